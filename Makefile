@@ -1,0 +1,107 @@
+# make demo and make test set everything up in .venv by themselves: they need Python 3.11 or newer,
+# a C compiler and a package index. Other targets are listed at .PHONY.
+PYTHON ?= python3
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := test
+.PHONY: demo test test-c test-python test-slow lint bench docs sanitize wheel clean
+
+# In CI a warning is an error.
+CNN_WERROR := $(if $(CI),ON,OFF)
+
+VENV := .venv
+# Whatever runs in the environment finds the other programs in it: cmake ninja, pytest cmake.
+IN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
+# -P keeps the current folder off sys.path: here `import cnn` would find the sources, which have
+# no _core, instead of the installed package.
+RUN := $(IN) python -P
+PIP := $(RUN) -m pip --disable-pip-version-check --quiet
+CMAKE := $(IN) cmake
+CTEST := $(IN) ctest --output-on-failure --no-tests=error
+
+SOURCES := $(shell find cnn csrc cmake -type f ! -path '*/__pycache__/*') \
+           CMakeLists.txt pyproject.toml LICENSE $(wildcard README.md)
+
+# `make TARGET`: each prints what it does. -----------------------------------------------------
+
+demo: $(VENV)/installed
+	$(RUN) -m cnn demo
+
+test: test-c test-python
+
+test-c: $(VENV)/build-tools
+	$(CMAKE) -S . -B build/c -G Ninja -DCNN_BUILD_TESTS=ON -DCNN_WERROR=$(CNN_WERROR)
+	$(CMAKE) --build build/c
+	$(CTEST) --test-dir build/c
+
+test-python: $(VENV)/installed
+	$(RUN) -c 'import cnn; assert "site-packages" in cnn.__file__, cnn.__file__'
+	$(RUN) -m pytest tests
+
+test-slow: $(VENV)/installed
+	$(RUN) -m pytest tests -m slow
+
+lint: $(VENV)/lint-tools $(VENV)/installed
+	$(IN) ruff check .
+	$(IN) ruff format --check .
+	find csrc tests -name '*.[ch]' -print0 | $(IN) xargs -0 clang-format --dry-run -Werror
+	$(IN) cython-lint cnn
+	$(IN) mypy
+	$(RUN) -m mypy.stubtest cnn._core
+
+bench docs:
+	@echo "not yet: $@"; exit 2
+
+# The C tests under AddressSanitizer with UndefinedBehaviorSanitizer, then under ThreadSanitizer.
+sanitize: $(VENV)/build-tools
+	for sanitizers in 'address;undefined' thread; do \
+	    folder="build/sanitize-$${sanitizers%%;*}"; \
+	    $(CMAKE) -S . -B "$$folder" -G Ninja -DCNN_BUILD_TESTS=ON \
+	        "-DCNN_SANITIZE=$$sanitizers" -DCMAKE_BUILD_TYPE=RelWithDebInfo; \
+	    $(CMAKE) --build "$$folder"; \
+	    $(CTEST) --test-dir "$$folder"; \
+	done
+
+wheel: $(VENV)/created
+	rm -rf dist
+	$(PIP) wheel --no-deps --wheel-dir dist .
+	@for wheel in dist/*.whl; do \
+	    size=$$(stat -c %s "$$wheel" 2>/dev/null || stat -f %z "$$wheel"); \
+	    echo "$$wheel: $$size bytes"; \
+	    [ "$$size" -lt 1000000 ] || { echo "the wheel should be smaller than 1 MB"; exit 1; }; \
+	done
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find cnn tests examples -name __pycache__ -prune -exec rm -rf {} +
+
+# What the targets need. -----------------------------------------------------------------------
+
+$(VENV)/created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "cnn needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+# The lists of packages are pyproject.toml's.
+define REQUIREMENTS
+import sys, tomllib
+project = tomllib.load(open("pyproject.toml", "rb"))
+extras = project["project"]["optional-dependencies"]
+extras["build"] = project["build-system"]["requires"] + ["cmake>=3.26", "ninja>=1.11"]
+print("\n".join(extras[sys.argv[1]]))
+endef
+export REQUIREMENTS
+
+$(VENV)/%-tools: $(VENV)/created pyproject.toml
+	$(RUN) -c "$$REQUIREMENTS" $* >$@.txt
+	$(PIP) install -r $@.txt
+	mkdir -p build
+	touch $@
+
+# With the build tools in .venv rather than in an environment that pip makes for each build, a
+# second build in the same folder compiles only what has changed.
+$(VENV)/installed: $(VENV)/build-tools $(SOURCES)
+	$(PIP) install --no-build-isolation --config-settings=build-dir=build/python \
+	    --config-settings=cmake.define.CNN_WERROR=$(CNN_WERROR) '.[test]'
+	touch $@

@@ -1,0 +1,1 @@
+"""Dense neural networks on the CPU."""

@@ -1,0 +1,127 @@
+"""Checks of arguments that the modules of the Python floor share.
+
+Each takes `where`, the name of the function that the user called, and `name`, that of the
+argument, so that a message tells the call, the argument, what it was and what it should be.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from numpy.typing import ArrayLike, NDArray
+
+# Rows looked at in one go, so that a check of a large or mapped array needs little memory.
+BLOCK_ROWS = 65536
+
+
+def integer(where: str, name: str, value: object, low: int, high: int | None = None) -> int:
+    """Return `value` as an int that lies in [low, high]."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{where}: {name} is of type {type(value).__name__}, should be an int")
+    number = int(value)
+    if number < low:
+        raise ValueError(f"{where}: {name} is {number}, should be at least {low}")
+    if high is not None and number > high:
+        raise ValueError(f"{where}: {name} is {number}, should be at most {high}")
+    return number
+
+
+def real(
+    where: str, name: str, value: object, *, low: float = 0.0, below: float = math.inf
+) -> float:
+    """Return `value` as a finite float in [low, below)."""
+    number = _as_float(where, name, value)
+    if not low <= number < below:
+        if below < math.inf:
+            should = f"at least {low:g} and less than {below:g}"
+        else:
+            should = f"finite and at least {low:g}"
+        raise ValueError(f"{where}: {name} is {number:g}, should be {should}")
+    return number
+
+
+def positive(where: str, name: str, value: object) -> float:
+    """Return `value` as a finite float above 0."""
+    number = _as_float(where, name, value)
+    if not 0 < number < math.inf:
+        raise ValueError(f"{where}: {name} is {number:g}, should be finite and more than 0")
+    return number
+
+
+def _as_float(where: str, name: str, value: object) -> float:
+    if isinstance(value, (bool, np.bool_)) or not isinstance(
+        value, (int, float, np.integer, np.floating)
+    ):
+        raise TypeError(f"{where}: {name} is of type {type(value).__name__}, should be a number")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{where}: {name} is too large for a float") from None
+
+
+def flag(where: str, name: str, value: object) -> bool:
+    """Return `value` as a bool."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(
+            f"{where}: {name} is of type {type(value).__name__}, should be True or False"
+        )
+    return bool(value)
+
+
+def choice(where: str, name: str, value: object, options: Collection[str]) -> str:
+    """Return `value`, one of the names in `options`."""
+    if not isinstance(value, str):
+        raise TypeError(f"{where}: {name} is of type {type(value).__name__}, should be a string")
+    if value not in options:
+        raise ValueError(f"{where}: {name} is {value!r}, should be one of {', '.join(options)}")
+    return value
+
+
+def numeric(where: str, name: str, value: ArrayLike | None) -> NDArray[Any]:
+    """Return `value` as an array of numbers that libcnn reads; arrays are not copied."""
+    if value is None:
+        raise TypeError(f"{where}: {name} is None, should be an array of numbers")
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{where}: {name} is not a rectangular array of numbers") from error
+    if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+        raise TypeError(
+            f"{where}: {name} has dtype {array.dtype}, should be float32, float64, float16, bool "
+            f"or an integer type"
+        )
+    if not array.dtype.isnative:
+        raise TypeError(
+            f"{where}: {name} has dtype {array.dtype} in foreign byte order, should be native; "
+            f"convert it with astype"
+        )
+    return array
+
+
+def within(
+    where: str, name: str, array: NDArray[Any], low: float = -math.inf, high: float = math.inf
+) -> None:
+    """Refuse an array of 1 or 2 dimensions with a number that is not finite or not in range."""
+    if array.dtype.kind in "biu" and low == -math.inf and high == math.inf:
+        return
+    for start in range(0, array.shape[0], BLOCK_ROWS):
+        block = array[start : start + BLOCK_ROWS]
+        bad = ~np.isfinite(block) | (block < low) | (block > high)
+        if not bad.any():
+            continue
+        at = np.unravel_index(int(bad.argmax()), bad.shape)
+        should = "finite"
+        if high < math.inf:
+            should = f"from {low:g} to {high:g}"
+        elif low > -math.inf:
+            should = f"finite and at least {low:g}"
+        raise ValueError(
+            f"{where}: {name} has {float(block[at]):g} in row {start + int(at[0])}, "
+            f"but its numbers should be {should}"
+        )

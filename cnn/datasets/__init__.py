@@ -1,0 +1,10 @@
+"""Data sets: one that comes with the package, and MNIST from files of your own.
+
+Both loaders return NumPy arrays that `cnn.Sequential.fit` takes as they are: rows of numbers
+from 0 to 1, and the class number of each row. Nothing is ever downloaded.
+"""
+
+from cnn.datasets._digits import load_digits
+from cnn.datasets._mnist import load_mnist
+
+__all__ = ["load_digits", "load_mnist"]

@@ -1,0 +1,549 @@
+"""Functions of arrays: activations, dense layers and losses, forward and backward.
+
+They are the operations that networks are made of, with the same bits. float32 and float16 input
+gives float32 results, all other types of numbers give float64. `out` is an array for the result,
+of the right shape and type; it may have any strides and must not overlap an input, unless it is
+that input.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnn import _checks, _core, losses
+from cnn._activations import elementwise
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = [
+    "activation_backward",
+    "binary_cross_entropy",
+    "cross_entropy",
+    "dense",
+    "dense_backward",
+    "elu",
+    "gelu",
+    "huber",
+    "identity",
+    "leaky_relu",
+    "log_softmax",
+    "poisson",
+    "relu",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
+    "squared_error",
+    "step",
+    "tanh",
+]
+
+# ---- Activations -------------------------------------------------------------------------------
+
+identity = elementwise("identity")
+step = elementwise("step")
+sigmoid = elementwise("sigmoid")
+tanh = elementwise("tanh")
+relu = elementwise("relu")
+leaky_relu = elementwise("leaky_relu")
+elu = elementwise("elu")
+softplus = elementwise("softplus")
+silu = elementwise("silu")
+gelu = elementwise("gelu")
+
+
+def _along_axis(
+    where: str, x: ArrayLike, axis: int, out: NDArray[Any] | None
+) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Return views of x and `out` in which `axis` is the last one."""
+    array = np.asarray(x)
+    if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
+        raise TypeError(f"{where}: axis is of type {type(axis).__name__}, should be an int")
+    if not -array.ndim <= axis < array.ndim:
+        dimensions = f"{array.ndim} dimension" + ("s" if array.ndim != 1 else "")
+        raise ValueError(f"{where}: axis is {axis}, but x has {dimensions}")
+    if out is None or not isinstance(out, np.ndarray) or out.ndim != array.ndim:
+        return np.moveaxis(array, axis, -1), out  # a bad `out` is refused further down
+    return np.moveaxis(array, axis, -1), np.moveaxis(out, axis, -1)
+
+
+def softmax(x: ArrayLike, *, axis: int = -1, out: NDArray[Any] | None = None) -> NDArray[Any]:
+    """Compute softmax(x)_j = exp(x_j) / sum_k exp(x_k) along an axis.
+
+    The maximum is subtracted first, so that any finite numbers will do. The results lie between
+    0 and 1, have the sum 1 and the order of the inputs. A NaN or +inf, or nothing but -inf, makes
+    the whole row NaN; -inf elsewhere gives 0.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers, in any shape but that of a scalar.
+    axis : int, default -1
+        The axis along which the sum is 1.
+    out : ndarray, optional
+        Where to put the result; x itself is allowed.
+
+    Returns
+    -------
+    ndarray
+        `out`, or a new array of the shape of x.
+
+    Raises
+    ------
+    TypeError
+        Where x does not hold numbers, or `out` is no array of the result's type.
+    ValueError
+        Where x has no such axis, or `out` has another shape, is read-only or overlaps x.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> cnn.softmax([1010.0, 1000.0, 990.0]).round(6)
+    array([9.99955e-01, 4.50000e-05, 0.00000e+00])
+    >>> cnn.softmax([[0.0, 0.0], [0.0, 0.0]], axis=0)
+    array([[0.5, 0.5],
+           [0.5, 0.5]])
+    """
+    array, target = _along_axis("softmax", x, axis, out)
+    y = _core.activation("softmax", array, target)
+    return np.moveaxis(y, -1, axis) if out is None else out
+
+
+def log_softmax(x: ArrayLike, *, axis: int = -1, out: NDArray[Any] | None = None) -> NDArray[Any]:
+    """Compute the logarithm of softmax along an axis.
+
+    ``y_j = x_j - m - log(sum_k exp(x_k - m))`` with m the maximum, which stays finite where
+    softmax itself becomes 0.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers, in any shape but that of a scalar.
+    axis : int, default -1
+        The axis along which the softmax is taken.
+    out : ndarray, optional
+        Where to put the result; x itself is allowed.
+
+    Returns
+    -------
+    ndarray
+        `out`, or a new array of the shape of x.
+
+    Raises
+    ------
+    TypeError
+        Where x does not hold numbers, or `out` is no array of the result's type.
+    ValueError
+        Where x has no such axis, or `out` has another shape, is read-only or overlaps x.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> cnn.log_softmax([0.0, 1000.0])
+    array([-1000.,     0.])
+    """
+    array, target = _along_axis("log_softmax", x, axis, out)
+    y = _core.log_softmax(array, target)
+    return np.moveaxis(y, -1, axis) if out is None else out
+
+
+def activation_backward(
+    name: str,
+    dy: ArrayLike,
+    y: ArrayLike | None = None,
+    *,
+    x: ArrayLike | None = None,
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any]:
+    """Compute the gradient with respect to the input of an activation: dx = dy h'(x).
+
+    The derivative is taken from the output y of the activation; only those of silu and gelu need
+    its input x. The functions' docstrings have the formulas; softmax, where each output depends
+    on all inputs of the row, has ``dx_j = y_j (dy_j - sum_k dy_k y_k)``.
+
+    Parameters
+    ----------
+    name : str
+        The activation, such as "relu".
+    dy : array_like
+        The gradient with respect to the output, in any shape; softmax takes rows along the last
+        axis.
+    y : array_like, optional
+        The output, of the shape of dy. Where it is left out, it is computed from x.
+    x : array_like, optional
+        The input, of the shape of dy. Only silu and gelu need it.
+    out : ndarray, optional
+        Where to put the result; dy itself is allowed.
+
+    Returns
+    -------
+    ndarray
+        dx, in the shape and floating type of dy.
+
+    Raises
+    ------
+    TypeError
+        Where an argument does not hold numbers, or y or x is missing.
+    ValueError
+        Where the name is not that of an activation, or shapes differ.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> y = cnn.sigmoid([0.0, 2.0])
+    >>> cnn.activation_backward("sigmoid", [1.0, 1.0], y).round(3)
+    array([0.25 , 0.105])
+    >>> cnn.activation_backward("gelu", [1.0, 1.0], x=[0.0, 2.0]).round(3)
+    array([0.5  , 1.085])
+    """
+    where = "activation_backward"
+    if name in _core.NEEDS_INPUT:
+        if x is None:
+            raise TypeError(
+                f"{where}: {name} needs x=, the activation's input; its derivative cannot be "
+                f"computed from the output y"
+            )
+        return _core.activation_backward(name, dy, x, out)
+    if y is None:
+        if x is None:
+            raise TypeError(f"{where}: y is missing, should be the output of {name}")
+        y = _core.activation(name, x)
+    return _core.activation_backward(name, dy, y, out)
+
+
+# ---- Dense layers ------------------------------------------------------------------------------
+
+
+def dense(
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    activation: str = "identity",
+    *,
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any]:
+    """Compute a dense layer: y = h(x . weight + bias).
+
+    Parameters
+    ----------
+    x : array_like of shape (n, inputs) or (inputs,)
+        Rows of inputs, or one row. Their floating type is that of the computation.
+    weight : array_like of shape (inputs, outputs)
+        The weights.
+    bias : array_like of shape (outputs,), optional
+        The biases; 0 where they are left out.
+    activation : str, default "identity"
+        h, such as "relu" or "softmax".
+    out : ndarray, optional
+        Where to put the result; it must not overlap the inputs.
+
+    Returns
+    -------
+    ndarray of shape (n, outputs) or (outputs,)
+        `out`, or a new array. Each row has the same bits whatever the other rows are.
+
+    Raises
+    ------
+    TypeError
+        Where an argument does not hold numbers, or `out` is no array of the result's type.
+    ValueError
+        Where shapes do not fit, or the activation is not known.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> cnn.dense([[1.0, 2.0]], [[1.0, 0.0, -1.0], [0.0, 1.0, -1.0]], [0.0, 1.0, 2.0], "relu")
+    array([[1., 3., 0.]])
+    """
+    return _core.dense(x, weight, bias, activation, out)
+
+
+def dense_backward(
+    dy: ArrayLike, x: ArrayLike, weight: ArrayLike
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Compute the gradients of y = x . weight + bias from that of y.
+
+    ``dx = dy . weight^T``, ``dweight = x^T . dy``, and ``dbias`` is the sum of the rows of dy. Of a
+    layer with an activation, dy is what `activation_backward` returns.
+
+    Parameters
+    ----------
+    dy : array_like of shape (n, outputs)
+        The gradient with respect to y. Its floating type is that of the computation.
+    x : array_like of shape (n, inputs)
+        The inputs of the layer.
+    weight : array_like of shape (inputs, outputs)
+        The weights of the layer.
+
+    Returns
+    -------
+    dx : ndarray of shape (n, inputs)
+        The gradient with respect to x.
+    dweight : ndarray of shape (inputs, outputs)
+        The gradient with respect to the weights.
+    dbias : ndarray of shape (outputs,)
+        The gradient with respect to the biases.
+
+    Raises
+    ------
+    TypeError
+        Where an argument does not hold numbers.
+    ValueError
+        Where shapes do not fit.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> dx, dweight, dbias = cnn.dense_backward([[1.0, 10.0]], [[2.0]], [[3.0, 4.0]])
+    >>> dx, dweight, dbias
+    (array([[43.]]), array([[ 2., 20.]]), array([ 1., 10.]))
+    """
+    return _core.dense_backward(dy, x, weight)
+
+
+# ---- Losses ------------------------------------------------------------------------------------
+
+
+def _loss_gradient(
+    loss: losses.Loss, name: str, z: ArrayLike, t: ArrayLike, sample_weight: ArrayLike | None
+) -> tuple[float, NDArray[Any]]:
+    """Check z, which the user knows as `name`, with its targets and weights, and compute."""
+    where = loss.name
+    array = _checks.numeric(where, name, z)
+    if array.ndim != 2 and (array.ndim != 1 or loss.takes_labels):
+        should = "2" if loss.takes_labels else "1 or 2"
+        raise ValueError(
+            f"{where}: {name} has {array.ndim} dimensions {array.shape}, should have {should}"
+        )
+    if array.size == 0:
+        raise ValueError(f"{where}: {name} has shape {array.shape}, should not be empty")
+    rows, outputs = array.shape[0], array.shape[1] if array.ndim == 2 else 1
+    targets = losses.checked_targets(where, t, loss, rows, outputs, name)
+    weights = losses.checked_weights(where, sample_weight, rows, name)
+    compiled = loss.compiled(labels=loss.takes_labels and targets.ndim == 1)
+    return _core.loss_gradient(compiled, array, targets, weights)
+
+
+def squared_error(
+    y: ArrayLike, t: ArrayLike, *, sample_weight: ArrayLike | None = None
+) -> tuple[float, NDArray[Any]]:
+    """Compute the squared error of outputs, and its gradient.
+
+    The loss of a row is ``1/2 sum_j (y_j - t_j)^2``, with the 1/2 that makes its gradient y - t.
+    That of the whole is the mean over the rows, weighted by `sample_weight`.
+
+    Parameters
+    ----------
+    y : array_like of shape (n, m) or (n,)
+        Outputs.
+    t : array_like of the shape of y
+        Targets. (n,) is the same as (n, 1).
+    sample_weight : array_like of shape (n,), optional
+        The weight of each row, 0 or more; all 1 where it is left out.
+
+    Returns
+    -------
+    loss : float
+        The loss.
+    gradient : ndarray of the shape of y
+        The gradient of the loss with respect to y: ``(y - t) weight / sum(weight)``.
+
+    Raises
+    ------
+    TypeError
+        Where an argument does not hold numbers.
+    ValueError
+        Where shapes do not fit, or targets or weights are not finite.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> cnn.squared_error([[1.0, 2.0]], [[0.0, 4.0]])
+    (2.5, array([[ 1., -2.]]))
+    """
+    return _loss_gradient(losses.SquaredError(), "y", y, t, sample_weight)
+
+
+def cross_entropy(
+    logits: ArrayLike,
+    t: ArrayLike,
+    *,
+    label_smoothing: float = 0.0,
+    sample_weight: ArrayLike | None = None,
+) -> tuple[float, NDArray[Any]]:
+    """Compute the cross-entropy of a softmax, and its gradient.
+
+    The loss of a row is ``-sum_j t_j log softmax(z)_j``, and so ``-log softmax(z)_label`` where t
+    has a class number: the negative log of the likelihood. That of the whole is the mean over the
+    rows, weighted by `sample_weight`.
+
+    Parameters
+    ----------
+    logits : array_like of shape (n, k)
+        z, the inputs of softmax for each of k classes.
+    t : array_like of shape (n,) or (n, k)
+        Class numbers from 0 to k - 1, or rows of probabilities.
+    label_smoothing : float, default 0.0
+        s in ``t <- (1 - s) t + s / k`` (Szegedy et al., 2016), 0 <= s < 1.
+    sample_weight : array_like of shape (n,), optional
+        The weight of each row, 0 or more; all 1 where it is left out.
+
+    Returns
+    -------
+    loss : float
+        The loss.
+    gradient : ndarray of shape (n, k)
+        The gradient of the loss with respect to the logits. For rows of t with the sum 1 it is
+        ``(softmax(z) - t) weight / sum(weight)``.
+
+    Raises
+    ------
+    TypeError
+        Where an argument does not hold numbers.
+    ValueError
+        Where shapes do not fit, a label is not a class number, or a probability is negative or
+        not finite.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> loss, gradient = cnn.cross_entropy([[0.0, 0.0]], [1])
+    >>> round(loss, 6), gradient
+    (0.693147, array([[ 0.5, -0.5]]))
+    """
+    smoothing = _checks.real("cross_entropy", "label_smoothing", label_smoothing, below=1.0)
+    loss = losses.CrossEntropy(label_smoothing=smoothing)
+    return _loss_gradient(loss, "logits", logits, t, sample_weight)
+
+
+def binary_cross_entropy(
+    logits: ArrayLike, t: ArrayLike, *, sample_weight: ArrayLike | None = None
+) -> tuple[float, NDArray[Any]]:
+    """Compute the cross-entropy of sigmoids, and its gradient.
+
+    The loss of a row is ``sum_j softplus(z_j) - t_j z_j``, which equals
+    ``-sum_j t_j log s_j + (1 - t_j) log(1 - s_j)`` with s = sigmoid(z). That of the whole is the
+    mean over the rows, weighted by `sample_weight`.
+
+    Parameters
+    ----------
+    logits : array_like of shape (n, m) or (n,)
+        z, the inputs of the sigmoids.
+    t : array_like of the shape of the logits
+        Targets from 0 to 1. (n,) is the same as (n, 1).
+    sample_weight : array_like of shape (n,), optional
+        The weight of each row, 0 or more; all 1 where it is left out.
+
+    Returns
+    -------
+    loss : float
+        The loss.
+    gradient : ndarray of the shape of the logits
+        The gradient of the loss with respect to the logits:
+        ``(sigmoid(z) - t) weight / sum(weight)``.
+
+    Raises
+    ------
+    TypeError
+        Where an argument does not hold numbers.
+    ValueError
+        Where shapes do not fit, or targets are not from 0 to 1.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> loss, gradient = cnn.binary_cross_entropy([0.0, 0.0], [0, 1])
+    >>> round(loss, 6), gradient
+    (0.693147, array([ 0.25, -0.25]))
+    """
+    return _loss_gradient(losses.BinaryCrossEntropy(), "logits", logits, t, sample_weight)
+
+
+def huber(
+    y: ArrayLike, t: ArrayLike, delta: float = 1.0, *, sample_weight: ArrayLike | None = None
+) -> tuple[float, NDArray[Any]]:
+    """Compute Huber's loss of outputs, and its gradient.
+
+    With r = y_j - t_j, the loss of a row is the sum over j of ``r^2 / 2`` where |r| <= delta and
+    ``delta (|r| - delta / 2)`` elsewhere (Huber, 1964): outliers pull no harder than delta. That of
+    the whole is the mean over the rows, weighted by `sample_weight`.
+
+    Parameters
+    ----------
+    y : array_like of shape (n, m) or (n,)
+        Outputs.
+    t : array_like of the shape of y
+        Targets. (n,) is the same as (n, 1).
+    delta : float, default 1.0
+        Where the loss goes over from a square to a line; more than 0.
+    sample_weight : array_like of shape (n,), optional
+        The weight of each row, 0 or more; all 1 where it is left out.
+
+    Returns
+    -------
+    loss : float
+        The loss.
+    gradient : ndarray of the shape of y
+        The gradient of the loss with respect to y: r limited to [-delta, delta], times
+        ``weight / sum(weight)``.
+
+    Raises
+    ------
+    TypeError
+        Where an argument does not hold numbers.
+    ValueError
+        Where shapes do not fit, targets or weights are not finite, or delta is not positive.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> cnn.huber([0.5, 3.0], [0.0, 0.0])
+    (1.3125, array([0.25, 0.5 ]))
+    """
+    loss = losses.Huber(delta=_checks.positive("huber", "delta", delta))
+    return _loss_gradient(loss, "y", y, t, sample_weight)
+
+
+def poisson(
+    log_rate: ArrayLike, t: ArrayLike, *, sample_weight: ArrayLike | None = None
+) -> tuple[float, NDArray[Any]]:
+    """Compute the negative log-likelihood of counts from a Poisson distribution, and its gradient.
+
+    The loss of a row is ``sum_j exp(z_j) - t_j z_j`` with z the logarithm of the rate; log(t_j!),
+    which does not depend on z, is left out. That of the whole is the mean over the rows, weighted
+    by `sample_weight`.
+
+    Parameters
+    ----------
+    log_rate : array_like of shape (n, m) or (n,)
+        z, the logarithms of the rates.
+    t : array_like of the shape of log_rate
+        Counts, 0 or more. (n,) is the same as (n, 1).
+    sample_weight : array_like of shape (n,), optional
+        The weight of each row, 0 or more; all 1 where it is left out.
+
+    Returns
+    -------
+    loss : float
+        The loss.
+    gradient : ndarray of the shape of log_rate
+        The gradient of the loss with respect to log_rate:
+        ``(exp(z) - t) weight / sum(weight)``.
+
+    Raises
+    ------
+    TypeError
+        Where an argument does not hold numbers.
+    ValueError
+        Where shapes do not fit, or targets are negative or not finite.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> cnn.poisson([0.0, 0.0], [1, 3])
+    (1.0, array([ 0., -1.]))
+    """
+    return _loss_gradient(losses.Poisson(), "log_rate", log_rate, t, sample_weight)

@@ -1,0 +1,318 @@
+"""Losses: which there are, which output layer each belongs to, and what its targets may be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from cnn import _checks, _core
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["BinaryCrossEntropy", "CrossEntropy", "Huber", "Loss", "Poisson", "SquaredError"]
+
+_OUTPUT_LAYER = "the output layer"
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What a network is trained to make small.
+
+    The loss of a batch is the mean of the losses of its rows, weighted by sample weight times
+    class weight. Where a network is given a loss, the L2 penalties of its layers are added.
+
+    Subclasses are the losses; their names, such as "huber", do as well where the settings are the
+    default ones.
+    """
+
+    name: ClassVar[str]
+    """What the loss is called as an argument."""
+    output: ClassVar[str | None] = None
+    """The activation that the output layer must have; None for any but softmax."""
+    has_accuracy: ClassVar[bool] = False
+    """Whether outputs and targets are classes, so that an accuracy can be told."""
+    takes_labels: ClassVar[bool] = False
+    """Whether targets may be class numbers."""
+    target_range: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
+    """The smallest and the largest target; infinite ones are never allowed."""
+
+    def compiled(
+        self, *, labels: bool = False, class_weight: NDArray[np.float64] | None = None
+    ) -> _core.Loss:
+        """Return the loss as libcnn takes it, for targets that are class numbers or rows."""
+        return _core.Loss(self.name, labels=labels, class_weight=class_weight)
+
+
+@dataclass(frozen=True)
+class SquaredError(Loss):
+    """Half the squared error: the loss of a row is 1/2 sum_j (y_j - t_j)^2.
+
+    The default where the output layer has neither softmax nor sigmoid. It goes with every
+    activation but softmax. See `cnn.squared_error`.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> cnn.SquaredError()
+    SquaredError()
+    """
+
+    name: ClassVar[str] = "squared_error"
+
+
+@dataclass(frozen=True)
+class CrossEntropy(Loss):
+    """Cross-entropy: the loss of a row is -sum_j t_j log y_j, with y the softmax of the output layer.
+
+    The default where the output layer has softmax, which it needs. Targets are class numbers (n,)
+    or rows of probabilities (n, k). See `cnn.cross_entropy`.
+
+    Parameters
+    ----------
+    label_smoothing : float, default 0.0
+        s in ``t <- (1 - s) t + s / k`` for k classes, 0 <= s < 1.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> cnn.CrossEntropy(label_smoothing=0.1)
+    CrossEntropy(label_smoothing=0.1)
+    """
+
+    name: ClassVar[str] = "cross_entropy"
+    output: ClassVar[str | None] = "softmax"
+    has_accuracy: ClassVar[bool] = True
+    takes_labels: ClassVar[bool] = True
+    target_range: ClassVar[tuple[float, float]] = (0.0, math.inf)
+
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        _checks.real("CrossEntropy", "label_smoothing", self.label_smoothing, below=1.0)
+
+    def compiled(
+        self, *, labels: bool = False, class_weight: NDArray[np.float64] | None = None
+    ) -> _core.Loss:
+        """Return the loss as libcnn takes it, for targets that are class numbers or rows."""
+        return _core.Loss(
+            self.name,
+            labels=labels,
+            label_smoothing=self.label_smoothing,
+            class_weight=class_weight,
+        )
+
+
+@dataclass(frozen=True)
+class BinaryCrossEntropy(Loss):
+    """Binary cross-entropy: the loss of a row is -sum_j t_j log y_j + (1 - t_j) log(1 - y_j).
+
+    The default where the output layer has sigmoid, which it needs. Targets are from 0 to 1. A row
+    counts as classified correctly where all its outputs are on the right side of 0.5. See
+    `cnn.binary_cross_entropy`.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> cnn.BinaryCrossEntropy()
+    BinaryCrossEntropy()
+    """
+
+    name: ClassVar[str] = "binary_cross_entropy"
+    output: ClassVar[str | None] = "sigmoid"
+    has_accuracy: ClassVar[bool] = True
+    target_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Huber(Loss):
+    """Huber's loss: a squared error for small errors, a linear one for large ones.
+
+    With r = y_j - t_j, the loss of a row is the sum over j of r^2 / 2 where |r| <= delta, and of
+    delta (|r| - delta / 2) elsewhere. It goes with every activation but softmax. See `cnn.huber`.
+
+    Parameters
+    ----------
+    delta : float, default 1.0
+        Where the loss goes over from a square to a line; more than 0.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> cnn.Huber(delta=2.0)
+    Huber(delta=2.0)
+    """
+
+    name: ClassVar[str] = "huber"
+
+    delta: float = 1.0
+
+    def __post_init__(self) -> None:
+        _checks.positive("Huber", "delta", self.delta)
+
+    def compiled(
+        self, *, labels: bool = False, class_weight: NDArray[np.float64] | None = None
+    ) -> _core.Loss:
+        """Return the loss as libcnn takes it, for targets that are class numbers or rows."""
+        return _core.Loss(self.name, labels=labels, delta=self.delta, class_weight=class_weight)
+
+
+@dataclass(frozen=True)
+class Poisson(Loss):
+    """Negative log-likelihood of counts: the loss of a row is sum_j exp(y_j) - t_j y_j.
+
+    The output layer needs identity; its outputs are the logarithms of the rates. Targets are 0 or
+    more. See `cnn.poisson`.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> cnn.Poisson()
+    Poisson()
+    """
+
+    name: ClassVar[str] = "poisson"
+    output: ClassVar[str | None] = "identity"
+    target_range: ClassVar[tuple[float, float]] = (0.0, math.inf)
+
+
+LOSSES: Mapping[str, type[Loss]] = {
+    loss.name: loss for loss in (SquaredError, CrossEntropy, BinaryCrossEntropy, Huber, Poisson)
+}
+
+# The loss that belongs to an output activation; SquaredError to all others.
+_DEFAULTS: Mapping[str, type[Loss]] = {"softmax": CrossEntropy, "sigmoid": BinaryCrossEntropy}
+
+
+def resolve(where: str, loss: str | Loss | None, activation: str) -> Loss:
+    """Return the loss that is meant, and refuse one that does not go with the output layer."""
+    if loss is None:
+        return _DEFAULTS.get(activation, SquaredError)()
+    if isinstance(loss, str):
+        chosen = LOSSES[_checks.choice(where, "loss", loss, LOSSES)]()
+    elif isinstance(loss, Loss):
+        chosen = loss
+    else:
+        what = loss.__name__ if isinstance(loss, type) else f"of type {type(loss).__name__}"
+        raise TypeError(f"{where}: loss is {what}, should be a name or an object like cnn.Huber()")
+    if chosen.output is not None and chosen.output != activation:
+        raise ValueError(
+            f"{where}: loss {chosen.name} needs an output layer with activation {chosen.output}, "
+            f"but it has {activation}"
+        )
+    if chosen.output is None and activation == "softmax":
+        raise ValueError(
+            f"{where}: loss {chosen.name} does not go with an output layer with activation "
+            f"softmax; should be cross_entropy"
+        )
+    return chosen
+
+
+# ---- Targets and weights -----------------------------------------------------------------------
+
+
+def checked_targets(
+    where: str, t: ArrayLike, loss: Loss, rows: int, outputs: int, z: str = ""
+) -> NDArray[Any]:
+    """Return targets as an array, their shape and numbers checked.
+
+    Parameters
+    ----------
+    where : str
+        The function that the user called.
+    t : array_like
+        The targets.
+    loss : Loss
+        The loss that they are for.
+    rows, outputs : int
+        The shape of the outputs.
+    z : str, optional
+        The argument that has these outputs; where there is none, it is the network's outputs.
+    """
+    array = _checks.numeric(where, "t", t)
+    labels = loss.takes_labels and array.ndim == 1
+    if array.ndim in (1, 2) and array.shape[0] != rows:
+        raise ValueError(f"{where}: t has {array.shape[0]} rows, but {z or 'x'} has {rows}")
+    if not labels and array.shape != (rows, outputs) and (outputs > 1 or array.shape != (rows,)):
+        if loss.takes_labels:
+            should = f"({rows},) class numbers or ({rows}, {outputs}) probabilities"
+        else:
+            should = f"({rows}, {outputs})" + (f" or ({rows},)" if outputs == 1 else "")
+        raise ValueError(f"{where}: t has shape {array.shape}, should be {should}")
+    if labels:
+        _check_labels(where, array, outputs, z or _OUTPUT_LAYER)
+    else:
+        _checks.within(where, "t", array, *loss.target_range)
+    return array
+
+
+def _check_labels(where: str, t: NDArray[Any], classes: int, holder: str) -> None:
+    """Refuse labels that are not class numbers, looking at a block at a time."""
+    for start in range(0, t.shape[0], _checks.BLOCK_ROWS):
+        block = t[start : start + _checks.BLOCK_ROWS]
+        bad = ~((block >= 0) & (block < classes))
+        if t.dtype.kind == "f":
+            bad |= block != np.floor(block)
+        if not bad.any():
+            continue
+        at = int(bad.argmax())
+        label = block[at].item()
+        if not isinstance(label, float) or label.is_integer():
+            label = int(label)
+        raise ValueError(
+            f"{where}: t has label {label}, but {holder} has {classes} classes "
+            f"(labels 0 to {classes - 1}); it is in row {start + at}"
+        )
+
+
+def checked_weights(
+    where: str, sample_weight: ArrayLike | None, rows: int, x: str = "x"
+) -> NDArray[Any] | None:
+    """Return sample weights as an array, their shape and numbers checked."""
+    if sample_weight is None:
+        return None
+    array = _checks.numeric(where, "sample_weight", sample_weight)
+    if array.shape != (rows,):
+        raise ValueError(
+            f"{where}: sample_weight has shape {array.shape}, should be ({rows},), a number for "
+            f"each row of {x}"
+        )
+    _checks.within(where, "sample_weight", array, 0.0)
+    return array
+
+
+def checked_class_weight(
+    where: str,
+    class_weight: Mapping[int, float] | Sequence[float] | NDArray[Any] | None,
+    outputs: int,
+    *,
+    labels: bool,
+) -> NDArray[np.float64] | None:
+    """Return class weights as an array with a number for each class, 1 where none is given."""
+    if class_weight is None:
+        return None
+    if not labels:
+        raise ValueError(
+            f"{where}: class_weight is given, but t does not hold class numbers of a softmax; "
+            f"use sample_weight"
+        )
+    if isinstance(class_weight, Mapping):
+        array = np.ones(outputs)
+        for label, weight in class_weight.items():
+            key = _checks.integer(where, "a label in class_weight", label, 0, outputs - 1)
+            array[key] = _checks.real(where, f"class_weight[{label}]", weight)
+        return array
+    given = _checks.numeric(where, "class_weight", class_weight)
+    if given.shape != (outputs,):
+        raise ValueError(
+            f"{where}: class_weight has shape {given.shape}, should be ({outputs},), a number for "
+            f"each class, or a dict"
+        )
+    _checks.within(where, "class_weight", given, 0.0)
+    return given.astype(np.float64)

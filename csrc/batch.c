@@ -1,0 +1,383 @@
+#include "batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "convert.h"
+#include "error.h"
+#include "platform.h"
+#include "product.h"
+#include "random.h"
+#include "threads.h"
+
+/* Rows that go forward and back together, so that their activations stay in the L2 cache. */
+#define BLOCK_ROWS ((size_t)96)
+
+/* Workers count on cache lines of their own. */
+#define COUNTER_STRIDE 8
+
+/* ---- Memory ------------------------------------------------------------------------------ */
+
+/* Hands out aligned parts of one block; with memory NULL it only adds up their sizes. */
+struct arena {
+    char *memory;
+    size_t used;
+    bool overflow;
+};
+
+static void *take(struct arena *arena, size_t count, size_t each)
+{
+    size_t bytes, end;
+    if (!cnn_multiply(count, each, &bytes) || bytes > SIZE_MAX / 4 ||
+        !cnn_add(arena->used, cnn_round_up(bytes, 64), &end)) {
+        arena->overflow = true;
+        return NULL;
+    }
+    void *part = arena->memory ? arena->memory + arena->used : NULL;
+    arena->used = end;
+    return part;
+}
+
+static void lay_out_layer(cnn_batch *batch, struct arena *arena, size_t l)
+{
+    const cnn_network *network = batch->network;
+    const cnn_dense *dense = &network->dense[l];
+    cnn_batch_layer *layer = &batch->layers[l];
+    const size_t rows = batch->capacity, size = network->real_size;
+    const size_t panel = network->kernels->panel;
+    layer->row = cnn_row_span(network, dense->outputs);
+    const size_t row_bytes = layer->row * size;
+    layer->output = take(arena, rows, row_bytes);
+    layer->delta = take(arena, rows, row_bytes);
+    layer->packed = take(arena, rows, cnn_round_up(dense->outputs, panel) * size);
+    if (cnn_activation_needs_input((int)dense->activation))
+        layer->before = take(arena, rows, row_bytes);
+    if (dense->rate > 0)
+        layer->dropped = take(arena, rows, row_bytes);
+    if (l > 0)
+        layer->transposed = take(arena, dense->outputs, cnn_round_up(dense->inputs, panel) * size);
+}
+
+static void lay_out(cnn_batch *batch, struct arena *arena)
+{
+    const cnn_network *network = batch->network;
+    const size_t rows = batch->capacity, size = network->real_size;
+    const size_t outputs = cnn_network_outputs(network);
+    batch->x_row = cnn_row_span(network, cnn_network_inputs(network));
+    batch->x = take(arena, rows, batch->x_row * size);
+    batch->targets.t_row = cnn_row_span(network, outputs);
+    batch->targets.t = take(arena, rows, batch->targets.t_row * size);
+    batch->targets.labels = take(arena, rows, sizeof *batch->targets.labels);
+    batch->targets.weight = take(arena, rows, sizeof *batch->targets.weight);
+    batch->loss_rows = take(arena, rows, sizeof *batch->loss_rows);
+    batch->scale = take(arena, rows, sizeof *batch->scale);
+    batch->correct = take(arena, batch->workers * COUNTER_STRIDE, sizeof *batch->correct);
+    for (size_t l = 0; l < network->dense_count; l++)
+        lay_out_layer(batch, arena, l);
+}
+
+cnn_status cnn_batch_create(const cnn_network *network, size_t capacity, size_t workers,
+                            cnn_batch **batch)
+{
+    cnn_batch *made = calloc(1, sizeof *made);
+    if (made)
+        made->layers = calloc(network->dense_count, sizeof *made->layers);
+    if (!made || !made->layers) {
+        cnn_batch_destroy(made);
+        return cnn_fail(CNN_ERROR_MEMORY, "out of memory for a batch");
+    }
+    made->network = network;
+    made->capacity = capacity;
+    made->workers = workers;
+    made->version = network->version - 1;
+    struct arena arena = {.memory = NULL};
+    lay_out(made, &arena);
+    if (!arena.overflow)
+        made->memory = cnn_platform_allocate(arena.used);
+    if (!made->memory) {
+        cnn_batch_destroy(made);
+        return cnn_fail(CNN_ERROR_MEMORY, "out of memory for a batch of %zu rows", capacity);
+    }
+    arena = (struct arena){.memory = made->memory};
+    lay_out(made, &arena);
+    *batch = made;
+    return CNN_OK;
+}
+
+void cnn_batch_destroy(cnn_batch *batch)
+{
+    if (!batch)
+        return;
+    cnn_platform_free(batch->memory);
+    free(batch->layers);
+    free(batch);
+}
+
+cnn_status cnn_batch_reserve(const cnn_network *network, size_t rows, cnn_batch **batch)
+{
+    const size_t workers = cnn_threads_get();
+    if (*batch && (*batch)->capacity >= rows && (*batch)->workers >= workers)
+        return CNN_OK;
+    size_t capacity = cnn_max(rows, 1);
+    if (*batch)
+        capacity = cnn_max(capacity, (*batch)->capacity);
+    cnn_batch *made = NULL;
+    const cnn_status status = cnn_batch_create(network, capacity, workers, &made);
+    if (status != CNN_OK)
+        return status;
+    cnn_batch_destroy(*batch);
+    *batch = made;
+    return CNN_OK;
+}
+
+/* ---- Forward and back -------------------------------------------------------------------- */
+
+struct pass {
+    cnn_batch *batch;
+    const cnn_batch_job *job;
+    size_t block;
+};
+
+/* The stream of a dropout layer's masks at a step. */
+static uint64_t dropout_key(const cnn_network *network, const cnn_dense *dense, int64_t step)
+{
+    return cnn_random_stream(network->seed, CNN_RANDOM_DROPOUT, (uint32_t)dense->dropout,
+                             (uint64_t)step);
+}
+
+/* What layer l + 1 reads: the output of layer l, after dropout if there is any. */
+static void *handed_on(const cnn_batch *batch, size_t l, int64_t step)
+{
+    const bool dropped = batch->layers[l].dropped && step >= 0;
+    return dropped ? batch->layers[l].dropped : batch->layers[l].output;
+}
+
+static void forward_rows(const struct pass *p, size_t first, size_t rows)
+{
+    const cnn_batch *batch = p->batch;
+    const cnn_network *network = batch->network;
+    const cnn_batch_job *job = p->job;
+    const void *in = cnn_at(network, batch->x, first * batch->x_row);
+    size_t in_row = batch->x_row;
+    cnn_convert_rows(&job->data->x, job->index ? job->index + first : NULL, job->first + first,
+                     rows, network->dtype, cnn_at(network, batch->x, first * in_row), in_row);
+    for (size_t l = 0; l < network->dense_count; l++) {
+        const cnn_dense *dense = &network->dense[l];
+        const cnn_batch_layer *layer = &batch->layers[l];
+        const size_t at = first * layer->row;
+        const bool linear = l + 1 == network->dense_count && cnn_loss_takes_logits(job->loss);
+        cnn_dense_forward(network, dense, rows, in, in_row, linear,
+                          cnn_at(network, layer->output, at), layer->row,
+                          layer->before ? cnn_at(network, layer->before, at) : NULL);
+        if (layer->dropped && job->step >= 0)
+            network->kernels->dropout(dropout_key(network, dense, job->step), dense->rate, first,
+                                      rows, dense->outputs, cnn_at(network, layer->output, at),
+                                      layer->row, cnn_at(network, layer->dropped, at), layer->row);
+        in = cnn_at(network, handed_on(batch, l, job->step), at);
+        in_row = layer->row;
+    }
+}
+
+/* The losses of rows, and the delta of the last layer. */
+static void loss_rows(const struct pass *p, size_t first, size_t rows, size_t worker)
+{
+    const cnn_batch *batch = p->batch;
+    const cnn_network *network = batch->network;
+    const cnn_loss *loss = p->job->loss;
+    const cnn_dense *dense = &network->dense[network->dense_count - 1];
+    const cnn_batch_layer *layer = &batch->layers[network->dense_count - 1];
+    const bool logits = cnn_loss_takes_logits(loss), labels = loss->target == CNN_TARGET_LABELS;
+    void *delta = cnn_at(network, layer->delta, first * layer->row);
+    const void *output = cnn_at(network, layer->output, first * layer->row);
+    const cnn_loss_rows l = {
+        .kind = loss->kind,
+        .rows = rows,
+        .cols = dense->outputs,
+        .z = output,
+        .z_row = layer->row,
+        .t = labels ? NULL : cnn_at(network, batch->targets.t, first * batch->targets.t_row),
+        .t_row = batch->targets.t_row,
+        .labels = labels ? batch->targets.labels + first : NULL,
+        .scale = batch->scale + first,
+        .delta = loss->delta > 0 ? loss->delta : 1,
+        .label_smoothing = loss->label_smoothing,
+        .loss_rows = batch->loss_rows + first,
+        .gradient = delta,
+        .gradient_row = layer->row,
+        .correct = logits ? &batch->correct[worker * COUNTER_STRIDE] : NULL,
+    };
+    network->kernels->loss(&l);
+    if (!logits && dense->activation != CNN_IDENTITY)
+        network->kernels->activation_backward(
+            dense->activation, rows, dense->outputs, delta, layer->row,
+            layer->before ? cnn_at(network, layer->before, first * layer->row) : output, layer->row,
+            delta, layer->row);
+}
+
+/* The delta of layer l - 1 from that of layer l. */
+static void backward_rows(const struct pass *p, size_t l, size_t first, size_t rows)
+{
+    const cnn_batch *batch = p->batch;
+    const cnn_network *network = batch->network;
+    const cnn_kernels *kernels = network->kernels;
+    const cnn_dense *above = &network->dense[l], *below = &network->dense[l - 1];
+    const cnn_batch_layer *from = &batch->layers[l], *to = &batch->layers[l - 1];
+    const bool dropped = to->dropped && p->job->step >= 0;
+    void *delta = cnn_at(network, to->delta, first * to->row);
+    const void *source =
+        cnn_at(network, to->before ? to->before : to->output, first * to->row);
+    const cnn_gemm gemm = {
+        .m = rows,
+        .n = above->inputs,
+        .k = above->outputs,
+        .a = cnn_at(network, from->delta, first * from->row),
+        .a_row = from->row,
+        .a_k = 1,
+        .b = from->transposed,
+        .b_k = kernels->panel,
+        .b_panel = above->outputs * kernels->panel,
+        .c = delta,
+        .c_row = to->row,
+        .activation = dropped ? CNN_IDENTITY : below->activation,
+        .derivative = dropped ? NULL : source,
+        .derivative_row = to->row,
+    };
+    kernels->gemm(&gemm);
+    if (!dropped)
+        return;
+    /* A mask multiplies the gradient as it did the output: the same stream, the same function. */
+    kernels->dropout(dropout_key(network, below, p->job->step), below->rate, first, rows,
+                     below->outputs, delta, to->row, delta, to->row);
+    kernels->activation_backward(below->activation, rows, below->outputs, delta, to->row, source,
+                                 to->row, delta, to->row);
+}
+
+static void pack_delta(const struct pass *p, size_t l, size_t first, size_t rows)
+{
+    const cnn_batch *batch = p->batch;
+    const cnn_network *network = batch->network;
+    const cnn_batch_layer *layer = &batch->layers[l];
+    const size_t panel = network->kernels->panel;
+    const cnn_pack pack = {
+        .k = rows,
+        .n = network->dense[l].outputs,
+        .b = cnn_at(network, layer->delta, first * layer->row),
+        .b_row = layer->row,
+        .b_col = 1,
+        .packed = cnn_at(network, layer->packed, first * panel),
+        .b_panel = batch->capacity * panel,
+    };
+    network->kernels->pack(&pack);
+}
+
+static void run_block(void *context, size_t index, size_t worker)
+{
+    const struct pass *p = context;
+    const size_t first = index * p->block;
+    const size_t rows = cnn_min(p->block, p->batch->rows - first);
+    forward_rows(p, first, rows);
+    loss_rows(p, first, rows, worker);
+    for (size_t l = p->batch->network->dense_count; l-- > 0;) {
+        pack_delta(p, l, first, rows);
+        if (l > 0)
+            backward_rows(p, l, first, rows);
+    }
+}
+
+static void repack_if_changed(cnn_batch *batch)
+{
+    const cnn_network *network = batch->network;
+    if (batch->version == network->version)
+        return;
+    for (size_t l = 1; l < network->dense_count; l++)
+        cnn_batch_pack_transposed(batch, l, 0, network->dense[l].inputs, 0,
+                                  network->dense[l].outputs);
+    batch->version = network->version;
+}
+
+cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *loss, double *weight,
+                         size_t *correct)
+{
+    const cnn_network *network = batch->network;
+    batch->rows = job->rows;
+    batch->step = job->step;
+    const cnn_status status = cnn_samples_read(
+        job->loss, &job->data->t, &job->data->sample_weight, cnn_network_outputs(network),
+        network->dtype, job->index, job->first, job->rows, &batch->targets);
+    if (status != CNN_OK)
+        return status;
+    repack_if_changed(batch);
+    cnn_lanes weights = {{0}}, losses = {{0}};
+    cnn_lanes_add(&weights, job->rows, batch->targets.weight);
+    const double total = cnn_lanes_total(&weights);
+    /* A batch whose weights are all zero has the loss 0 and moves nothing. */
+    for (size_t i = 0; i < job->rows; i++)
+        batch->scale[i] = total > 0 ? batch->targets.weight[i] / total : 0;
+    memset(batch->correct, 0, batch->workers * COUNTER_STRIDE * sizeof *batch->correct);
+    struct pass pass = {.batch = batch, .job = job};
+    const size_t tile = network->kernels->tile_rows;
+    size_t threads = cnn_parallel_threads((job->rows + tile - 1) / tile,
+                                          2 * cnn_forward_work(network) * (double)job->rows);
+    threads = cnn_min(threads, batch->workers);
+    pass.block = BLOCK_ROWS;
+    if (threads > 1)
+        pass.block = cnn_min(BLOCK_ROWS, cnn_round_up((job->rows + threads - 1) / threads, tile));
+    cnn_parallel((job->rows + pass.block - 1) / pass.block, threads, run_block, &pass);
+    for (size_t w = 0; w < batch->workers; w++)
+        *correct += batch->correct[w * COUNTER_STRIDE];
+    cnn_lanes_add_products(&losses, job->rows, batch->targets.weight, batch->loss_rows);
+    *loss = (total > 0 ? cnn_lanes_total(&losses) / total : 0) + cnn_network_penalty(network);
+    *weight = total;
+    return CNN_OK;
+}
+
+/* ---- Gradients of parameters ------------------------------------------------------------- */
+
+void cnn_batch_weight_gradient(const cnn_batch *batch, size_t l, size_t i, size_t m, size_t j,
+                               size_t n, void *c, size_t c_row)
+{
+    const cnn_network *network = batch->network;
+    const size_t panel = network->kernels->panel;
+    const void *in = l == 0 ? batch->x : handed_on(batch, l - 1, batch->step);
+    const cnn_gemm gemm = {
+        .m = m,
+        .n = n,
+        .k = batch->rows,
+        .a = cnn_at(network, in, i),
+        .a_row = 1,
+        .a_k = l == 0 ? batch->x_row : batch->layers[l - 1].row,
+        .b = cnn_at(network, batch->layers[l].packed, j * batch->capacity),
+        .b_k = panel,
+        .b_panel = batch->capacity * panel,
+        .c = c,
+        .c_row = c_row,
+    };
+    network->kernels->gemm(&gemm);
+}
+
+void cnn_batch_bias_gradient(const cnn_batch *batch, size_t l, void *out)
+{
+    const cnn_network *network = batch->network;
+    const cnn_batch_layer *layer = &batch->layers[l];
+    network->kernels->column_sum(batch->rows, network->dense[l].outputs, layer->delta, layer->row,
+                                 out);
+}
+
+void cnn_batch_pack_transposed(const cnn_batch *batch, size_t l, size_t i, size_t m, size_t j,
+                               size_t n)
+{
+    const cnn_network *network = batch->network;
+    const cnn_dense *dense = &network->dense[l];
+    const size_t panel = network->kernels->panel;
+    const cnn_pack pack = {
+        .k = n,
+        .n = m,
+        .b = cnn_at(network, dense->weight, i * dense->outputs + j),
+        .b_row = 1,
+        .b_col = dense->outputs,
+        .packed = cnn_at(network, batch->layers[l].transposed,
+                         i / panel * dense->outputs * panel + j * panel),
+        .b_panel = dense->outputs * panel,
+    };
+    network->kernels->pack(&pack);
+}

@@ -1,0 +1,77 @@
+/*
+ * One batch through a network and back: outputs, loss, and the gradient of the loss with respect
+ * to each layer's sums (its delta), from which the gradients of weights and biases follow.
+ */
+#ifndef CNN_BATCH_H
+#define CNN_BATCH_H
+
+#include "network.h"
+#include "samples.h"
+
+/* What one dense layer keeps of a batch. Buffers are (capacity, width) with row stride row. */
+typedef struct cnn_batch_layer {
+    size_t row;
+    void *output;     /* h(z), before dropout */
+    void *before;     /* z, where the derivative needs it; else NULL */
+    void *dropped;    /* output after dropout; else NULL */
+    void *delta;      /* gradient with respect to z */
+    void *packed;     /* delta in panels for the product with the layer's inputs */
+    void *transposed; /* the weight's transpose in panels, for the delta of the layer below */
+} cnn_batch_layer;
+
+typedef struct cnn_batch {
+    const cnn_network *network;
+    size_t capacity, workers;
+    uint64_t version; /* of the network's parameters when `transposed` was packed */
+    void *memory;
+    void *x;
+    size_t x_row;
+    cnn_batch_layer *layers;
+    cnn_targets targets;
+    double *loss_rows, *scale;
+    size_t *correct; /* a cache line for each worker */
+    size_t rows;     /* of the present batch */
+    int64_t step;    /* of the present batch */
+} cnn_batch;
+
+/* Room for batches of up to `capacity` rows on up to `workers` threads. */
+cnn_status cnn_batch_create(const cnn_network *network, size_t capacity, size_t workers,
+                            cnn_batch **batch);
+void cnn_batch_destroy(cnn_batch *batch);
+
+/*
+ * Make room in *batch, which may be NULL, for `rows` rows and the present number of threads.
+ */
+cnn_status cnn_batch_reserve(const cnn_network *network, size_t rows, cnn_batch **batch);
+
+/* What to run: rows index[0], ... or first, first + 1, ... of data; step keys dropout, -1: none. */
+typedef struct cnn_batch_job {
+    const cnn_loss *loss;
+    const cnn_data *data;
+    const size_t *index;
+    size_t first, rows;
+    int64_t step;
+} cnn_batch_job;
+
+/*
+ * Forward, loss and deltas. *loss is the mean loss with penalties, *weight the sum of weights;
+ * *correct is increased.
+ */
+cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *loss, double *weight,
+                         size_t *correct);
+
+/*
+ * The product that gives rows [i, i + m) and columns [j, j + n) of layer l's weight gradient,
+ * without the L2 term, into c. j is a multiple of the panel.
+ */
+void cnn_batch_weight_gradient(const cnn_batch *batch, size_t l, size_t i, size_t m, size_t j,
+                               size_t n, void *c, size_t c_row);
+
+/* The gradient of layer l's bias. */
+void cnn_batch_bias_gradient(const cnn_batch *batch, size_t l, void *out);
+
+/* Pack rows [i, i + m) and columns [j, j + n) of a weight into `transposed`; both on panels. */
+void cnn_batch_pack_transposed(const cnn_batch *batch, size_t l, size_t i, size_t m, size_t j,
+                               size_t n);
+
+#endif

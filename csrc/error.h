@@ -1,0 +1,52 @@
+/* The thread's last error, and arithmetic of sizes that notices overflow. */
+#ifndef CNN_ERROR_H
+#define CNN_ERROR_H
+
+#include <stdbool.h>
+
+#include "cnn/cnn.h"
+
+#if defined(__GNUC__)
+#define CNN_PRINTF(string, first) __attribute__((format(printf, string, first), cold))
+#else
+#define CNN_PRINTF(string, first)
+#endif
+
+/* Remember a message for cnn_last_error and return `status`. */
+cnn_status cnn_fail(cnn_status status, const char *format, ...) CNN_PRINTF(2, 3);
+
+/* The same for a system error: the message ends with the text of `error`. */
+cnn_status cnn_fail_system(int error, const char *what, const char *path);
+
+/* *product = a * b, or false where that overflows. */
+static inline bool cnn_multiply(size_t a, size_t b, size_t *product)
+{
+    if (b != 0 && a > (size_t)-1 / b)
+        return false;
+    *product = a * b;
+    return true;
+}
+
+/* *sum = a + b, or false where that overflows. */
+static inline bool cnn_add(size_t a, size_t b, size_t *sum)
+{
+    *sum = a + b;
+    return *sum >= a;
+}
+
+static inline size_t cnn_round_up(size_t n, size_t multiple)
+{
+    return (n + multiple - 1) / multiple * multiple;
+}
+
+static inline size_t cnn_min(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline size_t cnn_max(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+#endif

@@ -1,0 +1,450 @@
+/* Running a network: blocks of rows through all layers, predict and evaluate. */
+#include <string.h>
+
+#include "convert.h"
+#include "error.h"
+#include "network.h"
+#include "platform.h"
+#include "samples.h"
+#include "threads.h"
+
+/* Bytes of activations that a block may take: a part of the L2 cache, which holds weights too. */
+#define BLOCK_BYTES ((size_t)256 * 1024)
+#define BLOCK_ROWS ((size_t)96)
+
+/* Rows whose losses are summed at a time; a multiple of the 16 lanes. */
+#define SEGMENT_ROWS ((size_t)4096)
+
+static size_t widest(const cnn_network *network)
+{
+    size_t width = 0;
+    for (size_t i = 0; i < network->dense_count; i++)
+        width = cnn_max(width, network->dense[i].outputs);
+    return width;
+}
+
+size_t cnn_forward_block_rows(const cnn_network *network)
+{
+    const size_t tile = network->kernels->tile_rows;
+    const size_t row_bytes = cnn_max(cnn_network_inputs(network), widest(network)) * network->real_size;
+    const size_t rows = cnn_min(BLOCK_ROWS, BLOCK_BYTES / row_bytes / tile * tile);
+    /* Fewer rows would read the weights too often, whatever the cache holds. */
+    return cnn_max(rows, 4 * tile);
+}
+
+size_t cnn_forward_scratch(const cnn_network *network, size_t rows)
+{
+    const size_t width = cnn_row_span(network, widest(network));
+    const size_t inputs = cnn_row_span(network, cnn_network_inputs(network));
+    return rows * (inputs + 2 * width) * network->real_size;
+}
+
+double cnn_forward_work(const cnn_network *network)
+{
+    return (double)network->parameter_count;
+}
+
+/* Whether the product can read x where it is: right type, whole elements, no cache conflicts. */
+static bool readable_in_place(const cnn_network *network, const cnn_matrix *x, size_t rows)
+{
+    const ptrdiff_t size = (ptrdiff_t)network->real_size;
+    if (x->dtype != network->dtype || (x->col_stride != size && x->cols > 1))
+        return false;
+    if ((uintptr_t)x->data % (uintptr_t)size != 0)
+        return false;
+    if (rows == 1)
+        return true;
+    return x->row_stride >= size && x->row_stride % size == 0 && x->row_stride % 2048 != 0;
+}
+
+void cnn_dense_forward(const cnn_network *network, const cnn_dense *dense, size_t rows,
+                       const void *in, size_t in_row, bool linear, void *out, size_t out_row,
+                       void *before)
+{
+    const cnn_kernels *kernels = network->kernels;
+    const bool softmax = dense->activation == CNN_SOFTMAX;
+    const cnn_gemm gemm = {
+        .m = rows,
+        .n = dense->outputs,
+        .k = dense->inputs,
+        .a = in,
+        .a_row = in_row,
+        .a_k = 1,
+        .b = dense->packed,
+        .b_k = kernels->panel,
+        .b_panel = dense->inputs * kernels->panel,
+        .bias = dense->bias,
+        .c = out,
+        .c_row = out_row,
+        .activation = softmax || linear ? CNN_IDENTITY : dense->activation,
+        .before = before,
+    };
+    kernels->gemm(&gemm);
+    if (softmax && !linear)
+        kernels->softmax_forward(rows, dense->outputs, out, out_row, out, out_row);
+}
+
+void cnn_forward_block(const cnn_network *network, const cnn_matrix *x, size_t first, size_t rows,
+                       bool logits, void *y, size_t y_row, void *scratch)
+{
+    const size_t inputs = cnn_row_span(network, cnn_network_inputs(network));
+    const size_t width = cnn_row_span(network, widest(network));
+    void *const buffers[2] = {cnn_at(network, scratch, rows * inputs),
+                              cnn_at(network, scratch, rows * (inputs + width))};
+    const void *in = (const char *)x->data + (ptrdiff_t)first * x->row_stride;
+    size_t in_row = (size_t)x->row_stride / network->real_size;
+    if (!readable_in_place(network, x, rows)) {
+        cnn_convert_rows(x, NULL, first, rows, network->dtype, scratch, inputs);
+        in = scratch;
+        in_row = inputs;
+    }
+    for (size_t l = 0; l < network->dense_count; l++) {
+        const bool last = l + 1 == network->dense_count;
+        void *const out = last ? y : buffers[l % 2];
+        const size_t out_row = last ? y_row : width;
+        cnn_dense_forward(network, &network->dense[l], rows, in, in_row, last && logits, out,
+                          out_row, NULL);
+        in = out;
+        in_row = out_row;
+    }
+}
+
+/* ---- Predict ----------------------------------------------------------------------------- */
+
+/* How a call is cut: blocks of rows, each with scratch of its worker. */
+struct plan {
+    size_t rows, block, tasks, threads, worker_bytes;
+};
+
+static struct plan plan_for(const cnn_network *network, size_t rows, size_t most_threads)
+{
+    const size_t tile = network->kernels->tile_rows;
+    struct plan p = {.rows = rows, .block = cnn_min(cnn_forward_block_rows(network), rows)};
+    p.threads = cnn_parallel_threads((rows + tile - 1) / tile,
+                                     cnn_forward_work(network) * (double)rows);
+    p.threads = cnn_min(p.threads, most_threads);
+    if (p.threads > 1)
+        p.block = cnn_min(p.block, cnn_round_up((rows + p.threads - 1) / p.threads, tile));
+    p.tasks = (rows + p.block - 1) / p.block;
+    p.threads = cnn_min(p.threads, p.tasks);
+    p.worker_bytes = cnn_round_up(cnn_forward_scratch(network, p.block), 64);
+    return p;
+}
+
+struct predict {
+    const cnn_network *network;
+    const cnn_matrix *x;
+    void *y;
+    size_t y_row;
+    struct plan plan;
+    char *scratch;
+};
+
+static void predict_block(void *context, size_t index, size_t worker)
+{
+    const struct predict *p = context;
+    const size_t first = index * p->plan.block;
+    const size_t rows = cnn_min(p->plan.block, p->plan.rows - first);
+    cnn_forward_block(p->network, p->x, first, rows, false,
+                      cnn_at(p->network, p->y, first * p->y_row), p->y_row,
+                      p->scratch + worker * p->plan.worker_bytes);
+}
+
+size_t cnn_network_workspace_size(const cnn_network *network, size_t rows)
+{
+    if (!network || rows == 0)
+        return 0;
+    const struct plan p = plan_for(network, rows, SIZE_MAX);
+    return p.threads * p.worker_bytes + 64;
+}
+
+/* Fit the plan to a workspace of the caller: fewer threads, or else smaller blocks. */
+static cnn_status fit_workspace(const cnn_network *network, struct predict *p, void *workspace,
+                                size_t size)
+{
+    const size_t skip = (64 - (uintptr_t)workspace % 64) % 64;
+    const size_t usable = size > skip ? size - skip : 0;
+    p->scratch = (char *)workspace + skip;
+    if (p->plan.threads * p->plan.worker_bytes <= usable)
+        return CNN_OK;
+    const size_t row_bytes = cnn_forward_scratch(network, 1);
+    if (usable < row_bytes)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "workspace has %zu bytes, needs at least %zu", size,
+                        row_bytes + 63);
+    p->plan = plan_for(network, p->plan.rows, 1);
+    if (p->plan.worker_bytes > usable) {
+        p->plan.block = usable / row_bytes;
+        p->plan.tasks = (p->plan.rows + p->plan.block - 1) / p->plan.block;
+    }
+    return CNN_OK;
+}
+
+static cnn_status predict(const cnn_network *network, const cnn_matrix *x, void *y, size_t y_row,
+                          void *workspace, size_t workspace_size)
+{
+    struct predict p = {.network = network, .x = x, .y = y, .y_row = y_row};
+    if (x->rows == 0)
+        return CNN_OK;
+    p.plan = plan_for(network, x->rows, SIZE_MAX);
+    if (workspace) {
+        const cnn_status status = fit_workspace(network, &p, workspace, workspace_size);
+        if (status != CNN_OK)
+            return status;
+    } else {
+        p.scratch = cnn_platform_scratch(p.plan.threads * p.plan.worker_bytes);
+        if (!p.scratch)
+            return cnn_fail(CNN_ERROR_MEMORY, "out of memory for %zu bytes of scratch",
+                            p.plan.threads * p.plan.worker_bytes);
+    }
+    const uint64_t before = cnn_platform_float_enter();
+    if (p.plan.tasks == 1)
+        predict_block(&p, 0, 0);
+    else
+        cnn_parallel(p.plan.tasks, p.plan.threads, predict_block, &p);
+    cnn_platform_float_leave(before);
+    return CNN_OK;
+}
+
+static cnn_status predict_typed(const cnn_network *network, cnn_dtype dtype, size_t rows,
+                                const void *x, size_t x_stride, void *y, size_t y_stride,
+                                void *workspace, size_t workspace_size)
+{
+    if (!network || !x || !y)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", !network ? "network" : !x ? "x" : "y");
+    if (dtype != network->dtype)
+        return cnn_fail(CNN_ERROR_TYPE, "x is float%d, the network is float%d",
+                        dtype == CNN_FLOAT32 ? 32 : 64, network->dtype == CNN_FLOAT32 ? 32 : 64);
+    const size_t inputs = cnn_network_inputs(network), outputs = cnn_network_outputs(network);
+    if (x_stride < inputs || x_stride > PTRDIFF_MAX / 8)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "x_stride is %zu, should be at least %zu", x_stride,
+                        inputs);
+    if (y_stride < outputs)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "y_stride is %zu, should be at least %zu", y_stride,
+                        outputs);
+    const cnn_matrix matrix = {
+        .struct_size = sizeof matrix,
+        .data = x,
+        .dtype = dtype,
+        .rows = rows,
+        .cols = inputs,
+        .row_stride = (ptrdiff_t)(x_stride * network->real_size),
+        .col_stride = (ptrdiff_t)network->real_size,
+    };
+    return predict(network, &matrix, y, y_stride, workspace, workspace_size);
+}
+
+cnn_status cnn_network_predict_f32(const cnn_network *network, size_t rows, const float *x,
+                                   size_t x_stride, float *y, size_t y_stride, void *workspace,
+                                   size_t workspace_size)
+{
+    return predict_typed(network, CNN_FLOAT32, rows, x, x_stride, y, y_stride, workspace,
+                         workspace_size);
+}
+
+cnn_status cnn_network_predict_f64(const cnn_network *network, size_t rows, const double *x,
+                                   size_t x_stride, double *y, size_t y_stride, void *workspace,
+                                   size_t workspace_size)
+{
+    return predict_typed(network, CNN_FLOAT64, rows, x, x_stride, y, y_stride, workspace,
+                         workspace_size);
+}
+
+cnn_status cnn_network_predict(const cnn_network *network, const cnn_matrix *x, void *y,
+                               size_t y_stride, void *workspace, size_t workspace_size)
+{
+    if (!network || !x || !y)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", !network ? "network" : !x ? "x" : "y");
+    const cnn_status status = cnn_matrix_check(x, "x", x->rows, cnn_network_inputs(network));
+    if (status != CNN_OK)
+        return status;
+    if (y_stride < cnn_network_outputs(network))
+        return cnn_fail(CNN_ERROR_ARGUMENT, "y_stride is %zu, should be at least %zu", y_stride,
+                        cnn_network_outputs(network));
+    return predict(network, x, y, y_stride, workspace, workspace_size);
+}
+
+/* ---- Evaluate ---------------------------------------------------------------------------- */
+
+bool cnn_loss_takes_logits(const cnn_loss *loss)
+{
+    return loss->kind == CNN_CROSS_ENTROPY || loss->kind == CNN_BINARY_CROSS_ENTROPY;
+}
+
+/* The output activation that a loss needs, or -1 where several do. */
+static int needed_output(cnn_loss_kind kind)
+{
+    switch (kind) {
+    case CNN_CROSS_ENTROPY:
+        return CNN_SOFTMAX;
+    case CNN_BINARY_CROSS_ENTROPY:
+        return CNN_SIGMOID;
+    case CNN_POISSON:
+        return CNN_IDENTITY;
+    default:
+        return -1;
+    }
+}
+
+cnn_status cnn_network_check(const cnn_network *network, const cnn_loss *loss, const cnn_data *data)
+{
+    if (!network || !data)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", network ? "data" : "network");
+    if (data->struct_size != sizeof *data)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "data has struct_size %zu, should be %zu",
+                        data->struct_size, sizeof *data);
+    const size_t outputs = cnn_network_outputs(network);
+    cnn_status status = cnn_loss_check(loss, outputs);
+    if (status == CNN_OK)
+        status = cnn_matrix_check(&data->x, "x", data->x.rows, cnn_network_inputs(network));
+    if (status == CNN_OK)
+        status = cnn_samples_check(loss, &data->t, &data->sample_weight, data->x.rows, outputs);
+    if (status != CNN_OK)
+        return status;
+    const int has = (int)network->dense[network->dense_count - 1].activation;
+    const int needs = needed_output(loss->kind);
+    if (needs >= 0 ? has != needs : has == CNN_SOFTMAX)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "%s does not go with the output layer's %s%s%s",
+                        cnn_loss_name((int)loss->kind), cnn_activation_name(has),
+                        needs >= 0 ? "; it needs " : "",
+                        needs >= 0 ? cnn_activation_name(needs) : "");
+    return CNN_OK;
+}
+
+/* Buffers of one segment, shared by the workers; each has scratch and a count of its own. */
+struct evaluation {
+    const cnn_network *network;
+    const cnn_loss *loss;
+    const cnn_data *data;
+    struct plan plan;
+    size_t first, rows; /* of the segment */
+    cnn_targets targets;
+    double *loss_rows;
+    char *scratch;
+    char *outputs; /* (block, outputs) for each worker */
+    size_t output_row;
+    size_t *correct;
+};
+
+static void evaluate_block(void *context, size_t index, size_t worker)
+{
+    struct evaluation *e = context;
+    const cnn_network *network = e->network;
+    const size_t first = index * e->plan.block;
+    const size_t rows = cnn_min(e->plan.block, e->rows - first);
+    void *z = cnn_at(network, e->outputs, worker * e->plan.block * e->output_row);
+    cnn_forward_block(network, &e->data->x, e->first + first, rows, cnn_loss_takes_logits(e->loss),
+                      z, e->output_row, e->scratch + worker * e->plan.worker_bytes);
+    const bool labels = e->loss->target == CNN_TARGET_LABELS;
+    const cnn_loss_rows l = {
+        .kind = e->loss->kind,
+        .rows = rows,
+        .cols = cnn_network_outputs(network),
+        .z = z,
+        .z_row = e->output_row,
+        .t = labels ? NULL : cnn_at(network, e->targets.t, first * e->targets.t_row),
+        .t_row = e->targets.t_row,
+        .labels = labels ? e->targets.labels + first : NULL,
+        .delta = e->loss->delta > 0 ? e->loss->delta : 1,
+        .label_smoothing = e->loss->label_smoothing,
+        .loss_rows = e->loss_rows + first,
+        .correct = cnn_loss_takes_logits(e->loss) ? &e->correct[worker] : NULL,
+    };
+    network->kernels->loss(&l);
+}
+
+/* One allocation for all buffers of an evaluation; *memory is freed by the caller. */
+static cnn_status prepare_evaluation(struct evaluation *e, void **memory)
+{
+    const cnn_network *network = e->network;
+    const size_t outputs = cnn_network_outputs(network), size = network->real_size;
+    const size_t segment = cnn_round_up(cnn_min(SEGMENT_ROWS, e->data->x.rows), 16);
+    e->output_row = cnn_row_span(network, outputs);
+    e->targets.t_row = outputs;
+    const size_t output_bytes = cnn_round_up(e->plan.block * e->output_row * size, 64);
+    const size_t parts[] = {
+        segment * sizeof(double),
+        segment * sizeof(double),
+        segment * sizeof(int64_t),
+        cnn_round_up(segment * outputs * size, 64),
+        e->plan.threads * e->plan.worker_bytes,
+        e->plan.threads * output_bytes,
+        cnn_round_up(e->plan.threads * sizeof(size_t), 64),
+    };
+    size_t total = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        total += parts[i];
+    char *at = *memory = cnn_platform_allocate(total);
+    if (!at)
+        return cnn_fail(CNN_ERROR_MEMORY, "out of memory for %zu bytes of scratch", total);
+    e->loss_rows = (double *)(void *)at;
+    e->targets.weight = (double *)(void *)(at += parts[0]);
+    e->targets.labels = (int64_t *)(void *)(at += parts[1]);
+    e->targets.t = at += parts[2];
+    e->scratch = at += parts[3];
+    e->outputs = at += parts[4];
+    e->correct = (size_t *)(void *)(at + parts[5]);
+    memset(e->correct, 0, parts[6]);
+    return CNN_OK;
+}
+
+static cnn_status evaluate_segments(struct evaluation *e, double *loss_sum, double *weight_sum)
+{
+    const cnn_data *data = e->data;
+    cnn_lanes losses = {{0}}, weights = {{0}};
+    for (e->first = 0; e->first < data->x.rows; e->first += e->rows) {
+        e->rows = cnn_min(SEGMENT_ROWS, data->x.rows - e->first);
+        const cnn_status status = cnn_samples_read(
+            e->loss, &data->t, &data->sample_weight, cnn_network_outputs(e->network),
+            e->network->dtype, NULL, e->first, e->rows, &e->targets);
+        if (status != CNN_OK)
+            return status;
+        cnn_parallel((e->rows + e->plan.block - 1) / e->plan.block, e->plan.threads, evaluate_block,
+                     e);
+        cnn_lanes_add_products(&losses, e->rows, e->targets.weight, e->loss_rows);
+        cnn_lanes_add(&weights, e->rows, e->targets.weight);
+    }
+    *loss_sum = cnn_lanes_total(&losses);
+    *weight_sum = cnn_lanes_total(&weights);
+    return CNN_OK;
+}
+
+double cnn_network_penalty(const cnn_network *network)
+{
+    double penalty = 0;
+    for (size_t l = 0; l < network->dense_count; l++) {
+        const cnn_dense *dense = &network->dense[l];
+        if (dense->l2 > 0)
+            penalty += dense->l2 / 2 *
+                       network->kernels->square_sum(dense->inputs * dense->outputs, dense->weight);
+    }
+    return penalty;
+}
+
+cnn_status cnn_network_evaluate(const cnn_network *network, const cnn_loss *loss,
+                                const cnn_data *data, cnn_result *result)
+{
+    cnn_status status = cnn_network_check(network, loss, data);
+    if (status != CNN_OK)
+        return status;
+    if (!result || result->struct_size != sizeof *result)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "result is NULL or has a wrong struct_size");
+    if (data->x.rows == 0)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "x has 0 rows, needs at least 1");
+    struct evaluation e = {.network = network, .loss = loss, .data = data};
+    e.plan = plan_for(network, cnn_min(SEGMENT_ROWS, data->x.rows), SIZE_MAX);
+    void *memory = NULL;
+    status = prepare_evaluation(&e, &memory);
+    if (status != CNN_OK)
+        return status;
+    cnn_result made = {.struct_size = sizeof made, .rows = data->x.rows};
+    const uint64_t before = cnn_platform_float_enter();
+    status = evaluate_segments(&e, &made.loss_sum, &made.weight_sum);
+    made.loss_sum += cnn_network_penalty(network) * made.weight_sum;
+    cnn_platform_float_leave(before);
+    for (size_t i = 0; i < e.plan.threads; i++)
+        made.correct += e.correct[i];
+    cnn_platform_free(memory);
+    if (status == CNN_OK)
+        *result = made;
+    return status;
+}

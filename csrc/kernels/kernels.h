@@ -1,0 +1,144 @@
+/*
+ * The list of kernels: what each instruction set provides, in float32 and float64.
+ *
+ * Every kernel is written once over simd/ and compiled for each (instruction set, type). Kernels
+ * allocate nothing, spawn nothing and check nothing; the floor above does. Pointers to numbers
+ * are void here because one table type serves both types; `real` below means float or double.
+ * Strides are in elements.
+ */
+#ifndef CNN_KERNELS_H
+#define CNN_KERNELS_H
+
+#include "cnn/cnn.h"
+
+/*
+ * c (m, n) = a . b, then bias is added, then the activation applied:
+ *   a     element (i, k) at a[i * a_row + k * a_k]
+ *   b     in panels of `panel` columns: element (k, j) at b[(j / panel) * b_panel + k * b_k +
+ *         j % panel]; whole panels are read, so the last one must be padded
+ *   bias  (n) or NULL
+ *   c     row stride c_row; must not overlap a or b
+ * `derivative`, where not NULL, is (m, n) with row stride derivative_row: the result is then
+ * multiplied by the derivative of `activation`, taken from these outputs or inputs, and
+ * `activation` itself is not applied. softmax is not among the activations here.
+ * With `before`, (m, n) with c's stride, the value before the activation is stored there as well.
+ * k is summed as section 4.3 of the numerics contract says: chunks of 256, one FMA chain each.
+ */
+typedef struct cnn_gemm {
+    size_t m, n, k;
+    const void *a;
+    size_t a_row, a_k;
+    const void *b;
+    size_t b_k, b_panel;
+    const void *bias;
+    void *c;
+    size_t c_row;
+    cnn_activation activation;
+    const void *derivative;
+    size_t derivative_row;
+    void *before;
+} cnn_gemm;
+
+/* Copy b (k, n), element (k, j) at b[k * b_row + j * b_col], into panels, padded with zeros. */
+typedef struct cnn_pack {
+    size_t k, n;
+    const void *b;
+    size_t b_row, b_col;
+    void *packed;   /* where element (0, 0) goes */
+    size_t b_panel; /* distance between panels in `packed` */
+} cnn_pack;
+
+/*
+ * One loss over rows. z (rows, cols) logits or outputs; t (rows, cols) target rows or NULL;
+ * labels (rows) or NULL; loss_rows (rows) receives each row's loss, not yet weighted. gradient
+ * (rows, cols), NULL where not wanted, receives scale[i] times the row's gradient. correct, where
+ * not NULL, is increased by the rows whose largest z is the target's.
+ */
+typedef struct cnn_loss_rows {
+    cnn_loss_kind kind;
+    size_t rows, cols;
+    const void *z;
+    size_t z_row;
+    const void *t;
+    size_t t_row;
+    const int64_t *labels;
+    const double *scale;
+    double delta, label_smoothing;
+    double *loss_rows;
+    void *gradient;
+    size_t gradient_row;
+    size_t *correct;
+} cnn_loss_rows;
+
+/*
+ * One optimizer step on w (rows, cols). w and the slots share the row stride `stride`; the
+ * gradient g has its own. Before the step g <- (g + l2 w) * clip. Numbers are float64 here and
+ * rounded to the type once.
+ */
+typedef struct cnn_update {
+    cnn_optimizer_kind kind;
+    size_t rows, cols;
+    const void *g;
+    size_t g_row;
+    void *w;
+    void *slots[2];
+    size_t stride;
+    double l2, clip;
+    double lr, momentum, alpha, beta1, beta2, eps, decay; /* decay = 1 - lr weight_decay */
+    double step_size, root_correction; /* adam: lr/(1 - beta1^k), sqrt(1 - beta2^k) */
+} cnn_update;
+
+/* Every kernel: X(return type, name, arguments). */
+#define CNN_KERNELS(X)                                                                             \
+    X(void, gemm, (const cnn_gemm *g))                                                             \
+    X(void, pack, (const cnn_pack *p))                                                             \
+    /* y = h(x) for (rows, cols); in place allowed; any activation but softmax. */                 \
+    X(void, activation_forward, (cnn_activation activation, size_t rows, size_t cols,              \
+                                 const void *x, size_t x_row, void *y, size_t y_row))              \
+    /* dx = dy . h'(from); dx == dy allowed; any activation but softmax. */                        \
+    X(void, activation_backward, (cnn_activation activation, size_t rows, size_t cols,             \
+                                  const void *dy, size_t dy_row, const void *from,                 \
+                                  size_t from_row, void *dx, size_t dx_row))                       \
+    /* Softmax of each row; in place allowed. */                                                   \
+    X(void, softmax_forward, (size_t rows, size_t cols, const void *x, size_t x_row, void *y,      \
+                              size_t y_row))                                                       \
+    /* dx = y . (dy - sum_j dy_j y_j) for each row; dx == dy allowed. */                           \
+    X(void, softmax_backward, (size_t rows, size_t cols, const void *dy, size_t dy_row,            \
+                               const void *y, size_t y_row, void *dx, size_t dx_row))              \
+    X(void, log_softmax_forward, (size_t rows, size_t cols, const void *x, size_t x_row, void *y,  \
+                                  size_t y_row))                                                   \
+    X(void, loss, (const cnn_loss_rows *l))                                                        \
+    X(void, update, (const cnn_update *u))                                                         \
+    /* out[j] = sum over the rows of x (rows, cols), in chunks of 256 rows as in gemm. */          \
+    X(void, column_sum, (size_t rows, size_t cols, const void *x, size_t x_row, void *out))        \
+    /* The sum of squares of n numbers in float64, 16 virtual lanes. */                            \
+    X(double, square_sum, (size_t n, const void *x))                                               \
+    /* y = x * keep / (1 - rate); keep from the Philox stream `key`, row r being `row` + r. */     \
+    X(void, dropout, (uint64_t key, double rate, size_t row, size_t rows, size_t cols,             \
+                      const void *x, size_t x_row, void *y, size_t y_row))
+
+typedef struct cnn_kernels {
+    const char *isa;
+    size_t tile_rows; /* rows of the gemm tile: a good multiple for blocks of rows */
+    size_t panel;     /* columns of a panel of b */
+#define CNN_X(type, name, arguments) type(*name) arguments;
+    CNN_KERNELS(CNN_X)
+#undef CNN_X
+} cnn_kernels;
+
+/* The tables: X(isa). A build holds those of its architecture. */
+#if defined(CNN_HAVE_AVX512)
+#define CNN_ISAS(X) X(scalar) X(avx2) X(avx512)
+#elif defined(CNN_HAVE_NEON)
+#define CNN_ISAS(X) X(scalar) X(neon)
+#else
+#define CNN_ISAS(X) X(scalar)
+#endif
+
+#define CNN_X(isa)                                                                                 \
+    extern const cnn_kernels cnn_kernels_##isa##_32;                                               \
+    extern const cnn_kernels cnn_kernels_##isa##_64;
+CNN_ISAS(CNN_X)
+#undef CNN_X
+
+#endif

@@ -1,0 +1,83 @@
+/* Sums and maxima along a row, in the order of the numerics contract (4.4). */
+#ifndef CNN_ROWS_H
+#define CNN_ROWS_H
+
+#include "kernels/vmath.h"
+
+/* The largest of n > 0 numbers, with -0 as +0 so that its sign cannot depend on the order. */
+INLINE real row_max(const real *x, size_t n)
+{
+    const v_real lowest = v_set1(-(real)INFINITY);
+    v_real largest[2] = {lowest, lowest};
+    size_t j = 0;
+    for (; j + 2 * V_LANES <= n; j += 2 * V_LANES) {
+        largest[0] = v_max(v_load(x + j), largest[0]);
+        largest[1] = v_max(v_load(x + j + V_LANES), largest[1]);
+    }
+    for (; j < n; j += V_LANES) {
+        const size_t left = n - j < V_LANES ? n - j : V_LANES;
+        const v_real v = v_first(v_load_partial(x + j, left), left, lowest);
+        largest[0] = v_max(v, largest[0]);
+    }
+    return v_fold_max(v_max(largest[0], largest[1])) + 0;
+}
+
+/* Unrolling keeps a few sums in registers; sixteen copies of an exp would only take room. */
+#if V_LANES >= 4
+#define UNROLL_SUMS UNROLL
+#else
+#define UNROLL_SUMS
+#endif
+#if defined(__GNUC__)
+#define KEEP_LOOP _Pragma("GCC unroll 1")
+#else
+#define KEEP_LOOP
+#endif
+
+/*
+ * The sum over a row of body(j, left), the terms from column j on, of which `left` count; `left`
+ * is V_LANES but for the last vector. Lane l of 16 sums terms l, l + 16, ... in order. Zeros
+ * behind the end change nothing, since a sum that starts from +0 is never -0.
+ */
+#define ROW_SUM(total, n, j, left, body)                                                           \
+    do {                                                                                           \
+        v_real row_sum_lanes[V_SUMS];                                                              \
+        for (size_t row_sum_v = 0; row_sum_v < V_SUMS; row_sum_v++)                                \
+            row_sum_lanes[row_sum_v] = v_zero();                                                   \
+        size_t j = 0;                                                                              \
+        for (; j + 16 <= (n);) {                                                                   \
+            const size_t left = V_LANES;                                                           \
+            UNROLL_SUMS                                                                            \
+            for (size_t row_sum_v = 0; row_sum_v < V_SUMS; row_sum_v++, j += V_LANES)              \
+                row_sum_lanes[row_sum_v] = v_add(row_sum_lanes[row_sum_v], (body));                \
+        }                                                                                          \
+        KEEP_LOOP                                                                                  \
+        for (size_t row_sum_v = 0; j < (n); row_sum_v++, j += V_LANES) {                           \
+            const size_t left = (n) - j < V_LANES ? (n) - j : V_LANES;                             \
+            row_sum_lanes[row_sum_v] =                                                             \
+                v_add(row_sum_lanes[row_sum_v], v_first((body), left, v_zero()));                  \
+        }                                                                                          \
+        (total) = v_fold_add(row_sum_lanes);                                                       \
+    } while (0)
+
+/* Load or store a vector of which `left` lanes count. */
+INLINE v_real row_load(const real *p, size_t left)
+{
+    return left == V_LANES ? v_load(p) : v_load_partial(p, left);
+}
+INLINE void row_store(real *p, v_real v, size_t left)
+{
+    if (left == V_LANES)
+        v_store(p, v);
+    else
+        v_store_partial(p, v, left);
+}
+
+/* Store v and hand it on, for use within a sum. */
+INLINE v_real row_keep(real *p, v_real v, size_t left)
+{
+    row_store(p, v, left);
+    return v;
+}
+
+#endif

@@ -1,0 +1,202 @@
+/* AVX2 with FMA (x86-64-v3). Operations as listed in simd.h. */
+#include <immintrin.h>
+
+#if CNN_BITS == 32
+#define V_LANES 8
+typedef __m256 v_real;
+#define P(operation) _mm256_##operation##_ps
+#define I(operation) _mm256_##operation##_epi32
+#define SET1 _mm256_set1_epi32
+#define CAST_TO_INT _mm256_castps_si256
+#define CAST_TO_REAL _mm256_castsi256_ps
+#else
+#define V_LANES 4
+typedef __m256d v_real;
+#define P(operation) _mm256_##operation##_pd
+#define I(operation) _mm256_##operation##_epi64
+#define SET1 _mm256_set1_epi64x
+#define CAST_TO_INT _mm256_castpd_si256
+#define CAST_TO_REAL _mm256_castsi256_pd
+#endif
+typedef v_real v_mask;
+typedef __m256i v_int;
+#define TILE_ROWS 6
+#define PANEL_VECTORS 2
+
+INLINE __m256i first_lanes(size_t n)
+{
+    static const integer lanes[2 * V_LANES] = {
+        -1, -1, -1, -1,
+#if V_LANES == 8
+        -1, -1, -1, -1,
+#endif
+    };
+    return _mm256_loadu_si256((const __m256i *)(const void *)(lanes + V_LANES - n));
+}
+
+INLINE v_real v_zero(void)
+{
+    return P(setzero)();
+}
+INLINE v_real v_set1(real x)
+{
+    return P(set1)(x);
+}
+INLINE v_real v_load(const real *p)
+{
+    return P(loadu)(p);
+}
+INLINE void v_store(real *p, v_real v)
+{
+    P(storeu)(p, v);
+}
+INLINE v_real v_load_partial(const real *p, size_t n)
+{
+    return P(maskload)(p, first_lanes(n));
+}
+INLINE void v_store_partial(real *p, v_real v, size_t n)
+{
+    /* A masked store is slow on some CPUs, and rows rarely end in part of a vector. */
+    real lanes[V_LANES];
+    v_store(lanes, v);
+    for (size_t i = 0; i < n; i++)
+        p[i] = lanes[i];
+}
+INLINE v_real v_add(v_real a, v_real b)
+{
+    return P(add)(a, b);
+}
+INLINE v_real v_sub(v_real a, v_real b)
+{
+    return P(sub)(a, b);
+}
+INLINE v_real v_mul(v_real a, v_real b)
+{
+    return P(mul)(a, b);
+}
+INLINE v_real v_div(v_real a, v_real b)
+{
+    return P(div)(a, b);
+}
+INLINE v_real v_sqrt(v_real a)
+{
+    return P(sqrt)(a);
+}
+INLINE v_real v_fma(v_real a, v_real b, v_real c)
+{
+    return P(fmadd)(a, b, c);
+}
+INLINE v_real v_fnma(v_real a, v_real b, v_real c)
+{
+    return P(fnmadd)(a, b, c);
+}
+INLINE v_real v_max(v_real a, v_real b)
+{
+    return P(max)(a, b);
+}
+INLINE v_real v_min(v_real a, v_real b)
+{
+    return P(min)(a, b);
+}
+INLINE v_real v_abs(v_real a)
+{
+    return P(andnot)(v_set1(R(-0.0)), a);
+}
+INLINE v_real v_copysign(v_real a, v_real sign)
+{
+    const v_real minus = v_set1(R(-0.0));
+    return P(or)(P(andnot)(minus, a), P(and)(minus, sign));
+}
+INLINE v_mask v_lt(v_real a, v_real b)
+{
+    return P(cmp)(a, b, _CMP_LT_OQ);
+}
+INLINE v_mask v_le(v_real a, v_real b)
+{
+    return P(cmp)(a, b, _CMP_LE_OQ);
+}
+INLINE v_mask v_eq(v_real a, v_real b)
+{
+    return P(cmp)(a, b, _CMP_EQ_OQ);
+}
+INLINE v_mask v_mask_and(v_mask a, v_mask b)
+{
+    return P(and)(a, b);
+}
+INLINE v_mask v_mask_or(v_mask a, v_mask b)
+{
+    return P(or)(a, b);
+}
+INLINE v_real v_select(v_mask mask, v_real a, v_real b)
+{
+    return P(blendv)(b, a, mask);
+}
+INLINE v_real v_first(v_real a, size_t n, v_real b)
+{
+    return P(blendv)(b, a, CAST_TO_REAL(first_lanes(n)));
+}
+INLINE v_int v_as_int(v_real a)
+{
+    return CAST_TO_INT(a);
+}
+INLINE v_real v_as_real(v_int i)
+{
+    return CAST_TO_REAL(i);
+}
+INLINE v_int vi_set1(integer x)
+{
+    return SET1(x);
+}
+INLINE v_int vi_add(v_int a, v_int b)
+{
+    return I(add)(a, b);
+}
+INLINE v_int vi_sub(v_int a, v_int b)
+{
+    return I(sub)(a, b);
+}
+INLINE v_int vi_and(v_int a, v_int b)
+{
+    return _mm256_and_si256(a, b);
+}
+INLINE v_int vi_shift_left(v_int a, const unsigned n)
+{
+    return I(slli)(a, (int)n);
+}
+INLINE v_int vi_shift_right(v_int a, const unsigned n)
+{
+    return I(srli)(a, (int)n);
+}
+#if CNN_BITS == 32
+INLINE real v_fold_add(const v_real *acc)
+{
+    const __m256 a = _mm256_add_ps(acc[0], acc[1]);
+    const __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    const __m128 c = _mm_add_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
+}
+INLINE real v_fold_max(v_real a)
+{
+    const __m128 b = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    const __m128 c = _mm_max_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
+}
+#else
+INLINE real v_fold_add(const v_real *acc)
+{
+    const __m256d a = _mm256_add_pd(_mm256_add_pd(acc[0], acc[2]), _mm256_add_pd(acc[1], acc[3]));
+    const __m128d b = _mm_add_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd(a, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(b, _mm_unpackhi_pd(b, b)));
+}
+INLINE real v_fold_max(v_real a)
+{
+    const __m128d b = _mm_max_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd(a, 1));
+    return _mm_cvtsd_f64(_mm_max_sd(b, _mm_unpackhi_pd(b, b)));
+}
+#endif
+
+#undef P
+#undef I
+#undef SET1
+#undef CAST_TO_INT
+#undef CAST_TO_REAL

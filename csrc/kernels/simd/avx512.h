@@ -1,0 +1,185 @@
+/* AVX-512 with F, BW, DQ and VL (x86-64-v4). Operations as listed in simd.h. */
+#include <immintrin.h>
+
+#if CNN_BITS == 32
+#define V_LANES 16
+typedef __m512 v_real;
+typedef __mmask16 v_mask;
+#define P(operation) _mm512_##operation##_ps
+#define I(operation) _mm512_##operation##_epi32
+#define COMPARE _mm512_cmp_ps_mask
+#else
+#define V_LANES 8
+typedef __m512d v_real;
+typedef __mmask8 v_mask;
+#define P(operation) _mm512_##operation##_pd
+#define I(operation) _mm512_##operation##_epi64
+#define COMPARE _mm512_cmp_pd_mask
+#endif
+typedef __m512i v_int;
+#define TILE_ROWS 12
+#define PANEL_VECTORS 2
+
+INLINE v_mask first_lanes(size_t n)
+{
+    return (v_mask)_bzhi_u32(0xffffffffu, (unsigned)n);
+}
+
+INLINE v_real v_zero(void)
+{
+    return P(setzero)();
+}
+INLINE v_real v_set1(real x)
+{
+    return P(set1)(x);
+}
+INLINE v_real v_load(const real *p)
+{
+    return P(loadu)(p);
+}
+INLINE void v_store(real *p, v_real v)
+{
+    P(storeu)(p, v);
+}
+INLINE v_real v_load_partial(const real *p, size_t n)
+{
+    return P(maskz_loadu)(first_lanes(n), p);
+}
+INLINE void v_store_partial(real *p, v_real v, size_t n)
+{
+    P(mask_storeu)(p, first_lanes(n), v);
+}
+INLINE v_real v_add(v_real a, v_real b)
+{
+    return P(add)(a, b);
+}
+INLINE v_real v_sub(v_real a, v_real b)
+{
+    return P(sub)(a, b);
+}
+INLINE v_real v_mul(v_real a, v_real b)
+{
+    return P(mul)(a, b);
+}
+INLINE v_real v_div(v_real a, v_real b)
+{
+    return P(div)(a, b);
+}
+INLINE v_real v_sqrt(v_real a)
+{
+    return P(sqrt)(a);
+}
+INLINE v_real v_fma(v_real a, v_real b, v_real c)
+{
+    return P(fmadd)(a, b, c);
+}
+INLINE v_real v_fnma(v_real a, v_real b, v_real c)
+{
+    return P(fnmadd)(a, b, c);
+}
+INLINE v_real v_max(v_real a, v_real b)
+{
+    return P(max)(a, b);
+}
+INLINE v_real v_min(v_real a, v_real b)
+{
+    return P(min)(a, b);
+}
+INLINE v_real v_abs(v_real a)
+{
+    return P(abs)(a);
+}
+INLINE v_real v_copysign(v_real a, v_real sign)
+{
+    const v_real minus = v_set1(R(-0.0));
+    return P(or)(P(andnot)(minus, a), P(and)(minus, sign));
+}
+INLINE v_mask v_lt(v_real a, v_real b)
+{
+    return COMPARE(a, b, _CMP_LT_OQ);
+}
+INLINE v_mask v_le(v_real a, v_real b)
+{
+    return COMPARE(a, b, _CMP_LE_OQ);
+}
+INLINE v_mask v_eq(v_real a, v_real b)
+{
+    return COMPARE(a, b, _CMP_EQ_OQ);
+}
+INLINE v_mask v_mask_and(v_mask a, v_mask b)
+{
+    return (v_mask)(a & b);
+}
+INLINE v_mask v_mask_or(v_mask a, v_mask b)
+{
+    return (v_mask)(a | b);
+}
+INLINE v_real v_select(v_mask mask, v_real a, v_real b)
+{
+    return P(mask_blend)(mask, b, a);
+}
+INLINE v_real v_first(v_real a, size_t n, v_real b)
+{
+    return P(mask_blend)(first_lanes(n), b, a);
+}
+INLINE v_int v_as_int(v_real a)
+{
+    v_int i;
+    memcpy(&i, &a, sizeof i);
+    return i;
+}
+INLINE v_real v_as_real(v_int i)
+{
+    v_real a;
+    memcpy(&a, &i, sizeof a);
+    return a;
+}
+INLINE v_int vi_set1(integer x)
+{
+    return I(set1)(x);
+}
+INLINE v_int vi_add(v_int a, v_int b)
+{
+    return I(add)(a, b);
+}
+INLINE v_int vi_sub(v_int a, v_int b)
+{
+    return I(sub)(a, b);
+}
+INLINE v_int vi_and(v_int a, v_int b)
+{
+    return _mm512_and_si512(a, b);
+}
+INLINE v_int vi_shift_left(v_int a, const unsigned n)
+{
+    return I(slli)(a, n);
+}
+INLINE v_int vi_shift_right(v_int a, const unsigned n)
+{
+    return I(srli)(a, n);
+}
+#if CNN_BITS == 32
+INLINE real v_fold_add(const v_real *acc)
+{
+    const __m256 a = _mm256_add_ps(_mm512_castps512_ps256(acc[0]), _mm512_extractf32x8_ps(acc[0], 1));
+    const __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    const __m128 c = _mm_add_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
+}
+#else
+INLINE real v_fold_add(const v_real *acc)
+{
+    const v_real s = v_add(acc[0], acc[1]);
+    const __m256d a = _mm256_add_pd(_mm512_castpd512_pd256(s), _mm512_extractf64x4_pd(s, 1));
+    const __m128d b = _mm_add_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd(a, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(b, _mm_unpackhi_pd(b, b)));
+}
+#endif
+INLINE real v_fold_max(v_real a)
+{
+    return P(reduce_max)(a);
+}
+
+#undef P
+#undef I
+#undef COMPARE

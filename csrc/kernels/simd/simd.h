@@ -1,0 +1,66 @@
+/*
+ * The vector operations that kernels are written over, for the instruction set CNN_ISA and the
+ * type of CNN_BITS bits. Each header here gives the same operations in the same order:
+ *
+ *   V_LANES, TILE_ROWS, PANEL_VECTORS      lanes of a vector; shape of the gemm tile
+ *   v_real, v_int, v_mask                  vectors of reals, of integers of the same width, of truth
+ *   v_zero() v_set1(x)
+ *   v_load(p) v_store(p, v)                no alignment needed
+ *   v_load_partial(p, n)                   lanes 0 to n - 1, zeros behind; 0 < n <= V_LANES
+ *   v_store_partial(p, v, n)
+ *   v_add v_sub v_mul v_div v_sqrt         IEEE operations, rounded once
+ *   v_fma(a, b, c)                         a b + c, rounded once
+ *   v_fnma(a, b, c)                        c - a b, rounded once
+ *   v_max(a, b) v_min(a, b)                a > b ? a : b and a < b ? a : b, so b where unordered
+ *   v_abs(a) v_copysign(a, sign)
+ *   v_lt v_le v_eq (a, b)                  ordered compares: false where a NaN is
+ *   v_mask_and v_mask_or
+ *   v_select(mask, a, b)                   mask ? a : b
+ *   v_first(a, n, b)                       lanes 0 to n - 1 of a, of b behind; 0 < n <= V_LANES
+ *   v_as_int(a) v_as_real(i)               the same bits
+ *   vi_set1 vi_add vi_sub vi_and
+ *   vi_shift_left(a, n) vi_shift_right(a, n)   n constant; right brings zeros in
+ *   v_fold_add(acc)                        acc holds 16 lanes in V_SUMS vectors, folded +8 +4 +2 +1
+ *   v_fold_max(a)                          the largest lane
+ */
+#ifndef CNN_SIMD_H
+#define CNN_SIMD_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if CNN_BITS == 32
+typedef float real;
+typedef int32_t integer;
+typedef uint32_t bits;
+#define R(x) x##f
+#else
+typedef double real;
+typedef int64_t integer;
+typedef uint64_t bits;
+#define R(x) x
+#endif
+
+#if defined(__GNUC__)
+#define INLINE static inline __attribute__((always_inline, unused))
+#define UNROLL _Pragma("GCC unroll 16")
+#else
+#define INLINE static inline
+#define UNROLL
+#endif
+
+#define CNN_STRING_OF(x) #x
+#define CNN_STRING(x) CNN_STRING_OF(x)
+#define CNN_PASTE_OF(a, b, c, d) a##b##_##c##_##d
+#define CNN_PASTE(a, b, c, d) CNN_PASTE_OF(a, b, c, d)
+/* The name of a kernel of this instruction set and type, e.g. cnn_gemm_avx2_32. */
+#define KERNEL(name) CNN_PASTE(cnn_, name, CNN_ISA, CNN_BITS)
+
+#include CNN_STRING(CNN_ISA.h)
+
+/* Row sums have 16 virtual lanes whatever the width of a vector (numerics contract, 4.4). */
+#define V_SUMS (16 / V_LANES)
+
+#endif

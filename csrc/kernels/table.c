@@ -1,0 +1,12 @@
+/* The table of one instruction set and type. */
+#include "kernels/local.h"
+
+/* Declared for this table by name in kernels.h; the paste makes it e.g. cnn_kernels_avx2_32. */
+const cnn_kernels KERNEL(kernels) = {
+    .isa = CNN_STRING(CNN_ISA),
+    .tile_rows = TILE_ROWS,
+    .panel = (size_t)PANEL_VECTORS * V_LANES,
+#define CNN_X(type, name, arguments) .name = KERNEL(name),
+    CNN_KERNELS(CNN_X)
+#undef CNN_X
+};

@@ -1,0 +1,100 @@
+/* What a network is, for network.c, forward.c, train.c and model_file.c alone. */
+#ifndef CNN_NETWORK_H
+#define CNN_NETWORK_H
+
+#include <stdbool.h>
+
+#include "kernels/kernels.h"
+
+/* A dense layer with the dropout that follows it. Pointers point into the network's memory. */
+typedef struct cnn_dense {
+    size_t inputs, outputs;
+    cnn_activation activation;
+    double l2;
+    double rate;    /* dropout of its output; 0 for none */
+    size_t index;   /* among all layers: layer `index` of the public list */
+    size_t dropout; /* index of the dropout layer; valid where rate > 0 */
+    size_t weight_offset, bias_offset; /* in elements, within `parameters` and slots */
+    void *weight;   /* (inputs, outputs) row-major */
+    void *bias;     /* (outputs) */
+    void *packed;   /* the weight in panels of kernels->panel columns, padded with zeros */
+} cnn_dense;
+
+typedef struct cnn_metadata {
+    char *key, *value;
+} cnn_metadata;
+
+struct cnn_network {
+    cnn_dtype dtype;
+    size_t real_size; /* bytes per element */
+    const cnn_kernels *kernels;
+    uint64_t seed;
+    uint64_t version; /* counts the changes of parameters, so that copies know they are old */
+    size_t layer_count; /* as the user listed them, dropout included */
+    cnn_layer *layers;
+    size_t dense_count;
+    cnn_dense *dense;
+    size_t parameter_count;
+    size_t parameter_span; /* elements of `parameters` with the gaps that align each tensor */
+    void *parameters;      /* all weights and biases; owns what dense[].weight points to */
+    void *packed;          /* owns what dense[].packed points to */
+    size_t metadata_count;
+    cnn_metadata *metadata;
+};
+
+/* Address of element i of an array of the network's type. */
+static inline void *cnn_at(const cnn_network *network, const void *base, size_t i)
+{
+    return (char *)(uintptr_t)base + i * network->real_size;
+}
+
+/* Elements of a layer's packed weight. */
+size_t cnn_dense_packed_span(const cnn_network *network, const cnn_dense *dense);
+
+/* Bring a layer's packed weight up to date. */
+void cnn_dense_repack(const cnn_network *network, const cnn_dense *dense);
+
+/* The layer of a public layer index, or NULL with the error set where it is not dense. */
+cnn_dense *cnn_network_dense(const cnn_network *network, size_t index);
+
+/*
+ * The distance between rows of `cols` numbers in our own buffers: whole vectors, and never near
+ * a multiple of 4 KiB, at which rows would compete for the same cache sets.
+ */
+size_t cnn_row_span(const cnn_network *network, size_t cols);
+
+/*
+ * One layer for `rows` rows: out (rows, outputs) = h(in . weight + bias), h left out if `linear`.
+ * `before`, where not NULL, receives the values before h, with out's row stride.
+ */
+void cnn_dense_forward(const cnn_network *network, const cnn_dense *dense, size_t rows,
+                       const void *in, size_t in_row, bool linear, void *out, size_t out_row,
+                       void *before);
+
+/* Bytes of scratch that cnn_forward_block needs for blocks of `rows` rows. */
+size_t cnn_forward_scratch(const cnn_network *network, size_t rows);
+
+/*
+ * Outputs of rows [first, first + rows) of x into y (rows, outputs), row stride y_row. With
+ * `logits`, the last activation is left out. `scratch` is aligned to 64 bytes. No threads.
+ */
+void cnn_forward_block(const cnn_network *network, const cnn_matrix *x, size_t first, size_t rows,
+                       bool logits, void *y, size_t y_row, void *scratch);
+
+/* Rows of one block: as many as keep the activations of a layer in the L2 cache. */
+size_t cnn_forward_block_rows(const cnn_network *network);
+
+/* Multiply-adds of one row through all layers, for the decision how many threads to use. */
+double cnn_forward_work(const cnn_network *network);
+
+/* The L2 penalties of all layers: sum of l2 / 2 times the squares of the weights. */
+double cnn_network_penalty(const cnn_network *network);
+
+/* Whether the loss is computed from logits, so that the last activation is left out. */
+bool cnn_loss_takes_logits(const cnn_loss *loss);
+
+/* Check samples and a loss against a network: structs, shapes, and that loss and output suit. */
+cnn_status cnn_network_check(const cnn_network *network, const cnn_loss *loss,
+                             const cnn_data *data);
+
+#endif

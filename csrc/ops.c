@@ -1,0 +1,435 @@
+/* Array functions: checked, given their kernels, split over threads, and run. */
+#include <math.h>
+
+#include "convert.h"
+#include "dispatch.h"
+#include "error.h"
+#include "platform.h"
+#include "product.h"
+#include "samples.h"
+#include "threads.h"
+
+/* Elements of a task of elementwise or row work, and their cost in the pool's units of work. */
+#define TASK_ELEMENTS ((size_t)8192)
+#define ELEMENT_WORK 30.0
+
+static size_t size_of(cnn_dtype dtype)
+{
+    return dtype == CNN_FLOAT32 ? 4 : 8;
+}
+
+/* Whether (rows, cols) with this stride can be addressed at all. */
+static cnn_status check_layout(const char *name, const void *data, size_t rows, size_t cols,
+                               size_t stride)
+{
+    size_t elements;
+    if (!data)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", name);
+    if (stride < cols)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "%s_stride is %zu, should be at least %zu", name,
+                        stride, cols);
+    if (!cnn_multiply(rows, stride, &elements) || elements > SIZE_MAX / 64)
+        return cnn_fail(CNN_ERROR_MEMORY, "%s of %zu rows with stride %zu is too large", name, rows,
+                        stride);
+    return CNN_OK;
+}
+
+static cnn_status check_activation(cnn_activation activation)
+{
+    if (cnn_activation_name((int)activation))
+        return CNN_OK;
+    return cnn_fail(CNN_ERROR_ARGUMENT, "activation is %d, should be 0 to %d", (int)activation,
+                    CNN_ACTIVATION_COUNT - 1);
+}
+
+/* ---- Work on rows ------------------------------------------------------------------------ */
+
+/* One call on rows, split into tasks of whole rows. */
+struct rows_call {
+    const cnn_kernels *kernels;
+    size_t real_size, rows, cols, block;
+    cnn_activation activation;
+    const char *x, *from;
+    size_t x_row, y_row;
+    char *y;
+    void (*run)(const struct rows_call *call, size_t first, size_t rows);
+};
+
+static void run_rows(void *context, size_t index, size_t worker)
+{
+    const struct rows_call *call = context;
+    const size_t first = index * call->block;
+    (void)worker;
+    call->run(call, first, cnn_min(call->block, call->rows - first));
+}
+
+static void split_rows(struct rows_call *call)
+{
+    if (call->rows == 0 || call->cols == 0)
+        return;
+    call->block = cnn_max(1, TASK_ELEMENTS / call->cols);
+    const size_t tasks = (call->rows + call->block - 1) / call->block;
+    const double work = ELEMENT_WORK * (double)call->rows * (double)call->cols;
+    const uint64_t before = cnn_platform_float_enter();
+    cnn_parallel(tasks, cnn_parallel_threads(tasks, work), run_rows, call);
+    cnn_platform_float_leave(before);
+}
+
+/* Elementwise work without gaps has no rows of its own: cut it into rows of one task each. */
+static void forget_rows(struct rows_call *call)
+{
+    const size_t elements = call->rows * call->cols;
+    if (call->x_row != call->cols || call->y_row != call->cols || elements <= TASK_ELEMENTS)
+        return;
+    const size_t whole = elements / TASK_ELEMENTS * TASK_ELEMENTS;
+    if (whole < elements) {
+        struct rows_call rest = *call;
+        rest.rows = 1;
+        rest.cols = rest.x_row = rest.y_row = elements - whole;
+        rest.x += whole * call->real_size;
+        rest.y += whole * call->real_size;
+        if (rest.from)
+            rest.from += whole * call->real_size;
+        split_rows(&rest);
+    }
+    call->cols = call->x_row = call->y_row = TASK_ELEMENTS;
+    call->rows = whole / TASK_ELEMENTS;
+}
+
+static const char *row_of(const struct rows_call *call, const char *base, size_t row, size_t i)
+{
+    return base + i * row * call->real_size;
+}
+
+static void run_forward(const struct rows_call *call, size_t first, size_t rows)
+{
+    const void *x = row_of(call, call->x, call->x_row, first);
+    void *y = call->y + first * call->y_row * call->real_size;
+    if (call->activation == CNN_SOFTMAX)
+        call->kernels->softmax_forward(rows, call->cols, x, call->x_row, y, call->y_row);
+    else
+        call->kernels->activation_forward(call->activation, rows, call->cols, x, call->x_row, y,
+                                          call->y_row);
+}
+
+static void run_backward(const struct rows_call *call, size_t first, size_t rows)
+{
+    const void *dy = row_of(call, call->x, call->x_row, first);
+    const void *from = row_of(call, call->from, call->x_row, first);
+    void *dx = call->y + first * call->y_row * call->real_size;
+    const size_t cols = call->cols;
+    if (call->activation == CNN_SOFTMAX)
+        call->kernels->softmax_backward(rows, cols, dy, call->x_row, from, call->x_row, dx,
+                                        call->y_row);
+    else
+        call->kernels->activation_backward(call->activation, rows, cols, dy, call->x_row, from,
+                                           call->x_row, dx, call->y_row);
+}
+
+static void run_log_softmax(const struct rows_call *call, size_t first, size_t rows)
+{
+    call->kernels->log_softmax_forward(rows, call->cols,
+                                       row_of(call, call->x, call->x_row, first), call->x_row,
+                                       call->y + first * call->y_row * call->real_size,
+                                       call->y_row);
+}
+
+static cnn_status activation_forward(cnn_dtype dtype, cnn_activation activation, size_t rows,
+                                     size_t cols, const void *x, size_t x_stride, void *y,
+                                     size_t y_stride)
+{
+    cnn_status status = check_activation(activation);
+    if (status == CNN_OK)
+        status = check_layout("x", x, rows, cols, x_stride);
+    if (status == CNN_OK)
+        status = check_layout("y", y, rows, cols, y_stride);
+    if (status != CNN_OK)
+        return status;
+    struct rows_call call = {
+        .kernels = cnn_dispatch(dtype),
+        .real_size = size_of(dtype),
+        .rows = rows,
+        .cols = cols,
+        .activation = activation,
+        .x = x,
+        .x_row = x_stride,
+        .y = y,
+        .y_row = y_stride,
+        .run = run_forward,
+    };
+    if (activation != CNN_SOFTMAX)
+        forget_rows(&call);
+    split_rows(&call);
+    return CNN_OK;
+}
+
+static cnn_status activation_backward(cnn_dtype dtype, cnn_activation activation, size_t rows,
+                                      size_t cols, const void *dy, const void *from, void *dx)
+{
+    cnn_status status = check_activation(activation);
+    if (status == CNN_OK)
+        status = check_layout("dy", dy, rows, cols, cols);
+    if (status == CNN_OK)
+        status = check_layout("from", from, rows, cols, cols);
+    if (status == CNN_OK)
+        status = check_layout("dx", dx, rows, cols, cols);
+    if (status != CNN_OK)
+        return status;
+    struct rows_call call = {
+        .kernels = cnn_dispatch(dtype),
+        .real_size = size_of(dtype),
+        .rows = rows,
+        .cols = cols,
+        .activation = activation,
+        .x = dy,
+        .x_row = cols,
+        .from = from,
+        .y = dx,
+        .y_row = cols,
+        .run = run_backward,
+    };
+    if (activation != CNN_SOFTMAX)
+        forget_rows(&call);
+    split_rows(&call);
+    return CNN_OK;
+}
+
+static cnn_status log_softmax_forward(cnn_dtype dtype, size_t rows, size_t cols, const void *x,
+                                      size_t x_stride, void *y, size_t y_stride)
+{
+    cnn_status status = check_layout("x", x, rows, cols, x_stride);
+    if (status == CNN_OK)
+        status = check_layout("y", y, rows, cols, y_stride);
+    if (status != CNN_OK)
+        return status;
+    struct rows_call call = {
+        .kernels = cnn_dispatch(dtype),
+        .real_size = size_of(dtype),
+        .rows = rows,
+        .cols = cols,
+        .x = x,
+        .x_row = x_stride,
+        .y = y,
+        .y_row = y_stride,
+        .run = run_log_softmax,
+    };
+    split_rows(&call);
+    return CNN_OK;
+}
+
+/* ---- Dense ------------------------------------------------------------------------------- */
+
+/* Pack a (k, n) operand into memory that the caller frees; NULL with the error set. */
+static void *packed_copy(const cnn_kernels *kernels, cnn_dtype dtype, const cnn_pack *what)
+{
+    const size_t size = size_of(dtype);
+    size_t columns, bytes;
+    void *memory = NULL;
+    if (what->n < SIZE_MAX / 64 &&
+        cnn_multiply(what->k, columns = cnn_round_up(what->n, kernels->panel), &bytes) &&
+        cnn_multiply(bytes, size, &bytes) && bytes < SIZE_MAX / 2)
+        memory = cnn_platform_allocate(cnn_max(bytes, 64));
+    if (!memory) {
+        cnn_fail(CNN_ERROR_MEMORY, "out of memory for a packed matrix of %zu x %zu", what->k,
+                 what->n);
+        return NULL;
+    }
+    cnn_pack pack = *what;
+    pack.packed = memory;
+    pack.b_panel = what->k * kernels->panel;
+    kernels->pack(&pack);
+    return memory;
+}
+
+static cnn_status check_dense(size_t rows, size_t inputs, size_t outputs)
+{
+    size_t product;
+    if (cnn_multiply(rows, inputs, &product) && product < SIZE_MAX / 64 &&
+        cnn_multiply(rows, outputs, &product) && product < SIZE_MAX / 64 &&
+        cnn_multiply(inputs, outputs, &product) && product < SIZE_MAX / 64)
+        return CNN_OK;
+    return cnn_fail(CNN_ERROR_MEMORY, "dense of %zu rows, %zu inputs and %zu outputs is too large",
+                    rows, inputs, outputs);
+}
+
+static cnn_status dense_forward(cnn_dtype dtype, size_t rows, size_t inputs, size_t outputs,
+                                const void *x, size_t x_stride, const void *weight,
+                                const void *bias, cnn_activation activation, void *y,
+                                size_t y_stride)
+{
+    const cnn_kernels *kernels = cnn_dispatch(dtype);
+    cnn_status status = check_dense(rows, inputs, outputs);
+    if (status == CNN_OK)
+        status = check_activation(activation);
+    if (status == CNN_OK)
+        status = check_layout("x", x, rows, inputs, x_stride);
+    if (status == CNN_OK)
+        status = check_layout("weight", weight, inputs, outputs, outputs);
+    if (status == CNN_OK)
+        status = check_layout("y", y, rows, outputs, y_stride);
+    if (status != CNN_OK || rows == 0 || outputs == 0)
+        return status;
+    const cnn_pack pack = {.k = inputs, .n = outputs, .b = weight, .b_row = outputs, .b_col = 1};
+    void *packed = packed_copy(kernels, dtype, &pack);
+    if (!packed)
+        return CNN_ERROR_MEMORY;
+    const cnn_gemm gemm = {
+        .m = rows,
+        .n = outputs,
+        .k = inputs,
+        .a = x,
+        .a_row = x_stride,
+        .a_k = 1,
+        .b = packed,
+        .b_k = kernels->panel,
+        .b_panel = inputs * kernels->panel,
+        .bias = bias,
+        .c = y,
+        .c_row = y_stride,
+        .activation = activation == CNN_SOFTMAX ? CNN_IDENTITY : activation,
+    };
+    const uint64_t before = cnn_platform_float_enter();
+    cnn_product(kernels, size_of(dtype), &gemm);
+    cnn_platform_float_leave(before);
+    cnn_platform_free(packed);
+    if (activation == CNN_SOFTMAX)
+        return activation_forward(dtype, CNN_SOFTMAX, rows, outputs, y, y_stride, y, y_stride);
+    return CNN_OK;
+}
+
+/* c (m, n) = a . b with b packed here. */
+static cnn_status product(cnn_dtype dtype, const cnn_pack *b, cnn_gemm gemm)
+{
+    const cnn_kernels *kernels = cnn_dispatch(dtype);
+    void *packed = packed_copy(kernels, dtype, b);
+    if (!packed)
+        return CNN_ERROR_MEMORY;
+    gemm.b = packed;
+    gemm.b_k = kernels->panel;
+    gemm.b_panel = b->k * kernels->panel;
+    cnn_product(kernels, size_of(dtype), &gemm);
+    cnn_platform_free(packed);
+    return CNN_OK;
+}
+
+static cnn_status dense_backward(cnn_dtype dtype, size_t rows, size_t inputs, size_t outputs,
+                                 const void *dy, const void *x, const void *weight, void *dx,
+                                 void *dweight, void *dbias)
+{
+    cnn_status status = check_dense(rows, inputs, outputs);
+    if (status == CNN_OK && (!dy || (dx && !weight) || (dweight && !x)))
+        status = cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", !dy ? "dy" : dx && !weight ? "weight" : "x");
+    if (status != CNN_OK || inputs == 0 || outputs == 0)
+        return status;
+    const uint64_t before = cnn_platform_float_enter();
+    if (dx && rows > 0) {
+        const cnn_pack b = {.k = outputs, .n = inputs, .b = weight, .b_row = 1, .b_col = outputs};
+        const cnn_gemm gemm = {.m = rows, .n = inputs, .k = outputs, .a = dy, .a_row = outputs,
+                               .a_k = 1, .c = dx, .c_row = inputs};
+        status = product(dtype, &b, gemm);
+    }
+    if (dweight && status == CNN_OK) {
+        const cnn_pack b = {.k = rows, .n = outputs, .b = dy, .b_row = outputs, .b_col = 1};
+        const cnn_gemm gemm = {.m = inputs, .n = outputs, .k = rows, .a = x, .a_row = 1,
+                               .a_k = inputs, .c = dweight, .c_row = outputs};
+        status = product(dtype, &b, gemm);
+    }
+    if (dbias && status == CNN_OK)
+        cnn_dispatch(dtype)->column_sum(rows, outputs, dy, outputs, dbias);
+    cnn_platform_float_leave(before);
+    return status;
+}
+
+/* ---- Losses ------------------------------------------------------------------------------ */
+
+/* Buffers for the targets of one loss call, in one allocation. */
+static void *target_buffers(cnn_dtype dtype, size_t rows, size_t cols, cnn_targets *targets,
+                            double **loss_rows, double **scale)
+{
+    size_t bytes;
+    if (!cnn_multiply(rows, cols, &bytes) || bytes > SIZE_MAX / 64 || rows > SIZE_MAX / 256)
+        return NULL;
+    const size_t t_bytes = cnn_round_up(bytes * size_of(dtype), 64);
+    char *memory = cnn_platform_allocate(t_bytes + cnn_max(rows, 1) * 4 * sizeof(double));
+    if (!memory)
+        return NULL;
+    targets->t = memory;
+    targets->t_row = cols;
+    targets->weight = (double *)(void *)(memory + t_bytes);
+    targets->labels = (int64_t *)(void *)(targets->weight + rows);
+    *loss_rows = (double *)(void *)(targets->labels + rows);
+    *scale = *loss_rows + rows;
+    return memory;
+}
+
+static cnn_status loss_gradient(cnn_dtype dtype, const cnn_loss *loss, size_t rows, size_t cols,
+                                const void *z, size_t z_stride, const cnn_matrix *t,
+                                const cnn_matrix *sample_weight, double *value, void *gradient)
+{
+    cnn_status status = cnn_loss_check(loss, cols);
+    if (status == CNN_OK)
+        status = check_layout("z", z, rows, cols, z_stride);
+    if (status == CNN_OK && !value)
+        status = cnn_fail(CNN_ERROR_ARGUMENT, "value is NULL");
+    if (status == CNN_OK && (rows == 0 || cols == 0))
+        status = cnn_fail(CNN_ERROR_ARGUMENT, "z has shape (%zu, %zu), needs at least one element",
+                          rows, cols);
+    if (status == CNN_OK)
+        status = cnn_samples_check(loss, t, sample_weight, rows, cols);
+    if (status != CNN_OK)
+        return status;
+    cnn_targets targets;
+    double *loss_rows, *scale;
+    void *memory = target_buffers(dtype, rows, cols, &targets, &loss_rows, &scale);
+    if (!memory)
+        return cnn_fail(CNN_ERROR_MEMORY, "out of memory for %zu rows of targets", rows);
+    status = cnn_samples_read(loss, t, sample_weight, cols, dtype, NULL, 0, rows, &targets);
+    if (status != CNN_OK) {
+        cnn_platform_free(memory);
+        return status;
+    }
+    cnn_lanes weights = {{0}}, losses = {{0}};
+    const uint64_t before = cnn_platform_float_enter();
+    cnn_lanes_add(&weights, rows, targets.weight);
+    const double total = cnn_lanes_total(&weights);
+    const bool labels = loss->target == CNN_TARGET_LABELS;
+    for (size_t i = 0; i < rows; i++)
+        scale[i] = total > 0 ? targets.weight[i] / total : 0;
+    const cnn_loss_rows l = {
+        .kind = loss->kind,
+        .rows = rows,
+        .cols = cols,
+        .z = z,
+        .z_row = z_stride,
+        .t = labels ? NULL : targets.t,
+        .t_row = targets.t_row,
+        .labels = labels ? targets.labels : NULL,
+        .scale = scale,
+        .delta = loss->delta > 0 ? loss->delta : 1,
+        .label_smoothing = loss->label_smoothing,
+        .loss_rows = loss_rows,
+        .gradient = gradient,
+        .gradient_row = cols,
+    };
+    cnn_dispatch(dtype)->loss(&l);
+    cnn_lanes_add_products(&losses, rows, targets.weight, loss_rows);
+    *value = total > 0 ? cnn_lanes_total(&losses) / total : 0;
+    cnn_platform_float_leave(before);
+    cnn_platform_free(memory);
+    return CNN_OK;
+}
+
+/* ---- The typed functions of cnn.h -------------------------------------------------------- */
+
+#define REAL float
+#define TYPED(name) cnn_##name##_f32
+#define DTYPE CNN_FLOAT32
+#include "ops_typed.h"
+#undef REAL
+#undef TYPED
+#undef DTYPE
+
+#define REAL double
+#define TYPED(name) cnn_##name##_f64
+#define DTYPE CNN_FLOAT64
+#include "ops_typed.h"

@@ -1,0 +1,79 @@
+/* The operating system and the CPU: everything that differs between them is in platform.c. */
+#ifndef CNN_PLATFORM_H
+#define CNN_PLATFORM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Whether the CPU has the instructions of an ISA ("avx2", ...) and the OS saves its registers. */
+bool cnn_platform_has_isa(const char *isa);
+
+/* Tell the CPU that a spinning thread waits. */
+void cnn_platform_relax(void);
+
+/*
+ * Set rounding to nearest with denormals kept, as the numerics contract wants, and return what
+ * was set before, for cnn_platform_float_leave.
+ */
+uint64_t cnn_platform_float_enter(void);
+void cnn_platform_float_leave(uint64_t before);
+
+/* Memory aligned to 64 bytes, not initialised; NULL on failure. Freed by the second only. */
+void *cnn_platform_allocate(size_t size);
+void cnn_platform_free(void *memory);
+
+/*
+ * A buffer of the calling thread, of at least `size` bytes, aligned to 64: it keeps its address
+ * until the thread asks for more, and is freed when the thread ends. NULL on failure.
+ */
+void *cnn_platform_scratch(size_t size);
+
+/* Seconds on a clock that only goes forward. */
+double cnn_platform_seconds(void);
+
+/* The CPUs that this process may run on, at least 1. */
+size_t cnn_platform_cpus(void);
+
+/* The CPU quota of the cgroup rounded down, at least 1; 0 where there is none. */
+size_t cnn_platform_quota(void);
+
+/* A value that changes in the child of a fork. */
+uint64_t cnn_platform_process(void);
+
+/* Threads. Mutexes and conditions are initialised by their _init and never move. */
+typedef struct cnn_thread cnn_thread;
+typedef struct cnn_mutex {
+    _Alignas(16) unsigned char opaque[64];
+} cnn_mutex;
+typedef struct cnn_condition {
+    _Alignas(16) unsigned char opaque[64];
+} cnn_condition;
+
+/* Start a thread, with all signals blocked; NULL on failure. */
+cnn_thread *cnn_platform_thread_start(void (*run)(void *), void *argument);
+/* Wait for its end and free it. */
+void cnn_platform_thread_join(cnn_thread *thread);
+
+void cnn_mutex_init(cnn_mutex *mutex);
+void cnn_mutex_destroy(cnn_mutex *mutex);
+void cnn_mutex_lock(cnn_mutex *mutex);
+void cnn_mutex_unlock(cnn_mutex *mutex);
+void cnn_condition_init(cnn_condition *condition);
+void cnn_condition_destroy(cnn_condition *condition);
+void cnn_condition_wait(cnn_condition *condition, cnn_mutex *mutex);
+void cnn_condition_wake_all(cnn_condition *condition);
+
+/*
+ * Read a whole file of at most `limit` bytes into memory from cnn_platform_allocate. Returns 0
+ * or an errno (EFBIG past the limit).
+ */
+int cnn_platform_file_read(const char *path, size_t limit, void **bytes, size_t *size);
+
+/* Replace a file by `size` bytes atomically: a temporary file beside it, fsync, rename. */
+int cnn_platform_file_replace(const char *path, const void *bytes, size_t size);
+
+/* The value of an environment variable, or NULL. */
+const char *cnn_platform_environment(const char *name);
+
+#endif

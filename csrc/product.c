@@ -1,0 +1,68 @@
+#include "product.h"
+
+#include "error.h"
+#include "threads.h"
+
+/* Rows of one rectangle in tiles: its rows of a should stay in the L2 cache. */
+#define BLOCK_TILES 8
+
+struct product {
+    const cnn_kernels *kernels;
+    size_t real_size;
+    const cnn_gemm *gemm;
+    size_t block_rows, block_cols, col_blocks;
+};
+
+static const void *advance(const void *base, size_t elements, size_t real_size)
+{
+    return base ? (const char *)base + elements * real_size : NULL;
+}
+
+static void run_rectangle(void *context, size_t index, size_t worker)
+{
+    const struct product *p = context;
+    const cnn_gemm *whole = p->gemm;
+    const size_t i = index / p->col_blocks * p->block_rows;
+    const size_t j = index % p->col_blocks * p->block_cols;
+    const size_t size = p->real_size;
+    cnn_gemm g = *whole;
+    (void)worker;
+    g.m = cnn_min(p->block_rows, whole->m - i);
+    g.n = cnn_min(p->block_cols, whole->n - j);
+    g.a = advance(whole->a, i * whole->a_row, size);
+    g.b = advance(whole->b, j / p->kernels->panel * whole->b_panel, size);
+    g.bias = advance(whole->bias, j, size);
+    g.c = (char *)whole->c + (i * whole->c_row + j) * size;
+    g.derivative = advance(whole->derivative, i * whole->derivative_row + j, size);
+    p->kernels->gemm(&g);
+}
+
+void cnn_product(const cnn_kernels *kernels, size_t real_size, const cnn_gemm *gemm)
+{
+    const size_t panels = (gemm->n + kernels->panel - 1) / kernels->panel;
+    struct product p = {
+        .kernels = kernels,
+        .real_size = real_size,
+        .gemm = gemm,
+        .block_rows = cnn_min(gemm->m, BLOCK_TILES * kernels->tile_rows),
+        .block_cols = gemm->n,
+    };
+    if (gemm->m == 0 || gemm->n == 0)
+        return;
+    const double work = (double)gemm->m * (double)gemm->n * (double)gemm->k;
+    const size_t row_blocks = (gemm->m + p.block_rows - 1) / p.block_rows;
+    const size_t threads = cnn_parallel_threads(row_blocks * panels, work);
+    /* Some more rectangles than threads even out a thread that is late. */
+    size_t col_blocks = 1;
+    if (threads > 1 && row_blocks < 4 * threads)
+        col_blocks = cnn_min(panels, (4 * threads + row_blocks - 1) / row_blocks);
+    const size_t panels_each = (panels + col_blocks - 1) / col_blocks;
+    p.block_cols = panels_each * kernels->panel;
+    p.col_blocks = (panels + panels_each - 1) / panels_each;
+    cnn_parallel(row_blocks * p.col_blocks, threads, run_rectangle, &p);
+}
+
+size_t cnn_packed_span(const cnn_kernels *kernels, size_t k, size_t n)
+{
+    return k * cnn_round_up(n, kernels->panel);
+}

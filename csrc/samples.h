@@ -1,0 +1,46 @@
+/* Targets and weights of samples: checked, and read for a batch of rows. */
+#ifndef CNN_SAMPLES_H
+#define CNN_SAMPLES_H
+
+#include "cnn/cnn.h"
+
+/* Where cnn_samples_read puts a batch. Only one of labels and t is used, as loss->target says. */
+typedef struct cnn_targets {
+    int64_t *labels; /* (rows) */
+    void *t;         /* (rows, outputs) of the network's type, row stride t_row */
+    size_t t_row;
+    double *weight; /* (rows): sample weight times class weight */
+} cnn_targets;
+
+/* Check a loss by itself: its kind, settings and class weights for this many outputs. */
+cnn_status cnn_loss_check(const cnn_loss *loss, size_t outputs);
+
+/* Check a public matrix: struct_size, type, data and shape. `name` is for the message. */
+cnn_status cnn_matrix_check(const cnn_matrix *matrix, const char *name, size_t rows, size_t cols);
+
+/* Check targets and weights against `rows` rows and `outputs` outputs; shapes, not values. */
+cnn_status cnn_samples_check(const cnn_loss *loss, const cnn_matrix *t,
+                             const cnn_matrix *sample_weight, size_t rows, size_t outputs);
+
+/*
+ * Read rows index[0], index[1], ... (first, first + 1, ... where index is NULL). Fails on a label
+ * outside 0 to outputs - 1 and on a weight that is negative or not finite.
+ */
+cnn_status cnn_samples_read(const cnn_loss *loss, const cnn_matrix *t,
+                            const cnn_matrix *sample_weight, size_t outputs, cnn_dtype dtype,
+                            const size_t *index, size_t first, size_t count,
+                            const cnn_targets *targets);
+
+/*
+ * Sums in float64 with 16 lanes (numerics contract, 4.4 and 4.5), which may come in pieces whose
+ * lengths are multiples of 16.
+ */
+typedef struct cnn_lanes {
+    double lane[16];
+} cnn_lanes;
+void cnn_lanes_add(cnn_lanes *lanes, size_t n, const double *x);
+/* The same for products x[i] * y[i]. */
+void cnn_lanes_add_products(cnn_lanes *lanes, size_t n, const double *x, const double *y);
+double cnn_lanes_total(const cnn_lanes *lanes);
+
+#endif

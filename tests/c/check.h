@@ -1,0 +1,28 @@
+/* The little that the C tests share: counted checks, usable from any thread. */
+#ifndef CNN_CHECK_H
+#define CNN_CHECK_H
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+static atomic_int check_passed, check_failed;
+
+/* Count a condition, and report it where it is false. */
+#define CHECK(condition) check_that((condition) ? 1 : 0, #condition, __FILE__, __LINE__)
+
+static inline int check_that(int holds, const char *text, const char *file, int line)
+{
+    atomic_fetch_add(holds ? &check_passed : &check_failed, 1);
+    if (!holds)
+        printf("%s:%d: failed: %s\n", file, line, text);
+    return holds;
+}
+
+/* Print the last line; what it returns is for main to return. */
+static inline int check_finish(void)
+{
+    printf("%d passed, %d failed\n", atomic_load(&check_passed), atomic_load(&check_failed));
+    return atomic_load(&check_failed) > 0;
+}
+
+#endif
