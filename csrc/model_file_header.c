@@ -14,8 +14,8 @@ typedef struct field_list {
     unsigned seen; /* a bit for each */
 } field_list;
 
-#define FIELDS(where_, names_)                                                                     \
-    {.where = (where_), .names = (names_), .count = (int)(sizeof(names_) / sizeof *(names_))}
+#define FIELDS(object, list)                                                                       \
+    {.where = (object), .names = (list), .count = (int)(sizeof(list) / sizeof *(list))}
 
 /* Go to the object's next field: its place in the list, or -1 at the end or after a failure. */
 static int next_field(cnn_json *json, field_list *fields)
@@ -77,15 +77,15 @@ static const char *layer_kind_name(int kind)
     return names[kind];
 }
 
-/* Read an integer that is kept as a string. */
-static uint64_t read_digits(cnn_json *json, const char *where, const char *field)
+/* Read an integer up to `most` that is kept as a string. */
+static uint64_t read_digits(cnn_json *json, const char *where, const char *field, uint64_t most)
 {
     const char *text = cnn_json_string(json);
     char shown[CNN_JSON_SHOWN];
     uint64_t value = 0;
-    if (!cnn_json_digits(text, strlen(text), &value))
-        cnn_json_refuse(json, "%s: %s is \"%s\", not a whole number from 0 to 2^64 - 1", where,
-                        field, cnn_json_show(text, shown));
+    if (!cnn_json_digits(text, strlen(text), &value) || value > most)
+        cnn_json_refuse(json, "%s: %s is \"%s\", not a whole number from 0 to %" PRIu64, where,
+                        field, cnn_json_show(text, shown), most);
     return value;
 }
 
@@ -166,7 +166,7 @@ static cnn_status read_architecture(const char *text, cnn_model_header *header)
         if (i == 0)
             header->dtype = (cnn_dtype)read_name(&json, fields.where, "dtype", dtype_name);
         else if (i == 1)
-            header->seed = read_digits(&json, fields.where, "seed");
+            header->seed = read_digits(&json, fields.where, "seed", UINT64_MAX);
         else
             read_layers(&json, header);
     }
@@ -197,7 +197,7 @@ static cnn_status read_optimizer(const char *text, cnn_model_header *header)
             header->optimizer.kind =
                 (cnn_optimizer_kind)read_name(&json, fields.where, "kind", cnn_optimizer_name);
         else
-            header->steps = read_digits(&json, fields.where, "steps");
+            header->steps = read_digits(&json, fields.where, "steps", INT64_MAX);
     }
     cnn_json_end(&json);
     check_fields(&json, &fields, all_of(&fields));

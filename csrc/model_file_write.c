@@ -24,12 +24,8 @@ static cnn_layer layer_of(const cnn_network *network, size_t index)
 
 /* ---- The header -------------------------------------------------------------------------- */
 
-/* A number, which networks and optimizers may let be infinite but JSON does not. */
 static void write_number(cnn_json_writer *json, const char *field, double value)
 {
-    if (json->status == CNN_OK && !(value - value == 0))
-        json->status = cnn_fail(CNN_ERROR_ARGUMENT,
-                                "%s is not a finite number, which a model file cannot keep", field);
     cnn_json_write_key(json, field);
     cnn_json_write_double(json, value);
 }

@@ -16,11 +16,9 @@
 #include <windows.h>
 #else
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <unistd.h>
-#endif
-#if defined(__linux__)
-#include <sched.h>
 #endif
 
 #if defined(__x86_64__)
@@ -125,8 +123,19 @@ bool cnn_platform_has_isa(const char *isa)
     return strcmp(isa, "scalar") == 0;
 }
 
+/* Let another thread that is ready to run have this core, if there is one. */
+static void yield_core(void);
+
+/*
+ * Now and then the system is told too: on a busy machine, the thread that is waited for may be
+ * ready to run on this very core.
+ */
 void cnn_platform_relax(void)
 {
+    enum { TURNS_PER_YIELD = 64 };
+    static _Thread_local unsigned turns;
+    if (++turns % TURNS_PER_YIELD == 0)
+        yield_core();
 #if defined(__x86_64__)
     __asm__ volatile("pause");
 #elif defined(__aarch64__)
@@ -323,6 +332,11 @@ size_t cnn_platform_quota(void)
 uint64_t cnn_platform_process(void)
 {
     return 0; /* there is no fork */
+}
+
+static void yield_core(void)
+{
+    (void)SwitchToThread();
 }
 
 struct cnn_thread {
@@ -801,6 +815,11 @@ uint64_t cnn_platform_process(void)
     if (!forks_watched) /* out of memory at load; a system call tells as well */
         return (uint64_t)getpid();
     return atomic_load_explicit(&forks, memory_order_relaxed);
+}
+
+static void yield_core(void)
+{
+    (void)sched_yield();
 }
 
 struct cnn_thread {

@@ -148,6 +148,15 @@ static const double SPIN_SECONDS = 30e-6;
 /* After a thread could not be started, no other is tried for so long. */
 static const double RETRY_SECONDS = 1.0;
 
+/*
+ * Where other processes keep the cores busy, a worker may lose its core in the middle of a task,
+ * and the caller waits for milliseconds. It then works alone for a multiple of that time, so that
+ * such waits cost a small share of all time, however long the cores stay busy.
+ */
+static const double STALL_SECONDS = 1e-3; /* a wait this much beyond ... */
+static const double STALL_TASKS = 4;      /* ... this many tasks of the caller is such a wait */
+static const double REST_FACTOR = 8, REST_LIMIT = 0.1;
+
 struct pool;
 
 typedef struct worker {
@@ -176,7 +185,8 @@ typedef struct pool {
     size_t worker_count;
     worker *workers[MAXIMUM_THREADS]; /* [1] to [worker_count]; 0 is the caller */
 
-    double retry_time;
+    double retry_time; /* when starting a worker may be tried again */
+    double rest_time;  /* until when callers work alone */
     cnn_mutex mutex; /* for the caller's sleep */
     cnn_condition condition;
 } pool;
@@ -226,16 +236,16 @@ static void wake_sleepers(pool *p, size_t limit)
     }
 }
 
-/* Do tasks until none is left. */
-static void work(pool *p, size_t id)
+/* Do tasks until none is left, and tell how many it were. */
+static size_t work(pool *p, size_t id)
 {
     cnn_task *const task = p->task;
     void *const context = p->context;
     const size_t tasks = p->tasks;
-    for (;;) {
+    for (size_t count = 0;; count++) {
         const size_t i = atomic_fetch_add_explicit(&p->next_task, 1, memory_order_relaxed);
         if (i >= tasks)
-            return;
+            return count;
         task(context, i, id);
     }
 }
@@ -294,7 +304,7 @@ static void run_worker(void *argument)
             continue;
         wake_sleepers(p, limit_of(gate));
         const uint64_t before = cnn_platform_float_enter();
-        work(p, w->id);
+        (void)work(p, w->id);
         cnn_platform_float_leave(before);
         leave(p);
     }
@@ -365,15 +375,11 @@ static bool start_worker(pool *p)
 }
 
 /* Have the workers that `threads` threads take, and return how many threads there are. */
-static size_t ensure_workers(pool *p, size_t threads)
+static size_t ensure_workers(pool *p, size_t threads, double now)
 {
-    if (p->worker_count + 1 < threads && cnn_platform_seconds() >= p->retry_time) {
-        while (p->worker_count + 1 < threads) {
-            if (!start_worker(p)) {
-                p->retry_time = cnn_platform_seconds() + RETRY_SECONDS;
-                break;
-            }
-        }
+    while (p->worker_count + 1 < threads && now >= p->retry_time) {
+        if (!start_worker(p))
+            p->retry_time = now + RETRY_SECONDS;
     }
     return cnn_min(threads, p->worker_count + 1);
 }
@@ -399,7 +405,8 @@ static void wait_for_workers(pool *p)
 
 static void run_job(pool *p, size_t tasks, size_t threads, cnn_task *task, void *context)
 {
-    const size_t limit = ensure_workers(p, threads);
+    const double start = cnn_platform_seconds();
+    const size_t limit = start < p->rest_time ? 1 : ensure_workers(p, threads, start);
     p->task = task;
     p->context = context;
     p->tasks = tasks;
@@ -407,8 +414,14 @@ static void run_job(pool *p, size_t tasks, size_t threads, cnn_task *task, void 
     atomic_store_explicit(&p->next_wake, 1, memory_order_relaxed);
     atomic_store(&p->gate, (uint32_t)limit << GATE_LIMIT_SHIFT);
     wake_sleepers(p, limit);
-    work(p, 0);
+    const size_t done = work(p, 0);
+    const double middle = cnn_platform_seconds();
     wait_for_workers(p);
+    const double end = cnn_platform_seconds();
+    if (done > 0 && end - middle > STALL_SECONDS + STALL_TASKS * (middle - start) / (double)done) {
+        const double rest = REST_FACTOR * (end - middle);
+        p->rest_time = end + (rest < REST_LIMIT ? rest : REST_LIMIT);
+    }
 }
 
 void cnn_parallel(size_t tasks, size_t threads, cnn_task *task, void *context)

@@ -29,6 +29,8 @@
 #define VM_SQRT2 R(0x1.6a09e6p+0)
 #define VM_SQRT_HALF R(0x1.6a09e6p-1)
 #define VM_DENSITY_OF_0 R(0x1.988454p-2)
+#define VM_ROOT_2PI R(0x1.40d9320000000p+1)
+#define VM_ROOT_2PI_LOW R(-0x1.3b1f4e0000000p-32)
 #else
 #define VM_MANTISSA 52
 #define VM_BIAS 1023
@@ -47,6 +49,8 @@
 #define VM_SQRT2 R(0x1.6a09e667f3bcdp+0)
 #define VM_SQRT_HALF R(0x1.6a09e667f3bcdp-1)
 #define VM_DENSITY_OF_0 R(0x1.9884533d43651p-2)
+#define VM_ROOT_2PI R(0x1.40d931ff62706p+1)
+#define VM_ROOT_2PI_LOW R(-0x1.a6a0d6f814637p-53)
 #endif
 
 /* The magic number whose sum with n has n + 2 bias in its low bits, for scaled(). */
@@ -113,7 +117,7 @@ INLINE v_real power_of_2(v_real t)
 /* x = n ln 2 + r with |r| <= ln 2 / 2 (and a little): returns r, and t = n + shifter. */
 INLINE v_real reduced(v_real x, v_real low, const real shifter, v_real *t)
 {
-    *t = v_fma(x, v_set1(VM_LOG2E), v_set1(shifter));
+    *t = v_fma(v_sub(x, v_set1(R(0.0588915178))), v_set1(VM_LOG2E), v_set1(shifter));
     const v_real n = v_sub(*t, v_set1(shifter));
     return v_fnma(n, v_set1(VM_LN2_LOW), v_fnma(n, v_set1(VM_LN2), x));
 }
@@ -122,14 +126,10 @@ INLINE v_real reduced(v_real x, v_real low, const real shifter, v_real *t)
 INLINE v_real expm1_reduced(v_real r)
 {
 #if CNN_BITS == 32
-    static const real c[] = {R(0x1.0000000000000p-1), R(0x1.5554ae0000000p-3), R(0x1.5554860000000p-5),
-                             R(0x1.1228800000000p-7), R(0x1.6d99be0000000p-10)};
+    static const real c[] = {R(0x1.0000040000000p-1), R(0x1.5554e80000000p-3), R(0x1.5546700000000p-5), R(0x1.11e6ca0000000p-7), R(0x1.7ed0560000000p-10)};
 #else
     static const real c[] = {
-        R(0x1.0000000000005p-1),  R(0x1.555555555555cp-3),  R(0x1.5555555552092p-5),
-        R(0x1.111111110e6a1p-7),  R(0x1.6c16c17f51e47p-10), R(0x1.a01a01b5f084ap-13),
-        R(0x1.a019a631cd829p-16), R(0x1.71dde9c9fba18p-19), R(0x1.28a302ed3feaep-22),
-        R(0x1.af7712eb9a923p-26)};
+R(0x1.fffffffffffffp-2), R(0x1.5555555555649p-3), R(0x1.5555555555c81p-5), R(0x1.11111110b0253p-7), R(0x1.6c16c16add89ep-10), R(0x1.a01a04b3026fdp-13), R(0x1.a019f6a45dd36p-16), R(0x1.71d4211bb470ep-19), R(0x1.283b252aacdecp-22), R(0x1.c602ce3c1854dp-26)};
 #endif
     const v_real square = v_mul(r, r);
     return v_fma(square, polynomial(r, square, c, sizeof c / sizeof *c), r);
@@ -178,11 +178,9 @@ INLINE v_real log_normal(v_real u, v_real exponent_offset, v_real tail)
     const v_real low = v_fma(e, v_set1(VM_LN2_REST), tail);
 #if CNN_BITS == 32
     static const real c[] = {
-        R(-0x1.fffff80000000p-2), R(0x1.5555500000000p-2), R(-0x1.0004260000000p-2),
-        R(0x1.99a3f40000000p-3),  R(-0x1.54276a0000000p-3), R(0x1.22719a0000000p-3),
-        R(-0x1.0f37780000000p-3), R(0x1.08487e0000000p-3), R(-0x1.3830180000000p-4)};
+R(0x1.5555540000000p-2), R(-0x1.0002280000000p-2), R(0x1.99a00a0000000p-3), R(-0x1.5472440000000p-3), R(0x1.22da040000000p-3), R(-0x1.0d852e0000000p-3), R(0x1.055c0c0000000p-3), R(-0x1.38b7680000000p-4)};
     const v_real square = v_mul(f, f);
-    const v_real rest = v_fma(square, polynomial(f, square, c, sizeof c / sizeof *c), low);
+    const v_real rest = v_fma(square, v_fma(f, polynomial(f, square, c, sizeof c / sizeof *c), v_set1(R(-0.5))), low);
 #else
     static const real c[] = {R(0x1.5555555555557p-1), R(0x1.999999998bd00p-2),
                              R(0x1.2492493b9c29bp-2), R(0x1.c71c54ca683dcp-3),
@@ -255,15 +253,12 @@ INLINE v_real v_sigmoid(v_real x)
 INLINE v_real v_tanh(v_real x)
 {
     v_real t;
-    const v_real one = v_set1(1);
     const v_real a = v_min(v_set1(VM_TANH_HIGHEST), v_abs(x));
-    const v_real p = expm1_reduced(reduced(v_add(a, a), v_zero(), VM_POWER, &t));
+    const v_real p = expm1_reduced(reduced(v_mul(a, v_set1(-2)), v_zero(), VM_POWER, &t));
     const v_real power = power_of_2(t);
-    const v_real over = v_fma(power, p, v_sub(power, one));
-    const v_real under = v_fma(power, p, v_add(power, one));
-    const v_mask far = v_lt(v_set1(R(0.55)), a);
-    const v_real q = v_div(v_select(far, v_set1(-2), over), under);
-    return v_copysign(v_add(q, v_select(far, one, v_zero())), x);
+    const v_real over = v_fma(power, p, v_sub(power, v_set1(1)));
+    const v_real under = v_fma(power, p, v_add(power, v_set1(1)));
+    return v_copysign(v_div(over, under), x);
 }
 
 /*
@@ -273,17 +268,17 @@ INLINE v_real v_tanh(v_real x)
 INLINE v_real tail_ratio(v_real y, v_real *under)
 {
 #if CNN_BITS == 32
-    static const real p[] = {R(0x1.9884520000000p-1), R(0x1.97aeee0000000p-2), R(0x1.a47d5e0000000p-4), R(0x1.79f5620000000p-7)};
-    static const real q[] = {R(0x1.0000000000000p+0), R(0x1.e8a7fc0000000p-1), R(0x1.b4f9b00000000p-2), R(0x1.a308300000000p-4), R(0x1.7a458a0000000p-7)};
+    static const real p[] = {R(0x1.0000000000000p+1), R(0x1.4307880000000p+0), R(0x1.ab18a00000000p-2), R(0x1.331fba0000000p-4), R(0x1.9b5ca60000000p-8)};
+    static const real q[] = {R(0x1.0000000000000p+0), R(0x1.161ace0000000p+0), R(0x1.2223780000000p-1), R(0x1.5e7b180000000p-3), R(0x1.ea4c900000000p-6), R(0x1.4830020000000p-9)};
 #else
-    static const real p[] = {
-R(0x1.9884533d43651p-1), R(0x1.f9fa5a6b7baa4p-1), R(0x1.4076ad3e9c39dp-1), R(0x1.0785ae00e40b0p-2), R(0x1.3190fa53df6ebp-4), R(0x1.0124fd885e9f7p-6), R(0x1.39405eb8e6b2bp-9), R(0x1.0aa8e486f4866p-12), R(0x1.217484fe3241ep-16), R(0x1.34e7804f051fap-21)};
-    static const real q[] = {
-R(0x1.0000000000000p+0), R(0x1.b1aa24e817b55p+0), R(0x1.6b598cb69bd86p+0), R(0x1.85e0fde3b00e9p-1), R(0x1.2620d49b69ffep-2), R(0x1.44b86b0fb209bp-4), R(0x1.096bcb4c8d067p-6), R(0x1.3dc630771dfbdp-9), R(0x1.0bddcc1484491p-12), R(0x1.217484fbb97f4p-16), R(0x1.34e7804f6faa2p-21)};
+    static const real p[] = {R(0x1.0000000000000p+1), R(0x1.3d131c8756f7dp+1), R(0x1.91a43bbd85f28p+0), R(0x1.4a46ad49159fdp-1), R(0x1.7ef8787a9d28bp-3), R(0x1.4248677dfa2d4p-5), R(0x1.889a3b253cc63p-8), R(0x1.4e355ae6c0908p-11), R(0x1.6ac73a8a8a1dbp-15), R(0x1.832774f302530p-20)};
+    static const real q[] = {R(0x1.0000000000000p+0), R(0x1.b1aa24e817b55p+0), R(0x1.6b598cb69bd86p+0), R(0x1.85e0fde3b00e9p-1), R(0x1.2620d49b69ffep-2), R(0x1.44b86b0fb209bp-4), R(0x1.096bcb4c8d067p-6), R(0x1.3dc630771dfbdp-9), R(0x1.0bddcc1484491p-12), R(0x1.217484fbb97f4p-16), R(0x1.34e7804f6faa2p-21)};
 #endif
     const v_real square = v_mul(y, y);
     const v_real over = polynomial(y, square, q, sizeof q / sizeof *q);
-    *under = v_fma(y, over, polynomial(y, square, p, sizeof p / sizeof *p));
+    const v_real yc = v_mul(y, v_set1(VM_ROOT_2PI));
+    const v_real lost = v_fnma(y, v_set1(VM_ROOT_2PI_LOW), v_fnma(y, v_set1(VM_ROOT_2PI), yc));
+    *under = v_fma(yc, over, v_fnma(lost, over, polynomial(y, square, p, sizeof p / sizeof *p)));
     return over;
 }
 
@@ -293,7 +288,7 @@ INLINE v_real exp_half_square(v_real y, v_real *t)
     const v_real half = v_mul(y, v_set1(R(-0.5)));
     const v_real x = v_mul(y, half);
     const v_real lost = v_fnma(y, half, x); /* x - exact */
-    *t = v_fma(x, v_set1(VM_LOG2E), v_set1(VM_SCALER));
+    *t = v_fma(v_sub(x, v_set1(R(0.0588915178))), v_set1(VM_LOG2E), v_set1(VM_SCALER));
     const v_real n = v_sub(*t, v_set1(VM_SCALER));
     return expm1_reduced(v_sub(v_fnma(n, v_set1(VM_LN2), x), v_fma(n, v_set1(VM_LN2_LOW), lost)));
 }
@@ -312,9 +307,7 @@ INLINE v_real v_normal_cdf(v_real x)
     const v_real y = v_min(v_set1(VM_NORMAL_HIGHEST), v_abs(x));
     const v_real p = exp_half_square(y, &t);
     const v_real over = tail_ratio(y, &under);
-    const v_real k = v_set1(VM_DENSITY_OF_0);
-    const v_real ratio = v_div(v_mul(v_fma(p, k, k), over), under);
-    const v_real tail = scaled(v_zero(), ratio, t);
+    const v_real tail = scaled(p, v_div(over, under), t);
     return v_select(v_lt(v_zero(), x), v_sub(v_set1(1), tail), tail);
 }
 
@@ -337,7 +330,7 @@ INLINE v_real v_erf(v_real x)
     const v_real square = v_mul(y, y);
     const v_real near = v_fma(polynomial(square, v_mul(square, square), c, sizeof c / sizeof *c), y, y);
     const v_real p = expm1_reduced(reduced(v_sub(v_zero(), square), v_zero(), VM_POWER, &t));
-    const v_real over = v_mul(v_mul(v_set1(2*VM_DENSITY_OF_0), power_of_2(t)), tail_ratio(v_mul(v_set1(VM_SQRT2), y), &under));
+    const v_real over = v_mul(v_mul(v_set1(2), power_of_2(t)), tail_ratio(v_mul(v_set1(VM_SQRT2), y), &under));
     const v_real far = v_sub(v_set1(1), v_div(v_fma(p, over, over), under));
     return v_copysign(v_select(v_lt(square, v_set1(R(0.79))), near, far), x);
 }

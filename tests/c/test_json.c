@@ -1,4 +1,5 @@
 /* The reader and writer of JSON, and doubles as decimal text, without the library around them. */
+#include <locale.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -93,6 +94,19 @@ static void test_decimal_write(void)
         cnn_decimal_write(value, text);
         CHECK(cnn_decimal_read(text, strlen(text), &back) && bits_of(back) == bits_of(value));
     }
+}
+
+/* A locale with a decimal comma, where the machine has one, changes nothing. */
+static void test_locale(void)
+{
+    static const char *const names[] = {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "German"};
+    for (size_t i = 0; i < COUNT(names); i++) {
+        if (!setlocale(LC_ALL, names[i]))
+            continue;
+        test_decimal_read();
+        test_decimal_write();
+    }
+    setlocale(LC_ALL, "C");
 }
 
 /* ---- Reading ----------------------------------------------------------------------------- */
@@ -348,6 +362,7 @@ int main(void)
 {
     test_decimal_read();
     test_decimal_write();
+    test_locale();
     test_nesting();
     test_strings();
     test_numbers();

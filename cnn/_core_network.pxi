@@ -1,0 +1,293 @@
+# Networks; included by _core.pyx.
+
+# Work (multiply-adds) from which letting go of the GIL costs little beside the call.
+cdef double RELEASE_WORK = 200000.0
+
+
+cdef bytes path_bytes(object path):
+    return os.fsencode(path)
+
+
+cdef class Network:
+    """A network; layers as (kind, inputs, outputs, activation, l2, rate) tuples."""
+
+    cdef cnn_network *network
+    cdef size_t input_count, output_count
+    cdef int type_number
+    cdef double work
+    # Whether a call that changes the network is running without the GIL.
+    cdef bint busy
+
+    def __init__(self, layers, *, dtype="float32", seed=0):
+        if self.network != NULL:
+            raise RuntimeError("Network: __init__ is called twice")
+        cdef list given = list(layers)
+        cdef cnn_layer[64] few
+        cdef cnn_layer *c_layers = few
+        cdef bytearray many
+        if len(given) > 64:
+            many = bytearray(len(given) * sizeof(cnn_layer))
+            c_layers = <cnn_layer *><char *>many
+        for i, (kind, inputs, outputs, activation, l2, rate) in enumerate(given):
+            c_layers[i].struct_size = sizeof(cnn_layer)
+            c_layers[i].kind = CNN_LAYER_DENSE if kind == "dense" else CNN_LAYER_DROPOUT
+            c_layers[i].inputs = inputs
+            c_layers[i].outputs = outputs
+            c_layers[i].activation = <cnn_activation>index_of(ACTIVATIONS, activation, "activation")
+            c_layers[i].l2 = l2
+            c_layers[i].rate = rate
+        dtype = np.dtype(dtype)
+        if dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
+            raise ValueError(f"Sequential: dtype is {dtype}, should be float32 or float64")
+        cdef cnn_dtype code = CNN_FLOAT32 if dtype.itemsize == 4 else CNN_FLOAT64
+        cdef uint64_t c_seed = seed
+        cdef cnn_network *made = NULL
+        check(cnn_network_create(code, len(given), c_layers, c_seed, &made), "Sequential")
+        self.adopt(made)
+
+    cdef int adopt(self, cnn_network *network) except -1:
+        self.network = network
+        self.input_count = cnn_network_inputs(network)
+        self.output_count = cnn_network_outputs(network)
+        single = cnn_network_dtype(network) == CNN_FLOAT32
+        self.type_number = cnp.NPY_FLOAT32 if single else cnp.NPY_FLOAT64
+        self.work = <double>cnn_network_parameter_count(network)
+        self.busy = False
+        return 0
+
+    def __dealloc__(self):
+        cnn_network_destroy(self.network)
+
+    cdef int begin_change(self, str where) except -1:
+        if self.busy:
+            raise RuntimeError(f"{where}: the network is being trained by another thread")
+        return 0
+
+    @property
+    def dtype(self):
+        return np.dtype(np.float32 if self.type_number == cnp.NPY_FLOAT32 else np.float64)
+
+    @property
+    def seed(self):
+        return cnn_network_seed(self.network)
+
+    @property
+    def inputs(self):
+        return self.input_count
+
+    @property
+    def outputs(self):
+        return self.output_count
+
+    @property
+    def parameter_count(self):
+        return cnn_network_parameter_count(self.network)
+
+    @property
+    def layers(self):
+        found = []
+        cdef cnn_layer layer
+        for i in range(cnn_network_layer_count(self.network)):
+            layer.struct_size = sizeof(cnn_layer)
+            check(cnn_network_layer(self.network, i, &layer), "layers")
+            kind = "dense" if layer.kind == CNN_LAYER_DENSE else "dropout"
+            found.append((kind, layer.inputs, layer.outputs, ACTIVATIONS[<int>layer.activation],
+                          layer.l2, layer.rate))
+        return found
+
+    def copy(self):
+        cdef cnn_network *made = NULL
+        check(cnn_network_copy(self.network, &made), "copy")
+        return network_of(made)
+
+    def initialize(self, layer, initializer, a=0.0):
+        self.begin_change("initialize")
+        cdef int kind = index_of(INITIALIZERS, initializer, "init")
+        check(cnn_network_initialize(self.network, layer, <cnn_initializer>kind, a), "init")
+
+    cdef tuple parameter_shape(self, size_t layer, str parameter):
+        cdef cnn_layer found
+        found.struct_size = sizeof(cnn_layer)
+        check(cnn_network_layer(self.network, layer, &found), parameter)
+        if parameter == "weight":
+            return (found.inputs, found.outputs)
+        return (found.outputs,)
+
+    def get(self, layer, parameter):
+        cdef cnp.ndarray values = np.empty(self.parameter_shape(layer, parameter), self.dtype)
+        cdef cnn_parameter which = CNN_WEIGHT if parameter == "weight" else CNN_BIAS
+        cdef void *to = cnp.PyArray_DATA(values)
+        if self.type_number == cnp.NPY_FLOAT32:
+            check(cnn_network_get_f32(self.network, layer, which, <float *>to, values.size),
+                  parameter)
+        else:
+            check(cnn_network_get_f64(self.network, layer, which, <double *>to, values.size),
+                  parameter)
+        return values
+
+    def set(self, layer, parameter, values):
+        self.begin_change(parameter)
+        cdef cnp.ndarray array = real_array(values, "set", parameter, self.type_number)
+        check_shape(array, self.parameter_shape(layer, parameter), "set", parameter, "")
+        cdef cnn_parameter which = CNN_WEIGHT if parameter == "weight" else CNN_BIAS
+        cdef void *p = cnp.PyArray_DATA(array)
+        if self.type_number == cnp.NPY_FLOAT32:
+            check(cnn_network_set_f32(self.network, layer, which, <const float *>p, array.size),
+                  parameter)
+        else:
+            check(cnn_network_set_f64(self.network, layer, which, <const double *>p, array.size),
+                  parameter)
+
+    def set_l2(self, layer, l2):
+        self.begin_change("l2")
+        check(cnn_network_set_l2(self.network, layer, l2), "l2")
+
+    def predict(self, x, out=None):
+        cdef cnp.ndarray array
+        if cnp.PyArray_CheckExact(x) and cnp.PyArray_TYPE(x) == self.type_number and (
+            cnp.PyArray_ISNOTSWAPPED(x)
+        ):
+            array = x
+        else:
+            array = numeric_array(x, "predict", "x")
+        cdef cnn_matrix m = matrix_of(array, "predict", "x", False)
+        if m.cols != self.input_count:
+            raise ValueError(
+                f"predict: x has {m.cols} columns, but the first layer has {self.input_count} "
+                f"inputs"
+            )
+        cdef cnp.npy_intp[2] shape
+        shape[0] = <cnp.npy_intp>m.rows
+        shape[1] = <cnp.npy_intp>self.output_count
+        cdef int ndim = cnp.PyArray_NDIM(array)
+        cdef cnp.ndarray y
+        cdef size_t y_stride = self.output_count
+        if out is None:
+            y = cnp.PyArray_EMPTY(ndim, &shape[0] if ndim == 2 else &shape[1], self.type_number, 0)
+        else:
+            y = self.usable_out(out, array, &y_stride)
+        cdef void *to = cnp.PyArray_DATA(y)
+        cdef cnn_status status
+        if self.work * <double>m.rows < RELEASE_WORK:
+            status = cnn_network_predict(self.network, &m, to, y_stride, NULL, 0)
+        else:
+            with nogil:
+                status = cnn_network_predict(self.network, &m, to, y_stride, NULL, 0)
+        if status != CNN_OK:
+            check(status, "predict")
+        return y if out is None else handed_back(y, out)
+
+    cdef cnp.ndarray usable_out(self, object out, cnp.ndarray x, size_t *y_stride):
+        """`out` if rows of it can be written in place, else an array to copy from."""
+        cdef tuple shape = (x.shape[0], self.output_count)
+        if x.ndim == 1:
+            shape = (self.output_count,)
+        check_out(out, shape, self.dtype, "predict")
+        check_overlap(out, x, "predict", "x", False)
+        cdef cnp.ndarray y = out
+        cdef ptrdiff_t size = cnp.PyArray_ITEMSIZE(y)
+        if cnp.PyArray_IS_C_CONTIGUOUS(y) and cnp.PyArray_ISALIGNED(y):
+            return y
+        if y.ndim == 2 and cnp.PyArray_ISALIGNED(y) and y.strides[1] == size and (
+            y.strides[0] >= size * <ptrdiff_t>self.output_count and y.strides[0] % size == 0
+        ):
+            y_stride[0] = y.strides[0] // size
+            return y
+        return np.empty(shape, self.dtype)
+
+    def evaluate(self, Loss loss not None, x, t, sample_weight=None, where="evaluate"):
+        cdef Samples samples = Samples(x, t, sample_weight, self.input_count, where)
+        loss.check_outputs(self.output_count, where)
+        cdef cnn_result result
+        result.struct_size = sizeof(cnn_result)
+        cdef cnn_status status
+        with nogil:
+            status = cnn_network_evaluate(self.network, &loss.loss, &samples.data, &result)
+        check(status, where)
+        return result_of(&result, True)
+
+    def gradients(self, Loss loss not None, x, t, sample_weight=None, step=-1):
+        cdef Samples samples = Samples(x, t, sample_weight, self.input_count, "gradients")
+        loss.check_outputs(self.output_count, "gradients")
+        cdef cnp.ndarray flat = np.empty(self.parameter_count, self.dtype)
+        cdef void *to = cnp.PyArray_DATA(flat)
+        cdef size_t count = flat.size
+        cdef double value = 0
+        cdef int64_t c_step = step
+        cdef cnn_status status
+        with nogil:
+            status = cnn_network_gradients(
+                self.network, &loss.loss, &samples.data, c_step, &value, to, count)
+        check(status, "gradients")
+        return value, self.split(flat)
+
+    cdef list split(self, cnp.ndarray flat):
+        """Views of a flat row of parameters: weight, bias, weight, bias, ..."""
+        parts = []
+        at = 0
+        for kind, inputs, outputs, _, _, _ in self.layers:
+            if kind == "dense":
+                parts.append(flat[at:at + inputs * outputs].reshape(inputs, outputs))
+                at += inputs * outputs
+                parts.append(flat[at:at + outputs])
+                at += outputs
+        return parts
+
+    def save(self, path, Trainer trainer=None):
+        cdef bytes encoded = path_bytes(path)
+        cdef const char *c_path = encoded
+        cdef cnn_status status
+        if trainer is None:
+            status = cnn_network_save(self.network, c_path)
+        else:
+            status = cnn_trainer_save(trainer.trainer, c_path)
+        check(status, "save", path)
+
+    @staticmethod
+    def load(path):
+        cdef bytes encoded = path_bytes(path)
+        cdef cnn_network *made = NULL
+        check(cnn_network_load(encoded, &made), "load", path)
+        return network_of(made)
+
+    def to_bytes(self):
+        cdef void *data = NULL
+        cdef size_t size = 0
+        check(cnn_network_to_bytes(self.network, &data, &size), "to_bytes")
+        try:
+            return (<char *>data)[:size]
+        finally:
+            cnn_bytes_free(data)
+
+    @staticmethod
+    def from_bytes(data):
+        if not isinstance(data, bytes):
+            raise TypeError(f"from_bytes: data is of type {type(data).__name__}, should be bytes")
+        cdef const char *p = data
+        cdef cnn_network *made = NULL
+        check(cnn_network_from_bytes(p, len(data), &made), "from_bytes")
+        return network_of(made)
+
+    @property
+    def metadata(self):
+        found = {}
+        for i in range(cnn_network_metadata_count(self.network)):
+            key = cnn_network_metadata_key(self.network, i)
+            found[key.decode()] = cnn_network_metadata(self.network, key).decode()
+        return found
+
+    def set_metadata(self, str key not None, str value):
+        for text, name in ((key, "key"), (value or "", "value")):
+            if "\0" in text:
+                raise ValueError(f"set_metadata: {name} contains a NUL character")
+        cdef bytes c_key = key.encode()
+        cdef bytes c_value = b"" if value is None else value.encode()
+        cdef const char *v = NULL if value is None else <const char *>c_value
+        check(cnn_network_set_metadata(self.network, c_key, v), "set_metadata")
+
+
+cdef Network network_of(cnn_network *made):
+    """Wrap a handle, which the object then owns."""
+    cdef Network network = Network.__new__(Network)
+    network.adopt(made)
+    return network

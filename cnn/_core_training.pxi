@@ -1,0 +1,130 @@
+# Trainers: an optimizer with its state for one network; included by _core.pyx.
+
+cdef class Trainer:
+    """An optimizer with its state for one network. Options are named as in cnn_optimizer."""
+
+    cdef cnn_trainer *trainer
+    cdef readonly Network network
+    cdef cnn_optimizer optimizer
+
+    def __init__(self, Network network not None, kind, *, momentum=0.0, beta1=0.0, beta2=0.0,
+                 alpha=0.0, eps=0.0, weight_decay=0.0, clip_norm=0.0):
+        if self.trainer != NULL:
+            raise RuntimeError("Trainer: __init__ is called twice")
+        self.optimizer.struct_size = sizeof(cnn_optimizer)
+        self.optimizer.kind = <cnn_optimizer_kind>index_of(OPTIMIZERS, kind, "optimizer")
+        self.optimizer.momentum = momentum
+        self.optimizer.beta1 = beta1
+        self.optimizer.beta2 = beta2
+        self.optimizer.alpha = alpha
+        self.optimizer.eps = eps
+        self.optimizer.weight_decay = weight_decay
+        self.optimizer.clip_norm = clip_norm
+        check(cnn_trainer_create(network.network, &self.optimizer, &self.trainer), "optimizer")
+        self.network = network
+
+    def __dealloc__(self):
+        cnn_trainer_destroy(self.trainer)
+
+    @staticmethod
+    def load(path):
+        cdef bytes encoded = path_bytes(path)
+        cdef cnn_network *network = NULL
+        cdef Trainer made = Trainer.__new__(Trainer)
+        check(cnn_trainer_load(encoded, &network, &made.trainer), "load_checkpoint", path)
+        made.network = network_of(network)
+        made.optimizer.struct_size = sizeof(cnn_optimizer)
+        check(cnn_trainer_optimizer(made.trainer, &made.optimizer), "load_checkpoint")
+        return made
+
+    @property
+    def kind(self):
+        return OPTIMIZERS[<int>self.optimizer.kind]
+
+    @property
+    def options(self):
+        options = dict(self.optimizer)
+        del options["struct_size"], options["kind"]
+        return options
+
+    @property
+    def steps(self):
+        return cnn_trainer_steps(self.trainer)
+
+    @steps.setter
+    def steps(self, steps):
+        self.network.begin_change("steps")
+        check(cnn_trainer_set_steps(self.trainer, steps), "steps")
+
+    def get_state(self):
+        cdef cnp.ndarray values
+        state = []
+        for slot in range(OPTIMIZER_SLOTS[self.kind]):
+            values = np.empty(self.network.parameter_count, self.network.dtype)
+            check(cnn_trainer_get_state(
+                self.trainer, slot, cnp.PyArray_DATA(values), values.size), "get_state")
+            state.append(values)
+        return state
+
+    def set_state(self, state):
+        self.network.begin_change("set_state")
+        slots = OPTIMIZER_SLOTS[self.kind]
+        arrays = [real_array(values, "set_state", "state", self.network.type_number)
+                  for values in state]
+        if len(arrays) != slots:
+            raise ValueError(f"set_state: state has {len(arrays)} slots, should have {slots}")
+        cdef cnp.ndarray array
+        for array in arrays:
+            check_shape(array, (self.network.parameter_count,), "set_state", "state", "")
+        for slot, array in enumerate(arrays):
+            check(cnn_trainer_set_state(
+                self.trainer, slot, cnp.PyArray_DATA(array), array.size), "set_state")
+
+    def snapshot(self):
+        check(cnn_trainer_snapshot(self.trainer), "snapshot")
+
+    def restore(self):
+        self.network.begin_change("restore")
+        check(cnn_trainer_restore(self.trainer), "restore")
+
+    def step(self, Loss loss not None, x, t, sample_weight, lr):
+        cdef Samples samples = Samples(x, t, sample_weight, self.network.input_count, "train_step")
+        loss.check_outputs(self.network.output_count, "train_step")
+        self.network.begin_change("train_step")
+        cdef cnn_result result
+        result.struct_size = sizeof(cnn_result)
+        cdef double c_lr = lr
+        cdef cnn_status status
+        self.network.busy = True
+        with nogil:
+            status = cnn_trainer_step(self.trainer, &loss.loss, &samples.data, c_lr, &result)
+        self.network.busy = False
+        if status != CNN_ERROR_NONFINITE:
+            check(status, "train_step")
+        return result_of(&result, status == CNN_OK)
+
+    def epoch(self, Loss loss not None, x, t, sample_weight, cnp.ndarray index not None,
+              batch_size, cnp.ndarray lr not None, seconds=0.0):
+        cdef Samples samples = Samples(x, t, sample_weight, self.network.input_count, "fit")
+        loss.check_outputs(self.network.output_count, "fit")
+        self.network.begin_change("fit")
+        index = np.ascontiguousarray(index, dtype=np.uintp)
+        lr = np.ascontiguousarray(lr, dtype=np.float64)
+        cdef size_t count = index.size, c_batch_size = batch_size
+        if c_batch_size > 0 and <size_t>lr.size < (count + c_batch_size - 1) // c_batch_size:
+            raise ValueError(f"fit: lr has {lr.size} numbers, should have one per step")
+        cdef const size_t *c_index = <const size_t *>cnp.PyArray_DATA(index)
+        cdef const double *c_lr = <const double *>cnp.PyArray_DATA(lr)
+        cdef double c_seconds = seconds
+        cdef cnn_result result
+        result.struct_size = sizeof(cnn_result)
+        cdef cnn_status status
+        self.network.busy = True
+        with nogil:
+            status = cnn_trainer_epoch(
+                self.trainer, &loss.loss, &samples.data, c_index, count, c_batch_size, c_lr,
+                c_seconds, &result)
+        self.network.busy = False
+        if status != CNN_ERROR_NONFINITE:
+            check(status, "fit")
+        return result_of(&result, status == CNN_OK)

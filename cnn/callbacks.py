@@ -1,0 +1,333 @@
+"""Callbacks: what fit calls at the beginning and the end of training and of each epoch.
+
+Their names, and when they are called, are those of Keras. There is none for a step, as the steps
+run in C; for a loop of one's own, there is `cnn.Sequential.train_step`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from cnn import _checks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from cnn import _core
+    from cnn.optimizers import Optimizer
+    from cnn.sequential import Sequential
+
+__all__ = ["Callback", "EarlyStopping", "LambdaCallback", "ModelCheckpoint"]
+
+Logs: TypeAlias = "Mapping[str, float]"
+
+
+class Callback:
+    """The base of callbacks, whose methods do nothing.
+
+    Before training begins, fit sets these attributes:
+
+    Attributes
+    ----------
+    model : Sequential
+        The network; set ``model.stop_training = True`` to end training after the epoch.
+    optimizer : Optimizer
+        The optimizer; its `lr` may be set.
+    metrics : tuple of str
+        The names in `logs` at the end of each epoch.
+
+    Notes
+    -----
+    Epochs are counted from 1 over the life of the network. An exception that a method raises ends
+    fit and reaches its caller; the network stays as it is at that time.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> class Print(cnn.Callback):
+    ...     def on_epoch_end(self, epoch, logs):
+    ...         print(f"epoch {epoch}: loss {logs['loss']:.3f}")
+    >>> net = cnn.Sequential([cnn.Dense(1, 1, init="zeros")], rng=0)
+    >>> history = net.fit([[1.0]], [1.0], epochs=2, optimizer=cnn.SGD(0.1), callbacks=[Print()])
+    epoch 1: loss 0.500
+    epoch 2: loss 0.320
+    """
+
+    model: Sequential
+    optimizer: Optimizer
+    metrics: tuple[str, ...]
+
+    def on_train_begin(self) -> None:
+        """Act before the first epoch; the network is as it was given."""
+
+    def on_train_end(self, logs: Logs) -> None:
+        """Act after the last epoch, unless training ended by an exception."""
+
+    def on_epoch_begin(self, epoch: int) -> None:
+        """Act before an epoch."""
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        """Act after an epoch and its validation; `logs` has the metrics."""
+
+
+class _Monitor(Callback):
+    """A callback that looks whether a metric has become better."""
+
+    def __init__(self, monitor: str, mode: str, min_delta: float) -> None:
+        where = type(self).__name__
+        if not isinstance(monitor, str):
+            raise TypeError(
+                f"{where}: monitor is of type {type(monitor).__name__}, should be a string"
+            )
+        mode = _checks.choice(where, "mode", mode, ("auto", "min", "max"))
+        self.monitor = monitor
+        self.min_delta = _checks.real(where, "min_delta", min_delta)
+        self.mode = mode
+        higher = monitor.endswith("accuracy") if mode == "auto" else mode == "max"
+        self._sign = -1.0 if higher else 1.0
+        self.best = math.inf * self._sign
+        self.best_epoch = 0
+
+    def _begin(self) -> None:
+        """Forget an earlier training, and refuse a metric that will not be there."""
+        self.best = math.inf * self._sign
+        self.best_epoch = 0
+        if self.monitor not in self.metrics:
+            raise ValueError(
+                f"fit: {type(self).__name__} has monitor {self.monitor!r}, should be one of "
+                f"{', '.join(self.metrics)}"
+                + ("; give fit validation_data" if self.monitor.startswith("val_") else "")
+            )
+
+    def _improved(self, epoch: int, logs: Logs) -> bool:
+        """Whether the metric is better than the best so far; if so, remember it."""
+        value = logs[self.monitor]
+        if not self._sign * value < self._sign * self.best - self.min_delta:
+            return False
+        self.best, self.best_epoch = value, epoch
+        return True
+
+
+class EarlyStopping(_Monitor):
+    """End training when a metric has not become better for some epochs.
+
+    Parameters
+    ----------
+    monitor : str, default "val_loss"
+        The metric.
+    patience : int, default 0
+        How many epochs in a row may pass without improvement; the next one ends training.
+    min_delta : float, default 0.0
+        By how much a metric must be better to count as such; 0 or more.
+    mode : {"auto", "min", "max"}, default "auto"
+        Whether smaller or larger is better; "auto" takes "max" for accuracies and else "min".
+    restore_best_weights : bool, default False
+        Whether the network ends with the weights of the epoch with the best metric, rather than
+        those of the last. It does so too where all epochs have run. The state of the optimizer
+        stays that of the last epoch.
+
+    Attributes
+    ----------
+    best : float
+        The best metric so far.
+    best_epoch : int
+        Its epoch.
+    stopped_epoch : int
+        The epoch after which training was ended, or 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where an argument is of a wrong type or out of range; from fit, before training begins,
+        where it does not measure the metric.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> net = cnn.Sequential([cnn.Dense(1, 1, init="zeros")], rng=0)
+    >>> stop = cnn.EarlyStopping("loss", patience=2, min_delta=0.01)
+    >>> history = net.fit([[1.0]], [1.0], epochs=100, optimizer=cnn.SGD(0.5), callbacks=[stop])
+    >>> stop.stopped_epoch, stop.best_epoch
+    (5, 3)
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        *,
+        patience: int = 0,
+        min_delta: float = 0.0,
+        mode: str = "auto",
+        restore_best_weights: bool = False,
+    ) -> None:
+        super().__init__(monitor, mode, min_delta)
+        self.patience = _checks.integer("EarlyStopping", "patience", patience, 0)
+        self.restore_best_weights = _checks.flag(
+            "EarlyStopping", "restore_best_weights", restore_best_weights
+        )
+        self.wait = 0
+        self.stopped_epoch = 0
+        self._best_network: _core.Network | None = None
+
+    def on_train_begin(self) -> None:
+        """Forget an earlier training."""
+        self._begin()
+        self.wait = 0
+        self.stopped_epoch = 0
+        self._best_network = None
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        """Compare the metric with the best so far."""
+        if self._improved(epoch, logs):
+            self.wait = 0
+            if self.restore_best_weights:
+                self._best_network = self.model._network.copy()
+            return
+        self.wait += 1
+        if self.wait > self.patience:
+            self.stopped_epoch = epoch
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: Logs) -> None:
+        """Restore the best weights where that is wanted."""
+        if self._best_network is not None:
+            self.model._take_parameters(self._best_network)
+            self._best_network = None
+
+
+class ModelCheckpoint(_Monitor):
+    """Save the network and its optimizer after each epoch, or after the best ones.
+
+    The files can be read by `cnn.load` and, with the optimizer, by `cnn.load_checkpoint`.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file. It may have fields of `str.format`, such as "model-{epoch:03d}.safetensors" or
+        "{val_loss:.4f}.safetensors"; braces in names are written twice. A file that exists is
+        replaced.
+    monitor : str, default "val_loss"
+        The metric that `save_best_only` goes by.
+    save_best_only : bool, default False
+        Whether only an epoch that is better than all before it is saved.
+    mode : {"auto", "min", "max"}, default "auto"
+        Whether smaller or larger is better; "auto" takes "max" for accuracies and else "min".
+
+    Attributes
+    ----------
+    best : float
+        The best metric so far.
+    best_epoch : int
+        Its epoch.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where an argument is of a wrong type or out of range; from fit, before training begins,
+        where it does not measure the metric or one that is in the path.
+    OSError
+        From fit, where a file cannot be written.
+
+    Examples
+    --------
+    >>> import cnn, os, tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> net = cnn.Sequential([cnn.Dense(1, 1)], rng=0)
+    >>> checkpoint = cnn.ModelCheckpoint(os.path.join(folder.name, "{epoch:02d}.safetensors"))
+    >>> history = net.fit([[1.0]], [1.0], epochs=2, callbacks=[checkpoint])
+    >>> sorted(os.listdir(folder.name))
+    ['01.safetensors', '02.safetensors']
+    >>> folder.cleanup()
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        monitor: str = "val_loss",
+        save_best_only: bool = False,
+        mode: str = "auto",
+    ) -> None:
+        super().__init__(monitor, mode, 0.0)
+        if not isinstance(path, (str, os.PathLike)):
+            raise TypeError(
+                f"ModelCheckpoint: path is of type {type(path).__name__}, should be a string or a "
+                f"path"
+            )
+        self.path = os.fspath(path)
+        self.save_best_only = _checks.flag("ModelCheckpoint", "save_best_only", save_best_only)
+
+    def _path(self, epoch: int, logs: Logs) -> str:
+        try:
+            return self.path.format(epoch=epoch, **logs)
+        except (KeyError, IndexError, ValueError, AttributeError) as error:
+            raise ValueError(
+                f"fit: ModelCheckpoint has path {self.path!r}, whose fields should be epoch or one "
+                f"of {', '.join(self.metrics)}"
+            ) from error
+
+    def on_train_begin(self) -> None:
+        """Forget an earlier training, and refuse a path that could not be made."""
+        if self.save_best_only:
+            self._begin()
+        self._path(1, dict.fromkeys(self.metrics, 0.5))
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        """Save the network and the optimizer."""
+        if not self.save_best_only or self._improved(epoch, logs):
+            self.model.save(self._path(epoch, logs), optimizer=self.optimizer)
+
+
+class LambdaCallback(Callback):
+    """A callback made of functions.
+
+    Parameters
+    ----------
+    on_train_begin : callable, optional
+        Called as ``on_train_begin()``.
+    on_train_end : callable, optional
+        Called as ``on_train_end(logs)``.
+    on_epoch_begin : callable, optional
+        Called as ``on_epoch_begin(epoch)``.
+    on_epoch_end : callable, optional
+        Called as ``on_epoch_end(epoch, logs)``.
+
+    Raises
+    ------
+    TypeError
+        Where an argument cannot be called.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> net = cnn.Sequential([cnn.Dense(1, 1)], rng=0)
+    >>> show = cnn.LambdaCallback(on_epoch_end=lambda epoch, logs: print(epoch, sorted(logs)))
+    >>> history = net.fit([[1.0]], [1.0], callbacks=[show])
+    1 ['loss', 'lr', 'seconds']
+    """
+
+    def __init__(
+        self,
+        *,
+        on_train_begin: Callable[[], Any] | None = None,
+        on_train_end: Callable[[Logs], Any] | None = None,
+        on_epoch_begin: Callable[[int], Any] | None = None,
+        on_epoch_end: Callable[[int, Logs], Any] | None = None,
+    ) -> None:
+        given = {
+            "on_train_begin": on_train_begin,
+            "on_train_end": on_train_end,
+            "on_epoch_begin": on_epoch_begin,
+            "on_epoch_end": on_epoch_end,
+        }
+        for name, function in given.items():
+            if function is None:
+                continue
+            if not callable(function):
+                raise TypeError(
+                    f"LambdaCallback: {name} is of type {type(function).__name__}, should be a "
+                    f"function"
+                )
+            setattr(self, name, function)

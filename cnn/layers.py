@@ -1,0 +1,339 @@
+"""The layers that a Sequential is made of, and how their weights begin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from cnn import _checks, _core
+from cnn._activations import TABLE
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Dense", "Dropout", "Layer", "uniform"]
+
+# libcnn counts in 64 bits; a layer as wide as this would not fit into any machine anyway.
+_WIDEST = 2**31 - 1
+
+# Initialisers by name; uniform is an object, since it has a bound.
+_INITIALIZERS = tuple(name for name in _core.INITIALIZERS if name != "uniform")
+
+
+@dataclass(frozen=True)
+class uniform:  # noqa: N801  # an initialiser beside "he_uniform" and the like
+    """Initial weights drawn from U(-a, a); biases 0.
+
+    Parameters
+    ----------
+    a : float
+        The bound, 0 or more.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> layer = cnn.Dense(3, 2, init=cnn.uniform(0.05))
+    >>> net = cnn.Sequential([layer], rng=0)
+    >>> bool((abs(layer.weight) <= 0.05).all())
+    True
+    """
+
+    a: float
+
+    def __post_init__(self) -> None:
+        _checks.real("uniform", "a", self.a)
+
+
+class Layer:
+    """What all layers have in common; use one of the subclasses.
+
+    A layer belongs to the first network that it is given to, and to no other.
+    """
+
+    _network: _core.Network | None = None
+    _index: int = -1
+
+    def _describe(self) -> tuple[str, int, int, str, float, float]:
+        """Return the layer as libcnn takes it; widths that it does not have are 0."""
+        raise NotImplementedError
+
+    def _attach(self, network: _core.Network, index: int) -> None:
+        """Make the layer a view of layer `index` of a network."""
+        self._network = network
+        self._index = index
+
+    def __reduce_ex__(self, protocol: object) -> Any:
+        if self._network is not None:
+            name = type(self).__name__
+            raise TypeError(
+                f"{name}: a layer of a network cannot be copied or pickled by itself, as its "
+                f"weights are the network's; copy the network"
+            )
+        return super().__reduce_ex__(protocol)  # type: ignore[call-overload]
+
+
+class Dense(Layer):
+    """A dense layer: y = h(x . weight + bias).
+
+    Parameters
+    ----------
+    inputs : int
+        The number of inputs of a row.
+    outputs : int
+        The number of outputs of a row: of neurons.
+    activation : str, default "identity"
+        h: one of "identity", "step", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus",
+        "silu", "gelu", and "softmax" in the last layer.
+    init : str or uniform, optional
+        How the weights begin, drawn from U(-a, a) by the network's seed. Biases begin at 0.
+
+        - "glorot_uniform": a = sqrt(6 / (inputs + outputs)) (Glorot and Bengio, 2010), the default
+          for identity, step, sigmoid, tanh and softmax;
+        - "he_uniform": a = sqrt(6 / inputs) (He et al., 2015), the default for relu, leaky_relu,
+          elu, softplus, silu and gelu;
+        - "lecun_uniform": a = sqrt(3 / inputs) (LeCun et al., 1998);
+        - "torch": a = 1 / sqrt(inputs), for the biases too, as PyTorch's Linear;
+        - "zeros": all 0;
+        - ``cnn.uniform(a)``.
+    l2 : float, default 0.0
+        Adds ``l2 / 2 sum(weight^2)`` to the loss; 0 or more.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where an argument is of a wrong type or out of range.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> net = cnn.Sequential([cnn.Dense(2, 3, "relu"), cnn.Dense(3, 1)], rng=0)
+    >>> net.layers[0].weight.shape
+    (2, 3)
+    >>> net.layers[0].bias = [0.0, 0.1, 0.2]
+    >>> net.layers[0].bias
+    array([0. , 0.1, 0.2], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        activation: str = "identity",
+        *,
+        init: str | uniform | None = None,
+        l2: float = 0.0,
+    ) -> None:
+        self._inputs = _checks.integer("Dense", "inputs", inputs, 1, _WIDEST)
+        self._outputs = _checks.integer("Dense", "outputs", outputs, 1, _WIDEST)
+        self._activation = _checks.choice("Dense", "activation", activation, _core.ACTIVATIONS)
+        if init is not None and not isinstance(init, uniform):
+            if not isinstance(init, str):
+                what = type(init).__name__
+                raise TypeError(
+                    f"Dense: init is of type {what}, should be a string or cnn.uniform(a)"
+                )
+            _checks.choice("Dense", "init", init, (*_INITIALIZERS, "cnn.uniform(a)"))
+        self._init = init
+        self._l2 = _checks.real("Dense", "l2", l2)
+
+    @property
+    def inputs(self) -> int:
+        """The number of inputs of a row."""
+        return self._inputs
+
+    @property
+    def outputs(self) -> int:
+        """The number of outputs of a row."""
+        return self._outputs
+
+    @property
+    def activation(self) -> str:
+        """The name of the activation."""
+        return self._activation
+
+    @property
+    def init(self) -> str | uniform | None:
+        """How the weights began; None for the activation's default and in copies and files."""
+        return self._init
+
+    @property
+    def l2(self) -> float:
+        """The strength of the L2 penalty; it may be set at any time."""
+        return self._l2
+
+    @l2.setter
+    def l2(self, l2: float) -> None:
+        value = _checks.real("Dense", "l2", l2)
+        if self._network is not None:
+            self._network.set_l2(self._index, value)
+        self._l2 = value
+
+    @property
+    def weight(self) -> NDArray[Any]:
+        """The weights, shape (inputs, outputs), as a read-only copy; assign to set them."""
+        return self._get("weight")
+
+    @weight.setter
+    def weight(self, values: ArrayLike) -> None:
+        self._set("weight", values, (self._inputs, self._outputs))
+
+    @property
+    def bias(self) -> NDArray[Any]:
+        """The biases, shape (outputs,), as a read-only copy; assign to set them."""
+        return self._get("bias")
+
+    @bias.setter
+    def bias(self, values: ArrayLike) -> None:
+        self._set("bias", values, (self._outputs,))
+
+    @property
+    def parameter_count(self) -> int:
+        """The number of weights and biases."""
+        return (self._inputs + 1) * self._outputs
+
+    def _get(self, parameter: str) -> NDArray[Any]:
+        if self._network is None:
+            self._refuse(parameter)
+        values = self._network.get(self._index, parameter)
+        # Read-only, since to write into a copy would be lost without a word.
+        values.flags.writeable = False
+        return values
+
+    def _set(self, parameter: str, values: ArrayLike, shape: tuple[int, ...]) -> None:
+        if self._network is None:
+            self._refuse(parameter)
+        array = _checks.numeric("Dense", parameter, values)
+        if array.shape != shape:
+            raise ValueError(f"Dense: {parameter} has shape {array.shape}, should be {shape}")
+        self._network.set(self._index, parameter, array)
+
+    def _refuse(self, parameter: str) -> NoReturn:
+        raise AttributeError(
+            f"Dense: {parameter} does not exist yet, as the layer is not in a network; make a "
+            f"Sequential of it first"
+        )
+
+    def _describe(self) -> tuple[str, int, int, str, float, float]:
+        return ("dense", self._inputs, self._outputs, self._activation, self._l2, 0.0)
+
+    def _initialize(self) -> None:
+        """Draw the initial weights."""
+        assert self._network is not None
+        if isinstance(self._init, uniform):
+            self._network.initialize(self._index, "uniform", self._init.a)
+        else:
+            init = self._init or TABLE[self._activation].init
+            self._network.initialize(self._index, init)
+
+    def __repr__(self) -> str:
+        text = f"Dense({self._inputs}, {self._outputs}, {self._activation!r}"
+        if self._init is not None:
+            text += f", init={self._init!r}"
+        if self._l2 > 0:
+            text += f", l2={self._l2:g}"
+        return text + ")"
+
+
+class Dropout(Layer):
+    """A layer that sets values to 0 at random while the network is trained.
+
+    Each output of the dense layer before it is set to 0 with probability `rate`, and the others are
+    multiplied by 1 / (1 - rate), so that the mean stays the same; predict and evaluate leave them
+    as they are (Srivastava et al., 2014). The masks are functions of the network's seed and the
+    number of the optimizer's step. A dropout layer belongs between two dense layers.
+
+    Parameters
+    ----------
+    rate : float
+        The share of values set to 0; at least 0 and less than 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where the rate is of a wrong type or out of range.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> cnn.Sequential([cnn.Dense(4, 8, "relu"), cnn.Dropout(0.5), cnn.Dense(8, 1)], rng=0)
+    Sequential([
+        Dense(4, 8, 'relu'),
+        Dropout(0.5),
+        Dense(8, 1, 'identity'),
+    ], rng=0, dtype='float32')
+    """
+
+    def __init__(self, rate: float) -> None:
+        self._rate = _checks.real("Dropout", "rate", rate, below=1.0)
+
+    @property
+    def rate(self) -> float:
+        """The share of values set to 0."""
+        return self._rate
+
+    @property
+    def parameter_count(self) -> int:
+        """The number of weights and biases: 0."""
+        return 0
+
+    def _describe(self) -> tuple[str, int, int, str, float, float]:
+        return ("dropout", 0, 0, "identity", 0.0, self._rate)
+
+    def __repr__(self) -> str:
+        return f"Dropout({self._rate:g})"
+
+
+def of_description(description: tuple[str, int, int, str, float, float]) -> Layer:
+    """Return the layer that libcnn describes."""
+    kind, inputs, outputs, activation, l2, rate = description
+    if kind == "dropout":
+        return Dropout(rate)
+    return Dense(inputs, outputs, activation, l2=l2)
+
+
+def checked(where: str, layers: object) -> list[Layer]:
+    """Return layers as a list, after a look at whether they fit one another."""
+    if isinstance(layers, (str, bytes, Layer)) or not hasattr(layers, "__iter__"):
+        raise TypeError(
+            f"{where}: layers is of type {type(layers).__name__}, should be a list of layers"
+        )
+    found = list(layers)
+    if not found:
+        raise ValueError(f"{where}: layers is empty, should have at least one Dense layer")
+    for i, layer in enumerate(found):
+        if not isinstance(layer, Layer):
+            what = layer.__name__ if isinstance(layer, type) else f"of type {type(layer).__name__}"
+            raise TypeError(f"{where}: layer {i} is {what}, should be a layer such as cnn.Dense")
+        if layer._network is not None:
+            raise ValueError(
+                f"{where}: layer {i}, {layer!r}, belongs to another network; should be a new one"
+            )
+        if any(layer is other for other in found[:i]):
+            raise ValueError(f"{where}: layer {i}, {layer!r}, is in the list twice")
+    _check_neighbours(where, found)
+    return found
+
+
+def _check_neighbours(where: str, layers: list[Layer]) -> None:
+    """Refuse layers of which one does not fit the one before it."""
+    before: Dense | None = None
+    at = 0
+    last = len(layers) - 1
+    for i, layer in enumerate(layers):
+        if not isinstance(layer, Dense):
+            if i in (0, last) or not isinstance(layers[i - 1], Dense):
+                raise ValueError(
+                    f"{where}: layer {i}, {layer!r}, should be between two Dense layers"
+                )
+            continue
+        if before is not None and layer.inputs != before.outputs:
+            raise ValueError(
+                f"{where}: layer {i}, {layer!r}, has {layer.inputs} inputs, but layer {at}, "
+                f"{before!r}, has {before.outputs} outputs"
+            )
+        if layer.activation == "softmax" and i != last:
+            raise ValueError(
+                f"{where}: layer {i}, {layer!r}, has activation softmax, which only the last layer "
+                f"can have"
+            )
+        before, at = layer, i

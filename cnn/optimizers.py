@@ -1,0 +1,469 @@
+"""Optimizers: how gradients become steps. Formulas and defaults are PyTorch's.
+
+An optimizer object owns its state (momentum, moments, the number of steps made) for one network:
+the first one that it is used with. Used again, it goes on; a new object starts afresh.
+
+In the formulas, g is the gradient of the loss, L2 penalties included, w a weight or bias, and k the
+number of the step, from 1 on.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import KW_ONLY, dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from cnn import _checks, _core, schedules
+from cnn.schedules import LearningRate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop"]
+
+
+class LostLearningRate:
+    """Stands for a learning rate that a file could not hold, a function of the program's own."""
+
+    def __call__(self, step: int) -> float:
+        """Refuse to be used."""
+        raise ValueError(
+            "the optimizer's lr was a function when it was saved, and files cannot hold functions; "
+            "set optimizer.lr before training goes on"
+        )
+
+    def __repr__(self) -> str:
+        return "<a function that the file could not hold>"
+
+
+@dataclass
+class _State:
+    """State that waits for a network: what pickle and copy carry over."""
+
+    steps: int
+    slots: list[NDArray[Any]]
+    dtype: np.dtype[Any]
+    parameter_count: int
+
+
+@dataclass(eq=False)
+class Optimizer:
+    """What all optimizers have in common; use one of the subclasses.
+
+    The settings cannot be changed, but for `lr`. A copy or a pickle of an optimizer holds its
+    state and belongs to the first network that it is then used with, whose dtype and number of
+    parameters must be those of the old one.
+    """
+
+    name: ClassVar[str]
+    """What the optimizer is called as an argument of fit."""
+
+    lr: LearningRate
+    """The learning rate, or a function of the step, counted from 0. It may be set at any time."""
+
+    def __post_init__(self) -> None:
+        self._check()
+        self._trainer: _core.Trainer | None = None
+        self._waiting: _State | None = None
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "lr":
+            schedules.check(type(self).__name__, "lr", value)
+        elif not name.startswith("_") and hasattr(self, "_trainer"):
+            raise AttributeError(
+                f"{type(self).__name__}: {name} cannot be changed; only lr can. Make a new "
+                f"optimizer instead"
+            )
+        object.__setattr__(self, name, value)
+
+    def _check(self) -> None:
+        """Check the settings; subclasses add their own."""
+
+    def _kind(self) -> str:
+        """Return libcnn's name for the optimizer with these settings."""
+        return self.name
+
+    def _options(self) -> dict[str, float]:
+        """Return the settings as libcnn names them."""
+        raise NotImplementedError
+
+    @property
+    def steps(self) -> int:
+        """The number of steps made so far."""
+        if self._trainer is not None:
+            return self._trainer.steps
+        return self._waiting.steps if self._waiting is not None else 0
+
+    def _rates(self, where: str, count: int) -> NDArray[np.float64]:
+        """Return the learning rates of the next `count` steps."""
+        return schedules.rates(where, self.lr, self.steps, count)
+
+    def _bind(self, where: str, network: _core.Network) -> _core.Trainer:
+        """Return the trainer for `network`, made now if this is the first use."""
+        if self._trainer is not None:
+            if self._trainer.network is not network:
+                raise ValueError(
+                    f"{where}: optimizer belongs to another network, whose state it holds; should "
+                    f"be a new one, or one that has not been used"
+                )
+            return self._trainer
+        waiting = self._waiting
+        if waiting is not None and (waiting.dtype, waiting.parameter_count) != (
+            network.dtype,
+            network.parameter_count,
+        ):
+            raise ValueError(
+                f"{where}: optimizer holds the state of a {waiting.dtype} network with "
+                f"{waiting.parameter_count} parameters, but this is a {network.dtype} network "
+                f"with {network.parameter_count}"
+            )
+        trainer = _core.Trainer(network, self._kind(), **self._options())
+        if waiting is not None:
+            trainer.set_state(waiting.slots)
+            trainer.steps = waiting.steps
+        self._trainer, self._waiting = trainer, None
+        return trainer
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        waiting = self._waiting
+        if self._trainer is not None:
+            network = self._trainer.network
+            waiting = _State(
+                self._trainer.steps,
+                self._trainer.get_state(),
+                network.dtype,
+                network.parameter_count,
+            )
+        state["_waiting"] = waiting
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+        self._trainer = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Optimizer:
+        made = object.__new__(type(self))
+        memo[id(self)] = made
+        made.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        return made
+
+
+def _checked_clip_norm(where: str, clip_norm: float | None) -> None:
+    if clip_norm is not None:
+        _checks.positive(where, "clip_norm", clip_norm)
+
+
+def _checked_betas(where: str, betas: object) -> None:
+    if not isinstance(betas, tuple) or len(betas) != 2:
+        raise TypeError(f"{where}: betas is {betas!r}, should be a tuple of two numbers")
+    for i, beta in enumerate(betas):
+        _checks.real(where, f"betas[{i}]", beta, below=1.0)
+
+
+@dataclass(eq=False)
+class SGD(Optimizer):
+    """Stochastic gradient descent, with momentum where wanted.
+
+    ``w -= lr g``; with momentum, ``b = momentum b + g`` and ``w -= lr b``, or with Nesterov's,
+    ``w -= lr (g + momentum b)``. These are the formulas of PyTorch's SGD (Sutskever et al., 2013).
+
+    Parameters
+    ----------
+    lr : float, Schedule or callable, default 0.01
+        The learning rate, or a function of the step.
+    momentum : float, default 0.0
+        At least 0 and less than 1.
+    nesterov : bool, default False
+        Whether momentum is Nesterov's.
+    clip_norm : float, optional
+        Scale the gradient so that its norm over all parameters is at most this.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where a setting is of a wrong type or out of range.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> cnn.SGD(0.1, momentum=0.9)
+    SGD(lr=0.1, momentum=0.9, nesterov=False, clip_norm=None)
+    """
+
+    name: ClassVar[str] = "sgd"
+
+    lr: LearningRate = 0.01
+    _: KW_ONLY
+    momentum: float = 0.0
+    nesterov: bool = False
+    clip_norm: float | None = None
+
+    def _check(self) -> None:
+        momentum = _checks.real("SGD", "momentum", self.momentum, below=1.0)
+        if _checks.flag("SGD", "nesterov", self.nesterov) and momentum == 0:
+            raise ValueError("SGD: nesterov is True, but momentum is 0, should be more than 0")
+        _checked_clip_norm("SGD", self.clip_norm)
+
+    def _kind(self) -> str:
+        if self.momentum == 0:
+            return "sgd"
+        return "nesterov" if self.nesterov else "momentum"
+
+    def _options(self) -> dict[str, float]:
+        return {"momentum": self.momentum, "clip_norm": self.clip_norm or 0.0}
+
+
+@dataclass(eq=False)
+class Adam(Optimizer):
+    """Adam: steps from running means of the gradient and of its square.
+
+    ``m += (1 - b1) (g - m)``, ``v = b2 v + (1 - b2) g^2``,
+    ``w -= lr / (1 - b1^k) m / (sqrt(v) / sqrt(1 - b2^k) + eps)`` (Kingma and Ba, 2015), in the
+    order of PyTorch's Adam.
+
+    Parameters
+    ----------
+    lr : float, Schedule or callable, default 0.001
+        The learning rate, or a function of the step.
+    betas : tuple of two floats, default (0.9, 0.999)
+        b1 and b2, each at least 0 and less than 1.
+    eps : float, default 1e-8
+        Keeps the quotient finite; 0 or more.
+    clip_norm : float, optional
+        Scale the gradient so that its norm over all parameters is at most this.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where a setting is of a wrong type or out of range.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> cnn.Adam()
+    Adam(lr=0.001, betas=(0.9, 0.999), eps=1e-08, clip_norm=None)
+    """
+
+    name: ClassVar[str] = "adam"
+
+    lr: LearningRate = 1e-3
+    _: KW_ONLY
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    clip_norm: float | None = None
+
+    def _check(self) -> None:
+        _checked_betas("Adam", self.betas)
+        _checks.real("Adam", "eps", self.eps)
+        _checked_clip_norm("Adam", self.clip_norm)
+
+    def _options(self) -> dict[str, float]:
+        beta1, beta2 = self.betas
+        return {
+            "beta1": beta1,
+            "beta2": beta2,
+            "eps": self.eps,
+            "clip_norm": self.clip_norm or 0.0,
+        }
+
+
+@dataclass(eq=False)
+class AdamW(Optimizer):
+    """Adam with weight decay that is not part of the gradient.
+
+    ``w -= lr weight_decay w``, then a step of `Adam` (Loshchilov and Hutter, 2019). As in PyTorch,
+    biases decay too.
+
+    Parameters
+    ----------
+    lr : float, Schedule or callable, default 0.001
+        The learning rate, or a function of the step.
+    betas : tuple of two floats, default (0.9, 0.999)
+        b1 and b2, each at least 0 and less than 1.
+    eps : float, default 1e-8
+        Keeps the quotient finite; 0 or more.
+    weight_decay : float, default 0.01
+        How fast weights decay; 0 or more.
+    clip_norm : float, optional
+        Scale the gradient so that its norm over all parameters is at most this.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where a setting is of a wrong type or out of range.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> cnn.AdamW(weight_decay=0.1)
+    AdamW(lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.1, clip_norm=None)
+    """
+
+    name: ClassVar[str] = "adamw"
+
+    lr: LearningRate = 1e-3
+    _: KW_ONLY
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = 1e-2
+    clip_norm: float | None = None
+
+    def _check(self) -> None:
+        _checked_betas("AdamW", self.betas)
+        _checks.real("AdamW", "eps", self.eps)
+        _checks.real("AdamW", "weight_decay", self.weight_decay)
+        _checked_clip_norm("AdamW", self.clip_norm)
+
+    def _options(self) -> dict[str, float]:
+        beta1, beta2 = self.betas
+        return {
+            "beta1": beta1,
+            "beta2": beta2,
+            "eps": self.eps,
+            "weight_decay": self.weight_decay,
+            "clip_norm": self.clip_norm or 0.0,
+        }
+
+
+@dataclass(eq=False)
+class RMSprop(Optimizer):
+    """RMSprop: the gradient divided by the root of a running mean of its square.
+
+    ``v = alpha v + (1 - alpha) g^2``, ``w -= lr g / (sqrt(v) + eps)`` (Hinton, lecture 6 of "Neural
+    Networks for Machine Learning", 2012), in the order of PyTorch's RMSprop.
+
+    Parameters
+    ----------
+    lr : float, Schedule or callable, default 0.01
+        The learning rate, or a function of the step.
+    alpha : float, default 0.99
+        At least 0 and less than 1.
+    eps : float, default 1e-8
+        Keeps the quotient finite; 0 or more.
+    clip_norm : float, optional
+        Scale the gradient so that its norm over all parameters is at most this.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where a setting is of a wrong type or out of range.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> cnn.RMSprop(1e-3)
+    RMSprop(lr=0.001, alpha=0.99, eps=1e-08, clip_norm=None)
+    """
+
+    name: ClassVar[str] = "rmsprop"
+
+    lr: LearningRate = 1e-2
+    _: KW_ONLY
+    alpha: float = 0.99
+    eps: float = 1e-8
+    clip_norm: float | None = None
+
+    def _check(self) -> None:
+        _checks.real("RMSprop", "alpha", self.alpha, below=1.0)
+        _checks.real("RMSprop", "eps", self.eps)
+        _checked_clip_norm("RMSprop", self.clip_norm)
+
+    def _options(self) -> dict[str, float]:
+        return {"alpha": self.alpha, "eps": self.eps, "clip_norm": self.clip_norm or 0.0}
+
+
+@dataclass(eq=False)
+class Adagrad(Optimizer):
+    """Adagrad: the gradient divided by the root of the sum of its squares so far.
+
+    ``v += g^2``, ``w -= lr g / (sqrt(v) + eps)`` (Duchi, Hazan and Singer, 2011), in the order of
+    PyTorch's Adagrad.
+
+    Parameters
+    ----------
+    lr : float, Schedule or callable, default 0.01
+        The learning rate, or a function of the step.
+    eps : float, default 1e-10
+        Keeps the quotient finite; 0 or more.
+    clip_norm : float, optional
+        Scale the gradient so that its norm over all parameters is at most this.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where a setting is of a wrong type or out of range.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> cnn.Adagrad()
+    Adagrad(lr=0.01, eps=1e-10, clip_norm=None)
+    """
+
+    name: ClassVar[str] = "adagrad"
+
+    lr: LearningRate = 1e-2
+    _: KW_ONLY
+    eps: float = 1e-10
+    clip_norm: float | None = None
+
+    def _check(self) -> None:
+        _checks.real("Adagrad", "eps", self.eps)
+        _checked_clip_norm("Adagrad", self.clip_norm)
+
+    def _options(self) -> dict[str, float]:
+        return {"eps": self.eps, "clip_norm": self.clip_norm or 0.0}
+
+
+OPTIMIZERS: Mapping[str, type[Optimizer]] = {
+    optimizer.name: optimizer for optimizer in (SGD, Adam, AdamW, RMSprop, Adagrad)
+}
+
+
+def resolve(where: str, optimizer: str | Optimizer | None) -> Optimizer:
+    """Return the optimizer that is meant: a new one for a name, and Adam for None."""
+    if optimizer is None:
+        return Adam()
+    if isinstance(optimizer, str):
+        # Optimizer itself has an lr without a default.
+        made: Any = OPTIMIZERS[_checks.choice(where, "optimizer", optimizer, OPTIMIZERS)]
+        return made()  # type: ignore[no-any-return]
+    if not isinstance(optimizer, Optimizer):
+        kind = type(optimizer).__name__
+        what = optimizer.__name__ if isinstance(optimizer, type) else f"of type {kind}"
+        raise TypeError(
+            f"{where}: optimizer is {what}, should be a name or an object like cnn.Adam()"
+        )
+    return optimizer
+
+
+def of_trainer(trainer: _core.Trainer, lr: LearningRate) -> Optimizer:
+    """Return the optimizer that a trainer read from a file belongs to."""
+    kind, options = trainer.kind, trainer.options
+    clip_norm = options["clip_norm"] or None
+    betas = (options["beta1"], options["beta2"])
+    optimizer: Optimizer
+    if kind == "adam":
+        optimizer = Adam(lr, betas=betas, eps=options["eps"], clip_norm=clip_norm)
+    elif kind == "adamw":
+        decay = options["weight_decay"]
+        optimizer = AdamW(
+            lr, betas=betas, eps=options["eps"], weight_decay=decay, clip_norm=clip_norm
+        )
+    elif kind == "rmsprop":
+        alpha, eps = options["alpha"], options["eps"]
+        optimizer = RMSprop(lr, alpha=alpha, eps=eps, clip_norm=clip_norm)
+    elif kind == "adagrad":
+        optimizer = Adagrad(lr, eps=options["eps"], clip_norm=clip_norm)
+    else:
+        momentum = options["momentum"] if kind != "sgd" else 0.0
+        nesterov = kind == "nesterov"
+        optimizer = SGD(lr, momentum=momentum, nesterov=nesterov, clip_norm=clip_norm)
+    optimizer._trainer = trainer
+    return optimizer

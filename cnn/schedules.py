@@ -1,0 +1,338 @@
+"""Learning rates that change from step to step.
+
+A schedule is a function of the step, counted from 0 over the life of the optimizer; any callable
+of the step will do as well. The ones here compute with additions and multiplications alone, so
+that a run has the same bits on every machine: `pow` and `cos` of the system's library would not.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from cnn import _checks
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats: TypeAlias = NDArray[np.float64]
+    Steps: TypeAlias = NDArray[np.int64]
+
+__all__ = ["Constant", "CosineDecay", "ExponentialDecay", "Schedule", "StepDecay", "Warmup"]
+
+LearningRate: TypeAlias = "float | Schedule | Callable[[int], float]"
+"""What an optimizer takes as `lr`."""
+
+
+class Schedule(ABC):
+    """A learning rate as a function of the step.
+
+    Subclasses have ``_rates(steps)``, which computes the rates of an array of steps.
+    """
+
+    @abstractmethod
+    def _rates(self, steps: Steps) -> Floats:
+        """Return the learning rates of steps, in float64."""
+
+    def __call__(self, step: int) -> float:
+        """Return the learning rate of a step, counted from 0."""
+        step = _checks.integer(type(self).__name__, "step", step, 0)
+        return float(self._rates(np.array([step], dtype=np.int64))[0])
+
+    def values(self, first: int, count: int) -> Floats:
+        """Return the learning rates of `count` steps, beginning with step `first`.
+
+        Parameters
+        ----------
+        first : int
+            The first step, 0 or more.
+        count : int
+            The number of steps, 0 or more.
+
+        Returns
+        -------
+        ndarray of float64, shape (count,)
+            The same numbers as from calls for one step after another.
+
+        Examples
+        --------
+        >>> import cnn
+        >>> cnn.StepDecay(1.0, step_size=2, gamma=0.5).values(0, 5)
+        array([1.  , 1.  , 0.5 , 0.5 , 0.25])
+        """
+        where = f"{type(self).__name__}.values"
+        first = _checks.integer(where, "first", first, 0)
+        count = _checks.integer(where, "count", count, 0)
+        return self._rates(np.arange(first, first + count, dtype=np.int64))
+
+
+def _power(base: float, exponents: Steps) -> Floats:
+    """Return base to whole powers by repeated squaring: multiplications in a fixed order."""
+    result = np.ones(exponents.shape)
+    square = float(base)
+    left = exponents.copy()
+    with np.errstate(over="ignore", invalid="ignore"):  # the caller looks at the result
+        while left.any():
+            result = np.where(left % 2 == 1, result * square, result)
+            square *= square
+            left //= 2
+    return result
+
+
+def _sine(x: Floats) -> Floats:
+    """Return sin(x) for 0 <= x <= pi/2 from its Taylor series up to x^21, within 2 ULP."""
+    square = x * x
+    result = np.zeros(x.shape)
+    for k in range(10, 0, -1):
+        result = (result + 1.0) * square / (-2.0 * k * (2 * k + 1))
+    return x + x * result
+
+
+@dataclass(frozen=True)
+class Constant(Schedule):
+    """The same learning rate at every step.
+
+    Parameters
+    ----------
+    lr : float
+        The learning rate, 0 or more.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> cnn.Constant(0.1)(7)
+    0.1
+    """
+
+    lr: float
+
+    def __post_init__(self) -> None:
+        _checks.real("Constant", "lr", self.lr)
+
+    def _rates(self, steps: Steps) -> Floats:
+        return np.full(steps.shape, self.lr, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class StepDecay(Schedule):
+    """A learning rate that is multiplied by gamma every `step_size` steps.
+
+    ``lr gamma^floor(step / step_size)``, as PyTorch's StepLR.
+
+    Parameters
+    ----------
+    lr : float
+        The learning rate at the beginning, 0 or more.
+    step_size : int
+        For how many steps, not epochs, the rate stays the same.
+    gamma : float, default 0.1
+        The factor, 0 or more.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> schedule = cnn.StepDecay(0.5, step_size=100, gamma=0.5)
+    >>> schedule(99), schedule(100)
+    (0.5, 0.25)
+    """
+
+    lr: float
+    step_size: int
+    gamma: float = 0.1
+
+    def __post_init__(self) -> None:
+        _checks.real("StepDecay", "lr", self.lr)
+        _checks.integer("StepDecay", "step_size", self.step_size, 1)
+        _checks.real("StepDecay", "gamma", self.gamma)
+
+    def _rates(self, steps: Steps) -> Floats:
+        return self.lr * _power(self.gamma, steps // self.step_size)
+
+
+@dataclass(frozen=True)
+class ExponentialDecay(Schedule):
+    """A learning rate that is multiplied by gamma at every step.
+
+    ``lr gamma^step``, as PyTorch's ExponentialLR.
+
+    Parameters
+    ----------
+    lr : float
+        The learning rate at the beginning, 0 or more.
+    gamma : float
+        The factor, 0 or more; a little less than 1, such as 0.9999.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> cnn.ExponentialDecay(1.0, gamma=0.5)(3)
+    0.125
+    """
+
+    lr: float
+    gamma: float
+
+    def __post_init__(self) -> None:
+        _checks.real("ExponentialDecay", "lr", self.lr)
+        _checks.real("ExponentialDecay", "gamma", self.gamma)
+
+    def _rates(self, steps: Steps) -> Floats:
+        return self.lr * _power(self.gamma, steps)
+
+
+@dataclass(frozen=True)
+class CosineDecay(Schedule):
+    """A learning rate that goes down along half a cosine and then stays.
+
+    ``final + (lr - final) (1 + cos(pi step / steps)) / 2`` until `steps`, then `final`: one period
+    of Loshchilov and Hutter (2017).
+
+    Parameters
+    ----------
+    lr : float
+        The learning rate at the beginning, 0 or more.
+    steps : int
+        The step at which the rate arrives at `final`.
+    final : float, default 0.0
+        The learning rate at the end, 0 or more.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> schedule = cnn.CosineDecay(1.0, steps=100)
+    >>> schedule(0), round(schedule(50), 12), schedule(100), schedule(1000)
+    (1.0, 0.5, 0.0, 0.0)
+    """
+
+    lr: float
+    steps: int
+    final: float = 0.0
+
+    def __post_init__(self) -> None:
+        _checks.real("CosineDecay", "lr", self.lr)
+        _checks.integer("CosineDecay", "steps", self.steps, 1)
+        _checks.real("CosineDecay", "final", self.final)
+
+    def _rates(self, steps: Steps) -> Floats:
+        # (1 + cos(2 a)) / 2 = 1 - sin(a)^2, exactly 1 at the beginning.
+        sine = _sine(np.minimum(steps, self.steps) / self.steps * (math.pi / 2))
+        rates = self.final + (self.lr - self.final) * (1.0 - sine * sine)
+        # Rounding must not carry the rate past its ends, below 0 in particular.
+        low, high = sorted((float(self.lr), float(self.final)))
+        return np.where(steps < self.steps, np.clip(rates, low, high), float(self.final))
+
+
+@dataclass(frozen=True)
+class Warmup(Schedule):
+    """A learning rate that rises in a line before it follows a schedule.
+
+    ``schedule(0) (step + 1) / (steps + 1)`` for `steps` steps, then ``schedule(step - steps)``.
+
+    Parameters
+    ----------
+    schedule : float, Schedule or callable
+        What follows the rise: a learning rate, or a function of the step from then on.
+    steps : int
+        The number of steps of the rise.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> cnn.Warmup(1.0, steps=3).values(0, 5)
+    array([0.25, 0.5 , 0.75, 1.  , 1.  ])
+    """
+
+    schedule: LearningRate
+    steps: int
+
+    def __post_init__(self) -> None:
+        check("Warmup", "schedule", self.schedule)
+        _checks.integer("Warmup", "steps", self.steps, 1)
+
+    def _rates(self, steps: Steps) -> Floats:
+        full = rates("Warmup", self.schedule, 0, 1)[0]
+        rising = full * ((steps + 1) / (self.steps + 1))
+        later = steps[steps >= self.steps]
+        if later.size:
+            # The steps of one call follow one another.
+            first = int(later[0]) - self.steps
+            rising[steps >= self.steps] = rates("Warmup", self.schedule, first, later.size)
+        return rising
+
+
+# ---- Learning rates of an optimizer ------------------------------------------------------------
+
+
+def check(where: str, name: str, lr: object) -> None:
+    """Refuse what is neither a learning rate nor a function of the step."""
+    if isinstance(lr, type):
+        raise TypeError(f"{where}: {name} is the class {lr.__name__}, should be an object of it")
+    if not callable(lr):
+        _checks.real(where, name, lr)
+
+
+def rates(where: str, lr: LearningRate, first: int, count: int) -> Floats:
+    """Return the learning rates of `count` steps from `first` on, checked."""
+    if isinstance(lr, Schedule):
+        values = lr.values(first, count)
+    elif callable(lr):
+        values = np.empty(count)
+        for i in range(count):
+            values[i] = _checks.real(where, f"lr({first + i})", lr(first + i))
+    else:
+        return np.full(count, lr, dtype=np.float64)
+    bad = ~(np.isfinite(values) & (values >= 0))
+    if bad.any():
+        at = int(bad.argmax())
+        raise ValueError(
+            f"{where}: lr is {values[at]:g} at step {first + at}, should be finite and at least 0"
+        )
+    return values
+
+
+# ---- Schedules in model files ------------------------------------------------------------------
+
+_SCHEDULES: Mapping[str, type[Schedule]] = {
+    schedule.__name__: schedule
+    for schedule in (Constant, StepDecay, ExponentialDecay, CosineDecay, Warmup)
+}
+
+
+def to_json(lr: LearningRate) -> Any:
+    """Return a learning rate as what JSON can say; None for a function of the user's."""
+    if isinstance(lr, Schedule):
+        if type(lr) not in _SCHEDULES.values():
+            return None
+        found: dict[str, Any] = {"kind": type(lr).__name__}
+        for field in fields(lr):  # type: ignore[arg-type]  # all in _SCHEDULES are dataclasses
+            found[field.name] = to_json(getattr(lr, field.name))
+            if found[field.name] is None:
+                return None
+        return found
+    if callable(lr):
+        return None
+    return int(lr) if isinstance(lr, (int, np.integer)) else float(lr)
+
+
+def from_json(value: Any) -> LearningRate:
+    """Return the learning rate that `to_json` described; ValueError where it cannot be one."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        check("lr", "lr", value)
+        return value
+    if not isinstance(value, dict):
+        raise ValueError(f"lr is {value!r}, should be a number or a schedule")
+    settings = dict(value)
+    schedule = _SCHEDULES.get(settings.pop("kind", None))
+    if schedule is None:
+        raise ValueError(f"lr is {value!r}, which is no schedule")
+    if "schedule" in settings:
+        settings["schedule"] = from_json(settings["schedule"])
+    try:
+        return schedule(**settings)
+    except TypeError as error:
+        raise ValueError(f"lr is {value!r}, which is no {schedule.__name__}") from error

@@ -1,0 +1,195 @@
+#include "gradient.h"
+
+#include <string.h>
+
+#include "error.h"
+#include "platform.h"
+#include "threads.h"
+
+/* Panels of columns that one task takes. */
+#define TASK_PANELS ((size_t)8)
+/* Elements whose squares are summed at a time; the order of sums follows from it. */
+#define NORM_BLOCK ((size_t)4096)
+
+/* ---- Tasks over the parameters ----------------------------------------------------------- */
+
+static size_t row_blocks(const cnn_dense *dense)
+{
+    return (dense->inputs + CNN_TASK_ROWS - 1) / CNN_TASK_ROWS;
+}
+
+static size_t col_blocks(const cnn_network *network, const cnn_dense *dense)
+{
+    const size_t cols = TASK_PANELS * network->kernels->panel;
+    return (dense->outputs + cols - 1) / cols;
+}
+
+size_t cnn_gradient_tasks(const cnn_network *network)
+{
+    size_t tasks = 0;
+    for (size_t l = 0; l < network->dense_count; l++)
+        tasks += row_blocks(&network->dense[l]) * col_blocks(network, &network->dense[l]) + 1;
+    return tasks;
+}
+
+cnn_rectangle cnn_gradient_task(const cnn_network *network, size_t index)
+{
+    size_t l = 0;
+    for (;; l++) {
+        const cnn_dense *dense = &network->dense[l];
+        const size_t cols = col_blocks(network, dense);
+        const size_t rectangles = row_blocks(dense) * cols;
+        if (index < rectangles) {
+            cnn_rectangle r = {.l = l};
+            r.i = index / cols * CNN_TASK_ROWS;
+            r.m = cnn_min(CNN_TASK_ROWS, dense->inputs - r.i);
+            r.j = index % cols * TASK_PANELS * network->kernels->panel;
+            r.n = cnn_min(TASK_PANELS * network->kernels->panel, dense->outputs - r.j);
+            return r;
+        }
+        if (index == rectangles)
+            return (cnn_rectangle){.l = l, .n = dense->outputs};
+        index -= rectangles + 1;
+    }
+}
+
+
+/* ---- The gradient as a whole ------------------------------------------------------------- */
+
+struct whole {
+    const cnn_batch *batch;
+    void *gradient;
+};
+
+/* Bring l2 w into a gradient: the step of SGD on the gradient with the rate -l2 does it. */
+static void add_penalty(const cnn_network *network, const cnn_dense *dense, size_t i, size_t m,
+                        size_t j, size_t n, void *gradient)
+{
+    const size_t at = dense->weight_offset + i * dense->outputs + j;
+    const cnn_update update = {
+        .kind = CNN_SGD,
+        .rows = m,
+        .cols = n,
+        .g = cnn_at(network, network->parameters, at),
+        .g_row = dense->outputs,
+        .w = cnn_at(network, gradient, at),
+        .stride = dense->outputs,
+        .clip = 1,
+        .lr = -dense->l2,
+    };
+    network->kernels->update(&update);
+}
+
+static void gradient_task(void *context, size_t index, size_t worker)
+{
+    const struct whole *whole = context;
+    const cnn_network *network = whole->batch->network;
+    const cnn_rectangle r = cnn_gradient_task(network, index);
+    const cnn_dense *dense = &network->dense[r.l];
+    (void)worker;
+    if (r.m == 0) {
+        cnn_batch_bias_gradient(whole->batch, r.l,
+                                cnn_at(network, whole->gradient, dense->bias_offset));
+        return;
+    }
+    cnn_batch_weight_gradient(
+        whole->batch, r.l, r.i, r.m, r.j, r.n,
+        cnn_at(network, whole->gradient, dense->weight_offset + r.i * dense->outputs + r.j),
+        dense->outputs);
+    if (dense->l2 > 0)
+        add_penalty(network, dense, r.i, r.m, r.j, r.n, whole->gradient);
+}
+
+size_t cnn_gradient_threads(const cnn_batch *batch, size_t tasks)
+{
+    /* An update costs about as much as sixteen multiply-adds. */
+    return cnn_parallel_threads(tasks, (double)batch->network->parameter_count *
+                                           ((double)batch->rows + 16));
+}
+
+void cnn_gradient_whole(const cnn_batch *batch, void *gradient)
+{
+    struct whole whole = {.batch = batch, .gradient = gradient};
+    const size_t tasks = cnn_gradient_tasks(batch->network);
+    cnn_parallel(tasks, cnn_gradient_threads(batch, tasks), gradient_task, &whole);
+}
+
+/* The first element and the length of tensor 2 l (weight) or 2 l + 1 (bias). */
+static size_t find_tensor(const cnn_network *network, size_t tensor, size_t *count)
+{
+    const cnn_dense *dense = &network->dense[tensor / 2];
+    *count = tensor % 2 == 0 ? dense->inputs * dense->outputs : dense->outputs;
+    return tensor % 2 == 0 ? dense->weight_offset : dense->bias_offset;
+}
+
+double cnn_gradient_square_sum(const cnn_network *network, const void *gradient)
+{
+    double sum = 0;
+    for (size_t t = 0; t < 2 * network->dense_count; t++) {
+        size_t count;
+        const size_t offset = find_tensor(network, t, &count);
+        for (size_t i = 0; i < count; i += NORM_BLOCK)
+            sum += network->kernels->square_sum(cnn_min(NORM_BLOCK, count - i),
+                                                cnn_at(network, gradient, offset + i));
+    }
+    return sum;
+}
+
+void cnn_parameters_to_flat(const cnn_network *network, const void *padded, void *flat)
+{
+    char *to = flat;
+    for (size_t t = 0; t < 2 * network->dense_count; t++) {
+        size_t count;
+        const void *from = cnn_at(network, padded, find_tensor(network, t, &count));
+        memcpy(to, from, count * network->real_size);
+        to += count * network->real_size;
+    }
+}
+
+void cnn_parameters_from_flat(const cnn_network *network, const void *flat, void *padded)
+{
+    const char *from = flat;
+    for (size_t t = 0; t < 2 * network->dense_count; t++) {
+        size_t count;
+        void *to = cnn_at(network, padded, find_tensor(network, t, &count));
+        memcpy(to, from, count * network->real_size);
+        from += count * network->real_size;
+    }
+}
+
+cnn_status cnn_network_gradients(const cnn_network *network, const cnn_loss *loss,
+                                 const cnn_data *data, int64_t step, double *value, void *gradients,
+                                 size_t count)
+{
+    cnn_status status = cnn_network_check(network, loss, data);
+    if (status != CNN_OK)
+        return status;
+    if (!value || !gradients)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", value ? "gradients" : "value");
+    if (count != network->parameter_count)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "count is %zu, should be %zu", count,
+                        network->parameter_count);
+    if (data->x.rows == 0)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "x has 0 rows, needs at least 1");
+    cnn_batch *batch = NULL;
+    status = cnn_batch_reserve(network, data->x.rows, &batch);
+    if (status != CNN_OK)
+        return status;
+    void *padded = cnn_platform_allocate(network->parameter_span * network->real_size);
+    if (!padded)
+        status = cnn_fail(CNN_ERROR_MEMORY, "out of memory for gradients");
+    const cnn_batch_job job = {.loss = loss, .data = data, .rows = data->x.rows, .step = step};
+    double weight;
+    size_t correct = 0;
+    const uint64_t before = cnn_platform_float_enter();
+    if (status == CNN_OK)
+        status = cnn_batch_run(batch, &job, value, &weight, &correct);
+    if (status == CNN_OK) {
+        cnn_gradient_whole(batch, padded);
+        cnn_parameters_to_flat(network, padded, gradients);
+    }
+    cnn_platform_float_leave(before);
+    cnn_platform_free(padded);
+    cnn_batch_destroy(batch);
+    return status;
+}

@@ -1,0 +1,36 @@
+/*
+ * Gradients of all parameters, and how work on the parameters is cut into tasks: each dense layer's
+ * weight in rectangles of whole tiles and panels, then its bias.
+ */
+#ifndef CNN_GRADIENT_H
+#define CNN_GRADIENT_H
+
+#include "batch.h"
+
+/* Rows of a weight that one task takes: whole tiles and whole panels of every ISA. */
+#define CNN_TASK_ROWS ((size_t)96)
+
+/* One task: rows [i, i + m) and columns [j, j + n) of layer l's weight, or its bias if m is 0. */
+typedef struct cnn_rectangle {
+    size_t l, i, m, j, n;
+} cnn_rectangle;
+
+size_t cnn_gradient_tasks(const cnn_network *network);
+cnn_rectangle cnn_gradient_task(const cnn_network *network, size_t index);
+
+/* Threads worth using for `tasks` tasks that make a batch's gradients and use them. */
+size_t cnn_gradient_threads(const cnn_batch *batch, size_t tasks);
+
+/*
+ * The gradient of all parameters, L2 terms included, laid out as network->parameters.
+ */
+void cnn_gradient_whole(const cnn_batch *batch, void *gradient);
+
+/* The sum of squares of such a gradient in float64, in an order that does not depend on threads. */
+double cnn_gradient_square_sum(const cnn_network *network, const void *gradient);
+
+/* Copy between the layout of network->parameters and the same tensors without gaps. */
+void cnn_parameters_to_flat(const cnn_network *network, const void *padded, void *flat);
+void cnn_parameters_from_flat(const cnn_network *network, const void *flat, void *padded);
+
+#endif

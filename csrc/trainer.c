@@ -1,0 +1,188 @@
+/* The life of a trainer and its state: created, read, set, remembered and restored. */
+#include "trainer.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "gradient.h"
+#include "platform.h"
+
+static cnn_status check_optimizer(const cnn_optimizer *o)
+{
+    if (!o)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "optimizer is NULL");
+    if (o->struct_size != sizeof *o)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "optimizer has struct_size %zu, should be %zu",
+                        o->struct_size, sizeof *o);
+    if (!cnn_optimizer_name((int)o->kind))
+        return cnn_fail(CNN_ERROR_ARGUMENT, "optimizer has kind %d, should be 0 to %d",
+                        (int)o->kind, CNN_OPTIMIZER_COUNT - 1);
+    const struct {
+        const char *name;
+        double value, end;
+    } fields[] = {
+        {"momentum", o->momentum, 1}, {"beta1", o->beta1, 1},
+        {"beta2", o->beta2, 1},       {"alpha", o->alpha, 1},
+        {"eps", o->eps, 1e30},        {"weight_decay", o->weight_decay, 1e30},
+        {"clip_norm", o->clip_norm, INFINITY},
+    };
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        if (!(fields[i].value >= 0 && fields[i].value < fields[i].end))
+            return cnn_fail(CNN_ERROR_ARGUMENT, "%s is %g, should be in [0, %g)", fields[i].name,
+                            fields[i].value, fields[i].end);
+    return CNN_OK;
+}
+
+cnn_status cnn_trainer_create(cnn_network *network, const cnn_optimizer *optimizer,
+                              cnn_trainer **trainer)
+{
+    if (!network || !trainer)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", network ? "trainer" : "network");
+    const cnn_status status = check_optimizer(optimizer);
+    if (status != CNN_OK)
+        return status;
+    cnn_trainer *made = calloc(1, sizeof *made);
+    if (!made)
+        return cnn_fail(CNN_ERROR_MEMORY, "out of memory for a trainer");
+    made->network = network;
+    made->optimizer = *optimizer;
+    made->slot_count = (size_t)cnn_optimizer_slots((int)optimizer->kind);
+    made->beta1_power = made->beta2_power = 1;
+    const size_t bytes = network->parameter_span * network->real_size;
+    for (size_t i = 0; i < made->slot_count; i++) {
+        made->slots[i] = cnn_platform_allocate(bytes);
+        if (!made->slots[i]) {
+            cnn_trainer_destroy(made);
+            return cnn_fail(CNN_ERROR_MEMORY, "out of memory for the optimizer's state");
+        }
+        memset(made->slots[i], 0, bytes);
+    }
+    *trainer = made;
+    return CNN_OK;
+}
+
+void cnn_trainer_destroy(cnn_trainer *trainer)
+{
+    if (!trainer)
+        return;
+    for (size_t i = 0; i < trainer->slot_count; i++)
+        cnn_platform_free(trainer->slots[i]);
+    cnn_batch_destroy(trainer->batch);
+    cnn_platform_free(trainer->gradient);
+    cnn_platform_free(trainer->scratch);
+    cnn_platform_free(trainer->snapshot);
+    free(trainer);
+}
+
+const cnn_network *cnn_trainer_network(const cnn_trainer *trainer)
+{
+    return trainer->network;
+}
+
+uint64_t cnn_trainer_steps(const cnn_trainer *trainer)
+{
+    return trainer->steps;
+}
+
+cnn_status cnn_trainer_optimizer(const cnn_trainer *trainer, cnn_optimizer *optimizer)
+{
+    if (!trainer || !optimizer)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", trainer ? "optimizer" : "trainer");
+    if (optimizer->struct_size != sizeof *optimizer)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "optimizer has struct_size %zu, should be %zu",
+                        optimizer->struct_size, sizeof *optimizer);
+    *optimizer = trainer->optimizer;
+    return CNN_OK;
+}
+
+static cnn_status check_state(const cnn_trainer *trainer, size_t slot, const void *values,
+                              size_t count)
+{
+    if (!trainer || !values)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", trainer ? "values" : "trainer");
+    if (slot >= trainer->slot_count)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "slot is %zu, the optimizer has %zu", slot,
+                        trainer->slot_count);
+    if (count != trainer->network->parameter_count)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "count is %zu, should be %zu", count,
+                        trainer->network->parameter_count);
+    return CNN_OK;
+}
+
+cnn_status cnn_trainer_get_state(const cnn_trainer *trainer, size_t slot, void *values,
+                                 size_t count)
+{
+    const cnn_status status = check_state(trainer, slot, values, count);
+    if (status == CNN_OK)
+        cnn_parameters_to_flat(trainer->network, trainer->slots[slot], values);
+    return status;
+}
+
+cnn_status cnn_trainer_set_state(cnn_trainer *trainer, size_t slot, const void *values,
+                                 size_t count)
+{
+    const cnn_status status = check_state(trainer, slot, values, count);
+    if (status == CNN_OK)
+        cnn_parameters_from_flat(trainer->network, values, trainer->slots[slot]);
+    return status;
+}
+
+cnn_status cnn_trainer_set_steps(cnn_trainer *trainer, uint64_t steps)
+{
+    if (!trainer)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "trainer is NULL");
+    if (steps > INT64_MAX)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "steps is too large");
+    const cnn_optimizer *o = &trainer->optimizer;
+    trainer->steps = steps;
+    trainer->beta1_power = trainer->beta2_power = 1;
+    /* The powers reach 0 or their last denormal long before a large number of steps is counted. */
+    for (uint64_t i = 0; i < steps; i++) {
+        const double beta1 = trainer->beta1_power, beta2 = trainer->beta2_power;
+        trainer->beta1_power *= o->beta1;
+        trainer->beta2_power *= o->beta2;
+        if (trainer->beta1_power == beta1 && trainer->beta2_power == beta2)
+            break;
+    }
+    return CNN_OK;
+}
+
+/* Copy parameters and slots out of the network or back into it. */
+static void copy_snapshot(cnn_trainer *trainer, bool restore)
+{
+    const size_t bytes = trainer->network->parameter_span * trainer->network->real_size;
+    for (size_t i = 0; i <= trainer->slot_count; i++) {
+        void *live = i == 0 ? trainer->network->parameters : trainer->slots[i - 1];
+        void *kept = (char *)trainer->snapshot + i * bytes;
+        memcpy(restore ? live : kept, restore ? kept : live, bytes);
+    }
+}
+
+cnn_status cnn_trainer_snapshot(cnn_trainer *trainer)
+{
+    if (!trainer)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "trainer is NULL");
+    const size_t bytes = trainer->network->parameter_span * trainer->network->real_size;
+    if (!trainer->snapshot)
+        trainer->snapshot = cnn_platform_allocate(bytes * (trainer->slot_count + 1));
+    if (!trainer->snapshot)
+        return cnn_fail(CNN_ERROR_MEMORY, "out of memory for a snapshot");
+    copy_snapshot(trainer, false);
+    trainer->snapshot_steps = trainer->steps;
+    return CNN_OK;
+}
+
+cnn_status cnn_trainer_restore(cnn_trainer *trainer)
+{
+    if (!trainer)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "trainer is NULL");
+    if (!trainer->snapshot)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "there is no snapshot to go back to");
+    copy_snapshot(trainer, true);
+    for (size_t l = 0; l < trainer->network->dense_count; l++)
+        cnn_dense_repack(trainer->network, &trainer->network->dense[l]);
+    trainer->network->version++;
+    return cnn_trainer_set_steps(trainer, trainer->snapshot_steps);
+}

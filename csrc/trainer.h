@@ -1,0 +1,22 @@
+/* What a trainer is, for train.c and trainer.c alone. */
+#ifndef CNN_TRAINER_H
+#define CNN_TRAINER_H
+
+#include "batch.h"
+
+struct cnn_trainer {
+    cnn_network *network;
+    cnn_optimizer optimizer;
+    size_t slot_count;
+    void *slots[2]; /* parameter_span elements each, laid out as network->parameters */
+    uint64_t steps;
+    double beta1_power, beta2_power; /* beta^steps by repeated multiplication */
+    cnn_batch *batch;
+    void *gradient; /* parameter_span elements, only where it is needed as a whole */
+    char *scratch;  /* a tile of gradient for each worker */
+    size_t scratch_workers;
+    void *snapshot; /* parameters, then slots */
+    uint64_t snapshot_steps;
+};
+
+#endif
