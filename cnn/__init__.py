@@ -1,1 +1,104 @@
-"""Dense neural networks on the CPU."""
+"""cnn: dense neural networks on the CPU, fast, small, and with the same bits everywhere.
+
+>>> import cnn
+>>> x, t, x_test, t_test = cnn.datasets.load_digits(split=True)
+>>> net = cnn.mlp([64, 50, 10], "relu", "softmax", rng=0)
+>>> history = net.fit(x, t, epochs=10, batch_size=100, optimizer=cnn.Adam(lr=1e-2))
+>>> net.evaluate(x_test, t_test)["accuracy"] > 0.9
+True
+"""
+
+from cnn import datasets
+from cnn._core import ModelFileError, get_num_threads, set_num_threads, version
+from cnn.callbacks import Callback, EarlyStopping, LambdaCallback, ModelCheckpoint
+from cnn.functional import (
+    activation_backward,
+    binary_cross_entropy,
+    cross_entropy,
+    dense,
+    dense_backward,
+    elu,
+    gelu,
+    huber,
+    identity,
+    leaky_relu,
+    log_softmax,
+    poisson,
+    relu,
+    sigmoid,
+    silu,
+    softmax,
+    softplus,
+    squared_error,
+    step,
+    tanh,
+)
+from cnn.history import History
+from cnn.layers import Dense, Dropout, Layer, uniform
+from cnn.losses import BinaryCrossEntropy, CrossEntropy, Huber, Loss, Poisson, SquaredError
+from cnn.models import load, load_checkpoint, mlp
+from cnn.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from cnn.schedules import Constant, CosineDecay, ExponentialDecay, Schedule, StepDecay, Warmup
+from cnn.sequential import Gradient, Sequential
+
+__version__ = version()
+
+__all__ = [
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "BinaryCrossEntropy",
+    "Callback",
+    "Constant",
+    "CosineDecay",
+    "CrossEntropy",
+    "Dense",
+    "Dropout",
+    "EarlyStopping",
+    "ExponentialDecay",
+    "Gradient",
+    "History",
+    "Huber",
+    "LambdaCallback",
+    "Layer",
+    "Loss",
+    "ModelCheckpoint",
+    "ModelFileError",
+    "Optimizer",
+    "Poisson",
+    "RMSprop",
+    "Schedule",
+    "Sequential",
+    "SquaredError",
+    "StepDecay",
+    "Warmup",
+    "__version__",
+    "activation_backward",
+    "binary_cross_entropy",
+    "cross_entropy",
+    "datasets",
+    "dense",
+    "dense_backward",
+    "elu",
+    "gelu",
+    "get_num_threads",
+    "huber",
+    "identity",
+    "leaky_relu",
+    "load",
+    "load_checkpoint",
+    "log_softmax",
+    "mlp",
+    "poisson",
+    "relu",
+    "set_num_threads",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
+    "squared_error",
+    "step",
+    "tanh",
+    "uniform",
+]

@@ -97,7 +97,7 @@ TABLE: Mapping[str, Activation] = {
         formula="x for x > 0, else exp(x) - 1",
         derivative="1 for x > 0, else y + 1",
         init="he_uniform",
-        about="The exponential linear unit with alpha = 1 (Clevert, Unterthiner, Hochreiter, 2016).",
+        about="The exponential linear unit with alpha = 1 (Clevert et al., 2016).",
         example=">>> cnn.elu([-1.0, 0.0, 2.0]).round(3)\narray([-0.632,  0.   ,  2.   ])",
     ),
     "softplus": Activation(

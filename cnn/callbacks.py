@@ -118,7 +118,7 @@ class EarlyStopping(_Monitor):
     monitor : str, default "val_loss"
         The metric.
     patience : int, default 0
-        How many epochs in a row may pass without improvement; the next one ends training.
+        After how many epochs in a row without improvement training ends; 0 is the same as 1.
     min_delta : float, default 0.0
         By how much a metric must be better to count as such; 0 or more.
     mode : {"auto", "min", "max"}, default "auto"
@@ -186,7 +186,7 @@ class EarlyStopping(_Monitor):
                 self._best_network = self.model._network.copy()
             return
         self.wait += 1
-        if self.wait > self.patience:
+        if self.wait >= self.patience:
             self.stopped_epoch = epoch
             self.model.stop_training = True
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 
 from cnn import _checks, _core
 from cnn._activations import TABLE
@@ -21,7 +21,7 @@ _INITIALIZERS = tuple(name for name in _core.INITIALIZERS if name != "uniform")
 
 
 @dataclass(frozen=True)
-class uniform:  # noqa: N801  # an initialiser beside "he_uniform" and the like
+class uniform:  # an initialiser beside "he_uniform" and the like
     """Initial weights drawn from U(-a, a); biases 0.
 
     Parameters
@@ -62,14 +62,14 @@ class Layer:
         self._network = network
         self._index = index
 
-    def __reduce_ex__(self, protocol: object) -> Any:
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
         if self._network is not None:
             name = type(self).__name__
             raise TypeError(
                 f"{name}: a layer of a network cannot be copied or pickled by itself, as its "
                 f"weights are the network's; copy the network"
             )
-        return super().__reduce_ex__(protocol)  # type: ignore[call-overload]
+        return super().__reduce_ex__(protocol)
 
 
 class Dense(Layer):
@@ -216,14 +216,12 @@ class Dense(Layer):
     def _describe(self) -> tuple[str, int, int, str, float, float]:
         return ("dense", self._inputs, self._outputs, self._activation, self._l2, 0.0)
 
-    def _initialize(self) -> None:
-        """Draw the initial weights."""
-        assert self._network is not None
+    def _initialize(self, network: _core.Network, index: int) -> None:
+        """Draw the initial weights of layer `index` of a network."""
         if isinstance(self._init, uniform):
-            self._network.initialize(self._index, "uniform", self._init.a)
+            network.initialize(index, "uniform", self._init.a)
         else:
-            init = self._init or TABLE[self._activation].init
-            self._network.initialize(self._index, init)
+            network.initialize(index, self._init or TABLE[self._activation].init)
 
     def __repr__(self) -> str:
         text = f"Dense({self._inputs}, {self._outputs}, {self._activation!r}"

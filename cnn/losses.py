@@ -69,7 +69,7 @@ class SquaredError(Loss):
 
 @dataclass(frozen=True)
 class CrossEntropy(Loss):
-    """Cross-entropy: the loss of a row is -sum_j t_j log y_j, with y the softmax of the output layer.
+    """Cross-entropy: the loss of a row is -sum_j t_j log y_j with y from a softmax.
 
     The default where the output layer has softmax, which it needs. Targets are class numbers (n,)
     or rows of probabilities (n, k). See `cnn.cross_entropy`.

@@ -285,7 +285,8 @@ def rates(where: str, lr: LearningRate, first: int, count: int) -> Floats:
         for i in range(count):
             values[i] = _checks.real(where, f"lr({first + i})", lr(first + i))
     else:
-        return np.full(count, lr, dtype=np.float64)
+        constant: Floats = np.full(count, lr, dtype=np.float64)
+        return constant
     bad = ~(np.isfinite(values) & (values >= 0))
     if bad.any():
         at = int(bad.argmax())

@@ -285,9 +285,17 @@ cnn_dense *cnn_network_dense(const cnn_network *network, size_t index)
         cnn_fail(CNN_ERROR_ARGUMENT, "network is NULL");
         return NULL;
     }
-    for (size_t i = 0; i < network->dense_count; i++)
-        if (network->dense[i].index == index)
-            return &network->dense[i];
+    /* By bisection, so that a file of many small layers loads in a time that grows like it. */
+    size_t low = 0, high = network->dense_count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (network->dense[middle].index < index)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < network->dense_count && network->dense[low].index == index)
+        return &network->dense[low];
     cnn_fail(CNN_ERROR_ARGUMENT, "layer %zu is not a dense layer of this network", index);
     return NULL;
 }

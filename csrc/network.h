@@ -1,4 +1,4 @@
-/* What a network is, for network.c, forward.c, train.c and model_file.c alone. */
+/* What a network is, for the files of floor 3 alone. */
 #ifndef CNN_NETWORK_H
 #define CNN_NETWORK_H
 

@@ -9,6 +9,9 @@
 #include "gradient.h"
 #include "platform.h"
 
+/* Multiplications that bring back the powers of beta at most: a few seconds. */
+#define MOST_POWERS ((uint64_t)1000000000)
+
 static cnn_status check_optimizer(const cnn_optimizer *o)
 {
     if (!o)
@@ -136,16 +139,20 @@ cnn_status cnn_trainer_set_steps(cnn_trainer *trainer, uint64_t steps)
     if (steps > INT64_MAX)
         return cnn_fail(CNN_ERROR_ARGUMENT, "steps is too large");
     const cnn_optimizer *o = &trainer->optimizer;
-    trainer->steps = steps;
-    trainer->beta1_power = trainer->beta2_power = 1;
-    /* The powers reach 0 or their last denormal long before a large number of steps is counted. */
-    for (uint64_t i = 0; i < steps; i++) {
-        const double beta1 = trainer->beta1_power, beta2 = trainer->beta2_power;
-        trainer->beta1_power *= o->beta1;
-        trainer->beta2_power *= o->beta2;
-        if (trainer->beta1_power == beta1 && trainer->beta2_power == beta2)
-            break;
+    double beta1 = 1, beta2 = 1;
+    uint64_t i = 0;
+    const uint64_t before = cnn_platform_float_enter();
+    /* Below 2^-54, 1 - beta^k is exactly 1, so that later bits of the power change nothing. */
+    for (; i < cnn_min(steps, MOST_POWERS) && (beta1 > 0x1p-54 || beta2 > 0x1p-54); i++) {
+        beta1 *= o->beta1;
+        beta2 *= o->beta2;
     }
+    cnn_platform_float_leave(before);
+    if (i == MOST_POWERS && steps > MOST_POWERS)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "steps is too large for betas this close to 1");
+    trainer->steps = steps;
+    trainer->beta1_power = beta1;
+    trainer->beta2_power = beta2;
     return CNN_OK;
 }
 

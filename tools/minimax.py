@@ -37,6 +37,18 @@ def extremes(xs, errors):
     return [max(run, key=lambda i: abs(errors[i])) for run in runs]
 
 
+def thin(tops, errors, count):
+    """Drop the smallest extremes until `count` are left, keeping their signs alternating."""
+    while len(tops) > count:
+        sizes = [abs(errors[i]) for i in tops]
+        k = min(range(len(tops)), key=lambda j: sizes[j])
+        if len(tops) == count + 1 or k in (0, len(tops) - 1):
+            tops.pop(0 if sizes[0] < sizes[-1] else -1)
+        else:
+            first = k - 1 if sizes[k - 1] < sizes[k + 1] else k
+            del tops[first : first + 2]
+
+
 def exchange(h, basis, places, xs):
     """One pass: solve for coefficients c and level E with alternating errors at the places."""
     n = len(basis)
@@ -55,7 +67,7 @@ def remez(h, basis, xs):
     n, size = len(basis), len(xs)
     if n == 0:
         return [], max(abs(e) for e in h)
-    places = [round((1 - mp.cos(mp.pi * i / n)) / 2 * (size - 1)) for i in range(n + 1)]
+    places = [i * (size - 1) // n for i in range(n + 1)]
     for _ in range(60):
         c, level = exchange(h, basis, places, xs)
         errors = [h[i] - sum(c[k] * basis[k][i] for k in range(n)) for i in range(size)]
@@ -63,10 +75,9 @@ def remez(h, basis, xs):
         if top <= abs(level) * (1 + mp.mpf("1e-4")):
             break
         tops = extremes(xs, errors)
-        while len(tops) > n + 1:
-            # Drop the smaller end, which keeps the signs alternating.
-            tops.pop(0 if abs(errors[tops[0]]) < abs(errors[tops[-1]]) else -1)
+        thin(tops, errors, n + 1)
         if len(tops) < n + 1:
+            print("lost", n+1, len(tops), mp.nstr(top/abs(level)))
             break
         places = tops
     return c, top
@@ -103,7 +114,7 @@ def rational(f, weight, xs, n, m, bits, rounds=60):
     """
     size, unknowns = len(xs), n + m + 1
     fs, w = [f(x) for x in xs], [weight(x) for x in xs]
-    places = [round((1 - mp.cos(mp.pi * i / unknowns)) / 2 * (size - 1)) for i in range(unknowns + 1)]
+    places = [i * (size - 1) // unknowns for i in range(unknowns + 1)]
     q = [mp.mpf(1)] + [mp.mpf(0)] * m
     for _ in range(rounds):
         for _ in range(12):
@@ -129,8 +140,7 @@ def rational(f, weight, xs, n, m, bits, rounds=60):
         if top <= abs(level) * (1 + mp.mpf("1e-3")):
             break
         tops = extremes(xs, errors)
-        while len(tops) > unknowns + 1:
-            tops.pop(0 if abs(errors[tops[0]]) < abs(errors[tops[-1]]) else -1)
+        thin(tops, errors, unknowns + 1)
         if len(tops) < unknowns + 1:
             raise ArithmeticError("the exchange lost an extreme: %d of %d" % (len(tops), unknowns + 1))
         places = tops

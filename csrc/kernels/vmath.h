@@ -94,17 +94,17 @@ INLINE v_real scaled(v_real s, v_real a, v_real t)
 #endif
 }
 
-/* (1 + s) 2^n, the scaling rounded once: by two powers of 2, since one may be out of range. */
-INLINE v_real scaled1(v_real s, v_real t)
+/* p 2^n */
+INLINE v_real v_scale(v_real p, v_real t)
 {
 #ifdef SCALEF
-    return SCALEF(v_add(s, v_set1(1)), v_sub(t, v_set1(VM_SCALER)));
+    return SCALEF(p, v_sub(t, v_set1(VM_SCALER)));
 #else
     const v_int twice = v_as_int(t);
     const v_int exponents = vi_set1((integer)(((bits)2 * VM_BIAS + 1) << VM_MANTISSA));
     const v_int half = vi_and(vi_shift_left(twice, VM_MANTISSA - 1), exponents);
     const v_int rest = vi_sub(vi_shift_left(twice, VM_MANTISSA), half);
-    return v_mul(v_fma(s, v_as_real(half), v_as_real(half)), v_as_real(rest));
+    return v_mul(v_mul(p, v_as_real(half)), v_as_real(rest));
 #endif
 }
 
@@ -122,25 +122,48 @@ INLINE v_real reduced(v_real x, v_real low, const real shifter, v_real *t)
     return v_fnma(n, v_set1(VM_LN2_LOW), v_fnma(n, v_set1(VM_LN2), x));
 }
 
+#if CNN_BITS == 32
+static const real exp_tail[] = {R(0x1.0000020000000p-1), R(0x1.5554780000000p-3), R(0x1.554d2c0000000p-5), R(0x1.124eee0000000p-7), R(0x1.7531940000000p-10)};
+#else
+static const real exp_tail[] = {R(0x1.0000000000007p-1), R(0x1.55555555556aap-3), R(0x1.5555555550e43p-5), R(0x1.11111110a496dp-7), R(0x1.6c16c183bd4c0p-10), R(0x1.a01a044a7e207p-13), R(0x1.a0199a5a03501p-16), R(0x1.71d79f413cc55p-19), R(0x1.28ad44479671ep-22), R(0x1.b9fa7b4f38766p-26)};
+#endif
+#define EXP_TAIL exp_tail, sizeof exp_tail / sizeof *exp_tail
+
+INLINE v_real horner(v_real x, const real *c, const int n)
+{
+    v_real sum = v_set1(c[n - 1]);
+    UNROLL
+    for (int k = n - 2; k >= 0; k--)
+        sum = v_fma(sum, x, v_set1(c[k]));
+    return sum;
+}
+
+INLINE v_real exp_reduced(v_real r)
+{
+    const v_real one = v_set1(1);
+#if CNN_BITS == 32
+    const v_real tail = horner(r, EXP_TAIL);
+#else
+    const v_real tail = polynomial(r, v_mul(r, r), EXP_TAIL);
+#endif
+    return v_fma(v_fma(tail, r, one), r, one);
+}
+
 /* e^r - 1 for reduced r. */
 INLINE v_real expm1_reduced(v_real r)
 {
-#if CNN_BITS == 32
-    static const real c[] = {R(0x1.0000040000000p-1), R(0x1.5554e80000000p-3), R(0x1.5546700000000p-5), R(0x1.11e6ca0000000p-7), R(0x1.7ed0560000000p-10)};
-#else
-    static const real c[] = {
-R(0x1.fffffffffffffp-2), R(0x1.5555555555649p-3), R(0x1.5555555555c81p-5), R(0x1.11111110b0253p-7), R(0x1.6c16c16add89ep-10), R(0x1.a01a04b3026fdp-13), R(0x1.a019f6a45dd36p-16), R(0x1.71d4211bb470ep-19), R(0x1.283b252aacdecp-22), R(0x1.c602ce3c1854dp-26)};
-#endif
     const v_real square = v_mul(r, r);
-    return v_fma(square, polynomial(r, square, c, sizeof c / sizeof *c), r);
+    return v_fma(square, polynomial(r, square, EXP_TAIL), r);
 }
 
 /* exp(x) for x <= 0 or NaN. */
 INLINE v_real v_exp_nonpositive(v_real x)
 {
-    v_real t;
-    const v_real r = reduced(v_max(v_set1(VM_EXP_LOWEST), x), v_zero(), VM_SCALER, &t);
-    return scaled1(expm1_reduced(r), t);
+    x = v_max(v_set1(VM_EXP_LOWEST), x);
+    const v_real t = v_fma(x, v_set1(VM_LOG2E), v_set1(VM_SCALER));
+    const v_real n = v_sub(t, v_set1(VM_SCALER));
+    const v_real r = v_fnma(n, v_set1(VM_LN2_LOW), v_fnma(n, v_set1(VM_LN2), x));
+    return v_scale(exp_reduced(r), t);
 }
 
 INLINE v_real v_exp(v_real x)
@@ -258,28 +281,31 @@ INLINE v_real v_tanh(v_real x)
     const v_real power = power_of_2(t);
     const v_real over = v_fma(power, p, v_sub(power, v_set1(1)));
     const v_real under = v_fma(power, p, v_add(power, v_set1(1)));
-    return v_copysign(v_div(over, under), x);
+    const v_real h = v_mul(v_set1(R(-0.5)), over);
+    return v_copysign(v_fnma(h, v_div(over, under), h), x);
 }
 
 /*
  * Phi(-y) = (1 + s) 2^n density(0) tail_over / tail_under: one over Mills' ratio is y + D(y), where D(y) = P / Q.
  * Hence Phi(-y) / pdf = Q / (y Q + P), where the errors of Q nearly cancel for large y and those of P fade.
  */
-INLINE v_real tail_ratio(v_real y, v_real *under)
+INLINE v_real tail_ratio(v_real y, v_real *s)
 {
 #if CNN_BITS == 32
-    static const real p[] = {R(0x1.0000000000000p+1), R(0x1.4307880000000p+0), R(0x1.ab18a00000000p-2), R(0x1.331fba0000000p-4), R(0x1.9b5ca60000000p-8)};
-    static const real q[] = {R(0x1.0000000000000p+0), R(0x1.161ace0000000p+0), R(0x1.2223780000000p-1), R(0x1.5e7b180000000p-3), R(0x1.ea4c900000000p-6), R(0x1.4830020000000p-9)};
+    static const real p[] = {R(0x1.8000000000000p+1), R(0x1.e48b4c0000000p+0), R(0x1.4052720000000p-1), R(0x1.ccafac0000000p-4), R(0x1.3485820000000p-7)};
+    static const real q[] = {R(0x1.8000000000000p+0), R(0x1.a128340000000p+0), R(0x1.b335320000000p-1), R(0x1.06dc520000000p-2), R(0x1.6fb9700000000p-5), R(0x1.ec48180000000p-9)};
 #else
-    static const real p[] = {R(0x1.0000000000000p+1), R(0x1.3d131c8756f7dp+1), R(0x1.91a43bbd85f28p+0), R(0x1.4a46ad49159fdp-1), R(0x1.7ef8787a9d28bp-3), R(0x1.4248677dfa2d4p-5), R(0x1.889a3b253cc63p-8), R(0x1.4e355ae6c0908p-11), R(0x1.6ac73a8a8a1dbp-15), R(0x1.832774f302530p-20)};
-    static const real q[] = {R(0x1.0000000000000p+0), R(0x1.b1aa24e817b55p+0), R(0x1.6b598cb69bd86p+0), R(0x1.85e0fde3b00e9p-1), R(0x1.2620d49b69ffep-2), R(0x1.44b86b0fb209bp-4), R(0x1.096bcb4c8d067p-6), R(0x1.3dc630771dfbdp-9), R(0x1.0bddcc1484491p-12), R(0x1.217484fbb97f4p-16), R(0x1.34e7804f6faa2p-21)};
+    static const real p[] = {R(0x1.8000000000000p+1), R(0x1.db9caacb02739p+1), R(0x1.2d3b2cce2476ap+1), R(0x1.ef6a03eda06a5p-1), R(0x1.1f3a5a5bf5e6fp-2), R(0x1.e36c9b3cf7270p-5), R(0x1.2673ac5bedb04p-7), R(0x1.f550085a20a18p-11), R(0x1.10156be7e7af7p-14), R(0x1.225d97b641affp-19)};
+    static const real q[] = {R(0x1.8000000000000p+0), R(0x1.453f9bae11c80p+1), R(0x1.10832988f4e24p+1), R(0x1.2468be6ac40aep+0), R(0x1.b9313ee91effdp-2), R(0x1.e714a0978b0e9p-4), R(0x1.8e21b0f2d389bp-6), R(0x1.dca948b2acf9cp-9), R(0x1.91ccb21ec66dap-12), R(0x1.b22ec779963eep-16), R(0x1.cf5b4077277f3p-21)};
 #endif
     const v_real square = v_mul(y, y);
-    const v_real over = polynomial(y, square, q, sizeof q / sizeof *q);
+    const v_real over = v_fma(y, polynomial(y, square, q + 1, sizeof q / sizeof *q - 1), v_set1(q[0]));
+    const v_real rest = v_fma(y, polynomial(y, square, p + 1, sizeof p / sizeof *p - 1), v_set1(p[0]));
     const v_real yc = v_mul(y, v_set1(VM_ROOT_2PI));
     const v_real lost = v_fnma(y, v_set1(VM_ROOT_2PI_LOW), v_fnma(y, v_set1(VM_ROOT_2PI), yc));
-    *under = v_fma(yc, over, v_fnma(lost, over, polynomial(y, square, p, sizeof p / sizeof *p)));
-    return over;
+    const v_real ratio = v_div(over, v_fma(yc, over, rest));
+    *s = v_fma(lost, ratio, *s);
+    return ratio;
 }
 
 /* p exp(-y^2 / 2) = scaled(p times what it returns, t), y^2 being taken to twice the precision. */
@@ -303,11 +329,11 @@ INLINE v_real v_normal_pdf(v_real x)
 
 INLINE v_real v_normal_cdf(v_real x)
 {
-    v_real t, under;
+    v_real t;
     const v_real y = v_min(v_set1(VM_NORMAL_HIGHEST), v_abs(x));
-    const v_real p = exp_half_square(y, &t);
-    const v_real over = tail_ratio(y, &under);
-    const v_real tail = scaled(p, v_div(over, under), t);
+    v_real s = exp_half_square(y, &t);
+    const v_real ratio = tail_ratio(y, &s);
+    const v_real tail = v_scale(v_fma(s, ratio, ratio), t);
     return v_select(v_lt(v_zero(), x), v_sub(v_set1(1), tail), tail);
 }
 
@@ -325,13 +351,13 @@ INLINE v_real v_erf(v_real x)
         R(0x1.f9a30865feee6p-14),  R(-0x1.f4cf84f5dd533p-17), R(0x1.b9b981460a824p-20),
         R(-0x1.5d93ebf8f818ap-23), R(0x1.e32eec6190152p-27),  R(-0x1.d46c10b2bb312p-31)};
 #endif
-    v_real t, under;
+    v_real t;
     const v_real y = v_min(v_set1(VM_ERF_HIGHEST), v_abs(x));
     const v_real square = v_mul(y, y);
     const v_real near = v_fma(polynomial(square, v_mul(square, square), c, sizeof c / sizeof *c), y, y);
-    const v_real p = expm1_reduced(reduced(v_sub(v_zero(), square), v_zero(), VM_POWER, &t));
-    const v_real over = v_mul(v_mul(v_set1(2), power_of_2(t)), tail_ratio(v_mul(v_set1(VM_SQRT2), y), &under));
-    const v_real far = v_sub(v_set1(1), v_div(v_fma(p, over, over), under));
+    v_real s = expm1_reduced(reduced(v_sub(v_zero(), square), v_zero(), VM_POWER, &t));
+    const v_real ratio = v_mul(v_mul(v_set1(2), power_of_2(t)), tail_ratio(v_mul(v_set1(VM_SQRT2), y), &s));
+    const v_real far = v_sub(v_set1(1), v_fma(s, ratio, ratio));
     return v_copysign(v_select(v_lt(square, v_set1(R(0.79))), near, far), x);
 }
 

@@ -1,0 +1,189 @@
+"""Functions that make networks: from sizes, and from files."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from cnn import _checks, _core, optimizers, schedules
+from cnn.layers import Dense, Dropout, Layer
+from cnn.sequential import EPOCHS, LR, Sequential, check_path
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import DTypeLike
+
+__all__ = ["load", "load_checkpoint", "mlp"]
+
+
+def mlp(
+    sizes: Sequence[int],
+    hidden_activation: str,
+    output_activation: str,
+    *,
+    rng: int | np.random.Generator | None = None,
+    dtype: DTypeLike = "float32",
+    dropout: float = 0.0,
+    l2: float = 0.0,
+) -> Sequential:
+    """Make a multilayer perceptron.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        The numbers of inputs, of neurons of each hidden layer, and of outputs; two at least.
+    hidden_activation : str
+        The activation of the hidden layers.
+    output_activation : str
+        The activation of the output layer.
+    rng : int or numpy.random.Generator, optional
+        The seed, as for `Sequential`.
+    dtype : {"float32", "float64"}, default "float32"
+        The type of weights and arithmetic.
+    dropout : float, default 0.0
+        The rate of a Dropout after each hidden layer; none for 0.
+    l2 : float, default 0.0
+        The strength of the L2 penalty of each layer.
+
+    Returns
+    -------
+    Sequential
+        The network.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where an argument is of a wrong type or out of range.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> cnn.mlp([64, 50, 100, 10], "sigmoid", "softmax", rng=0)
+    Sequential([
+        Dense(64, 50, 'sigmoid'),
+        Dense(50, 100, 'sigmoid'),
+        Dense(100, 10, 'softmax'),
+    ], rng=0, dtype='float32')
+    """
+    where = "mlp"
+    if isinstance(sizes, (str, bytes)) or not hasattr(sizes, "__iter__"):
+        raise TypeError(f"{where}: sizes is of type {type(sizes).__name__}, should be a list")
+    widths = [
+        _checks.integer(where, f"sizes[{i}]", size, 1, 2**31 - 1) for i, size in enumerate(sizes)
+    ]
+    if len(widths) < 2:
+        raise ValueError(
+            f"{where}: sizes has {len(widths)} numbers, should have at least 2: inputs and outputs"
+        )
+    _checks.choice(where, "hidden_activation", hidden_activation, _core.ACTIVATIONS)
+    _checks.choice(where, "output_activation", output_activation, _core.ACTIVATIONS)
+    rate = _checks.real(where, "dropout", dropout, below=1.0)
+    l2 = _checks.real(where, "l2", l2)
+    found: list[Layer] = []
+    for i in range(len(widths) - 1):
+        if i > 0 and rate > 0:
+            found.append(Dropout(rate))
+        activation = hidden_activation if i < len(widths) - 2 else output_activation
+        found.append(Dense(widths[i], widths[i + 1], activation, l2=l2))
+    made = Sequential.__new__(Sequential)
+    made._build(where, found, rng, dtype)
+    return made
+
+
+def _loaded(where: str, network: _core.Network) -> Sequential:
+    """Return the network of a file, whose metadata anybody may have written."""
+    epochs = network.metadata.get(EPOCHS, "0")
+    if not (epochs.isascii() and epochs.isdigit() and len(epochs) < 19):
+        raise _core.ModelFileError(
+            f"{where}: the file has {epochs!r} epochs, should have a whole number"
+        )
+    network.set_metadata(LR, None)
+    return Sequential._of_network(network)
+
+
+def load(path: str | os.PathLike[str]) -> Sequential:
+    """Load a network from a file that `Sequential.save` or libcnn wrote.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file. The state of an optimizer in it is left aside.
+
+    Returns
+    -------
+    Sequential
+        The network.
+
+    Raises
+    ------
+    TypeError
+        Where the path is none.
+    OSError
+        Where the file cannot be read.
+    ModelFileError
+        Where it is not a well-formed model. Any bytes are safe to load: no code is run, and no more
+        memory is used than the size of the file calls for.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> cnn.load("no such file")  # doctest: +IGNORE_EXCEPTION_DETAIL
+    Traceback (most recent call last):
+    FileNotFoundError: [Errno 2] No such file or directory: 'no such file'
+    """
+    check_path("load", path)
+    return _loaded("load", _core.Network.load(path))
+
+
+def load_checkpoint(path: str | os.PathLike[str]) -> tuple[Sequential, optimizers.Optimizer]:
+    """Load a network and its optimizer from a file, to go on with training.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file, written by ``net.save(path, optimizer=...)`` or by `cnn.ModelCheckpoint`.
+
+    Returns
+    -------
+    net : Sequential
+        The network.
+    optimizer : Optimizer
+        Its optimizer. Where the learning rate was a function of the program's own, which a file
+        cannot hold, ``optimizer.lr`` must be set before training goes on.
+
+    Raises
+    ------
+    TypeError
+        Where the path is none.
+    OSError
+        Where the file cannot be read.
+    ModelFileError
+        Where it is not a well-formed model, or has no optimizer.
+
+    Examples
+    --------
+    >>> import cnn, os, tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = os.path.join(folder.name, "net.safetensors")
+    >>> net, optimizer = cnn.Sequential([cnn.Dense(1, 1)], rng=0), cnn.Adam(lr=0.01)
+    >>> history = net.fit([[0.0], [1.0]], [1.0, 3.0], epochs=10, optimizer=optimizer)
+    >>> net.save(path, optimizer=optimizer)
+    >>> net, optimizer = cnn.load_checkpoint(path)
+    >>> optimizer, optimizer.steps
+    (Adam(lr=0.01, betas=(0.9, 0.999), eps=1e-08, clip_norm=None), 10)
+    >>> folder.cleanup()
+    """
+    where = "load_checkpoint"
+    check_path(where, path)
+    trainer = _core.Trainer.load(path)
+    text = trainer.network.metadata.get(LR)
+    lr: schedules.LearningRate = optimizers.LostLearningRate()
+    if text is not None:
+        try:
+            lr = schedules.from_json(json.loads(text))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise _core.ModelFileError(f"{where}: the file's lr is not one: {error}") from error
+    return _loaded(where, trainer.network), optimizers.of_trainer(trainer, lr)

@@ -1,0 +1,618 @@
+"""Networks: a stack of layers that is trained, used, saved and loaded as one."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from cnn import _checks, _core, layers, losses, optimizers, schedules, training
+from cnn.layers import Dense, Dropout, Layer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+    from cnn.callbacks import Callback
+    from cnn.history import History
+    from cnn.training import ClassWeight
+
+__all__ = ["Gradient", "Sequential"]
+
+# Keys of a network's metadata, which files keep.
+EPOCHS = "epochs"
+LR = "lr"
+
+
+class Gradient(NamedTuple):
+    """The gradient of a loss with respect to the parameters of a dense layer."""
+
+    weight: NDArray[Any]
+    """Shape (inputs, outputs)."""
+    bias: NDArray[Any]
+    """Shape (outputs,)."""
+
+
+class Sequential:
+    """A network: layers one after the other.
+
+    Parameters
+    ----------
+    layers : sequence of Dense and Dropout
+        The layers. The inputs of each Dense are the outputs of the one before it; a Dropout is
+        between two Dense layers.
+    rng : int or numpy.random.Generator, optional
+        The seed of initial weights, shuffles and dropout: a whole number from 0 to 2**64 - 1, or a
+        generator that one is drawn from. Without it, the system gives one.
+    dtype : {"float32", "float64"}, default "float32"
+        The type of weights, outputs and all arithmetic. Data of other types are converted, a block
+        of rows at a time.
+
+    Attributes
+    ----------
+    stop_training : bool
+        A callback sets this to True to end `fit` after the epoch.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where an argument is of a wrong type or out of range, or layers do not fit one another.
+    MemoryError
+        Where there is not enough memory for the weights.
+
+    Notes
+    -----
+    The same data, seed and settings give the same bits on every machine, whatever the number of
+    threads. Any number of threads may use a network at once that none of them trains.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> x, t, x_test, t_test = cnn.datasets.load_digits(split=True)
+    >>> net = cnn.Sequential([
+    ...     cnn.Dense(64, 50, "relu"),
+    ...     cnn.Dense(50, 10, "softmax"),
+    ... ], rng=0)
+    >>> history = net.fit(x, t, epochs=10, batch_size=100, optimizer=cnn.Adam(lr=1e-2))
+    >>> net.evaluate(x_test, t_test)["accuracy"] > 0.9
+    True
+    >>> net.predict(x_test).shape
+    (360, 10)
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        *,
+        rng: int | np.random.Generator | None = None,
+        dtype: DTypeLike = "float32",
+    ) -> None:
+        self._build("Sequential", layers, rng, dtype)
+
+    def _build(self, where: str, given: object, rng: object, dtype: object) -> None:
+        found = layers.checked(where, given)
+        network = _core.Network(
+            [layer._describe() for layer in found],
+            dtype=_checked_dtype(where, dtype),
+            seed=_checked_seed(where, rng),
+        )
+        for i, layer in enumerate(found):
+            if isinstance(layer, Dense):
+                layer._initialize(network, i)
+        self._adopt(network, found)
+
+    def _adopt(self, network: _core.Network, found: list[Layer]) -> None:
+        self._network = network
+        self._layers = tuple(found)
+        self.stop_training = False
+        for i, layer in enumerate(found):
+            layer._attach(network, i)
+
+    @classmethod
+    def _of_network(cls, network: _core.Network) -> Sequential:
+        """Return a Sequential around a network from a file or a copy."""
+        made = cls.__new__(cls)
+        made._adopt(network, [layers.of_description(layer) for layer in network.layers])
+        return made
+
+    # ---- What it is ----------------------------------------------------------------------------
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers."""
+        return self._layers
+
+    @property
+    def inputs(self) -> int:
+        """The number of inputs of a row."""
+        return self._network.inputs
+
+    @property
+    def outputs(self) -> int:
+        """The number of outputs of a row."""
+        return self._network.outputs
+
+    @property
+    def activation(self) -> str:
+        """The activation of the output layer."""
+        return self._network.layers[-1][3]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of weights and outputs, float32 or float64."""
+        return self._network.dtype
+
+    @property
+    def seed(self) -> int:
+        """The seed of initial weights, shuffles and dropout."""
+        return self._network.seed
+
+    @property
+    def parameter_count(self) -> int:
+        """The number of weights and biases."""
+        return self._network.parameter_count
+
+    @property
+    def epochs(self) -> int:
+        """For how many epochs `fit` has trained the network over its life, files included."""
+        return int(self._network.metadata.get(EPOCHS, "0"))
+
+    def _set_epochs(self, epochs: int) -> None:
+        self._network.set_metadata(EPOCHS, str(epochs))
+
+    def __len__(self) -> int:
+        return len(self._layers)
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self._layers)
+
+    def __repr__(self) -> str:
+        lines = "".join(f"    {layer!r},\n" for layer in self._layers)
+        return f"Sequential([\n{lines}], rng={self.seed}, dtype={self.dtype.name!r})"
+
+    def summary(self, *, print_fn: Callable[[str], object] | None = None) -> None:
+        """Print a table of the layers.
+
+        Parameters
+        ----------
+        print_fn : callable, optional
+            What is called with the text; `print` where it is left out.
+
+        Examples
+        --------
+        >>> import cnn
+        >>> cnn.mlp([64, 50, 10], "relu", "softmax", rng=0, dropout=0.2).summary()
+        Layer  Kind     Shape    Activation  Parameters
+        -----  -------  -------  ----------  ----------
+            0  Dense    64 x 50  relu             3,250
+            1  Dropout  rate 0.2
+            2  Dense    50 x 10  softmax            510
+        -----  -------  -------  ----------  ----------
+        3,760 parameters, float32, 15.0 kB
+        """
+        (print_fn or print)(_summary(self))
+
+    # ---- Training ------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        x: ArrayLike,
+        t: ArrayLike,
+        *,
+        epochs: int = 1,
+        batch_size: int = 32,
+        optimizer: str | optimizers.Optimizer | None = None,
+        loss: str | losses.Loss | None = None,
+        validation_data: tuple[ArrayLike, ArrayLike]
+        | tuple[ArrayLike, ArrayLike, ArrayLike]
+        | None = None,
+        sample_weight: ArrayLike | None = None,
+        class_weight: ClassWeight | None = None,
+        shuffle: bool = True,
+        callbacks: Iterable[Callback] = (),
+        progress: bool | str = "auto",
+    ) -> History:
+        """Train the network, going on from its present weights.
+
+        Parameters
+        ----------
+        x : array_like of shape (n, inputs)
+            A sample in each row. Arrays of any type of numbers and any layout are read where they
+            are, `numpy.memmap` included; beside them, memory grows with the batch alone.
+        t : array_like of shape (n,) or (n, outputs)
+            Targets. With softmax: class numbers (n,) from 0 to outputs - 1, or rows of
+            probabilities. Else a row for each sample; (n,) will do where there is one output. For
+            binary_cross_entropy they are from 0 to 1, for poisson 0 or more.
+        epochs : int, default 1
+            How many times each sample is used.
+        batch_size : int, default 32
+            How many samples a step uses; the last step of an epoch uses what is left.
+        optimizer : Optimizer or str, optional
+            How steps are made. An object goes on from its last step, a name such as "sgd" stands
+            for a new one with default settings. A new `cnn.Adam` where it is left out.
+        loss : Loss or str, optional
+            What is made small. Where it is left out, the loss that belongs to the output layer:
+            cross_entropy for softmax, binary_cross_entropy for sigmoid, and squared_error for all
+            others.
+        validation_data : tuple (x, t) or (x, t, sample_weight), optional
+            Samples to measure the network with after each epoch.
+        sample_weight : array_like of shape (n,), optional
+            How much each sample counts in the loss, 0 or more.
+        class_weight : dict or array_like of shape (outputs,), optional
+            How much samples of each class count, 0 or more; with class numbers only. Classes that
+            a dict does not have count 1. The validation does not use it.
+        shuffle : bool, default True
+            Whether the samples come in another order in each epoch.
+        callbacks : iterable of Callback, optional
+            What to call as training goes on.
+        progress : {"auto", True, False}, default "auto"
+            Whether to show a progress bar; "auto" does so on a terminal and in a notebook.
+
+        Returns
+        -------
+        History
+            The metrics of each epoch.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Where an argument is of a wrong type or shape, or out of range; the network is then as
+            before.
+        FloatingPointError
+            Where the loss or the weights become NaN or infinite. The network and the optimizer are
+            then as they were at the end of the last finished epoch.
+        KeyboardInterrupt
+            On Ctrl-C, between two steps; network and optimizer are those of the last step.
+
+        Warns
+        -----
+        UserWarning
+            Where a layer has the activation step, since it and the layers before it cannot learn.
+
+        Notes
+        -----
+        The order of the samples is a function of the seed and the number of the epoch, counted
+        over the life of the network, and dropout is one of the seed and the number of the
+        optimizer's step. So a run that is saved with its optimizer and loaded by
+        `cnn.load_checkpoint` goes on to the same bits as one that was not interrupted.
+
+        Examples
+        --------
+        >>> import cnn
+        >>> net = cnn.Sequential([cnn.Dense(1, 1)], rng=0)
+        >>> history = net.fit([[0.0], [1.0]], [1.0, 3.0], epochs=200, optimizer=cnn.SGD(lr=0.3))
+        >>> net.predict([[2.0]]).round(2)
+        array([[5.]], dtype=float32)
+        """
+        return training.fit(
+            self,
+            x,
+            t,
+            epochs=epochs,
+            batch_size=batch_size,
+            optimizer=optimizer,
+            loss=loss,
+            validation_data=validation_data,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+            shuffle=shuffle,
+            callbacks=callbacks,
+            progress=progress,
+        )
+
+    def train_step(
+        self,
+        x: ArrayLike,
+        t: ArrayLike,
+        *,
+        optimizer: optimizers.Optimizer,
+        loss: str | losses.Loss | None = None,
+        sample_weight: ArrayLike | None = None,
+        class_weight: ClassWeight | None = None,
+    ) -> dict[str, float]:
+        """Make one step with all samples as one batch.
+
+        Parameters
+        ----------
+        x, t, loss, sample_weight, class_weight
+            As for `fit`.
+        optimizer : Optimizer
+            How the step is made; keep the object for the next one.
+
+        Returns
+        -------
+        dict of str to float
+            "loss" before the step, L2 penalties included, and of a classification "accuracy".
+
+        Raises
+        ------
+        TypeError, ValueError
+            Where an argument is of a wrong type or shape, or out of range; the network is then as
+            before.
+        FloatingPointError
+            Where the loss is NaN or infinite; the step is then not made.
+
+        Examples
+        --------
+        >>> import cnn
+        >>> net = cnn.Sequential([cnn.Dense(1, 1, init="zeros")], rng=0)
+        >>> optimizer = cnn.SGD(lr=0.5)
+        >>> net.train_step([[1.0]], [1.0], optimizer=optimizer)
+        {'loss': 0.5}
+        >>> net.train_step([[1.0]], [1.0], optimizer=optimizer)
+        {'loss': 0.0}
+        """
+        return training.train_step(
+            self,
+            x,
+            t,
+            optimizer=optimizer,
+            loss=loss,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+        )
+
+    def gradients(
+        self,
+        x: ArrayLike,
+        t: ArrayLike,
+        *,
+        loss: str | losses.Loss | None = None,
+        sample_weight: ArrayLike | None = None,
+        dropout_step: int | None = None,
+    ) -> tuple[float, list[Gradient | None]]:
+        """Compute the loss of all samples as one batch, and its gradients.
+
+        Parameters
+        ----------
+        x, t, loss, sample_weight
+            As for `fit`.
+        dropout_step : int, optional
+            Apply the dropout masks of this step of an optimizer, counted from 0; none where it is
+            left out.
+
+        Returns
+        -------
+        loss : float
+            The loss, L2 penalties included.
+        gradients : list of Gradient or None
+            For each Dense layer its ``weight`` (inputs, outputs) and ``bias`` (outputs,); None for
+            a Dropout.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Where an argument is of a wrong type or shape, or out of range.
+
+        Examples
+        --------
+        >>> import cnn
+        >>> net = cnn.Sequential([cnn.Dense(2, 1, init="zeros")], rng=0)
+        >>> loss, gradients = net.gradients([[1.0, 2.0]], [-1.0])
+        >>> loss, gradients[0].weight
+        (0.5, array([[1.],
+               [2.]], dtype=float32))
+        """
+        where = "gradients"
+        step = -1
+        if dropout_step is not None:
+            step = _checks.integer(where, "dropout_step", dropout_step, 0, 2**63 - 1)
+        chosen = losses.resolve(where, loss, self.activation)
+        samples = training.checked_samples(where, self._network, chosen, x, t, sample_weight)
+        value, flat = self._network.gradients(
+            samples.loss, samples.x, samples.t, samples.sample_weight, step
+        )
+        parts = iter(flat)
+        return value, [
+            Gradient(next(parts), next(parts)) if isinstance(layer, Dense) else None
+            for layer in self._layers
+        ]
+
+    # ---- Use -----------------------------------------------------------------------------------
+
+    def predict(self, x: ArrayLike, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Compute the outputs.
+
+        Parameters
+        ----------
+        x : array_like of shape (n, inputs) or (inputs,)
+            Samples, or one. Any type of numbers and any layout.
+        out : ndarray of shape (n, outputs) or (outputs,), optional
+            Where to put the outputs, of the network's dtype.
+
+        Returns
+        -------
+        ndarray of shape (n, outputs) or (outputs,)
+            `out`, or a new array. The bits of a row do not depend on the others.
+
+        Raises
+        ------
+        TypeError
+            Where x does not hold numbers, or `out` is no array of the network's dtype.
+        ValueError
+            Where a shape is wrong, or `out` is read-only or overlaps x.
+
+        Examples
+        --------
+        >>> import cnn
+        >>> net = cnn.Sequential([cnn.Dense(3, 2, "softmax", init="zeros")])
+        >>> net.predict([[1.0, 2.0, 3.0]])
+        array([[0.5, 0.5]], dtype=float32)
+        >>> net.predict([1.0, 2.0, 3.0])
+        array([0.5, 0.5], dtype=float32)
+        """
+        return self._network.predict(x, out)
+
+    def evaluate(
+        self,
+        x: ArrayLike,
+        t: ArrayLike,
+        *,
+        loss: str | losses.Loss | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> dict[str, float]:
+        """Measure the network on samples.
+
+        Parameters
+        ----------
+        x, t, loss, sample_weight
+            As for `fit`.
+
+        Returns
+        -------
+        dict of str to float
+            "loss", the mean over the rows, weighted, L2 penalties included; with cross_entropy and
+            binary_cross_entropy also "accuracy", the share of rows classified correctly.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Where an argument is of a wrong type or shape, or out of range.
+
+        Examples
+        --------
+        >>> import cnn
+        >>> net = cnn.Sequential([cnn.Dense(1, 1, init="zeros")])
+        >>> net.evaluate([[1.0], [2.0]], [1.0, 3.0])
+        {'loss': 2.5}
+        """
+        where = "evaluate"
+        chosen = losses.resolve(where, loss, self.activation)
+        samples = training.checked_samples(where, self._network, chosen, x, t, sample_weight)
+        totals = training.evaluate(where, self._network, samples, has_accuracy=chosen.has_accuracy)
+        return totals.logs()
+
+    # ---- Files and copies ----------------------------------------------------------------------
+
+    def save(
+        self, path: str | os.PathLike[str], *, optimizer: optimizers.Optimizer | None = None
+    ) -> None:
+        """Save the network to a safetensors file, and with it the state of training if wanted.
+
+        The file is complete or, where saving fails, as it was before.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file; one that exists is replaced.
+        optimizer : Optimizer, optional
+            The optimizer that trains the network: its settings, learning rate and state are saved
+            too, for `cnn.load_checkpoint`. A file cannot hold a learning rate that is a function of
+            your own, but for those in `cnn.schedules`.
+
+        Raises
+        ------
+        TypeError
+            Where an argument is of a wrong type.
+        ValueError
+            Where the optimizer belongs to another network.
+        OSError
+            Where the file cannot be written.
+
+        Examples
+        --------
+        >>> import cnn, os, tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> path = os.path.join(folder.name, "net.safetensors")
+        >>> net = cnn.Sequential([cnn.Dense(2, 1)], rng=0)
+        >>> net.save(path)
+        >>> bool((cnn.load(path).layers[0].weight == net.layers[0].weight).all())
+        True
+        >>> folder.cleanup()
+        """
+        check_path("save", path)
+        if optimizer is None:
+            self._network.save(path)
+            return
+        if not isinstance(optimizer, optimizers.Optimizer):
+            raise TypeError(
+                f"save: optimizer is of type {type(optimizer).__name__}, should be the object that "
+                f"fit was given"
+            )
+        trainer = optimizer._bind("save", self._network)
+        lr = schedules.to_json(optimizer.lr)
+        self._network.set_metadata(LR, None if lr is None else json.dumps(lr))
+        try:
+            self._network.save(path, trainer)
+        finally:
+            self._network.set_metadata(LR, None)
+
+    def _take_parameters(self, network: _core.Network) -> None:
+        """Copy the weights and biases of a network with the same layers."""
+        for i, layer in enumerate(self._layers):
+            if isinstance(layer, Dense):
+                self._network.set(i, "weight", network.get(i, "weight"))
+                self._network.set(i, "bias", network.get(i, "bias"))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _of_bytes, (self._network.to_bytes(),)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Sequential:
+        return self._of_network(self._network.copy())
+
+
+def _of_bytes(data: bytes) -> Sequential:
+    """Return the network of a pickle."""
+    return Sequential._of_network(_core.Network.from_bytes(data))
+
+
+def _checked_dtype(where: str, dtype: Any) -> str:
+    should = "should be 'float32' or 'float64'"
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"{where}: dtype is {dtype!r}, {should}") from None
+    # None means float64 to NumPy; here it is more likely a mistake.
+    if dtype is None or found not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise ValueError(f"{where}: dtype is {dtype!r}, {should}")
+    return str(found.name)
+
+
+def _checked_seed(where: str, rng: object) -> int:
+    if rng is None:
+        return int.from_bytes(os.urandom(8), "little")
+    if isinstance(rng, np.random.Generator):
+        return int(rng.integers(0, 2**64, dtype=np.uint64))
+    if isinstance(rng, (bool, np.bool_)) or not isinstance(rng, (int, np.integer)):
+        raise TypeError(
+            f"{where}: rng is of type {type(rng).__name__}, should be an int, a "
+            f"numpy.random.Generator or None"
+        )
+    return _checks.integer(where, "rng", rng, 0, 2**64 - 1)
+
+
+def check_path(where: str, path: object) -> None:
+    """Refuse what is no path."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(
+            f"{where}: path is of type {type(path).__name__}, should be a string or a path"
+        )
+
+
+def _summary(net: Sequential) -> str:
+    """Return the text of `Sequential.summary`."""
+    rows = [("Layer", "Kind", "Shape", "Activation", "Parameters")]
+    for i, layer in enumerate(net.layers):
+        if isinstance(layer, Dense):
+            shape = f"{layer.inputs} x {layer.outputs}"
+            count = f"{layer.parameter_count:,}"
+            rows.append((str(i), "Dense", shape, layer.activation, count))
+        elif isinstance(layer, Dropout):
+            rows.append((str(i), "Dropout", f"rate {layer.rate:g}", "", ""))
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    right = (0, 4)
+    lines = [
+        "  ".join(
+            cell.rjust(width) if column in right and i > 0 else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for i, row in enumerate(rows)
+    ]
+    rule = "  ".join("-" * width for width in widths)
+    size = net.parameter_count * net.dtype.itemsize
+    unit, scale = ("MB", 1e6) if size >= 1e6 else ("kB", 1e3)
+    total = f"{net.parameter_count:,} parameters, {net.dtype.name}, {size / scale:,.1f} {unit}"
+    return "\n".join([lines[0], rule, *lines[1:], rule, total])
