@@ -4,7 +4,7 @@
 >>> x, t, x_test, t_test = cnn.datasets.load_digits(split=True)
 >>> net = cnn.mlp([64, 50, 10], "relu", "softmax", rng=0)
 >>> history = net.fit(x, t, epochs=10, batch_size=100, optimizer=cnn.Adam(lr=1e-2))
->>> net.evaluate(x_test, t_test)["accuracy"] > 0.9
+>>> net.evaluate(x_test, t_test)["accuracy"] > 0.85
 True
 """
 

@@ -150,7 +150,7 @@ class EarlyStopping(_Monitor):
     >>> stop = cnn.EarlyStopping("loss", patience=2, min_delta=0.01)
     >>> history = net.fit([[1.0]], [1.0], epochs=100, optimizer=cnn.SGD(0.5), callbacks=[stop])
     >>> stop.stopped_epoch, stop.best_epoch
-    (5, 3)
+    (4, 2)
     """
 
     def __init__(

@@ -9,6 +9,8 @@ from cnn import _checks, _core
 from cnn._activations import TABLE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["Dense", "Dropout", "Layer", "uniform"]
@@ -205,7 +207,7 @@ class Dense(Layer):
         array = _checks.numeric("Dense", parameter, values)
         if array.shape != shape:
             raise ValueError(f"Dense: {parameter} has shape {array.shape}, should be {shape}")
-        self._network.set(self._index, parameter, array)
+        self._network.set(self._index, parameter, array.astype(self._network.dtype))
 
     def _refuse(self, parameter: str) -> NoReturn:
         raise AttributeError(
@@ -335,3 +337,25 @@ def _check_neighbours(where: str, layers: list[Layer]) -> None:
                 f"can have"
             )
         before, at = layer, i
+
+
+def table(layers: Sequence[Layer]) -> list[str]:
+    """Return the lines of a table of layers, as `cnn.Sequential.summary` shows it."""
+    rows = [("Layer", "Kind", "Shape", "Activation", "Parameters")]
+    for i, layer in enumerate(layers):
+        if isinstance(layer, Dense):
+            shape = f"{layer.inputs} x {layer.outputs}"
+            count = f"{layer.parameter_count:,}"
+            rows.append((str(i), "Dense", shape, layer.activation, count))
+        elif isinstance(layer, Dropout):
+            rows.append((str(i), "Dropout", f"rate {layer.rate:g}", "", ""))
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if column in (0, 4) else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    rule = "  ".join("-" * width for width in widths)
+    return [lines[0], rule, *lines[1:], rule]

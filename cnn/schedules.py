@@ -255,8 +255,8 @@ class Warmup(Schedule):
         _checks.integer("Warmup", "steps", self.steps, 1)
 
     def _rates(self, steps: Steps) -> Floats:
-        full = rates("Warmup", self.schedule, 0, 1)[0]
-        rising = full * ((steps + 1) / (self.steps + 1))
+        full = float(rates("Warmup", self.schedule, 0, 1)[0])
+        rising: Floats = full * ((steps + 1) / (self.steps + 1))
         later = steps[steps >= self.steps]
         if later.size:
             # The steps of one call follow one another.

@@ -72,14 +72,15 @@ typedef void convert_row(const char *restrict row, ptrdiff_t stride, size_t cols
             }                                                                                      \
         }                                                                                          \
     }
-#define CNN_X(constant, type, read, label)                                                                \
+#define CNN_X(constant, type, read, label)                                                         \
     CNN_CONVERT_ROW(constant, type, read, float)                                                   \
     CNN_CONVERT_ROW(constant, type, read, double)
 CNN_INPUTS(CNN_X)
 #undef CNN_X
 #undef CNN_CONVERT_ROW
 
-#define CNN_X(constant, type, read, label) [CNN_##constant] = {constant##_to_float, constant##_to_double},
+#define CNN_X(constant, type, read, label)                                                         \
+    [CNN_##constant] = {constant##_to_float, constant##_to_double},
 static convert_row *const row_converters[][2] = {CNN_INPUTS(CNN_X)};
 #undef CNN_X
 

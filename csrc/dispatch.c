@@ -93,12 +93,11 @@ cnn_status cnn_isa_select(const char *name)
     size_t used = 0;
     const char *available;
     for (size_t k = 0; (available = cnn_isa_available(k)) != NULL && used < sizeof list; k++) {
-        const int length = snprintf(list + used, sizeof list - used, "%s%s", k > 0 ? ", " : "",
-                                    available);
+        const int length =
+            snprintf(list + used, sizeof list - used, "%s%s", k > 0 ? ", " : "", available);
         used += length > 0 ? (size_t)length : 0;
     }
-    return cnn_fail(CNN_ERROR_ARGUMENT,
-                    "cnn_isa_select: name is %s%.40s%s; this build and machine have %s",
-                    name != NULL ? "'" : "", name != NULL ? name : "NULL", name != NULL ? "'" : "",
-                    list);
+    return cnn_fail(
+        CNN_ERROR_ARGUMENT, "cnn_isa_select: name is %s%.40s%s; this build and machine have %s",
+        name != NULL ? "'" : "", name != NULL ? name : "NULL", name != NULL ? "'" : "", list);
 }

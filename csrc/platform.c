@@ -16,9 +16,11 @@
 #include <windows.h>
 #else
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <unistd.h>
+#endif
+#if defined(__linux__)
+#include <sched.h>
 #endif
 
 #if defined(__x86_64__)
@@ -75,7 +77,7 @@ static unsigned find_features(void)
     const unsigned v3_extended = 1u << 0 | 1u << 5;            /* LAHF, LZCNT */
     const unsigned v4_leaf7 = 1u << 16 | 1u << 17 | 1u << 28 | /* AVX512F, DQ, CD */
                               1u << 30 | 1u << 31;             /* BW, VL */
-    const uint64_t ymm_state = 0x06; /* SSE and AVX */
+    const uint64_t ymm_state = 0x06;                           /* SSE and AVX */
 #if defined(__APPLE__)
     const uint64_t zmm_state = ymm_state; /* macOS adds the rest at a thread's first use of it */
 #else
@@ -123,19 +125,8 @@ bool cnn_platform_has_isa(const char *isa)
     return strcmp(isa, "scalar") == 0;
 }
 
-/* Let another thread that is ready to run have this core, if there is one. */
-static void yield_core(void);
-
-/*
- * Now and then the system is told too: on a busy machine, the thread that is waited for may be
- * ready to run on this very core.
- */
 void cnn_platform_relax(void)
 {
-    enum { TURNS_PER_YIELD = 64 };
-    static _Thread_local unsigned turns;
-    if (++turns % TURNS_PER_YIELD == 0)
-        yield_core();
 #if defined(__x86_64__)
     __asm__ volatile("pause");
 #elif defined(__aarch64__)
@@ -334,11 +325,6 @@ uint64_t cnn_platform_process(void)
     return 0; /* there is no fork */
 }
 
-static void yield_core(void)
-{
-    (void)SwitchToThread();
-}
-
 struct cnn_thread {
     HANDLE handle;
     void (*run)(void *);
@@ -528,8 +514,8 @@ static int write_all(HANDLE file, const unsigned char *bytes, size_t size)
 static int replace_with(const wchar_t *temporary, const wchar_t *target, const void *bytes,
                         size_t size)
 {
-    const HANDLE file = CreateFileW(temporary, GENERIC_WRITE, 0, NULL, CREATE_NEW,
-                                    FILE_ATTRIBUTE_NORMAL, NULL);
+    const HANDLE file =
+        CreateFileW(temporary, GENERIC_WRITE, 0, NULL, CREATE_NEW, FILE_ATTRIBUTE_NORMAL, NULL);
     if (file == INVALID_HANDLE_VALUE)
         return system_errno();
     int error = write_all(file, bytes, size);
@@ -815,11 +801,6 @@ uint64_t cnn_platform_process(void)
     if (!forks_watched) /* out of memory at load; a system call tells as well */
         return (uint64_t)getpid();
     return atomic_load_explicit(&forks, memory_order_relaxed);
-}
-
-static void yield_core(void)
-{
-    (void)sched_yield();
 }
 
 struct cnn_thread {

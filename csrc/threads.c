@@ -145,17 +145,11 @@ enum { GATE_LIMIT_SHIFT = 16 };
 /* How long a thread that waits keeps its core before it sleeps. */
 static const double SPIN_SECONDS = 30e-6;
 
+/* After k spins in vain, a worker leaves out 2^k - 1; k grows to this. */
+enum { MOST_SPINS_IN_VAIN = 4 };
+
 /* After a thread could not be started, no other is tried for so long. */
 static const double RETRY_SECONDS = 1.0;
-
-/*
- * Where other processes keep the cores busy, a worker may lose its core in the middle of a task,
- * and the caller waits for milliseconds. It then works alone for a multiple of that time, so that
- * such waits cost a small share of all time, however long the cores stay busy.
- */
-static const double STALL_SECONDS = 1e-3; /* a wait this much beyond ... */
-static const double STALL_TASKS = 4;      /* ... this many tasks of the caller is such a wait */
-static const double REST_FACTOR = 8, REST_LIMIT = 0.1;
 
 struct pool;
 
@@ -163,6 +157,7 @@ typedef struct worker {
     struct pool *pool;
     size_t id; /* 1, 2, ...: also the `worker` of its tasks */
     atomic_bool asleep;
+    unsigned spins_in_vain, spins_to_skip; /* the worker's own */
     cnn_mutex mutex;
     cnn_condition condition;
 } worker;
@@ -185,8 +180,7 @@ typedef struct pool {
     size_t worker_count;
     worker *workers[MAXIMUM_THREADS]; /* [1] to [worker_count]; 0 is the caller */
 
-    double retry_time; /* when starting a worker may be tried again */
-    double rest_time;  /* until when callers work alone */
+    double retry_time;
     cnn_mutex mutex; /* for the caller's sleep */
     cnn_condition condition;
 } pool;
@@ -236,36 +230,48 @@ static void wake_sleepers(pool *p, size_t limit)
     }
 }
 
-/* Do tasks until none is left, and tell how many it were. */
-static size_t work(pool *p, size_t id)
+/* Do tasks until none is left. */
+static void work(pool *p, size_t id)
 {
     cnn_task *const task = p->task;
     void *const context = p->context;
     const size_t tasks = p->tasks;
-    for (size_t count = 0;; count++) {
+    for (;;) {
         const size_t i = atomic_fetch_add_explicit(&p->next_task, 1, memory_order_relaxed);
         if (i >= tasks)
-            return count;
+            return;
         task(context, i, id);
     }
 }
 
-/* Spin until the gate is open for this worker; false once the time for that is over. */
-static bool spin_for_gate(const worker *w, uint32_t *gate)
+/*
+ * Spin until the gate is open for this worker; false once the time for that is over. A worker that
+ * keeps spinning in vain tries it less and less often: calls may simply be far apart, or, on a
+ * busy machine, this core may be the one that the caller needs to go on.
+ */
+static bool spin_for_gate(worker *w, uint32_t *gate)
 {
     spin s = {0, 0};
+    const bool spinning = w->spins_to_skip == 0;
     do {
         *gate = atomic_load_explicit(&w->pool->gate, memory_order_relaxed);
-        if (w->id < limit_of(*gate))
+        if (w->id < limit_of(*gate)) {
+            if (spinning)
+                w->spins_in_vain = 0;
             return true;
-    } while (keep_spinning(&s));
+        }
+    } while (spinning && keep_spinning(&s));
+    if (spinning) {
+        if (w->spins_in_vain < MOST_SPINS_IN_VAIN)
+            w->spins_in_vain++;
+        w->spins_to_skip = (1u << w->spins_in_vain) - 1;
+    } else {
+        w->spins_to_skip--;
+    }
     return false;
 }
 
-/*
- * Sleep until somebody wakes this worker. It spins again afterwards even if it is too late for the
- * job it was woken for, since the next one often comes soon.
- */
+/* Sleep until somebody wakes this worker, which may be too late for the job it was woken for. */
 static void sleep_at_gate(worker *w)
 {
     pool *p = w->pool;
@@ -304,7 +310,7 @@ static void run_worker(void *argument)
             continue;
         wake_sleepers(p, limit_of(gate));
         const uint64_t before = cnn_platform_float_enter();
-        (void)work(p, w->id);
+        work(p, w->id);
         cnn_platform_float_leave(before);
         leave(p);
     }
@@ -360,6 +366,7 @@ static bool start_worker(pool *p)
     w->pool = p;
     w->id = p->worker_count + 1;
     atomic_init(&w->asleep, false);
+    w->spins_in_vain = w->spins_to_skip = 0;
     cnn_mutex_init(&w->mutex);
     cnn_condition_init(&w->condition);
     /* Listed before it runs and looks; the handle is not needed, as nobody joins it. */
@@ -375,11 +382,15 @@ static bool start_worker(pool *p)
 }
 
 /* Have the workers that `threads` threads take, and return how many threads there are. */
-static size_t ensure_workers(pool *p, size_t threads, double now)
+static size_t ensure_workers(pool *p, size_t threads)
 {
-    while (p->worker_count + 1 < threads && now >= p->retry_time) {
-        if (!start_worker(p))
-            p->retry_time = now + RETRY_SECONDS;
+    if (p->worker_count + 1 < threads && cnn_platform_seconds() >= p->retry_time) {
+        while (p->worker_count + 1 < threads) {
+            if (!start_worker(p)) {
+                p->retry_time = cnn_platform_seconds() + RETRY_SECONDS;
+                break;
+            }
+        }
     }
     return cnn_min(threads, p->worker_count + 1);
 }
@@ -405,8 +416,7 @@ static void wait_for_workers(pool *p)
 
 static void run_job(pool *p, size_t tasks, size_t threads, cnn_task *task, void *context)
 {
-    const double start = cnn_platform_seconds();
-    const size_t limit = start < p->rest_time ? 1 : ensure_workers(p, threads, start);
+    const size_t limit = ensure_workers(p, threads);
     p->task = task;
     p->context = context;
     p->tasks = tasks;
@@ -414,14 +424,8 @@ static void run_job(pool *p, size_t tasks, size_t threads, cnn_task *task, void 
     atomic_store_explicit(&p->next_wake, 1, memory_order_relaxed);
     atomic_store(&p->gate, (uint32_t)limit << GATE_LIMIT_SHIFT);
     wake_sleepers(p, limit);
-    const size_t done = work(p, 0);
-    const double middle = cnn_platform_seconds();
+    work(p, 0);
     wait_for_workers(p);
-    const double end = cnn_platform_seconds();
-    if (done > 0 && end - middle > STALL_SECONDS + STALL_TASKS * (middle - start) / (double)done) {
-        const double rest = REST_FACTOR * (end - middle);
-        p->rest_time = end + (rest < REST_LIMIT ? rest : REST_LIMIT);
-    }
 }
 
 void cnn_parallel(size_t tasks, size_t threads, cnn_task *task, void *context)

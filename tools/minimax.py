@@ -1,157 +1,249 @@
 """Fits the polynomials and rational functions of csrc/kernels/vmath.h.
 
-Each fit minimises the largest weighted error max w(x) |f(x) - p(x)| on an interval with the Remez
-exchange. Coefficients are rounded to the type one at a time, from the highest power down,
-and the lower ones are fitted again after each, so that they make up for its rounding.
+Each fit minimises the largest weighted error max w(x) |f(x) - p(x)| on an interval by the Remez
+exchange; the weights make it the error relative to the function that is computed in the end.
+Coefficients are rounded to the type one at a time, from the highest power down, and the lower
+ones are fitted again after each, so that they make up for its rounding.
 
-Run as `python tools/minimax.py [name ...]`; prints the coefficients as they stand in vmath.h.
+Run as `python tools/minimax.py [NAME ...]`: prints each fit with its error in units of 2^-24 or
+2^-53, and its coefficients as they stand in vmath.h (`-` before a name: they do not stand there).
 """
 
+import pathlib
 import sys
 
 import mpmath as mp
 
 mp.mp.dps = 50
-GRID = 1200
+HEADER = pathlib.Path(__file__).parent.parent / "csrc" / "kernels" / "vmath.h"
+BITS = {32: 24, 64: 53}
+LN2 = mp.log(2)
+
+
+# ---- The method ---------------------------------------------------------------------------------
 
 
 def rounded(x, bits):
-    """x rounded to a float of `bits` significant bits, ties to even, as an exact mpf."""
+    """x rounded to `bits` significant bits, ties to even."""
     if x == 0:
         return mp.mpf(0)
-    _, exponent = mp.frexp(x)
-    unit = mp.ldexp(1, exponent - bits)
+    unit = mp.ldexp(1, mp.frexp(x)[1] - bits)
     return mp.nint(x / unit) * unit
 
 
-def extremes(xs, errors):
-    """Where each run of errors of one sign is largest: the indices, and refined places."""
-    runs, run = [], [0]
-    for i in range(1, len(xs)):
-        if (errors[i] > 0) == (errors[run[0]] > 0):
-            run.append(i)
-        else:
-            runs.append(run)
-            run = [i]
-    runs.append(run)
-    return [max(run, key=lambda i: abs(errors[i])) for run in runs]
+def chebyshev(low, high, size=400):
+    """Points of [low, high] that crowd towards its ends, which are among them."""
+    middle, half = (mp.mpf(low) + high) / 2, (mp.mpf(high) - low) / 2
+    return [middle - half * mp.cos(mp.pi * i / (size - 1)) for i in range(size)]
 
 
-def thin(tops, errors, count):
-    """Drop the smallest extremes until `count` are left, keeping their signs alternating."""
+def value(c, x):
+    return mp.polyval(c[::-1], x)
+
+
+def extremes(errors, count):
+    """The places of the largest error in each run of one sign, thinned to `count`."""
+    tops = [0]
+    for i, error in enumerate(errors):
+        if (error > 0) != (errors[tops[-1]] > 0):
+            tops.append(i)
+        elif abs(error) > abs(errors[tops[-1]]):
+            tops[-1] = i
     while len(tops) > count:
+        # Signs must go on alternating: an end may go alone, another takes a neighbour along.
         sizes = [abs(errors[i]) for i in tops]
-        k = min(range(len(tops)), key=lambda j: sizes[j])
+        k = sizes.index(min(sizes))
         if len(tops) == count + 1 or k in (0, len(tops) - 1):
-            tops.pop(0 if sizes[0] < sizes[-1] else -1)
+            del tops[0 if sizes[0] < sizes[-1] else -1]
         else:
-            first = k - 1 if sizes[k - 1] < sizes[k + 1] else k
-            del tops[first : first + 2]
+            k -= sizes[k - 1] < sizes[k + 1]
+            del tops[k : k + 2]
+    return tops
 
 
-def exchange(h, basis, places, xs):
-    """One pass: solve for coefficients c and level E with alternating errors at the places."""
-    n = len(basis)
-    matrix, right = mp.matrix(n + 1, n + 1), mp.matrix(n + 1, 1)
-    for row, i in enumerate(places):
-        for k in range(n):
-            matrix[row, k] = basis[k][i]
-        matrix[row, n] = (-1) ** row
-        right[row] = h[i]
-    solution = mp.lu_solve(matrix, right)
-    return [solution[k] for k in range(n)], solution[n]
-
-
-def remez(h, basis, xs):
-    """Coefficients c of min max |h - sum c_k basis_k| over the grid, and that maximum."""
-    n, size = len(basis), len(xs)
-    if n == 0:
-        return [], max(abs(e) for e in h)
+def remez(h, basis):
+    """The c that minimises max |h - sum c_k basis_k|, all given by their values on one grid."""
+    n, size = len(basis), len(h)
     places = [i * (size - 1) // n for i in range(n + 1)]
-    for _ in range(60):
-        c, level = exchange(h, basis, places, xs)
-        errors = [h[i] - sum(c[k] * basis[k][i] for k in range(n)) for i in range(size)]
-        top = max(abs(e) for e in errors)
-        if top <= abs(level) * (1 + mp.mpf("1e-4")):
+    for _ in range(40):
+        matrix = mp.matrix(n + 1, n + 1)
+        for row, i in enumerate(places):
+            for k in range(n):
+                matrix[row, k] = basis[k][i]
+            matrix[row, n] = (-1) ** row
+        *c, level = mp.lu_solve(matrix, mp.matrix([h[i] for i in places]))
+        errors = [h[i] - mp.fsum(c[k] * basis[k][i] for k in range(n)) for i in range(size)]
+        places = extremes(errors, n + 1)
+        if max(map(abs, errors)) <= abs(level) * mp.mpf("1.001") or len(places) < n + 1:
             break
-        tops = extremes(xs, errors)
-        thin(tops, errors, n + 1)
-        if len(tops) < n + 1:
-            print("lost", n+1, len(tops), mp.nstr(top/abs(level)))
-            break
-        places = tops
-    return c, top
+    return c
 
 
-def grid(low, high):
-    """Chebyshev points of the interval, its ends among them."""
-    return [
-        (low + high) / 2 - (high - low) / 2 * mp.cos(mp.pi * i / (GRID - 1)) for i in range(GRID)
-    ]
-
-
-def polynomial(f, weight, low, high, powers, bits):
-    """Rounded coefficients of sum c_k x^powers[k], and the largest weighted error."""
-    xs = grid(mp.mpf(low), mp.mpf(high))
-    w = [weight(x) for x in xs]
-    h = [w[i] * f(x) for i, x in enumerate(xs)]
-    basis = [[w[i] * x**p for i, x in enumerate(xs)] for p in powers]
+def rounded_fit(h, basis, bits):
+    """The same with c rounded, and the largest error."""
     done = []
-    for k in reversed(range(len(powers))):
-        # The lower powers alone always have a unique best fit; the higher ones have not.
-        c, _ = remez(h, basis[: k + 1], xs)
-        done.insert(0, rounded(c[k], bits))
-        h = [h[i] - done[0] * basis[k][i] for i in range(len(xs))]
-    return done, max(abs(e) for e in h)
+    for k in reversed(range(len(basis))):
+        # Only sets of the lowest powers are certain to have one best fit, so the highest goes.
+        done.insert(0, rounded(remez(h, basis[: k + 1])[k], bits))
+        h = [a - done[0] * b for a, b in zip(h, basis[k])]
+    return done, max(map(abs, h))
 
 
-def rational(f, weight, xs, n, m, bits, rounds=60):
-    """Rounded coefficients of P of degree n and Q of degree m with Q(0) = 1 for f ~ P / Q.
+def polynomial(f, weight, xs, degree, bits):
+    """Coefficients c of f ~ c[0] + c[1] x + ..., and the largest weighted error."""
+    w = [weight(x) for x in xs]
+    basis = [[a * x**k for a, x in zip(w, xs)] for k in range(degree + 1)]
+    return rounded_fit([a * f(x) for a, x in zip(w, xs)], basis, bits)
 
-    Remez for rational functions: the equations P - (f + E sign / w) Q = 0 are linear but for the
-    product E Q, where Q is taken from the pass before. Afterwards Q is rounded and P, which is
-    then a linear fit with the basis x^k / Q, is fitted and rounded as polynomials are.
+
+def rational(f, weight, xs, n, m, at_0, bits):
+    """P and Q of f ~ P / Q, degrees n and m, Q(0) = at_0, P(0) = f(0) at_0; the largest error.
+
+    xs[0] must be 0. In Remez' equations P - (f + sign E / w) Q = 0 the product E Q is linear with
+    Q from the pass before. Q is rounded first; P is then a linear fit, its basis x^k / Q.
     """
-    size, unknowns = len(xs), n + m + 1
-    fs, w = [f(x) for x in xs], [weight(x) for x in xs]
-    places = [i * (size - 1) // unknowns for i in range(unknowns + 1)]
-    q = [mp.mpf(1)] + [mp.mpf(0)] * m
-    for _ in range(rounds):
-        for _ in range(12):
-            matrix, right = mp.matrix(unknowns + 1, unknowns + 1), mp.matrix(unknowns + 1, 1)
+    fs, w, size, count = [f(x) for x in xs], [weight(x) for x in xs], len(xs), n + m + 2
+    places = [i * (size - 1) // (count - 1) for i in range(count)]
+    q = [mp.mpf(1)]
+    for _ in range(40):
+        for _ in range(8):
+            matrix = mp.matrix(count, count)
             for row, i in enumerate(places):
                 for k in range(n + 1):
                     matrix[row, k] = xs[i] ** k
                 for k in range(1, m + 1):
                     matrix[row, n + k] = -fs[i] * xs[i] ** k
-                matrix[row, unknowns] = -((-1) ** row) * mp.polyval(q[::-1], xs[i]) / w[i]
-                right[row] = fs[i]
-            solution = mp.lu_solve(matrix, right)
-            p = [solution[k] for k in range(n + 1)]
-            last, q = q, [mp.mpf(1)] + [solution[n + k] for k in range(1, m + 1)]
-            level = solution[unknowns]
-            if max(abs(a - b) for a, b in zip(last, q)) < mp.mpf("1e-20") * max(map(abs, q)):
-                break
-        errors = [
-            w[i] * (mp.polyval(p[::-1], x) / mp.polyval(q[::-1], x) - fs[i])
-            for i, x in enumerate(xs)
-        ]
-        top = max(abs(e) for e in errors)
-        if top <= abs(level) * (1 + mp.mpf("1e-3")):
+                matrix[row, n + m + 1] = (-1) ** row * value(q, xs[i]) / w[i]
+            solution = list(mp.lu_solve(matrix, mp.matrix([fs[i] for i in places])))
+            p, q, level = solution[: n + 1], [mp.mpf(1)] + solution[n + 1 : -1], solution[-1]
+        errors = [w[i] * (fs[i] - value(p, xs[i]) / value(q, xs[i])) for i in range(size)]
+        places = extremes(errors, count)
+        if max(map(abs, errors)) <= abs(level) * mp.mpf("1.001"):
             break
-        tops = extremes(xs, errors)
-        thin(tops, errors, unknowns + 1)
-        if len(tops) < unknowns + 1:
-            raise ArithmeticError("the exchange lost an extreme: %d of %d" % (len(tops), unknowns + 1))
-        places = tops
-    ideal = top
-    q = [rounded(c, bits) for c in q]
-    denominators = [mp.polyval(q[::-1], x) for x in xs]
-    h = [w[i] * fs[i] for i in range(size)]
-    basis = [[w[i] * x**k / denominators[i] for i, x in enumerate(xs)] for k in range(n + 1)]
-    done = []
-    for k in reversed(range(n + 1)):
-        c, _ = remez(h, basis[: k + 1], xs)
-        done.insert(0, rounded(c[k], bits))
-        h = [h[i] - done[0] * basis[k][i] for i in range(size)]
-    return done, q, max(abs(e) for e in h), ideal
+    q = [rounded(at_0 * c, bits) for c in q]
+    p_0 = rounded(at_0 * fs[0], bits)
+    over = [w[i] / value(q, xs[i]) for i in range(size)]
+    h = [w[i] * fs[i] - p_0 * over[i] for i in range(1, size)]
+    basis = [[over[i] * xs[i] ** k for i in range(1, size)] for k in range(1, n + 1)]
+    p, error = rounded_fit(h, basis, bits)
+    return [p_0] + p, q, error
+
+
+# ---- The fits -----------------------------------------------------------------------------------
+
+
+def exp_tail(bits, degree):
+    """(e^r - 1 - r) / r^2 for |r| <= ln 2 / 2; error relative to e^r - 1 (in e^r it is less)."""
+    high = LN2 / 2 + mp.mpf("1e-4")
+
+    def f(r):
+        return mp.hyp1f1(1, 3, r) / 2
+
+    c, error = polynomial(
+        f, lambda r: r * r / abs(mp.expm1(r)) if r else r, chebyshev(-high, high), degree, bits
+    )
+    return error, {"exp_tail": c}
+
+
+def log_tail(bits, degree):
+    """((log(1 + f) - f) / f^2 + 1/2) / f for sqrt(1/2) <= 1 + f <= sqrt(2)."""
+    low, high = mp.sqrt(mp.mpf("0.5")) - 1 - mp.mpf("1e-6"), mp.sqrt(2) - 1 + mp.mpf("1e-6")
+
+    def f(x):
+        return mp.hyp2f1(1, 3, 4, -x) / 3
+
+    c, error = polynomial(
+        f, lambda x: abs(x**3 / mp.log1p(x)) if x else x, chebyshev(low, high), degree, bits
+    )
+    return error, {"log_tail": c}
+
+
+def atanh_tail(bits, degree, name, high):
+    """(2 atanh(s) / s - 2) / s^2 in s^2, for log(1 + f) with s = f / (2 + f)."""
+
+    def f(z):
+        return mp.hyp2f1(1, 1.5, 2.5, z) * 2 / 3
+
+    c, error = polynomial(f, lambda z: z / 2, chebyshev(0, high), degree, bits)
+    return error, {name: c}
+
+
+def log1p_tail(bits, degree):
+    """(w - log(1 + w)) / w^2 for 0 <= w <= 1."""
+
+    def f(w):
+        return mp.hyp2f1(1, 2, 3, -w) / 2
+
+    c, error = polynomial(
+        f, lambda w: w * w / mp.log1p(w) if w else w, chebyshev(0, 1), degree, bits
+    )
+    return error, {"softplus_tail": c}
+
+
+def erf_near(bits, degree, high):
+    """erf(x) / x - 1 in x^2 for x^2 <= high."""
+
+    def f(z):
+        return 2 / mp.sqrt(mp.pi) * mp.hyp1f1(0.5, 1.5, -z) - 1
+
+    c, error = polynomial(f, lambda z: 1 / (1 + f(z)), chebyshev(0, high), degree, bits)
+    return error, {"erf_near": c}
+
+
+def normal_tail(bits, n, m, high):
+    """P / Q ~ exp(-y^2/2) / Phi(-y) - sqrt(2 pi) y for 0 <= y <= high; error relative to Phi(-y).
+
+    The points are even in 1 / (1 + y / 2), since all happens near 0. 3/2 as Q(0) keeps the
+    sums for small y well below the next power of 2, where rounding to nearest costs the least.
+    """
+    xs = [2 / t - 2 for t in reversed(chebyshev(1 / (1 + mp.mpf(high) / 2), 1))]
+
+    def inverse(y):
+        z = y / mp.sqrt(2)
+        return 2 / (mp.exp(z * z) * mp.erfc(z))
+
+    p, q, error = rational(
+        lambda y: inverse(y) - mp.sqrt(2 * mp.pi) * y,
+        lambda y: 1 / inverse(y),
+        xs, n, m, mp.mpf("1.5"), bits,
+    )  # fmt: skip
+    return error, {"normal_over": p, "normal_under": q}
+
+
+ATANH_LOG = (mp.sqrt(2) - 1) ** 4 + mp.mpf("1e-6")
+FITS = [
+    (32, exp_tail, 4),
+    (64, exp_tail, 9),
+    (32, log_tail, 7),
+    (64, atanh_tail, 6, "log_tail", ATANH_LOG),
+    (32, log1p_tail, 8),
+    (64, atanh_tail, 9, "softplus_tail", mp.mpf(1) / 9),
+    (32, erf_near, 5, 0.8),
+    (64, erf_near, 11, 0.8),
+    (32, normal_tail, 4, 5, 14.6),
+    (64, normal_tail, 9, 10, 38.8),
+]
+
+
+def literal(x, bits):
+    """x as C's hexadecimal float, all digits of the type and no more."""
+    digits, exponent = float(x).hex().split("p")
+    return "R(%sp%s)" % (digits[: {32: 10, 64: 17}[bits] + digits.startswith("-")], exponent)
+
+
+def main():
+    header = "".join(HEADER.read_text().split())
+    for bits, fit, *arguments in FITS:
+        if len(sys.argv) > 1 and fit.__name__ not in sys.argv[1:]:
+            continue
+        error, tables = fit(BITS[bits], *arguments)
+        print("float%d: %s" % (bits, fit.__doc__.splitlines()[0]))
+        print("    error %s u" % mp.nstr(mp.ldexp(error, BITS[bits]), 3))
+        for name, c in tables.items():
+            text = ", ".join(literal(x, bits) for x in c)
+            there = "".join(text.split()) in header
+            print("  %s%s = {%s}" % ("" if there else "- ", name, text))
+
+
+if __name__ == "__main__":
+    main()

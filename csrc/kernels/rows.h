@@ -22,18 +22,6 @@ INLINE real row_max(const real *x, size_t n)
     return v_fold_max(v_max(largest[0], largest[1])) + 0;
 }
 
-/* Unrolling keeps a few sums in registers; sixteen copies of an exp would only take room. */
-#if V_LANES >= 4
-#define UNROLL_SUMS UNROLL
-#else
-#define UNROLL_SUMS
-#endif
-#if defined(__GNUC__)
-#define KEEP_LOOP _Pragma("GCC unroll 1")
-#else
-#define KEEP_LOOP
-#endif
-
 /*
  * The sum over a row of body(j, left), the terms from column j on, of which `left` count; `left`
  * is V_LANES but for the last vector. Lane l of 16 sums terms l, l + 16, ... in order. Zeros
@@ -47,7 +35,6 @@ INLINE real row_max(const real *x, size_t n)
         size_t j = 0;                                                                              \
         for (; j + 16 <= (n);) {                                                                   \
             const size_t left = V_LANES;                                                           \
-            UNROLL_SUMS                                                                            \
             for (size_t row_sum_v = 0; row_sum_v < V_SUMS; row_sum_v++, j += V_LANES)              \
                 row_sum_lanes[row_sum_v] = v_add(row_sum_lanes[row_sum_v], (body));                \
         }                                                                                          \

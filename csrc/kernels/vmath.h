@@ -1,10 +1,20 @@
 /*
  * exp, log, tanh, erf and their kin, written once over simd/: the same sequence of IEEE operations
  * on every instruction set, so the same bits. No libm, no tables, no branches; special values come
- * out of the arithmetic or of compare-and-select. Denormals are exact citizens; NaN gives NaN.
+ * out of the arithmetic or of compare-and-select. Denormals are right, and NaN gives NaN.
+ *
+ *   v_exp(x) v_exp_nonpositive(x)   the second for x <= 0 alone, a little faster, the same bits
+ *   v_expm1(x) v_log(x) v_log1p(x)
+ *   v_tanh(x)
+ *   v_sigmoid(x)                    1 / (1 + exp(-x))
+ *   v_softplus(x)                   log(1 + exp(x))
+ *   v_erf(x)
+ *   v_normal_cdf(x)                 (1 + erf(x / sqrt 2)) / 2, with a small relative error for
+ *   v_normal_pdf(x)                 x << 0 too; exp(-x^2 / 2) / sqrt(2 pi)
  *
  * The coefficients come from tools/minimax.py. In the comments u is half a unit in the last place
- * of 1: 2^-24 or 2^-53; errors of fits are relative to the result.
+ * of 1 (2^-24 or 2^-53), the errors of fits are relative to the function, and "ULP" is the largest
+ * error measured by test_vmath --all: over all float32, and over 10^8 float64.
  */
 #ifndef CNN_VMATH_H
 #define CNN_VMATH_H
@@ -15,121 +25,49 @@
 #define VM_MANTISSA 23
 #define VM_BIAS 127
 #define VM_SHIFTER R(0x1.8p+23)
-#define VM_EXP_LOWEST R(-104.0)  /* exp of less is 0 */
-#define VM_EXP_HIGHEST R(89.0)   /* exp of more is inf */
-#define VM_EXPM1_LOWEST R(-18.0) /* expm1 of less is -1 */
-#define VM_TANH_HIGHEST R(10.0)  /* tanh of more is 1 */
-#define VM_ERF_HIGHEST R(4.0)    /* erf of more is 1 */
-#define VM_NORMAL_HIGHEST R(14.6) /* the density and the tail beyond are 0 */
-#define VM_LN2 R(0x1.62e430p-1)
-#define VM_LN2_LOW R(-0x1.05c610p-29)
-#define VM_LN2_SHORT R(0x1.62e4p-1)
-#define VM_LN2_REST R(0x1.7f7d1cp-20)
+#define VM_EXP_LEAST R(-104.0)   /* exp of less is 0 */
+#define VM_EXP_MOST R(89.0)      /* exp of more is inf */
+#define VM_EXPM1_LEAST R(-18.0)  /* expm1 of less is -1 */
+#define VM_TANH_MOST R(10.0)     /* tanh of more is 1 */
+#define VM_ERF_MOST R(4.0)       /* erf of more is 1 */
+#define VM_NORMAL_MOST R(14.6)   /* the density and the tail from here on are 0 */
 #define VM_LOG2E R(0x1.715476p+0)
+#define VM_LN2 R(0x1.62e430p-1)
+#define VM_LN2_REST R(-0x1.05c610p-29)
+#define VM_LN2_SHORT R(0x1.62e400p-1) /* 16 bits, so that n times it is exact */
+#define VM_LN2_SHORT_REST R(0x1.7f7d1cp-20)
 #define VM_SQRT2 R(0x1.6a09e6p+0)
-#define VM_SQRT_HALF R(0x1.6a09e6p-1)
-#define VM_DENSITY_OF_0 R(0x1.988454p-2)
-#define VM_ROOT_2PI R(0x1.40d9320000000p+1)
-#define VM_ROOT_2PI_LOW R(-0x1.3b1f4e0000000p-32)
+#define VM_SQRT_HALF_BITS 0x3f3504f3
+#define VM_ROOT_2PI R(0x1.40d932p+1)
+#define VM_ROOT_2PI_REST R(-0x1.3b1f4ep-32)
+#define VM_DENSITY_AT_0 R(0x1.988454p-2)
 #else
 #define VM_MANTISSA 52
 #define VM_BIAS 1023
 #define VM_SHIFTER R(0x1.8p+52)
-#define VM_EXP_LOWEST R(-746.0)
-#define VM_EXP_HIGHEST R(710.0)
-#define VM_EXPM1_LOWEST R(-38.0)
-#define VM_TANH_HIGHEST R(20.0)
-#define VM_ERF_HIGHEST R(6.0)
-#define VM_NORMAL_HIGHEST R(38.7)
-#define VM_LN2 R(0x1.62e42fefa39efp-1)
-#define VM_LN2_LOW R(0x1.abc9e3b39803fp-56)
-#define VM_LN2_SHORT R(0x1.62e42fefa38p-1)
-#define VM_LN2_REST R(0x1.ef35793c76730p-45)
+#define VM_EXP_LEAST R(-746.0)
+#define VM_EXP_MOST R(710.0)
+#define VM_EXPM1_LEAST R(-38.0)
+#define VM_TANH_MOST R(20.0)
+#define VM_ERF_MOST R(6.0)
+#define VM_NORMAL_MOST R(38.7)
 #define VM_LOG2E R(0x1.71547652b82fep+0)
+#define VM_LN2 R(0x1.62e42fefa39efp-1)
+#define VM_LN2_REST R(0x1.abc9e3b39803fp-56)
+#define VM_LN2_SHORT R(0x1.62e42fefa3800p-1) /* 42 bits */
+#define VM_LN2_SHORT_REST R(0x1.ef35793c76730p-45)
 #define VM_SQRT2 R(0x1.6a09e667f3bcdp+0)
-#define VM_SQRT_HALF R(0x1.6a09e667f3bcdp-1)
-#define VM_DENSITY_OF_0 R(0x1.9884533d43651p-2)
+#define VM_SQRT_HALF_BITS 0x3fe6a09e667f3bcd
 #define VM_ROOT_2PI R(0x1.40d931ff62706p+1)
-#define VM_ROOT_2PI_LOW R(-0x1.a6a0d6f814637p-53)
+#define VM_ROOT_2PI_REST R(-0x1.a6a0d6f814637p-53)
+#define VM_DENSITY_AT_0 R(0x1.9884533d43651p-2)
 #endif
 
-/* The magic number whose sum with n has n + 2 bias in its low bits, for scaled(). */
-#define VM_SCALER (VM_SHIFTER + 2 * VM_BIAS)
-/* The same with n + bias, for power_of_2(). */
-#define VM_POWER (VM_SHIFTER + VM_BIAS)
+/* A table of coefficients and its size. */
+#define VM_TABLE(c) c, sizeof c / sizeof *c
 
-/*
- * c[0] + c[1] x + ... + c[n-1] x^(n-1), even and odd powers apart: two chains of half the length
- * let a loop over vectors overlap more of them.
- */
-INLINE v_real polynomial(v_real x, v_real square, const real *c, const int n)
-{
-    v_real last = v_set1(c[n - 1]), other = v_set1(c[n - 2]);
-    UNROLL
-    for (int k = n - 3; k >= 0; k--) {
-        const v_real sum = v_fma(last, square, v_set1(c[k]));
-        last = other;
-        other = sum;
-    }
-    return v_fma(last, x, other);
-}
-
-/*
- * Numbers n are rounded by adding a shifter, which leaves n + 2 bias in the low bits of the sum t
- * (or n + bias, with the other shifter), ready to become exponents.
- */
-
-/* (a s + a) 2^n, the scaling rounded once: by two powers of 2, since one may be out of range. */
-INLINE v_real scaled(v_real s, v_real a, v_real t)
-{
-#ifdef SCALEF
-    return SCALEF(v_fma(s, a, a), v_sub(t, v_set1(VM_SCALER)));
-#else
-    const v_int twice = v_as_int(t);
-    const v_int exponents = vi_set1((integer)(((bits)2 * VM_BIAS + 1) << VM_MANTISSA));
-    const v_int half = vi_and(vi_shift_left(twice, VM_MANTISSA - 1), exponents);
-    const v_int rest = vi_sub(vi_shift_left(twice, VM_MANTISSA), half);
-    a = v_mul(a, v_as_real(half));
-    return v_mul(v_fma(s, a, a), v_as_real(rest));
-#endif
-}
-
-/* p 2^n */
-INLINE v_real v_scale(v_real p, v_real t)
-{
-#ifdef SCALEF
-    return SCALEF(p, v_sub(t, v_set1(VM_SCALER)));
-#else
-    const v_int twice = v_as_int(t);
-    const v_int exponents = vi_set1((integer)(((bits)2 * VM_BIAS + 1) << VM_MANTISSA));
-    const v_int half = vi_and(vi_shift_left(twice, VM_MANTISSA - 1), exponents);
-    const v_int rest = vi_sub(vi_shift_left(twice, VM_MANTISSA), half);
-    return v_mul(v_mul(p, v_as_real(half)), v_as_real(rest));
-#endif
-}
-
-/* 2^n from t = VM_POWER + n. */
-INLINE v_real power_of_2(v_real t)
-{
-    return v_as_real(vi_shift_left(v_as_int(t), VM_MANTISSA));
-}
-
-/* x = n ln 2 + r with |r| <= ln 2 / 2 (and a little): returns r, and t = n + shifter. */
-INLINE v_real reduced(v_real x, v_real low, const real shifter, v_real *t)
-{
-    *t = v_fma(v_sub(x, v_set1(R(0.0588915178))), v_set1(VM_LOG2E), v_set1(shifter));
-    const v_real n = v_sub(*t, v_set1(shifter));
-    return v_fnma(n, v_set1(VM_LN2_LOW), v_fnma(n, v_set1(VM_LN2), x));
-}
-
-#if CNN_BITS == 32
-static const real exp_tail[] = {R(0x1.0000020000000p-1), R(0x1.5554780000000p-3), R(0x1.554d2c0000000p-5), R(0x1.124eee0000000p-7), R(0x1.7531940000000p-10)};
-#else
-static const real exp_tail[] = {R(0x1.0000000000007p-1), R(0x1.55555555556aap-3), R(0x1.5555555550e43p-5), R(0x1.11111110a496dp-7), R(0x1.6c16c183bd4c0p-10), R(0x1.a01a044a7e207p-13), R(0x1.a0199a5a03501p-16), R(0x1.71d79f413cc55p-19), R(0x1.28ad44479671ep-22), R(0x1.b9fa7b4f38766p-26)};
-#endif
-#define EXP_TAIL exp_tail, sizeof exp_tail / sizeof *exp_tail
-
-INLINE v_real horner(v_real x, const real *c, const int n)
+/* c[0] + c[1] x + ... + c[n-1] x^(n-1) in one chain: the fewest operations. */
+INLINE v_real vm_chain(v_real x, const real *c, const int n)
 {
     v_real sum = v_set1(c[n - 1]);
     UNROLL
@@ -138,226 +76,351 @@ INLINE v_real horner(v_real x, const real *c, const int n)
     return sum;
 }
 
-INLINE v_real exp_reduced(v_real r)
+/* The same in two chains, of even and odd powers: one operation more, for the square, but a CPU
+ * that must wait for results waits half as long. */
+INLINE v_real vm_two_chains(v_real x, v_real square, const real *c, const int n)
+{
+    v_real chain = v_set1(c[n - 1]), other = v_set1(c[n - 2]);
+    UNROLL
+    for (int k = n - 3; k >= 0; k--) {
+        const v_real next = v_fma(chain, square, v_set1(c[k]));
+        chain = other;
+        other = next;
+    }
+    return v_fma(chain, x, other);
+}
+
+/* ---- exp --------------------------------------------------------------------------------------- */
+
+/*
+ * x = n ln 2 + r with |r| <= ln 2 / 2 and a little: returns r, and t = n + shifter. Adding the
+ * shifter rounds to a whole number, which stands in the low bits of the sum. x - n VM_LN2 is exact.
+ */
+INLINE v_real vm_reduce(v_real x, const real shifter, v_real *t)
+{
+    *t = v_fma(x, v_set1(VM_LOG2E), v_set1(shifter));
+    const v_real n = v_sub(*t, v_set1(shifter));
+    return v_fnma(n, v_set1(VM_LN2_REST), v_fnma(n, v_set1(VM_LN2), x));
+}
+
+/* With this shifter, and n in the range of exponents, 2^n is t shifted left. */
+#define VM_POWER (VM_SHIFTER + VM_BIAS)
+
+INLINE v_real vm_power_of_2(v_real t)
+{
+    return v_as_real(vi_shift_left(v_as_int(t), VM_MANTISSA));
+}
+
+/* e^r = 1 + r + r^2 T(r): the fit of T for |r| <= ln 2 / 2. Its error is @E32@ u in float32 and @E64@ u
+ * in float64 relative to e^r - 1, so at most a third of that relative to e^r. */
+#if CNN_BITS == 32
+static const real exp_tail[] = {
+    R(0x1.fffffep-2),  R(0x1.5554b0p-3),  R(0x1.555674p-5),  R(0x1.122792p-7),
+    R(0x1.6bebeep-10)
+};
+#else
+static const real exp_tail[] = {
+    R(0x1.0000000000005p-1),  R(0x1.5555555555539p-3),  R(0x1.55555555522a3p-5),
+    R(0x1.1111111119027p-7),  R(0x1.6c16c17ee1751p-10), R(0x1.a01a0174f229fp-13),
+    R(0x1.a019a75cc0100p-16), R(0x1.71de884082173p-19), R(0x1.28a1f358fbfbep-22),
+    R(0x1.ae6b6ecae70dfp-26)
+};
+#endif
+
+INLINE v_real vm_exp(v_real r)
 {
     const v_real one = v_set1(1);
 #if CNN_BITS == 32
-    const v_real tail = horner(r, EXP_TAIL);
+    const v_real tail = vm_chain(r, VM_TABLE(exp_tail));
 #else
-    const v_real tail = polynomial(r, v_mul(r, r), EXP_TAIL);
+    const v_real tail = vm_two_chains(r, v_mul(r, r), VM_TABLE(exp_tail));
 #endif
     return v_fma(v_fma(tail, r, one), r, one);
 }
 
-/* e^r - 1 for reduced r. */
-INLINE v_real expm1_reduced(v_real r)
+INLINE v_real vm_expm1(v_real r)
 {
     const v_real square = v_mul(r, r);
-    return v_fma(square, polynomial(r, square, EXP_TAIL), r);
+    return v_fma(square, vm_two_chains(r, square, VM_TABLE(exp_tail)), r);
 }
 
 /* exp(x) for x <= 0 or NaN. */
 INLINE v_real v_exp_nonpositive(v_real x)
 {
-    x = v_max(v_set1(VM_EXP_LOWEST), x);
-    const v_real t = v_fma(x, v_set1(VM_LOG2E), v_set1(VM_SCALER));
-    const v_real n = v_sub(t, v_set1(VM_SCALER));
-    const v_real r = v_fnma(n, v_set1(VM_LN2_LOW), v_fnma(n, v_set1(VM_LN2), x));
-    return v_scale(exp_reduced(r), t);
+    v_real t;
+    const v_real r = vm_reduce(v_max(v_set1(VM_EXP_LEAST), x), V_SCALER, &t);
+    return v_scale(vm_exp(r), t);
 }
 
+/* 2^n e^r. ULP: @exp@. exp(x) <= 1 for x <= 0, and exp(0) = 1. */
 INLINE v_real v_exp(v_real x)
 {
-    return v_exp_nonpositive(v_min(v_set1(VM_EXP_HIGHEST), x));
+    return v_exp_nonpositive(v_min(v_set1(VM_EXP_MOST), x));
 }
 
+/*
+ * 2^n (e^r - 1) + (2^n - 1), halved meanwhile because 2^n may be out of range; where n = 0 the
+ * first term alone, since halves of denormals are not exact. ULP: @expm1@.
+ */
 INLINE v_real v_expm1(v_real x)
 {
     v_real t;
-    const v_real in = v_min(v_set1(VM_EXP_HIGHEST), v_max(v_set1(VM_EXPM1_LOWEST), x));
-    const v_real r = reduced(in, v_zero(), VM_POWER - 1, &t);
-    const v_real p = expm1_reduced(r);
-    const v_real half = power_of_2(t); /* 2^(n-1), since 2^n may be out of range */
-    const v_real y = v_fma(half, p, v_sub(half, v_set1(R(0.5))));
+    const v_real inside = v_min(v_set1(VM_EXP_MOST), v_max(v_set1(VM_EXPM1_LEAST), x));
+    const v_real p = vm_expm1(vm_reduce(inside, VM_POWER - 1, &t));
+    const v_real half_power = vm_power_of_2(t);
+    const v_real half = v_fma(half_power, p, v_sub(half_power, v_set1(R(0.5))));
     const v_mask no_power = v_eq(t, v_set1(VM_POWER - 1));
-    return v_copysign(v_select(no_power, p, v_add(y, y)), x);
+    return v_copysign(v_select(no_power, p, v_add(half, half)), x);
 }
 
-/* log(u) + tail for normal u > 0. */
-INLINE v_real log_normal(v_real u, v_real exponent_offset, v_real tail)
-{
-    const integer one = (integer)((bits)VM_BIAS << VM_MANTISSA);
-    const v_real origin = v_set1(VM_SQRT_HALF);
-    const v_int i = vi_add(vi_sub(v_as_int(u), v_as_int(origin)), vi_set1(one));
-    const integer big = (integer)((bits)(VM_BIAS + VM_MANTISSA) << VM_MANTISSA);
-    const v_real biased = v_as_real(vi_add(vi_shift_right(i, VM_MANTISSA), vi_set1(big)));
-    const real bias = (real)((integer)1 << VM_MANTISSA) + VM_BIAS;
-    const v_real e = v_sub(v_sub(biased, v_set1(bias)), exponent_offset);
-    const v_int fraction = vi_and(i, vi_set1((integer)(((bits)1 << VM_MANTISSA) - 1)));
-    const v_real f = v_sub(v_as_real(vi_add(fraction, v_as_int(origin))), v_set1(1));
-    const v_real whole = v_mul(e, v_set1(VM_LN2_SHORT));
-    const v_real sum = v_add(whole, f);
-    const v_real lost = v_sub(f, v_sub(sum, whole));
-    const v_real low = v_fma(e, v_set1(VM_LN2_REST), tail);
-#if CNN_BITS == 32
-    static const real c[] = {
-R(0x1.5555540000000p-2), R(-0x1.0002280000000p-2), R(0x1.99a00a0000000p-3), R(-0x1.5472440000000p-3), R(0x1.22da040000000p-3), R(-0x1.0d852e0000000p-3), R(0x1.055c0c0000000p-3), R(-0x1.38b7680000000p-4)};
-    const v_real square = v_mul(f, f);
-    const v_real rest = v_fma(square, v_fma(f, polynomial(f, square, c, sizeof c / sizeof *c), v_set1(R(-0.5))), low);
-#else
-    static const real c[] = {R(0x1.5555555555557p-1), R(0x1.999999998bd00p-2),
-                             R(0x1.2492493b9c29bp-2), R(0x1.c71c54ca683dcp-3),
-                             R(0x1.74660bfb2fe10p-3), R(0x1.399f79093a302p-3),
-                             R(0x1.2f5848100790fp-3)};
-    const v_real s = v_div(f, v_add(f, v_set1(2)));
-    const v_real z = v_mul(s, s);
-    const v_real half_square = v_mul(v_mul(v_set1(R(0.5)), f), f);
-    const v_real q = v_fma(z, polynomial(z, v_mul(z, z), c, sizeof c / sizeof *c), half_square);
-    const v_real rest = v_sub(v_fma(s, q, low), half_square);
-#endif
-    return v_add(sum, v_add(lost, rest));
-}
-
-/* The logarithm of x where it is defined, from y, right where 0 < x < inf. */
-INLINE v_real log_special(v_real x, v_real y)
-{
-    const v_real inf = v_set1((real)INFINITY);
-    const v_real finite = v_select(v_lt(x, inf), y, x);
-    const v_real outside = v_select(v_lt(x, v_zero()), v_set1((real)NAN), v_sub(v_zero(), inf));
-    return v_select(v_le(x, v_zero()), outside, finite);
-}
-
-INLINE v_real v_log(v_real x)
-{
-    const v_mask tiny = v_lt(x, v_as_real(vi_set1((integer)((bits)1 << VM_MANTISSA))));
-    const real power = (real)((integer)2 << VM_MANTISSA);
-    const v_real u = v_select(tiny, v_mul(x, v_set1(power)), x);
-    const v_real offset = v_select(tiny, v_set1(VM_MANTISSA + 1), v_zero());
-    return log_special(x, log_normal(u, offset, v_zero()));
-}
-
-INLINE v_real v_log1p(v_real x)
-{
-    const v_real one = v_set1(1);
-    const v_real u = v_add(x, one);
-    const v_real x_part = v_sub(u, one);
-    const v_real lost = v_add(v_sub(one, v_sub(u, x_part)), v_sub(x, x_part));
-    const v_real y = log_special(u, log_normal(u, v_zero(), v_div(lost, u)));
-    return v_copysign(y, x);
-}
-
-INLINE v_real v_softplus(v_real x)
-{
-#if CNN_BITS == 32
-    static const real c[] = {R(0x1.5555580000000p-1), R(0x1.99966c0000000p-2),
-                             R(0x1.25109e0000000p-2), R(0x1.b62bf80000000p-3),
-                             R(0x1.f463180000000p-3)};
-#else
-    static const real c[] = {R(0x1.5555555555535p-1), R(0x1.99999999a0842p-2),
-                             R(0x1.249249208564fp-2), R(0x1.c71c741f941e9p-3),
-                             R(0x1.745cb39a74eedp-3), R(0x1.3b1de336b2c00p-3),
-                             R(0x1.106767ba5e456p-3), R(0x1.efdd8ffb268c7p-4),
-                             R(0x1.559c1b818c4c9p-4), R(0x1.5c8a852bc656fp-3)};
-#endif
-    const v_real w = v_exp_nonpositive(v_copysign(x, v_set1(-1)));
-    const v_real s = v_div(w, v_add(w, v_set1(2)));
-    const v_real z = v_mul(s, s);
-    const v_real q = v_fnma(z, polynomial(z, v_mul(z, z), c, sizeof c / sizeof *c), w);
-    return v_add(v_max(x, v_zero()), v_fnma(s, q, w));
-}
-
+/*
+ * w = exp(-|x|) never overflows: 1 / (1 + w) for x >= 0 and w / (1 + w) for x < 0, which keeps its
+ * relative error however small it is. ULP: @sigmoid@.
+ */
 INLINE v_real v_sigmoid(v_real x)
 {
     const v_real one = v_set1(1);
     const v_real w = v_exp_nonpositive(v_copysign(x, v_set1(-1)));
-    return v_div(v_select(v_lt(x, v_zero()), w, one), v_add(w, one));
-}
-
-INLINE v_real v_tanh(v_real x)
-{
-    v_real t;
-    const v_real a = v_min(v_set1(VM_TANH_HIGHEST), v_abs(x));
-    const v_real p = expm1_reduced(reduced(v_mul(a, v_set1(-2)), v_zero(), VM_POWER, &t));
-    const v_real power = power_of_2(t);
-    const v_real over = v_fma(power, p, v_sub(power, v_set1(1)));
-    const v_real under = v_fma(power, p, v_add(power, v_set1(1)));
-    const v_real h = v_mul(v_set1(R(-0.5)), over);
-    return v_copysign(v_fnma(h, v_div(over, under), h), x);
+    return v_div(v_select(v_lt(x, v_zero()), w, one), v_add(one, w));
 }
 
 /*
- * Phi(-y) = (1 + s) 2^n density(0) tail_over / tail_under: one over Mills' ratio is y + D(y), where D(y) = P / Q.
- * Hence Phi(-y) / pdf = Q / (y Q + P), where the errors of Q nearly cancel for large y and those of P fade.
+ * With a = |x|, p = e^r - 1 and -2a = n ln 2 + r, N = 1 - exp(-2a) = 1 - 2^n - 2^n p and
+ * D = 1 + exp(-2a) = 1 + 2^n + 2^n p, each rounded once more. tanh(a) = N / D = N/2 + N/2 N/D,
+ * which for small a hides the error of the quotient. ULP: @tanh@.
  */
-INLINE v_real tail_ratio(v_real y, v_real *s)
+INLINE v_real v_tanh(v_real x)
+{
+    v_real t;
+    const v_real one = v_set1(1);
+    const v_real a = v_min(v_set1(VM_TANH_MOST), v_abs(x));
+    const v_real p = vm_expm1(vm_reduce(v_mul(v_set1(-2), a), VM_POWER, &t));
+    const v_real power = vm_power_of_2(t);
+    const v_real minus_n = v_fma(power, p, v_sub(power, one));
+    const v_real d = v_fma(power, p, v_add(power, one));
+    const v_real half = v_mul(v_set1(R(-0.5)), minus_n);
+    return v_copysign(v_fnma(half, v_div(minus_n, d), half), x);
+}
+
+/* ---- log --------------------------------------------------------------------------------------- */
+
+/*
+ * log(x) + correction for normal x > 0: x = 2^(e + extra) (1 + f), sqrt(1/2) <= 1 + f < sqrt(2).
+ * e ln 2 + f is summed exactly, in two parts, because for x just below sqrt(1/2) or above sqrt(2)
+ * the sum is as small as f and an error in f would show in full.
+ */
+INLINE v_real vm_log(v_real x, v_real extra_and_bias, v_real correction)
+{
+    const integer one = (integer)VM_BIAS << VM_MANTISSA;
+    const integer magic = (integer)(VM_BIAS + VM_MANTISSA) << VM_MANTISSA; /* 2^mantissa */
+    const integer fraction = ((integer)1 << VM_MANTISSA) - 1;
+    const v_int i = vi_add(v_as_int(x), vi_set1(one - VM_SQRT_HALF_BITS));
+    const v_real biased = v_as_real(vi_add(vi_shift_right(i, VM_MANTISSA), vi_set1(magic)));
+    const v_real e = v_sub(biased, extra_and_bias);
+    const v_int m = vi_add(vi_and(i, vi_set1(fraction)), vi_set1(VM_SQRT_HALF_BITS));
+    const v_real f = v_sub(v_as_real(m), v_set1(1));
+
+    const v_real whole = v_mul(e, v_set1(VM_LN2_SHORT));
+    const v_real sum = v_add(whole, f);
+    const v_real lost = v_sub(f, v_sub(sum, whole));
+    const v_real low = v_fma(e, v_set1(VM_LN2_SHORT_REST), correction);
+#if CNN_BITS == 32
+    /* log(1 + f) = f + f^2 (-1/2 + f T(f)), error @L32@ u. */
+    static const real log_tail[] = {
+        R(0x1.555554p-2),  R(-0x1.000228p-2), R(0x1.99a00ap-3),  R(-0x1.547244p-3),
+        R(0x1.22da04p-3),  R(-0x1.0d852ep-3), R(0x1.055c0cp-3),  R(-0x1.38b768p-4)
+    };
+    const v_real square = v_mul(f, f);
+    const v_real tail = vm_two_chains(f, square, VM_TABLE(log_tail));
+    const v_real rest = v_fma(square, v_fma(f, tail, v_set1(R(-0.5))), low);
+#else
+    /* log(1 + f) = 2 s + s^3 T(s^2) with s = f / (2 + f), where 2 s = f - s f and then
+     * s f = f^2/2 - s f^2/2, so that the error of the quotient is hidden. Error @L64@ u. */
+    static const real log_tail[] = {
+        R(0x1.5555555555597p-1), R(0x1.999999997e5c8p-2), R(0x1.249249435c943p-2),
+        R(0x1.c71c50cf55ee4p-3), R(0x1.746682f11031ep-3), R(0x1.399a874695752p-3),
+        R(0x1.2f513bfca25dfp-3)
+    };
+    const v_real s = v_div(f, v_add(v_set1(2), f));
+    const v_real z = v_mul(s, s);
+    const v_real tail = vm_two_chains(z, v_mul(z, z), VM_TABLE(log_tail));
+    const v_real half_square = v_mul(v_mul(v_set1(R(0.5)), f), f);
+    const v_real rest = v_sub(v_fma(s, v_fma(z, tail, half_square), low), half_square);
+#endif
+    return v_add(sum, v_add(lost, rest));
+}
+
+/* What vm_log() expects where no power was taken out of x beforehand. */
+#define VM_LOG_BIAS ((real)((integer)1 << VM_MANTISSA) + VM_BIAS)
+
+/* y, right for 0 < x < inf, or else the logarithm of x. */
+INLINE v_real vm_log_special(v_real x, v_real y)
+{
+    const v_real zero = v_zero(), inf = v_set1((real)INFINITY);
+    const v_real outside = v_select(v_lt(x, zero), v_set1((real)NAN), v_sub(zero, inf));
+    return v_select(v_le(x, zero), outside, v_select(v_lt(x, inf), y, x));
+}
+
+/* Denormals are multiplied by a power of 2 first. ULP: @log@. */
+INLINE v_real v_log(v_real x)
+{
+    const v_mask denormal = v_lt(x, v_as_real(vi_set1((integer)1 << VM_MANTISSA)));
+    const v_real power = v_set1((real)((integer)1 << VM_MANTISSA));
+    const v_real normal = v_select(denormal, v_mul(x, power), x);
+    const v_real bias =
+        v_select(denormal, v_set1(VM_LOG_BIAS + VM_MANTISSA), v_set1(VM_LOG_BIAS));
+    return vm_log_special(x, vm_log(normal, bias, v_zero()));
+}
+
+/* With u = 1 + x rounded and d what it lost, log(u + d) = log(u) + d / u. ULP: @log1p@. */
+INLINE v_real v_log1p(v_real x)
+{
+    const v_real one = v_set1(1);
+    const v_real u = v_add(one, x);
+    const v_real of_x = v_sub(u, one);
+    const v_real d = v_add(v_sub(one, v_sub(u, of_x)), v_sub(x, of_x));
+    const v_real y = vm_log(u, v_set1(VM_LOG_BIAS), v_div(d, u));
+    return v_copysign(vm_log_special(u, y), x);
+}
+
+/* max(x, 0) + log(1 + w) with w = exp(-|x|) <= 1. ULP: @softplus@. */
+INLINE v_real v_softplus(v_real x)
+{
+    const v_real w = v_exp_nonpositive(v_copysign(x, v_set1(-1)));
+    const v_real positive = v_max(x, v_zero());
+#if CNN_BITS == 32
+    /* log(1 + w) = w - w^2 T(w), error @S32@ u. */
+    static const real softplus_tail[] = {
+        R(0x1.ffffd4p-2),  R(-0x1.554df0p-2), R(0x1.ff26e8p-3),  R(-0x1.935cc0p-3),
+        R(0x1.3a7ad8p-3),  R(-0x1.b57adcp-4), R(0x1.d86542p-5),  R(-0x1.4b0a6cp-6),
+        R(0x1.b2f966p-9)
+    };
+    const v_real square = v_mul(w, w);
+    const v_real tail = vm_two_chains(w, square, VM_TABLE(softplus_tail));
+    return v_add(positive, v_fnma(square, tail, w));
+#else
+    /* log(1 + w) = 2 s + s^3 T(s^2) with s = w / (2 + w), where 2 s = w - s w. Error @S64@ u. */
+    static const real softplus_tail[] = {
+        R(0x1.5555555555535p-1), R(0x1.99999999a0842p-2), R(0x1.249249208564fp-2),
+        R(0x1.c71c741f941e9p-3), R(0x1.745cb39a74eedp-3), R(0x1.3b1de336b2c00p-3),
+        R(0x1.106767ba5e456p-3), R(0x1.efdd8ffb268c7p-4), R(0x1.559c1b818c4c9p-4),
+        R(0x1.5c8a852bc656fp-3)
+    };
+    const v_real s = v_div(w, v_add(v_set1(2), w));
+    const v_real z = v_mul(s, s);
+    const v_real tail = vm_two_chains(z, v_mul(z, z), VM_TABLE(softplus_tail));
+    return v_add(positive, v_fnma(s, v_fnma(z, tail, w), w));
+#endif
+}
+
+/* ---- The normal distribution ------------------------------------------------------------------- */
+
+/* exp(-y^2 / 2) = 2^n (1 + s): returns s, and t for v_scale(). y^2 has twice the precision, since
+ * the error of the exponent is the relative error of the result. */
+INLINE v_real vm_gauss(v_real y, v_real *t)
+{
+    const v_real minus_half = v_mul(v_set1(R(-0.5)), y);
+    const v_real x = v_mul(minus_half, y);
+    const v_real lost = v_fnma(minus_half, y, x); /* x less the exact product */
+    *t = v_fma(x, v_set1(VM_LOG2E), v_set1(V_SCALER));
+    const v_real n = v_sub(*t, v_set1(V_SCALER));
+    const v_real low = v_fma(n, v_set1(VM_LN2_REST), lost);
+    return vm_expm1(v_sub(v_fnma(n, v_set1(VM_LN2), x), low));
+}
+
+/*
+ * Phi(-y) exp(y^2 / 2) = (1 + d) q, for 0 <= y <= VM_NORMAL_MOST: returns q, and adds d to s.
+ * Its inverse is sqrt(2 pi) y + P(y) / Q(y), so q = Q / (sqrt(2 pi) y Q + P): for large y, where
+ * sums of many powers have the largest errors, those of Q cancel and P no longer matters. For
+ * small y what matters is that each sum ends in a constant. d is what sqrt(2 pi) y lost.
+ * Error @T32@ u in float32 and @T64@ u in float64.
+ */
+INLINE v_real vm_normal_tail(v_real y, v_real *s)
 {
 #if CNN_BITS == 32
-    static const real p[] = {R(0x1.8000000000000p+1), R(0x1.e48b4c0000000p+0), R(0x1.4052720000000p-1), R(0x1.ccafac0000000p-4), R(0x1.3485820000000p-7)};
-    static const real q[] = {R(0x1.8000000000000p+0), R(0x1.a128340000000p+0), R(0x1.b335320000000p-1), R(0x1.06dc520000000p-2), R(0x1.6fb9700000000p-5), R(0x1.ec48180000000p-9)};
+    static const real normal_over[] = {
+        R(0x1.800000p+1), R(0x1.e48b34p+0), R(0x1.40525ep-1), R(0x1.ccaf80p-4),
+        R(0x1.348562p-7)
+    };
+    static const real normal_under[] = {
+        R(0x1.800000p+0), R(0x1.a12828p+0), R(0x1.b3351ep-1), R(0x1.06dc40p-2),
+        R(0x1.6fb950p-5), R(0x1.ec47e4p-9)
+    };
 #else
-    static const real p[] = {R(0x1.8000000000000p+1), R(0x1.db9caacb02739p+1), R(0x1.2d3b2cce2476ap+1), R(0x1.ef6a03eda06a5p-1), R(0x1.1f3a5a5bf5e6fp-2), R(0x1.e36c9b3cf7270p-5), R(0x1.2673ac5bedb04p-7), R(0x1.f550085a20a18p-11), R(0x1.10156be7e7af7p-14), R(0x1.225d97b641affp-19)};
-    static const real q[] = {R(0x1.8000000000000p+0), R(0x1.453f9bae11c80p+1), R(0x1.10832988f4e24p+1), R(0x1.2468be6ac40aep+0), R(0x1.b9313ee91effdp-2), R(0x1.e714a0978b0e9p-4), R(0x1.8e21b0f2d389bp-6), R(0x1.dca948b2acf9cp-9), R(0x1.91ccb21ec66dap-12), R(0x1.b22ec779963eep-16), R(0x1.cf5b4077277f3p-21)};
+    static const real normal_over[] = {
+        R(0x1.8000000000000p+1),  R(0x1.db9ce73d76fd7p+1),  R(0x1.2d3b71d2d60a9p+1),
+        R(0x1.ef6aa547ae149p-1),  R(0x1.1f3ad39dd6d17p-2),  R(0x1.e36d97b099f05p-5),
+        R(0x1.26746580d79f6p-7),  R(0x1.f5517dda825e1p-11), R(0x1.10165a16b6220p-14),
+        R(0x1.225ec2120446bp-19)
+    };
+    static const real normal_under[] = {
+        R(0x1.8000000000000p+0),  R(0x1.453fb9e74c0cfp+1),  R(0x1.108359cf10d21p+1),
+        R(0x1.24690a77a8ce5p+0),  R(0x1.b931d71df073ep-2),  R(0x1.e71574001b3e1p-4),
+        R(0x1.8e228399f0994p-6),  R(0x1.dcaa76158f6e3p-9),  R(0x1.91cdddfdb7effp-12),
+        R(0x1.b230438f4cffbp-16), R(0x1.cf5d1c939deb7p-21)
+    };
 #endif
     const v_real square = v_mul(y, y);
-    const v_real over = v_fma(y, polynomial(y, square, q + 1, sizeof q / sizeof *q - 1), v_set1(q[0]));
-    const v_real rest = v_fma(y, polynomial(y, square, p + 1, sizeof p / sizeof *p - 1), v_set1(p[0]));
-    const v_real yc = v_mul(y, v_set1(VM_ROOT_2PI));
-    const v_real lost = v_fnma(y, v_set1(VM_ROOT_2PI_LOW), v_fnma(y, v_set1(VM_ROOT_2PI), yc));
-    const v_real ratio = v_div(over, v_fma(yc, over, rest));
+    const v_real p_tail =
+        vm_two_chains(y, square, normal_over + 1, sizeof normal_over / sizeof(real) - 1);
+    const v_real q_tail =
+        vm_two_chains(y, square, normal_under + 1, sizeof normal_under / sizeof(real) - 1);
+    const v_real p = v_fma(y, p_tail, v_set1(normal_over[0]));
+    const v_real q = v_fma(y, q_tail, v_set1(normal_under[0]));
+    const v_real root = v_set1(VM_ROOT_2PI);
+    const v_real slope = v_mul(root, y);
+    const v_real lost = v_fnma(v_set1(VM_ROOT_2PI_REST), y, v_fnma(root, y, slope));
+    const v_real ratio = v_div(q, v_fma(slope, q, p));
     *s = v_fma(lost, ratio, *s);
     return ratio;
 }
 
-/* p exp(-y^2 / 2) = scaled(p times what it returns, t), y^2 being taken to twice the precision. */
-INLINE v_real exp_half_square(v_real y, v_real *t)
-{
-    const v_real half = v_mul(y, v_set1(R(-0.5)));
-    const v_real x = v_mul(y, half);
-    const v_real lost = v_fnma(y, half, x); /* x - exact */
-    *t = v_fma(v_sub(x, v_set1(R(0.0588915178))), v_set1(VM_LOG2E), v_set1(VM_SCALER));
-    const v_real n = v_sub(*t, v_set1(VM_SCALER));
-    return expm1_reduced(v_sub(v_fnma(n, v_set1(VM_LN2), x), v_fma(n, v_set1(VM_LN2_LOW), lost)));
-}
-
+/* ULP: @normal_pdf@. */
 INLINE v_real v_normal_pdf(v_real x)
 {
     v_real t;
-    const v_real y = v_min(v_set1(VM_NORMAL_HIGHEST), v_abs(x));
-    const v_real p = exp_half_square(y, &t);
-    return scaled(p, v_set1(VM_DENSITY_OF_0), t);
+    const v_real s = vm_gauss(v_min(v_set1(VM_NORMAL_MOST), v_abs(x)), &t);
+    const v_real density = v_set1(VM_DENSITY_AT_0);
+    return v_scale(v_fma(s, density, density), t);
 }
 
+/* Phi(x) = 1 - Phi(-x) for x > 0. ULP: @normal_cdf@. */
 INLINE v_real v_normal_cdf(v_real x)
 {
     v_real t;
-    const v_real y = v_min(v_set1(VM_NORMAL_HIGHEST), v_abs(x));
-    v_real s = exp_half_square(y, &t);
-    const v_real ratio = tail_ratio(y, &s);
+    const v_real y = v_min(v_set1(VM_NORMAL_MOST), v_abs(x));
+    v_real s = vm_gauss(y, &t);
+    const v_real ratio = vm_normal_tail(y, &s);
     const v_real tail = v_scale(v_fma(s, ratio, ratio), t);
     return v_select(v_lt(v_zero(), x), v_sub(v_set1(1), tail), tail);
 }
 
+/* x + x T(x^2) for x^2 < 0.79, error @R32@ u and @R64@ u, else 1 - 2 Phi(-sqrt(2) x), where the errors
+ * of Phi no longer matter much. ULP: @erf@. */
 INLINE v_real v_erf(v_real x)
 {
-    /* erf(x) / x - 1 in x^2. */
 #if CNN_BITS == 32
-    static const real c[] = {R(0x1.06eba60000000p-3),  R(-0x1.8126fe0000000p-2),
-                             R(0x1.ce1e9c0000000p-4),  R(-0x1.b6cb2e0000000p-6),
-                             R(0x1.48c44e0000000p-8), R(-0x1.40a2380000000p-11)};
+    static const real erf_near[] = {
+        R(0x1.06eba6p-3),   R(-0x1.8126fep-2),  R(0x1.ce1e9cp-4),   R(-0x1.b6cb2ep-6),
+        R(0x1.48c44ep-8),   R(-0x1.40a238p-11)
+    };
 #else
-    static const real c[] = {
+    static const real erf_near[] = {
         R(0x1.06eba8214db69p-3),   R(-0x1.812746b0379e3p-2),  R(0x1.ce2f21a042856p-4),
-        R(-0x1.b82ce31274346p-6),  R(0x1.565bcd0a9449cp-8),   R(-0x1.c02db326e6d57p-11),
-        R(0x1.f9a30865feee6p-14),  R(-0x1.f4cf84f5dd533p-17), R(0x1.b9b981460a824p-20),
-        R(-0x1.5d93ebf8f818ap-23), R(0x1.e32eec6190152p-27),  R(-0x1.d46c10b2bb312p-31)};
+        R(-0x1.b82ce31274347p-6),  R(0x1.565bcd0a944a2p-8),   R(-0x1.c02db326e6a3bp-11),
+        R(0x1.f9a30865f50fap-14),  R(-0x1.f4cf84f4f3ad2p-17), R(0x1.b9b9813982e7dp-20),
+        R(-0x1.5d93eb932d17dp-23), R(0x1.e32ee8d4439abp-27),  R(-0x1.d46c033cc1af9p-31)
+    };
 #endif
+    const v_real a = v_min(v_set1(VM_ERF_MOST), v_abs(x));
+    const v_real square = v_mul(a, a);
+    const v_real tail = vm_two_chains(square, v_mul(square, square), VM_TABLE(erf_near));
+    const v_real near = v_fma(tail, a, a);
     v_real t;
-    const v_real y = v_min(v_set1(VM_ERF_HIGHEST), v_abs(x));
-    const v_real square = v_mul(y, y);
-    const v_real near = v_fma(polynomial(square, v_mul(square, square), c, sizeof c / sizeof *c), y, y);
-    v_real s = expm1_reduced(reduced(v_sub(v_zero(), square), v_zero(), VM_POWER, &t));
-    const v_real ratio = v_mul(v_mul(v_set1(2), power_of_2(t)), tail_ratio(v_mul(v_set1(VM_SQRT2), y), &s));
-    const v_real far = v_sub(v_set1(1), v_fma(s, ratio, ratio));
+    v_real s = vm_expm1(vm_reduce(v_sub(v_zero(), square), VM_POWER + 1, &t));
+    const v_real ratio = vm_normal_tail(v_mul(v_set1(VM_SQRT2), a), &s);
+    const v_real twice = v_mul(vm_power_of_2(t), ratio); /* 2^(n+1) ratio */
+    const v_real far = v_sub(v_set1(1), v_fma(s, twice, twice));
     return v_copysign(v_select(v_lt(square, v_set1(R(0.79))), near, far), x);
 }
 

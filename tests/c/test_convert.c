@@ -112,16 +112,15 @@ static void test_rows(cnn_dtype dtype)
     for (size_t i = 0; i < sizeof memory; i++)
         memory[i] = (unsigned char)next_bits();
     CHECK(cnn_dtype_size(dtype) == element_sizes[dtype]);
-    const ptrdiff_t strides[][2] = {
-        {COLS * size, size},        /* without gaps */
-        {COLS * size + 1, size},    /* unaligned rows */
-        {COLS * (size + 3), size + 3}, /* unaligned elements */
-        {size, ROWS * size},        /* column-major */
-        {-COLS * size, size},       /* backwards */
-        {COLS * size, -size},
-        {-2 * COLS * size, -2 * size},
-        {0, size},                  /* broadcast */
-        {COLS * size, 0}};
+    const ptrdiff_t strides[][2] = {{COLS * size, size},           /* without gaps */
+                                    {COLS * size + 1, size},       /* unaligned rows */
+                                    {COLS * (size + 3), size + 3}, /* unaligned elements */
+                                    {size, ROWS * size},           /* column-major */
+                                    {-COLS * size, size},          /* backwards */
+                                    {COLS * size, -size},
+                                    {-2 * COLS * size, -2 * size},
+                                    {0, size}, /* broadcast */
+                                    {COLS * size, 0}};
     unsigned char *middle = memory + sizeof memory / 2;
     for (size_t k = 0; k < sizeof strides / sizeof strides[0]; k++) {
         const ptrdiff_t row = strides[k][0], col = strides[k][1];
@@ -172,7 +171,8 @@ static void test_rounding(void)
     float out[4];
     const cnn_matrix i = {sizeof i, integers, CNN_INT64, 1, 4, 0, 8};
     cnn_convert_rows(&i, NULL, 0, 1, CNN_FLOAT32, out, 4);
-    CHECK(out[0] == 16777216.0f && out[1] == 16777220.0f && out[2] == 0x1p63f && out[3] == -0x1p63f);
+    CHECK(out[0] == 16777216.0f && out[1] == 16777220.0f && out[2] == 0x1p63f &&
+          out[3] == -0x1p63f);
     const cnn_matrix n = {sizeof n, naturals, CNN_UINT64, 1, 3, 0, 8};
     cnn_convert_rows(&n, NULL, 0, 1, CNN_FLOAT32, out, 4);
     CHECK(out[0] == 0x1p64f && out[1] == 0x1p63f && out[2] == 0x1.000002p63f);
@@ -185,7 +185,8 @@ static void test_rounding(void)
 static void test_gather(void)
 {
     enum { MANY = 300, WIDE = 5000 };
-    float *x = malloc((size_t)MANY * WIDE * sizeof *x), *y = malloc((size_t)MANY * WIDE * sizeof *y);
+    float *x = malloc((size_t)MANY * WIDE * sizeof *x),
+          *y = malloc((size_t)MANY * WIDE * sizeof *y);
     size_t index[MANY];
     if (!CHECK(x != NULL && y != NULL))
         exit(check_finish());

@@ -241,7 +241,8 @@ static void test_quota(void)
     CHECK(in_child(quota_in_root) == 2);
 
     /* Version 1. */
-    write_text(in_directory("proc/self/cgroup"), "5:cpuset:/\n4:cpuacct,cpu:/x\n1:name=systemd:/\n");
+    write_text(in_directory("proc/self/cgroup"),
+               "5:cpuset:/\n4:cpuacct,cpu:/x\n1:name=systemd:/\n");
     write_text(in_directory("proc/self/mountinfo"),
                "31 20 0:3 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n"
                "32 20 0:4 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpuacct,cpu\n");
@@ -369,7 +370,8 @@ static void test_read(void)
     CHECK(error == ENOENT || (error == 0 && size > 4096));
     if (error == 0)
         cnn_platform_free(bytes);
-    CHECK(error == ENOENT || cnn_platform_file_read("/proc/self/smaps", 10, &bytes, &size) == EFBIG);
+    CHECK(error == ENOENT ||
+          cnn_platform_file_read("/proc/self/smaps", 10, &bytes, &size) == EFBIG);
 }
 
 static mode_t mode_of(const char *path)

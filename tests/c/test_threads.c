@@ -55,7 +55,7 @@ static void test_count(void)
     CHECK(threads_with(NULL, "5", "OMP_NUM_THREADS") == 5);
     CHECK(threads_with(NULL, "7,3,2", "OMP_NUM_THREADS") == 7);
     CHECK(threads_with("3,2", "5", "OMP_NUM_THREADS") == 5);
-    const char *bad[] = {"",     "0",   "-1",   "+2",     " 2",   "2 ",
+    const char *bad[] = {"",     "0",   "-1",   "+2",  " 2",  "2 ",
                          "1025", "two", "0x10", "2.0", "1e1", "99999999999999999999999"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         CHECK(threads_with(bad[i], "6", "OMP_NUM_THREADS") == 6);
@@ -339,8 +339,10 @@ static void print_quantiles(const char *what, double *seconds, size_t count)
            1e6 * seconds[count * 9 / 10], 1e6 * seconds[count - 1]);
 }
 
-/* The time of calls of two tasks of `spin` turns each, after pauses that let workers sleep or not. */
-static void measure_calls(const char *what, size_t threads, size_t spin, unsigned pause, size_t count)
+/* The time of calls of two tasks of `spin` turns each, after pauses that let workers sleep or not.
+ */
+static void measure_calls(const char *what, size_t threads, size_t spin, unsigned pause,
+                          size_t count)
 {
     static double calls[20000], entries[20000];
     char line[64];

@@ -59,6 +59,7 @@ INLINE void v_store_partial(real *p, v_real v, size_t n)
     /* A masked store is slow on some CPUs, and rows rarely end in part of a vector. */
     real lanes[V_LANES];
     v_store(lanes, v);
+    KEEP_LOOP
     for (size_t i = 0; i < n; i++)
         p[i] = lanes[i];
 }

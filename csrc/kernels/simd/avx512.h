@@ -158,6 +158,11 @@ INLINE v_int vi_shift_right(v_int a, const unsigned n)
 {
     return I(srli)(a, n);
 }
+#define V_HAS_SCALE
+INLINE v_real v_scale(v_real a, v_real t)
+{
+    return P(scalef)(a, v_sub(t, v_set1(V_SCALER)));
+}
 #if CNN_BITS == 32
 INLINE real v_fold_add(const v_real *acc)
 {

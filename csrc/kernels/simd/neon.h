@@ -56,6 +56,7 @@ INLINE void v_store_partial(real *p, v_real v, size_t n)
 {
     real lanes[V_LANES];
     v_store(lanes, v);
+    KEEP_LOOP
     for (size_t i = 0; i < n; i++)
         p[i] = lanes[i];
 }

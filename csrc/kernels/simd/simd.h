@@ -20,6 +20,7 @@
  *   v_as_int(a) v_as_real(i)               the same bits
  *   vi_set1 vi_add vi_sub vi_and
  *   vi_shift_left(a, n) vi_shift_right(a, n)   n constant; right brings zeros in
+ *   v_scale(a, t)                          a 2^n rounded once, t = V_SCALER + n, |n| < 2 bias
  *   v_fold_add(acc)                        acc holds 16 lanes in V_SUMS vectors, folded +8 +4 +2 +1
  *   v_fold_max(a)                          the largest lane
  */
@@ -36,19 +37,28 @@ typedef float real;
 typedef int32_t integer;
 typedef uint32_t bits;
 #define R(x) x##f
+/* Adding it rounds n to a whole number and leaves n + 2 bias in the low bits. */
+#define V_SCALER (0x1.8p+23f + 254)
 #else
 typedef double real;
 typedef int64_t integer;
 typedef uint64_t bits;
 #define R(x) x
+#define V_SCALER (0x1.8p+52 + 2046)
 #endif
 
-#if defined(__GNUC__)
+#if defined(__clang__)
+#define INLINE static inline __attribute__((always_inline, unused))
+#define UNROLL _Pragma("unroll 16") /* it does not know GCC's */
+#define KEEP_LOOP _Pragma("nounroll")
+#elif defined(__GNUC__)
 #define INLINE static inline __attribute__((always_inline, unused))
 #define UNROLL _Pragma("GCC unroll 16")
+#define KEEP_LOOP _Pragma("GCC unroll 1")
 #else
 #define INLINE static inline
 #define UNROLL
+#define KEEP_LOOP
 #endif
 
 #define CNN_STRING_OF(x) #x
@@ -59,6 +69,18 @@ typedef uint64_t bits;
 #define KERNEL(name) CNN_PASTE(cnn_, name, CNN_ISA, CNN_BITS)
 
 #include CNN_STRING(CNN_ISA.h)
+
+#ifndef V_HAS_SCALE /* by two powers of 2, since one may be out of range: 2^(n/2) and the rest */
+INLINE v_real v_scale(v_real a, v_real t)
+{
+    const unsigned mantissa = CNN_BITS == 32 ? 23 : 52;
+    const v_int n = v_as_int(t);
+    const v_int exponents = vi_set1((integer)(((bits)-1) << mantissa));
+    const v_int half = vi_and(vi_shift_left(n, mantissa - 1), exponents);
+    const v_int rest = vi_sub(vi_shift_left(n, mantissa), half);
+    return v_mul(v_mul(a, v_as_real(half)), v_as_real(rest));
+}
+#endif
 
 /* Row sums have 16 virtual lanes whatever the width of a vector (numerics contract, 4.4). */
 #define V_SUMS (16 / V_LANES)
