@@ -37,7 +37,7 @@ test-c: $(VENV)/build-tools
 
 test-python: $(VENV)/installed
 	$(RUN) -c 'import cnn; assert "site-packages" in cnn.__file__, cnn.__file__'
-	$(RUN) -m pytest tests
+	$(RUN) -m pytest --doctest-modules --pyargs cnn tests
 
 test-slow: $(VENV)/installed
 	$(RUN) -m pytest tests -m slow
@@ -48,8 +48,8 @@ lint: $(VENV)/lint-tools $(VENV)/installed
 	find csrc tests -name '*.[ch]' -print0 | $(IN) xargs -0 clang-format --dry-run -Werror
 	$(IN) cython-lint cnn
 	$(IN) mypy
-	$(RUN) -m mypy.stubtest --allowlist tests/stubtest-allowlist.txt --ignore-unused-allowlist \
-	    cnn._core
+	$(RUN) -m mypy.stubtest --mypy-config-file pyproject.toml \
+	    --allowlist tests/stubtest-allowlist.txt --ignore-unused-allowlist cnn._core
 
 bench docs:
 	@echo "not yet: $@"; exit 2

@@ -59,7 +59,7 @@ def _along_axis(
     where: str, x: ArrayLike, axis: int, out: NDArray[Any] | None
 ) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Return views of x and `out` in which `axis` is the last one."""
-    array = np.asarray(x)
+    array = _checks.numeric(where, "x", x)
     if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
         raise TypeError(f"{where}: axis is of type {type(axis).__name__}, should be an int")
     if not -array.ndim <= axis < array.ndim:
@@ -107,6 +107,8 @@ def softmax(x: ArrayLike, *, axis: int = -1, out: NDArray[Any] | None = None) ->
     array([[0.5, 0.5],
            [0.5, 0.5]])
     """
+    if axis == -1 and isinstance(x, np.ndarray) and x.ndim > 0:  # for speed alone
+        return _core.activation("softmax", x, out)
     array, target = _along_axis("softmax", x, axis, out)
     y = _core.activation("softmax", array, target)
     return np.moveaxis(y, -1, axis) if out is None else out
@@ -145,6 +147,8 @@ def log_softmax(x: ArrayLike, *, axis: int = -1, out: NDArray[Any] | None = None
     >>> cnn.log_softmax([0.0, 1000.0])
     array([-1000.,     0.])
     """
+    if axis == -1 and isinstance(x, np.ndarray) and x.ndim > 0:  # for speed alone
+        return _core.log_softmax(x, out)
     array, target = _along_axis("log_softmax", x, axis, out)
     y = _core.log_softmax(array, target)
     return np.moveaxis(y, -1, axis) if out is None else out

@@ -80,7 +80,7 @@ class Sequential:
     >>> net.evaluate(x_test, t_test)["accuracy"] > 0.85
     True
     >>> net.predict(x_test).shape
-    (360, 10)
+    (355, 10)
     """
 
     def __init__(

@@ -224,8 +224,7 @@ static void backward_rows(const struct pass *p, size_t l, size_t first, size_t r
     const cnn_batch_layer *from = &batch->layers[l], *to = &batch->layers[l - 1];
     const bool dropped = to->dropped && p->job->step >= 0;
     void *delta = cnn_at(network, to->delta, first * to->row);
-    const void *source =
-        cnn_at(network, to->before ? to->before : to->output, first * to->row);
+    const void *source = cnn_at(network, to->before ? to->before : to->output, first * to->row);
     const cnn_gemm gemm = {
         .m = rows,
         .n = above->inputs,
@@ -301,9 +300,9 @@ cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *los
     const cnn_network *network = batch->network;
     batch->rows = job->rows;
     batch->step = job->step;
-    const cnn_status status = cnn_samples_read(
-        job->loss, &job->data->t, &job->data->sample_weight, cnn_network_outputs(network),
-        network->dtype, job->index, job->first, job->rows, &batch->targets);
+    const cnn_status status = cnn_samples_read(job->loss, &job->data->t, &job->data->sample_weight,
+                                               cnn_network_outputs(network), network->dtype,
+                                               job->index, job->first, job->rows, &batch->targets);
     if (status != CNN_OK)
         return status;
     repack_if_changed(batch);

@@ -26,7 +26,8 @@ static size_t widest(const cnn_network *network)
 size_t cnn_forward_block_rows(const cnn_network *network)
 {
     const size_t tile = network->kernels->tile_rows;
-    const size_t row_bytes = cnn_max(cnn_network_inputs(network), widest(network)) * network->real_size;
+    const size_t row_bytes =
+        cnn_max(cnn_network_inputs(network), widest(network)) * network->real_size;
     const size_t rows = cnn_min(BLOCK_ROWS, BLOCK_BYTES / row_bytes / tile * tile);
     /* Fewer rows would read the weights too often, whatever the cache holds. */
     return cnn_max(rows, 4 * tile);
@@ -120,8 +121,8 @@ static struct plan plan_for(const cnn_network *network, size_t rows, size_t most
 {
     const size_t tile = network->kernels->tile_rows;
     struct plan p = {.rows = rows, .block = cnn_min(cnn_forward_block_rows(network), rows)};
-    p.threads = cnn_parallel_threads((rows + tile - 1) / tile,
-                                     cnn_forward_work(network) * (double)rows);
+    p.threads =
+        cnn_parallel_threads((rows + tile - 1) / tile, cnn_forward_work(network) * (double)rows);
     p.threads = cnn_min(p.threads, most_threads);
     if (p.threads > 1)
         p.block = cnn_min(p.block, cnn_round_up((rows + p.threads - 1) / p.threads, tile));

@@ -53,7 +53,6 @@ cnn_rectangle cnn_gradient_task(const cnn_network *network, size_t index)
     }
 }
 
-
 /* ---- The gradient as a whole ------------------------------------------------------------- */
 
 struct whole {

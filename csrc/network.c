@@ -135,8 +135,7 @@ static cnn_status lay_out(cnn_network *network, size_t *packed)
 
 static cnn_status allocate(cnn_network *network, size_t packed)
 {
-    network->parameters =
-        cnn_platform_allocate(network->parameter_span * network->real_size);
+    network->parameters = cnn_platform_allocate(network->parameter_span * network->real_size);
     network->packed = cnn_platform_allocate(packed * network->real_size);
     if (!network->parameters || !network->packed)
         return cnn_fail(CNN_ERROR_MEMORY, "out of memory for %zu parameters",
@@ -207,8 +206,8 @@ cnn_status cnn_network_copy(const cnn_network *network, cnn_network **copy)
     for (size_t i = 0; i < made->dense_count; i++)
         cnn_dense_repack(made, &made->dense[i]);
     for (size_t i = 0; i < network->metadata_count && status == CNN_OK; i++)
-        status = cnn_network_set_metadata(made, network->metadata[i].key,
-                                          network->metadata[i].value);
+        status =
+            cnn_network_set_metadata(made, network->metadata[i].key, network->metadata[i].value);
     if (status != CNN_OK) {
         cnn_network_destroy(made);
         return status;
@@ -330,7 +329,7 @@ static cnn_status get(const cnn_network *network, size_t layer, cnn_parameter pa
                       cnn_dtype dtype, void *values, size_t count)
 {
     cnn_dense *dense;
-    void *memory;
+    void *memory = NULL;
     const cnn_status status =
         find_parameter(network, layer, parameter, dtype, values, count, &dense, &memory);
     if (status == CNN_OK)
@@ -342,7 +341,7 @@ static cnn_status set(cnn_network *network, size_t layer, cnn_parameter paramete
                       const void *values, size_t count)
 {
     cnn_dense *dense;
-    void *memory;
+    void *memory = NULL;
     const cnn_status status =
         find_parameter(network, layer, parameter, dtype, values, count, &dense, &memory);
     if (status != CNN_OK)

@@ -11,13 +11,13 @@ typedef struct cnn_dense {
     size_t inputs, outputs;
     cnn_activation activation;
     double l2;
-    double rate;    /* dropout of its output; 0 for none */
-    size_t index;   /* among all layers: layer `index` of the public list */
-    size_t dropout; /* index of the dropout layer; valid where rate > 0 */
+    double rate;                       /* dropout of its output; 0 for none */
+    size_t index;                      /* among all layers: layer `index` of the public list */
+    size_t dropout;                    /* index of the dropout layer; valid where rate > 0 */
     size_t weight_offset, bias_offset; /* in elements, within `parameters` and slots */
-    void *weight;   /* (inputs, outputs) row-major */
-    void *bias;     /* (outputs) */
-    void *packed;   /* the weight in panels of kernels->panel columns, padded with zeros */
+    void *weight;                      /* (inputs, outputs) row-major */
+    void *bias;                        /* (outputs) */
+    void *packed;                      /* the weight in padded panels of kernels->panel columns */
 } cnn_dense;
 
 typedef struct cnn_metadata {
@@ -29,7 +29,7 @@ struct cnn_network {
     size_t real_size; /* bytes per element */
     const cnn_kernels *kernels;
     uint64_t seed;
-    uint64_t version; /* counts the changes of parameters, so that copies know they are old */
+    uint64_t version;   /* counts the changes of parameters, so that copies know they are old */
     size_t layer_count; /* as the user listed them, dropout included */
     cnn_layer *layers;
     size_t dense_count;

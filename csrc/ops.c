@@ -128,9 +128,8 @@ static void run_backward(const struct rows_call *call, size_t first, size_t rows
 
 static void run_log_softmax(const struct rows_call *call, size_t first, size_t rows)
 {
-    call->kernels->log_softmax_forward(rows, call->cols,
-                                       row_of(call, call->x, call->x_row, first), call->x_row,
-                                       call->y + first * call->y_row * call->real_size,
+    call->kernels->log_softmax_forward(rows, call->cols, row_of(call, call->x, call->x_row, first),
+                                       call->x_row, call->y + first * call->y_row * call->real_size,
                                        call->y_row);
 }
 
@@ -317,21 +316,34 @@ static cnn_status dense_backward(cnn_dtype dtype, size_t rows, size_t inputs, si
                                  void *dweight, void *dbias)
 {
     cnn_status status = check_dense(rows, inputs, outputs);
-    if (status == CNN_OK && (!dy || (dx && !weight) || (dweight && !x)))
-        status = cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", !dy ? "dy" : dx && !weight ? "weight" : "x");
+    const char *missing = !dy ? "dy" : dx && !weight ? "weight" : dweight && !x ? "x" : NULL;
+    if (status == CNN_OK && missing)
+        status = cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", missing);
     if (status != CNN_OK || inputs == 0 || outputs == 0)
         return status;
     const uint64_t before = cnn_platform_float_enter();
     if (dx && rows > 0) {
         const cnn_pack b = {.k = outputs, .n = inputs, .b = weight, .b_row = 1, .b_col = outputs};
-        const cnn_gemm gemm = {.m = rows, .n = inputs, .k = outputs, .a = dy, .a_row = outputs,
-                               .a_k = 1, .c = dx, .c_row = inputs};
+        const cnn_gemm gemm = {.m = rows,
+                               .n = inputs,
+                               .k = outputs,
+                               .a = dy,
+                               .a_row = outputs,
+                               .a_k = 1,
+                               .c = dx,
+                               .c_row = inputs};
         status = product(dtype, &b, gemm);
     }
     if (dweight && status == CNN_OK) {
         const cnn_pack b = {.k = rows, .n = outputs, .b = dy, .b_row = outputs, .b_col = 1};
-        const cnn_gemm gemm = {.m = inputs, .n = outputs, .k = rows, .a = x, .a_row = 1,
-                               .a_k = inputs, .c = dweight, .c_row = outputs};
+        const cnn_gemm gemm = {.m = inputs,
+                               .n = outputs,
+                               .k = rows,
+                               .a = x,
+                               .a_row = 1,
+                               .a_k = inputs,
+                               .c = dweight,
+                               .c_row = outputs};
         status = product(dtype, &b, gemm);
     }
     if (dbias && status == CNN_OK)

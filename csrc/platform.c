@@ -31,6 +31,10 @@
 
 #include "random.h"
 
+/* Declared in threads.c, the only user. */
+int cnn_platform_cpu(void);
+void cnn_platform_leave_cpu(int cpu);
+
 enum { ALIGNMENT = 64 };
 
 /* The most that one read or write is asked for: some systems refuse more than INT_MAX. */
@@ -320,6 +324,16 @@ size_t cnn_platform_quota(void)
     return 0;
 }
 
+int cnn_platform_cpu(void)
+{
+    return -1;
+}
+
+void cnn_platform_leave_cpu(int cpu)
+{
+    (void)cpu;
+}
+
 uint64_t cnn_platform_process(void)
 {
     return 0; /* there is no fork */
@@ -594,22 +608,57 @@ double cnn_platform_seconds(void)
 
 #if defined(__linux__)
 
-/* The CPUs in the affinity mask; 0 where it cannot be read. */
-static size_t affinity_cpus(void)
+/* The calling thread's affinity mask, for CPU_FREE, and its size; NULL where it cannot be read. */
+static cpu_set_t *own_affinity(size_t *size)
 {
     /* The call refuses a mask that is smaller than the kernel's, whose size it does not tell. */
     for (size_t cpus = 1024; cpus <= (size_t)1 << 20; cpus *= 2) {
-        cpu_set_t *set = CPU_ALLOC(cpus);
-        if (set == NULL)
-            return 0;
-        const size_t size = CPU_ALLOC_SIZE(cpus);
-        const int error = sched_getaffinity(0, size, set) == 0 ? 0 : errno;
-        const int count = error == 0 ? CPU_COUNT_S(size, set) : 0;
-        CPU_FREE(set);
+        cpu_set_t *mask = CPU_ALLOC(cpus);
+        if (mask == NULL)
+            return NULL;
+        *size = CPU_ALLOC_SIZE(cpus);
+        if (sched_getaffinity(0, *size, mask) == 0)
+            return mask;
+        const int error = errno;
+        CPU_FREE(mask);
         if (error != EINVAL)
-            return (size_t)count;
+            return NULL;
     }
-    return 0;
+    return NULL;
+}
+
+/* The CPUs in the affinity mask; 0 where it cannot be read. */
+static size_t affinity_cpus(void)
+{
+    size_t size;
+    cpu_set_t *mask = own_affinity(&size);
+    if (mask == NULL)
+        return 0;
+    const int count = CPU_COUNT_S(size, mask);
+    CPU_FREE(mask);
+    return (size_t)count;
+}
+
+int cnn_platform_cpu(void)
+{
+    return sched_getcpu();
+}
+
+/* The thread moves when its CPU is taken from its mask, and stays when it is given back. */
+void cnn_platform_leave_cpu(int cpu)
+{
+    size_t size;
+    cpu_set_t *mask = own_affinity(&size);
+    if (mask == NULL)
+        return;
+    if (CPU_ISSET_S((size_t)cpu, size, mask) && CPU_COUNT_S(size, mask) > 1) {
+        CPU_CLR_S((size_t)cpu, size, mask);
+        const bool moved = sched_setaffinity(0, size, mask) == 0;
+        CPU_SET_S((size_t)cpu, size, mask);
+        if (moved)
+            (void)sched_setaffinity(0, size, mask);
+    }
+    CPU_FREE(mask);
 }
 
 /* The whole of a small text file, ended by '\0' and to be freed; NULL where there is none. */
@@ -763,6 +812,16 @@ size_t cnn_platform_quota(void)
 static size_t affinity_cpus(void)
 {
     return 0;
+}
+
+int cnn_platform_cpu(void)
+{
+    return -1;
+}
+
+void cnn_platform_leave_cpu(int cpu)
+{
+    (void)cpu;
 }
 
 size_t cnn_platform_quota(void)

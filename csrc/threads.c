@@ -37,6 +37,11 @@
 
 enum { MAXIMUM_THREADS = 1024 };
 
+/* In platform.c, for this file alone: the CPU of the calling thread, or -1 where the system does
+   not tell; and a move of the calling thread to another of its CPUs, to which it is not tied. */
+int cnn_platform_cpu(void);
+void cnn_platform_leave_cpu(int cpu);
+
 /* ---- The number of threads --------------------------------------------------------------- */
 
 /* Where a number comes from, with its name: X(CONSTANT, name). */
@@ -121,8 +126,9 @@ cnn_status cnn_threads_set(size_t threads)
 }
 
 /*
- * A thread more should have at least this much work, 50 microseconds of one core: a worker that
- * spins starts within a fraction of one, but one that sleeps takes 5 to 50 until it runs.
+ * Each thread should have at least 50 microseconds of work. A worker that spins starts within a
+ * fraction of one, and two threads then halve the time of a call. One that sleeps starts after some
+ * 30, and waking it takes the caller 5: at twice 50, that is neither gain nor loss.
  */
 static const double WORK_PER_THREAD = 50e-6 * 30e9;
 
@@ -143,13 +149,31 @@ size_t cnn_parallel_threads(size_t tasks, double work)
 enum { GATE_LIMIT_SHIFT = 16 };
 
 /* How long a thread that waits keeps its core before it sleeps. */
-static const double SPIN_SECONDS = 30e-6;
-
-/* After k spins in vain, a worker leaves out 2^k - 1; k grows to this. */
-enum { MOST_SPINS_IN_VAIN = 4 };
+static const double SPIN_SECONDS = 50e-6;
 
 /* After a thread could not be started, no other is tried for so long. */
 static const double RETRY_SECONDS = 1.0;
+
+/* What is tried less and less often while it fails: after k failures, 2^k - 1 occasions pass. */
+typedef struct patience {
+    unsigned failures, skip;
+} patience;
+
+enum { MOST_FAILURES = 5 };
+
+static bool worth_trying(patience *t)
+{
+    if (t->skip == 0)
+        return true;
+    t->skip--;
+    return false;
+}
+
+static void note_outcome(patience *t, bool success)
+{
+    t->failures = success ? 0 : t->failures + (t->failures < MOST_FAILURES);
+    t->skip = (1u << t->failures) - 1;
+}
 
 struct pool;
 
@@ -157,7 +181,7 @@ typedef struct worker {
     struct pool *pool;
     size_t id; /* 1, 2, ...: also the `worker` of its tasks */
     atomic_bool asleep;
-    unsigned spins_in_vain, spins_to_skip; /* the worker's own */
+    patience spinning, moving; /* the worker's own */
     cnn_mutex mutex;
     cnn_condition condition;
 } worker;
@@ -169,6 +193,7 @@ typedef struct pool {
 
     _Alignas(64) atomic_uint_least32_t gate;
     atomic_size_t sleeping; /* workers that sleep or are about to */
+    atomic_int caller_cpu;  /* where the job was opened */
 
     _Alignas(64) atomic_size_t next_task;
     _Alignas(64) atomic_size_t next_wake; /* the next worker to look after, from 1 */
@@ -244,31 +269,46 @@ static void work(pool *p, size_t id)
     }
 }
 
+static bool gate_is_open(const worker *w, uint32_t *gate)
+{
+    *gate = atomic_load_explicit(&w->pool->gate, memory_order_relaxed);
+    return w->id < limit_of(*gate);
+}
+
 /*
- * Spin until the gate is open for this worker; false once the time for that is over. A worker that
- * keeps spinning in vain tries it less and less often: calls may simply be far apart, or, on a
- * busy machine, this core may be the one that the caller needs to go on.
+ * Spin until the gate is open for this worker; false once the time for that is over. Where it is
+ * mostly in vain, calls may simply be far apart; or, on a busy machine, this core may be the very
+ * one that the caller needs to go on.
  */
 static bool spin_for_gate(worker *w, uint32_t *gate)
 {
     spin s = {0, 0};
-    const bool spinning = w->spins_to_skip == 0;
-    do {
-        *gate = atomic_load_explicit(&w->pool->gate, memory_order_relaxed);
-        if (w->id < limit_of(*gate)) {
-            if (spinning)
-                w->spins_in_vain = 0;
-            return true;
-        }
-    } while (spinning && keep_spinning(&s));
-    if (spinning) {
-        if (w->spins_in_vain < MOST_SPINS_IN_VAIN)
-            w->spins_in_vain++;
-        w->spins_to_skip = (1u << w->spins_in_vain) - 1;
-    } else {
-        w->spins_to_skip--;
+    if (gate_is_open(w, gate))
+        return true;
+    if (!worth_trying(&w->spinning))
+        return false;
+    bool open;
+    do
+        open = gate_is_open(w, gate);
+    while (!open && keep_spinning(&s));
+    note_outcome(&w->spinning, open);
+    return open;
+}
+
+/*
+ * Schedulers may wake a worker on the caller's core, where it takes the caller's place instead of
+ * helping it, although another core is idle; in virtual machines they do it all the time. Moving
+ * to another core takes some 30 microseconds, and is in vain where that one is busy.
+ */
+static void leave_core_of_caller(worker *w)
+{
+    const int cpu = cnn_platform_cpu();
+    uint32_t gate;
+    if (cpu >= 0 && cpu == atomic_load_explicit(&w->pool->caller_cpu, memory_order_relaxed) &&
+        gate_is_open(w, &gate) && worth_trying(&w->moving)) {
+        cnn_platform_leave_cpu(cpu);
+        note_outcome(&w->moving, gate_is_open(w, &gate));
     }
-    return false;
 }
 
 /* Sleep until somebody wakes this worker, which may be too late for the job it was woken for. */
@@ -283,6 +323,7 @@ static void sleep_at_gate(worker *w)
     atomic_fetch_sub(&p->sleeping, 1);
     atomic_store(&w->asleep, false);
     cnn_mutex_unlock(&w->mutex);
+    leave_core_of_caller(w);
 }
 
 /* Leave a job that has no task left: close its gate to others and wake the caller if need be. */
@@ -328,6 +369,7 @@ static pool *new_pool(uint64_t process)
     atomic_init(&p->busy, false);
     atomic_init(&p->gate, 0);
     atomic_init(&p->sleeping, 0);
+    atomic_init(&p->caller_cpu, -1);
     atomic_init(&p->next_task, 0);
     atomic_init(&p->next_wake, 0);
     cnn_mutex_init(&p->mutex);
@@ -366,7 +408,7 @@ static bool start_worker(pool *p)
     w->pool = p;
     w->id = p->worker_count + 1;
     atomic_init(&w->asleep, false);
-    w->spins_in_vain = w->spins_to_skip = 0;
+    w->spinning = w->moving = (patience){0, 0};
     cnn_mutex_init(&w->mutex);
     cnn_condition_init(&w->condition);
     /* Listed before it runs and looks; the handle is not needed, as nobody joins it. */
@@ -422,6 +464,7 @@ static void run_job(pool *p, size_t tasks, size_t threads, cnn_task *task, void 
     p->tasks = tasks;
     atomic_store_explicit(&p->next_task, 0, memory_order_relaxed);
     atomic_store_explicit(&p->next_wake, 1, memory_order_relaxed);
+    atomic_store_explicit(&p->caller_cpu, cnn_platform_cpu(), memory_order_relaxed);
     atomic_store(&p->gate, (uint32_t)limit << GATE_LIMIT_SHIFT);
     wake_sleepers(p, limit);
     work(p, 0);

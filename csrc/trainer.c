@@ -26,9 +26,12 @@ static cnn_status check_optimizer(const cnn_optimizer *o)
         const char *name;
         double value, end;
     } fields[] = {
-        {"momentum", o->momentum, 1}, {"beta1", o->beta1, 1},
-        {"beta2", o->beta2, 1},       {"alpha", o->alpha, 1},
-        {"eps", o->eps, 1e30},        {"weight_decay", o->weight_decay, 1e30},
+        {"momentum", o->momentum, 1},
+        {"beta1", o->beta1, 1},
+        {"beta2", o->beta2, 1},
+        {"alpha", o->alpha, 1},
+        {"eps", o->eps, 1e30},
+        {"weight_decay", o->weight_decay, 1e30},
         {"clip_norm", o->clip_norm, INFINITY},
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _FILE = Path(__file__).with_name("digits.csv.gz")
 _PIXELS = 64
 _WHITE = 16  # pixels are counts from 0 to 16
-_TEST_SAMPLES = 360
+_TEST_EVERY = 5
 
 
 @overload
@@ -38,21 +38,20 @@ def load_digits(*, split: bool = False, dtype: DTypeLike = "float32") -> tuple[N
     ----------
     split : bool, default False
         Return the samples in two parts, one to train on and one to test with. The split is fixed:
-        the first 1437 samples of the file and the last 360, a fifth. Both parts have each digit
-        in nearly equal numbers (141 to 146 and 33 to 37). The order of the file is kept because
-        neighbours in it look alike: a shuffled split would put near copies of the training images
-        into the test part.
+        of each digit's samples, in the order of the file, every fifth is for the test. Both parts
+        have samples of all writers; to test on new writers, split by the order of the file, in
+        which neighbours are often by the same hand (the last fifth is about 5 % harder).
     dtype : {"float32", "float64"}, default "float32"
         The type of the images.
 
     Returns
     -------
-    x : ndarray of shape (1797, 64) or (1437, 64)
+    x : ndarray of shape (1797, 64) or (1442, 64)
         One image per row, pixel by pixel from the top left. 0 is background, 1 is full ink; all
         values are multiples of 1/16.
-    t : ndarray of int64, shape (1797,) or (1437,)
+    t : ndarray of int64, shape (1797,) or (1442,)
         The digit of each image, 0 to 9.
-    x_test, t_test : ndarray of shape (360, 64) and (360,)
+    x_test, t_test : ndarray of shape (355, 64) and (355,)
         The test part; with ``split=True`` only.
 
     Notes
@@ -66,7 +65,7 @@ def load_digits(*, split: bool = False, dtype: DTypeLike = "float32") -> tuple[N
     >>> import cnn
     >>> x, t, x_test, t_test = cnn.datasets.load_digits(split=True)
     >>> x.shape, t.shape, x_test.shape, t_test.shape
-    ((1437, 64), (1437,), (360, 64), (360,))
+    ((1442, 64), (1442,), (355, 64), (355,))
     >>> for row in x[0].reshape(8, 8):
     ...     print("".join(".-oO@"[int(4 * pixel)] for pixel in row))
     ..-Oo...
@@ -90,5 +89,10 @@ def load_digits(*, split: bool = False, dtype: DTypeLike = "float32") -> tuple[N
     t = table[:, _PIXELS].astype(np.int64)
     if not split:
         return x, t
-    last = len(t) - _TEST_SAMPLES
-    return x[:last], t[:last], x[last:], t[last:]
+    # Which sample of its digit each one is: the first, the second, ...
+    order = np.empty(len(t), dtype=np.int64)
+    for digit in range(10):
+        (places,) = np.nonzero(t == digit)
+        order[places] = np.arange(len(places))
+    test = order % _TEST_EVERY == _TEST_EVERY - 1
+    return x[~test], t[~test], x[test], t[test]

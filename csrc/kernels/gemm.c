@@ -87,11 +87,12 @@ INLINE void tile(const size_t rows, const size_t vectors, const struct tile *t)
     X(1, 1) X(1, 2) X(1, 4) X(1, 8) X(2, 1) X(2, 2) X(2, 4) X(3, 1) X(3, 2) X(4, 1) X(4, 2)
 #define TILES_6(X) TILES_4(X) X(5, 1) X(5, 2) X(6, 1) X(6, 2)
 #define TILES_8(X) TILES_6(X) X(7, 1) X(7, 2) X(8, 1) X(8, 2)
-#define TILES_12(X)                                                                                \
-    TILES_8(X) X(9, 1) X(9, 2) X(10, 1) X(10, 2) X(11, 1) X(11, 2) X(12, 1) X(12, 2)
+#define TILES_12(X) TILES_8(X) X(9, 1) X(9, 2) X(10, 1) X(10, 2) X(11, 1) X(11, 2) X(12, 1) X(12, 2)
 #define TILES_OF(rows) TILES_##rows
 #define TILES_FOR(rows) TILES_OF(rows)
 
+/* The formatter does not see that these lists are whole functions and cases. */
+/* clang-format off */
 /* Each tile is a function of its own, so that its registers are allocated by themselves. */
 #define TILE_FUNCTION(rows, vectors)                                                               \
     static void tile_##rows##_##vectors(const struct tile *t)                                      \
@@ -112,6 +113,7 @@ static void run_tile(size_t rows, size_t vectors, const struct tile *t)
         break;
     }
 }
+/* clang-format on */
 
 /* One chunk of k, for `rows` rows from row i and `vectors` vectors of columns from column j. */
 static void run_chunk(const cnn_gemm *g, size_t i, size_t rows, size_t j, size_t vectors, size_t k,

@@ -93,20 +93,22 @@ typedef struct cnn_update {
     X(void, gemm, (const cnn_gemm *g))                                                             \
     X(void, pack, (const cnn_pack *p))                                                             \
     /* y = h(x) for (rows, cols); in place allowed; any activation but softmax. */                 \
-    X(void, activation_forward, (cnn_activation activation, size_t rows, size_t cols,              \
-                                 const void *x, size_t x_row, void *y, size_t y_row))              \
+    X(void, activation_forward,                                                                    \
+      (cnn_activation activation, size_t rows, size_t cols, const void *x, size_t x_row, void *y,  \
+       size_t y_row))                                                                              \
     /* dx = dy . h'(from); dx == dy allowed; any activation but softmax. */                        \
-    X(void, activation_backward, (cnn_activation activation, size_t rows, size_t cols,             \
-                                  const void *dy, size_t dy_row, const void *from,                 \
-                                  size_t from_row, void *dx, size_t dx_row))                       \
+    X(void, activation_backward,                                                                   \
+      (cnn_activation activation, size_t rows, size_t cols, const void *dy, size_t dy_row,         \
+       const void *from, size_t from_row, void *dx, size_t dx_row))                                \
     /* Softmax of each row; in place allowed. */                                                   \
-    X(void, softmax_forward, (size_t rows, size_t cols, const void *x, size_t x_row, void *y,      \
-                              size_t y_row))                                                       \
+    X(void, softmax_forward,                                                                       \
+      (size_t rows, size_t cols, const void *x, size_t x_row, void *y, size_t y_row))              \
     /* dx = y . (dy - sum_j dy_j y_j) for each row; dx == dy allowed. */                           \
-    X(void, softmax_backward, (size_t rows, size_t cols, const void *dy, size_t dy_row,            \
-                               const void *y, size_t y_row, void *dx, size_t dx_row))              \
-    X(void, log_softmax_forward, (size_t rows, size_t cols, const void *x, size_t x_row, void *y,  \
-                                  size_t y_row))                                                   \
+    X(void, softmax_backward,                                                                      \
+      (size_t rows, size_t cols, const void *dy, size_t dy_row, const void *y, size_t y_row,       \
+       void *dx, size_t dx_row))                                                                   \
+    X(void, log_softmax_forward,                                                                   \
+      (size_t rows, size_t cols, const void *x, size_t x_row, void *y, size_t y_row))              \
     X(void, loss, (const cnn_loss_rows *l))                                                        \
     X(void, update, (const cnn_update *u))                                                         \
     /* out[j] = sum over the rows of x (rows, cols), in chunks of 256 rows as in gemm. */          \
@@ -114,8 +116,9 @@ typedef struct cnn_update {
     /* The sum of squares of n numbers in float64, 16 virtual lanes. */                            \
     X(double, square_sum, (size_t n, const void *x))                                               \
     /* y = x * keep / (1 - rate); keep from the Philox stream `key`, row r being `row` + r. */     \
-    X(void, dropout, (uint64_t key, double rate, size_t row, size_t rows, size_t cols,             \
-                      const void *x, size_t x_row, void *y, size_t y_row))
+    X(void, dropout,                                                                               \
+      (uint64_t key, double rate, size_t row, size_t rows, size_t cols, const void *x,             \
+       size_t x_row, void *y, size_t y_row))
 
 typedef struct cnn_kernels {
     const char *isa;

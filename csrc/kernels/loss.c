@@ -54,8 +54,7 @@ static real cross_entropy_label(const struct row *r, real smoothing)
     real value = -log_p;
     if (smoothing > 0) {
         real all;
-        ROW_SUM(all, r->cols, j, left,
-                v_sub(v_sub(row_load(r->z + j, left), v_max_z), log_sum));
+        ROW_SUM(all, r->cols, j, left, v_sub(v_sub(row_load(r->z + j, left), v_max_z), log_sum));
         value = -(rest * log_p) - share * all;
     }
     if (r->gradient) {

@@ -1,6 +1,6 @@
 /* Dropout, whose masks are a function of the stream's key and the element's place. */
-#include "kernels/local.h"
 #include "random.h"
+#include "kernels/local.h"
 
 /*
  * Random words of 64 columns: column j of the group takes word j / 16 of block j % 16, so that

@@ -10,8 +10,7 @@ INLINE real exp_row(size_t cols, const real *x, real *y)
 {
     const v_real max = v_set1(row_max(x, cols));
     real sum;
-    ROW_SUM(sum, cols, j, left,
-            row_keep(y + j, v_exp(v_sub(row_load(x + j, left), max)), left));
+    ROW_SUM(sum, cols, j, left, row_keep(y + j, v_exp(v_sub(row_load(x + j, left), max)), left));
     return sum;
 }
 

@@ -6,7 +6,9 @@ const cnn_kernels KERNEL(kernels) = {
     .isa = CNN_STRING(CNN_ISA),
     .tile_rows = TILE_ROWS,
     .panel = (size_t)PANEL_VECTORS * V_LANES,
+/* clang-format off */
 #define CNN_X(type, name, arguments) .name = KERNEL(name),
     CNN_KERNELS(CNN_X)
 #undef CNN_X
+    /* clang-format on */
 };

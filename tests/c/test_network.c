@@ -132,8 +132,7 @@ static void test_bad_networks(void)
     REFUSED(cnn_network_create(CNN_FLOAT32, 2, layers, 0, &network), CNN_ERROR_ARGUMENT,
             "activation 99");
     layers[0] = dense(SIZE_MAX / 2, 4, CNN_RELU);
-    REFUSED(cnn_network_create(CNN_FLOAT32, 2, layers, 0, &network), CNN_ERROR_MEMORY,
-            "too large");
+    REFUSED(cnn_network_create(CNN_FLOAT32, 2, layers, 0, &network), CNN_ERROR_MEMORY, "too large");
     layers[0] = dense(0, 4, CNN_RELU);
     REFUSED(cnn_network_create(CNN_FLOAT32, 2, layers, 0, &network), CNN_ERROR_ARGUMENT,
             "0 inputs");

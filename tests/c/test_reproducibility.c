@@ -42,7 +42,10 @@ static cnn_network *make_network(cnn_dtype dtype)
     const cnn_layer layers[] = {
         {.struct_size = size, .inputs = INPUTS, .outputs = HIDDEN, .activation = CNN_GELU},
         {.struct_size = size, .kind = CNN_LAYER_DROPOUT, .rate = 0.25},
-        {.struct_size = size, .inputs = HIDDEN, .outputs = MIDDLE, .activation = CNN_TANH,
+        {.struct_size = size,
+         .inputs = HIDDEN,
+         .outputs = MIDDLE,
+         .activation = CNN_TANH,
          .l2 = 0.001},
         {.struct_size = size, .inputs = MIDDLE, .outputs = OUTPUTS, .activation = CNN_SOFTMAX},
     };
@@ -93,9 +96,9 @@ static uint64_t hash_network(uint64_t hash, const cnn_network *network, const cn
     for (size_t i = 0; i < 3; i++) {
         const size_t count = inputs[i] * outputs[i];
         void *to = values;
-        CHECK((size == 4 ? cnn_network_get_f32(network, layers[i], CNN_WEIGHT, to, count)
-                         : cnn_network_get_f64(network, layers[i], CNN_WEIGHT, to, count)) ==
-              CNN_OK);
+        CHECK((size == 4
+                   ? cnn_network_get_f32(network, layers[i], CNN_WEIGHT, to, count)
+                   : cnn_network_get_f64(network, layers[i], CNN_WEIGHT, to, count)) == CNN_OK);
         hash = hash_bytes(hash, values, count * size);
     }
     CHECK(cnn_network_predict(network, x, values, OUTPUTS, NULL, 0) == CNN_OK);

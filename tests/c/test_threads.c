@@ -306,6 +306,25 @@ static int rounding_in_child(void)
     return child > 0 && waitpid(child, &status, 0) == child && status == 0;
 }
 
+/* ---- Moving to another CPU --------------------------------------------------------------- */
+
+int cnn_platform_cpu(void);
+void cnn_platform_leave_cpu(int cpu);
+
+/* The thread may go back at once, so all that can be seen is that its mask is what it was. */
+static void test_leave_cpu(void)
+{
+    const size_t cpus = cnn_platform_cpus();
+    for (int i = 0; i < 20; i++) {
+        const int cpu = cnn_platform_cpu();
+        CHECK(cpu >= -1);
+        cnn_platform_leave_cpu(cpu >= 0 ? cpu : 0);
+        CHECK(cnn_platform_cpus() == cpus);
+    }
+    cnn_platform_leave_cpu(1 << 19); /* not in the mask */
+    CHECK(cnn_platform_cpus() == cpus);
+}
+
 /* ---- Measurements ------------------------------------------------------------------------ */
 
 typedef struct race {
@@ -408,6 +427,7 @@ int main(int count, char **arguments)
     test_set_meanwhile();
     test_nested();
     test_concurrent();
+    test_leave_cpu();
     if (CHILDREN_HAVE_THREADS) {
         test_fork();
         CHECK(rounding_in_child());

@@ -3,7 +3,7 @@
  * type of CNN_BITS bits. Each header here gives the same operations in the same order:
  *
  *   V_LANES, TILE_ROWS, PANEL_VECTORS      lanes of a vector; shape of the gemm tile
- *   v_real, v_int, v_mask                  vectors of reals, of integers of the same width, of truth
+ *   v_real, v_int, v_mask                  vectors of reals, of integers as wide, of truth
  *   v_zero() v_set1(x)
  *   v_load(p) v_store(p, v)                no alignment needed
  *   v_load_partial(p, n)                   lanes 0 to n - 1, zeros behind; 0 < n <= V_LANES
@@ -49,7 +49,7 @@ typedef uint64_t bits;
 
 #if defined(__clang__)
 #define INLINE static inline __attribute__((always_inline, unused))
-#define UNROLL _Pragma("unroll 16") /* it does not know GCC's */
+#define UNROLL _Pragma("unroll") /* GCC's own does nothing here */
 #define KEEP_LOOP _Pragma("nounroll")
 #elif defined(__GNUC__)
 #define INLINE static inline __attribute__((always_inline, unused))

@@ -1,0 +1,134 @@
+"""What tests share: instruction sets, thread counts, data, and networks made in a line."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from cnn import _core
+
+# The same examples in each run: a test that fails once must fail again.
+settings.register_profile("cnn", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("cnn")
+
+
+@pytest.fixture(autouse=True)
+def machine():
+    """Put the instruction set and the number of threads back after each test."""
+    before = _core.isa()
+    yield
+    _core.select_isa(before)
+    _core.set_num_threads(None)
+
+
+@pytest.fixture(params=_core.isas())
+def isa(request):
+    """Run the test with each instruction set that this machine has; the value is its name."""
+    _core.select_isa(request.param)
+    return request.param
+
+
+@pytest.fixture(params=[1, 2, 3])
+def threads(request):
+    """Run the test with each of these numbers of threads."""
+    _core.set_num_threads(request.param)
+    return request.param
+
+
+@pytest.fixture(params=["float32", "float64"])
+def dtype(request):
+    """Run the test with both types."""
+    return np.dtype(request.param)
+
+
+@pytest.fixture(scope="session")
+def mnist_folder():
+    """Return the folder with MNIST's four files, or skip the test."""
+    folder = os.environ.get("CNN_DATA")
+    if not folder:
+        pytest.skip("CNN_DATA is not set: it should be the folder with MNIST's four IDX files")
+    if not Path(folder).is_dir():
+        pytest.skip(f"CNN_DATA is {folder}, which is not a folder")
+    return Path(folder)
+
+
+def make_network(
+    sizes,
+    hidden="tanh",
+    output="softmax",
+    *,
+    dtype="float32",
+    dropout=0.0,
+    l2=0.0,
+    seed=1,
+    init="glorot_uniform",
+):
+    """Return a _core.Network of dense layers, with biases that are not 0.
+
+    A number or a list of them for `dropout`, `l2` and `hidden`: one for each hidden layer (each
+    layer, for `l2`).
+    """
+    count = len(sizes) - 1
+
+    def spread(value, n):
+        return list(value) if isinstance(value, (list, tuple)) else [value] * n
+
+    hidden, rates, penalties = (
+        spread(hidden, count - 1),
+        spread(dropout, count - 1),
+        spread(l2, count),
+    )
+    layers = []
+    for i in range(count):
+        name = output if i == count - 1 else hidden[i]
+        layers.append(("dense", sizes[i], sizes[i + 1], name, penalties[i], 0.0))
+        if i < count - 1 and rates[i] > 0:
+            layers.append(("dropout", 0, 0, "identity", 0.0, rates[i]))
+    network = _core.Network(layers, dtype=dtype, seed=seed)
+    rng = np.random.default_rng(seed)
+    for i, (kind, _, outputs, *_) in enumerate(layers):
+        if kind == "dense":
+            network.initialize(i, init)
+            network.set(i, "bias", rng.uniform(-0.3, 0.3, outputs).astype(dtype))
+    return network
+
+
+@pytest.fixture(scope="session")
+def network_of():
+    """Return `make_network`, which makes a network from its sizes."""
+    return make_network
+
+
+def parameters_of(network):
+    """Return all parameters of a _core.Network: weight, bias, weight, ..."""
+    return [
+        network.get(i, name)
+        for i, layer in enumerate(network.layers)
+        if layer[0] == "dense"
+        for name in ("weight", "bias")
+    ]
+
+
+@pytest.fixture(scope="session")
+def parameters():
+    """Return `parameters_of`."""
+    return parameters_of
+
+
+def bits_of(*arrays):
+    """Return the bytes of arrays, every NaN being the same one."""
+
+    def canonical(array):
+        if array.dtype.kind == "f":
+            array = np.where(np.isnan(array), array.dtype.type(np.nan), array)
+        return np.ascontiguousarray(array).tobytes()
+
+    return b"".join(canonical(np.asarray(array)) for array in arrays)
+
+
+@pytest.fixture(scope="session")
+def bits():
+    """Return `bits_of`, by which results are compared bit for bit."""
+    return bits_of

@@ -1,0 +1,750 @@
+"""Training, evaluation and prediction: what they take, do, measure and refuse."""
+
+import json
+import math
+import os
+import signal
+import threading
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from refused import refused
+
+import cnn
+from cnn import _core, training
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(20, 3))
+LABELS = RNG.integers(0, 4, size=20)
+T = RNG.normal(size=20)
+
+
+def classifier(**options):
+    return cnn.mlp([3, 5, 4], "tanh", "softmax", rng=0, **options)
+
+
+def regressor(outputs=1, **options):
+    return cnn.mlp([3, 5, outputs], "tanh", "identity", rng=0, **options)
+
+
+def parameters(net):
+    dense = [layer for layer in net if isinstance(layer, cnn.Dense)]
+    return np.concatenate([p.ravel() for layer in dense for p in (layer.weight, layer.bias)])
+
+
+def same(one, two):
+    return parameters(one).tobytes() == parameters(two).tobytes()
+
+
+# ---- Learning ----------------------------------------------------------------------------------
+
+
+def test_learns_the_digits():
+    x, t, x_test, t_test = cnn.datasets.load_digits(split=True)
+    net = cnn.mlp([64, 50, 10], "relu", "softmax", rng=0)
+    history = net.fit(x, t, epochs=20, batch_size=32, optimizer=cnn.Adam(lr=3e-3))
+    assert history.accuracy[-1] > 0.99
+    assert net.evaluate(x_test, t_test)["accuracy"] > 0.88
+
+
+@pytest.mark.parametrize(
+    ("loss", "output", "target"),
+    [
+        (None, "identity", lambda x: 3 * x[:, 0] - 1),
+        ("huber", "identity", lambda x: 3 * x[:, 0] - 1),
+        (None, "sigmoid", lambda x: x[:, 0] > 0),
+        ("squared_error", "sigmoid", lambda x: x[:, 0] > 0),
+        (None, "tanh", lambda x: np.tanh(x[:, 0])),
+        ("poisson", "identity", lambda x: np.exp(x[:, 0])),
+    ],
+)
+def test_losses_fall(loss, output, target):
+    x = np.random.default_rng(1).normal(size=(200, 3))
+    net = cnn.mlp([3, 8, 1], "tanh", output, rng=0)
+    history = net.fit(x, target(x), epochs=30, optimizer=cnn.Adam(0.01), loss=loss)
+    if loss == "poisson":  # whose smallest value is not 0
+        assert history.loss[-1] < history.loss[0] - 0.3
+    else:
+        assert history.loss[-1] < 0.2 * history.loss[0]
+
+
+# ---- Order, batches and seeds ------------------------------------------------------------------
+
+
+def steps_by_hand(net, x, t, order, batch_size, optimizer, **options):
+    for i in range(0, len(order), batch_size):
+        rows = order[i : i + batch_size]
+        net.train_step(x[rows], t[rows], optimizer=optimizer, **options)
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@given(rows=st.integers(1, 20), batch_size=st.integers(1, 25))
+def test_fit_is_a_loop_of_steps(shuffle, rows, batch_size):
+    net, by_hand = classifier(), classifier()
+    x, t = X[:rows], LABELS[:rows]
+    net.fit(x, t, epochs=2, batch_size=batch_size, optimizer=cnn.Adam(), shuffle=shuffle)
+    optimizer = cnn.Adam()
+    for epoch in range(2):
+        order = np.arange(rows)
+        if shuffle:
+            order = _core.permutation(by_hand.seed, epoch, rows, 0, rows)
+        steps_by_hand(by_hand, x, t, order, batch_size, optimizer)
+    assert same(net, by_hand)
+
+
+@pytest.mark.parametrize("slice_rows", [1, 7, 100])
+@pytest.mark.parametrize("seconds", [1e-9, 1e-5, 0.03])
+def test_slices_do_not_show(monkeypatch, slice_rows, seconds):
+    expected = classifier()
+    first = expected.fit(X, LABELS, epochs=3, batch_size=3)
+    monkeypatch.setattr(training, "SLICE_ROWS", slice_rows)
+    monkeypatch.setattr(training, "SLICE_SECONDS", seconds)
+    net = classifier()
+    second = net.fit(X, LABELS, epochs=3, batch_size=3)
+    assert same(net, expected)
+    assert second.accuracy == first.accuracy
+    np.testing.assert_allclose(second.loss, first.loss, rtol=1e-14)
+
+
+def test_evaluation_in_slices(monkeypatch):
+    net = classifier()
+    whole = net.evaluate(X, LABELS, sample_weight=np.arange(20))
+    monkeypatch.setattr(training, "SLICE_ROWS", 7)
+    parts = net.evaluate(X, LABELS, sample_weight=np.arange(20))
+    assert parts["accuracy"] == whole["accuracy"]
+    assert math.isclose(parts["loss"], whole["loss"], rel_tol=1e-14)
+
+
+def test_epochs_are_counted_over_the_life_of_the_network():
+    one, two = classifier(), classifier()
+    one.fit(X, LABELS, epochs=5, batch_size=4, optimizer=cnn.SGD(0.1))
+    for epochs in (2, 3):
+        history = two.fit(X, LABELS, epochs=epochs, batch_size=4, optimizer=cnn.SGD(0.1))
+    assert same(one, two)
+    assert history.epoch == [3, 4, 5]
+    assert one.epochs == two.epochs == 5
+
+
+def test_seeds_decide_the_order():
+    nets = [cnn.Sequential([cnn.Dense(3, 1, init="zeros")], rng=rng) for rng in (1, 1, 2)]
+    for net in nets:
+        net.fit(X, T, epochs=2, batch_size=4, optimizer=cnn.SGD(0.1))
+    assert same(nets[0], nets[1])
+    assert not same(nets[0], nets[2])
+
+
+# ---- Data --------------------------------------------------------------------------------------
+
+
+def layouts(array):
+    spaced = np.zeros([2 * n for n in array.shape], array.dtype)
+    view = spaced[tuple(slice(None, None, 2) for _ in array.shape)]
+    view[...] = array
+    frozen = array.copy()
+    frozen.flags.writeable = False
+    return {
+        "list": array.tolist(),
+        "strided": view,
+        "reversed": np.ascontiguousarray(array[::-1])[::-1],
+        "Fortran": np.asfortranarray(array),
+        "read-only": frozen,
+        "unaligned": np.frombuffer(b"\0" + array.tobytes(), array.dtype, offset=1).reshape(
+            array.shape
+        ),
+    }
+
+
+@pytest.mark.parametrize("layout", layouts(X))
+def test_layouts_do_not_matter(layout):
+    expected, net = classifier(dtype="float64"), classifier(dtype="float64")
+    expected.fit(X, LABELS, epochs=2, batch_size=6, sample_weight=T**2)
+    weight = layouts(T**2)[layout]
+    net.fit(
+        layouts(X)[layout], layouts(LABELS)[layout], epochs=2, batch_size=6, sample_weight=weight
+    )
+    assert same(net, expected)
+    np.testing.assert_array_equal(net.predict(layouts(X)[layout]), expected.predict(X))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "int8", "uint8", "int64", "bool", "float64"])
+def test_types_are_converted(dtype):
+    x = (X * 3).astype(dtype)
+    expected, net = regressor(), regressor()
+    expected.fit(x.astype("float32"), T.astype("float32"), epochs=2)
+    net.fit(x, T, epochs=2)
+    assert same(net, expected)
+
+
+def test_mapped_files(tmp_path):
+    np.save(tmp_path / "x.npy", X)
+    np.save(tmp_path / "t.npy", LABELS)
+    x = np.load(tmp_path / "x.npy", mmap_mode="r")
+    t = np.load(tmp_path / "t.npy", mmap_mode="r")
+    expected, net = classifier(), classifier()
+    expected.fit(X, LABELS, epochs=2)
+    net.fit(x, t, epochs=2, validation_data=(x, t))
+    assert same(net, expected)
+
+
+def test_memory_does_not_grow_with_the_data():
+    def peak(rows):
+        x = np.zeros((rows, 3), dtype="float32")
+        t = np.zeros(rows, dtype="int64")
+        weight = np.ones(rows)
+        net = classifier()
+        tracemalloc.start()
+        net.fit(x, t, batch_size=100, sample_weight=weight, validation_data=(x, t))
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    peak(1000)
+    assert peak(800_000) < peak(200_000) + 100_000  # a copy of x alone would take 7 MB more
+
+
+def test_targets_in_one_or_two_dimensions():
+    one, two = regressor(), regressor()
+    one.fit(X, T, epochs=2)
+    two.fit(X, T[:, None], epochs=2)
+    assert same(one, two)
+    assert one.evaluate(X, T) == two.evaluate(X, T[:, None])
+    assert one.predict(X).shape == (20, 1)
+    assert one.predict(X[0]).shape == (1,)
+
+
+def test_labels_and_one_hot_rows():
+    one, two = classifier(dtype="float64"), classifier(dtype="float64")
+    one.fit(X, LABELS, epochs=2)
+    two.fit(X, np.eye(4)[LABELS], epochs=2)
+    np.testing.assert_allclose(parameters(one), parameters(two), rtol=1e-12)
+    assert one.evaluate(X, LABELS)["accuracy"] == two.evaluate(X, np.eye(4)[LABELS])["accuracy"]
+    for dtype in ("float32", "uint8"):
+        three = classifier(dtype="float64")
+        three.fit(X, LABELS.astype(dtype), epochs=2)
+        assert same(one, three)
+
+
+@pytest.mark.parametrize("form", ["dict", "list", "array"])
+def test_class_weights_are_sample_weights(form):
+    class_weight = {
+        "dict": {0: 0.5, np.int64(2): 3},
+        "list": [0.5, 1, 3, 1],
+        "array": np.array([0.5, 1, 3, 1], dtype="float32"),
+    }[form]
+    one, two = classifier(), classifier()
+    per_class = np.array([0.5, 1, 3, 1])
+    first = one.fit(X, LABELS, epochs=2, class_weight=class_weight)
+    second = two.fit(X, LABELS, epochs=2, sample_weight=per_class[LABELS])
+    assert same(one, two)
+    assert first.loss == second.loss
+
+
+def test_validation_takes_weights():
+    net = classifier()
+    weight = np.arange(20.0)
+    history = net.fit(X, LABELS, epochs=1, validation_data=(X, LABELS, weight))
+    measured = net.evaluate(X, LABELS, sample_weight=weight)
+    assert history.val_loss == [measured["loss"]]
+    assert history.val_accuracy == [measured["accuracy"]]
+
+
+# ---- What is measured --------------------------------------------------------------------------
+
+
+def test_history():
+    net = classifier(l2=0.1)
+    before = net.evaluate(X, LABELS)
+    history = net.fit(X, LABELS, epochs=3, batch_size=20, validation_data=(X, LABELS))
+    assert list(history) == ["loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds"]
+    assert history.keys() == list(history.history)
+    assert len(history) == 3
+    assert math.isclose(history.loss[0], before["loss"], rel_tol=1e-6)
+    assert history.accuracy[0] == before["accuracy"]
+    assert history.val_loss[-1] == net.evaluate(X, LABELS)["loss"]
+    assert history["lr"] == [1e-3] * 3
+    assert all(0 < seconds < 10 for seconds in history.seconds)
+    assert json.loads(json.dumps(history.to_dict())) == history.to_dict()
+    assert history.to_dict() == {"epoch": [1, 2, 3]} | history.history
+    assert repr(history).startswith("History(3 epochs; in the last, loss ")
+    assert "loss" in history
+    assert "val_loss" in dir(history)
+    with refused(AttributeError, "History has no 'precision'; it has loss, accuracy"):
+        _ = history.precision
+    with refused(KeyError, "precision; there is loss"):
+        history["precision"]
+    assert repr(cnn.History()) == "History(no epochs)"
+
+
+def test_loss_is_the_weighted_mean_of_the_batches():
+    net, by_hand = regressor(), regressor()
+    weight = np.arange(1.0, 21.0)
+    history = net.fit(X, T, batch_size=8, sample_weight=weight, shuffle=False, optimizer="sgd")
+    optimizer, total = cnn.SGD(), 0.0
+    for rows in (slice(0, 8), slice(8, 16), slice(16, 20)):
+        logs = by_hand.train_step(X[rows], T[rows], optimizer=optimizer, sample_weight=weight[rows])
+        total += logs["loss"] * weight[rows].sum()
+    assert math.isclose(history.loss[0], total / weight.sum(), rel_tol=1e-14)
+
+
+def test_accuracies():
+    net = cnn.Sequential([cnn.Dense(2, 2, "sigmoid", init="zeros")], dtype="float64")
+    net.layers[0].weight = np.eye(2)
+    x = [[1, 1], [1, -1], [-1, -1]]
+    assert net.evaluate(x, [[1, 1], [1, 1], [0, 0]])["accuracy"] == 2 / 3
+    assert net.evaluate(x, [[1, 1], [1, 0], [0, 0]])["accuracy"] == 1
+    assert "accuracy" not in net.evaluate(x, x, loss="squared_error")
+    softmax = cnn.Sequential([cnn.Dense(2, 2, "softmax", init="zeros")], dtype="float64")
+    softmax.layers[0].weight = np.eye(2)
+    assert softmax.evaluate([[2, 1], [1, 2], [3, 4]], [0, 1, 0])["accuracy"] == 2 / 3
+
+
+@pytest.mark.parametrize(
+    ("output", "loss", "value"),
+    [
+        ("softmax", None, math.log(2)),
+        ("sigmoid", None, 2 * math.log(2)),
+        ("identity", None, 0.5),
+        ("relu", None, 0.5),
+        ("tanh", "huber", 0.5),
+        ("identity", cnn.Huber(delta=0.5), 0.375),
+        ("identity", "poisson", 2.0),
+        ("sigmoid", "squared_error", 0.25),
+        ("softmax", cnn.CrossEntropy(label_smoothing=0.5), math.log(2)),
+    ],
+)
+def test_losses_and_outputs(output, loss, value):
+    net = cnn.Sequential([cnn.Dense(1, 2, output, init="zeros")])
+    t = [[1.0, 0.0]]
+    assert math.isclose(net.evaluate([[1.0]], t, loss=loss)["loss"], value, rel_tol=1e-6)
+
+
+# ---- Gradients ---------------------------------------------------------------------------------
+
+
+def test_gradients_match_the_layers():
+    net = cnn.mlp([3, 5, 4], "tanh", "softmax", rng=0, dropout=0.5)
+    loss, gradients = net.gradients(X, LABELS)
+    assert loss == pytest.approx(net.evaluate(X, LABELS)["loss"])
+    assert [g is None for g in gradients] == [False, True, False]
+    for layer, gradient in zip(net, gradients, strict=True):
+        if gradient is not None:
+            assert gradient.weight.shape == layer.weight.shape
+            assert gradient.bias.shape == layer.bias.shape
+            assert gradient.weight.dtype == np.float32
+    one, _ = net.gradients(X, LABELS, dropout_step=0)
+    two, _ = net.gradients(X, LABELS, dropout_step=1)
+    assert len({loss, one, two}) == 3
+
+
+def test_gradients_make_the_step():
+    net = cnn.mlp([3, 5, 4], "tanh", "softmax", rng=0, dropout=0.5, dtype="float64")
+    _, gradients = net.gradients(X, LABELS, dropout_step=0)
+    before = [net.layers[0].weight, net.layers[2].bias]
+    net.train_step(X, LABELS, optimizer=cnn.SGD(0.5))
+    np.testing.assert_array_equal(net.layers[0].weight, before[0] - 0.5 * gradients[0].weight)
+    np.testing.assert_array_equal(net.layers[2].bias, before[1] - 0.5 * gradients[2].bias)
+
+
+def test_bad_dropout_step():
+    with refused(ValueError, "gradients: dropout_step is -1, should be at least 0"):
+        classifier().gradients(X, LABELS, dropout_step=-1)
+    with refused(TypeError, "gradients: dropout_step is of type float"):
+        classifier().gradients(X, LABELS, dropout_step=0.5)
+
+
+# ---- Prediction --------------------------------------------------------------------------------
+
+
+def test_predict():
+    net = classifier()
+    y = net.predict(X)
+    assert y.shape == (20, 4)
+    assert y.dtype == np.float32
+    np.testing.assert_array_equal(net.predict(X[3]), y[3])
+    out = np.empty((20, 4), dtype="float32")
+    assert net.predict(X, out=out) is out
+    np.testing.assert_array_equal(out, y)
+    assert net.predict(np.zeros((0, 3))).shape == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        (None, TypeError, "predict: x is None, should be an array of numbers"),
+        ([["a"] * 3], TypeError, "predict: x has dtype <U1"),
+        ([[None] * 3], TypeError, "predict: x has dtype object"),
+        (np.zeros((2, 2)), ValueError, "predict: x has 2 columns, but the first layer has 3 input"),
+        (np.zeros(2), ValueError, "predict: x has 2 columns, but the first layer has 3 inputs"),
+        (np.zeros((1, 2, 3)), ValueError, "predict: x has 3 dimensions (1, 2, 3), should have 1"),
+        (1.0, ValueError, "predict: x has 0 dimensions (), should have 1 or 2"),
+    ],
+)
+def test_bad_predict(x, error, message):
+    with refused(error, message):
+        classifier().predict(x)
+
+
+def test_bad_predict_out():
+    net = classifier(dtype="float64")
+    with refused(ValueError, "predict: out has shape (20, 3), should be (20, 4)"):
+        net.predict(X, out=np.zeros((20, 3)))
+    with refused(TypeError, "predict: out has dtype float32, should be float64"):
+        net.predict(X, out=np.zeros((20, 4), "float32"))
+    with refused(TypeError, "predict: out is of type list"):
+        net.predict(X, out=[])
+    memory = np.zeros(200)
+    with refused(ValueError, "predict: out overlaps x"):
+        net.predict(memory[:60].reshape(20, 3), out=memory[:80].reshape(20, 4))
+
+
+# ---- Refusals ----------------------------------------------------------------------------------
+
+# Each function that takes samples, as fit, train_step and so on call it.
+CALLS = {
+    "fit": lambda net, x, t, **o: net.fit(x, t, epochs=2, **o),
+    "train_step": lambda net, x, t, **o: net.train_step(x, t, optimizer=cnn.Adam(), **o),
+    "evaluate": lambda net, x, t, **o: net.evaluate(x, t, **o),
+    "gradients": lambda net, x, t, **o: net.gradients(x, t, **o),
+}
+
+
+@pytest.fixture(params=CALLS)
+def refuses(request):
+    """Expect a call to be refused, with the network left as it was."""
+
+    def check(net, x, t, error, message, **options):
+        before = parameters(net)
+        with refused(error, f"{request.param}: {message}"):
+            CALLS[request.param](net, x, t, **options)
+        np.testing.assert_array_equal(parameters(net), before)
+        assert net.epochs == 0
+
+    return check
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        (None, TypeError, "x is None, should be an array of numbers"),
+        ("text", TypeError, "x has dtype <U4"),
+        (np.full((20, 3), None), TypeError, "x has dtype object"),
+        (X + 0j, TypeError, "x has dtype complex128"),
+        ([[1.0], [1.0, 2.0]], ValueError, "x is not a rectangular array of numbers"),
+        (X.astype(">f4"), TypeError, "x has dtype >f4 in foreign byte order"),
+        (X[:, :2], ValueError, "x has 2 columns, but the first layer has 3 inputs"),
+        (X[:, 0], ValueError, "x has 1 dimensions (20,), should have 2: (n, 3)"),
+        (X[None], ValueError, "x has 3 dimensions (1, 20, 3), should have 2: (n, 3)"),
+        (X[:0], ValueError, "x has 0 rows, should have at least 1"),
+    ],
+)
+def test_bad_x(refuses, x, error, message):
+    refuses(classifier(), x, LABELS, error, message)
+
+
+@pytest.mark.parametrize(
+    ("t", "error", "message"),
+    [
+        (None, TypeError, "t is None, should be an array of numbers"),
+        (["a"] * 20, TypeError, "t has dtype <U1"),
+        (LABELS[:19], ValueError, "t has 19 rows, but x has 20"),
+        (LABELS[:, None], ValueError, "t has shape (20, 1), should be (20,) class numbers or (20"),
+        (np.zeros((20, 3)), ValueError, "t has shape (20, 3), should be (20,) class numbers or ("),
+        (3, ValueError, "t has shape (), should be (20,) class numbers or (20, 4) probabilities"),
+        (np.full((20, 4), np.nan), ValueError, "t has nan in row 0, but its numbers should be fi"),
+        (np.full((20, 4), -0.5), ValueError, "t has -0.5 in row 0, but its numbers should be fin"),
+    ],
+)
+def test_bad_t_of_softmax(refuses, t, error, message):
+    refuses(classifier(), X, t, error, message)
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [(4, "4"), (-1, "-1"), (1.5, "1.5"), (np.nan, "nan"), (np.inf, "inf"), (10**18, 10**18)],
+)
+def test_bad_labels(refuses, label, shown):
+    t = np.where(np.arange(20) == 13, label, LABELS)
+    message = f"t has label {shown}, but the output layer has 4 classes (labels 0 to 3); it is in"
+    refuses(classifier(), X, t, ValueError, f"{message} row 13")
+
+
+def test_bad_label_of_ten_classes():
+    net = cnn.mlp([3, 10], "relu", "softmax")
+    message = "fit: t has label 10, but the output layer has 10 classes (labels 0 to 9)"
+    with refused(ValueError, message):
+        net.fit(X, np.arange(20) % 11)
+
+
+@pytest.mark.parametrize(
+    ("output", "t", "message"),
+    [
+        ("identity", np.full(20, np.nan), "t has nan in row 0, but its numbers should be finite"),
+        ("identity", np.full(20, -np.inf), "t has -inf in row 0, but its numbers should be fini"),
+        ("identity", np.zeros((20, 2)), "t has shape (20, 2), should be (20, 1) or (20,)"),
+        ("sigmoid", np.full(20, 2), "t has 2 in row 0, but its numbers should be from 0 to 1"),
+        ("sigmoid", np.full(20, np.nan), "t has nan in row 0, but its numbers should be from 0"),
+    ],
+)
+def test_bad_t_of_others(refuses, output, t, message):
+    refuses(cnn.mlp([3, 1], "tanh", output), X, t, ValueError, message)
+
+
+def test_bad_t_of_several_outputs(refuses):
+    refuses(regressor(2), X, T, ValueError, "t has shape (20,), should be (20, 2)")
+
+
+@pytest.mark.parametrize(
+    ("weight", "error", "message"),
+    [
+        (np.ones(19), ValueError, "sample_weight has shape (19,), should be (20,), a number for"),
+        (np.ones((20, 1)), ValueError, "sample_weight has shape (20, 1), should be (20,)"),
+        (-np.ones(20), ValueError, "sample_weight has -1 in row 0, but its numbers should be fi"),
+        (np.full(20, np.nan), ValueError, "sample_weight has nan in row 0"),
+        (["a"] * 20, TypeError, "sample_weight has dtype <U1"),
+    ],
+)
+def test_bad_sample_weight(refuses, weight, error, message):
+    refuses(classifier(), X, LABELS, error, message, sample_weight=weight)
+
+
+@pytest.mark.parametrize(
+    ("output", "loss", "error", "message"),
+    [
+        (
+            "identity",
+            "cross_entropy",
+            ValueError,
+            "loss cross_entropy needs an output layer with activation softmax, but it has identity",
+        ),
+        (
+            "softmax",
+            cnn.BinaryCrossEntropy(),
+            ValueError,
+            "loss binary_cross_entropy needs an output layer with activation sigmoid, but it has",
+        ),
+        ("tanh", "poisson", ValueError, "loss poisson needs an output layer with activation ident"),
+        ("softmax", "squared_error", ValueError, "loss squared_error does not go with an output"),
+        ("softmax", cnn.Huber(), ValueError, "loss huber does not go with an output layer"),
+        ("identity", "mse", ValueError, "loss is 'mse', should be one of squared_error, cross_en"),
+        ("identity", cnn.Huber, TypeError, "loss is Huber, should be a name or an object like"),
+        ("identity", 3, TypeError, "loss is of type int, should be a name or an object"),
+    ],
+)
+def test_bad_loss(refuses, output, loss, error, message):
+    refuses(cnn.mlp([3, 1], "tanh", output), X, T, error, message, loss=loss)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (
+            lambda: cnn.CrossEntropy(label_smoothing=1),
+            ValueError,
+            "CrossEntropy: label_smoothing is",
+        ),
+        (lambda: cnn.CrossEntropy("x"), TypeError, "CrossEntropy: label_smoothing is of type str"),
+        (lambda: cnn.Huber(0), ValueError, "Huber: delta is 0, should be finite and more than 0"),
+        (lambda: cnn.Huber(math.inf), ValueError, "Huber: delta is inf"),
+    ],
+)
+def test_bad_loss_settings(make, error, message):
+    with refused(error, message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "error", "message"),
+    [
+        ({4: 1.0}, ValueError, "a label in class_weight is 4, should be at most 3"),
+        ({"a": 1.0}, TypeError, "a label in class_weight is of type str, should be an int"),
+        ({0: -1.0}, ValueError, "class_weight[0] is -1, should be finite and at least 0"),
+        ({0: None}, TypeError, "class_weight[0] is of type NoneType"),
+        ([1, 1, 1], ValueError, "class_weight has shape (3,), should be (4,), a number for each"),
+        ([1, 1, 1, np.nan], ValueError, "class_weight has nan in row 3"),
+        ("balanced", TypeError, "class_weight has dtype <U8"),
+    ],
+)
+def test_bad_class_weight(class_weight, error, message):
+    for name in ("fit", "train_step"):
+        with refused(error, f"{name}: {message}"):
+            CALLS[name](classifier(), X, LABELS, class_weight=class_weight)
+
+
+def test_class_weight_needs_labels():
+    for net, t in ((classifier(), np.eye(4)[LABELS]), (regressor(), T)):
+        with refused(ValueError, "fit: class_weight is given, but t does not hold class numbers"):
+            net.fit(X, t, class_weight=[1, 1, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"epochs": 0}, ValueError, "fit: epochs is 0, should be at least 1"),
+        ({"epochs": 1.0}, TypeError, "fit: epochs is of type float, should be an int"),
+        ({"batch_size": 0}, ValueError, "fit: batch_size is 0, should be at least 1"),
+        ({"batch_size": None}, TypeError, "fit: batch_size is of type NoneType"),
+        ({"shuffle": 1}, TypeError, "fit: shuffle is of type int, should be True or False"),
+        ({"progress": "yes"}, ValueError, "fit: progress is 'yes', should be 'auto', True or Fal"),
+        ({"progress": 1}, ValueError, "fit: progress is 1"),
+        ({"validation_data": X}, TypeError, "fit: validation_data is of type ndarray, should be"),
+        ({"validation_data": (X,)}, TypeError, "fit: validation_data is of type tuple, should be"),
+        (
+            {"validation_data": (X, LABELS + 1)},
+            ValueError,
+            "fit: validation_data: t has label 4, but the output layer has 4 classes",
+        ),
+        (
+            {"validation_data": (X[:, :2], LABELS)},
+            ValueError,
+            "fit: validation_data: x has 2 columns, but the first layer has 3 inputs",
+        ),
+        (
+            {"validation_data": (X, LABELS, T)},
+            ValueError,
+            "fit: validation_data: sample_weight has ",
+        ),
+    ],
+)
+def test_bad_fit_options(options, error, message):
+    net, optimizer = classifier(), cnn.Adam()
+    before = parameters(net)
+    with refused(error, message):
+        net.fit(X, LABELS, optimizer=optimizer, **options)
+    np.testing.assert_array_equal(parameters(net), before)
+    assert (net.epochs, optimizer.steps, optimizer._trainer) == (0, 0, None)
+
+
+# ---- Trouble on the way ------------------------------------------------------------------------
+
+
+def test_the_first_loss_is_not_finite():
+    net, optimizer = regressor(), cnn.SGD(0.1)
+    before = parameters(net)
+    x = X.copy()
+    x[3, 1] = np.nan
+    message = (
+        "fit: the loss became NaN or infinite in epoch 1, step 4; the weights are as they were"
+    )
+    with refused(FloatingPointError, message):
+        net.fit(x, T, batch_size=1, shuffle=False, optimizer=optimizer)
+    np.testing.assert_array_equal(parameters(net), before)
+    assert (net.epochs, optimizer.steps) == (0, 0)
+    message = "train_step: the loss became NaN or infinite in step 1; the step was not made"
+    with refused(FloatingPointError, message):
+        net.train_step(x, T, optimizer=optimizer)
+    np.testing.assert_array_equal(parameters(net), before)
+
+
+def test_a_later_loss_is_not_finite():
+    kept = {}
+    net = regressor()
+    optimizer = cnn.SGD(lambda k: 1e30 if k == 6 else 0.01, momentum=0.5)
+    keep = cnn.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: kept.update({epoch: parameters(net)})
+    )
+    message = "fit: the loss became NaN or infinite in epoch 2, step 4; the weights are those after"
+    with refused(FloatingPointError, message):
+        net.fit(X, T, epochs=9, batch_size=5, optimizer=optimizer, callbacks=[keep])
+    np.testing.assert_array_equal(parameters(net), kept[1])
+    assert (net.epochs, optimizer.steps) == (1, 4)
+    # The state of the optimizer went back too: training goes on as if the epoch had not been.
+    optimizer.lr = 0.01
+    net.fit(X, T, epochs=1, batch_size=5, optimizer=optimizer)
+    other = regressor()
+    other.fit(X, T, epochs=2, batch_size=5, optimizer=cnn.SGD(0.01, momentum=0.5))
+    assert same(net, other)
+
+
+def test_weights_that_are_not_finite_after_an_epoch():
+    net = regressor()
+    before = parameters(net)
+    with refused(FloatingPointError, "fit: the weights became NaN or infinite in epoch 1, step 1"):
+        net.fit(X, T, batch_size=20, optimizer=cnn.SGD(1e39))
+    np.testing.assert_array_equal(parameters(net), before)
+
+
+def test_step_does_not_learn():
+    net = cnn.mlp([3, 5, 4], "step", "softmax", rng=0)
+    first, last = net.layers[0].weight, net.layers[1].weight
+    with pytest.warns(UserWarning, match="the derivative of step") as caught:
+        net.fit(X, LABELS)
+    assert "the activation of layer 0, is 0, so that layer 0 (Dense(3, 5, 'step'))" in str(
+        caught[0].message
+    )
+    assert caught[0].filename == __file__
+    np.testing.assert_array_equal(net.layers[0].weight, first)
+    assert not np.array_equal(net.layers[1].weight, last)
+    deep = cnn.Sequential([cnn.Dense(3, 2), cnn.Dense(2, 2, "step"), cnn.Dense(2, 1)], rng=0)
+    with pytest.warns(UserWarning, match=r"layer 0 .*, layer 1 .* will not learn"):
+        deep.fit(X, T)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the system has no timers")
+def test_ctrl_c():
+    x = np.random.default_rng(0).normal(size=(4096, 64)).astype("float32")
+    t = np.zeros(4096, dtype=int)
+    net = cnn.mlp([64, 256, 256, 4], "relu", "softmax", rng=0)
+    optimizer = cnn.Adam()
+    begin = 0.0
+
+    def interrupt(number, frame):
+        nonlocal begin
+        begin = time.perf_counter()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.15)
+        with pytest.raises(KeyboardInterrupt):
+            net.fit(x, t, epochs=10**6, batch_size=64, optimizer=optimizer, progress=False)
+        waited = time.perf_counter() - begin
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert waited < 0.1
+    assert optimizer.steps > 0
+    assert np.isfinite(net.predict(x)).all()
+    epochs = net.epochs
+    assert epochs >= 1
+    net.fit(x, t, batch_size=64, optimizer=optimizer)
+    assert net.epochs == epochs + 1
+
+
+@pytest.mark.skipif(not hasattr(os, "kill"), reason="the system has no signals")
+def test_ctrl_c_is_served_soon():
+    """The signal is served by the main thread, which runs slices of some hundredths of a second."""
+    x = np.random.default_rng(0).normal(size=(4096, 64)).astype("float32")
+    net = cnn.mlp([64, 256, 4], "relu", "softmax", rng=0)
+    sent = []
+
+    def send():
+        sent.append(time.perf_counter())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    timer = threading.Timer(0.2, send)
+    timer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            net.fit(x, np.zeros(4096, dtype=int), epochs=10**6, batch_size=64)
+        assert time.perf_counter() - sent[0] < 0.1
+    finally:
+        timer.join()
+
+
+def test_networks_are_used_while_another_is_trained():
+    nets = [classifier() for _ in range(4)]
+    expected = classifier()
+    expected.fit(X, LABELS, epochs=50, batch_size=4)
+    threads = [
+        threading.Thread(target=net.fit, args=(X, LABELS), kwargs={"epochs": 50, "batch_size": 4})
+        for net in nets
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(same(net, expected) for net in nets)

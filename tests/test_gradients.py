@@ -1,0 +1,243 @@
+"""Gradients against central differences in float64.
+
+With D(h) = (L(w + h) - L(w - h)) / 2h, the extrapolation E(h) = (4 D(h) - D(2h)) / 3 is
+L' - c h^4 + O(h^6), so that E(2h) - E(h) is 15 times its truncation error: the tolerance for that
+is the whole difference, which leaves room for the terms of higher order.
+
+Each loss is off by at most e, which tests/reference.py derives, so that E is off by
+(4 e/h + e/2h) / 3 = 1.5 e/h. Weights are multiples of 2^-30 and h is a power of 2, so that w + h
+is exact. The gradient's own error is the reference's too.
+
+A kink within reach would spoil all this: networks with relu and the like are drawn until no input
+of theirs is near it.
+"""
+
+import numpy as np
+import pytest
+import reference as ref
+from reference import LossSettings
+
+import cnn
+from cnn import _core
+
+SMOOTH = ["identity", "sigmoid", "tanh", "softplus", "silu", "gelu"]
+KINKED = ["step", "relu", "leaky_relu", "elu"]
+H = {True: 2.0**-9, False: 2.0**-16}  # by whether the loss is smooth in every weight
+ROWS = 5
+
+
+def extrapolated(f, h):
+    """Return E(h) and the tolerance for its truncation."""
+    d = [(f(k * h) - f(-k * h)) / (2 * k * h) for k in (1, 2, 4)]
+    near, far = (4 * d[0] - d[1]) / 3, (4 * d[1] - d[2]) / 3
+    return near, np.abs(far - near)
+
+
+def rounding(e, h):
+    """Return how far E(h) is off when each value is by e."""
+    return 1.5 * e / h
+
+
+# ---- Networks ----------------------------------------------------------------------------------
+
+
+def quantized(network):
+    """Round all parameters to multiples of 2^-30."""
+    for i, layer in enumerate(network.layers):
+        if layer[0] == "dense":
+            for name in ("weight", "bias"):
+                network.set(i, name, np.round(network.get(i, name) * 2**30) / 2**30)
+    return network
+
+
+def distance_to_kinks(network, x, settings, t):
+    """Return how far the inputs of kinked functions are from where they bend."""
+    reference = ref.Network(network)
+    *taken, z = reference._run(x)
+    distance = np.inf
+    for layer, into in zip(reference.layers, taken, strict=True):
+        if layer.activation in KINKED:
+            sums = ref.dot(into, layer.weight) + layer.bias
+            distance = min(distance, float(np.abs(sums.value).min()))
+    if settings.kind == "huber":
+        r = ref.activation(reference.layers[-1].activation, z).value - t
+        distance = min(distance, float(np.abs(np.abs(r) - settings.delta).min()))
+    return distance
+
+
+def targets(settings, outputs, rng):
+    if settings.labels:
+        return rng.integers(0, outputs, ROWS)
+    if settings.kind == "cross_entropy":
+        return rng.dirichlet(np.ones(outputs), ROWS)
+    if settings.kind == "binary_cross_entropy":
+        return rng.uniform(0, 1, (ROWS, outputs))
+    return rng.uniform(0, 3, (ROWS, outputs))
+
+
+def case(network_of, sizes, hidden, output, settings, **options):
+    """Return a network and data on which the loss is smooth within reach of 4 h."""
+    for seed in range(200):
+        made = network_of(sizes, hidden, output, dtype="float64", seed=seed, **options)
+        network = quantized(made)
+        rng = np.random.default_rng(seed)
+        x = rng.uniform(-1, 1, (ROWS, sizes[0]))
+        t = targets(settings, sizes[-1], rng)
+        # One weight moves a sum by 4 h |x|, and a sum two layers up by some times that.
+        if distance_to_kinks(network, x, settings, t) > 100 * H[False]:
+            return network, x, t, rng.uniform(0.2, 2, ROWS)
+    raise AssertionError("no network without a kink in reach")
+
+
+def check(network, settings, x, t, weights, *, step=-1, smooth=True):
+    h = H[smooth]
+    loss = _core.Loss(**settings._asdict())
+    masks = ref.dropout_masks(network, step, ROWS) if step >= 0 else None
+    value, gradients = network.gradients(loss, x, t, weights, step)
+    bound, bounds = ref.Network(network, masks).loss(settings, x, t, weights)
+    e = rounding(float(bound.error), h)
+    dense = [i for i, layer in enumerate(network.layers) if layer[0] == "dense"]
+    parts = [(i, name) for i in dense for name in ("weight", "bias")]
+    assert len(parts) == len(gradients)
+    for (i, name), gradient, own in zip(parts, gradients, bounds, strict=True):
+        original = network.get(i, name)
+
+        for at in np.ndindex(original.shape):
+
+            def f(change, at=at, original=original, i=i, name=name):
+                moved = original.copy()
+                moved[at] += change
+                network.set(i, name, moved)
+                return network.gradients(loss, x, t, weights, step)[0]
+
+            estimate, truncation = extrapolated(f, h)
+            tolerance = truncation + e + own.error[at]
+            assert abs(gradient[at] - estimate) <= tolerance, (i, name, at)
+            assert tolerance < 1e-6 + 1e-4 * abs(estimate), "the bound should mean something"
+        network.set(i, name, original)
+    assert network.gradients(loss, x, t, weights, step)[0] == value
+
+
+CROSS_ENTROPY = LossSettings("cross_entropy", labels=True)
+
+
+@pytest.mark.parametrize("hidden", [*SMOOTH, *KINKED])
+def test_activations(hidden, network_of):
+    smooth = hidden in SMOOTH
+    found = case(network_of, [3, 5, 4, 3], hidden, "softmax", CROSS_ENTROPY)
+    check(found[0], CROSS_ENTROPY, *found[1:], smooth=smooth)
+
+
+@pytest.mark.parametrize(
+    ("output", "settings"),
+    [
+        ("softmax", LossSettings("cross_entropy")),
+        ("softmax", LossSettings("cross_entropy", label_smoothing=0.3)),
+        ("softmax", LossSettings("cross_entropy", labels=True, label_smoothing=0.1)),
+        ("softmax", LossSettings("cross_entropy", labels=True, class_weight=np.array([1, 0.5, 3]))),
+        ("sigmoid", LossSettings("binary_cross_entropy")),
+        ("identity", LossSettings("poisson")),
+        ("identity", LossSettings("squared_error")),
+        ("identity", LossSettings("huber", delta=0.7)),
+        *((name, LossSettings("squared_error")) for name in [*SMOOTH[1:], *KINKED]),
+        *((name, LossSettings("huber")) for name in ["sigmoid", "relu", "gelu"]),
+    ],
+)
+def test_losses_and_output_layers(output, settings, network_of):
+    smooth = settings.kind != "huber" and output not in KINKED
+    found = case(network_of, [3, 4, 3], "tanh", output, settings)
+    check(found[0], settings, *found[1:], smooth=smooth)
+
+
+@pytest.mark.parametrize("hidden", ["tanh", "gelu", "relu"])
+def test_l2(hidden, network_of):
+    found = case(network_of, [3, 4, 3], hidden, "softmax", CROSS_ENTROPY, l2=[0.1, 2.0])
+    check(found[0], CROSS_ENTROPY, *found[1:], smooth=hidden != "relu")
+
+
+@pytest.mark.parametrize("step", [0, 3])
+@pytest.mark.parametrize("hidden", ["sigmoid", "silu", "elu"])
+def test_dropout(hidden, step, network_of):
+    """The masks of a step stay the same, so that the loss is a smooth function of the weights."""
+    options = {"dropout": [0.4, 0.25], "l2": 0.01}
+    found = case(network_of, [3, 6, 5, 3], hidden, "softmax", CROSS_ENTROPY, **options)
+    check(found[0], CROSS_ENTROPY, *found[1:], step=step, smooth=hidden != "elu")
+
+
+def test_more_rows_than_a_chunk(network_of):
+    """Gradients of weights are sums over rows, cut at 256; a directional derivative will do."""
+    network = quantized(network_of([2, 3, 2], "tanh", dtype="float64"))
+    rng = np.random.default_rng(0)
+    x, t = rng.uniform(-1, 1, (600, 2)), rng.integers(0, 2, 600)
+    loss = _core.Loss("cross_entropy", labels=True)
+    _, gradients = network.gradients(loss, x, t)
+    bound, bounds = ref.Network(network).loss(CROSS_ENTROPY, x, t)
+    weight = network.get(0, "weight")
+    direction = np.round(rng.uniform(-1, 1, weight.shape) * 8) / 8
+
+    def f(change):
+        network.set(0, "weight", weight + change * direction)
+        return network.gradients(loss, x, t)[0]
+
+    estimate, truncation = extrapolated(f, H[True])
+    tolerance = truncation + rounding(float(bound.error), H[True])
+    tolerance += (bounds[0].error * np.abs(direction)).sum()
+    assert abs((gradients[0] * direction).sum() - estimate) <= tolerance
+
+
+# ---- Array functions ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [*SMOOTH, *KINKED])
+def test_activation_backward(name):
+    rng = np.random.default_rng(0)
+    x = np.round(rng.uniform(-6, 6, 4000) * 2**20) / 2**20
+    x = x[np.abs(x) > 0.05]
+    h = 2.0**-8
+    source = x if name in _core.NEEDS_INPUT else _core.activation(name, x)
+    dx = _core.activation_backward(name, np.ones_like(x), source)
+    estimate, truncation = extrapolated(lambda change: _core.activation(name, x + change), h)
+    bound = ref.activation(name, ref.exact(x, "float64"))
+    own = ref.derivative(name, bound if name not in _core.NEEDS_INPUT else ref.exact(x, "float64"))
+    # Values at x + 4h are at most 3 times as large, and so are their errors.
+    assert (np.abs(dx - estimate) <= truncation + 3 * rounding(bound.error, h) + own.error).all()
+
+
+@pytest.mark.parametrize("n", [1, 2, 17])
+def test_softmax_backward(n):
+    rng = np.random.default_rng(n)
+    x = np.round(rng.uniform(-2, 2, (1, n)) * 2**20) / 2**20
+    dy = rng.uniform(-1, 1, (1, n))
+    y = _core.activation("softmax", x)
+    dx = _core.activation_backward("softmax", dy, y)
+    bound = ref.softmax(ref.exact(x, "float64"))
+    own = ref.activation_backward("softmax", ref.exact(dy, "float64"), bound)
+    h = 2.0**-8
+    for j, unit in enumerate(np.eye(n)):
+
+        def f(change, unit=unit):
+            return float((_core.activation("softmax", x + change * unit) * dy).sum())
+
+        estimate, truncation = extrapolated(f, h)
+        # The sum of n products adds n u times their size, which is at most 1.
+        e = float((bound.error * np.abs(dy)).sum()) + (n + 1) * 2.0**-53
+        assert abs(dx[0, j] - estimate) <= truncation + 2 * rounding(e, h) + own.error[0, j]
+
+
+# ---- The public door ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dropout_step", [None, 0, 5])
+def test_sequential_gives_the_same_gradients(dropout_step, bits):
+    net = cnn.mlp([4, 9, 6, 3], "gelu", "softmax", rng=3, dropout=0.3, l2=0.01)
+    rng = np.random.default_rng(0)
+    x, t, weights = rng.standard_normal((30, 4)), rng.integers(0, 3, 30), rng.uniform(0, 1, 30)
+    value, gradients = net.gradients(x, t, sample_weight=weights, dropout_step=dropout_step)
+    step = -1 if dropout_step is None else dropout_step
+    loss = _core.Loss("cross_entropy", labels=True)
+    expected, flat = net._network.gradients(loss, x, t, weights, step)
+    assert value == expected
+    assert [g is None for g in gradients] == [
+        isinstance(layer, cnn.Dropout) for layer in net.layers
+    ]
+    assert bits(*(p for g in gradients if g is not None for p in g)) == bits(*flat)
