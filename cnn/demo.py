@@ -102,7 +102,7 @@ def main() -> int:
         ],
         rng=0,
     )
-    net.summary()
+    print(net.summary())
     print()
     begin = time.perf_counter()
     net.fit(

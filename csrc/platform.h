@@ -38,6 +38,12 @@ size_t cnn_platform_cpus(void);
 /* The CPU quota of the cgroup rounded down, at least 1; 0 where there is none. */
 size_t cnn_platform_quota(void);
 
+/* The CPU that the calling thread is on, or -1 where the system does not tell. */
+int cnn_platform_cpu(void);
+
+/* Move the calling thread from this CPU to another of those it may use, without tying it there. */
+void cnn_platform_leave_cpu(int cpu);
+
 /* A value that changes in the child of a fork. */
 uint64_t cnn_platform_process(void);
 
@@ -72,6 +78,10 @@ int cnn_platform_file_read(const char *path, size_t limit, void **bytes, size_t 
 
 /* Replace a file by `size` bytes atomically: a temporary file beside it, fsync, rename. */
 int cnn_platform_file_replace(const char *path, const void *bytes, size_t size);
+
+/* Doubles from and to decimal text with a point, whatever the host's locale; as strtod and %g. */
+double cnn_platform_read_double(const char *text);
+void cnn_platform_print_double(char *text, size_t size, int digits, double value);
 
 /* The value of an environment variable, or NULL. */
 const char *cnn_platform_environment(const char *name);

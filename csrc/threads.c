@@ -37,11 +37,6 @@
 
 enum { MAXIMUM_THREADS = 1024 };
 
-/* In platform.c, for this file alone: the CPU of the calling thread, or -1 where the system does
-   not tell; and a move of the calling thread to another of its CPUs, to which it is not tied. */
-int cnn_platform_cpu(void);
-void cnn_platform_leave_cpu(int cpu);
-
 /* ---- The number of threads --------------------------------------------------------------- */
 
 /* Where a number comes from, with its name: X(CONSTANT, name). */

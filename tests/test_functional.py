@@ -247,8 +247,9 @@ def test_dense():
 def test_dense_follows_the_type_of_x():
     x = np.ones((2, 3), dtype="float32")
     weight, bias = np.ones((3, 2)), np.ones(2)
-    assert cnn.dense(x, weight.astype("float32"), bias.astype("float32")).dtype == np.float32
+    assert cnn.dense(x, weight, bias).dtype == np.float32
     assert cnn.dense(x.astype("float64"), weight.astype("float32")).dtype == np.float64
+    assert cnn.dense_backward(x, x, np.ones((3, 3)))[1].dtype == np.float32
 
 
 def test_dense_refuses():

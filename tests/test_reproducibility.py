@@ -208,13 +208,13 @@ def on_scalar(f, threads=1):
 
 
 def special_numbers(dtype):
-    """Return ordinary, huge, tiny, denormal and special numbers, more than one task takes."""
+    """Return ordinary, huge, tiny, denormal and special numbers, enough for threads to share."""
     info = np.finfo(dtype)
     rng = np.random.default_rng(0)
     exponents = rng.integers(info.minexp - info.nmant, info.maxexp, 20000)
     wide = np.ldexp(rng.uniform(-1, 1, 20000).astype(dtype), exponents)
     special = [np.nan, np.inf, -np.inf, 0.0, -0.0, info.max, -info.max, info.tiny, -info.tiny]
-    return np.concatenate([wide, rng.uniform(-100, 100, 20011), special]).astype(dtype)
+    return np.concatenate([wide, rng.uniform(-100, 100, 140011), special]).astype(dtype)
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -268,6 +268,20 @@ def test_softmax_of_all_sizes(dtype, isa, bits):
 
     rows = [rows_with_specials(n, dtype) for n in SIZES]
     assert bits(*run()) == bits(*on_scalar(run))
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+@pytest.mark.parametrize(("rows", "n"), [(2000, 100), (12000, 10), (3, 60000)])
+def test_softmax_with_threads(rows, n, threads, dtype, isa, bits):
+    z = numbers(n, (rows, n), dtype)
+
+    def run():
+        y = _core.activation("softmax", z)
+        return y, _core.log_softmax(z), _core.activation_backward("softmax", z, y)
+
+    expected = on_scalar(run)
+    _core.set_num_threads(threads)
+    assert bits(*run()) == bits(*expected)
 
 
 LOSSES = {
@@ -453,7 +467,7 @@ def loss_for(weighted):
 def trainer_for(network_of, kind, settings, dtype):
     chosen = SETTINGS[settings]
     built = {k: chosen[k] for k in ("dropout", "l2") if k in chosen}
-    sizes = [INPUTS, 150, 70, CLASSES]
+    sizes = [INPUTS, 230, 70, CLASSES]  # so wide that threads share the updates too
     network = network_of(sizes, ["relu", "tanh"], dtype=dtype, **built)
     clip_norm = chosen.get("clip_norm", 0.0)
     return _core.Trainer(network, kind, **ref.OPTIMIZERS[kind], clip_norm=clip_norm)

@@ -96,11 +96,11 @@ def polynomial(f, weight, xs, degree, bits):
     return rounded_fit([a * f(x) for a, x in zip(w, xs)], basis, bits)
 
 
-def rational(f, weight, xs, n, m, at_0, bits):
-    """P and Q of f ~ P / Q, degrees n and m, Q(0) = at_0, P(0) = f(0) at_0; the largest error.
+def rational(f, weight, xs, n, m, bits):
+    """P and Q of f ~ P / Q, of degrees n and m, with Q(0) = 1, and the largest weighted error.
 
-    xs[0] must be 0. In Remez' equations P - (f + sign E / w) Q = 0 the product E Q is linear with
-    Q from the pass before. Q is rounded first; P is then a linear fit, its basis x^k / Q.
+    In Remez' equations P - (f + sign E / w) Q = 0 the product E Q is made linear by taking Q from
+    the pass before. Q is rounded first; P is then a linear fit, its basis x^k / Q.
     """
     fs, w, size, count = [f(x) for x in xs], [weight(x) for x in xs], len(xs), n + m + 2
     places = [i * (size - 1) // (count - 1) for i in range(count)]
@@ -120,13 +120,11 @@ def rational(f, weight, xs, n, m, at_0, bits):
         places = extremes(errors, count)
         if max(map(abs, errors)) <= abs(level) * mp.mpf("1.001"):
             break
-    q = [rounded(at_0 * c, bits) for c in q]
-    p_0 = rounded(at_0 * fs[0], bits)
+    q = [rounded(c, bits) for c in q]
     over = [w[i] / value(q, xs[i]) for i in range(size)]
-    h = [w[i] * fs[i] - p_0 * over[i] for i in range(1, size)]
-    basis = [[over[i] * xs[i] ** k for i in range(1, size)] for k in range(1, n + 1)]
-    p, error = rounded_fit(h, basis, bits)
-    return [p_0] + p, q, error
+    basis = [[over[i] * xs[i] ** k for i in range(size)] for k in range(n + 1)]
+    p, error = rounded_fit([w[i] * fs[i] for i in range(size)], basis, bits)
+    return p, q, error
 
 
 # ---- The fits -----------------------------------------------------------------------------------
@@ -168,18 +166,6 @@ def atanh_tail(bits, degree, name, high):
     return error, {name: c}
 
 
-def log1p_tail(bits, degree):
-    """(w - log(1 + w)) / w^2 for 0 <= w <= 1."""
-
-    def f(w):
-        return mp.hyp2f1(1, 2, 3, -w) / 2
-
-    c, error = polynomial(
-        f, lambda w: w * w / mp.log1p(w) if w else w, chebyshev(0, 1), degree, bits
-    )
-    return error, {"softplus_tail": c}
-
-
 def erf_near(bits, degree, high):
     """erf(x) / x - 1 in x^2 for x^2 <= high."""
 
@@ -190,22 +176,30 @@ def erf_near(bits, degree, high):
     return error, {"erf_near": c}
 
 
-def normal_tail(bits, n, m, high):
-    """P / Q ~ exp(-y^2/2) / Phi(-y) - sqrt(2 pi) y for 0 <= y <= high; error relative to Phi(-y).
+def normal_near(bits, degree, high):
+    """(Phi(x) - 1/2) / x in x^2 for x^2 <= high; error relative to Phi(-|x|)."""
 
-    The points are even in 1 / (1 + y / 2), since all happens near 0. 3/2 as Q(0) keeps the
-    sums for small y well below the next power of 2, where rounding to nearest costs the least.
-    """
-    xs = [2 / t - 2 for t in reversed(chebyshev(1 / (1 + mp.mpf(high) / 2), 1))]
+    def f(z):
+        return mp.hyp1f1(0.5, 1.5, -z / 2) / mp.sqrt(2 * mp.pi)
+
+    c, error = polynomial(
+        f, lambda z: mp.sqrt(z) / mp.ncdf(-mp.sqrt(z)), chebyshev(0, high), degree, bits
+    )
+    return error, {"normal_near": c}
+
+
+def normal_tail(bits, n, m, low, high):
+    """P / Q ~ exp(-y^2/2) / Phi(-y) - sqrt(2 pi) y for low <= y <= high; relative to Phi(-y)."""
 
     def inverse(y):
-        z = y / mp.sqrt(2)
-        return 2 / (mp.exp(z * z) * mp.erfc(z))
+        return mp.exp(-y * y / 2) / mp.ncdf(-y)
 
+    # Nearly all happens for small y: the points are dense there.
+    ts = chebyshev(1 / (2 + mp.mpf(high)), 1 / (2 + mp.mpf(low)))
     p, q, error = rational(
         lambda y: inverse(y) - mp.sqrt(2 * mp.pi) * y,
         lambda y: 1 / inverse(y),
-        xs, n, m, mp.mpf("1.5"), bits,
+        [1 / t - 2 for t in reversed(ts)], n, m, bits,
     )  # fmt: skip
     return error, {"normal_over": p, "normal_under": q}
 
@@ -216,12 +210,14 @@ FITS = [
     (64, exp_tail, 9),
     (32, log_tail, 7),
     (64, atanh_tail, 6, "log_tail", ATANH_LOG),
-    (32, log1p_tail, 8),
+    (32, atanh_tail, 4, "softplus_tail", mp.mpf(1) / 9),
     (64, atanh_tail, 9, "softplus_tail", mp.mpf(1) / 9),
     (32, erf_near, 5, 0.8),
     (64, erf_near, 11, 0.8),
-    (32, normal_tail, 4, 5, 14.6),
-    (64, normal_tail, 9, 10, 38.8),
+    (32, normal_near, 4, 0.72),
+    (64, normal_near, 9, 0.72),
+    (32, normal_tail, 3, 4, 0.84, 14.6),
+    (64, normal_tail, 8, 9, 0.84, 38.8),
 ]
 
 

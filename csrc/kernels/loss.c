@@ -105,8 +105,8 @@ INLINE v_real element(const cnn_loss_kind kind, v_real z, v_real t, v_real delta
         return v_fnma(t, z, v_softplus(z));
     case CNN_HUBER: {
         const v_real r = v_sub(z, t), size = v_abs(r);
-        *derivative = v_copysign(v_min(size, delta), r);
-        /* A NaN residual compares false, and the second form keeps it. */
+        /* In this order a NaN residual gives a NaN. */
+        *derivative = v_copysign(v_min(delta, size), r);
         return v_select(v_le(size, delta), v_mul(v_mul(half, r), r),
                         v_mul(delta, v_fnma(half, delta, size)));
     }

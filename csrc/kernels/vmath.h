@@ -283,34 +283,32 @@ INLINE v_real v_log1p(v_real x)
     return v_copysign(vm_log_special(u, y), x);
 }
 
-/* max(x, 0) + log(1 + w) with w = exp(-|x|) <= 1. ULP: @softplus@. */
+/*
+ * max(x, 0) + log(1 + w) with w = exp(-|x|) <= 1, and log(1 + w) = 2 s + s^3 T(s^2) with
+ * s = w / (2 + w), where 2 s = w - s w hides the error of the quotient. Error @S32@ u in float32 and
+ * @S64@ u in float64. ULP: @softplus@.
+ */
 INLINE v_real v_softplus(v_real x)
 {
-    const v_real w = v_exp_nonpositive(v_copysign(x, v_set1(-1)));
-    const v_real positive = v_max(x, v_zero());
 #if CNN_BITS == 32
-    /* log(1 + w) = w - w^2 T(w), error @S32@ u. */
     static const real softplus_tail[] = {
-        R(0x1.ffffd4p-2),  R(-0x1.554df0p-2), R(0x1.ff26e8p-3),  R(-0x1.935cc0p-3),
-        R(0x1.3a7ad8p-3),  R(-0x1.b57adcp-4), R(0x1.d86542p-5),  R(-0x1.4b0a6cp-6),
-        R(0x1.b2f966p-9)
+        R(0x1.555558p-1), R(0x1.99967ep-2), R(0x1.250e86p-2), R(0x1.b65d82p-3),
+        R(0x1.f39b60p-3)
     };
-    const v_real square = v_mul(w, w);
-    const v_real tail = vm_two_chains(w, square, VM_TABLE(softplus_tail));
-    return v_add(positive, v_fnma(square, tail, w));
 #else
-    /* log(1 + w) = 2 s + s^3 T(s^2) with s = w / (2 + w), where 2 s = w - s w. Error @S64@ u. */
     static const real softplus_tail[] = {
         R(0x1.5555555555535p-1), R(0x1.99999999a0842p-2), R(0x1.249249208564fp-2),
         R(0x1.c71c741f941e9p-3), R(0x1.745cb39a74eedp-3), R(0x1.3b1de336b2c00p-3),
         R(0x1.106767ba5e456p-3), R(0x1.efdd8ffb268c7p-4), R(0x1.559c1b818c4c9p-4),
         R(0x1.5c8a852bc656fp-3)
     };
+#endif
+    const v_real w = v_exp_nonpositive(v_copysign(x, v_set1(-1)));
     const v_real s = v_div(w, v_add(v_set1(2), w));
     const v_real z = v_mul(s, s);
     const v_real tail = vm_two_chains(z, v_mul(z, z), VM_TABLE(softplus_tail));
-    return v_add(positive, v_fnma(s, v_fnma(z, tail, w), w));
-#endif
+    const v_real log1p = v_fnma(s, v_fnma(z, tail, w), w);
+    return v_add(v_max(x, v_zero()), log1p);
 }
 
 /* ---- The normal distribution ------------------------------------------------------------------- */
@@ -329,50 +327,41 @@ INLINE v_real vm_gauss(v_real y, v_real *t)
 }
 
 /*
- * Phi(-y) exp(y^2 / 2) = (1 + d) q, for 0 <= y <= VM_NORMAL_MOST: returns q, and adds d to s.
- * Its inverse is sqrt(2 pi) y + P(y) / Q(y), so q = Q / (sqrt(2 pi) y Q + P): for large y, where
- * sums of many powers have the largest errors, those of Q cancel and P no longer matters. For
- * small y what matters is that each sum ends in a constant. d is what sqrt(2 pi) y lost.
+ * Phi(-y) exp(y^2 / 2) for 0.84 <= y <= VM_NORMAL_MOST. Its inverse is sqrt(2 pi) y + P(y) / Q(y),
+ * so it is Q / (sqrt(2 pi) y Q + P): for large y, where sums of many powers have the largest
+ * errors, those of Q cancel and P no longer matters. P makes up for what sqrt(2 pi) y lost.
  * Error @T32@ u in float32 and @T64@ u in float64.
  */
-INLINE v_real vm_normal_tail(v_real y, v_real *s)
+INLINE v_real vm_normal_tail(v_real y)
 {
 #if CNN_BITS == 32
     static const real normal_over[] = {
-        R(0x1.800000p+1), R(0x1.e48b34p+0), R(0x1.40525ep-1), R(0x1.ccaf80p-4),
-        R(0x1.348562p-7)
+        R(0x1.fff604p+0), R(0x1.1f8716p+0), R(0x1.401020p-2), R(0x1.4e131ap-5)
     };
     static const real normal_under[] = {
-        R(0x1.800000p+0), R(0x1.a12828p+0), R(0x1.b3351ep-1), R(0x1.06dc40p-2),
-        R(0x1.6fb950p-5), R(0x1.ec47e4p-9)
+        R(0x1.000000p+0), R(0x1.044118p+0), R(0x1.ef22f4p-2), R(0x1.fe1a0ap-4),
+        R(0x1.0a9ca0p-6)
     };
 #else
     static const real normal_over[] = {
-        R(0x1.8000000000000p+1),  R(0x1.db9ce73d76fd7p+1),  R(0x1.2d3b71d2d60a9p+1),
-        R(0x1.ef6aa547ae149p-1),  R(0x1.1f3ad39dd6d17p-2),  R(0x1.e36d97b099f05p-5),
-        R(0x1.26746580d79f6p-7),  R(0x1.f5517dda825e1p-11), R(0x1.10165a16b6220p-14),
-        R(0x1.225ec2120446bp-19)
+        R(0x1.000000012b5e3p+1),  R(0x1.335ef8f0ba822p+1),  R(0x1.76e1074ecbe4fp+0),
+        R(0x1.25e4cf3783cf2p-1),  R(0x1.3ff0ca90d429ap-3),  R(0x1.ed2e880591e2cp-6),
+        R(0x1.077b011ea70c6p-8),  R(0x1.688ce963be2d6p-12), R(0x1.f153de1472a6ep-17)
     };
     static const real normal_under[] = {
-        R(0x1.8000000000000p+0),  R(0x1.453fb9e74c0cfp+1),  R(0x1.108359cf10d21p+1),
-        R(0x1.24690a77a8ce5p+0),  R(0x1.b931d71df073ep-2),  R(0x1.e71574001b3e1p-4),
-        R(0x1.8e228399f0994p-6),  R(0x1.dcaa76158f6e3p-9),  R(0x1.91cdddfdb7effp-12),
-        R(0x1.b230438f4cffbp-16), R(0x1.cf5d1c939deb7p-21)
+        R(0x1.0000000000000p+0),  R(0x1.a7f6015c21fddp+0),  R(0x1.598c98a456e78p+0),
+        R(0x1.6620157befdedp-1),  R(0x1.023eab17bb3e5p-2),  R(0x1.0c44fb8520927p-4),
+        R(0x1.927df7656ea8ap-7),  R(0x1.a78dd970e1f4fp-10), R(0x1.1fad78f1d8073p-13),
+        R(0x1.8ccf5d716b77ep-18)
     };
 #endif
     const v_real square = v_mul(y, y);
-    const v_real p_tail =
-        vm_two_chains(y, square, normal_over + 1, sizeof normal_over / sizeof(real) - 1);
-    const v_real q_tail =
-        vm_two_chains(y, square, normal_under + 1, sizeof normal_under / sizeof(real) - 1);
-    const v_real p = v_fma(y, p_tail, v_set1(normal_over[0]));
-    const v_real q = v_fma(y, q_tail, v_set1(normal_under[0]));
+    const v_real p = vm_two_chains(y, square, VM_TABLE(normal_over));
+    const v_real q = vm_two_chains(y, square, VM_TABLE(normal_under));
     const v_real root = v_set1(VM_ROOT_2PI);
     const v_real slope = v_mul(root, y);
     const v_real lost = v_fnma(v_set1(VM_ROOT_2PI_REST), y, v_fnma(root, y, slope));
-    const v_real ratio = v_div(q, v_fma(slope, q, p));
-    *s = v_fma(lost, ratio, *s);
-    return ratio;
+    return v_div(q, v_fma(slope, q, v_fnma(lost, q, p)));
 }
 
 /* ULP: @normal_pdf@. */
@@ -384,15 +373,34 @@ INLINE v_real v_normal_pdf(v_real x)
     return v_scale(v_fma(s, density, density), t);
 }
 
-/* Phi(x) = 1 - Phi(-x) for x > 0. ULP: @normal_cdf@. */
+/*
+ * 1/2 + x T(x^2) for x^2 < 0.72, error @N32@ u and @N64@ u, else the tail. Phi(x) = 1 - Phi(-x) for
+ * x > 0. ULP: @normal_cdf@.
+ */
 INLINE v_real v_normal_cdf(v_real x)
 {
+#if CNN_BITS == 32
+    static const real normal_near[] = {
+        R(0x1.988452p-2),   R(-0x1.10579ap-4),  R(0x1.46ac92p-7),   R(-0x1.33dd58p-10),
+        R(0x1.99f6fap-14)
+    };
+#else
+    static const real normal_near[] = {
+        R(0x1.9884533d43650p-2),   R(-0x1.1058377e2cebfp-4),  R(0x1.46d042976749ap-7),
+        R(-0x1.37403f6ae26f3p-10), R(0x1.e42b0cfbbe974p-14),  R(-0x1.3ce8eee5a2733p-17),
+        R(0x1.658812e33723fp-21),  R(-0x1.61e84d1c79dd1p-25), R(0x1.348035135657ep-29),
+        R(-0x1.a1daa4e11cdbcp-34)
+    };
+#endif
+    const v_real square = v_mul(x, x);
+    const v_real near = v_fma(x, vm_chain(square, VM_TABLE(normal_near)), v_set1(R(0.5)));
     v_real t;
     const v_real y = v_min(v_set1(VM_NORMAL_MOST), v_abs(x));
-    v_real s = vm_gauss(y, &t);
-    const v_real ratio = vm_normal_tail(y, &s);
+    const v_real s = vm_gauss(y, &t);
+    const v_real ratio = vm_normal_tail(y);
     const v_real tail = v_scale(v_fma(s, ratio, ratio), t);
-    return v_select(v_lt(v_zero(), x), v_sub(v_set1(1), tail), tail);
+    const v_real far = v_select(v_lt(v_zero(), x), v_sub(v_set1(1), tail), tail);
+    return v_select(v_lt(square, v_set1(R(0.72))), near, far);
 }
 
 /* x + x T(x^2) for x^2 < 0.79, error @R32@ u and @R64@ u, else 1 - 2 Phi(-sqrt(2) x), where the errors
@@ -417,8 +425,8 @@ INLINE v_real v_erf(v_real x)
     const v_real tail = vm_two_chains(square, v_mul(square, square), VM_TABLE(erf_near));
     const v_real near = v_fma(tail, a, a);
     v_real t;
-    v_real s = vm_expm1(vm_reduce(v_sub(v_zero(), square), VM_POWER + 1, &t));
-    const v_real ratio = vm_normal_tail(v_mul(v_set1(VM_SQRT2), a), &s);
+    const v_real s = vm_expm1(vm_reduce(v_sub(v_zero(), square), VM_POWER + 1, &t));
+    const v_real ratio = vm_normal_tail(v_mul(v_set1(VM_SQRT2), a));
     const v_real twice = v_mul(vm_power_of_2(t), ratio); /* 2^(n+1) ratio */
     const v_real far = v_sub(v_set1(1), v_fma(s, twice, twice));
     return v_copysign(v_select(v_lt(square, v_set1(R(0.79))), near, far), x);

@@ -308,9 +308,6 @@ static int rounding_in_child(void)
 
 /* ---- Moving to another CPU --------------------------------------------------------------- */
 
-int cnn_platform_cpu(void);
-void cnn_platform_leave_cpu(int cpu);
-
 /* The thread may go back at once, so all that can be seen is that its mask is what it was. */
 static void test_leave_cpu(void)
 {

@@ -350,8 +350,8 @@ typedef enum cnn_layer_kind { CNN_LAYER_DENSE = 0, CNN_LAYER_DROPOUT = 1 } cnn_l
 typedef struct cnn_layer {
     size_t struct_size;
     cnn_layer_kind kind;
-    size_t inputs;  /* dense; a dropout layer takes what comes and may leave both at 0 */
-    size_t outputs; /* dense */
+    size_t inputs;             /* dense; a dropout layer takes what comes and may leave both at 0 */
+    size_t outputs;            /* dense */
     cnn_activation activation; /* dense; softmax in the last layer only */
     double l2;                 /* dense: adds l2/2 sum(weight^2) to the loss */
     double rate;               /* dropout: the share of values set to 0, 0 <= rate < 1 */
@@ -533,8 +533,7 @@ CNN_API cnn_status cnn_network_load(const char *path, cnn_network **network);
  * network and is destroyed before it.
  */
 CNN_API cnn_status cnn_trainer_save(const cnn_trainer *trainer, const char *path);
-CNN_API cnn_status cnn_trainer_load(const char *path, cnn_network **network,
-                                    cnn_trainer **trainer);
+CNN_API cnn_status cnn_trainer_load(const char *path, cnn_network **network, cnn_trainer **trainer);
 CNN_API cnn_status cnn_trainer_optimizer(const cnn_trainer *trainer, cnn_optimizer *optimizer);
 
 /* The same file from and to memory. `size` bytes at `*bytes`, freed by cnn_bytes_free. */
