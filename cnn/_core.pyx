@@ -10,6 +10,7 @@ import os
 
 import numpy as np
 
+cimport cython
 cimport numpy as cnp
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int64_t, uint32_t, uint64_t

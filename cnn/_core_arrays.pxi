@@ -86,7 +86,8 @@ cdef cnp.ndarray real_array(object value, str where, str name, int type_number=-
         small = cnp.PyArray_TYPE(array) in (cnp.NPY_FLOAT32, cnp.NPY_FLOAT16)
         wanted = cnp.NPY_FLOAT32 if small else cnp.NPY_FLOAT64
     return cnp.PyArray_FROMANY(
-        array, wanted, 0, 0, cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_ALIGNED
+        array, wanted, 0, 0,
+        cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_ALIGNED | cnp.NPY_ARRAY_FORCECAST
     )
 
 

@@ -197,6 +197,7 @@ def dense_backward(dy, x, weight):
 
 # ---- Losses ------------------------------------------------------------------------------------
 
+@cython.final
 cdef class Loss:
     """A loss and its settings: class numbers as targets where `labels`, else rows."""
 
@@ -227,6 +228,7 @@ cdef class Loss:
         return 0
 
 
+@cython.final
 cdef class Result:
     """What a pass over samples measured."""
 
@@ -300,6 +302,7 @@ cdef cnn_matrix no_matrix() noexcept:
     return m
 
 
+@cython.final
 cdef class Samples:
     """Inputs, targets and weights as C sees them; keeps the arrays alive."""
 
@@ -340,10 +343,8 @@ def philox(counter, key):
     cdef uint32_t c[4]
     cdef uint32_t k[2]
     cdef uint32_t out[4]
-    for i in range(4):
-        c[i] = counter[i]
-    for i in range(2):
-        k[i] = key[i]
+    c[0], c[1], c[2], c[3] = counter
+    k[0], k[1] = key
     cnn_random_philox(c, k, out)
     return out[0], out[1], out[2], out[3]
 

@@ -5,9 +5,13 @@ cdef double RELEASE_WORK = 200000.0
 
 
 cdef bytes path_bytes(object path):
-    return os.fsencode(path)
+    encoded = os.fsencode(path)
+    if b"\0" in encoded:
+        raise ValueError(f"path is {path!r}, should not contain a NUL character")
+    return encoded
 
 
+@cython.final
 cdef class Network:
     """A network; layers as (kind, inputs, outputs, activation, l2, rate) tuples."""
 

@@ -1,5 +1,6 @@
 # Trainers: an optimizer with its state for one network; included by _core.pyx.
 
+@cython.final
 cdef class Trainer:
     """An optimizer with its state for one network. Options are named as in cnn_optimizer."""
 

@@ -435,6 +435,7 @@ cnn_status cnn_network_initialize(cnn_network *network, size_t layer, cnn_initia
     double *values = malloc((weights + dense->outputs) * sizeof *values);
     if (!values)
         return cnn_fail(CNN_ERROR_MEMORY, "out of memory for %zu initial weights", weights);
+    const uint64_t before = cnn_platform_float_enter();
     const double bound = initial_bound(dense, initializer, a);
     double *bias = values + weights;
     cnn_random_uniform(cnn_random_stream(network->seed, CNN_RANDOM_INIT, (uint32_t)layer, 0),
@@ -443,6 +444,7 @@ cnn_status cnn_network_initialize(cnn_network *network, size_t layer, cnn_initia
                        dense->outputs, initializer == CNN_INIT_TORCH ? bound : 0, bias);
     store_rounded(network, weights, values, dense->weight);
     store_rounded(network, dense->outputs, bias, dense->bias);
+    cnn_platform_float_leave(before);
     free(values);
     cnn_dense_repack(network, dense);
     network->version++;

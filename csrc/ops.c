@@ -395,13 +395,14 @@ static cnn_status loss_gradient(cnn_dtype dtype, const cnn_loss *loss, size_t ro
     void *memory = target_buffers(dtype, rows, cols, &targets, &loss_rows, &scale);
     if (!memory)
         return cnn_fail(CNN_ERROR_MEMORY, "out of memory for %zu rows of targets", rows);
+    const uint64_t before = cnn_platform_float_enter();
     status = cnn_samples_read(loss, t, sample_weight, cols, dtype, NULL, 0, rows, &targets);
     if (status != CNN_OK) {
+        cnn_platform_float_leave(before);
         cnn_platform_free(memory);
         return status;
     }
     cnn_lanes weights = {{0}}, losses = {{0}};
-    const uint64_t before = cnn_platform_float_enter();
     cnn_lanes_add(&weights, rows, targets.weight);
     const double total = cnn_lanes_total(&weights);
     const bool labels = loss->target == CNN_TARGET_LABELS;

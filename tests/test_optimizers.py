@@ -306,6 +306,7 @@ def test_sine_is_accurate():
     ("make", "error", "message"),
     [
         (lambda: cnn.Constant(-1), ValueError, "Constant: lr is -1"),
+        (lambda: cnn.Constant(10**400), ValueError, "Constant: lr is too large for a float"),
         (lambda: cnn.StepDecay(0.1, 0), ValueError, "StepDecay: step_size is 0, should be at lea"),
         (lambda: cnn.StepDecay(0.1, 1.5), TypeError, "StepDecay: step_size is of type float"),
         (lambda: cnn.StepDecay(0.1, 1, -1), ValueError, "StepDecay: gamma is -1"),
@@ -371,6 +372,19 @@ def test_functions_that_give_no_rate(lr, error, message):
 def test_schedules_in_json(name):
     schedule = SCHEDULES[name][0]
     assert schedules.from_json(schedules.to_json(schedule)) == schedule
+
+
+class Sawtooth(cnn.Schedule):
+    def _rates(self, steps):
+        return 0.1 * (1.0 + steps % 3)
+
+
+def test_schedules_of_the_users_own():
+    schedule = Sawtooth()
+    assert schedule(4) == 0.2
+    history = small_net().fit(X, T, epochs=3, batch_size=3, optimizer=cnn.SGD(schedule))
+    assert history.lr == schedule.values(0, 3).tolist()
+    assert schedules.to_json(schedule) is None
 
 
 def test_rates_in_json():
