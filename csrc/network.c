@@ -389,6 +389,18 @@ cnn_status cnn_network_set_l2(cnn_network *network, size_t layer, double l2)
     return CNN_OK;
 }
 
+/* Fill a layer's weight (tensor 0) or bias (tensor 1) with U(-bound, bound); with +0 for 0. */
+static void fill_uniform(const cnn_network *network, size_t layer, uint64_t tensor, size_t n,
+                         double bound, double *values)
+{
+    if (bound > 0)
+        cnn_random_uniform(
+            cnn_random_stream(network->seed, CNN_RANDOM_INIT, (uint32_t)layer, tensor), n, bound,
+            values);
+    else
+        memset(values, 0, n * sizeof *values);
+}
+
 /* Round float64 numbers to the network's type, in place of its parameter. */
 static void store_rounded(const cnn_network *network, size_t n, const double *from, void *to)
 {
@@ -438,10 +450,9 @@ cnn_status cnn_network_initialize(cnn_network *network, size_t layer, cnn_initia
     const uint64_t before = cnn_platform_float_enter();
     const double bound = initial_bound(dense, initializer, a);
     double *bias = values + weights;
-    cnn_random_uniform(cnn_random_stream(network->seed, CNN_RANDOM_INIT, (uint32_t)layer, 0),
-                       weights, bound, values);
-    cnn_random_uniform(cnn_random_stream(network->seed, CNN_RANDOM_INIT, (uint32_t)layer, 1),
-                       dense->outputs, initializer == CNN_INIT_TORCH ? bound : 0, bias);
+    fill_uniform(network, layer, 0, weights, bound, values);
+    fill_uniform(network, layer, 1, dense->outputs, initializer == CNN_INIT_TORCH ? bound : 0,
+                 bias);
     store_rounded(network, weights, values, dense->weight);
     store_rounded(network, dense->outputs, bias, dense->bias);
     cnn_platform_float_leave(before);
