@@ -133,20 +133,37 @@ static void run_log_softmax(const struct rows_call *call, size_t first, size_t r
                                        call->y_row);
 }
 
+/* The names of a call's arrays, for messages. */
+struct names {
+    const char *x, *from, *y;
+};
+
+/* Check a call that is filled in but for kernels, size and block, and run it. */
+static cnn_status start(struct rows_call *call, cnn_dtype dtype, const struct names *names)
+{
+    const size_t rows = call->rows, cols = call->cols;
+    cnn_status status = check_activation(call->activation);
+    if (status == CNN_OK)
+        status = check_layout(names->x, call->x, rows, cols, call->x_row);
+    if (status == CNN_OK && names->from)
+        status = check_layout(names->from, call->from, rows, cols, call->x_row);
+    if (status == CNN_OK)
+        status = check_layout(names->y, call->y, rows, cols, call->y_row);
+    if (status != CNN_OK)
+        return status;
+    call->kernels = cnn_dispatch(dtype);
+    call->real_size = size_of(dtype);
+    if (call->activation != CNN_SOFTMAX)
+        forget_rows(call);
+    split_rows(call);
+    return CNN_OK;
+}
+
 static cnn_status activation_forward(cnn_dtype dtype, cnn_activation activation, size_t rows,
                                      size_t cols, const void *x, size_t x_stride, void *y,
                                      size_t y_stride)
 {
-    cnn_status status = check_activation(activation);
-    if (status == CNN_OK)
-        status = check_layout("x", x, rows, cols, x_stride);
-    if (status == CNN_OK)
-        status = check_layout("y", y, rows, cols, y_stride);
-    if (status != CNN_OK)
-        return status;
     struct rows_call call = {
-        .kernels = cnn_dispatch(dtype),
-        .real_size = size_of(dtype),
         .rows = rows,
         .cols = cols,
         .activation = activation,
@@ -156,27 +173,13 @@ static cnn_status activation_forward(cnn_dtype dtype, cnn_activation activation,
         .y_row = y_stride,
         .run = run_forward,
     };
-    if (activation != CNN_SOFTMAX)
-        forget_rows(&call);
-    split_rows(&call);
-    return CNN_OK;
+    return start(&call, dtype, &(const struct names){.x = "x", .y = "y"});
 }
 
 static cnn_status activation_backward(cnn_dtype dtype, cnn_activation activation, size_t rows,
                                       size_t cols, const void *dy, const void *from, void *dx)
 {
-    cnn_status status = check_activation(activation);
-    if (status == CNN_OK)
-        status = check_layout("dy", dy, rows, cols, cols);
-    if (status == CNN_OK)
-        status = check_layout("from", from, rows, cols, cols);
-    if (status == CNN_OK)
-        status = check_layout("dx", dx, rows, cols, cols);
-    if (status != CNN_OK)
-        return status;
     struct rows_call call = {
-        .kernels = cnn_dispatch(dtype),
-        .real_size = size_of(dtype),
         .rows = rows,
         .cols = cols,
         .activation = activation,
@@ -187,33 +190,23 @@ static cnn_status activation_backward(cnn_dtype dtype, cnn_activation activation
         .y_row = cols,
         .run = run_backward,
     };
-    if (activation != CNN_SOFTMAX)
-        forget_rows(&call);
-    split_rows(&call);
-    return CNN_OK;
+    return start(&call, dtype, &(const struct names){.x = "dy", .from = "from", .y = "dx"});
 }
 
 static cnn_status log_softmax_forward(cnn_dtype dtype, size_t rows, size_t cols, const void *x,
                                       size_t x_stride, void *y, size_t y_stride)
 {
-    cnn_status status = check_layout("x", x, rows, cols, x_stride);
-    if (status == CNN_OK)
-        status = check_layout("y", y, rows, cols, y_stride);
-    if (status != CNN_OK)
-        return status;
     struct rows_call call = {
-        .kernels = cnn_dispatch(dtype),
-        .real_size = size_of(dtype),
         .rows = rows,
         .cols = cols,
+        .activation = CNN_SOFTMAX, /* rows belong together as in softmax */
         .x = x,
         .x_row = x_stride,
         .y = y,
         .y_row = y_stride,
         .run = run_log_softmax,
     };
-    split_rows(&call);
-    return CNN_OK;
+    return start(&call, dtype, &(const struct names){.x = "x", .y = "y"});
 }
 
 /* ---- Dense ------------------------------------------------------------------------------- */

@@ -74,7 +74,7 @@ OPTIMIZERS = {
     "nesterov": (cnn.SGD, "SGD", {"lr": 0.05, "momentum": 0.9, "nesterov": True}),
     "adam": (cnn.Adam, "Adam", {"lr": 0.01}),
     "adamw": (cnn.AdamW, "AdamW", {"lr": 0.01, "weight_decay": 0.1}),
-    "rmsprop": (cnn.RMSprop, "RMSprop", {"lr": 0.003}),
+    "rmsprop": (cnn.RMSprop, "RMSprop", {"lr": 0.001}),
     "adagrad": (cnn.Adagrad, "Adagrad", {"lr": 0.05}),
 }
 

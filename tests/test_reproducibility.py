@@ -670,7 +670,22 @@ def weights_of(net):
 
 # Change these only with CNN_NUMERICS_VERSION, once there is a release. A test that fails shows what
 # it found.
-GOLDEN = {}
+GOLDEN = {
+    ("sgd", "float32"): "fbde6956f078fd9d",
+    ("momentum", "float32"): "eee5d1d54b514f60",
+    ("nesterov", "float32"): "e9a4422fdd400104",
+    ("adam", "float32"): "251cea8ff498d7bb",
+    ("adamw", "float32"): "b2cca5a52b62e394",
+    ("rmsprop", "float32"): "eede5d2071102d1d",
+    ("adagrad", "float32"): "9524d6d0294296a5",
+    ("sgd", "float64"): "b8ccfa9e645334cd",
+    ("momentum", "float64"): "e05d11ad3f7e0c6d",
+    ("nesterov", "float64"): "e69deed5d43fa56f",
+    ("adam", "float64"): "36f2298c55ace8e5",
+    ("adamw", "float64"): "f6123647422874d2",
+    ("rmsprop", "float64"): "191d0ac8508dce8c",
+    ("adagrad", "float64"): "1ee607bb790f3c00",
+}
 
 
 def golden_run(kind, dtype):
