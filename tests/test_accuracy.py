@@ -427,6 +427,12 @@ def test_network_batches(rows, dtype, network_of):
     check_gradients(network_of([9, 12, 4], "sigmoid", "softmax", dtype=dtype), WEIGHTED_4, rows)
 
 
+def test_wide_network(dtype, network_of):
+    """More outputs than a chunk of k, and more columns and rows than one task takes."""
+    network = network_of([300, 700, 530, 5], "relu", dtype=dtype, l2=0.01)
+    check_gradients(network, LossSettings("cross_entropy", labels=True), 12)
+
+
 WEIGHTED_4 = LossSettings("cross_entropy", labels=True, class_weight=np.array([0.5, 2, 1, 0]))
 
 

@@ -8,6 +8,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import reference as ref
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import cnn
 from cnn import _core
@@ -404,6 +406,19 @@ def test_predict(threads, dtype, isa, network_of, predictions, bits):
     assert bits(out[:, 2:7]) == bits(expected)
 
 
+def test_predict_of_wide_layers(dtype, isa, network_of, bits):
+    """Few rows take several panels at a time, and what is left of them one by one."""
+
+    def run():
+        network = network_of([300, 700, 530, 257], "sigmoid", dtype=dtype)
+        return [network.predict(x[:rows]) for rows in (1, 2, 3, 4, 5, 12, 13, 40)]
+
+    x = numbers(1, (40, 300), dtype)
+    found = run()
+    assert bits(*found) == bits(*on_scalar(run))
+    assert all(bits(y) == bits(found[-1][: len(y)]) for y in found)
+
+
 def test_predict_through_sequential(dtype, network_of, predictions, bits):
     x, expected = predictions[dtype.name]
     layers = [cnn.Dense(*layer[1:4]) for layer in deep_network(network_of, dtype).layers]
@@ -521,6 +536,62 @@ def test_training(kind, settings, batch_size, threads, dtype, isa, trained_weigh
     assert bits(*trained_weights.run(*case)) == bits(*expected)
 
 
+@pytest.fixture(scope="module")
+def wide_weights(network_of, parameters):
+    """Return a function that trains a network with more rows and columns than a task has."""
+
+    def run(kind, dtype):
+        sizes = [300, 700, 530, CLASSES]
+        network = network_of(sizes, ["relu", "tanh"], dtype=dtype, l2=0.01, dropout=0.1)
+        clip_norm = 0.1 if kind == "adamw" else 0.0
+        trainer = _core.Trainer(network, kind, **ref.OPTIMIZERS[kind], clip_norm=clip_norm)
+        x = numbers(1, (20, 300), dtype)
+        for _ in range(2):
+            trainer.step(LABELS, x, np.arange(20) % CLASSES, None, 0.01)
+        return parameters(network)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def wide_weights_on_scalar(wide_weights):
+    known = {
+        (kind, name): on_scalar(lambda kind=kind, name=name: wide_weights(kind, np.dtype(name)))
+        for kind in ("nesterov", "adamw")
+        for name in ("float32", "float64")
+    }
+    _core.set_num_threads(None)
+    return known
+
+
+@pytest.mark.parametrize("kind", ["nesterov", "adamw"])
+def test_training_of_wide_layers(
+    kind, dtype, wide_weights, wide_weights_on_scalar, isa, threads, bits
+):
+    expected = wide_weights_on_scalar[kind, dtype.name]
+    assert bits(*wide_weights(kind, dtype)) == bits(*expected)
+
+
+def test_changes_between_steps(dtype, network_of, parameters, bits):
+    """Batches grow and shrink, threads come and go, weights are set, another trainer steps in."""
+
+    def run(change):
+        network = network_of([INPUTS, 230, 70, CLASSES], "tanh", dtype=dtype)
+        trainers = [_core.Trainer(network, "sgd") for _ in range(2)]
+        for i, rows in enumerate((7, 300, 1, 120, 301, 50)):
+            if change:
+                _core.set_num_threads(1 + i % 3)
+                _core.select_isa(_core.isas()[i % len(_core.isas())])
+            network.set(0, "weight", network.get(0, "weight") * dtype.type(0.5))
+            trainer = trainers[i % 2 if change else 0]
+            trainer.step(LABELS, x[:rows], t[:rows], None, 0.1)
+        return bits(*parameters(network))
+
+    x, t, _ = training_data(301, dtype)
+    _core.set_num_threads(1)
+    assert run(False) == run(True)
+
+
 def test_single_steps_are_those_of_an_epoch(dtype, network_of, parameters, bits):
     """train_step, one call a batch, and epoch, one call for all of them."""
     x, t, _ = training_data(50, dtype)
@@ -566,6 +637,69 @@ def test_sequential_trains_to_the_same_bits(threads, isa, bits):
     expected = on_scalar(run)
     _core.set_num_threads(threads)
     assert run() == expected
+
+
+OUTPUTS = {
+    "softmax": ["cross_entropy"],
+    "sigmoid": ["binary_cross_entropy", "squared_error", "huber"],
+    "identity": ["squared_error", "huber", "poisson"],
+    "gelu": ["squared_error"],
+    "elu": ["huber"],
+}
+any_network = st.fixed_dictionaries(
+    {
+        "sizes": st.lists(st.integers(1, 70), min_size=2, max_size=5),
+        "hidden": st.lists(st.sampled_from(HIDDEN), min_size=4, max_size=4),
+        "output": st.sampled_from(sorted(OUTPUTS)),
+        "dropout": st.lists(st.sampled_from([0.0, 0.25, 0.9]), min_size=4, max_size=4),
+        "l2": st.lists(st.sampled_from([0.0, 0.01]), min_size=4, max_size=4),
+        "dtype": st.sampled_from(["float32", "float64"]),
+        "seed": st.integers(0, 2**64 - 1),
+    }
+)
+
+
+@given(
+    any_network,
+    st.sampled_from(_core.OPTIMIZERS),
+    st.sampled_from([0.0, 0.1]),
+    st.integers(1, 310),
+    st.integers(1, 310),
+    st.integers(1, 4),
+    st.data(),
+)
+@settings(max_examples=30)
+def test_any_network(
+    network_of, parameters, bits, options, kind, clip_norm, rows, batch_size, threads, data
+):
+    """Whatever the network, its training, evaluation and outputs are those of the scalar set."""
+    layers = len(options["sizes"]) - 1
+    options = options | {
+        "hidden": options["hidden"][: layers - 1],
+        "dropout": options["dropout"][: layers - 1],
+        "l2": options["l2"][:layers],
+    }
+    loss = _core.Loss(data.draw(st.sampled_from(OUTPUTS[options["output"]])))
+    rng = np.random.default_rng(rows)
+    x = rng.standard_normal((rows, options["sizes"][0]))
+    t = rng.uniform(0, 1, (rows, options["sizes"][-1]))
+    weights = rng.uniform(0, 1, rows) if rows % 2 else None
+
+    def run():
+        network = network_of(**options)
+        trainer = _core.Trainer(network, kind, **ref.OPTIMIZERS[kind], clip_norm=clip_norm)
+        index = _core.permutation(network.seed, 1, rows, 0, rows)
+        rates = np.full(-(-rows // batch_size), 0.01)
+        trainer.epoch(loss, x, t, weights, index, batch_size, rates)
+        result = network.evaluate(loss, x, t, weights)
+        found = [*parameters(network), *trainer.get_state(), network.predict(x)]
+        return bits(*found, result.loss_sum, result.correct)
+
+    expected = on_scalar(run)
+    for name in FAST_ISAS:
+        _core.select_isa(name)
+        _core.set_num_threads(threads)
+        assert run() == expected, name
 
 
 # ---- G3: resuming ------------------------------------------------------------------------------

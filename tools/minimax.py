@@ -85,15 +85,15 @@ def rounded_fit(h, basis, bits):
     for k in reversed(range(len(basis))):
         # Only sets of the lowest powers are certain to have one best fit, so the highest goes.
         done.insert(0, rounded(remez(h, basis[: k + 1])[k], bits))
-        h = [a - done[0] * b for a, b in zip(h, basis[k])]
+        h = [a - done[0] * b for a, b in zip(h, basis[k], strict=True)]
     return done, max(map(abs, h))
 
 
 def polynomial(f, weight, xs, degree, bits):
     """Coefficients c of f ~ c[0] + c[1] x + ..., and the largest weighted error."""
     w = [weight(x) for x in xs]
-    basis = [[a * x**k for a, x in zip(w, xs)] for k in range(degree + 1)]
-    return rounded_fit([a * f(x) for a, x in zip(w, xs)], basis, bits)
+    basis = [[a * x**k for a, x in zip(w, xs, strict=True)] for k in range(degree + 1)]
+    return rounded_fit([a * f(x) for a, x in zip(w, xs, strict=True)], basis, bits)
 
 
 def rational(f, weight, xs, n, m, bits):
@@ -115,7 +115,7 @@ def rational(f, weight, xs, n, m, bits):
                     matrix[row, n + k] = -fs[i] * xs[i] ** k
                 matrix[row, n + m + 1] = (-1) ** row * value(q, xs[i]) / w[i]
             solution = list(mp.lu_solve(matrix, mp.matrix([fs[i] for i in places])))
-            p, q, level = solution[: n + 1], [mp.mpf(1)] + solution[n + 1 : -1], solution[-1]
+            p, q, level = solution[: n + 1], [mp.mpf(1), *solution[n + 1 : -1]], solution[-1]
         errors = [w[i] * (fs[i] - value(p, xs[i]) / value(q, xs[i])) for i in range(size)]
         places = extremes(errors, count)
         if max(map(abs, errors)) <= abs(level) * mp.mpf("1.001"):
@@ -140,7 +140,7 @@ def exp_tail(bits, degree):
     c, error = polynomial(
         f, lambda r: r * r / abs(mp.expm1(r)) if r else r, chebyshev(-high, high), degree, bits
     )
-    return error, {"exp_tail": c}
+    return error, {"vm_exp_tail": c}
 
 
 def log_tail(bits, degree):
@@ -157,7 +157,7 @@ def log_tail(bits, degree):
 
 
 def atanh_tail(bits, degree, name, high):
-    """(2 atanh(s) / s - 2) / s^2 in s^2, for log(1 + f) with s = f / (2 + f)."""
+    """(2 atanh(s) / s - 2) / s^2 in s^2 <= high, for log(1 + f) with s = f / (2 + f)."""
 
     def f(z):
         return mp.hyp2f1(1, 1.5, 2.5, z) * 2 / 3
@@ -224,7 +224,8 @@ FITS = [
 def literal(x, bits):
     """x as C's hexadecimal float, all digits of the type and no more."""
     digits, exponent = float(x).hex().split("p")
-    return "R(%sp%s)" % (digits[: {32: 10, 64: 17}[bits] + digits.startswith("-")], exponent)
+    length = {32: len("0x1.123456"), 64: len("0x1.1234567890123")}[bits]
+    return f"R({digits[: length + digits.startswith('-')]}p{exponent})"
 
 
 def main():
@@ -233,12 +234,13 @@ def main():
         if len(sys.argv) > 1 and fit.__name__ not in sys.argv[1:]:
             continue
         error, tables = fit(BITS[bits], *arguments)
-        print("float%d: %s" % (bits, fit.__doc__.splitlines()[0]))
-        print("    error %s u" % mp.nstr(mp.ldexp(error, BITS[bits]), 3))
+        called = ", ".join(mp.nstr(a, 6) if isinstance(a, mp.mpf) else str(a) for a in arguments)
+        print(f"float{bits}: {fit.__name__}({called}): {fit.__doc__.splitlines()[0]}")
+        print(f"    error {mp.nstr(mp.ldexp(error, BITS[bits]), 3)} u")
         for name, c in tables.items():
-            text = ", ".join(literal(x, bits) for x in c)
+            text = f"{name}[] = {{{', '.join(literal(x, bits) for x in c)}}}"
             there = "".join(text.split()) in header
-            print("  %s%s = {%s}" % ("" if there else "- ", name, text))
+            print(f"  {'' if there else '- '}{text}")
 
 
 if __name__ == "__main__":

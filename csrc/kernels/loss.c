@@ -35,9 +35,10 @@ static real exp_sum(const struct row *r, v_real max)
     real sum;
     if (r->gradient)
         ROW_SUM(sum, r->cols, j, left,
-                row_keep(r->gradient + j, v_exp(v_sub(row_load(r->z + j, left), max)), left));
+                row_keep(r->gradient + j, v_exp_nonpositive(v_sub(row_load(r->z + j, left), max)),
+                         left));
     else
-        ROW_SUM(sum, r->cols, j, left, v_exp(v_sub(row_load(r->z + j, left), max)));
+        ROW_SUM(sum, r->cols, j, left, v_exp_nonpositive(v_sub(row_load(r->z + j, left), max)));
     return sum;
 }
 

@@ -10,7 +10,8 @@ INLINE real exp_row(size_t cols, const real *x, real *y)
 {
     const v_real max = v_set1(row_max(x, cols));
     real sum;
-    ROW_SUM(sum, cols, j, left, row_keep(y + j, v_exp(v_sub(row_load(x + j, left), max)), left));
+    ROW_SUM(sum, cols, j, left,
+            row_keep(y + j, v_exp_nonpositive(v_sub(row_load(x + j, left), max)), left));
     return sum;
 }
 
@@ -54,7 +55,7 @@ void KERNEL(log_softmax_forward)(size_t rows, size_t cols, const void *x, size_t
         real *out = (real *)y + i * y_row;
         const v_real max = v_set1(row_max(in, cols));
         real sum;
-        ROW_SUM(sum, cols, j, left, v_exp(v_sub(row_load(in + j, left), max)));
+        ROW_SUM(sum, cols, j, left, v_exp_nonpositive(v_sub(row_load(in + j, left), max)));
         const v_real log_sum = v_log(v_set1(sum));
         for (size_t j = 0; j < cols; j += V_LANES) {
             const size_t left = cols - j < V_LANES ? cols - j : V_LANES;

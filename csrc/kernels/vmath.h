@@ -1,7 +1,7 @@
 /*
  * exp, log, tanh, erf and their kin, written once over simd/: the same sequence of IEEE operations
- * on every instruction set, so the same bits. No libm, no tables, no branches; special values come
- * out of the arithmetic or of compare-and-select. Denormals are right, and NaN gives NaN.
+ * on every instruction set, so the same bits. No libm, no look-ups, no branches; special values
+ * come out of the arithmetic or of compare-and-select. Denormals are right, and NaN gives NaN.
  *
  *   v_exp(x) v_exp_nonpositive(x)   the second for x <= 0 alone, a little faster, the same bits
  *   v_expm1(x) v_log(x) v_log1p(x)
@@ -25,12 +25,12 @@
 #define VM_MANTISSA 23
 #define VM_BIAS 127
 #define VM_SHIFTER R(0x1.8p+23)
-#define VM_EXP_LEAST R(-104.0)   /* exp of less is 0 */
-#define VM_EXP_MOST R(89.0)      /* exp of more is inf */
-#define VM_EXPM1_LEAST R(-18.0)  /* expm1 of less is -1 */
-#define VM_TANH_MOST R(10.0)     /* tanh of more is 1 */
-#define VM_ERF_MOST R(4.0)       /* erf of more is 1 */
-#define VM_NORMAL_MOST R(14.6)   /* the density and the tail from here on are 0 */
+#define VM_EXP_LEAST R(-104.0)  /* exp of less is 0 */
+#define VM_EXP_MOST R(89.0)     /* exp of more is inf */
+#define VM_EXPM1_LEAST R(-18.0) /* expm1 of less is -1 */
+#define VM_TANH_MOST R(10.0)    /* tanh of more is 1 */
+#define VM_ERF_MOST R(4.0)      /* erf of more is 1 */
+#define VM_NORMAL_MOST R(14.6)  /* the density and the tail from here on are 0 */
 #define VM_LOG2E R(0x1.715476p+0)
 #define VM_LN2 R(0x1.62e430p-1)
 #define VM_LN2_REST R(-0x1.05c610p-29)
@@ -63,8 +63,8 @@
 #define VM_DENSITY_AT_0 R(0x1.9884533d43651p-2)
 #endif
 
-/* A table of coefficients and its size. */
-#define VM_TABLE(c) c, sizeof c / sizeof *c
+/* An array of coefficients and its size. */
+#define VM_COEFFICIENTS(c) c, sizeof c / sizeof *c
 
 /* c[0] + c[1] x + ... + c[n-1] x^(n-1) in one chain: the fewest operations. */
 INLINE v_real vm_chain(v_real x, const real *c, const int n)
@@ -90,7 +90,7 @@ INLINE v_real vm_two_chains(v_real x, v_real square, const real *c, const int n)
     return v_fma(chain, x, other);
 }
 
-/* ---- exp --------------------------------------------------------------------------------------- */
+/* ---- exp ------------------------------------------------------------------------------------- */
 
 /*
  * x = n ln 2 + r with |r| <= ln 2 / 2 and a little: returns r, and t = n + shifter. Adding the
@@ -114,26 +114,23 @@ INLINE v_real vm_power_of_2(v_real t)
 /* T in e^r = 1 + r + r^2 T(r) for |r| <= ln 2 / 2. Error 0.29 u in float32 and 0.31 u in float64
  * relative to e^r - 1, so less than half of that relative to e^r. */
 #if CNN_BITS == 32
-static const real exp_tail[] = {
-    R(0x1.fffffep-2),  R(0x1.5554b0p-3),  R(0x1.555674p-5),  R(0x1.122792p-7),
-    R(0x1.6bebeep-10)
-};
+static const real vm_exp_tail[] = {R(0x1.fffffep-2), R(0x1.5554b0p-3), R(0x1.555674p-5),
+                                   R(0x1.122792p-7), R(0x1.6bebeep-10)};
 #else
-static const real exp_tail[] = {
-    R(0x1.0000000000005p-1),  R(0x1.5555555555539p-3),  R(0x1.55555555522a3p-5),
-    R(0x1.1111111119027p-7),  R(0x1.6c16c17ee1751p-10), R(0x1.a01a0174f229fp-13),
-    R(0x1.a019a75cc0100p-16), R(0x1.71de884082173p-19), R(0x1.28a1f358fbfbep-22),
-    R(0x1.ae6b6ecae70dfp-26)
-};
+static const real vm_exp_tail[] = {R(0x1.0000000000005p-1),  R(0x1.5555555555539p-3),
+                                   R(0x1.55555555522a3p-5),  R(0x1.1111111119027p-7),
+                                   R(0x1.6c16c17ee1751p-10), R(0x1.a01a0174f229fp-13),
+                                   R(0x1.a019a75cc0100p-16), R(0x1.71de884082173p-19),
+                                   R(0x1.28a1f358fbfbep-22), R(0x1.ae6b6ecae70dfp-26)};
 #endif
 
 INLINE v_real vm_exp(v_real r)
 {
     const v_real one = v_set1(1);
 #if CNN_BITS == 32
-    const v_real tail = vm_chain(r, VM_TABLE(exp_tail));
+    const v_real tail = vm_chain(r, VM_COEFFICIENTS(vm_exp_tail));
 #else
-    const v_real tail = vm_two_chains(r, v_mul(r, r), VM_TABLE(exp_tail));
+    const v_real tail = vm_two_chains(r, v_mul(r, r), VM_COEFFICIENTS(vm_exp_tail));
 #endif
     return v_fma(v_fma(tail, r, one), r, one);
 }
@@ -141,7 +138,7 @@ INLINE v_real vm_exp(v_real r)
 INLINE v_real vm_expm1(v_real r)
 {
     const v_real square = v_mul(r, r);
-    return v_fma(square, vm_two_chains(r, square, VM_TABLE(exp_tail)), r);
+    return v_fma(square, vm_two_chains(r, square, VM_COEFFICIENTS(vm_exp_tail)), r);
 }
 
 /* exp(x) for x <= 0 or NaN. */
@@ -202,7 +199,7 @@ INLINE v_real v_tanh(v_real x)
     return v_copysign(v_fnma(half, v_div(minus_n, d), half), x);
 }
 
-/* ---- log --------------------------------------------------------------------------------------- */
+/* ---- log ------------------------------------------------------------------------------------- */
 
 /*
  * log(x) + correction for normal x > 0: x = 2^(e + extra) (1 + f), sqrt(1/2) <= 1 + f < sqrt(2).
@@ -226,24 +223,22 @@ INLINE v_real vm_log(v_real x, v_real extra_and_bias, v_real correction)
     const v_real low = v_fma(e, v_set1(VM_LN2_SHORT_REST), correction);
 #if CNN_BITS == 32
     /* log(1 + f) = f + f^2 (-1/2 + f T(f)), error 0.13 u. */
-    static const real log_tail[] = {
-        R(0x1.555554p-2),  R(-0x1.000228p-2), R(0x1.99a00ap-3),  R(-0x1.547244p-3),
-        R(0x1.22da04p-3),  R(-0x1.0d852ep-3), R(0x1.055c0cp-3),  R(-0x1.38b768p-4)
-    };
+    static const real log_tail[] = {R(0x1.555554p-2),  R(-0x1.000228p-2), R(0x1.99a00ap-3),
+                                    R(-0x1.547244p-3), R(0x1.22da04p-3),  R(-0x1.0d852ep-3),
+                                    R(0x1.055c0cp-3),  R(-0x1.38b768p-4)};
     const v_real square = v_mul(f, f);
-    const v_real tail = vm_two_chains(f, square, VM_TABLE(log_tail));
+    const v_real tail = vm_two_chains(f, square, VM_COEFFICIENTS(log_tail));
     const v_real rest = v_fma(square, v_fma(f, tail, v_set1(R(-0.5))), low);
 #else
     /* log(1 + f) = 2 s + s^3 T(s^2) with s = f / (2 + f), where 2 s = f - s f and then
      * s f = f^2/2 - s f^2/2, so that the error of the quotient is hidden. Error 0.02 u. */
-    static const real log_tail[] = {
-        R(0x1.5555555555597p-1), R(0x1.999999997e5c8p-2), R(0x1.249249435c943p-2),
-        R(0x1.c71c50cf55ee4p-3), R(0x1.746682f11031ep-3), R(0x1.399a874695752p-3),
-        R(0x1.2f513bfca25dfp-3)
-    };
+    static const real log_tail[] = {R(0x1.5555555555597p-1), R(0x1.999999997e5c8p-2),
+                                    R(0x1.249249435c943p-2), R(0x1.c71c50cf55ee4p-3),
+                                    R(0x1.746682f11031ep-3), R(0x1.399a874695752p-3),
+                                    R(0x1.2f513bfca25dfp-3)};
     const v_real s = v_div(f, v_add(v_set1(2), f));
     const v_real z = v_mul(s, s);
-    const v_real tail = vm_two_chains(z, v_mul(z, z), VM_TABLE(log_tail));
+    const v_real tail = vm_two_chains(z, v_mul(z, z), VM_COEFFICIENTS(log_tail));
     const v_real half_square = v_mul(v_mul(v_set1(R(0.5)), f), f);
     const v_real rest = v_sub(v_fma(s, v_fma(z, tail, half_square), low), half_square);
 #endif
@@ -267,8 +262,7 @@ INLINE v_real v_log(v_real x)
     const v_mask denormal = v_lt(x, v_as_real(vi_set1((integer)1 << VM_MANTISSA)));
     const v_real power = v_set1((real)((integer)1 << VM_MANTISSA));
     const v_real normal = v_select(denormal, v_mul(x, power), x);
-    const v_real bias =
-        v_select(denormal, v_set1(VM_LOG_BIAS + VM_MANTISSA), v_set1(VM_LOG_BIAS));
+    const v_real bias = v_select(denormal, v_set1(VM_LOG_BIAS + VM_MANTISSA), v_set1(VM_LOG_BIAS));
     return vm_log_special(x, vm_log(normal, bias, v_zero()));
 }
 
@@ -291,27 +285,24 @@ INLINE v_real v_log1p(v_real x)
 INLINE v_real v_softplus(v_real x)
 {
 #if CNN_BITS == 32
-    static const real softplus_tail[] = {
-        R(0x1.555558p-1), R(0x1.99967ep-2), R(0x1.250e86p-2), R(0x1.b65d82p-3),
-        R(0x1.f39b60p-3)
-    };
+    static const real softplus_tail[] = {R(0x1.555558p-1), R(0x1.99967ep-2), R(0x1.250e86p-2),
+                                         R(0x1.b65d82p-3), R(0x1.f39b60p-3)};
 #else
-    static const real softplus_tail[] = {
-        R(0x1.5555555555535p-1), R(0x1.99999999a0842p-2), R(0x1.249249208564fp-2),
-        R(0x1.c71c741f941e9p-3), R(0x1.745cb39a74eedp-3), R(0x1.3b1de336b2c00p-3),
-        R(0x1.106767ba5e456p-3), R(0x1.efdd8ffb268c7p-4), R(0x1.559c1b818c4c9p-4),
-        R(0x1.5c8a852bc656fp-3)
-    };
+    static const real softplus_tail[] = {R(0x1.5555555555535p-1), R(0x1.99999999a0842p-2),
+                                         R(0x1.249249208564fp-2), R(0x1.c71c741f941e9p-3),
+                                         R(0x1.745cb39a74eedp-3), R(0x1.3b1de336b2c00p-3),
+                                         R(0x1.106767ba5e456p-3), R(0x1.efdd8ffb268c7p-4),
+                                         R(0x1.559c1b818c4c9p-4), R(0x1.5c8a852bc656fp-3)};
 #endif
     const v_real w = v_exp_nonpositive(v_copysign(x, v_set1(-1)));
     const v_real s = v_div(w, v_add(v_set1(2), w));
     const v_real z = v_mul(s, s);
-    const v_real tail = vm_two_chains(z, v_mul(z, z), VM_TABLE(softplus_tail));
+    const v_real tail = vm_two_chains(z, v_mul(z, z), VM_COEFFICIENTS(softplus_tail));
     const v_real log1p = v_fnma(s, v_fnma(z, tail, w), w);
     return v_add(v_max(x, v_zero()), log1p);
 }
 
-/* ---- The normal distribution ------------------------------------------------------------------- */
+/* ---- The normal distribution ----------------------------------------------------------------- */
 
 /* exp(-y^2 / 2) = 2^n (1 + s): returns s, and t for v_scale(). y^2 has twice the precision, since
  * the error of the exponent is the relative error of the result. */
@@ -335,29 +326,24 @@ INLINE v_real vm_gauss(v_real y, v_real *t)
 INLINE v_real vm_normal_tail(v_real y)
 {
 #if CNN_BITS == 32
-    static const real normal_over[] = {
-        R(0x1.fff604p+0), R(0x1.1f8716p+0), R(0x1.401020p-2), R(0x1.4e131ap-5)
-    };
-    static const real normal_under[] = {
-        R(0x1.000000p+0), R(0x1.044118p+0), R(0x1.ef22f4p-2), R(0x1.fe1a0ap-4),
-        R(0x1.0a9ca0p-6)
-    };
+    static const real normal_over[] = {R(0x1.fff604p+0), R(0x1.1f8716p+0), R(0x1.401020p-2),
+                                       R(0x1.4e131ap-5)};
+    static const real normal_under[] = {R(0x1.000000p+0), R(0x1.044118p+0), R(0x1.ef22f4p-2),
+                                        R(0x1.fe1a0ap-4), R(0x1.0a9ca0p-6)};
 #else
     static const real normal_over[] = {
-        R(0x1.000000012b5e3p+1),  R(0x1.335ef8f0ba822p+1),  R(0x1.76e1074ecbe4fp+0),
-        R(0x1.25e4cf3783cf2p-1),  R(0x1.3ff0ca90d429ap-3),  R(0x1.ed2e880591e2cp-6),
-        R(0x1.077b011ea70c6p-8),  R(0x1.688ce963be2d6p-12), R(0x1.f153de1472a6ep-17)
-    };
-    static const real normal_under[] = {
-        R(0x1.0000000000000p+0),  R(0x1.a7f6015c21fddp+0),  R(0x1.598c98a456e78p+0),
-        R(0x1.6620157befdedp-1),  R(0x1.023eab17bb3e5p-2),  R(0x1.0c44fb8520927p-4),
-        R(0x1.927df7656ea8ap-7),  R(0x1.a78dd970e1f4fp-10), R(0x1.1fad78f1d8073p-13),
-        R(0x1.8ccf5d716b77ep-18)
-    };
+        R(0x1.000000012b5e3p+1), R(0x1.335ef8f0ba822p+1),  R(0x1.76e1074ecbe4fp+0),
+        R(0x1.25e4cf3783cf2p-1), R(0x1.3ff0ca90d429ap-3),  R(0x1.ed2e880591e2cp-6),
+        R(0x1.077b011ea70c6p-8), R(0x1.688ce963be2d6p-12), R(0x1.f153de1472a6ep-17)};
+    static const real normal_under[] = {R(0x1.0000000000000p+0),  R(0x1.a7f6015c21fddp+0),
+                                        R(0x1.598c98a456e78p+0),  R(0x1.6620157befdedp-1),
+                                        R(0x1.023eab17bb3e5p-2),  R(0x1.0c44fb8520927p-4),
+                                        R(0x1.927df7656ea8ap-7),  R(0x1.a78dd970e1f4fp-10),
+                                        R(0x1.1fad78f1d8073p-13), R(0x1.8ccf5d716b77ep-18)};
 #endif
     const v_real square = v_mul(y, y);
-    const v_real p = vm_two_chains(y, square, VM_TABLE(normal_over));
-    const v_real q = vm_two_chains(y, square, VM_TABLE(normal_under));
+    const v_real p = vm_two_chains(y, square, VM_COEFFICIENTS(normal_over));
+    const v_real q = vm_two_chains(y, square, VM_COEFFICIENTS(normal_under));
     const v_real root = v_set1(VM_ROOT_2PI);
     const v_real slope = v_mul(root, y);
     const v_real lost = v_fnma(v_set1(VM_ROOT_2PI_REST), y, v_fnma(root, y, slope));
@@ -380,27 +366,24 @@ INLINE v_real v_normal_pdf(v_real x)
 INLINE v_real v_normal_cdf(v_real x)
 {
 #if CNN_BITS == 32
-    static const real normal_near[] = {
-        R(0x1.988452p-2),   R(-0x1.10579ap-4),  R(0x1.46ac92p-7),   R(-0x1.33dd58p-10),
-        R(0x1.99f6fap-14)
-    };
+    static const real normal_near[] = {R(0x1.988452p-2), R(-0x1.10579ap-4), R(0x1.46ac92p-7),
+                                       R(-0x1.33dd58p-10), R(0x1.99f6fap-14)};
 #else
-    static const real normal_near[] = {
-        R(0x1.9884533d43650p-2),   R(-0x1.1058377e2cebfp-4),  R(0x1.46d042976749ap-7),
-        R(-0x1.37403f6ae26f3p-10), R(0x1.e42b0cfbbe974p-14),  R(-0x1.3ce8eee5a2733p-17),
-        R(0x1.658812e33723fp-21),  R(-0x1.61e84d1c79dd1p-25), R(0x1.348035135657ep-29),
-        R(-0x1.a1daa4e11cdbcp-34)
-    };
+    static const real normal_near[] = {R(0x1.9884533d43650p-2),  R(-0x1.1058377e2cebfp-4),
+                                       R(0x1.46d042976749ap-7),  R(-0x1.37403f6ae26f3p-10),
+                                       R(0x1.e42b0cfbbe974p-14), R(-0x1.3ce8eee5a2733p-17),
+                                       R(0x1.658812e33723fp-21), R(-0x1.61e84d1c79dd1p-25),
+                                       R(0x1.348035135657ep-29), R(-0x1.a1daa4e11cdbcp-34)};
 #endif
     const v_real square = v_mul(x, x);
-    const v_real near = v_fma(x, vm_chain(square, VM_TABLE(normal_near)), v_set1(R(0.5)));
+    const v_real inside = v_fma(x, vm_chain(square, VM_COEFFICIENTS(normal_near)), v_set1(R(0.5)));
     v_real t;
     const v_real y = v_min(v_set1(VM_NORMAL_MOST), v_abs(x));
     const v_real s = vm_gauss(y, &t);
     const v_real ratio = vm_normal_tail(y);
     const v_real tail = v_scale(v_fma(s, ratio, ratio), t);
-    const v_real far = v_select(v_lt(v_zero(), x), v_sub(v_set1(1), tail), tail);
-    return v_select(v_lt(square, v_set1(R(0.72))), near, far);
+    const v_real outside = v_select(v_lt(v_zero(), x), v_sub(v_set1(1), tail), tail);
+    return v_select(v_lt(square, v_set1(R(0.72))), inside, outside);
 }
 
 /*
@@ -410,28 +393,25 @@ INLINE v_real v_normal_cdf(v_real x)
 INLINE v_real v_erf(v_real x)
 {
 #if CNN_BITS == 32
-    static const real erf_near[] = {
-        R(0x1.06eba6p-3),   R(-0x1.8126fep-2),  R(0x1.ce1e9cp-4),   R(-0x1.b6cb2ep-6),
-        R(0x1.48c44ep-8),   R(-0x1.40a238p-11)
-    };
+    static const real erf_near[] = {R(0x1.06eba6p-3),  R(-0x1.8126fep-2), R(0x1.ce1e9cp-4),
+                                    R(-0x1.b6cb2ep-6), R(0x1.48c44ep-8),  R(-0x1.40a238p-11)};
 #else
     static const real erf_near[] = {
         R(0x1.06eba8214db69p-3),   R(-0x1.812746b0379e3p-2),  R(0x1.ce2f21a042856p-4),
         R(-0x1.b82ce31274347p-6),  R(0x1.565bcd0a944a2p-8),   R(-0x1.c02db326e6a3bp-11),
         R(0x1.f9a30865f50fap-14),  R(-0x1.f4cf84f4f3ad2p-17), R(0x1.b9b9813982e7dp-20),
-        R(-0x1.5d93eb932d17dp-23), R(0x1.e32ee8d4439abp-27),  R(-0x1.d46c033cc1af9p-31)
-    };
+        R(-0x1.5d93eb932d17dp-23), R(0x1.e32ee8d4439abp-27),  R(-0x1.d46c033cc1af9p-31)};
 #endif
     const v_real a = v_min(v_set1(VM_ERF_MOST), v_abs(x));
     const v_real square = v_mul(a, a);
-    const v_real tail = vm_two_chains(square, v_mul(square, square), VM_TABLE(erf_near));
-    const v_real near = v_fma(tail, a, a);
+    const v_real tail = vm_two_chains(square, v_mul(square, square), VM_COEFFICIENTS(erf_near));
+    const v_real inside = v_fma(tail, a, a);
     v_real t;
     const v_real s = vm_expm1(vm_reduce(v_sub(v_zero(), square), VM_POWER + 1, &t));
     const v_real ratio = vm_normal_tail(v_mul(v_set1(VM_SQRT2), a));
     const v_real twice = v_mul(vm_power_of_2(t), ratio); /* 2^(n+1) ratio */
-    const v_real far = v_sub(v_set1(1), v_fma(s, twice, twice));
-    return v_copysign(v_select(v_lt(square, v_set1(R(0.79))), near, far), x);
+    const v_real outside = v_sub(v_set1(1), v_fma(s, twice, twice));
+    return v_copysign(v_select(v_lt(square, v_set1(R(0.79))), inside, outside), x);
 }
 
 #endif

@@ -13,7 +13,7 @@
 enum { INPUTS = 300, HIDDEN = 37, MIDDLE = 20, OUTPUTS = 5, ROWS = 600, BATCH = 270, EPOCHS = 2 };
 
 /* What version 1 of the numerics contract gives for float32 and float64. */
-static const uint64_t expected[2] = {UINT64_C(0), UINT64_C(0)};
+static const uint64_t expected[2] = {UINT64_C(0xb2ddc836fee048e3), UINT64_C(0xb152ab10043aad60)};
 
 /* FNV-1a over bytes. */
 static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t size)
