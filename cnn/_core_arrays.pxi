@@ -91,12 +91,14 @@ cdef cnp.ndarray real_array(object value, str where, str name, int type_number=-
     )
 
 
-cdef bint same_memory(cnp.ndarray a, cnp.ndarray b):
+cdef bint same_memory(object a, object b):
+    """Whether two objects are the same array: the same numbers in the same places."""
+    first, second = np.asarray(a), np.asarray(b)
     return (
-        cnp.PyArray_DATA(a) == cnp.PyArray_DATA(b)
-        and a.dtype == b.dtype
-        and (<object>a).shape == (<object>b).shape
-        and (<object>a).strides == (<object>b).strides
+        cnp.PyArray_DATA(first) == cnp.PyArray_DATA(second)
+        and first.dtype == second.dtype
+        and first.shape == second.shape
+        and first.strides == second.strides
     )
 
 

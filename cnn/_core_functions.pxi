@@ -206,6 +206,8 @@ cdef class Loss:
     cdef object class_weight
 
     def __init__(self, kind, *, labels=False, delta=1.0, label_smoothing=0.0, class_weight=None):
+        if self.loss.struct_size != 0:
+            raise RuntimeError("Loss: __init__ is called twice")
         self.loss.struct_size = sizeof(cnn_loss)
         self.loss.kind = <cnn_loss_kind>index_of(LOSSES, kind, "loss: kind")
         self.loss.target = CNN_TARGET_LABELS if labels else CNN_TARGET_ROWS

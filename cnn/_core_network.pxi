@@ -63,9 +63,14 @@ cdef class Network:
         cnn_network_destroy(self.network)
 
     cdef int begin_change(self, str where) except -1:
+        """Claim the network for a change; end_change follows, with no Python code in between."""
         if self.busy:
             raise RuntimeError(f"{where}: the network is being trained by another thread")
+        self.busy = True
         return 0
+
+    cdef void end_change(self) noexcept:
+        self.busy = False
 
     @property
     def dtype(self):
@@ -105,9 +110,13 @@ cdef class Network:
         return network_of(made)
 
     def initialize(self, layer, initializer, a=0.0):
-        self.begin_change("initialize")
         cdef int kind = index_of(INITIALIZERS, initializer, "init")
-        check(cnn_network_initialize(self.network, layer, <cnn_initializer>kind, a), "init")
+        cdef size_t c_layer = layer
+        cdef double c_a = a
+        self.begin_change("initialize")
+        status = cnn_network_initialize(self.network, c_layer, <cnn_initializer>kind, c_a)
+        self.end_change()
+        check(status, "init")
 
     cdef tuple parameter_shape(self, size_t layer, str parameter):
         cdef cnn_layer found
@@ -130,21 +139,27 @@ cdef class Network:
         return values
 
     def set(self, layer, parameter, values):
-        self.begin_change(parameter)
         cdef cnp.ndarray array = real_array(values, "set", parameter, self.type_number)
         check_shape(array, self.parameter_shape(layer, parameter), "set", parameter, "")
         cdef cnn_parameter which = CNN_WEIGHT if parameter == "weight" else CNN_BIAS
         cdef void *p = cnp.PyArray_DATA(array)
+        cdef size_t count = array.size, c_layer = layer
+        cdef cnn_status status
+        self.begin_change(parameter)
         if self.type_number == cnp.NPY_FLOAT32:
-            check(cnn_network_set_f32(self.network, layer, which, <const float *>p, array.size),
-                  parameter)
+            status = cnn_network_set_f32(self.network, c_layer, which, <const float *>p, count)
         else:
-            check(cnn_network_set_f64(self.network, layer, which, <const double *>p, array.size),
-                  parameter)
+            status = cnn_network_set_f64(self.network, c_layer, which, <const double *>p, count)
+        self.end_change()
+        check(status, parameter)
 
     def set_l2(self, layer, l2):
+        cdef size_t c_layer = layer
+        cdef double c_l2 = l2
         self.begin_change("l2")
-        check(cnn_network_set_l2(self.network, layer, l2), "l2")
+        status = cnn_network_set_l2(self.network, c_layer, c_l2)
+        self.end_change()
+        check(status, "l2")
 
     def predict(self, x, out=None):
         cdef cnp.ndarray array
@@ -238,6 +253,8 @@ cdef class Network:
         return parts
 
     def save(self, path, Trainer trainer=None):
+        if trainer is not None and trainer.network is not self:
+            raise ValueError("save: trainer belongs to another network")
         cdef bytes encoded = path_bytes(path)
         cdef const char *c_path = encoded
         cdef cnn_status status

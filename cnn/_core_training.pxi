@@ -54,8 +54,11 @@ cdef class Trainer:
 
     @steps.setter
     def steps(self, steps):
+        cdef uint64_t c_steps = steps
         self.network.begin_change("steps")
-        check(cnn_trainer_set_steps(self.trainer, steps), "steps")
+        status = cnn_trainer_set_steps(self.trainer, c_steps)
+        self.network.end_change()
+        check(status, "steps")
 
     def get_state(self):
         cdef cnp.ndarray values
@@ -68,7 +71,6 @@ cdef class Trainer:
         return state
 
     def set_state(self, state):
-        self.network.begin_change("set_state")
         slots = OPTIMIZER_SLOTS[self.kind]
         arrays = [real_array(values, "set_state", "state", self.network.type_number)
                   for values in state]
@@ -77,29 +79,39 @@ cdef class Trainer:
         cdef cnp.ndarray array
         for array in arrays:
             check_shape(array, (self.network.parameter_count,), "set_state", "state", "")
-        for slot, array in enumerate(arrays):
-            check(cnn_trainer_set_state(
-                self.trainer, slot, cnp.PyArray_DATA(array), array.size), "set_state")
+        cdef cnn_status status = CNN_OK
+        cdef size_t slot = 0, count = self.network.parameter_count
+        self.network.begin_change("set_state")
+        for array in arrays:
+            if status == CNN_OK:
+                status = cnn_trainer_set_state(self.trainer, slot, cnp.PyArray_DATA(array), count)
+            slot += 1
+        self.network.end_change()
+        check(status, "set_state")
 
     def snapshot(self):
-        check(cnn_trainer_snapshot(self.trainer), "snapshot")
+        self.network.begin_change("snapshot")
+        status = cnn_trainer_snapshot(self.trainer)
+        self.network.end_change()
+        check(status, "snapshot")
 
     def restore(self):
         self.network.begin_change("restore")
-        check(cnn_trainer_restore(self.trainer), "restore")
+        status = cnn_trainer_restore(self.trainer)
+        self.network.end_change()
+        check(status, "restore")
 
     def step(self, Loss loss not None, x, t, sample_weight, lr):
         cdef Samples samples = Samples(x, t, sample_weight, self.network.input_count, "train_step")
         loss.check_outputs(self.network.output_count, "train_step")
-        self.network.begin_change("train_step")
         cdef cnn_result result
         result.struct_size = sizeof(cnn_result)
         cdef double c_lr = lr
         cdef cnn_status status
-        self.network.busy = True
+        self.network.begin_change("train_step")
         with nogil:
             status = cnn_trainer_step(self.trainer, &loss.loss, &samples.data, c_lr, &result)
-        self.network.busy = False
+        self.network.end_change()
         if status != CNN_ERROR_NONFINITE:
             check(status, "train_step")
         return result_of(&result, status == CNN_OK)
@@ -108,10 +120,10 @@ cdef class Trainer:
               batch_size, cnp.ndarray lr not None, seconds=0.0):
         cdef Samples samples = Samples(x, t, sample_weight, self.network.input_count, "fit")
         loss.check_outputs(self.network.output_count, "fit")
-        self.network.begin_change("fit")
         index = np.ascontiguousarray(index, dtype=np.uintp)
         lr = np.ascontiguousarray(lr, dtype=np.float64)
-        cdef size_t count = index.size, c_batch_size = batch_size
+        cdef size_t count = index.size
+        cdef size_t c_batch_size = min(max(batch_size, 0), max(index.size, 1))
         if c_batch_size > 0 and <size_t>lr.size < (count + c_batch_size - 1) // c_batch_size:
             raise ValueError(f"fit: lr has {lr.size} numbers, should have one per step")
         cdef const size_t *c_index = <const size_t *>cnp.PyArray_DATA(index)
@@ -120,12 +132,12 @@ cdef class Trainer:
         cdef cnn_result result
         result.struct_size = sizeof(cnn_result)
         cdef cnn_status status
-        self.network.busy = True
+        self.network.begin_change("fit")
         with nogil:
             status = cnn_trainer_epoch(
                 self.trainer, &loss.loss, &samples.data, c_index, count, c_batch_size, c_lr,
                 c_seconds, &result)
-        self.network.busy = False
+        self.network.end_change()
         if status != CNN_ERROR_NONFINITE:
             check(status, "fit")
         return result_of(&result, status == CNN_OK)

@@ -6,12 +6,8 @@
 #include "convert.h"
 #include "error.h"
 #include "platform.h"
-#include "product.h"
 #include "random.h"
 #include "threads.h"
-
-/* Rows that go forward and back together, so that their activations stay in the L2 cache. */
-#define BLOCK_ROWS ((size_t)96)
 
 /* Workers count on cache lines of their own. */
 #define COUNTER_STRIDE 8
@@ -199,7 +195,7 @@ static void loss_rows(const struct pass *p, size_t first, size_t rows, size_t wo
         .t_row = batch->targets.t_row,
         .labels = labels ? batch->targets.labels + first : NULL,
         .scale = batch->scale + first,
-        .delta = loss->delta > 0 ? loss->delta : 1,
+        .delta = cnn_loss_delta(loss),
         .label_smoothing = loss->label_smoothing,
         .loss_rows = batch->loss_rows + first,
         .gradient = delta,
@@ -306,21 +302,18 @@ cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *los
     if (status != CNN_OK)
         return status;
     repack_if_changed(batch);
-    cnn_lanes weights = {{0}}, losses = {{0}};
-    cnn_lanes_add(&weights, job->rows, batch->targets.weight);
-    const double total = cnn_lanes_total(&weights);
-    /* A batch whose weights are all zero has the loss 0 and moves nothing. */
-    for (size_t i = 0; i < job->rows; i++)
-        batch->scale[i] = total > 0 ? batch->targets.weight[i] / total : 0;
+    const double total = cnn_weights_scale(job->rows, batch->targets.weight, batch->scale);
+    cnn_lanes losses = {{0}};
     memset(batch->correct, 0, batch->workers * COUNTER_STRIDE * sizeof *batch->correct);
     struct pass pass = {.batch = batch, .job = job};
     const size_t tile = network->kernels->tile_rows;
     size_t threads = cnn_parallel_threads((job->rows + tile - 1) / tile,
                                           2 * cnn_forward_work(network) * (double)job->rows);
     threads = cnn_min(threads, batch->workers);
-    pass.block = BLOCK_ROWS;
+    pass.block = CNN_BLOCK_ROWS;
     if (threads > 1)
-        pass.block = cnn_min(BLOCK_ROWS, cnn_round_up((job->rows + threads - 1) / threads, tile));
+        pass.block =
+            cnn_min(CNN_BLOCK_ROWS, cnn_round_up((job->rows + threads - 1) / threads, tile));
     cnn_parallel((job->rows + pass.block - 1) / pass.block, threads, run_block, &pass);
     for (size_t w = 0; w < batch->workers; w++)
         *correct += batch->correct[w * COUNTER_STRIDE];

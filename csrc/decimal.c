@@ -8,6 +8,8 @@
 bool cnn_decimal_read(const char *text, size_t size, double *value)
 {
     char copy[CNN_DECIMAL_MAX + 1];
+    if (size > CNN_DECIMAL_MAX)
+        return false;
     memcpy(copy, text, size);
     copy[size] = '\0';
     const uint64_t before = cnn_platform_float_enter();

@@ -9,8 +9,8 @@
 enum { CNN_DECIMAL_MAX = 64, CNN_DECIMAL_SIZE = 40 };
 
 /*
- * *value = the double nearest to a number in JSON's grammar (-12.5e-3), ties to even. `size` is
- * at most CNN_DECIMAL_MAX. False where the number is beyond the largest double.
+ * *value = the double nearest to a number in JSON's grammar (-12.5e-3), ties to even. False where
+ * the text is longer than CNN_DECIMAL_MAX or the number is beyond the largest double.
  */
 bool cnn_decimal_read(const char *text, size_t size, double *value);
 

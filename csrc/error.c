@@ -71,3 +71,18 @@ int cnn_numerics_version(void)
 {
     return CNN_NUMERICS_VERSION;
 }
+
+cnn_status cnn_check_layout(const char *name, const void *data, size_t rows, size_t cols,
+                            size_t stride)
+{
+    size_t elements;
+    if (!data)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", name);
+    if (stride < cols)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "%s_stride is %zu, should be at least %zu", name,
+                        stride, cols);
+    if (!cnn_multiply(rows, stride, &elements) || elements > SIZE_MAX / 64)
+        return cnn_fail(CNN_ERROR_MEMORY, "%s of %zu rows with stride %zu is too large", name, rows,
+                        stride);
+    return CNN_OK;
+}

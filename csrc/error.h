@@ -18,6 +18,16 @@ cnn_status cnn_fail(cnn_status status, const char *format, ...) CNN_PRINTF(2, 3)
 /* The same for a system error: the message ends with the text of `error`. */
 cnn_status cnn_fail_system(int error, const char *what, const char *path);
 
+/*
+ * Check that rows of `cols` elements, `stride` elements apart, can be addressed: data not NULL, no
+ * overlap of rows, no overflow even in bytes. `name` is the array's, for the message.
+ */
+cnn_status cnn_check_layout(const char *name, const void *data, size_t rows, size_t cols,
+                            size_t stride);
+
+/* Settings beyond this are refused, so that their products and float32 forms stay finite. */
+#define CNN_LARGEST 1e30
+
 /* *product = a * b, or false where that overflows. */
 static inline bool cnn_multiply(size_t a, size_t b, size_t *product)
 {

@@ -10,7 +10,6 @@
 
 /* Bytes of activations that a block may take: a part of the L2 cache, which holds weights too. */
 #define BLOCK_BYTES ((size_t)256 * 1024)
-#define BLOCK_ROWS ((size_t)96)
 
 /* Rows whose losses are summed at a time; a multiple of the 16 lanes. */
 #define SEGMENT_ROWS ((size_t)4096)
@@ -28,7 +27,7 @@ size_t cnn_forward_block_rows(const cnn_network *network)
     const size_t tile = network->kernels->tile_rows;
     const size_t row_bytes =
         cnn_max(cnn_network_inputs(network), widest(network)) * network->real_size;
-    const size_t rows = cnn_min(BLOCK_ROWS, BLOCK_BYTES / row_bytes / tile * tile);
+    const size_t rows = cnn_min(CNN_BLOCK_ROWS, BLOCK_BYTES / row_bytes / tile * tile);
     /* Fewer rows would read the weights too often, whatever the cache holds. */
     return cnn_max(rows, 4 * tile);
 }
@@ -46,12 +45,14 @@ double cnn_forward_work(const cnn_network *network)
 }
 
 /* Whether the product can read x where it is: right type, whole elements, no cache conflicts. */
-static bool readable_in_place(const cnn_network *network, const cnn_matrix *x, size_t rows)
+static bool readable_in_place(const cnn_network *network, const cnn_matrix *x, size_t first,
+                              size_t rows)
 {
     const ptrdiff_t size = (ptrdiff_t)network->real_size;
     if (x->dtype != network->dtype || (x->col_stride != size && x->cols > 1))
         return false;
-    if ((uintptr_t)x->data % (uintptr_t)size != 0)
+    const char *start = (const char *)x->data + (ptrdiff_t)first * x->row_stride;
+    if ((uintptr_t)start % (uintptr_t)size != 0)
         return false;
     if (rows == 1)
         return true;
@@ -94,7 +95,7 @@ void cnn_forward_block(const cnn_network *network, const cnn_matrix *x, size_t f
                               cnn_at(network, scratch, rows * (inputs + width))};
     const void *in = (const char *)x->data + (ptrdiff_t)first * x->row_stride;
     size_t in_row = (size_t)x->row_stride / network->real_size;
-    if (!readable_in_place(network, x, rows)) {
+    if (!readable_in_place(network, x, first, rows)) {
         cnn_convert_rows(x, NULL, first, rows, network->dtype, scratch, inputs);
         in = scratch;
         in_row = inputs;
@@ -155,7 +156,8 @@ size_t cnn_network_workspace_size(const cnn_network *network, size_t rows)
 {
     if (!network || rows == 0)
         return 0;
-    const struct plan p = plan_for(network, rows, SIZE_MAX);
+    /* More rows than memory has bytes need no more scratch than many. */
+    const struct plan p = plan_for(network, cnn_min(rows, SIZE_MAX / 64), SIZE_MAX);
     return p.threads * p.worker_bytes + 64;
 }
 
@@ -210,18 +212,17 @@ static cnn_status predict_typed(const cnn_network *network, cnn_dtype dtype, siz
                                 const void *x, size_t x_stride, void *y, size_t y_stride,
                                 void *workspace, size_t workspace_size)
 {
-    if (!network || !x || !y)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", !network ? "network" : !x ? "x" : "y");
+    if (!network)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "network is NULL");
     if (dtype != network->dtype)
         return cnn_fail(CNN_ERROR_TYPE, "x is float%d, the network is float%d",
                         dtype == CNN_FLOAT32 ? 32 : 64, network->dtype == CNN_FLOAT32 ? 32 : 64);
-    const size_t inputs = cnn_network_inputs(network), outputs = cnn_network_outputs(network);
-    if (x_stride < inputs || x_stride > PTRDIFF_MAX / 8)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "x_stride is %zu, should be at least %zu", x_stride,
-                        inputs);
-    if (y_stride < outputs)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "y_stride is %zu, should be at least %zu", y_stride,
-                        outputs);
+    const size_t inputs = cnn_network_inputs(network);
+    cnn_status status = cnn_check_layout("x", x, rows, inputs, x_stride);
+    if (status == CNN_OK)
+        status = cnn_check_layout("y", y, rows, cnn_network_outputs(network), y_stride);
+    if (status != CNN_OK)
+        return status;
     const cnn_matrix matrix = {
         .struct_size = sizeof matrix,
         .data = x,
@@ -255,12 +256,11 @@ cnn_status cnn_network_predict(const cnn_network *network, const cnn_matrix *x, 
 {
     if (!network || !x || !y)
         return cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", !network ? "network" : !x ? "x" : "y");
-    const cnn_status status = cnn_matrix_check(x, "x", x->rows, cnn_network_inputs(network));
+    cnn_status status = cnn_matrix_check(x, "x", x->rows, cnn_network_inputs(network));
+    if (status == CNN_OK)
+        status = cnn_check_layout("y", y, x->rows, cnn_network_outputs(network), y_stride);
     if (status != CNN_OK)
         return status;
-    if (y_stride < cnn_network_outputs(network))
-        return cnn_fail(CNN_ERROR_ARGUMENT, "y_stride is %zu, should be at least %zu", y_stride,
-                        cnn_network_outputs(network));
     return predict(network, x, y, y_stride, workspace, workspace_size);
 }
 
@@ -345,7 +345,7 @@ static void evaluate_block(void *context, size_t index, size_t worker)
         .t = labels ? NULL : cnn_at(network, e->targets.t, first * e->targets.t_row),
         .t_row = e->targets.t_row,
         .labels = labels ? e->targets.labels + first : NULL,
-        .delta = e->loss->delta > 0 ? e->loss->delta : 1,
+        .delta = cnn_loss_delta(e->loss),
         .label_smoothing = e->loss->label_smoothing,
         .loss_rows = e->loss_rows + first,
         .correct = cnn_loss_takes_logits(e->loss) ? &e->correct[worker] : NULL,

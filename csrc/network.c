@@ -57,7 +57,7 @@ static cnn_status check_dense(const cnn_layer *layer, size_t index, size_t count
     if (layer->activation == CNN_SOFTMAX && index + 1 != count)
         return cnn_fail(CNN_ERROR_ARGUMENT,
                         "layer %zu has activation softmax, which belongs in the last layer", index);
-    if (!(layer->l2 >= 0 && layer->l2 <= 1e30))
+    if (!(layer->l2 >= 0 && layer->l2 <= CNN_LARGEST))
         return cnn_fail(CNN_ERROR_ARGUMENT, "layer %zu has l2 %g, should be finite, 0 or more",
                         index, layer->l2);
     return CNN_OK;
@@ -236,32 +236,32 @@ void cnn_network_destroy(cnn_network *network)
 
 cnn_dtype cnn_network_dtype(const cnn_network *network)
 {
-    return network->dtype;
+    return network ? network->dtype : CNN_FLOAT32;
 }
 
 size_t cnn_network_inputs(const cnn_network *network)
 {
-    return network->dense[0].inputs;
+    return network ? network->dense[0].inputs : 0;
 }
 
 size_t cnn_network_outputs(const cnn_network *network)
 {
-    return network->dense[network->dense_count - 1].outputs;
+    return network ? network->dense[network->dense_count - 1].outputs : 0;
 }
 
 uint64_t cnn_network_seed(const cnn_network *network)
 {
-    return network->seed;
+    return network ? network->seed : 0;
 }
 
 size_t cnn_network_layer_count(const cnn_network *network)
 {
-    return network->layer_count;
+    return network ? network->layer_count : 0;
 }
 
 size_t cnn_network_parameter_count(const cnn_network *network)
 {
-    return network->parameter_count;
+    return network ? network->parameter_count : 0;
 }
 
 cnn_status cnn_network_layer(const cnn_network *network, size_t index, cnn_layer *layer)
@@ -382,7 +382,7 @@ cnn_status cnn_network_set_l2(cnn_network *network, size_t layer, double l2)
     cnn_dense *dense = cnn_network_dense(network, layer);
     if (!dense)
         return CNN_ERROR_ARGUMENT;
-    if (!(l2 >= 0 && l2 <= 1e30))
+    if (!(l2 >= 0 && l2 <= CNN_LARGEST))
         return cnn_fail(CNN_ERROR_ARGUMENT, "l2 is %g, should be finite, 0 or more", l2);
     dense->l2 = l2;
     network->layers[layer].l2 = l2;
@@ -441,7 +441,7 @@ cnn_status cnn_network_initialize(cnn_network *network, size_t layer, cnn_initia
     if (!cnn_initializer_name((int)initializer))
         return cnn_fail(CNN_ERROR_ARGUMENT, "initializer is %d, should be 0 to %d",
                         (int)initializer, CNN_INITIALIZER_COUNT - 1);
-    if (initializer == CNN_INIT_UNIFORM && !(a >= 0 && a <= 1e30))
+    if (initializer == CNN_INIT_UNIFORM && !(a >= 0 && a <= CNN_LARGEST))
         return cnn_fail(CNN_ERROR_ARGUMENT, "a is %g, should be finite, 0 or more", a);
     const size_t weights = dense->inputs * dense->outputs;
     double *values = malloc((weights + dense->outputs) * sizeof *values);
@@ -515,16 +515,18 @@ cnn_status cnn_network_set_metadata(cnn_network *network, const char *key, const
 
 const char *cnn_network_metadata(const cnn_network *network, const char *key)
 {
+    if (!network || !key)
+        return NULL;
     const size_t i = find_metadata(network, key);
     return i < network->metadata_count ? network->metadata[i].value : NULL;
 }
 
 size_t cnn_network_metadata_count(const cnn_network *network)
 {
-    return network->metadata_count;
+    return network ? network->metadata_count : 0;
 }
 
 const char *cnn_network_metadata_key(const cnn_network *network, size_t index)
 {
-    return index < network->metadata_count ? network->metadata[index].key : NULL;
+    return network && index < network->metadata_count ? network->metadata[index].key : NULL;
 }

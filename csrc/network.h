@@ -6,6 +6,9 @@
 
 #include "kernels/kernels.h"
 
+/* Rows that go through all layers together: their activations stay in the L2 cache. */
+#define CNN_BLOCK_ROWS ((size_t)96)
+
 /* A dense layer with the dropout that follows it. Pointers point into the network's memory. */
 typedef struct cnn_dense {
     size_t inputs, outputs;

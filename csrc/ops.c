@@ -1,7 +1,4 @@
 /* Array functions: checked, given their kernels, split over threads, and run. */
-#include <math.h>
-
-#include "convert.h"
 #include "dispatch.h"
 #include "error.h"
 #include "platform.h"
@@ -16,22 +13,6 @@
 static size_t size_of(cnn_dtype dtype)
 {
     return dtype == CNN_FLOAT32 ? 4 : 8;
-}
-
-/* Whether (rows, cols) with this stride can be addressed at all. */
-static cnn_status check_layout(const char *name, const void *data, size_t rows, size_t cols,
-                               size_t stride)
-{
-    size_t elements;
-    if (!data)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", name);
-    if (stride < cols)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "%s_stride is %zu, should be at least %zu", name,
-                        stride, cols);
-    if (!cnn_multiply(rows, stride, &elements) || elements > SIZE_MAX / 64)
-        return cnn_fail(CNN_ERROR_MEMORY, "%s of %zu rows with stride %zu is too large", name, rows,
-                        stride);
-    return CNN_OK;
 }
 
 static cnn_status check_activation(cnn_activation activation)
@@ -144,11 +125,11 @@ static cnn_status start(struct rows_call *call, cnn_dtype dtype, const struct na
     const size_t rows = call->rows, cols = call->cols;
     cnn_status status = check_activation(call->activation);
     if (status == CNN_OK)
-        status = check_layout(names->x, call->x, rows, cols, call->x_row);
+        status = cnn_check_layout(names->x, call->x, rows, cols, call->x_row);
     if (status == CNN_OK && names->from)
-        status = check_layout(names->from, call->from, rows, cols, call->x_row);
+        status = cnn_check_layout(names->from, call->from, rows, cols, call->x_row);
     if (status == CNN_OK)
-        status = check_layout(names->y, call->y, rows, cols, call->y_row);
+        status = cnn_check_layout(names->y, call->y, rows, cols, call->y_row);
     if (status != CNN_OK)
         return status;
     call->kernels = cnn_dispatch(dtype);
@@ -254,11 +235,11 @@ static cnn_status dense_forward(cnn_dtype dtype, size_t rows, size_t inputs, siz
     if (status == CNN_OK)
         status = check_activation(activation);
     if (status == CNN_OK)
-        status = check_layout("x", x, rows, inputs, x_stride);
+        status = cnn_check_layout("x", x, rows, inputs, x_stride);
     if (status == CNN_OK)
-        status = check_layout("weight", weight, inputs, outputs, outputs);
+        status = cnn_check_layout("weight", weight, inputs, outputs, outputs);
     if (status == CNN_OK)
-        status = check_layout("y", y, rows, outputs, y_stride);
+        status = cnn_check_layout("y", y, rows, outputs, y_stride);
     if (status != CNN_OK || rows == 0 || outputs == 0)
         return status;
     const cnn_pack pack = {.k = inputs, .n = outputs, .b = weight, .b_row = outputs, .b_col = 1};
@@ -312,7 +293,7 @@ static cnn_status dense_backward(cnn_dtype dtype, size_t rows, size_t inputs, si
     const char *missing = !dy ? "dy" : dx && !weight ? "weight" : dweight && !x ? "x" : NULL;
     if (status == CNN_OK && missing)
         status = cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", missing);
-    if (status != CNN_OK || inputs == 0 || outputs == 0)
+    if (status != CNN_OK)
         return status;
     const uint64_t before = cnn_platform_float_enter();
     if (dx && rows > 0) {
@@ -339,7 +320,7 @@ static cnn_status dense_backward(cnn_dtype dtype, size_t rows, size_t inputs, si
                                .c_row = outputs};
         status = product(dtype, &b, gemm);
     }
-    if (dbias && status == CNN_OK)
+    if (dbias && outputs > 0 && status == CNN_OK)
         cnn_dispatch(dtype)->column_sum(rows, outputs, dy, outputs, dbias);
     cnn_platform_float_leave(before);
     return status;
@@ -373,7 +354,7 @@ static cnn_status loss_gradient(cnn_dtype dtype, const cnn_loss *loss, size_t ro
 {
     cnn_status status = cnn_loss_check(loss, cols);
     if (status == CNN_OK)
-        status = check_layout("z", z, rows, cols, z_stride);
+        status = cnn_check_layout("z", z, rows, cols, z_stride);
     if (status == CNN_OK && !value)
         status = cnn_fail(CNN_ERROR_ARGUMENT, "value is NULL");
     if (status == CNN_OK && (rows == 0 || cols == 0))
@@ -395,12 +376,9 @@ static cnn_status loss_gradient(cnn_dtype dtype, const cnn_loss *loss, size_t ro
         cnn_platform_free(memory);
         return status;
     }
-    cnn_lanes weights = {{0}}, losses = {{0}};
-    cnn_lanes_add(&weights, rows, targets.weight);
-    const double total = cnn_lanes_total(&weights);
+    const double total = cnn_weights_scale(rows, targets.weight, scale);
+    cnn_lanes losses = {{0}};
     const bool labels = loss->target == CNN_TARGET_LABELS;
-    for (size_t i = 0; i < rows; i++)
-        scale[i] = total > 0 ? targets.weight[i] / total : 0;
     const cnn_loss_rows l = {
         .kind = loss->kind,
         .rows = rows,
@@ -411,7 +389,7 @@ static cnn_status loss_gradient(cnn_dtype dtype, const cnn_loss *loss, size_t ro
         .t_row = targets.t_row,
         .labels = labels ? targets.labels : NULL,
         .scale = scale,
-        .delta = loss->delta > 0 ? loss->delta : 1,
+        .delta = cnn_loss_delta(loss),
         .label_smoothing = loss->label_smoothing,
         .loss_rows = loss_rows,
         .gradient = gradient,

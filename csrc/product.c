@@ -32,6 +32,7 @@ static void run_rectangle(void *context, size_t index, size_t worker)
     g.a = advance(whole->a, i * whole->a_row, size);
     g.b = advance(whole->b, j / p->kernels->panel * whole->b_panel, size);
     g.bias = advance(whole->bias, j, size);
+    g.before = whole->before ? (char *)whole->before + (i * whole->c_row + j) * size : NULL;
     g.c = (char *)whole->c + (i * whole->c_row + j) * size;
     g.derivative = advance(whole->derivative, i * whole->derivative_row + j, size);
     p->kernels->gemm(&g);

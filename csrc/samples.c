@@ -1,7 +1,5 @@
 #include "samples.h"
 
-#include <math.h>
-
 #include "convert.h"
 #include "error.h"
 
@@ -21,7 +19,7 @@ cnn_status cnn_loss_check(const cnn_loss *loss, size_t outputs)
     if (loss->target == CNN_TARGET_LABELS && loss->kind != CNN_CROSS_ENTROPY)
         return cnn_fail(CNN_ERROR_ARGUMENT, "%s takes rows of targets, not labels",
                         cnn_loss_name((int)loss->kind));
-    if (!(loss->delta >= 0 && loss->delta <= 1e30))
+    if (!(loss->delta >= 0 && loss->delta <= CNN_LARGEST))
         return cnn_fail(CNN_ERROR_ARGUMENT, "delta is %g, should be positive", loss->delta);
     if (!(loss->label_smoothing >= 0 && loss->label_smoothing < 1))
         return cnn_fail(CNN_ERROR_ARGUMENT, "label_smoothing is %g, should be in [0, 1)",
@@ -34,7 +32,7 @@ cnn_status cnn_loss_check(const cnn_loss *loss, size_t outputs)
     if (loss->target != CNN_TARGET_LABELS)
         return cnn_fail(CNN_ERROR_ARGUMENT, "class_weight needs labels as targets");
     for (size_t j = 0; j < outputs; j++)
-        if (!(loss->class_weight[j] >= 0 && loss->class_weight[j] <= 1e300))
+        if (!(loss->class_weight[j] >= 0 && loss->class_weight[j] <= CNN_LARGEST))
             return cnn_fail(CNN_ERROR_ARGUMENT,
                             "class_weight of class %zu is %g, should be finite and not negative", j,
                             loss->class_weight[j]);
@@ -95,7 +93,7 @@ cnn_status cnn_samples_read(const cnn_loss *loss, const cnn_matrix *t,
     if (sample_weight && sample_weight->data) {
         cnn_convert_rows(sample_weight, index, first, count, CNN_FLOAT64, targets->weight, 1);
         for (size_t i = 0; i < count; i++)
-            if (!(targets->weight[i] >= 0 && targets->weight[i] <= 1e300))
+            if (!(targets->weight[i] >= 0 && targets->weight[i] <= CNN_LARGEST))
                 return cnn_fail(CNN_ERROR_ARGUMENT,
                                 "sample_weight of row %zu is %g, should be finite and not negative",
                                 index ? index[i] : first + i, targets->weight[i]);
@@ -128,4 +126,14 @@ double cnn_lanes_total(const cnn_lanes *lanes)
         for (size_t l = 0; l < half; l++)
             sum.lane[l] += sum.lane[l + half];
     return sum.lane[0];
+}
+
+double cnn_weights_scale(size_t n, const double *weight, double *scale)
+{
+    cnn_lanes weights = {{0}};
+    cnn_lanes_add(&weights, n, weight);
+    const double total = cnn_lanes_total(&weights);
+    for (size_t i = 0; i < n; i++)
+        scale[i] = total > 0 ? weight[i] / total : 0;
+    return total;
 }

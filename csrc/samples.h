@@ -31,6 +31,18 @@ cnn_status cnn_samples_read(const cnn_loss *loss, const cnn_matrix *t,
                             const size_t *index, size_t first, size_t count,
                             const cnn_targets *targets);
 
+/* Huber's threshold with its default. */
+static inline double cnn_loss_delta(const cnn_loss *loss)
+{
+    return loss->delta > 0 ? loss->delta : 1;
+}
+
+/*
+ * The sum of the weights, and each weight's share of it, by which a row's gradient is scaled. Where
+ * all weights are 0, so are the shares: the batch has the loss and gradient of the penalties alone.
+ */
+double cnn_weights_scale(size_t n, const double *weight, double *scale);
+
 /*
  * Sums in float64 with 16 lanes (numerics contract, 4.4 and 4.5), which may come in pieces whose
  * lengths are multiples of 16.

@@ -30,8 +30,8 @@ static cnn_status check_optimizer(const cnn_optimizer *o)
         {"beta1", o->beta1, 1},
         {"beta2", o->beta2, 1},
         {"alpha", o->alpha, 1},
-        {"eps", o->eps, 1e30},
-        {"weight_decay", o->weight_decay, 1e30},
+        {"eps", o->eps, CNN_LARGEST},
+        {"weight_decay", o->weight_decay, CNN_LARGEST},
         {"clip_norm", o->clip_norm, INFINITY},
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
@@ -84,12 +84,12 @@ void cnn_trainer_destroy(cnn_trainer *trainer)
 
 const cnn_network *cnn_trainer_network(const cnn_trainer *trainer)
 {
-    return trainer->network;
+    return trainer ? trainer->network : NULL;
 }
 
 uint64_t cnn_trainer_steps(const cnn_trainer *trainer)
 {
-    return trainer->steps;
+    return trainer ? trainer->steps : 0;
 }
 
 cnn_status cnn_trainer_optimizer(const cnn_trainer *trainer, cnn_optimizer *optimizer)
@@ -181,6 +181,8 @@ cnn_status cnn_trainer_snapshot(cnn_trainer *trainer)
         return cnn_fail(CNN_ERROR_MEMORY, "out of memory for a snapshot");
     copy_snapshot(trainer, false);
     trainer->snapshot_steps = trainer->steps;
+    trainer->snapshot_beta1_power = trainer->beta1_power;
+    trainer->snapshot_beta2_power = trainer->beta2_power;
     return CNN_OK;
 }
 
@@ -194,5 +196,8 @@ cnn_status cnn_trainer_restore(cnn_trainer *trainer)
     for (size_t l = 0; l < trainer->network->dense_count; l++)
         cnn_dense_repack(trainer->network, &trainer->network->dense[l]);
     trainer->network->version++;
-    return cnn_trainer_set_steps(trainer, trainer->snapshot_steps);
+    trainer->steps = trainer->snapshot_steps;
+    trainer->beta1_power = trainer->snapshot_beta1_power;
+    trainer->beta2_power = trainer->snapshot_beta2_power;
+    return CNN_OK;
 }

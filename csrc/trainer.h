@@ -17,6 +17,7 @@ struct cnn_trainer {
     size_t scratch_workers;
     void *snapshot; /* parameters, then slots */
     uint64_t snapshot_steps;
+    double snapshot_beta1_power, snapshot_beta2_power;
 };
 
 #endif

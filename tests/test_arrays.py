@@ -319,6 +319,20 @@ def test_mixed_types(bits):
     assert bits(network.get(0, "weight")) == bits(small[1])
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+def test_every_float16(stride, dtype):
+    """Denormals, infinities and NaN among them; a weight of 1 hands them on."""
+    network = _core.Network([("dense", 2, 2, "identity", 0, 0)], dtype=dtype)
+    network.set(0, "weight", np.eye(2, dtype=dtype))
+    x = np.zeros((2**15, 2 * stride), np.float16)[:, ::stride]
+    x[...] = np.arange(2**16, dtype=np.uint16).view(np.float16).reshape(-1, 2)
+    x = x[np.isfinite(x).all(1)]
+    assert np.array_equal(network.predict(x), x.astype(dtype))
+    for bad in (np.inf, -np.inf, np.nan):
+        y = network.predict(np.full((3, 2), bad, np.float16))
+        assert not np.isfinite(y).any()
+
+
 @pytest.mark.parametrize("value", [3, 2.5, True, np.float32(1.5), np.int8(-4)])
 def test_scalars(value):
     y = _core.activation("tanh", value)

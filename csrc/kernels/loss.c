@@ -160,12 +160,12 @@ static real row_value(const cnn_loss_rows *l, const struct row *r)
     }
 }
 
-/* The first column with the largest number; NaN never is. */
+/* The first column with the largest number; n where all are NaN. */
 static size_t largest_column(const real *x, size_t n)
 {
-    size_t at = 0;
-    for (size_t j = 1; j < n; j++)
-        if (x[j] > x[at])
+    size_t at = n;
+    for (size_t j = 0; j < n; j++)
+        if (at == n ? x[j] == x[j] : x[j] > x[at])
             at = j;
     return at;
 }

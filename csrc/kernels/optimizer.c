@@ -37,7 +37,7 @@ INLINE v_real step(const cnn_optimizer_kind kind, const struct setting *s, v_rea
     }
 }
 
-/* Rows of w, slots and g. `slots`, `with_l2` and `with_clip` are constants when inlined. */
+/* Rows of w, slots and g. `kind` and `slots` are constants when inlined. */
 INLINE void update_rows(const cnn_optimizer_kind kind, const size_t slots, const cnn_update *u,
                         const struct setting *s)
 {

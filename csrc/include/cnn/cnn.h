@@ -17,6 +17,7 @@
  *               the only one using that handle.
  *   Errors      Functions that can fail return a cnn_status; cnn_last_error() tells the details
  *               of the calling thread's last failure. After a failure the handle is as before.
+ *   Handles     Questions to a handle that return a number or a text answer 0 or NULL for NULL.
  *   Structs     Public structs begin with struct_size, which the caller sets to sizeof the
  *               struct; fields it does not set must be zero and mean the default.
  */
