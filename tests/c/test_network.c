@@ -159,6 +159,10 @@ static void test_bad_calls(void)
             "x is NULL");
     REFUSED(cnn_network_predict_f32(network, 4, xor_x, 1, y, 2, NULL, 0), CNN_ERROR_ARGUMENT,
             "x_stride is 1");
+    REFUSED(cnn_network_predict_f32(network, 2, xor_x, 2, y, SIZE_MAX, NULL, 0), CNN_ERROR_MEMORY,
+            "y of 2 rows with stride");
+    REFUSED(cnn_network_predict_f32(network, SIZE_MAX, xor_x, 2, y, 2, NULL, 0), CNN_ERROR_MEMORY,
+            "too large");
     REFUSED(cnn_network_predict_f64(network, 2, values, 2, values + 8, 2, NULL, 0), CNN_ERROR_TYPE,
             "x is float64, the network is float32");
     REFUSED(cnn_network_set_f32(network, 0, CNN_WEIGHT, xor_x, 3), CNN_ERROR_ARGUMENT,
@@ -239,6 +243,47 @@ static void test_nonfinite(void)
     cnn_network_destroy(network);
 }
 
+/* An empty sum is 0, and is written: no inputs, no outputs, or no rows. */
+static void test_empty_dense(void)
+{
+    const float ones[4] = {1, 1, 1, 1};
+    float dx[4] = {9, 9, 9, 9}, dw[4] = {9, 9, 9, 9}, db[2] = {9, 9};
+    CHECK(cnn_dense_backward_f32(2, 2, 0, ones, ones, ones, dx, NULL, NULL) == CNN_OK);
+    CHECK(dx[0] == 0 && dx[1] == 0 && dx[2] == 0 && dx[3] == 0);
+    CHECK(cnn_dense_backward_f32(2, 0, 2, ones, ones, ones, NULL, NULL, db) == CNN_OK);
+    CHECK(db[0] == 2 && db[1] == 2);
+    CHECK(cnn_dense_backward_f32(0, 2, 2, ones, ones, ones, NULL, dw, db) == CNN_OK);
+    CHECK(dw[0] == 0 && dw[3] == 0 && db[0] == 0 && db[1] == 0);
+}
+
+/* Rows that begin at odd addresses are converted, block by block, whatever the block's size. */
+static void test_unaligned_rows(void)
+{
+    cnn_network *network = make_network(3, 4, 2);
+    char bytes[5 * 13 + 12];
+    float x[15], y[10], z[10];
+    for (size_t i = 0; i < 15; i++)
+        x[i] = (float)i / 15;
+    for (size_t i = 0; i < 5; i++)
+        memcpy(bytes + 13 * i, x + 3 * i, 12);
+    cnn_matrix m = matrix(bytes, CNN_FLOAT32, 5, 3, 4);
+    m.row_stride = 13;
+    char workspace[512];
+    CHECK(cnn_network_predict_f32(network, 5, x, 3, y, 2, NULL, 0) == CNN_OK);
+    CHECK(cnn_network_predict(network, &m, z, 2, workspace, sizeof workspace) == CNN_OK);
+    CHECK(memcmp(y, z, sizeof y) == 0);
+    cnn_network_destroy(network);
+}
+
+static void test_no_handle(void)
+{
+    CHECK(cnn_network_inputs(NULL) == 0 && cnn_network_outputs(NULL) == 0);
+    CHECK(cnn_network_metadata(NULL, "a") == NULL && cnn_network_metadata_key(NULL, 0) == NULL);
+    CHECK(cnn_network_workspace_size(NULL, 1) == 0 && cnn_trainer_steps(NULL) == 0);
+    cnn_network_destroy(NULL);
+    cnn_trainer_destroy(NULL);
+}
+
 static void test_metadata(void)
 {
     cnn_network *network = make_network(2, 4, 2);
@@ -263,6 +308,9 @@ int main(void)
     test_bad_calls();
     test_epoch_is_checked_first();
     test_nonfinite();
+    test_empty_dense();
+    test_unaligned_rows();
+    test_no_handle();
     test_metadata();
     return check_finish();
 }
