@@ -615,6 +615,23 @@ def test_losses_by_name():
         _core.Loss(3)
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e38])
+def test_no_step_where_the_loss_is_not_finite(bad, world):
+    """Nor any after it; those before it stay made."""
+    network = _core.Network([("dense", 3, 2, "identity", 0, 0)])
+    network.initialize(0, "torch")
+    trainer = _core.Trainer(network, "momentum", momentum=0.9)
+    before = network.get(0, "weight"), trainer.get_state()[0]
+    x = world.x.copy()
+    x[2] = bad
+    loss = _core.Loss("squared_error")
+    assert not trainer.step(loss, x, world.dy, None, 0.1).finite
+    assert np.array_equal(network.get(0, "weight"), before[0])
+    assert np.array_equal(trainer.get_state()[0], before[1])
+    result = trainer.epoch(loss, x, world.dy, None, world.index, 2, world.lr)
+    assert (result.finite, result.steps, result.rows, trainer.steps) == (False, 1, 2, 1)
+
+
 # ---- Bad settings ------------------------------------------------------------------------------
 
 
