@@ -8,7 +8,7 @@
 True
 """
 
-from cnn import datasets
+from cnn import _threadpool, datasets
 from cnn._core import ModelFileError, version
 from cnn.callbacks import Callback, EarlyStopping, LambdaCallback, ModelCheckpoint
 from cnn.functional import (
@@ -43,6 +43,7 @@ from cnn.schedules import Constant, CosineDecay, ExponentialDecay, Schedule, Ste
 from cnn.sequential import Gradient, Sequential
 
 __version__ = version()
+_threadpool.register()
 
 __all__ = [
     "SGD",
