@@ -275,6 +275,39 @@ static void test_unaligned_rows(void)
     cnn_network_destroy(network);
 }
 
+/* A row of NaN is no class's, not even that of class 0. */
+static void test_nan_is_not_correct(void)
+{
+    cnn_network *network = make_network(2, 4, 2);
+    const float bad[8] = {NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+    cnn_data data = xor_data();
+    data.x.data = bad;
+    cnn_result result = {.struct_size = sizeof result};
+    CHECK(cnn_network_evaluate(network, &cross_entropy, &data, &result) == CNN_OK);
+    CHECK(result.rows == 4 && result.correct == 0);
+    cnn_network_destroy(network);
+}
+
+/* Going back brings the step counter along with weights and slots, and training goes on. */
+static void test_restore_is_whole(void)
+{
+    cnn_network *network = make_network(2, 4, 2);
+    cnn_optimizer optimizer = adam;
+    optimizer.beta2 = 1 - 1e-12;
+    cnn_trainer *trainer = NULL;
+    CHECK(cnn_trainer_create(network, &optimizer, &trainer) == CNN_OK);
+    const cnn_data data = xor_data();
+    cnn_result result = {.struct_size = sizeof result};
+    CHECK(cnn_trainer_snapshot(trainer) == CNN_OK);
+    CHECK(cnn_trainer_step(trainer, &cross_entropy, &data, 0.01, &result) == CNN_OK);
+    CHECK(cnn_trainer_restore(trainer) == CNN_OK);
+    CHECK(cnn_trainer_steps(trainer) == 0);
+    CHECK(cnn_trainer_step(trainer, &cross_entropy, &data, 0.01, &result) == CNN_OK);
+    CHECK(cnn_trainer_steps(trainer) == 1);
+    cnn_trainer_destroy(trainer);
+    cnn_network_destroy(network);
+}
+
 static void test_no_handle(void)
 {
     CHECK(cnn_network_inputs(NULL) == 0 && cnn_network_outputs(NULL) == 0);
@@ -310,6 +343,8 @@ int main(void)
     test_nonfinite();
     test_empty_dense();
     test_unaligned_rows();
+    test_nan_is_not_correct();
+    test_restore_is_whole();
     test_no_handle();
     test_metadata();
     return check_finish();
