@@ -5,6 +5,12 @@
 #define PANEL (PANEL_VECTORS * V_LANES)
 #define GROUP 4
 
+/* The most rows of any tile. */
+#define MOST_ROWS 12
+
+/* Where column vector v of a row of panels begins. */
+#define COLUMN(v, b_panel) ((v) / PANEL_VECTORS * (b_panel) + (v) % PANEL_VECTORS * V_LANES)
+
 /* Sums over k are cut here (numerics contract, 4.3). */
 #define CHUNK 256
 
@@ -17,38 +23,106 @@ struct tile {
     size_t b_k, b_panel;
     real *c;
     size_t c_row;
+    uintptr_t next; /* where the next chunk of b begins, fetched `next_step` bytes per k */
+    size_t next_step;
+    size_t narrow;    /* columns behind the vectors, at most the tile's `width`; 0 for none */
     int first;        /* whether this is the first chunk, so that c holds no sum yet */
     const real *bias; /* added after the last chunk, NULL before it */
 };
 
-/*
- * c (rows, vectors * V_LANES) = or += a . b for one chunk. rows and vectors are constants where
- * this is inlined, so that all sums stay in registers. Rows of a are reached from one pointer per
- * four rows, because x86 addresses base + {1, 2, 3} strides without further registers.
- */
-INLINE void tile(const size_t rows, const size_t vectors, const struct tile *t)
+/* Narrow columns take turns: a vector of their sums holds `width` of them for each of some rows. */
+#define NARROW_ROWS(width) (V_LANES / (width))
+#define NARROW_SUMS 4
+
+/* Copies of narrow columns of c into lanes, as their sums lie, or back. */
+INLINE void narrow_load(const size_t rows, const size_t width, const struct tile *t,
+                        const real *from, size_t from_row, real *lanes)
 {
-    v_real sum[TILE_ROWS][GROUP * PANEL_VECTORS];
+    KEEP_LOOP
+    for (size_t r = 0; r < rows; r++) {
+        KEEP_LOOP
+        for (size_t j = 0; j < t->narrow; j++)
+            lanes[r * width + j] = from[r * from_row + j];
+    }
+}
+
+/* What follows the last k for narrow columns: `to` is c behind the vectors. */
+INLINE void narrow_finish(const size_t rows, const size_t vectors, const size_t width,
+                          const struct tile *t, v_real *sum)
+{
+    const size_t count = (rows + NARROW_ROWS(width) - 1) / NARROW_ROWS(width);
+    real *c = t->c + vectors * V_LANES;
+    real lanes[NARROW_SUMS * V_LANES] = {0};
+    if (!t->first) {
+        narrow_load(rows, width, t, c, t->c_row, lanes);
+        UNROLL
+        for (size_t q = 0; q < count; q++)
+            sum[q] = v_add(v_load(lanes + q * V_LANES), sum[q]);
+    }
+    if (t->bias) {
+        narrow_load(NARROW_ROWS(width), width, t, t->bias + vectors * V_LANES, 0, lanes);
+        const v_real bias = v_load(lanes);
+        UNROLL
+        for (size_t q = 0; q < count; q++)
+            sum[q] = v_add(sum[q], bias);
+    }
+    UNROLL
+    for (size_t q = 0; q < count; q++)
+        v_store(lanes + q * V_LANES, sum[q]);
+    KEEP_LOOP
+    for (size_t r = 0; r < rows; r++) {
+        KEEP_LOOP
+        for (size_t j = 0; j < t->narrow; j++)
+            c[r * t->c_row + j] = lanes[r * width + j];
+    }
+}
+
+/*
+ * c (rows, vectors * V_LANES + narrow) = or += a . b for one chunk. rows, vectors and width are
+ * constants where this is inlined, so that all sums stay in registers. Rows of a are reached from
+ * one pointer per four rows, because x86 addresses base + {1, 2, 3} strides without further
+ * registers. Narrow columns, fewer than half a vector, would waste most of a vector's lanes: with
+ * `width` > 0 a vector holds those of several rows, and their a is blended from the broadcasts.
+ */
+INLINE void tile(const size_t rows, const size_t vectors, const size_t width, const struct tile *t)
+{
+    v_real sum[MOST_ROWS][GROUP * PANEL_VECTORS], narrow_sum[NARROW_SUMS];
     UNROLL
     for (size_t r = 0; r < rows; r++) {
         UNROLL
         for (size_t v = 0; v < vectors; v++)
             sum[r][v] = v_zero();
     }
+    UNROLL
+    for (size_t q = 0; q < NARROW_SUMS; q++)
+        narrow_sum[q] = v_zero();
     const size_t a_row = t->a_row, a_k = t->a_k, b_k = t->b_k, b_panel = t->b_panel;
     const real *a[3] = {t->a, t->a + 4 * a_row, t->a + 8 * a_row};
     const real *b = t->b;
+    uintptr_t next = t->next;
+    const size_t next_step = t->next_step;
     for (size_t k = t->k; k > 0; k--) {
-        v_real column[GROUP * PANEL_VECTORS];
+        if (rows > 3)
+            PREFETCH(next);
+        next += next_step;
+        v_real column[GROUP * PANEL_VECTORS + 1], blend = v_zero();
         UNROLL
         for (size_t v = 0; v < vectors; v++)
-            column[v] = v_load(b + v / PANEL_VECTORS * b_panel + v % PANEL_VECTORS * V_LANES);
+            column[v] = v_load(b + COLUMN(v, b_panel));
+        if (width)
+            column[vectors] = v_load_repeated(b + COLUMN(vectors, b_panel), width);
         UNROLL
         for (size_t r = 0; r < rows; r++) {
             const v_real broadcast = v_set1(a[r / 4][r % 4 * a_row]);
             UNROLL
             for (size_t v = 0; v < vectors; v++)
                 sum[r][v] = v_fma(broadcast, column[v], sum[r][v]);
+            if (width) {
+                const size_t place = r % NARROW_ROWS(width), q = r / NARROW_ROWS(width);
+                blend = place ? v_first(blend, place * width, broadcast) : broadcast;
+                if (place + 1 == NARROW_ROWS(width) || r + 1 == rows)
+                    narrow_sum[q] = v_fma(blend, column[vectors], narrow_sum[q]);
+            }
         }
         b += b_k;
         UNROLL
@@ -80,82 +154,96 @@ INLINE void tile(const size_t rows, const size_t vectors, const struct tile *t)
         for (size_t v = 0; v < vectors; v++)
             v_store(c + r * c_row + v * V_LANES, sum[r][v]);
     }
+    if (width)
+        narrow_finish(rows, vectors, width, t, narrow_sum);
 }
-
-/* The tiles: X(rows, vectors). Few rows take several panels, so that enough chains run at once. */
-#define TILES_4(X)                                                                                 \
-    X(1, 1) X(1, 2) X(1, 4) X(1, 8) X(2, 1) X(2, 2) X(2, 4) X(3, 1) X(3, 2) X(4, 1) X(4, 2)
-#define TILES_6(X) TILES_4(X) X(5, 1) X(5, 2) X(6, 1) X(6, 2)
-#define TILES_8(X) TILES_6(X) X(7, 1) X(7, 2) X(8, 1) X(8, 2)
-#define TILES_12(X) TILES_8(X) X(9, 1) X(9, 2) X(10, 1) X(10, 2) X(11, 1) X(11, 2) X(12, 1) X(12, 2)
-#define TILES_OF(rows) TILES_##rows
-#define TILES_FOR(rows) TILES_OF(rows)
 
 /* The formatter does not see that these lists are whole functions and cases. */
 /* clang-format off */
-/* Each tile is a function of its own, so that its registers are allocated by themselves. */
-#define TILE_FUNCTION(rows, vectors)                                                               \
-    static void tile_##rows##_##vectors(const struct tile *t)                                      \
-    {                                                                                              \
-        tile(rows, vectors, t);                                                                    \
-    }
-TILES_FOR(TILE_ROWS)(TILE_FUNCTION)
+/* The tiles: X(rows, vectors, width). Few rows take several panels, so that enough chains run. */
+#define TILES_4(X)                                                                                 \
+    X(1, 1, 0) X(1, 2, 0) X(1, 4, 0) X(1, 8, 0) X(2, 1, 0) X(2, 2, 0) X(2, 4, 0)                   \
+    X(3, 1, 0) X(3, 2, 0) X(4, 1, 0) X(4, 2, 0)
+#define TILES_6(X) TILES_4(X) X(5, 1, 0) X(5, 2, 0) X(6, 1, 0) X(6, 2, 0)
+#define TILES_8(X) TILES_6(X) X(7, 1, 0) X(7, 2, 0) X(8, 1, 0) X(8, 2, 0)
+#define TILES_12(X)                                                                                \
+    TILES_8(X) X(9, 1, 0) X(9, 2, 0) X(10, 1, 0) X(10, 2, 0) X(11, 1, 0) X(11, 2, 0)               \
+    X(12, 1, 0) X(12, 2, 0)
+#define TILES_OF(rows) TILES_##rows
+#define TILES_FOR(rows) TILES_OF(rows)
+#define TILES(X) TILES_FOR(TILE_ROWS)(X) NARROW_TILES(X)
 
-static void run_tile(size_t rows, size_t vectors, const struct tile *t)
+/* Each tile is a function of its own, so that its registers are allocated by themselves. */
+#define TILE_FUNCTION(rows, vectors, width)                                                        \
+    static void tile_##rows##_##vectors##_##width(const struct tile *t)                            \
+    {                                                                                              \
+        tile(rows, vectors, width, t);                                                             \
+    }
+TILES(TILE_FUNCTION)
+
+static void run_tile(size_t rows, size_t vectors, size_t width, const struct tile *t)
 {
-#define TILE_CASE(r, v)                                                                            \
-    case r * 16 + v:                                                                               \
-        tile_##r##_##v(t);                                                                         \
+#define TILE_CASE(r, v, w)                                                                         \
+    case (r * 16 + v) * 16 + w:                                                                    \
+        tile_##r##_##v##_##w(t);                                                                   \
         break;
-    switch (rows * 16 + vectors) {
-        TILES_FOR(TILE_ROWS)(TILE_CASE)
+    switch ((rows * 16 + vectors) * 16 + width) {
+        TILES(TILE_CASE)
     default:
         break;
     }
 }
 /* clang-format on */
 
-/* One chunk of k, for `rows` rows from row i and `vectors` vectors of columns from column j. */
-static void run_chunk(const cnn_gemm *g, size_t i, size_t rows, size_t j, size_t vectors, size_t k,
+/* A group of columns, from column j on: whole vectors, and narrow columns behind them or none. */
+struct group {
+    size_t j, vectors, narrow, width;
+};
+
+/* One chunk of k, for `rows` rows from row i. */
+static void run_chunk(const cnn_gemm *g, const struct group *group, size_t i, size_t rows, size_t k,
                       const real *bias, real *c, size_t c_row)
 {
     const size_t left = g->k - k;
+    const real *b = (const real *)g->b + group->j / PANEL * g->b_panel + k * g->b_k;
+    const size_t step = PANEL * sizeof(real) * rows / g->m;
+    const size_t ahead = left > CHUNK ? CHUNK * g->b_k : g->b_panel - k * g->b_k;
     const struct tile t = {
         .k = left < CHUNK ? left : CHUNK,
         .a = (const real *)g->a + i * g->a_row + k * g->a_k,
         .a_row = g->a_row,
         .a_k = g->a_k,
-        .b = (const real *)g->b + j / PANEL * g->b_panel + k * g->b_k,
+        .b = b,
+        .next = (uintptr_t)b + ahead * sizeof(real) + i / rows * CHUNK * step,
+        .next_step = step,
         .b_k = g->b_k,
         .b_panel = g->b_panel,
         .c = c,
         .c_row = c_row,
+        .narrow = group->narrow,
         .first = k == 0,
         .bias = left <= CHUNK ? bias : NULL,
     };
-    run_tile(rows, vectors, &t);
+    run_tile(rows, group->vectors, group->width, &t);
 }
 
-/* Whole panels: a chunk of b stays in the L1 cache while all rows pass over it. */
-static void run_panels(const cnn_gemm *g, size_t j, size_t vectors)
+/* One chunk of k, for all rows: the chunk's part of b stays in the L1 cache meanwhile. */
+static void run_rows(const cnn_gemm *g, const struct group *group, size_t k)
 {
-    real *c = (real *)g->c + j;
-    const real *bias = g->bias ? (const real *)g->bias + j : NULL;
-    size_t k = 0;
-    do {
-        for (size_t i = 0; i < g->m; i += TILE_ROWS) {
-            const size_t rows = g->m - i < TILE_ROWS ? g->m - i : TILE_ROWS;
-            run_chunk(g, i, rows, j, vectors, k, bias, c + i * g->c_row, g->c_row);
-        }
-        k += CHUNK;
-    } while (k < g->k);
+    const size_t most = group->width ? NARROW_TILE_ROWS(group->vectors) : TILE_ROWS;
+    const real *bias = g->bias ? (const real *)g->bias + group->j : NULL;
+    for (size_t i = 0; i < g->m;) {
+        const size_t rows = g->m - i < most ? (group->width ? 4 : g->m - i) : most;
+        run_chunk(g, group, i, rows, k, bias, (real *)g->c + i * g->c_row + group->j, g->c_row);
+        i += rows;
+    }
 }
 
 /* The last panel where it is not whole: computed beside c, and its columns copied. */
 static void run_tail(const cnn_gemm *g, size_t j)
 {
     const size_t columns = g->n - j;
-    const size_t vectors = (columns + V_LANES - 1) / V_LANES;
+    const struct group group = {.j = j, .vectors = (columns + V_LANES - 1) / V_LANES};
     real c[TILE_ROWS * PANEL];
     real bias[PANEL] = {0};
     if (g->bias)
@@ -164,7 +252,7 @@ static void run_tail(const cnn_gemm *g, size_t j)
         const size_t rows = g->m - i < TILE_ROWS ? g->m - i : TILE_ROWS;
         size_t k = 0;
         do {
-            run_chunk(g, i, rows, j, vectors, k, g->bias ? bias : NULL, c, PANEL);
+            run_chunk(g, &group, i, rows, k, g->bias ? bias : NULL, c, PANEL);
             k += CHUNK;
         } while (k < g->k);
         for (size_t r = 0; r < rows; r++) {
@@ -193,22 +281,81 @@ static void finish(const cnn_gemm *g, size_t j, size_t n)
         KERNEL(activation_forward)(g->activation, g->m, n, c, g->c_row, c, g->c_row);
 }
 
+/* The last columns where fewer than half a vector of them stand behind whole vectors, or none. */
+static struct group narrow_group(const cnn_gemm *g)
+{
+    const size_t narrow = g->n % V_LANES, all = g->n / V_LANES;
+    struct group group = {.j = g->n};
+    size_t width = 2;
+    while (width < narrow)
+        width *= 2;
+    if (narrow == 0 || width > V_LANES / 2 || all == 0)
+        return group;
+    group.vectors = all % 2 == 0 ? 2 : all >= 3 && NARROW_VECTORS(width) >= 3 ? 3 : 1;
+    group.narrow = narrow;
+    group.width = width;
+    group.j = (all - group.vectors) * V_LANES;
+    return group;
+}
+
+/* The group of whole panels that begins at j and does not pass `end`: several for few rows. */
+static struct group next_group(const cnn_gemm *g, size_t j, size_t end)
+{
+    size_t panels = g->m == 1 ? 4 : g->m == 2 ? 2 : 1;
+    while (panels > 1 && panels * PANEL > end - j)
+        panels /= 2;
+    return (struct group){.j = j, .vectors = panels * PANEL_VECTORS};
+}
+
+/* All chunks of a group of columns, and what follows them. */
+static void run_group(const cnn_gemm *g, const struct group *group)
+{
+    size_t k = 0;
+    do {
+        run_rows(g, group, k);
+        k += CHUNK;
+    } while (k < g->k);
+    finish(g, group->j, group->vectors * V_LANES + group->narrow);
+}
+
+/* All of c; the number of rows is whole fours where narrow columns are set apart. */
+static void run(const cnn_gemm *g, const struct group *last)
+{
+    const size_t whole = last->j - last->j % PANEL;
+    for (size_t j = 0; j < whole;) {
+        const struct group group = next_group(g, j, whole);
+        run_group(g, &group);
+        j += group.vectors * V_LANES;
+    }
+    if (last->width) {
+        run_group(g, last);
+    } else if (whole < g->n) {
+        run_tail(g, whole);
+        finish(g, whole, g->n - whole);
+    }
+}
+
 void KERNEL(gemm)(const cnn_gemm *g)
 {
-    const size_t group = g->m == 1 ? 4 : g->m == 2 ? 2 : 1;
-    size_t j = 0;
-    while (j < g->n) {
-        size_t panels = group;
-        while (panels > 1 && panels * PANEL > g->n - j)
-            panels /= 2;
-        const size_t n = panels * PANEL < g->n - j ? panels * PANEL : g->n - j;
-        if (n < PANEL)
-            run_tail(g, j);
-        else
-            run_panels(g, j, panels * PANEL_VECTORS);
-        finish(g, j, n);
-        j += n;
+    const struct group none = {.j = g->n}, narrow = narrow_group(g);
+    const size_t fours = g->m - g->m % 4;
+    if (!narrow.width || !fours) {
+        run(g, &none);
+        return;
     }
+    cnn_gemm part = *g;
+    part.m = fours;
+    run(&part, &narrow);
+    if (fours == g->m)
+        return;
+    part.m = g->m - fours;
+    part.a = (const real *)g->a + fours * g->a_row;
+    part.c = (real *)g->c + fours * g->c_row;
+    if (g->derivative)
+        part.derivative = (const real *)g->derivative + fours * g->derivative_row;
+    if (g->before)
+        part.before = (real *)g->before + fours * g->c_row;
+    run(&part, &none);
 }
 
 void KERNEL(pack)(const cnn_pack *p)

@@ -22,6 +22,14 @@ typedef v_real v_mask;
 typedef __m256i v_int;
 #define TILE_ROWS 6
 #define PANEL_VECTORS 2
+#define NARROW_TILE_ROWS(vectors) ((vectors) == 1 ? 8 : 4)
+#define NARROW_VECTORS(width) 2
+#define NARROW_TILES_OF(X, width) X(4, 1, width) X(8, 1, width) X(4, 2, width)
+#if CNN_BITS == 32
+#define NARROW_TILES(X) NARROW_TILES_OF(X, 2) NARROW_TILES_OF(X, 4)
+#else
+#define NARROW_TILES(X) NARROW_TILES_OF(X, 2)
+#endif
 
 INLINE __m256i first_lanes(size_t n)
 {
@@ -134,6 +142,21 @@ INLINE v_real v_select(v_mask mask, v_real a, v_real b)
 }
 INLINE v_real v_first(v_real a, size_t n, v_real b)
 {
+    switch (n) { /* Numbers that the compiler knows need no mask in a register. */
+#if CNN_BITS == 32
+    case 2:
+        return P(blend)(b, a, 3);
+    case 4:
+        return P(blend)(b, a, 15);
+    case 6:
+        return P(blend)(b, a, 63);
+#else
+    case 2:
+        return P(blend)(b, a, 3);
+#endif
+    default:
+        break;
+    }
     return P(blendv)(b, a, CAST_TO_REAL(first_lanes(n)));
 }
 INLINE v_int v_as_int(v_real a)
@@ -143,6 +166,19 @@ INLINE v_int v_as_int(v_real a)
 INLINE v_real v_as_real(v_int i)
 {
     return CAST_TO_REAL(i);
+}
+INLINE v_real v_load_repeated(const real *p, const size_t n)
+{
+    double two;
+    __m128 four;
+    switch (n * sizeof(real)) {
+    case sizeof two:
+        memcpy(&two, p, sizeof two);
+        return CAST_TO_REAL(_mm256_castpd_si256(_mm256_set1_pd(two)));
+    default:
+        memcpy(&four, p, sizeof four);
+        return CAST_TO_REAL(_mm256_castps_si256(_mm256_set_m128(four, four)));
+    }
 }
 INLINE v_int vi_set1(integer x)
 {

@@ -19,6 +19,17 @@ typedef __mmask8 v_mask;
 typedef __m512i v_int;
 #define TILE_ROWS 12
 #define PANEL_VECTORS 2
+#define NARROW_TILE_ROWS(vectors) 8
+#define NARROW_VECTORS(width) ((width) <= V_LANES / 4 ? 3 : 2)
+#define NARROW_TILES_OF(X, width) X(4, 1, width) X(8, 1, width) X(4, 2, width) X(8, 2, width)
+#if CNN_BITS == 32
+#define NARROW_TILES(X)                                                                            \
+    NARROW_TILES_OF(X, 2)                                                                          \
+    NARROW_TILES_OF(X, 4)                                                                          \
+    NARROW_TILES_OF(X, 8) X(4, 3, 2) X(8, 3, 2) X(4, 3, 4) X(8, 3, 4)
+#else
+#define NARROW_TILES(X) NARROW_TILES_OF(X, 2) NARROW_TILES_OF(X, 4) X(4, 3, 2) X(8, 3, 2)
+#endif
 
 INLINE v_mask first_lanes(size_t n)
 {
@@ -133,6 +144,23 @@ INLINE v_real v_as_real(v_int i)
     v_real a;
     memcpy(&a, &i, sizeof a);
     return a;
+}
+INLINE v_real v_load_repeated(const real *p, const size_t n)
+{
+    long long two;
+    __m128i four;
+    __m256i eight;
+    switch (n * sizeof(real)) {
+    case sizeof two:
+        memcpy(&two, p, sizeof two);
+        return v_as_real(_mm512_set1_epi64(two));
+    case sizeof four:
+        memcpy(&four, p, sizeof four);
+        return v_as_real(_mm512_broadcast_i32x4(four));
+    default:
+        memcpy(&eight, p, sizeof eight);
+        return v_as_real(_mm512_broadcast_i64x4(eight));
+    }
 }
 INLINE v_int vi_set1(integer x)
 {

@@ -28,6 +28,13 @@ typedef uint64x2_t v_mask;
 #endif
 #define TILE_ROWS 8
 #define PANEL_VECTORS 2
+#define NARROW_TILE_ROWS(vectors) 8
+#define NARROW_VECTORS(width) 2
+#if CNN_BITS == 32
+#define NARROW_TILES(X) X(4, 1, 2) X(8, 1, 2) X(4, 2, 2) X(8, 2, 2)
+#else
+#define NARROW_TILES(X)
+#endif
 
 INLINE v_real v_zero(void)
 {
@@ -50,6 +57,13 @@ INLINE v_real v_load_partial(const real *p, size_t n)
     real lanes[V_LANES] = {0};
     for (size_t i = 0; i < n; i++)
         lanes[i] = p[i];
+    return v_load(lanes);
+}
+INLINE v_real v_load_repeated(const real *p, const size_t n)
+{
+    real lanes[V_LANES];
+    for (size_t i = 0; i < V_LANES; i++)
+        lanes[i] = p[i % n];
     return v_load(lanes);
 }
 INLINE void v_store_partial(real *p, v_real v, size_t n)
@@ -131,6 +145,10 @@ INLINE v_real v_select(v_mask mask, v_real a, v_real b)
 }
 INLINE v_real v_first(v_real a, size_t n, v_real b)
 {
+#if CNN_BITS == 32
+    if (n == 2)
+        return vcombine_f32(vget_low_f32(a), vget_high_f32(b));
+#endif
     real lanes[V_LANES];
     v_store(lanes, b);
     v_store_partial(lanes, a, n);

@@ -8,6 +8,9 @@ typedef integer v_int;
 typedef int v_mask;
 #define TILE_ROWS 4
 #define PANEL_VECTORS 2
+#define NARROW_TILE_ROWS(vectors) 4
+#define NARROW_VECTORS(width) 0
+#define NARROW_TILES(X)
 
 INLINE v_real v_zero(void)
 {
@@ -33,6 +36,11 @@ INLINE void v_store_partial(real *p, v_real v, size_t n)
 {
     if (n)
         *p = v;
+}
+INLINE v_real v_load_repeated(const real *p, const size_t n)
+{
+    (void)n;
+    return *p;
 }
 INLINE v_real v_add(v_real a, v_real b)
 {

@@ -3,11 +3,14 @@
  * type of CNN_BITS bits. Each header here gives the same operations in the same order:
  *
  *   V_LANES, TILE_ROWS, PANEL_VECTORS      lanes of a vector; shape of the gemm tile
+ *   NARROW_TILES(X) NARROW_TILE_ROWS(vectors) NARROW_VECTORS(width)
+ *                                          tiles X(rows, vectors, width) that end in narrow columns
  *   v_real, v_int, v_mask                  vectors of reals, of integers as wide, of truth
  *   v_zero() v_set1(x)
  *   v_load(p) v_store(p, v)                no alignment needed
  *   v_load_partial(p, n)                   lanes 0 to n - 1, zeros behind; 0 < n <= V_LANES
  *   v_store_partial(p, v, n)
+ *   v_load_repeated(p, n)                  n numbers again and again; n a power of 2 < V_LANES
  *   v_add v_sub v_mul v_div v_sqrt         IEEE operations, rounded once
  *   v_fma(a, b, c)                         a b + c, rounded once
  *   v_fnma(a, b, c)                        c - a b, rounded once
@@ -59,6 +62,13 @@ typedef uint64_t bits;
 #define INLINE static inline
 #define UNROLL
 #define KEEP_LOOP
+#endif
+
+#if defined(__GNUC__)
+/* Fetch what lies at an address, if anything does, into the L2 cache. */
+#define PREFETCH(address) __builtin_prefetch((const void *)(address), 0, 2)
+#else
+#define PREFETCH(address) ((void)(address))
 #endif
 
 #define CNN_STRING_OF(x) #x
