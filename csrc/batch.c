@@ -67,6 +67,7 @@ static void lay_out(cnn_batch *batch, struct arena *arena)
     batch->targets.weight = take(arena, rows, sizeof *batch->targets.weight);
     batch->loss_rows = take(arena, rows, sizeof *batch->loss_rows);
     batch->scale = take(arena, rows, sizeof *batch->scale);
+    batch->soon = take(arena, rows, sizeof *batch->soon);
     batch->correct = take(arena, batch->workers * COUNTER_STRIDE, sizeof *batch->correct);
     for (size_t l = 0; l < network->dense_count; l++)
         lay_out_layer(batch, arena, l);
@@ -296,6 +297,12 @@ cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *los
     const cnn_network *network = batch->network;
     batch->rows = job->rows;
     batch->step = job->step;
+    batch->soon_count = 0;
+    if (job->soon > 0) {
+        batch->soon_bytes =
+            cnn_convert_addresses(&job->data->x, job->index + job->rows, job->soon, batch->soon);
+        batch->soon_count = batch->soon_bytes > 0 ? job->soon : 0;
+    }
     const cnn_status status = cnn_samples_read(job->loss, &job->data->t, &job->data->sample_weight,
                                                cnn_network_outputs(network), network->dtype,
                                                job->index, job->first, job->rows, &batch->targets);
@@ -331,6 +338,12 @@ void cnn_batch_weight_gradient(const cnn_batch *batch, size_t l, size_t i, size_
     const cnn_network *network = batch->network;
     const size_t panel = network->kernels->panel;
     const void *in = l == 0 ? batch->x : handed_on(batch, l - 1, batch->step);
+    /* Each part of the first layer's gradient fetches its share of the next batch. */
+    const cnn_dense *dense = &network->dense[l];
+    const double share =
+        l == 0 ? (double)batch->soon_count / (double)(dense->inputs * dense->outputs) : 0;
+    const size_t soon = (size_t)(share * (double)(i * dense->outputs + j * m));
+    const size_t soon_end = (size_t)(share * (double)(i * dense->outputs + (j + n) * m));
     const cnn_gemm gemm = {
         .m = m,
         .n = n,
@@ -343,6 +356,9 @@ void cnn_batch_weight_gradient(const cnn_batch *batch, size_t l, size_t i, size_
         .b_panel = batch->capacity * panel,
         .c = c,
         .c_row = c_row,
+        .soon = batch->soon + soon,
+        .soon_count = soon_end - soon,
+        .soon_bytes = batch->soon_bytes,
     };
     network->kernels->gemm(&gemm);
 }

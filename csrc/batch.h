@@ -32,6 +32,9 @@ typedef struct cnn_batch {
     size_t *correct; /* a cache line for each worker */
     size_t rows;     /* of the present batch */
     int64_t step;    /* of the present batch */
+    /* Rows of the batch after this one, fetched into the cache by the products of gradients. */
+    const void **soon;
+    size_t soon_count, soon_bytes;
 } cnn_batch;
 
 /* Room for batches of up to `capacity` rows on up to `workers` threads. */
@@ -44,12 +47,15 @@ void cnn_batch_destroy(cnn_batch *batch);
  */
 cnn_status cnn_batch_reserve(const cnn_network *network, size_t rows, cnn_batch **batch);
 
-/* What to run: rows index[0], ... or first, first + 1, ... of data; step keys dropout, -1: none. */
+/*
+ * What to run: rows index[0], ... or first, first + 1, ... of data; step keys dropout, -1: none.
+ * With an index, `soon` rows behind these are going to be the next batch.
+ */
 typedef struct cnn_batch_job {
     const cnn_loss *loss;
     const cnn_data *data;
     const size_t *index;
-    size_t first, rows;
+    size_t first, rows, soon;
     int64_t step;
 } cnn_batch_job;
 

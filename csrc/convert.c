@@ -151,6 +151,17 @@ void cnn_convert_rows(const cnn_matrix *matrix, const size_t *index, size_t firs
     }
 }
 
+size_t cnn_convert_addresses(const cnn_matrix *matrix, const size_t *index, size_t count,
+                             const void **out)
+{
+    const size_t size = cnn_dtype_size(matrix->dtype);
+    if (matrix->col_stride != (ptrdiff_t)size && matrix->cols > 1)
+        return 0;
+    for (size_t i = 0; i < count; i++)
+        out[i] = row_at(matrix, index, 0, i);
+    return matrix->cols * size;
+}
+
 /* ---- Labels ------------------------------------------------------------------------------ */
 
 static inline int64_t label_of_signed(int64_t value)

@@ -14,6 +14,13 @@ size_t cnn_dtype_size(cnn_dtype dtype);
 void cnn_convert_rows(const cnn_matrix *matrix, const size_t *index, size_t first, size_t count,
                       cnn_dtype dtype, void *out, size_t out_row);
 
+/*
+ * Where rows index[0], index[1], ... begin, into out (count). Returns their length in bytes, or 0
+ * where a row is not in one piece.
+ */
+size_t cnn_convert_addresses(const cnn_matrix *matrix, const size_t *index, size_t count,
+                             const void **out);
+
 /* The first column of the same rows as int64; a number that is not whole becomes -1. */
 void cnn_convert_labels(const cnn_matrix *matrix, const size_t *index, size_t first, size_t count,
                         int64_t *out);

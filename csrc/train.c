@@ -9,10 +9,10 @@
 
 /* ---- One step ---------------------------------------------------------------------------- */
 
-/* Scratch of one worker: a rectangle of one panel, or the longest bias. */
+/* Scratch of one worker: a rectangle of two panels, or the longest bias. */
 static size_t scratch_bytes(const cnn_network *network)
 {
-    size_t elements = CNN_TASK_ROWS * network->kernels->panel;
+    size_t elements = 2 * CNN_TASK_ROWS * network->kernels->panel;
     for (size_t l = 0; l < network->dense_count; l++)
         elements = cnn_max(elements, network->dense[l].outputs);
     return cnn_round_up(elements * network->real_size, 64);
@@ -76,7 +76,7 @@ static void repack(const cnn_trainer *trainer, const cnn_rectangle *r, size_t j,
         cnn_batch_pack_transposed(trainer->batch, r->l, r->i, r->m, j, n);
 }
 
-/* A panel at a time, so that its gradient goes from the tile into the optimizer through L1. */
+/* A panel or two at a time, whose gradient goes from the tile into the optimizer through L1. */
 static void update_task(void *context, size_t index, size_t worker)
 {
     const struct stepping *s = context;
@@ -90,15 +90,17 @@ static void update_task(void *context, size_t index, size_t worker)
         update_bias(s, r.l, scratch);
         return;
     }
-    for (size_t j = r.j; j < r.j + r.n; j += panel) {
-        const size_t n = cnn_min(panel, r.j + r.n - j);
+    for (size_t j = r.j, n; j < r.j + r.n; j += n) {
+        n = r.j + r.n - j;
+        if (n > 2 * panel)
+            n = panel;
         const size_t offset = dense->weight_offset + r.i * dense->outputs + j;
         if (s->whole) {
             update_tensor(s, offset, dense->outputs, r.m, n, 0,
                           cnn_at(network, trainer->gradient, offset), dense->outputs);
         } else {
-            cnn_batch_weight_gradient(trainer->batch, r.l, r.i, r.m, j, n, scratch, panel);
-            update_tensor(s, offset, dense->outputs, r.m, n, dense->l2, scratch, panel);
+            cnn_batch_weight_gradient(trainer->batch, r.l, r.i, r.m, j, n, scratch, n);
+            update_tensor(s, offset, dense->outputs, r.m, n, dense->l2, scratch, n);
         }
         repack(trainer, &r, j, n);
     }
@@ -280,6 +282,7 @@ cnn_status cnn_trainer_epoch(cnn_trainer *trainer, const cnn_loss *loss, const c
             .data = data,
             .index = index + made.rows,
             .rows = cnn_min(batch_size, count - made.rows),
+            .soon = cnn_min(batch_size, count - cnn_min(count, made.rows + batch_size)),
             .step = (int64_t)trainer->steps,
         };
         status = step(trainer, &job, lr[made.steps], &made);

@@ -1,4 +1,4 @@
-/* The matrix product: one tile, its loop over panels and chunks, and the packing of b. */
+/* The matrix product: one tile, and its loop over groups of columns and chunks. */
 #include "kernels/local.h"
 
 /* The columns of a panel, and the widest group of panels that one tile covers. */
@@ -23,8 +23,8 @@ struct tile {
     size_t b_k, b_panel;
     real *c;
     size_t c_row;
-    uintptr_t next; /* where the next chunk of b begins, fetched `next_step` bytes per k */
-    size_t next_step;
+    uintptr_t soon; /* what is read after this tile, fetched `soon_step` bytes per k */
+    size_t soon_step;
     size_t narrow;    /* columns behind the vectors, at most the tile's `width`; 0 for none */
     int first;        /* whether this is the first chunk, so that c holds no sum yet */
     const real *bias; /* added after the last chunk, NULL before it */
@@ -99,12 +99,12 @@ INLINE void tile(const size_t rows, const size_t vectors, const size_t width, co
     const size_t a_row = t->a_row, a_k = t->a_k, b_k = t->b_k, b_panel = t->b_panel;
     const real *a[3] = {t->a, t->a + 4 * a_row, t->a + 8 * a_row};
     const real *b = t->b;
-    uintptr_t next = t->next;
-    const size_t next_step = t->next_step;
+    uintptr_t soon = t->soon;
+    const size_t soon_step = t->soon_step;
     for (size_t k = t->k; k > 0; k--) {
         if (rows > 3)
-            PREFETCH(next);
-        next += next_step;
+            PREFETCH(soon);
+        soon += soon_step;
         v_real column[GROUP * PANEL_VECTORS + 1], blend = v_zero();
         UNROLL
         for (size_t v = 0; v < vectors; v++)
@@ -200,22 +200,39 @@ struct group {
     size_t j, vectors, narrow, width;
 };
 
+/* The rows that a tile takes of a group. */
+static size_t tile_rows(const struct group *group)
+{
+    return group->width ? NARROW_TILE_ROWS(group->vectors) : TILE_ROWS;
+}
+
+/* What the tile at row i fetches: one of the addresses in `soon`, or a part of the next chunk. */
+static void fetch_soon(const cnn_gemm *g, const struct group *group, size_t i, size_t k,
+                       struct tile *t)
+{
+    const size_t most = tile_rows(group);
+    const size_t number = (k / CHUNK) * ((g->m + most - 1) / most) + i / most;
+    if (group->j == 0 && number < g->soon_count) {
+        t->soon = (uintptr_t)g->soon[number];
+        t->soon_step = (g->soon_bytes + t->k - 1) / t->k;
+        return;
+    }
+    const size_t next = k + CHUNK < g->k ? CHUNK * g->b_k : g->b_panel - k * g->b_k;
+    t->soon_step = PANEL * sizeof(real) * most / (g->m > most ? g->m : most);
+    t->soon = (uintptr_t)t->b + next * sizeof(real) + i / most * CHUNK * t->soon_step;
+}
+
 /* One chunk of k, for `rows` rows from row i. */
 static void run_chunk(const cnn_gemm *g, const struct group *group, size_t i, size_t rows, size_t k,
                       const real *bias, real *c, size_t c_row)
 {
     const size_t left = g->k - k;
-    const real *b = (const real *)g->b + group->j / PANEL * g->b_panel + k * g->b_k;
-    const size_t step = PANEL * sizeof(real) * rows / g->m;
-    const size_t ahead = left > CHUNK ? CHUNK * g->b_k : g->b_panel - k * g->b_k;
-    const struct tile t = {
+    struct tile t = {
         .k = left < CHUNK ? left : CHUNK,
         .a = (const real *)g->a + i * g->a_row + k * g->a_k,
         .a_row = g->a_row,
         .a_k = g->a_k,
-        .b = b,
-        .next = (uintptr_t)b + ahead * sizeof(real) + i / rows * CHUNK * step,
-        .next_step = step,
+        .b = (const real *)g->b + group->j / PANEL * g->b_panel + k * g->b_k,
         .b_k = g->b_k,
         .b_panel = g->b_panel,
         .c = c,
@@ -224,13 +241,15 @@ static void run_chunk(const cnn_gemm *g, const struct group *group, size_t i, si
         .first = k == 0,
         .bias = left <= CHUNK ? bias : NULL,
     };
+    if (t.k > 0)
+        fetch_soon(g, group, i, k, &t);
     run_tile(rows, group->vectors, group->width, &t);
 }
 
 /* One chunk of k, for all rows: the chunk's part of b stays in the L1 cache meanwhile. */
 static void run_rows(const cnn_gemm *g, const struct group *group, size_t k)
 {
-    const size_t most = group->width ? NARROW_TILE_ROWS(group->vectors) : TILE_ROWS;
+    const size_t most = tile_rows(group);
     const real *bias = g->bias ? (const real *)g->bias + group->j : NULL;
     for (size_t i = 0; i < g->m;) {
         const size_t rows = g->m - i < most ? (group->width ? 4 : g->m - i) : most;
@@ -356,31 +375,6 @@ void KERNEL(gemm)(const cnn_gemm *g)
     if (g->before)
         part.before = (real *)g->before + fours * g->c_row;
     run(&part, &none);
-}
-
-void KERNEL(pack)(const cnn_pack *p)
-{
-    const real *b = p->b;
-    for (size_t j = 0; j < p->n; j += PANEL) {
-        const size_t n = p->n - j < PANEL ? p->n - j : PANEL;
-        real *restrict to = (real *)p->packed + j / PANEL * p->b_panel;
-        if (p->b_col == 1) {
-            for (size_t k = 0; k < p->k; k++, to += PANEL) {
-                memcpy(to, b + k * p->b_row + j, n * sizeof(real));
-                memset(to + n, 0, (PANEL - n) * sizeof(real));
-            }
-            continue;
-        }
-        /* Down the columns in blocks of k, so that what is read and written stays in L1. */
-        for (size_t k0 = 0; k0 < p->k; k0 += 16) {
-            const size_t k1 = p->k - k0 < 16 ? p->k : k0 + 16;
-            for (size_t c = 0; c < n; c++)
-                for (size_t k = k0; k < k1; k++)
-                    to[k * PANEL + c] = b[k * p->b_row + (j + c) * p->b_col];
-            for (size_t k = k0; k < k1; k++)
-                memset(to + k * PANEL + n, 0, (PANEL - n) * sizeof(real));
-        }
-    }
 }
 
 /* A product with ones: the same chunks as in gemm, and x + 1 * y rounds like x + y. */

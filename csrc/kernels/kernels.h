@@ -22,6 +22,8 @@
  * multiplied by the derivative of `activation`, taken from these outputs or inputs, and
  * `activation` itself is not applied. softmax is not among the activations here.
  * With `before`, (m, n) with c's stride, the value before the activation is stored there as well.
+ * While it computes, the product fetches soon_bytes from each of soon_count addresses, which the
+ * caller is going to read; where it has fewer tiles than addresses, only the first of them.
  * k is summed as section 4.3 of the numerics contract says: chunks of 256, one FMA chain each.
  */
 typedef struct cnn_gemm {
@@ -37,9 +39,14 @@ typedef struct cnn_gemm {
     const void *derivative;
     size_t derivative_row;
     void *before;
+    const void *const *soon;
+    size_t soon_count, soon_bytes;
 } cnn_gemm;
 
-/* Copy b (k, n), element (k, j) at b[k * b_row + j * b_col], into panels, padded with zeros. */
+/*
+ * Copy b (k, n), element (k, j) at b[k * b_row + j * b_col], into panels, padded with zeros. One of
+ * the two strides is 1.
+ */
 typedef struct cnn_pack {
     size_t k, n;
     const void *b;

@@ -42,13 +42,16 @@ INLINE void update_rows(const cnn_optimizer_kind kind, const size_t slots, const
                         const struct setting *s)
 {
     const int with_l2 = u->l2 != 0, with_clip = u->clip != 1;
-    for (size_t i = 0; i < u->rows; i++) {
+    /* Rows without gaps are one long row, which has fewer ends. */
+    const int gaps = u->stride != u->cols || u->g_row != u->cols;
+    const size_t rows = gaps ? u->rows : 1, cols = gaps ? u->cols : u->rows * u->cols;
+    for (size_t i = 0; i < rows; i++) {
         const real *g_row = (const real *)u->g + i * u->g_row;
         real *w_row = (real *)u->w + i * u->stride;
         real *slot0 = slots > 0 ? (real *)u->slots[0] + i * u->stride : NULL;
         real *slot1 = slots > 1 ? (real *)u->slots[1] + i * u->stride : NULL;
-        for (size_t j = 0; j < u->cols; j += V_LANES) {
-            const size_t left = u->cols - j < V_LANES ? u->cols - j : V_LANES;
+        for (size_t j = 0; j < cols; j += V_LANES) {
+            const size_t left = cols - j < V_LANES ? cols - j : V_LANES;
             v_real g = row_load(g_row + j, left);
             const v_real w = row_load(w_row + j, left);
             v_real a = slots > 0 ? row_load(slot0 + j, left) : v_zero();

@@ -159,6 +159,15 @@ INLINE v_real v_first(v_real a, size_t n, v_real b)
     }
     return P(blendv)(b, a, CAST_TO_REAL(first_lanes(n)));
 }
+/* Unpacking works within the 128-bit halves, which then have to be put in order. */
+INLINE v_real v_zip_low(v_real a, v_real b)
+{
+    return P(permute2f128)(P(unpacklo)(a, b), P(unpackhi)(a, b), 0x20);
+}
+INLINE v_real v_zip_high(v_real a, v_real b)
+{
+    return P(permute2f128)(P(unpacklo)(a, b), P(unpackhi)(a, b), 0x31);
+}
 INLINE v_int v_as_int(v_real a)
 {
     return CAST_TO_INT(a);

@@ -162,6 +162,25 @@ INLINE v_real v_load_repeated(const real *p, const size_t n)
         return v_as_real(_mm512_broadcast_i64x4(eight));
     }
 }
+INLINE v_real v_zip_low(v_real a, v_real b)
+{
+#if CNN_BITS == 32
+    const v_int order = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+#else
+    const v_int order = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
+#endif
+    return P(permutex2var)(a, order, b);
+}
+INLINE v_real v_zip_high(v_real a, v_real b)
+{
+#if CNN_BITS == 32
+    const v_int order =
+        _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+#else
+    const v_int order = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
+#endif
+    return P(permutex2var)(a, order, b);
+}
 INLINE v_int vi_set1(integer x)
 {
     return I(set1)(x);

@@ -154,6 +154,14 @@ INLINE v_real v_first(v_real a, size_t n, v_real b)
     v_store_partial(lanes, a, n);
     return v_load(lanes);
 }
+INLINE v_real v_zip_low(v_real a, v_real b)
+{
+    return F(vzip1q)(a, b);
+}
+INLINE v_real v_zip_high(v_real a, v_real b)
+{
+    return F(vzip2q)(a, b);
+}
 INLINE v_int v_as_int(v_real a)
 {
     return CAST_TO_INT(a);

@@ -97,6 +97,16 @@ INLINE v_real v_first(v_real a, size_t n, v_real b)
 {
     return n ? a : b;
 }
+INLINE v_real v_zip_low(v_real a, v_real b)
+{
+    (void)b;
+    return a;
+}
+INLINE v_real v_zip_high(v_real a, v_real b)
+{
+    (void)a;
+    return b;
+}
 INLINE v_int v_as_int(v_real a)
 {
     v_int i;

@@ -20,6 +20,7 @@
  *   v_mask_and v_mask_or
  *   v_select(mask, a, b)                   mask ? a : b
  *   v_first(a, n, b)                       lanes 0 to n - 1 of a, of b behind; 0 < n <= V_LANES
+ *   v_zip_low(a, b) v_zip_high(a, b)       a0 b0 a1 b1 ..., from the low or the high halves
  *   v_as_int(a) v_as_real(i)               the same bits
  *   vi_set1 vi_add vi_sub vi_and
  *   vi_shift_left(a, n) vi_shift_right(a, n)   n constant; right brings zeros in

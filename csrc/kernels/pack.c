@@ -1,0 +1,74 @@
+/* Packing b into panels, as it stands or transposed. */
+#include "kernels/local.h"
+#include "kernels/rows.h"
+
+#define PANEL (PANEL_VECTORS * V_LANES)
+
+/* Rows of b as they stand: a row of a panel is some vectors, with zeros behind the last column. */
+static void pack_rows(const cnn_pack *p)
+{
+    for (size_t j = 0; j < p->n; j += V_LANES) {
+        const size_t n = p->n - j < V_LANES ? p->n - j : V_LANES;
+        const real *from = (const real *)p->b + j;
+        real *to = (real *)p->packed + j / PANEL * p->b_panel + j % PANEL;
+        for (size_t k = 0; k < p->k; k++, from += p->b_row, to += PANEL)
+            v_store(to, row_load(from, n));
+    }
+}
+
+/* Transpose in place: after each round of zips, half as many rows lie between old neighbours. */
+INLINE void transpose(v_real *rows)
+{
+    v_real zipped[V_LANES];
+    UNROLL
+    for (size_t stride = 1; stride < V_LANES; stride *= 2) {
+        UNROLL
+        for (size_t i = 0; i + V_LANES / 2 < V_LANES; i++) {
+            zipped[2 * i] = v_zip_low(rows[i], rows[i + V_LANES / 2]);
+            zipped[2 * i + 1] = v_zip_high(rows[i], rows[i + V_LANES / 2]);
+        }
+        UNROLL
+        for (size_t i = 0; i < V_LANES; i++)
+            rows[i] = zipped[i];
+    }
+}
+
+/* Columns of b that are contiguous, in squares of one vector by as many columns. */
+static void pack_columns(const cnn_pack *p)
+{
+    for (size_t j = 0; j < p->n; j += V_LANES) {
+        const size_t n = p->n - j < V_LANES ? p->n - j : V_LANES;
+        const real *from = (const real *)p->b + j * p->b_col;
+        real *to = (real *)p->packed + j / PANEL * p->b_panel + j % PANEL;
+        for (size_t k = 0; k < p->k; k += V_LANES, from += V_LANES) {
+            const size_t left = p->k - k < V_LANES ? p->k - k : V_LANES;
+            v_real square[V_LANES];
+            for (size_t c = 0; c < V_LANES; c++)
+                square[c] = c < n ? row_load(from + c * p->b_col, left) : v_zero();
+            transpose(square);
+            for (size_t r = 0; r < left; r++, to += PANEL)
+                v_store(to, square[r]);
+        }
+    }
+}
+
+/* The last vectors of the last panel, behind the last column. */
+static void pack_padding(const cnn_pack *p)
+{
+    const size_t used = (p->n + V_LANES - 1) / V_LANES * V_LANES;
+    if (used % PANEL == 0)
+        return;
+    real *to = (real *)p->packed + used / PANEL * p->b_panel;
+    for (size_t k = 0; k < p->k; k++, to += PANEL)
+        for (size_t j = used % PANEL; j < PANEL; j += V_LANES)
+            v_store(to + j, v_zero());
+}
+
+void KERNEL(pack)(const cnn_pack *p)
+{
+    if (p->b_col == 1)
+        pack_rows(p);
+    else
+        pack_columns(p);
+    pack_padding(p);
+}
