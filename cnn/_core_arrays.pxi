@@ -1,7 +1,7 @@
 # Turning arrays into pointers and strides, and checking them; included by _core.pyx.
 
-# The cnn_dtype of each NumPy type number, or -1; NumPy's own numbers are below 32. C's integer types
-# overlap in size, so that two numbers may mean the same.
+# The cnn_dtype of each NumPy type number, or -1; NumPy's own numbers are below 32. C's integer
+# types overlap in size, so that two numbers may mean the same.
 cdef int[32] dtype_codes
 
 
