@@ -53,6 +53,11 @@ cdef cnp.ndarray numeric_array(object value, str where, str name):
     return array
 
 
+def numeric(str where, str name, value):
+    """Return `value` as an array of numbers that libcnn reads; arrays are not copied."""
+    return numeric_array(value, where, name)
+
+
 cdef cnn_matrix matrix_of(cnp.ndarray array, str where, str name, bint column) except *:
     """Describe a 2-D array, or a 1-D one as a column or a row."""
     cdef cnn_matrix m
@@ -153,6 +158,54 @@ cdef int check_shape(
             f"{where}: {name} has shape {shape_of(array)}, should be {shape_text(ndim, shape)}{why}"
         )
     return 0
+
+
+# ---- Numbers -----------------------------------------------------------------------------------
+
+# Rows looked at in one go, so that a check of a large or mapped array needs little memory.
+cdef cnp.npy_intp CHECKED_ROWS = 65536
+
+ctypedef fused real:
+    float
+    double
+
+
+cdef size_t inside(const real *x, size_t count, double low, double high, bint whole) noexcept nogil:
+    """How many numbers come before the first that is not in [low, high], or not whole."""
+    cdef size_t i
+    for i in range(count):
+        # The other way round, a NaN would pass.
+        if not (low <= x[i] <= high) or (whole and x[i] != floor(x[i])):
+            return i
+    return count
+
+
+def first_outside(cnp.ndarray x not None, double low, double high, *, whole=False):
+    """The index, in C order, of the first number that is not finite, in [low, high] and, if asked,
+    whole; -1 where there is none. x has 1 or 2 dimensions.
+    """
+    cdef cnp.npy_intp start = 0, rows = x.shape[0], row_size = x.shape[1] if x.ndim == 2 else 1
+    cdef cnp.ndarray block = x
+    cdef const void *p
+    cdef size_t count, good
+    cdef bint single, c_whole = whole and x.dtype.kind == "f"
+    low, high = max(low, -DBL_MAX), min(high, DBL_MAX)
+    while start < rows:
+        PyErr_CheckSignals()
+        block = real_array(
+            x if rows <= CHECKED_ROWS else x[start:start + CHECKED_ROWS], "first_outside", "x")
+        p = cnp.PyArray_DATA(block)
+        count = block.size
+        single = is_single(block)
+        with nogil:
+            if single:
+                good = inside(<const float *>p, count, low, high, c_whole)
+            else:
+                good = inside(<const double *>p, count, low, high, c_whole)
+        if good < count:
+            return start * row_size + <cnp.npy_intp>good
+        start += CHECKED_ROWS
+    return -1
 
 
 # ---- Results -----------------------------------------------------------------------------------

@@ -278,12 +278,17 @@ cdef Result result_of(cnn_result *r, bint finite):
     return result
 
 
+# What the argument is called that is no logits.
+cdef dict OUTPUT_NAMES = {"squared_error": "y", "huber": "y", "poisson": "log_rate"}
+
+
 def loss_gradient(Loss loss not None, z, t, sample_weight):
     cdef str where = loss.kind
-    cdef str name = {"squared_error": "y", "huber": "y", "poisson": "log_rate"}.get(where, "logits")
-    cdef cnp.ndarray given = real_array(z, where, name)
-    cdef cnp.ndarray array = given.reshape(-1, 1) if given.ndim == 1 else given
-    check_rank(array, 2, where, name)
+    cdef str name = OUTPUT_NAMES.get(where, "logits")
+    cdef cnp.ndarray array = real_array(z, where, name)
+    cdef int ndim = cnp.PyArray_NDIM(array), type_number = cnp.PyArray_TYPE(array)
+    if ndim != 1:
+        check_rank(array, 2, where, name)
     cdef cnp.ndarray targets = numeric_array(t, where, "t")
     cdef cnn_matrix mt = matrix_of(targets, where, "t", True)
     cdef cnn_matrix mw = no_matrix()
@@ -292,9 +297,9 @@ def loss_gradient(Loss loss not None, z, t, sample_weight):
         weights = numeric_array(sample_weight, where, "sample_weight")
         check_rank(weights, 1, where, "sample_weight")
         mw = matrix_of(weights, where, "sample_weight", True)
-    cdef size_t rows = array.shape[0], cols = array.shape[1]
+    cdef size_t rows = array.shape[0], cols = array.shape[1] if ndim == 2 else 1
     loss.check_outputs(cols, where)
-    cdef cnp.ndarray gradient = np.empty((rows, cols), array.dtype)
+    cdef cnp.ndarray gradient = cnp.PyArray_EMPTY(ndim, array.shape, type_number, 0)
     cdef double value = 0
     cdef bint single = is_single(array)
     cdef void *p = cnp.PyArray_DATA(array)
@@ -308,7 +313,7 @@ def loss_gradient(Loss loss not None, z, t, sample_weight):
             status = cnn_loss_gradient_f64(
                 &loss.loss, rows, cols, <const double *>p, cols, &mt, &mw, &value, <double *>to)
     check(status, where)
-    return value, gradient.reshape((<object>given).shape)
+    return value, gradient
 
 
 @cython.final
