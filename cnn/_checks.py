@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cnn import _core
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from numpy.typing import ArrayLike, NDArray
-
-# Rows looked at in one go, so that a check of a large or mapped array needs little memory.
-BLOCK_ROWS = 65536
+    from numpy.typing import NDArray
 
 
 def integer(where: str, name: str, value: object, low: int, high: int | None = None) -> int:
@@ -36,7 +35,7 @@ def real(
     where: str, name: str, value: object, *, low: float = 0.0, below: float = math.inf
 ) -> float:
     """Return `value` as a finite float in [low, below)."""
-    number = _as_float(where, name, value)
+    number = value if type(value) is float else _as_float(where, name, value)
     if not low <= number < below:
         if below < math.inf:
             should = f"at least {low:g} and less than {below:g}"
@@ -83,45 +82,21 @@ def choice(where: str, name: str, value: object, options: Collection[str]) -> st
     return value
 
 
-def numeric(where: str, name: str, value: ArrayLike | None) -> NDArray[Any]:
-    """Return `value` as an array of numbers that libcnn reads; arrays are not copied."""
-    if value is None:
-        raise TypeError(f"{where}: {name} is None, should be an array of numbers")
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{where}: {name} is not a rectangular array of numbers") from error
-    if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
-        raise TypeError(
-            f"{where}: {name} has dtype {array.dtype}, should be float32, float64, float16, bool "
-            f"or an integer type"
-        )
-    if not array.dtype.isnative:
-        raise TypeError(
-            f"{where}: {name} has dtype {array.dtype} in foreign byte order, should be native; "
-            f"convert it with astype"
-        )
-    return array
-
-
 def within(
     where: str, name: str, array: NDArray[Any], low: float = -math.inf, high: float = math.inf
 ) -> None:
     """Refuse an array of 1 or 2 dimensions with a number that is not finite or not in range."""
     if array.dtype.kind in "biu" and low == -math.inf and high == math.inf:
         return
-    for start in range(0, array.shape[0], BLOCK_ROWS):
-        block = array[start : start + BLOCK_ROWS]
-        bad = ~np.isfinite(block) | (block < low) | (block > high)
-        if not bad.any():
-            continue
-        at = np.unravel_index(int(bad.argmax()), bad.shape)
-        should = "finite"
-        if high < math.inf:
-            should = f"from {low:g} to {high:g}"
-        elif low > -math.inf:
-            should = f"finite and at least {low:g}"
-        raise ValueError(
-            f"{where}: {name} has {float(block[at]):g} in row {start + int(at[0])}, "
-            f"but its numbers should be {should}"
-        )
+    at = _core.first_outside(array, low, high)
+    if at < 0:
+        return
+    should = "finite"
+    if high < math.inf:
+        should = f"from {low:g} to {high:g}"
+    elif low > -math.inf:
+        should = f"finite and at least {low:g}"
+    raise ValueError(
+        f"{where}: {name} has {float(array.flat[at]):g} in row {at * len(array) // array.size}, "
+        f"but its numbers should be {should}"
+    )

@@ -12,6 +12,9 @@ import numpy as np
 
 cimport cython
 cimport numpy as cnp
+from cpython.exc cimport PyErr_CheckSignals
+from libc.float cimport DBL_MAX
+from libc.math cimport floor
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
@@ -40,18 +43,29 @@ NEEDS_INPUT = frozenset(
 OPTIMIZER_SLOTS = {name: cnn_optimizer_slots(<int>i) for i, name in enumerate(OPTIMIZERS)}
 
 
+cdef dict numbered(tuple known):
+    """The number of each name in a list."""
+    return {name: number for number, name in enumerate(known)}
+
+
+cdef dict ACTIVATION_NUMBERS = numbered(ACTIVATIONS)
+cdef dict LOSS_NUMBERS = numbered(LOSSES)
+cdef dict OPTIMIZER_NUMBERS = numbered(OPTIMIZERS)
+cdef dict INITIALIZER_NUMBERS = numbered(INITIALIZERS)
+
+
 class ModelFileError(ValueError):
     """A file that is not a well-formed model."""
 
 
-cdef int index_of(tuple known, object name, str argument) except -1:
+cdef int index_of(dict numbers, object name, str argument) except -1:
     """The number of a name in one of the lists above."""
     if not isinstance(name, str):
         raise TypeError(f"{argument} is of type {type(name).__name__}, should be a string")
-    try:
-        return <int>known.index(name)
-    except ValueError:
-        raise ValueError(f"{argument} is {name!r}, should be one of {', '.join(known)}") from None
+    number = numbers.get(name)
+    if number is None:
+        raise ValueError(f"{argument} is {name!r}, should be one of {', '.join(numbers)}")
+    return <int>number
 
 
 cdef int check(cnn_status status, str where, object path=None) except -1:
@@ -70,6 +84,17 @@ cdef int check(cnn_status status, str where, object path=None) except -1:
         raise ModelFileError(message)
     raise ValueError(message)
 
+
+# ---- The GIL -----------------------------------------------------------------------------------
+
+# The work, in multiply-adds, from which letting go of the GIL costs little beside the call.
+cdef double RELEASE_WORK = 200000.0
+
+# What an element of an activation or a loss costs in the same unit.
+cdef double ELEMENT_WORK = 30.0
+
+
+# ---- The library -------------------------------------------------------------------------------
 
 def version():
     return cnn_version().decode()

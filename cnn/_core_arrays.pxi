@@ -1,26 +1,31 @@
 # Turning arrays into pointers and strides, and checking them; included by _core.pyx.
 
-cdef int dtype_code(int type_number) noexcept:
-    """The cnn_dtype of a NumPy type number, or -1."""
-    if type_number == cnp.NPY_FLOAT32:
-        return CNN_FLOAT32
-    if type_number == cnp.NPY_FLOAT64:
-        return CNN_FLOAT64
-    if type_number == cnp.NPY_FLOAT16:
-        return CNN_FLOAT16
-    if type_number == cnp.NPY_BOOL:
-        return CNN_BOOL
-    # C's integer types overlap in size, so that two NumPy numbers may mean the same.
-    cdef bint signed = type_number in (
-        cnp.NPY_BYTE, cnp.NPY_SHORT, cnp.NPY_INT, cnp.NPY_LONG, cnp.NPY_LONGLONG
-    )
-    cdef bint unsigned = type_number in (
-        cnp.NPY_UBYTE, cnp.NPY_USHORT, cnp.NPY_UINT, cnp.NPY_ULONG, cnp.NPY_ULONGLONG
-    )
-    if not (signed or unsigned):
-        return -1
-    size = cnp.PyArray_DescrFromType(type_number).itemsize
-    return {1: CNN_INT8, 2: CNN_INT16, 4: CNN_INT32, 8: CNN_INT64}[size] + (4 if unsigned else 0)
+# The cnn_dtype of each NumPy type number, or -1; NumPy's own numbers are below 32. C's integer
+# types overlap in size, so that two numbers may mean the same.
+cdef int[32] dtype_codes
+
+
+cdef int fill_dtype_codes() except -1:
+    codes = {
+        "b1": CNN_BOOL, "f2": CNN_FLOAT16, "f4": CNN_FLOAT32, "f8": CNN_FLOAT64,
+        "i1": CNN_INT8, "i2": CNN_INT16, "i4": CNN_INT32, "i8": CNN_INT64,
+        "u1": CNN_UINT8, "u2": CNN_UINT16, "u4": CNN_UINT32, "u8": CNN_UINT64,
+    }
+    for number in range(32):
+        dtype_codes[number] = -1
+    for character in "?efdbhilqBHILQ":
+        dtype = np.dtype(character)
+        dtype_codes[dtype.num] = codes[f"{dtype.kind}{dtype.itemsize}"]
+    return 0
+
+
+fill_dtype_codes()
+
+
+cdef inline int dtype_code(cnp.ndarray array) noexcept:
+    """The cnn_dtype of an array, or -1."""
+    cdef int number = cnp.PyArray_TYPE(array)
+    return dtype_codes[number] if 0 <= number < 32 else -1
 
 
 cdef cnp.ndarray numeric_array(object value, str where, str name):
@@ -28,11 +33,14 @@ cdef cnp.ndarray numeric_array(object value, str where, str name):
     cdef cnp.ndarray array
     if value is None:
         raise TypeError(f"{where}: {name} is None, should be an array of numbers")
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{where}: {name} is not a rectangular array of numbers") from error
-    if dtype_code(cnp.PyArray_TYPE(array)) < 0:
+    if cnp.PyArray_CheckExact(value):
+        array = value
+    else:
+        try:
+            array = np.asarray(value)
+        except ValueError as error:
+            raise ValueError(f"{where}: {name} is not a rectangular array of numbers") from error
+    if dtype_code(array) < 0:
         raise TypeError(
             f"{where}: {name} has dtype {array.dtype}, should be float32, float64, float16, bool "
             f"or an integer type"
@@ -45,12 +53,17 @@ cdef cnp.ndarray numeric_array(object value, str where, str name):
     return array
 
 
+def numeric(str where, str name, value):
+    """Return `value` as an array of numbers that libcnn reads; arrays are not copied."""
+    return numeric_array(value, where, name)
+
+
 cdef cnn_matrix matrix_of(cnp.ndarray array, str where, str name, bint column) except *:
     """Describe a 2-D array, or a 1-D one as a column or a row."""
     cdef cnn_matrix m
     m.struct_size = sizeof(cnn_matrix)
     m.data = cnp.PyArray_DATA(array)
-    m.dtype = <cnn_dtype>dtype_code(cnp.PyArray_TYPE(array))
+    m.dtype = <cnn_dtype>dtype_code(array)
     cdef int ndim = cnp.PyArray_NDIM(array)
     if ndim == 2:
         m.rows = array.shape[0]
@@ -74,75 +87,231 @@ cdef cnn_matrix matrix_of(cnp.ndarray array, str where, str name, bint column) e
     return m
 
 
+cdef str shape_text(int ndim, cnp.npy_intp *shape):
+    return str(tuple([shape[i] for i in range(ndim)]))
+
+
 cdef str shape_of(cnp.ndarray array):
-    return str(tuple([array.shape[i] for i in range(array.ndim)]))
+    return shape_text(cnp.PyArray_NDIM(array), cnp.PyArray_DIMS(array))
+
+
+cdef cnn_matrix no_matrix() noexcept:
+    """The matrix that stands for an argument left out."""
+    cdef cnn_matrix m
+    m.struct_size = sizeof(cnn_matrix)
+    m.data = NULL
+    m.dtype = CNN_FLOAT64
+    m.rows = 0
+    m.cols = 0
+    m.row_stride = 0
+    m.col_stride = 0
+    return m
+
+
+cdef inline bint is_plain(cnp.ndarray array) noexcept:
+    """Whether elements lie one after the other, where the CPU likes them."""
+    return cnp.PyArray_CHKFLAGS(array, cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_ALIGNED)
 
 
 cdef cnp.ndarray real_array(object value, str where, str name, int type_number=-1):
     """`value` as a C-contiguous float array: float32 stays, float16 becomes it, others float64."""
     cdef cnp.ndarray array = numeric_array(value, where, name)
-    cdef int wanted = type_number
-    if wanted < 0:
-        small = cnp.PyArray_TYPE(array) in (cnp.NPY_FLOAT32, cnp.NPY_FLOAT16)
-        wanted = cnp.NPY_FLOAT32 if small else cnp.NPY_FLOAT64
+    cdef int given = cnp.PyArray_TYPE(array)
+    if type_number < 0:
+        small = given == cnp.NPY_FLOAT32 or given == cnp.NPY_FLOAT16
+        type_number = cnp.NPY_FLOAT32 if small else cnp.NPY_FLOAT64
+    if given == type_number and is_plain(array):
+        return array
     return cnp.PyArray_FROMANY(
-        array, wanted, 0, 0,
+        array, type_number, 0, 0,
         cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_ALIGNED | cnp.NPY_ARRAY_FORCECAST
     )
 
 
-cdef bint same_memory(object a, object b):
-    """Whether two objects are the same array: the same numbers in the same places."""
-    first, second = np.asarray(a), np.asarray(b)
-    return (
-        cnp.PyArray_DATA(first) == cnp.PyArray_DATA(second)
-        and first.dtype == second.dtype
-        and first.shape == second.shape
-        and first.strides == second.strides
-    )
+cdef inline bint is_single(cnp.ndarray array) noexcept:
+    return cnp.PyArray_TYPE(array) == cnp.NPY_FLOAT32
 
 
-cdef int check_out(object out, tuple shape, object dtype, str where) except -1:
+cdef inline bint has_shape(cnp.ndarray array, int ndim, cnp.npy_intp *shape) noexcept:
+    cdef int i
+    if cnp.PyArray_NDIM(array) != ndim:
+        return False
+    for i in range(ndim):
+        if cnp.PyArray_DIM(array, i) != shape[i]:
+            return False
+    return True
+
+
+cdef int check_rank(cnp.ndarray array, int rank, str where, str name) except -1:
+    if cnp.PyArray_NDIM(array) != rank:
+        raise ValueError(
+            f"{where}: {name} has {array.ndim} dimensions {shape_of(array)}, should have {rank}"
+        )
+    return 0
+
+
+cdef int check_shape(
+    cnp.ndarray array, int ndim, cnp.npy_intp *shape, str where, str name, str why
+) except -1:
+    if not has_shape(array, ndim, shape):
+        raise ValueError(
+            f"{where}: {name} has shape {shape_of(array)}, should be {shape_text(ndim, shape)}{why}"
+        )
+    return 0
+
+
+# ---- Numbers -----------------------------------------------------------------------------------
+
+# Rows looked at in one go, so that a check of a large or mapped array needs little memory.
+cdef cnp.npy_intp CHECKED_ROWS = 65536
+
+ctypedef fused real:
+    float
+    double
+
+
+cdef size_t inside(const real *x, size_t count, double low, double high, bint whole) noexcept nogil:
+    """How many numbers come before the first that is not in [low, high], or not whole."""
+    cdef size_t i
+    for i in range(count):
+        # The other way round, a NaN would pass.
+        if not (low <= x[i] <= high) or (whole and x[i] != floor(x[i])):
+            return i
+    return count
+
+
+def first_outside(cnp.ndarray x not None, double low, double high, *, whole=False):
+    """The index, in C order, of the first number that is not finite, in [low, high] and, if asked,
+    whole; -1 where there is none. x has 1 or 2 dimensions.
+    """
+    cdef cnp.npy_intp start = 0, rows = x.shape[0], row_size = x.shape[1] if x.ndim == 2 else 1
+    cdef cnp.ndarray block = x
+    cdef const void *p
+    cdef size_t count, good
+    cdef bint single, c_whole = whole and x.dtype.kind == "f"
+    low, high = max(low, -DBL_MAX), min(high, DBL_MAX)
+    while start < rows:
+        PyErr_CheckSignals()
+        block = real_array(
+            x if rows <= CHECKED_ROWS else x[start:start + CHECKED_ROWS], "first_outside", "x")
+        p = cnp.PyArray_DATA(block)
+        count = block.size
+        single = is_single(block)
+        with nogil:
+            if single:
+                good = inside(<const float *>p, count, low, high, c_whole)
+            else:
+                good = inside(<const double *>p, count, low, high, c_whole)
+        if good < count:
+            return start * row_size + <cnp.npy_intp>good
+        start += CHECKED_ROWS
+    return -1
+
+
+# ---- Results -----------------------------------------------------------------------------------
+
+cdef int check_out(
+    object out, int ndim, cnp.npy_intp *shape, int type_number, str where
+) except -1:
     """Whether `out` can take a result of this shape and type."""
-    if not isinstance(out, np.ndarray):
+    if not cnp.PyArray_Check(out):
         raise TypeError(f"{where}: out is of type {type(out).__name__}, should be a NumPy array")
-    if out.shape != shape:
-        raise ValueError(f"{where}: out has shape {out.shape}, should be {shape}")
-    if out.dtype != dtype:
-        raise TypeError(f"{where}: out has dtype {out.dtype}, should be {dtype}")
-    if not out.flags.writeable:
+    cdef cnp.ndarray array = out
+    if not has_shape(array, ndim, shape):
+        should = shape_text(ndim, shape)
+        raise ValueError(f"{where}: out has shape {shape_of(array)}, should be {should}")
+    if cnp.PyArray_TYPE(array) != type_number or not cnp.PyArray_ISNOTSWAPPED(array):
+        should = "float32" if type_number == cnp.NPY_FLOAT32 else "float64"
+        raise TypeError(f"{where}: out has dtype {array.dtype}, should be {should}")
+    if not cnp.PyArray_ISWRITEABLE(array):
         raise ValueError(f"{where}: out is read-only, should be writeable")
     return 0
 
 
-cdef int check_overlap(object out, object array, str where, str name, bint in_place) except -1:
-    """Refuse memory that is shared but for exactly the same array where that is allowed."""
-    if not np.may_share_memory(out, array) or (in_place and same_memory(out, array)):
+cdef cnp.ndarray target_array(
+    object out, int ndim, cnp.npy_intp *shape, int type_number, str where
+):
+    """An array to compute into: `out` where its layout allows, else a new one."""
+    if out is not None:
+        check_out(out, ndim, shape, type_number, where)
+        if is_plain(out):
+            return out
+    return cnp.PyArray_EMPTY(ndim, shape, type_number, 0)
+
+
+cdef cnp.ndarray row_target(
+    object out, int ndim, cnp.npy_intp *shape, int type_number, str where, size_t *row_stride
+):
+    """The same where rows may have gaps between them; *row_stride, in elements, tells of them."""
+    cdef cnp.ndarray array
+    cdef ptrdiff_t size, stride
+    if out is not None and ndim == 2:
+        check_out(out, ndim, shape, type_number, where)
+        array = out
+        size, stride = array.itemsize, array.strides[0]
+        if cnp.PyArray_ISALIGNED(array) and array.strides[1] == size and (
+            stride % size == 0 and stride >= size * shape[1]
+        ):
+            row_stride[0] = stride // size
+            return array
+    return target_array(out, ndim, shape, type_number, where)
+
+
+cdef void find_extent(cnp.ndarray array, size_t *first, size_t *end) noexcept:
+    """The addresses between which an array lies; the same one twice where it is empty."""
+    cdef size_t step
+    cdef int i
+    first[0] = end[0] = <size_t>cnp.PyArray_DATA(array)
+    if cnp.PyArray_SIZE(array) == 0:
+        return
+    for i in range(cnp.PyArray_NDIM(array)):
+        step = <size_t>((cnp.PyArray_DIM(array, i) - 1) * cnp.PyArray_STRIDE(array, i))
+        if cnp.PyArray_STRIDE(array, i) < 0:
+            first[0] += step
+        else:
+            end[0] += step
+    end[0] += <size_t>cnp.PyArray_ITEMSIZE(array)
+
+
+cdef bint same_memory(cnp.ndarray a, cnp.ndarray b) noexcept:
+    """Whether two native arrays are the same: the same numbers in the same places."""
+    cdef int i, ndim = cnp.PyArray_NDIM(a)
+    if (
+        cnp.PyArray_DATA(a) != cnp.PyArray_DATA(b)
+        or cnp.PyArray_TYPE(a) != cnp.PyArray_TYPE(b)
+        or not has_shape(a, cnp.PyArray_NDIM(b), cnp.PyArray_DIMS(b))
+    ):
+        return False
+    for i in range(ndim):
+        if cnp.PyArray_STRIDE(a, i) != cnp.PyArray_STRIDE(b, i):
+            return False
+    return True
+
+
+cdef int check_overlap(
+    object out, cnp.ndarray array, str where, str name, bint in_place
+) except -1:
+    """Refuse an `out` that shares memory, but for exactly the same array where that is allowed."""
+    cdef size_t first, end, array_first, array_end
+    if out is None:
         return 0
+    find_extent(out, &first, &end)
+    find_extent(array, &array_first, &array_end)
+    if first == end or array_first == array_end or first >= array_end or array_first >= end:
+        return 0
+    if in_place and same_memory(out, array):
+        return 0
+    # Interleaved arrays, such as a[::2] and a[1::2], lie between the same addresses but share none.
     if np.shares_memory(out, array):
         also = f" or be {name} itself" if in_place else ""
         raise ValueError(f"{where}: out overlaps {name}, should not share memory with it{also}")
     return 0
 
 
-cdef object target_array(object out, cnp.ndarray like, tuple shape, str where):
-    """An array to compute into: `out` where its layout allows, else a new one."""
-    if out is None:
-        return np.empty(shape, like.dtype)
-    check_out(out, shape, like.dtype, where)
-    if out.flags.c_contiguous and out.flags.aligned:
-        return out
-    return np.empty(shape, like.dtype)
-
-
-cdef object handed_back(object made, object out):
+cdef object handed_back(cnp.ndarray made, object out):
     """The result: `out` filled, or the new array; a scalar for an array of no dimensions."""
     if out is None:
-        return made if made.ndim else made[()]
+        return made if cnp.PyArray_NDIM(made) > 0 else made[()]
     if made is not out:
         out[...] = made
     return out
-
-
-cdef bint is_single(cnp.ndarray array) noexcept:
-    return cnp.PyArray_TYPE(array) == cnp.NPY_FLOAT32

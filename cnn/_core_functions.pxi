@@ -2,160 +2,178 @@
 
 # ---- Array functions ---------------------------------------------------------------------------
 
-cdef int split_rows(cnp.ndarray array, bint along_rows, size_t *rows, size_t *cols) except -1:
-    """An array as rows of its last axis, or as one row where only elements matter."""
-    rows[0] = 1
-    cols[0] = array.size
-    if along_rows and array.ndim > 0 and array.size > 0:
-        cols[0] = array.shape[array.ndim - 1]
-        rows[0] = array.size // cols[0]
-    return 0
+# The kind of a call of log_softmax, which is no activation.
+cdef int LOG_SOFTMAX = -1
+
+
+cdef struct rows_call:
+    # An activation, log_softmax, or the derivative of an activation where `source` is not NULL.
+    int kind
+    bint single
+    size_t rows, cols
+    const void *x
+    const void *source
+    void *y
+
+
+cdef cnn_status forward(const rows_call *c) noexcept nogil:
+    if c.kind == LOG_SOFTMAX:
+        if c.single:
+            return cnn_log_softmax_forward_f32(
+                c.rows, c.cols, <const float *>c.x, c.cols, <float *>c.y, c.cols)
+        return cnn_log_softmax_forward_f64(
+            c.rows, c.cols, <const double *>c.x, c.cols, <double *>c.y, c.cols)
+    cdef cnn_activation kind = <cnn_activation>c.kind
+    if c.single:
+        return cnn_activation_forward_f32(
+            kind, c.rows, c.cols, <const float *>c.x, c.cols, <float *>c.y, c.cols)
+    return cnn_activation_forward_f64(
+        kind, c.rows, c.cols, <const double *>c.x, c.cols, <double *>c.y, c.cols)
+
+
+cdef cnn_status backward(const rows_call *c) noexcept nogil:
+    cdef cnn_activation kind = <cnn_activation>c.kind
+    if c.single:
+        return cnn_activation_backward_f32(
+            kind, c.rows, c.cols, <const float *>c.x, <const float *>c.source, <float *>c.y)
+    return cnn_activation_backward_f64(
+        kind, c.rows, c.cols, <const double *>c.x, <const double *>c.source, <double *>c.y)
+
+
+cdef cnn_status run(const rows_call *c) noexcept nogil:
+    return forward(c) if c.source == NULL else backward(c)
+
+
+cdef int run_rows(int kind, cnp.ndarray x, cnp.ndarray source, cnp.ndarray y, str where) except -1:
+    """Call C with arrays as rows of their last axis, or as one row where only elements matter."""
+    cdef rows_call c
+    cdef int last = cnp.PyArray_NDIM(x) - 1
+    cdef cnp.npy_intp size = cnp.PyArray_SIZE(x)
+    if size == 0:
+        return 0
+    c.kind = kind
+    c.single = is_single(x)
+    c.cols = size
+    if last >= 0 and (kind == CNN_SOFTMAX or kind == LOG_SOFTMAX):
+        c.cols = cnp.PyArray_DIM(x, last)
+    c.rows = <size_t>size // c.cols
+    c.x = cnp.PyArray_DATA(x)
+    c.source = NULL if source is None else cnp.PyArray_DATA(source)
+    c.y = cnp.PyArray_DATA(y)
+    cdef cnn_status status
+    if ELEMENT_WORK * <double>size < RELEASE_WORK:
+        status = run(&c)
+    else:
+        with nogil:
+            status = run(&c)
+    return check(status, where)
+
+
+cdef object run_forward(int kind, object x, object out, str where):
+    cdef cnp.ndarray given = numeric_array(x, where, "x")
+    cdef cnp.ndarray array = real_array(given, where, "x")
+    cdef cnp.ndarray y = target_array(
+        out, cnp.PyArray_NDIM(array), cnp.PyArray_DIMS(array), cnp.PyArray_TYPE(array), where)
+    check_overlap(out, given, where, "x", True)
+    run_rows(kind, array, None, y, where)
+    return handed_back(y, out)
 
 
 def activation(name, x, out=None):
-    cdef int kind = index_of(ACTIVATIONS, name, "activation: name")
-    cdef cnp.ndarray array = real_array(x, name, "x")
-    if out is not None:
-        check_overlap(out, x, name, "x", True)
-    cdef cnp.ndarray y = target_array(out, array, (<object>array).shape, name)
-    cdef size_t rows, cols
-    split_rows(array, kind == CNN_SOFTMAX, &rows, &cols)
-    cdef const void *source = cnp.PyArray_DATA(array)
-    cdef void *to = cnp.PyArray_DATA(y)
-    cdef bint single = is_single(array)
-    cdef cnn_status status
-    if cols > 0:
-        with nogil:
-            if single:
-                status = cnn_activation_forward_f32(
-                    <cnn_activation>kind, rows, cols, <const float *>source, cols, <float *>to,
-                    cols)
-            else:
-                status = cnn_activation_forward_f64(
-                    <cnn_activation>kind, rows, cols, <const double *>source, cols, <double *>to,
-                    cols)
-        check(status, name)
-    return handed_back(y, out)
+    return run_forward(index_of(ACTIVATION_NUMBERS, name, "activation: name"), x, out, name)
 
 
 def log_softmax(x, out=None):
-    cdef cnp.ndarray array = real_array(x, "log_softmax", "x")
-    if out is not None:
-        check_overlap(out, x, "log_softmax", "x", True)
-    cdef cnp.ndarray y = target_array(out, array, (<object>array).shape, "log_softmax")
-    cdef size_t rows, cols
-    split_rows(array, True, &rows, &cols)
-    cdef const void *source = cnp.PyArray_DATA(array)
-    cdef void *to = cnp.PyArray_DATA(y)
-    cdef bint single = is_single(array)
-    cdef cnn_status status
-    if cols > 0:
-        with nogil:
-            if single:
-                status = cnn_log_softmax_forward_f32(
-                    rows, cols, <const float *>source, cols, <float *>to, cols)
-            else:
-                status = cnn_log_softmax_forward_f64(
-                    rows, cols, <const double *>source, cols, <double *>to, cols)
-        check(status, "log_softmax")
-    return handed_back(y, out)
+    return run_forward(LOG_SOFTMAX, x, out, "log_softmax")
 
 
 def activation_backward(name, dy, source, out=None):
     cdef str where = "activation_backward"
-    cdef int kind = index_of(ACTIVATIONS, name, f"{where}: name")
-    cdef str given = "x" if name in NEEDS_INPUT else "y"
-    cdef cnp.ndarray gradient = real_array(dy, where, "dy")
-    cdef cnp.ndarray values = real_array(source, where, given, cnp.PyArray_TYPE(gradient))
-    if (<object>values).shape != (<object>gradient).shape:
+    cdef int kind = index_of(ACTIVATION_NUMBERS, name, "activation_backward: name")
+    cdef str source_name = "x" if cnn_activation_needs_input(kind) else "y"
+    cdef cnp.ndarray given_dy = numeric_array(dy, where, "dy")
+    cdef cnp.ndarray given_source = numeric_array(source, where, source_name)
+    cdef cnp.ndarray gradient = real_array(given_dy, where, "dy")
+    cdef int ndim = cnp.PyArray_NDIM(gradient), type_number = cnp.PyArray_TYPE(gradient)
+    cdef cnp.npy_intp *shape = cnp.PyArray_DIMS(gradient)
+    if not has_shape(given_source, ndim, shape):
         raise ValueError(
-            f"{where}: {given} has shape {shape_of(values)}, should be that of dy, "
+            f"{where}: {source_name} has shape {shape_of(given_source)}, should be that of dy, "
             f"{shape_of(gradient)}"
         )
-    if out is not None:
-        check_overlap(out, dy, where, "dy", True)
-        check_overlap(out, source, where, given, False)
-    cdef cnp.ndarray dx = target_array(out, gradient, (<object>gradient).shape, where)
-    cdef size_t rows, cols
-    split_rows(gradient, kind == CNN_SOFTMAX, &rows, &cols)
-    cdef const void *p = cnp.PyArray_DATA(gradient)
-    cdef const void *q = cnp.PyArray_DATA(values)
-    cdef void *to = cnp.PyArray_DATA(dx)
-    cdef bint single = is_single(gradient)
-    cdef cnn_status status
-    if cols > 0:
-        with nogil:
-            if single:
-                status = cnn_activation_backward_f32(
-                    <cnn_activation>kind, rows, cols, <const float *>p, <const float *>q,
-                    <float *>to)
-            else:
-                status = cnn_activation_backward_f64(
-                    <cnn_activation>kind, rows, cols, <const double *>p, <const double *>q,
-                    <double *>to)
-        check(status, where)
+    cdef cnp.ndarray values = real_array(given_source, where, source_name, type_number)
+    cdef cnp.ndarray dx = target_array(out, ndim, shape, type_number, where)
+    check_overlap(out, given_dy, where, "dy", True)
+    check_overlap(out, given_source, where, source_name, False)
+    run_rows(kind, gradient, values, dx, where)
     return handed_back(dx, out)
 
 
-cdef int check_shape(cnp.ndarray array, tuple shape, str where, str name, str why) except -1:
-    if (<object>array).shape != shape:
-        raise ValueError(
-            f"{where}: {name} has shape {shape_of(array)}, should be {shape}{why}"
-        )
-    return 0
+cdef struct dense_call:
+    cnn_activation activation
+    bint single
+    size_t rows, inputs, outputs
+    const void *x
+    const void *weight
+    const void *bias
+    void *y
 
 
-cdef int check_rank(cnp.ndarray array, int rank, str where, str name) except -1:
-    if array.ndim != rank:
-        raise ValueError(
-            f"{where}: {name} has {array.ndim} dimensions {shape_of(array)}, should have {rank}"
-        )
-    return 0
+cdef cnn_status run_dense(const dense_call *c) noexcept nogil:
+    if c.single:
+        return cnn_dense_forward_f32(
+            c.rows, c.inputs, c.outputs, <const float *>c.x, c.inputs, <const float *>c.weight,
+            <const float *>c.bias, c.activation, <float *>c.y, c.outputs)
+    return cnn_dense_forward_f64(
+        c.rows, c.inputs, c.outputs, <const double *>c.x, c.inputs, <const double *>c.weight,
+        <const double *>c.bias, c.activation, <double *>c.y, c.outputs)
 
 
 def dense(x, weight, bias, activation, out=None):
     cdef str where = "dense"
-    cdef int kind = index_of(ACTIVATIONS, activation, "dense: activation")
-    cdef cnp.ndarray given = numeric_array(x, where, "x")
-    cdef cnp.ndarray array = real_array(given, where, "x")
-    cdef int type_number = cnp.PyArray_TYPE(array)
-    cdef cnp.ndarray w = real_array(weight, where, "weight", type_number)
-    check_rank(w, 2, where, "weight")
-    cdef size_t inputs = w.shape[0], outputs = w.shape[1]
-    if array.ndim not in (1, 2):
-        check_rank(array, 2, where, "x")
-    if <size_t>array.shape[array.ndim - 1] != inputs:
-        raise ValueError(
-            f"{where}: x has {array.shape[array.ndim - 1]} columns, but weight has {inputs} rows"
-        )
+    cdef dense_call c
+    c.activation = <cnn_activation>index_of(
+        ACTIVATION_NUMBERS, activation, "dense: activation")
+    cdef cnp.ndarray given_x = numeric_array(x, where, "x")
+    cdef cnp.ndarray given_weight = numeric_array(weight, where, "weight")
+    cdef cnp.ndarray given_bias = None
+    cdef cnp.ndarray array = real_array(given_x, where, "x")
+    cdef int ndim = cnp.PyArray_NDIM(array), type_number = cnp.PyArray_TYPE(array)
+    cdef cnp.ndarray w = real_array(given_weight, where, "weight", type_number)
     cdef cnp.ndarray b = None
+    check_rank(w, 2, where, "weight")
+    if ndim != 1:
+        check_rank(array, 2, where, "x")
+    if array.shape[ndim - 1] != w.shape[0]:
+        raise ValueError(
+            f"{where}: x has {array.shape[ndim - 1]} columns, but weight has {w.shape[0]} rows"
+        )
     if bias is not None:
-        b = real_array(bias, where, "bias", type_number)
-        check_shape(b, (outputs,), where, "bias", " as weight has so many columns")
-    cdef size_t rows = array.shape[0] if array.ndim == 2 else 1
-    cdef tuple shape = (rows, outputs)
-    if array.ndim == 1:
-        shape = (outputs,)
-    if out is not None:
-        for other, name in ((x, "x"), (weight, "weight"), (bias, "bias")):
-            if other is not None:
-                check_overlap(out, other, where, name, False)
-    cdef cnp.ndarray y = target_array(out, array, shape, where)
-    cdef const void *p = cnp.PyArray_DATA(array)
-    cdef const void *q = cnp.PyArray_DATA(w)
-    cdef const void *r = NULL if b is None else cnp.PyArray_DATA(b)
-    cdef void *to = cnp.PyArray_DATA(y)
-    cdef bint single = type_number == cnp.NPY_FLOAT32
+        given_bias = numeric_array(bias, where, "bias")
+        b = real_array(given_bias, where, "bias", type_number)
+        check_shape(b, 1, &w.shape[1], where, "bias", " as weight has so many columns")
+    cdef cnp.npy_intp[2] shape = [array.shape[0], w.shape[1]]
+    # A row is the last of the two numbers alone.
+    cdef cnp.ndarray y = target_array(out, ndim, &shape[2 - ndim], type_number, where)
+    check_overlap(out, given_x, where, "x", False)
+    check_overlap(out, given_weight, where, "weight", False)
+    if given_bias is not None:
+        check_overlap(out, given_bias, where, "bias", False)
+    c.single = is_single(array)
+    c.rows = array.shape[0] if ndim == 2 else 1
+    c.inputs = w.shape[0]
+    c.outputs = w.shape[1]
+    c.x = cnp.PyArray_DATA(array)
+    c.weight = cnp.PyArray_DATA(w)
+    c.bias = NULL if b is None else cnp.PyArray_DATA(b)
+    c.y = cnp.PyArray_DATA(y)
     cdef cnn_status status
-    with nogil:
-        if single:
-            status = cnn_dense_forward_f32(
-                rows, inputs, outputs, <const float *>p, inputs, <const float *>q,
-                <const float *>r, <cnn_activation>kind, <float *>to, outputs)
-        else:
-            status = cnn_dense_forward_f64(
-                rows, inputs, outputs, <const double *>p, inputs, <const double *>q,
-                <const double *>r, <cnn_activation>kind, <double *>to, outputs)
+    # Packing the weight takes as long as some rows.
+    if (<double>c.rows + 8) * <double>c.inputs * <double>c.outputs < RELEASE_WORK:
+        status = run_dense(&c)
+    else:
+        with nogil:
+            status = run_dense(&c)
     check(status, where)
     return handed_back(y, out)
 
@@ -166,14 +184,16 @@ def dense_backward(dy, x, weight):
     cdef int type_number = cnp.PyArray_TYPE(d)
     cdef cnp.ndarray a = real_array(x, where, "x", type_number)
     cdef cnp.ndarray w = real_array(weight, where, "weight", type_number)
-    for array, name in ((d, "dy"), (a, "x"), (w, "weight")):
-        check_rank(array, 2, where, name)
+    check_rank(d, 2, where, "dy")
+    check_rank(a, 2, where, "x")
+    check_rank(w, 2, where, "weight")
+    cdef cnp.npy_intp[2] of_dy = [d.shape[0], w.shape[1]], of_x = [d.shape[0], w.shape[0]]
+    check_shape(d, 2, of_dy, where, "dy", " as weight has so many columns")
+    check_shape(a, 2, of_x, where, "x", " after dy and weight")
+    cdef cnp.ndarray dx = cnp.PyArray_EMPTY(2, of_x, type_number, 0)
+    cdef cnp.ndarray dw = cnp.PyArray_EMPTY(2, w.shape, type_number, 0)
+    cdef cnp.ndarray db = cnp.PyArray_EMPTY(1, &of_dy[1], type_number, 0)
     cdef size_t rows = d.shape[0], inputs = w.shape[0], outputs = w.shape[1]
-    check_shape(d, (rows, outputs), where, "dy", " as weight has so many columns")
-    check_shape(a, (rows, inputs), where, "x", " after dy and weight")
-    cdef cnp.ndarray dx = np.empty((rows, inputs), d.dtype)
-    cdef cnp.ndarray dw = np.empty((inputs, outputs), d.dtype)
-    cdef cnp.ndarray db = np.empty(outputs, d.dtype)
     cdef bint single = type_number == cnp.NPY_FLOAT32
     cdef void *p = cnp.PyArray_DATA(d)
     cdef void *q = cnp.PyArray_DATA(a)
@@ -209,7 +229,7 @@ cdef class Loss:
         if self.loss.struct_size != 0:
             raise RuntimeError("Loss: __init__ is called twice")
         self.loss.struct_size = sizeof(cnn_loss)
-        self.loss.kind = <cnn_loss_kind>index_of(LOSSES, kind, "loss: kind")
+        self.loss.kind = <cnn_loss_kind>index_of(LOSS_NUMBERS, kind, "loss: kind")
         self.loss.target = CNN_TARGET_LABELS if labels else CNN_TARGET_ROWS
         self.loss.delta = delta
         self.loss.label_smoothing = label_smoothing
@@ -258,12 +278,17 @@ cdef Result result_of(cnn_result *r, bint finite):
     return result
 
 
+# What the argument is called that is no logits.
+cdef dict OUTPUT_NAMES = {"squared_error": "y", "huber": "y", "poisson": "log_rate"}
+
+
 def loss_gradient(Loss loss not None, z, t, sample_weight):
     cdef str where = loss.kind
-    cdef str name = {"squared_error": "y", "huber": "y", "poisson": "log_rate"}.get(where, "logits")
-    cdef cnp.ndarray given = real_array(z, where, name)
-    cdef cnp.ndarray array = given.reshape(-1, 1) if given.ndim == 1 else given
-    check_rank(array, 2, where, name)
+    cdef str name = OUTPUT_NAMES.get(where, "logits")
+    cdef cnp.ndarray array = real_array(z, where, name)
+    cdef int ndim = cnp.PyArray_NDIM(array), type_number = cnp.PyArray_TYPE(array)
+    if ndim != 1:
+        check_rank(array, 2, where, name)
     cdef cnp.ndarray targets = numeric_array(t, where, "t")
     cdef cnn_matrix mt = matrix_of(targets, where, "t", True)
     cdef cnn_matrix mw = no_matrix()
@@ -272,9 +297,9 @@ def loss_gradient(Loss loss not None, z, t, sample_weight):
         weights = numeric_array(sample_weight, where, "sample_weight")
         check_rank(weights, 1, where, "sample_weight")
         mw = matrix_of(weights, where, "sample_weight", True)
-    cdef size_t rows = array.shape[0], cols = array.shape[1]
+    cdef size_t rows = array.shape[0], cols = array.shape[1] if ndim == 2 else 1
     loss.check_outputs(cols, where)
-    cdef cnp.ndarray gradient = np.empty((rows, cols), array.dtype)
+    cdef cnp.ndarray gradient = cnp.PyArray_EMPTY(ndim, array.shape, type_number, 0)
     cdef double value = 0
     cdef bint single = is_single(array)
     cdef void *p = cnp.PyArray_DATA(array)
@@ -288,20 +313,7 @@ def loss_gradient(Loss loss not None, z, t, sample_weight):
             status = cnn_loss_gradient_f64(
                 &loss.loss, rows, cols, <const double *>p, cols, &mt, &mw, &value, <double *>to)
     check(status, where)
-    return value, gradient.reshape((<object>given).shape)
-
-
-cdef cnn_matrix no_matrix() noexcept:
-    """The matrix that stands for an argument left out."""
-    cdef cnn_matrix m
-    m.struct_size = sizeof(cnn_matrix)
-    m.data = NULL
-    m.dtype = CNN_FLOAT64
-    m.rows = 0
-    m.cols = 0
-    m.row_stride = 0
-    m.col_stride = 0
-    return m
+    return value, gradient
 
 
 @cython.final
@@ -334,7 +346,7 @@ cdef class Samples:
         cdef cnp.ndarray weights
         if sample_weight is not None:
             weights = numeric_array(sample_weight, where, "sample_weight")
-            check_shape(weights, (array.shape[0],), where, "sample_weight", ", one number per row")
+            check_shape(weights, 1, array.shape, where, "sample_weight", ", one number per row")
             self.sample_weight = weights
             self.data.sample_weight = matrix_of(weights, where, "sample_weight", True)
 

@@ -1,9 +1,5 @@
 # Networks; included by _core.pyx.
 
-# Work (multiply-adds) from which letting go of the GIL costs little beside the call.
-cdef double RELEASE_WORK = 200000.0
-
-
 cdef bytes path_bytes(object path):
     encoded = os.fsencode(path)
     if b"\0" in encoded:
@@ -37,7 +33,8 @@ cdef class Network:
             c_layers[i].kind = CNN_LAYER_DENSE if kind == "dense" else CNN_LAYER_DROPOUT
             c_layers[i].inputs = inputs
             c_layers[i].outputs = outputs
-            c_layers[i].activation = <cnn_activation>index_of(ACTIVATIONS, activation, "activation")
+            c_layers[i].activation = <cnn_activation>index_of(
+                ACTIVATION_NUMBERS, activation, "activation")
             c_layers[i].l2 = l2
             c_layers[i].rate = rate
         dtype = np.dtype(dtype)
@@ -110,7 +107,7 @@ cdef class Network:
         return network_of(made)
 
     def initialize(self, layer, initializer, a=0.0):
-        cdef int kind = index_of(INITIALIZERS, initializer, "init")
+        cdef int kind = index_of(INITIALIZER_NUMBERS, initializer, "init")
         cdef size_t c_layer = layer
         cdef double c_a = a
         self.begin_change("initialize")
@@ -118,16 +115,21 @@ cdef class Network:
         self.end_change()
         check(status, "init")
 
-    cdef tuple parameter_shape(self, size_t layer, str parameter):
+    cdef int find_shape(self, size_t layer, str parameter, cnp.npy_intp *shape) except -1:
+        """Write the shape of a parameter and return its number of dimensions."""
         cdef cnn_layer found
         found.struct_size = sizeof(cnn_layer)
         check(cnn_network_layer(self.network, layer, &found), parameter)
         if parameter == "weight":
-            return (found.inputs, found.outputs)
-        return (found.outputs,)
+            shape[0], shape[1] = found.inputs, found.outputs
+            return 2
+        shape[0] = found.outputs
+        return 1
 
     def get(self, layer, parameter):
-        cdef cnp.ndarray values = np.empty(self.parameter_shape(layer, parameter), self.dtype)
+        cdef cnp.npy_intp[2] shape
+        cdef int ndim = self.find_shape(layer, parameter, shape)
+        cdef cnp.ndarray values = cnp.PyArray_EMPTY(ndim, shape, self.type_number, 0)
         cdef cnn_parameter which = CNN_WEIGHT if parameter == "weight" else CNN_BIAS
         cdef void *to = cnp.PyArray_DATA(values)
         if self.type_number == cnp.NPY_FLOAT32:
@@ -140,7 +142,9 @@ cdef class Network:
 
     def set(self, layer, parameter, values):
         cdef cnp.ndarray array = real_array(values, "set", parameter, self.type_number)
-        check_shape(array, self.parameter_shape(layer, parameter), "set", parameter, "")
+        cdef cnp.npy_intp[2] shape
+        cdef int ndim = self.find_shape(layer, parameter, shape)
+        check_shape(array, ndim, shape, "set", parameter, "")
         cdef cnn_parameter which = CNN_WEIGHT if parameter == "weight" else CNN_BIAS
         cdef void *p = cnp.PyArray_DATA(array)
         cdef size_t count = array.size, c_layer = layer
@@ -162,29 +166,20 @@ cdef class Network:
         check(status, "l2")
 
     def predict(self, x, out=None):
-        cdef cnp.ndarray array
-        if cnp.PyArray_CheckExact(x) and cnp.PyArray_TYPE(x) == self.type_number and (
-            cnp.PyArray_ISNOTSWAPPED(x)
-        ):
-            array = x
-        else:
-            array = numeric_array(x, "predict", "x")
+        cdef cnp.ndarray array = numeric_array(x, "predict", "x")
         cdef cnn_matrix m = matrix_of(array, "predict", "x", False)
         if m.cols != self.input_count:
             raise ValueError(
                 f"predict: x has {m.cols} columns, but the first layer has {self.input_count} "
                 f"inputs"
             )
-        cdef cnp.npy_intp[2] shape
-        shape[0] = <cnp.npy_intp>m.rows
-        shape[1] = <cnp.npy_intp>self.output_count
         cdef int ndim = cnp.PyArray_NDIM(array)
-        cdef cnp.ndarray y
+        cdef cnp.npy_intp[2] shape = [m.rows, self.output_count]
         cdef size_t y_stride = self.output_count
-        if out is None:
-            y = cnp.PyArray_EMPTY(ndim, &shape[0] if ndim == 2 else &shape[1], self.type_number, 0)
-        else:
-            y = self.usable_out(out, array, &y_stride)
+        # A row is the last of the two numbers alone.
+        cdef cnp.ndarray y = row_target(
+            out, ndim, &shape[2 - ndim], self.type_number, "predict", &y_stride)
+        check_overlap(out, array, "predict", "x", False)
         cdef void *to = cnp.PyArray_DATA(y)
         cdef cnn_status status
         if self.work * <double>m.rows < RELEASE_WORK:
@@ -192,27 +187,8 @@ cdef class Network:
         else:
             with nogil:
                 status = cnn_network_predict(self.network, &m, to, y_stride, NULL, 0)
-        if status != CNN_OK:
-            check(status, "predict")
-        return y if out is None else handed_back(y, out)
-
-    cdef cnp.ndarray usable_out(self, object out, cnp.ndarray x, size_t *y_stride):
-        """`out` if rows of it can be written in place, else an array to copy from."""
-        cdef tuple shape = (x.shape[0], self.output_count)
-        if x.ndim == 1:
-            shape = (self.output_count,)
-        check_out(out, shape, self.dtype, "predict")
-        check_overlap(out, x, "predict", "x", False)
-        cdef cnp.ndarray y = out
-        cdef ptrdiff_t size = cnp.PyArray_ITEMSIZE(y)
-        if cnp.PyArray_IS_C_CONTIGUOUS(y) and cnp.PyArray_ISALIGNED(y):
-            return y
-        if y.ndim == 2 and cnp.PyArray_ISALIGNED(y) and y.strides[1] == size and (
-            y.strides[0] >= size * <ptrdiff_t>self.output_count and y.strides[0] % size == 0
-        ):
-            y_stride[0] = y.strides[0] // size
-            return y
-        return np.empty(shape, self.dtype)
+        check(status, "predict")
+        return handed_back(y, out)
 
     def evaluate(self, Loss loss not None, x, t, sample_weight=None, where="evaluate"):
         cdef Samples samples = Samples(x, t, sample_weight, self.input_count, where)

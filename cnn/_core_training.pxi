@@ -13,7 +13,8 @@ cdef class Trainer:
         if self.trainer != NULL:
             raise RuntimeError("Trainer: __init__ is called twice")
         self.optimizer.struct_size = sizeof(cnn_optimizer)
-        self.optimizer.kind = <cnn_optimizer_kind>index_of(OPTIMIZERS, kind, "optimizer")
+        self.optimizer.kind = <cnn_optimizer_kind>index_of(
+            OPTIMIZER_NUMBERS, kind, "optimizer")
         self.optimizer.momentum = momentum
         self.optimizer.beta1 = beta1
         self.optimizer.beta2 = beta2
@@ -77,10 +78,11 @@ cdef class Trainer:
         if len(arrays) != slots:
             raise ValueError(f"set_state: state has {len(arrays)} slots, should have {slots}")
         cdef cnp.ndarray array
-        for array in arrays:
-            check_shape(array, (self.network.parameter_count,), "set_state", "state", "")
         cdef cnn_status status = CNN_OK
         cdef size_t slot = 0, count = self.network.parameter_count
+        cdef cnp.npy_intp shape = count
+        for array in arrays:
+            check_shape(array, 1, &shape, "set_state", "state", "")
         self.network.begin_change("set_state")
         for array in arrays:
             if status == CNN_OK:

@@ -59,7 +59,7 @@ def _along_axis(
     where: str, x: ArrayLike, axis: int, out: NDArray[Any] | None
 ) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Return views of x and `out` in which `axis` is the last one."""
-    array = _checks.numeric(where, "x", x)
+    array = _core.numeric(where, "x", x)
     if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
         raise TypeError(f"{where}: axis is of type {type(axis).__name__}, should be an int")
     if not -array.ndim <= axis < array.ndim:
@@ -316,7 +316,7 @@ def _loss_gradient(
 ) -> tuple[float, NDArray[Any]]:
     """Check z, which the user knows as `name`, with its targets and weights, and compute."""
     where = loss.name
-    array = _checks.numeric(where, name, z)
+    array = _core.numeric(where, name, z)
     if array.ndim != 2 and (array.ndim != 1 or loss.takes_labels):
         should = "2" if loss.takes_labels else "1 or 2"
         raise ValueError(

@@ -204,7 +204,7 @@ class Dense(Layer):
     def _set(self, parameter: str, values: ArrayLike, shape: tuple[int, ...]) -> None:
         if self._network is None:
             self._refuse(parameter)
-        array = _checks.numeric("Dense", parameter, values)
+        array = _core.numeric("Dense", parameter, values)
         if array.shape != shape:
             raise ValueError(f"Dense: {parameter} has shape {array.shape}, should be {shape}")
         self._network.set(self._index, parameter, array.astype(self._network.dtype))

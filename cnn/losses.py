@@ -235,7 +235,7 @@ def checked_targets(
     z : str, optional
         The argument that has these outputs; where there is none, it is the network's outputs.
     """
-    array = _checks.numeric(where, "t", t)
+    array = _core.numeric(where, "t", t)
     labels = loss.takes_labels and array.ndim == 1
     if array.ndim in (1, 2) and array.shape[0] != rows:
         raise ValueError(f"{where}: t has {array.shape[0]} rows, but {z or 'x'} has {rows}")
@@ -253,22 +253,17 @@ def checked_targets(
 
 
 def _check_labels(where: str, t: NDArray[Any], classes: int, holder: str) -> None:
-    """Refuse labels that are not class numbers, looking at a block at a time."""
-    for start in range(0, t.shape[0], _checks.BLOCK_ROWS):
-        block = t[start : start + _checks.BLOCK_ROWS]
-        bad = ~((block >= 0) & (block < classes))
-        if t.dtype.kind == "f":
-            bad |= block != np.floor(block)
-        if not bad.any():
-            continue
-        at = int(bad.argmax())
-        label = block[at].item()
-        if not isinstance(label, float) or label.is_integer():
-            label = int(label)
-        raise ValueError(
-            f"{where}: t has label {label}, but {holder} has {classes} classes "
-            f"(labels 0 to {classes - 1}); it is in row {start + at}"
-        )
+    """Refuse labels that are not class numbers."""
+    at = _core.first_outside(t, 0, classes - 1, whole=True)
+    if at < 0:
+        return
+    label = t[at].item()
+    if not isinstance(label, float) or label.is_integer():
+        label = int(label)
+    raise ValueError(
+        f"{where}: t has label {label}, but {holder} has {classes} classes "
+        f"(labels 0 to {classes - 1}); it is in row {at}"
+    )
 
 
 def checked_weights(
@@ -277,7 +272,7 @@ def checked_weights(
     """Return sample weights as an array, their shape and numbers checked."""
     if sample_weight is None:
         return None
-    array = _checks.numeric(where, "sample_weight", sample_weight)
+    array = _core.numeric(where, "sample_weight", sample_weight)
     if array.shape != (rows,):
         raise ValueError(
             f"{where}: sample_weight has shape {array.shape}, should be ({rows},), a number for "
@@ -308,7 +303,7 @@ def checked_class_weight(
             key = _checks.integer(where, "a label in class_weight", label, 0, outputs - 1)
             array[key] = _checks.real(where, f"class_weight[{label}]", weight)
         return array
-    given = _checks.numeric(where, "class_weight", class_weight)
+    given = _core.numeric(where, "class_weight", class_weight)
     if given.shape != (outputs,):
         raise ValueError(
             f"{where}: class_weight has shape {given.shape}, should be ({outputs},), a number for "

@@ -77,7 +77,7 @@ def checked_samples(
 
     Arrays are not copied, and their numbers are looked at block by block.
     """
-    array = _checks.numeric(where, "x", x)
+    array = _core.numeric(where, "x", x)
     if array.ndim != 2:
         raise ValueError(
             f"{where}: x has {array.ndim} dimensions {array.shape}, should have 2: "

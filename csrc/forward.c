@@ -14,29 +14,23 @@
 /* Rows whose losses are summed at a time; a multiple of the 16 lanes. */
 #define SEGMENT_ROWS ((size_t)4096)
 
-static size_t widest(const cnn_network *network)
+void cnn_forward_prepare(cnn_network *network)
 {
-    size_t width = 0;
+    const size_t inputs = cnn_network_inputs(network), tile = network->kernels->tile_rows;
+    size_t widest = 0;
     for (size_t i = 0; i < network->dense_count; i++)
-        width = cnn_max(width, network->dense[i].outputs);
-    return width;
-}
-
-size_t cnn_forward_block_rows(const cnn_network *network)
-{
-    const size_t tile = network->kernels->tile_rows;
-    const size_t row_bytes =
-        cnn_max(cnn_network_inputs(network), widest(network)) * network->real_size;
+        widest = cnn_max(widest, network->dense[i].outputs);
+    const size_t row_bytes = cnn_max(inputs, widest) * network->real_size;
     const size_t rows = cnn_min(CNN_BLOCK_ROWS, BLOCK_BYTES / row_bytes / tile * tile);
     /* Fewer rows would read the weights too often, whatever the cache holds. */
-    return cnn_max(rows, 4 * tile);
+    network->block_rows = cnn_max(rows, 4 * tile);
+    network->input_row = cnn_row_span(network, inputs);
+    network->hidden_row = cnn_row_span(network, widest);
 }
 
 size_t cnn_forward_scratch(const cnn_network *network, size_t rows)
 {
-    const size_t width = cnn_row_span(network, widest(network));
-    const size_t inputs = cnn_row_span(network, cnn_network_inputs(network));
-    return rows * (inputs + 2 * width) * network->real_size;
+    return rows * (network->input_row + 2 * network->hidden_row) * network->real_size;
 }
 
 double cnn_forward_work(const cnn_network *network)
@@ -89,21 +83,20 @@ void cnn_dense_forward(const cnn_network *network, const cnn_dense *dense, size_
 void cnn_forward_block(const cnn_network *network, const cnn_matrix *x, size_t first, size_t rows,
                        bool logits, void *y, size_t y_row, void *scratch)
 {
-    const size_t inputs = cnn_row_span(network, cnn_network_inputs(network));
-    const size_t width = cnn_row_span(network, widest(network));
-    void *const buffers[2] = {cnn_at(network, scratch, rows * inputs),
-                              cnn_at(network, scratch, rows * (inputs + width))};
+    const size_t input_row = network->input_row, hidden_row = network->hidden_row;
+    void *const buffers[2] = {cnn_at(network, scratch, rows * input_row),
+                              cnn_at(network, scratch, rows * (input_row + hidden_row))};
     const void *in = (const char *)x->data + (ptrdiff_t)first * x->row_stride;
     size_t in_row = (size_t)x->row_stride / network->real_size;
     if (!readable_in_place(network, x, first, rows)) {
-        cnn_convert_rows(x, NULL, first, rows, network->dtype, scratch, inputs);
+        cnn_convert_rows(x, NULL, first, rows, network->dtype, scratch, input_row);
         in = scratch;
-        in_row = inputs;
+        in_row = input_row;
     }
     for (size_t l = 0; l < network->dense_count; l++) {
         const bool last = l + 1 == network->dense_count;
         void *const out = last ? y : buffers[l % 2];
-        const size_t out_row = last ? y_row : width;
+        const size_t out_row = last ? y_row : hidden_row;
         cnn_dense_forward(network, &network->dense[l], rows, in, in_row, last && logits, out,
                           out_row, NULL);
         in = out;
@@ -121,7 +114,7 @@ struct plan {
 static struct plan plan_for(const cnn_network *network, size_t rows, size_t most_threads)
 {
     const size_t tile = network->kernels->tile_rows;
-    struct plan p = {.rows = rows, .block = cnn_min(cnn_forward_block_rows(network), rows)};
+    struct plan p = {.rows = rows, .block = cnn_min(network->block_rows, rows)};
     p.threads =
         cnn_parallel_threads((rows + tile - 1) / tile, cnn_forward_work(network) * (double)rows);
     p.threads = cnn_min(p.threads, most_threads);

@@ -189,6 +189,7 @@ cnn_status cnn_network_create(cnn_dtype dtype, size_t count, const cnn_layer *la
         cnn_network_destroy(made);
         return status;
     }
+    cnn_forward_prepare(made);
     *network = made;
     return CNN_OK;
 }

@@ -41,6 +41,9 @@ struct cnn_network {
     size_t parameter_span; /* elements of `parameters` with the gaps that align each tensor */
     void *parameters;      /* all weights and biases; owns what dense[].weight points to */
     void *packed;          /* owns what dense[].packed points to */
+    size_t block_rows;     /* rows that cnn_forward_block takes, at most */
+    size_t input_row;      /* elements between rows of converted inputs in its scratch */
+    size_t hidden_row;     /* and between rows of activations */
     size_t metadata_count;
     cnn_metadata *metadata;
 };
@@ -74,6 +77,12 @@ void cnn_dense_forward(const cnn_network *network, const cnn_dense *dense, size_
                        const void *in, size_t in_row, bool linear, void *out, size_t out_row,
                        void *before);
 
+/*
+ * Find how blocks of rows lie in memory: as many rows as keep the activations of a layer in the L2
+ * cache. Once, when the layers are laid out, so that a call on one row need not.
+ */
+void cnn_forward_prepare(cnn_network *network);
+
 /* Bytes of scratch that cnn_forward_block needs for blocks of `rows` rows. */
 size_t cnn_forward_scratch(const cnn_network *network, size_t rows);
 
@@ -83,9 +92,6 @@ size_t cnn_forward_scratch(const cnn_network *network, size_t rows);
  */
 void cnn_forward_block(const cnn_network *network, const cnn_matrix *x, size_t first, size_t rows,
                        bool logits, void *y, size_t y_row, void *scratch);
-
-/* Rows of one block: as many as keep the activations of a layer in the L2 cache. */
-size_t cnn_forward_block_rows(const cnn_network *network);
 
 /* Multiply-adds of one row through all layers, for the decision how many threads to use. */
 double cnn_forward_work(const cnn_network *network);

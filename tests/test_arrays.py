@@ -357,6 +357,29 @@ def test_nothing_gives_nothing(shape, dtype):
     assert not db.any()
 
 
+@given(any_dtype, any_layout, st.integers(0, 40), st.integers(0, 3), st.integers(0, 99))
+def test_first_outside(dtype, layout, rows, cols, seed):
+    """The first number that is out of range, wherever it is; NaN and infinities always are."""
+    x = values(dtype, (rows, cols) if cols else rows, seed)
+    if dtype.kind == "f" and x.size:
+        x.flat[seed % x.size] = [np.nan, np.inf, -np.inf, 0.0][seed % 4]
+    x = layout(x) if x.size else x
+    for low, high in ((-1.0, 1.0), (0.0, np.inf), (-np.inf, np.inf)):
+        bad = (~np.isfinite(x) | (x < low) | (x > high)).ravel()
+        assert _core.first_outside(x, low, high) == (bad.argmax() if bad.any() else -1)
+        bad |= (x != np.floor(x)).ravel()
+        found = _core.first_outside(x, low, high, whole=True)
+        assert found == (bad.argmax() if bad.any() else -1)
+
+
+def test_first_outside_of_many():
+    """It looks at a block of rows at a time."""
+    for x in (np.zeros((70000, 3), np.float32), np.zeros((70000, 3), np.int8)[:, ::-1]):
+        assert _core.first_outside(x, 0, 1) == -1
+        x[69999, 1] = 2
+        assert _core.first_outside(x, 0, 1) == 69999 * 3 + 1
+
+
 # ---- Bad arrays --------------------------------------------------------------------------------
 
 
@@ -817,6 +840,66 @@ def test_overlapping_out(world):
         with pytest.raises(ValueError, match=f"^{message}, should not share memory with it"):
             call()
         assert np.array_equal(memory, before)
+
+
+@given(st.data())
+def test_overlap_is_what_numpy_finds(data):
+    """Views of one memory with any offset and strides, so that many touch without sharing."""
+    memory = np.arange(200, dtype=np.float32) / 200
+
+    def view():
+        shape = data.draw(st.tuples(*[st.integers(0, 4)] * data.draw(st.integers(0, 3))))
+        steps = data.draw(st.tuples(*[st.integers(-7, 7)] * len(shape)))
+        start = data.draw(st.integers(84, 115))
+        return np.lib.stride_tricks.as_strided(
+            memory[start:], shape, [4 * step for step in steps], writeable=True
+        )
+
+    x, out = view(), view()
+    if x.shape != out.shape:
+        out = np.lib.stride_tricks.as_strided(out, x.shape, x.strides)
+    same = x.__array_interface__ == out.__array_interface__
+    expected = np.tanh(x.astype(float))
+    before = memory.copy()
+    if same or not np.shares_memory(x, out):
+        assert _core.activation("tanh", x, out) is out
+        if not has_repeats(out):
+            assert np.allclose(out, expected, rtol=1e-6)
+        return
+    with pytest.raises(ValueError, match=r"^tanh: out overlaps x, should not share"):
+        _core.activation("tanh", x, out)
+    assert np.array_equal(memory, before)
+
+
+def has_repeats(array):
+    """Whether elements of an array share memory with one another."""
+    places = np.zeros(array.shape, int)
+    for axis, (length, stride) in enumerate(zip(array.shape, array.strides, strict=True)):
+        steps = np.arange(length) * stride
+        places += steps.reshape([-1 if i == axis else 1 for i in range(array.ndim)])
+    return np.unique(places).size < places.size
+
+
+def test_memory_of_other_objects():
+    """What hands out its memory overlaps as an array does, and is written in place as one."""
+    memory = np.linspace(0, 1, 9, dtype=np.float32)
+    expected = np.tanh(memory)
+    halves, records = memory.view(np.float16)[1:17:2], memory[1:].view(np.recarray)
+    for x in (memoryview(memory)[1:], halves, records):
+        with pytest.raises(ValueError, match=r"^tanh: out overlaps x"):
+            _core.activation("tanh", x, memory[:8])
+    assert _core.activation("tanh", memoryview(memory), memory) is memory
+    assert np.allclose(memory, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("rows", "cols"), [(0, 3), (3, 0)])
+def test_nothing_overlaps_nothing(rows, cols, world):
+    """Not even inside the memory of another array."""
+    memory = np.zeros((5, 4), np.float32)
+    x, out = memory[1 : 1 + rows, 1 : 1 + cols], memory[2 : 2 + rows, 1 : 1 + cols]
+    assert _core.activation("tanh", x, out) is out
+    nothing = memory[2:2, 1:3]
+    assert world.network.predict(memory[:0, :3], nothing) is nothing
 
 
 def test_neighbouring_out_is_allowed(world, bits):
