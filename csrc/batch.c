@@ -208,7 +208,7 @@ static void loss_rows(const struct pass *p, size_t first, size_t rows, size_t wo
         network->kernels->activation_backward(
             dense->activation, rows, dense->outputs, delta, layer->row,
             layer->before ? cnn_at(network, layer->before, first * layer->row) : output, layer->row,
-            delta, layer->row);
+            delta, layer->row, 0);
 }
 
 /* The delta of layer l - 1 from that of layer l. */
@@ -245,7 +245,7 @@ static void backward_rows(const struct pass *p, size_t l, size_t first, size_t r
     kernels->dropout(dropout_key(network, below, p->job->step), below->rate, first, rows,
                      below->outputs, delta, to->row, delta, to->row);
     kernels->activation_backward(below->activation, rows, below->outputs, delta, to->row, source,
-                                 to->row, delta, to->row);
+                                 to->row, delta, to->row, 0);
 }
 
 static void pack_delta(const struct pass *p, size_t l, size_t first, size_t rows)

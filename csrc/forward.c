@@ -77,7 +77,7 @@ void cnn_dense_forward(const cnn_network *network, const cnn_dense *dense, size_
     };
     kernels->gemm(&gemm);
     if (softmax && !linear)
-        kernels->softmax_forward(rows, dense->outputs, out, out_row, out, out_row);
+        kernels->softmax_forward(rows, dense->outputs, out, out_row, out, out_row, 0);
 }
 
 void cnn_forward_block(const cnn_network *network, const cnn_matrix *x, size_t first, size_t rows,

@@ -10,6 +10,9 @@
 #define TASK_ELEMENTS ((size_t)8192)
 #define ELEMENT_WORK 30.0
 
+/* Results of this size would push everything else out of the caches, and themselves as well. */
+#define STREAM_BYTES ((size_t)16 * 1024 * 1024)
+
 static size_t size_of(cnn_dtype dtype)
 {
     return dtype == CNN_FLOAT32 ? 4 : 8;
@@ -33,6 +36,7 @@ struct rows_call {
     const char *x, *from;
     size_t x_row, y_row;
     char *y;
+    int stream; /* whether the result goes past the caches */
     void (*run)(const struct rows_call *call, size_t first, size_t rows);
 };
 
@@ -87,10 +91,11 @@ static void run_forward(const struct rows_call *call, size_t first, size_t rows)
     const void *x = row_of(call, call->x, call->x_row, first);
     void *y = call->y + first * call->y_row * call->real_size;
     if (call->activation == CNN_SOFTMAX)
-        call->kernels->softmax_forward(rows, call->cols, x, call->x_row, y, call->y_row);
+        call->kernels->softmax_forward(rows, call->cols, x, call->x_row, y, call->y_row,
+                                       call->stream);
     else
         call->kernels->activation_forward(call->activation, rows, call->cols, x, call->x_row, y,
-                                          call->y_row);
+                                          call->y_row, call->stream);
 }
 
 static void run_backward(const struct rows_call *call, size_t first, size_t rows)
@@ -104,7 +109,7 @@ static void run_backward(const struct rows_call *call, size_t first, size_t rows
                                         call->y_row);
     else
         call->kernels->activation_backward(call->activation, rows, cols, dy, call->x_row, from,
-                                           call->x_row, dx, call->y_row);
+                                           call->x_row, dx, call->y_row, call->stream);
 }
 
 static void run_log_softmax(const struct rows_call *call, size_t first, size_t rows)
@@ -134,6 +139,7 @@ static cnn_status start(struct rows_call *call, cnn_dtype dtype, const struct na
         return status;
     call->kernels = cnn_dispatch(dtype);
     call->real_size = size_of(dtype);
+    call->stream = rows * cols * call->real_size >= STREAM_BYTES && call->x != call->y;
     if (call->activation != CNN_SOFTMAX)
         forget_rows(call);
     split_rows(call);

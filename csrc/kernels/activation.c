@@ -1,6 +1,6 @@
 /* The activations that act on each element: all formulas, and the loop that applies them. */
 #include "kernels/local.h"
-#include "kernels/vmath.h"
+#include "kernels/rows.h"
 
 /* Slope of leaky_relu for x <= 0. */
 #define LEAKY_SLOPE R(0.01)
@@ -64,19 +64,32 @@ INLINE v_real derivative(const cnn_activation activation, v_real from)
 }
 
 INLINE void forward_rows(const cnn_activation activation, size_t rows, size_t cols, const real *x,
-                         size_t x_row, real *y, size_t y_row)
+                         size_t x_row, real *y, size_t y_row, int stream)
 {
     for (size_t i = 0; i < rows; i++, x += x_row, y += y_row) {
-        size_t j = 0;
+        size_t j = stream ? row_head(y, cols) : 0;
+        if (j > 0)
+            v_store_partial(y, forward(activation, v_load_partial(x, j)), j);
+        for (; j + V_STREAMS * V_LANES <= cols; j += V_STREAMS * V_LANES) {
+            v_real h[V_STREAMS];
+            UNROLL
+            for (size_t v = 0; v < V_STREAMS; v++)
+                h[v] = forward(activation, v_load(x + j + v * V_LANES));
+            UNROLL
+            for (size_t v = 0; v < V_STREAMS; v++)
+                row_put(y + j + v * V_LANES, h[v], stream);
+        }
         for (; j + V_LANES <= cols; j += V_LANES)
             v_store(y + j, forward(activation, v_load(x + j)));
         if (j < cols)
             v_store_partial(y + j, forward(activation, v_load_partial(x + j, cols - j)), cols - j);
     }
+    if (stream)
+        v_stream_end();
 }
 
 void KERNEL(activation_forward)(cnn_activation activation, size_t rows, size_t cols, const void *x,
-                                size_t x_row, void *y, size_t y_row)
+                                size_t x_row, void *y, size_t y_row, int stream)
 {
     if (x_row == cols && y_row == cols) {
         cols *= rows;
@@ -85,7 +98,7 @@ void KERNEL(activation_forward)(cnn_activation activation, size_t rows, size_t c
     switch (activation) {
 #define CNN_X(constant, value, name, input)                                                        \
     case CNN_##constant:                                                                           \
-        forward_rows(CNN_##constant, rows, cols, x, x_row, y, y_row);                              \
+        forward_rows(CNN_##constant, rows, cols, x, x_row, y, y_row, stream);                      \
         break;
         CNN_ACTIVATIONS(CNN_X)
 #undef CNN_X
@@ -95,22 +108,38 @@ void KERNEL(activation_forward)(cnn_activation activation, size_t rows, size_t c
 }
 
 INLINE void backward_rows(const cnn_activation activation, size_t rows, size_t cols, const real *dy,
-                          size_t dy_row, const real *from, size_t from_row, real *dx, size_t dx_row)
+                          size_t dy_row, const real *from, size_t from_row, real *dx, size_t dx_row,
+                          int stream)
 {
     for (size_t i = 0; i < rows; i++, dy += dy_row, from += from_row, dx += dx_row) {
-        size_t j = 0;
-        for (; j + V_LANES <= cols; j += V_LANES)
-            v_store(dx + j, v_mul(v_load(dy + j), derivative(activation, v_load(from + j))));
-        if (j < cols) {
-            const v_real h = derivative(activation, v_load_partial(from + j, cols - j));
-            v_store_partial(dx + j, v_mul(v_load_partial(dy + j, cols - j), h), cols - j);
+        size_t j = stream ? row_head(dx, cols) : 0;
+        if (j > 0)
+            v_store_partial(
+                dx, v_mul(v_load_partial(dy, j), derivative(activation, v_load_partial(from, j))),
+                j);
+        for (; j + V_STREAMS * V_LANES <= cols; j += V_STREAMS * V_LANES) {
+            v_real h[V_STREAMS];
+            UNROLL
+            for (size_t v = 0; v < V_STREAMS; v++)
+                h[v] = v_mul(v_load(dy + j + v * V_LANES),
+                             derivative(activation, v_load(from + j + v * V_LANES)));
+            UNROLL
+            for (size_t v = 0; v < V_STREAMS; v++)
+                row_put(dx + j + v * V_LANES, h[v], stream);
+        }
+        for (; j < cols; j += V_LANES) {
+            const size_t left = cols - j < V_LANES ? cols - j : V_LANES;
+            const v_real h = derivative(activation, row_load(from + j, left));
+            row_store(dx + j, v_mul(row_load(dy + j, left), h), left);
         }
     }
+    if (stream)
+        v_stream_end();
 }
 
 void KERNEL(activation_backward)(cnn_activation activation, size_t rows, size_t cols,
                                  const void *dy, size_t dy_row, const void *from, size_t from_row,
-                                 void *dx, size_t dx_row)
+                                 void *dx, size_t dx_row, int stream)
 {
     if (dy_row == cols && from_row == cols && dx_row == cols) {
         cols *= rows;
@@ -119,7 +148,7 @@ void KERNEL(activation_backward)(cnn_activation activation, size_t rows, size_t 
     switch (activation) {
 #define CNN_X(constant, value, name, input)                                                        \
     case CNN_##constant:                                                                           \
-        backward_rows(CNN_##constant, rows, cols, dy, dy_row, from, from_row, dx, dx_row);         \
+        backward_rows(CNN_##constant, rows, cols, dy, dy_row, from, from_row, dx, dx_row, stream); \
         break;
         CNN_ACTIVATIONS(CNN_X)
 #undef CNN_X

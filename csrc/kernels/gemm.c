@@ -105,7 +105,7 @@ INLINE void tile(const size_t rows, const size_t vectors, const size_t width, co
         if (rows > 3)
             PREFETCH(soon);
         soon += soon_step;
-        v_real column[GROUP * PANEL_VECTORS + 1], blend = v_zero();
+        v_real column[GROUP * PANEL_VECTORS + 1], blend[NARROW_SUMS];
         UNROLL
         for (size_t v = 0; v < vectors; v++)
             column[v] = v_load(b + COLUMN(v, b_panel));
@@ -119,10 +119,13 @@ INLINE void tile(const size_t rows, const size_t vectors, const size_t width, co
                 sum[r][v] = v_fma(broadcast, column[v], sum[r][v]);
             if (width) {
                 const size_t place = r % NARROW_ROWS(width), q = r / NARROW_ROWS(width);
-                blend = place ? v_first(blend, place * width, broadcast) : broadcast;
-                if (place + 1 == NARROW_ROWS(width) || r + 1 == rows)
-                    narrow_sum[q] = v_fma(blend, column[vectors], narrow_sum[q]);
+                blend[q] = place ? v_first(blend[q], place * width, broadcast) : broadcast;
             }
+        }
+        if (width) {
+            UNROLL
+            for (size_t q = 0; q < (rows + NARROW_ROWS(width) - 1) / NARROW_ROWS(width); q++)
+                narrow_sum[q] = v_fma(blend[q], column[vectors], narrow_sum[q]);
         }
         b += b_k;
         UNROLL
@@ -294,10 +297,10 @@ static void finish(const cnn_gemm *g, size_t j, size_t n)
             memcpy((real *)g->before + i * g->c_row + j, c + i * g->c_row, n * sizeof(real));
     if (g->derivative)
         KERNEL(activation_backward)(g->activation, g->m, n, c, g->c_row,
-                                    (const real *)g->derivative + j, g->derivative_row, c,
-                                    g->c_row);
+                                    (const real *)g->derivative + j, g->derivative_row, c, g->c_row,
+                                    0);
     else if (g->activation != CNN_IDENTITY)
-        KERNEL(activation_forward)(g->activation, g->m, n, c, g->c_row, c, g->c_row);
+        KERNEL(activation_forward)(g->activation, g->m, n, c, g->c_row, c, g->c_row, 0);
 }
 
 /* The last columns where fewer than half a vector of them stand behind whole vectors, or none. */

@@ -95,21 +95,24 @@ typedef struct cnn_update {
     double step_size, root_correction; /* adam: lr/(1 - beta1^k), sqrt(1 - beta2^k) */
 } cnn_update;
 
-/* Every kernel: X(return type, name, arguments). */
+/*
+ * Every kernel: X(return type, name, arguments). With `stream` the result is stored past the
+ * caches, for results that are larger than these; x and y must then not be the same.
+ */
 #define CNN_KERNELS(X)                                                                             \
     X(void, gemm, (const cnn_gemm *g))                                                             \
     X(void, pack, (const cnn_pack *p))                                                             \
     /* y = h(x) for (rows, cols); in place allowed; any activation but softmax. */                 \
     X(void, activation_forward,                                                                    \
       (cnn_activation activation, size_t rows, size_t cols, const void *x, size_t x_row, void *y,  \
-       size_t y_row))                                                                              \
+       size_t y_row, int stream))                                                                  \
     /* dx = dy . h'(from); dx == dy allowed; any activation but softmax. */                        \
     X(void, activation_backward,                                                                   \
       (cnn_activation activation, size_t rows, size_t cols, const void *dy, size_t dy_row,         \
-       const void *from, size_t from_row, void *dx, size_t dx_row))                                \
+       const void *from, size_t from_row, void *dx, size_t dx_row, int stream))                    \
     /* Softmax of each row; in place allowed. */                                                   \
     X(void, softmax_forward,                                                                       \
-      (size_t rows, size_t cols, const void *x, size_t x_row, void *y, size_t y_row))              \
+      (size_t rows, size_t cols, const void *x, size_t x_row, void *y, size_t y_row, int stream))  \
     /* dx = y . (dy - sum_j dy_j y_j) for each row; dx == dy allowed. */                           \
     X(void, softmax_backward,                                                                      \
       (size_t rows, size_t cols, const void *dy, size_t dy_row, const void *y, size_t y_row,       \

@@ -34,9 +34,8 @@ static real exp_sum(const struct row *r, v_real max)
 {
     real sum;
     if (r->gradient)
-        ROW_SUM(sum, r->cols, j, left,
-                row_keep(r->gradient + j, v_exp_nonpositive(v_sub(row_load(r->z + j, left), max)),
-                         left));
+        ROW_SUM_THEN(sum, r->cols, j, left, v_exp_nonpositive(v_sub(row_load(r->z + j, left), max)),
+                     e, row_store(r->gradient + j, e, left));
     else
         ROW_SUM(sum, r->cols, j, left, v_exp_nonpositive(v_sub(row_load(r->z + j, left), max)));
     return sum;

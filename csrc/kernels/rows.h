@@ -22,30 +22,50 @@ INLINE real row_max(const real *x, size_t n)
     return v_fold_max(v_max(largest[0], largest[1])) + 0;
 }
 
+/* Vectors of a row that are computed side by side, because each waits for its own results. */
+#define ROW_BLOCK (V_SUMS > 4 ? V_SUMS : 4)
+
 /*
  * The sum over a row of body(j, left), the terms from column j on, of which `left` count; `left`
  * is V_LANES but for the last vector. Lane l of 16 sums terms l, l + 16, ... in order. Zeros
- * behind the end change nothing, since a sum that starts from +0 is never -0.
+ * behind the end change nothing, since a sum that starts from +0 is never -0. The statement
+ * then(j, left, term) follows on each term, after those that are computed side by side with it.
  */
-#define ROW_SUM(total, n, j, left, body)                                                           \
+#define ROW_SUM_THEN(total, n, j, left, body, term, then)                                          \
     do {                                                                                           \
         v_real row_sum_lanes[V_SUMS];                                                              \
         for (size_t row_sum_v = 0; row_sum_v < V_SUMS; row_sum_v++)                                \
             row_sum_lanes[row_sum_v] = v_zero();                                                   \
-        size_t j = 0;                                                                              \
-        for (; j + 16 <= (n);) {                                                                   \
-            const size_t left = V_LANES;                                                           \
-            for (size_t row_sum_v = 0; row_sum_v < V_SUMS; row_sum_v++, j += V_LANES)              \
-                row_sum_lanes[row_sum_v] = v_add(row_sum_lanes[row_sum_v], (body));                \
+        size_t row_sum_j = 0;                                                                      \
+        for (; row_sum_j + ROW_BLOCK * V_LANES <= (n); row_sum_j += ROW_BLOCK * V_LANES) {         \
+            v_real row_sum_terms[ROW_BLOCK];                                                       \
+            UNROLL                                                                                 \
+            for (size_t row_sum_v = 0; row_sum_v < ROW_BLOCK; row_sum_v++) {                       \
+                const size_t j = row_sum_j + row_sum_v * V_LANES, left = V_LANES;                  \
+                row_sum_terms[row_sum_v] = (body);                                                 \
+            }                                                                                      \
+            UNROLL                                                                                 \
+            for (size_t row_sum_v = 0; row_sum_v < ROW_BLOCK; row_sum_v++) {                       \
+                const size_t j = row_sum_j + row_sum_v * V_LANES, left = V_LANES;                  \
+                const v_real term = row_sum_terms[row_sum_v];                                      \
+                (void)j, (void)left;                                                               \
+                row_sum_lanes[row_sum_v % V_SUMS] =                                                \
+                    v_add(row_sum_lanes[row_sum_v % V_SUMS], term);                                \
+                then;                                                                              \
+            }                                                                                      \
         }                                                                                          \
         KEEP_LOOP                                                                                  \
-        for (size_t row_sum_v = 0; j < (n); row_sum_v++, j += V_LANES) {                           \
-            const size_t left = (n) - j < V_LANES ? (n) - j : V_LANES;                             \
-            row_sum_lanes[row_sum_v] =                                                             \
-                v_add(row_sum_lanes[row_sum_v], v_first((body), left, v_zero()));                  \
+        for (size_t row_sum_v = 0; row_sum_j < (n); row_sum_v++, row_sum_j += V_LANES) {           \
+            const size_t j = row_sum_j, left = (n) - j < V_LANES ? (n) - j : V_LANES;              \
+            const v_real term = (body);                                                            \
+            row_sum_lanes[row_sum_v % V_SUMS] =                                                    \
+                v_add(row_sum_lanes[row_sum_v % V_SUMS], v_first(term, left, v_zero()));           \
+            then;                                                                                  \
         }                                                                                          \
         (total) = v_fold_add(row_sum_lanes);                                                       \
     } while (0)
+#define ROW_SUM(total, n, j, left, body)                                                           \
+    ROW_SUM_THEN(total, n, j, left, body, row_sum_term, (void)row_sum_term)
 
 /* Load or store a vector of which `left` lanes count. */
 INLINE v_real row_load(const real *p, size_t left)
@@ -60,11 +80,21 @@ INLINE void row_store(real *p, v_real v, size_t left)
         v_store_partial(p, v, left);
 }
 
-/* Store v and hand it on, for use within a sum. */
-INLINE v_real row_keep(real *p, v_real v, size_t left)
+/* The elements of a row that come before the first address at which v_stream may store. */
+INLINE size_t row_head(const real *p, size_t n)
 {
-    row_store(p, v, left);
-    return v;
+    const size_t bytes = V_LANES * sizeof(real);
+    const size_t head = (bytes - (uintptr_t)p % bytes) % bytes / sizeof(real);
+    return head < n ? head : n;
+}
+
+/* Store a whole vector, past the caches if `stream`, for which p must be aligned. */
+INLINE void row_put(real *p, v_real v, int stream)
+{
+    if (stream)
+        v_stream(p, v);
+    else
+        v_store(p, v);
 }
 
 #endif

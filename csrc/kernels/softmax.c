@@ -2,31 +2,112 @@
 #include "kernels/local.h"
 #include "kernels/rows.h"
 
+/* The longest row whose exponentials are kept here until they are divided and streamed. */
+#define LONGEST ((size_t)16 * 1024 / sizeof(real))
+
+/* Rows of one vector that are computed side by side. */
+#define FEW_ROWS 4
+
+/* y = e / sum for a row whose exponentials are known; y may be e. Columns before `done` are. */
+struct division {
+    size_t cols, done;
+    const real *e;
+    real *y, sum;
+    int stream;
+};
+
+INLINE struct division begin_division(size_t cols, const real *e, real sum, real *y, int stream)
+{
+    const size_t head = stream ? row_head(y, cols) : 0;
+    if (head > 0)
+        v_store_partial(y, v_div(v_load_partial(e, head), v_set1(sum)), head);
+    return (struct division){cols, head, e, y, sum, stream};
+}
+
+/* One vector more, if one is left. */
+INLINE void divide_vector(struct division *d)
+{
+    if (d->done + V_LANES > d->cols)
+        return;
+    row_put(d->y + d->done, v_div(v_load(d->e + d->done), v_set1(d->sum)), d->stream);
+    d->done += V_LANES;
+}
+
+INLINE void end_division(struct division *d)
+{
+    while (d->done + V_LANES <= d->cols)
+        divide_vector(d);
+    const size_t left = d->cols - d->done;
+    if (left > 0)
+        v_store_partial(d->y + d->done, v_div(v_load_partial(d->e + d->done, left), v_set1(d->sum)),
+                        left);
+}
+
 /*
- * exp(x - max) into y, and its sum. A row with NaN or +inf, or all -inf, has the sum NaN, which
- * then reaches every output.
+ * exp(x - max) into e, and its sum. A row with NaN or +inf, or all -inf, has the sum NaN, which
+ * then reaches every output. Meanwhile the row before is divided, which keeps the divider and the
+ * memory busy beside the arithmetic, and the row at `next` is fetched.
  */
-INLINE real exp_row(size_t cols, const real *x, real *y)
+INLINE real exp_row(size_t cols, const real *x, const real *next, real *e, struct division *before)
 {
     const v_real max = v_set1(row_max(x, cols));
     real sum;
-    ROW_SUM(sum, cols, j, left,
-            row_keep(y + j, v_exp_nonpositive(v_sub(row_load(x + j, left), max)), left));
+    ROW_SUM_THEN(sum, cols, j, left, v_exp_nonpositive(v_sub(row_load(x + j, left), max)), term, {
+        row_store(e + j, term, left);
+        divide_vector(before);
+        PREFETCH(next + j);
+    });
     return sum;
 }
 
-void KERNEL(softmax_forward)(size_t rows, size_t cols, const void *x, size_t x_row, void *y,
-                             size_t y_row)
+/*
+ * Rows of at most 16 columns where a vector has as many lanes: all in registers, and several rows
+ * at once, since a row alone mostly waits for its own maximum and sum.
+ */
+INLINE void softmax_few(const size_t rows, size_t cols, const real *x, size_t x_row, real *y,
+                        size_t y_row)
 {
-    for (size_t i = 0; i < rows; i++) {
-        real *out = (real *)y + i * y_row;
-        const v_real sum = v_set1(exp_row(cols, (const real *)x + i * x_row, out));
-        size_t j = 0;
-        for (; j + V_LANES <= cols; j += V_LANES)
-            v_store(out + j, v_div(v_load(out + j), sum));
-        if (j < cols)
-            v_store_partial(out + j, v_div(v_load_partial(out + j, cols - j), sum), cols - j);
+    v_real e[FEW_ROWS], sum[FEW_ROWS];
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        const v_real lowest = v_set1(-(real)INFINITY);
+        e[r] = v_first(v_load_partial(x + r * x_row, cols), cols, lowest);
+        e[r] = v_sub(e[r], v_set1(v_fold_max(e[r]) + 0));
     }
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        e[r] = v_first(v_exp_nonpositive(e[r]), cols, v_zero());
+        sum[r] = v_set1(v_fold_add(&e[r]));
+    }
+    UNROLL
+    for (size_t r = 0; r < rows; r++)
+        v_store_partial(y + r * y_row, v_div(e[r], sum[r]), cols);
+}
+
+void KERNEL(softmax_forward)(size_t rows, size_t cols, const void *x, size_t x_row, void *y,
+                             size_t y_row, int stream)
+{
+    const real *in = x;
+    real *out = y, kept[2][LONGEST];
+    size_t i = 0;
+    if (V_SUMS == 1 && cols <= V_LANES) {
+        for (; i + FEW_ROWS <= rows; i += FEW_ROWS)
+            softmax_few(FEW_ROWS, cols, in + i * x_row, x_row, out + i * y_row, y_row);
+        for (; i < rows; i++)
+            softmax_few(1, cols, in + i * x_row, x_row, out + i * y_row, y_row);
+        return;
+    }
+    stream = stream && cols <= LONGEST;
+    struct division before = {.cols = 0};
+    for (; i < rows; i++, in += x_row, out += y_row) {
+        real *e = stream ? kept[i % 2] : out;
+        const real sum = exp_row(cols, in, in + x_row, e, &before);
+        end_division(&before);
+        before = begin_division(cols, e, sum, out, stream);
+    }
+    end_division(&before);
+    if (stream)
+        v_stream_end();
 }
 
 void KERNEL(softmax_backward)(size_t rows, size_t cols, const void *dy, size_t dy_row,

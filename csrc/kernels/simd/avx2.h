@@ -22,6 +22,7 @@ typedef v_real v_mask;
 typedef __m256i v_int;
 #define TILE_ROWS 6
 #define PANEL_VECTORS 2
+#define V_STREAMS 4
 #define NARROW_TILE_ROWS(vectors) ((vectors) == 1 ? 8 : 4)
 #define NARROW_VECTORS(width) 2
 #define NARROW_TILES_OF(X, width) X(4, 1, width) X(8, 1, width) X(4, 2, width)
@@ -57,6 +58,14 @@ INLINE v_real v_load(const real *p)
 INLINE void v_store(real *p, v_real v)
 {
     P(storeu)(p, v);
+}
+INLINE void v_stream(real *p, v_real v)
+{
+    P(stream)(p, v);
+}
+INLINE void v_stream_end(void)
+{
+    _mm_sfence();
 }
 INLINE v_real v_load_partial(const real *p, size_t n)
 {
@@ -142,21 +151,15 @@ INLINE v_real v_select(v_mask mask, v_real a, v_real b)
 }
 INLINE v_real v_first(v_real a, size_t n, v_real b)
 {
-    switch (n) { /* Numbers that the compiler knows need no mask in a register. */
+    /* A number that the compiler knows needs no mask in a register. */
+    if (__builtin_constant_p(n) && n == 2)
+        return P(blend)(b, a, 3);
 #if CNN_BITS == 32
-    case 2:
-        return P(blend)(b, a, 3);
-    case 4:
+    if (__builtin_constant_p(n) && n == 4)
         return P(blend)(b, a, 15);
-    case 6:
+    if (__builtin_constant_p(n) && n == 6)
         return P(blend)(b, a, 63);
-#else
-    case 2:
-        return P(blend)(b, a, 3);
 #endif
-    default:
-        break;
-    }
     return P(blendv)(b, a, CAST_TO_REAL(first_lanes(n)));
 }
 /* Unpacking works within the 128-bit halves, which then have to be put in order. */

@@ -19,6 +19,7 @@ typedef __mmask8 v_mask;
 typedef __m512i v_int;
 #define TILE_ROWS 12
 #define PANEL_VECTORS 2
+#define V_STREAMS 8
 #define NARROW_TILE_ROWS(vectors) 8
 #define NARROW_VECTORS(width) ((width) <= V_LANES / 4 ? 3 : 2)
 #define NARROW_TILES_OF(X, width) X(4, 1, width) X(8, 1, width) X(4, 2, width) X(8, 2, width)
@@ -51,6 +52,14 @@ INLINE v_real v_load(const real *p)
 INLINE void v_store(real *p, v_real v)
 {
     P(storeu)(p, v);
+}
+INLINE void v_stream(real *p, v_real v)
+{
+    P(stream)(p, v);
+}
+INLINE void v_stream_end(void)
+{
+    _mm_sfence();
 }
 INLINE v_real v_load_partial(const real *p, size_t n)
 {

@@ -28,6 +28,7 @@ typedef uint64x2_t v_mask;
 #endif
 #define TILE_ROWS 8
 #define PANEL_VECTORS 2
+#define V_STREAMS 8
 #define NARROW_TILE_ROWS(vectors) 8
 #define NARROW_VECTORS(width) 2
 #if CNN_BITS == 32
@@ -51,6 +52,13 @@ INLINE v_real v_load(const real *p)
 INLINE void v_store(real *p, v_real v)
 {
     F(vst1q)(p, v);
+}
+INLINE void v_stream(real *p, v_real v)
+{
+    v_store(p, v);
+}
+INLINE void v_stream_end(void)
+{
 }
 INLINE v_real v_load_partial(const real *p, size_t n)
 {

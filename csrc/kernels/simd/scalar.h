@@ -8,6 +8,7 @@ typedef integer v_int;
 typedef int v_mask;
 #define TILE_ROWS 4
 #define PANEL_VECTORS 2
+#define V_STREAMS 1
 #define NARROW_TILE_ROWS(vectors) 4
 #define NARROW_VECTORS(width) 0
 #define NARROW_TILES(X)
@@ -27,6 +28,13 @@ INLINE v_real v_load(const real *p)
 INLINE void v_store(real *p, v_real v)
 {
     *p = v;
+}
+INLINE void v_stream(real *p, v_real v)
+{
+    v_store(p, v);
+}
+INLINE void v_stream_end(void)
+{
 }
 INLINE v_real v_load_partial(const real *p, size_t n)
 {

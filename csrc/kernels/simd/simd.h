@@ -3,11 +3,13 @@
  * type of CNN_BITS bits. Each header here gives the same operations in the same order:
  *
  *   V_LANES, TILE_ROWS, PANEL_VECTORS      lanes of a vector; shape of the gemm tile
+ *   V_STREAMS                              vectors that are worth computing side by side
  *   NARROW_TILES(X) NARROW_TILE_ROWS(vectors) NARROW_VECTORS(width)
  *                                          tiles X(rows, vectors, width) that end in narrow columns
  *   v_real, v_int, v_mask                  vectors of reals, of integers as wide, of truth
  *   v_zero() v_set1(x)
  *   v_load(p) v_store(p, v)                no alignment needed
+ *   v_stream(p, v) v_stream_end()          aligned, past the caches; the end makes all visible
  *   v_load_partial(p, n)                   lanes 0 to n - 1, zeros behind; 0 < n <= V_LANES
  *   v_store_partial(p, v, n)
  *   v_load_repeated(p, n)                  n numbers again and again; n a power of 2 < V_LANES
