@@ -313,15 +313,11 @@ cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *los
     cnn_lanes losses = {{0}};
     memset(batch->correct, 0, batch->workers * COUNTER_STRIDE * sizeof *batch->correct);
     struct pass pass = {.batch = batch, .job = job};
-    const size_t tile = network->kernels->tile_rows;
-    size_t threads = cnn_parallel_threads((job->rows + tile - 1) / tile,
-                                          2 * cnn_forward_work(network) * (double)job->rows);
-    threads = cnn_min(threads, batch->workers);
-    pass.block = CNN_BLOCK_ROWS;
-    if (threads > 1)
-        pass.block =
-            cnn_min(CNN_BLOCK_ROWS, cnn_round_up((job->rows + threads - 1) / threads, tile));
-    cnn_parallel((job->rows + pass.block - 1) / pass.block, threads, run_block, &pass);
+    /* Three products, and an update that costs about as much as sixteen multiply-adds. */
+    const double work = cnn_forward_work(network) * (3 * (double)job->rows + 16);
+    batch->threads = cnn_min(cnn_parallel_threads(SIZE_MAX, work), batch->workers);
+    pass.block = cnn_even_block(job->rows, CNN_BLOCK_ROWS, batch->threads);
+    cnn_parallel((job->rows + pass.block - 1) / pass.block, batch->threads, run_block, &pass);
     for (size_t w = 0; w < batch->workers; w++)
         *correct += batch->correct[w * COUNTER_STRIDE];
     cnn_lanes_add_products(&losses, job->rows, batch->targets.weight, batch->loss_rows);

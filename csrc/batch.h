@@ -32,6 +32,7 @@ typedef struct cnn_batch {
     size_t *correct; /* a cache line for each worker */
     size_t rows;     /* of the present batch */
     int64_t step;    /* of the present batch */
+    size_t threads;  /* for all work on the present batch, forward, back and update */
     /* Rows of the batch after this one, fetched into the cache by the products of gradients. */
     const void **soon;
     size_t soon_count, soon_bytes;

@@ -28,6 +28,13 @@ void cnn_forward_prepare(cnn_network *network)
     network->hidden_row = cnn_row_span(network, widest);
 }
 
+size_t cnn_even_block(size_t rows, size_t most, size_t threads)
+{
+    const size_t rounds = (rows + most * threads - 1) / (most * threads);
+    const size_t blocks = cnn_max(rounds, 1) * threads;
+    return cnn_min(most, cnn_round_up((rows + blocks - 1) / blocks, 4));
+}
+
 size_t cnn_forward_scratch(const cnn_network *network, size_t rows)
 {
     return rows * (network->input_row + 2 * network->hidden_row) * network->real_size;
@@ -118,8 +125,7 @@ static struct plan plan_for(const cnn_network *network, size_t rows, size_t most
     p.threads =
         cnn_parallel_threads((rows + tile - 1) / tile, cnn_forward_work(network) * (double)rows);
     p.threads = cnn_min(p.threads, most_threads);
-    if (p.threads > 1)
-        p.block = cnn_min(p.block, cnn_round_up((rows + p.threads - 1) / p.threads, tile));
+    p.block = cnn_even_block(rows, p.block, p.threads);
     p.tasks = (rows + p.block - 1) / p.block;
     p.threads = cnn_min(p.threads, p.tasks);
     p.worker_bytes = cnn_round_up(cnn_forward_scratch(network, p.block), 64);

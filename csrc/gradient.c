@@ -99,18 +99,11 @@ static void gradient_task(void *context, size_t index, size_t worker)
         add_penalty(network, dense, r.i, r.m, r.j, r.n, whole->gradient);
 }
 
-size_t cnn_gradient_threads(const cnn_batch *batch, size_t tasks)
-{
-    /* An update costs about as much as sixteen multiply-adds. */
-    return cnn_parallel_threads(tasks, (double)batch->network->parameter_count *
-                                           ((double)batch->rows + 16));
-}
-
 void cnn_gradient_whole(const cnn_batch *batch, void *gradient)
 {
     struct whole whole = {.batch = batch, .gradient = gradient};
     const size_t tasks = cnn_gradient_tasks(batch->network);
-    cnn_parallel(tasks, cnn_gradient_threads(batch, tasks), gradient_task, &whole);
+    cnn_parallel(tasks, batch->threads, gradient_task, &whole);
 }
 
 /* The first element and the length of tensor 2 l (weight) or 2 l + 1 (bias). */

@@ -18,9 +18,6 @@ typedef struct cnn_rectangle {
 size_t cnn_gradient_tasks(const cnn_network *network);
 cnn_rectangle cnn_gradient_task(const cnn_network *network, size_t index);
 
-/* Threads worth using for `tasks` tasks that make a batch's gradients and use them. */
-size_t cnn_gradient_threads(const cnn_batch *batch, size_t tasks);
-
 /*
  * The gradient of all parameters, L2 terms included, laid out as network->parameters.
  */

@@ -48,6 +48,12 @@ struct cnn_network {
     cnn_metadata *metadata;
 };
 
+/*
+ * Rows of a block where `rows` rows are cut into blocks of at most `most` and each of `threads`
+ * threads gets as many. Fours of rows are what tiles are made of.
+ */
+size_t cnn_even_block(size_t rows, size_t most, size_t threads);
+
 /* Address of element i of an array of the network's type. */
 static inline void *cnn_at(const cnn_network *network, const void *base, size_t i)
 {

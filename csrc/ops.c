@@ -8,7 +8,7 @@
 
 /* Elements of a task of elementwise or row work, and their cost in the pool's units of work. */
 #define TASK_ELEMENTS ((size_t)8192)
-#define ELEMENT_WORK 30.0
+#define ELEMENT_WORK 15.0
 
 /* Results of this size would push everything else out of the caches, and themselves as well. */
 #define STREAM_BYTES ((size_t)16 * 1024 * 1024)

@@ -139,8 +139,7 @@ static void apply(cnn_trainer *trainer, double lr)
         s.update.clip = clip_factor(trainer);
     }
     const size_t tasks = cnn_gradient_tasks(trainer->network);
-    size_t threads = cnn_gradient_threads(trainer->batch, tasks);
-    threads = cnn_min(threads, trainer->scratch_workers);
+    const size_t threads = cnn_min(trainer->batch->threads, trainer->scratch_workers);
     cnn_parallel(tasks, threads, update_task, &s);
     /* The packed forms were brought along, so the batch's copy is still current. */
     trainer->batch->version = ++trainer->network->version;
