@@ -34,7 +34,9 @@ def draw(session: Session, rows: Sequence[Comparison], folder: Path) -> str | No
     ]
     if not shown:
         return None
-    groups = [(title, [row for row in shown if row.subject == name]) for name, title in TITLES.items()]
+    groups = [
+        (title, [row for row in shown if row.subject == name]) for name, title in TITLES.items()
+    ]
     groups = [(title, found) for title, found in groups if found]
     heights = [len(found) + 1 for _, found in groups]
     figure, axes = plt.subplots(

@@ -134,9 +134,7 @@ def compare(
     return section
 
 
-def _add(
-    session: Session, section: Section, result: Result, settings: Sequence[Setting]
-) -> None:
+def _add(session: Session, section: Section, result: Result, settings: Sequence[Setting]) -> None:
     """Add a result to the table of a section."""
     line = [result.case.name, str(settings[0].threads)]
     for setting in settings:

@@ -47,8 +47,9 @@ def _head(session: Session) -> str:
         f"Python {platform.python_version()}.",
         ", ".join(f"{peer} {version}" for peer, version in session.versions.items()) + ".",
         "",
-        f"Made by `make bench ARGS=\"{' '.join(sys.argv[1:])}\"`." if sys.argv[1:] else
-        "Made by `make bench`.",
+        f'Made by `make bench ARGS="{" ".join(sys.argv[1:])}"`.'
+        if sys.argv[1:]
+        else "Made by `make bench`.",
         "",
         "The bounds of this machine:",
         "",

@@ -54,7 +54,9 @@ class Roofline:
                 f"{self.bandwidth['copy', level, threads] / 1e9:.0f}"
                 for level, name in LEVELS.items()
             ]
-            lines.append(f"- GB/s of reading and of copying, {_threads(threads)}: {'; '.join(rates)}")
+            lines.append(
+                f"- GB/s of reading and of copying, {_threads(threads)}: {'; '.join(rates)}"
+            )
         return lines
 
 

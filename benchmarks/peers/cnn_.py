@@ -6,10 +6,10 @@ import ctypes
 from pathlib import Path
 from typing import Any
 
-import cnn
 import numpy as np
 from numpy.typing import NDArray
 
+import cnn
 import data
 from cases import Activation, Net, Predict, Product, Train
 from peers.base import Job, Peer, same

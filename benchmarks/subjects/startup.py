@@ -60,9 +60,7 @@ def run_import(session: Session) -> Section:
     if times["cnn"].seconds:
         seconds, wanted = times["cnn"].minimum, targets.IMPORT_SECONDS
         section.goals.append(
-            Goal(
-                "import cnn", timing.text(seconds), f"≤ {timing.text(wanted)}", seconds <= wanted
-            )
+            Goal("import cnn", timing.text(seconds), f"≤ {timing.text(wanted)}", seconds <= wanted)
         )
     return section
 
