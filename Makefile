@@ -47,7 +47,7 @@ test-slow: $(VENV)/installed
 lint: $(VENV)/lint-tools $(VENV)/installed
 	$(IN) ruff check .
 	$(IN) ruff format --check .
-	find csrc tests -name '*.[ch]' -print0 | $(IN) xargs -0 clang-format --dry-run -Werror
+	find csrc tests benchmarks -name '*.[ch]' -print0 | $(IN) xargs -0 clang-format --dry-run -Werror
 	$(IN) cython-lint cnn
 	$(IN) mypy
 	$(RUN) -m mypy.stubtest --mypy-config-file pyproject.toml \
@@ -117,8 +117,7 @@ $(VENV)/installed: $(VENV)/build-tools $(SOURCES)
 	    --config-settings=cmake.define.CNN_WERROR=$(CNN_WERROR) '.[test]'
 	touch $@
 
-# The benchmarks' peers are large, so they have an environment of their own. It does without
-# the index's CUDA builds of PyTorch where PyTorch's own index of CPU builds can be reached.
+# The benchmarks' peers are large, so they have an environment of their own.
 $(BENCH_VENV)/installed: benchmarks/requirements.txt $(SOURCES)
 	$(PYTHON) -m venv $(BENCH_VENV)
 	$(BENCH_VENV)/bin/python -P -m pip --disable-pip-version-check --quiet install \

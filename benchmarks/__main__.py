@@ -26,9 +26,8 @@ def options(found: machine.Machine) -> tuple[Options, Path]:
     add("--subjects", nargs="+", choices=SUBJECTS, metavar="NAME", help=", ".join(SUBJECTS))
     add("--threads", nargs="+", type=int, metavar="N", help="default: 1 and 2; quick: 1")
     add("--isa", nargs="+", choices=found.isas, metavar="ISA", help=", ".join(found.isas))
-    add(
-        "--peers", nargs="+", choices=others, metavar="NAME", default=others, help=", ".join(others)
-    )
+    names = ", ".join(others)
+    add("--peers", nargs="+", choices=others, metavar="NAME", default=others, help=names)
     add("--output", type=Path, default=HERE / "results", help="the folder of the report")
     given = parser.parse_args()
     usual = (1,) if given.quick else (1, 2)

@@ -35,9 +35,10 @@ def draw(session: Session, rows: Sequence[Comparison], folder: Path) -> str | No
     if not shown:
         return None
     groups = [
-        (title, [row for row in shown if row.subject == name]) for name, title in TITLES.items()
+        (title, found)
+        for subject, title in TITLES.items()
+        if (found := [row for row in shown if row.subject == subject])
     ]
-    groups = [(title, found) for title, found in groups if found]
     heights = [len(found) + 1 for _, found in groups]
     figure, axes = plt.subplots(
         len(groups),
@@ -78,7 +79,7 @@ def _panel(axis: Axes, title: str, rows: Sequence[Comparison]) -> None:
         color=[FASTER if row.ratio >= 1 else SLOWER for row in rows],
     )
     for place, row in zip(places, rows, strict=True):
-        text = f" {row.ratio:.3g} × {row.best_peer}"
+        text = f" {row.ratio:.3g}x {row.best_peer}"
         axis.text(max(row.ratio, row.target or 0, 1), place, text, va="center", fontsize=8)
         if row.target is not None:
             axis.plot([row.target] * 2, [place - 0.42, place + 0.42], color=TARGET, linewidth=2)

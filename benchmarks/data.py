@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -25,13 +26,12 @@ SEED = 20240229
 ALIGNMENT = 64  # bytes; JAX takes arrays that begin at such an address without a copy
 
 
-def aligned(values: NDArray[Any], dtype: Any = np.float32) -> NDArray[Any]:
+def aligned(values: NDArray[Any]) -> Array:
     """Return a C-contiguous copy that begins at a whole cache line."""
-    dtype = np.dtype(dtype)
-    size = values.size * dtype.itemsize
+    size = 4 * values.size
     memory = np.empty(size + ALIGNMENT, dtype=np.uint8)
     first = -memory.ctypes.data % ALIGNMENT
-    array = memory[first : first + size].view(dtype).reshape(values.shape)
+    array: Array = memory[first : first + size].view(np.float32).reshape(values.shape)
     array[...] = values
     return array
 
@@ -120,7 +120,7 @@ def output_of(function: str, x: Array) -> NDArray[Any]:
     if function == "softmax":
         e = np.exp(z - z.max(axis=1, keepdims=True))
         return np.asarray(e / e.sum(axis=1, keepdims=True))
-    simple = {
+    formulas: dict[str, Callable[[], NDArray[Any]]] = {
         "step": lambda: (z > 0) * 1.0,
         "sigmoid": lambda: 1 / (1 + np.exp(-z)),
         "tanh": lambda: np.tanh(z),
@@ -132,7 +132,7 @@ def output_of(function: str, x: Array) -> NDArray[Any]:
         "silu": lambda: z,
         "gelu": lambda: z,
     }
-    return np.asarray(simple[function]())
+    return np.asarray(formulas[function]())
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,15 @@ from pathlib import Path
 # Where a cache's size is not known.
 USUAL_CACHES = {1: 32 << 10, 2: 512 << 10, 3: 16 << 20}
 # Zen's generations by CPU family and model, as AMD's names often say nothing.
-ZEN = ((23, 0x00, "zen"), (23, 0x30, "zen2"), (25, 0x00, "zen3"), (25, 0x10, "zen4"))
-ZEN += ((25, 0x20, "zen3"), (25, 0x60, "zen4"), (26, 0x00, "zen5"))
+ZEN = (
+    (23, 0x00, "zen"),
+    (23, 0x30, "zen2"),
+    (25, 0x00, "zen3"),
+    (25, 0x10, "zen4"),
+    (25, 0x20, "zen3"),
+    (25, 0x60, "zen4"),
+    (26, 0x00, "zen5"),
+)
 
 
 @dataclass(frozen=True)

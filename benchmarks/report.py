@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -38,7 +37,7 @@ def write(session: Session, sections: Sequence[Section], folder: Path, chart: st
 
 
 def _head(session: Session) -> str:
-    machine = session.machine
+    machine, options = session.machine, session.options
     caches = ", ".join(f"L{level} {size >> 10} KiB" for level, size in machine.caches.items())
     lines = [
         f"# {machine.slug}",
@@ -47,9 +46,7 @@ def _head(session: Session) -> str:
         f"Python {platform.python_version()}.",
         ", ".join(f"{peer} {version}" for peer, version in session.versions.items()) + ".",
         "",
-        f'Made by `make bench ARGS="{" ".join(sys.argv[1:])}"`.'
-        if sys.argv[1:]
-        else "Made by `make bench`.",
+        f"{'Quick' if options.quick else 'Full'} run of: {', '.join(options.subjects)}.",
         "",
         "The bounds of this machine:",
         "",
@@ -65,8 +62,8 @@ def _targets(sections: Sequence[Section]) -> str:
         goals += [
             Goal(
                 f"{row.subject}: {row.name}",
-                f"{row.ratio:.2f} × {row.best_peer}",
-                f"≥ {row.target:g} ×",
+                f"{row.ratio:.2f}x {row.best_peer}",
+                f"≥ {row.target:g}x",
                 row.ratio >= row.target,
             )
             for row in section.comparisons

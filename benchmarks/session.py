@@ -79,7 +79,7 @@ class Session:
     begin: float = field(default_factory=time.monotonic)
 
     def cores(self, threads: int) -> tuple[int, ...]:
-        """Return the cores for a number of threads: the last ones, as the first serve interrupts."""
+        """Return as many cores; the last ones, as it is the first that serve interrupts."""
         return self.machine.cores[-threads:]
 
     def setting(self, peer: str, threads: int, isa: str | None = None) -> Setting:

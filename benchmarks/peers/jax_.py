@@ -115,8 +115,9 @@ class Jax(Peer):
             nonlocal state
             index = np.arange(case.checked_samples, dtype=np.int32).reshape(-1, case.batch)
             state = epoch(state, x, t, index)
-            pairs = zip(state[0], data.parameters(case.net), strict=True)
-            return [np.asarray(new) - old for now, then in pairs for new, old in zip(now, then)]
+            leaves = jax.tree.leaves
+            pairs = zip(leaves(state[0]), leaves(data.parameters(case.net)), strict=True)
+            return [np.asarray(now) - then for now, then in pairs]
 
         def run() -> None:
             nonlocal state

@@ -57,8 +57,9 @@ class OnnxRuntime(Peer):
         return [same(lambda: session.run(None, {"x": x})[0])]
 
     def predict(self, case: Predict) -> list[Job]:
-        net, nodes, constants = case.net, [], {}
-        name = "x"
+        net, name = case.net, "x"
+        nodes: list[Any] = []
+        constants: dict[str, NDArray[Any]] = {}
         parameters = data.parameters(net)
         for i, (weight, bias) in enumerate(parameters):
             is_last = i == len(parameters) - 1

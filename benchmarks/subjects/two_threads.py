@@ -10,6 +10,9 @@ from processes import Worker, Workers
 from session import Goal, Section, Session
 
 LENGTHS = (10e-6, 50e-6, 100e-6, 200e-6, 1e-3, 10e-3, 100e-3)  # seconds on one thread
+# Longer ones of an activation go through more than the caches hold, and then it is the memory's
+# bandwidth, of which one core may use all, that tells how much two can gain.
+LONGEST_ACTIVATION = 200e-6
 COLUMNS = 256  # of the activation's array
 
 
@@ -36,7 +39,10 @@ def run(session: Session) -> Section:
 
 def _cases(session: Session, isa: str) -> list[Case]:
     """Return cases of the lengths wanted, from the time of a row of long calls."""
-    probes: list[Case] = [Predict(MEDIUM, 1000), Activation("tanh", "forward", 4000, COLUMNS)]
+    probes: list[Predict | Activation] = [
+        Predict(MEDIUM, 1000),
+        Activation("tanh", "forward", 4000, COLUMNS),
+    ]
     if not session.options.quick:
         probes.insert(1, Predict(WIDE, 1000))
     cases: list[Case] = []
@@ -48,7 +54,7 @@ def _cases(session: Session, isa: str) -> list[Case]:
                 rows = max(1, round(length / per_row))
                 if isinstance(probe, Predict):
                     cases.append(Predict(probe.net, rows))
-                else:
+                elif length <= LONGEST_ACTIVATION:
                     cases.append(Activation(probe.function, "forward", rows, COLUMNS))
     return list(dict.fromkeys(cases))
 
