@@ -11,7 +11,7 @@ mpl.use("Agg")
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 import targets
 from session import Comparison, Session
@@ -22,6 +22,7 @@ TITLES = {
     "activations": "Activations",
     "dense": "Dense layer",
 }
+TICKS = (0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500)
 FASTER, SLOWER, TARGET = "#1f6f8b", "#c8553d", "#333333"
 
 
@@ -85,7 +86,8 @@ def _panel(axis: Axes, title: str, rows: Sequence[Comparison]) -> None:
             axis.plot([row.target] * 2, [place - 0.42, place + 0.42], color=TARGET, linewidth=2)
     axis.set_xscale("log")
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.xaxis.set_major_locator(FixedLocator(TICKS))
+    axis.xaxis.set_minor_locator(NullLocator())
     axis.axvline(1, color=TARGET, linewidth=0.8)
     axis.set_yticks(places, [row.name for row in rows], fontsize=8)
     axis.invert_yaxis()

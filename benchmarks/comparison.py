@@ -13,6 +13,7 @@ import targets
 import timing
 from cases import Case, Train
 from processes import PeerError, Setting, Workers
+from roofline import thread_text
 from session import Comparison, Section, Session
 from timing import Timing
 
@@ -41,7 +42,10 @@ class Result:
     def reasons(self) -> list[str]:
         """Return the failures in words."""
         name = self.case.name
-        return [f"{name}, {setting.label}: {why}" for setting, why in self.failures.items()]
+        return [
+            f"{name}, {setting.label}, {thread_text(setting.threads)}: {why}"
+            for setting, why in self.failures.items()
+        ]
 
 
 def difference(case: Case, outputs: Sequence[Any], wanted: Sequence[Any]) -> float:
@@ -187,5 +191,5 @@ def _log(session: Session, section: Section, result: Result, threads: int) -> No
     fastest = sorted(result.times.items(), key=lambda item: item[1].minimum)
     texts = [f"{setting.label} {timing.text(times.minimum)}" for setting, times in fastest]
     texts += [f"{setting.label} FAILED: {why}" for setting, why in result.failures.items()]
-    where = f"{section.title}: {result.case.name}, {threads} threads"
+    where = f"{section.title}: {result.case.name}, {thread_text(threads)}"
     session.log(f"{where}: {', '.join(texts)}")

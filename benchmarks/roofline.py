@@ -47,7 +47,7 @@ class Roofline:
         """Return the lines of the report that name the bounds."""
         lines = []
         for (isa, threads), flops in self.flops.items():
-            lines.append(f"- {isa}, {_threads(threads)}: {flops / 1e9:.0f} GFLOP/s")
+            lines.append(f"- {isa}, {thread_text(threads)}: {flops / 1e9:.0f} GFLOP/s")
         for threads in sorted({key[2] for key in self.bandwidth}):
             rates = [
                 f"{name} {self.bandwidth['read', level, threads] / 1e9:.0f} and "
@@ -55,12 +55,13 @@ class Roofline:
                 for level, name in LEVELS.items()
             ]
             lines.append(
-                f"- GB/s of reading and of copying, {_threads(threads)}: {'; '.join(rates)}"
+                f"- GB/s of reading and of copying, {thread_text(threads)}: {'; '.join(rates)}"
             )
         return lines
 
 
-def _threads(threads: int) -> str:
+def thread_text(threads: int) -> str:
+    """Return "1 thread" or "2 threads"."""
     return f"{threads} thread{'s' if threads > 1 else ''}"
 
 
@@ -97,7 +98,7 @@ def measure(
         return 1e9 * float(subprocess.check_output(command, text=True))
 
     for threads in thread_counts:
-        log(f"roofline, {_threads(threads)}")
+        log(f"roofline, {thread_text(threads)}")
         for isa in isas:
             roofline.flops[isa, threads] = run(isa, threads, "fma")
         for kind in ("read", "copy"):
