@@ -5,12 +5,14 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := test
-.PHONY: demo test test-c test-python test-slow lint bench docs sanitize wheel clean
+.PHONY: demo test test-c test-python test-slow lint bench bench-guard docs sanitize wheel clean
 
 # In CI a warning is an error.
 CNN_WERROR := $(if $(CI),ON,OFF)
 
 VENV := .venv
+BENCH_VENV := build/bench-venv
+ARGS ?=
 # Whatever runs in the environment finds the other programs in it: cmake ninja, pytest cmake.
 IN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 # -P keeps the current folder off sys.path: here `import cnn` would find the sources, which have
@@ -45,13 +47,21 @@ test-slow: $(VENV)/installed
 lint: $(VENV)/lint-tools $(VENV)/installed
 	$(IN) ruff check .
 	$(IN) ruff format --check .
-	find csrc tests -name '*.[ch]' -print0 | $(IN) xargs -0 clang-format --dry-run -Werror
+	find csrc tests benchmarks -name '*.[ch]' -print0 | $(IN) xargs -0 clang-format --dry-run -Werror
 	$(IN) cython-lint cnn
 	$(IN) mypy
 	$(RUN) -m mypy.stubtest --mypy-config-file pyproject.toml \
 	    --allowlist tests/stubtest-allowlist.txt --ignore-unused-allowlist cnn._core
 
-bench docs:
+# How cnn compares: `make bench ARGS="--quick --subjects predict --threads 1"`.
+bench: $(BENCH_VENV)/installed
+	$(BENCH_VENV)/bin/python benchmarks $(ARGS)
+
+# Whether fixed runs still take as many instructions as benchmarks/guard/counts.json says.
+bench-guard: $(VENV)/build-tools
+	$(IN) python benchmarks/guard $(ARGS)
+
+docs:
 	@echo "not yet: $@"; exit 2
 
 # The C tests under AddressSanitizer with UndefinedBehaviorSanitizer, then under ThreadSanitizer.
@@ -105,4 +115,11 @@ $(VENV)/%-tools: $(VENV)/created pyproject.toml
 $(VENV)/installed: $(VENV)/build-tools $(SOURCES)
 	$(PIP) install --no-build-isolation --config-settings=build-dir=build/python \
 	    --config-settings=cmake.define.CNN_WERROR=$(CNN_WERROR) '.[test]'
+	touch $@
+
+# The benchmarks' peers are large, so they have an environment of their own.
+$(BENCH_VENV)/installed: benchmarks/requirements.txt $(SOURCES)
+	$(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python -P -m pip --disable-pip-version-check --quiet install \
+	    -r benchmarks/requirements.txt .
 	touch $@

@@ -1,0 +1,90 @@
+"""The report: a Markdown file of all sections, the targets first."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from session import Goal, Section, Session
+
+METHOD = """\
+Times are the minimum and, in brackets, the median of all samples. A ratio is the shortest time of
+the best peer by the shortest time of cnn: more than 1 means that cnn is faster. "Roofline" is the
+share of the bound that the work has on this machine: of the multiply-adds per second, or of the
+bytes per second out of the memory in which the data lie. How it is measured is told in
+[benchmarks/README.md](../README.md).
+"""
+
+
+def table(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    rows = [columns, ["---"] * len(columns), *lines]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def write(session: Session, sections: Sequence[Section], folder: Path, chart: str | None) -> Path:
+    """Write the report and return its path."""
+    parts = [_head(session)]
+    if chart:
+        parts.append(f"![How many times faster cnn is than the best peer]({chart})\n")
+    parts += [METHOD, _targets(sections), _failures(sections)]
+    parts += [_section(section) for section in sections]
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{session.machine.slug}.md"
+    path.write_text("\n".join(part for part in parts if part), encoding="utf-8")
+    return path
+
+
+def _head(session: Session) -> str:
+    machine, options = session.machine, session.options
+    caches = ", ".join(f"L{level} {size >> 10} KiB" for level, size in machine.caches.items())
+    lines = [
+        f"# {machine.slug}",
+        "",
+        f"{machine.model}, {len(machine.cores)} cores, {caches}; {platform.system()}, "
+        f"Python {platform.python_version()}.",
+        ", ".join(f"{peer} {version}" for peer, version in session.versions.items()) + ".",
+        "",
+        f"{'Quick' if options.quick else 'Full'} run of: {', '.join(options.subjects)}.",
+        "",
+        "The bounds of this machine:",
+        "",
+        *session.roofline.summary(),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _targets(sections: Sequence[Section]) -> str:
+    """Return the table of targets, met and missed."""
+    goals = []
+    for section in sections:
+        goals += [
+            Goal(
+                f"{row.subject}: {row.name}",
+                f"{row.ratio:.2f}x {row.best_peer}",
+                f"≥ {row.target:g}x",
+                row.ratio >= row.target,
+            )
+            for row in section.comparisons
+            if row.target is not None
+        ]
+        goals += section.goals
+    if not goals:
+        return ""
+    lines = [
+        [goal.name, goal.reached, goal.wanted, "met" if goal.met else "**missed**"]
+        for goal in goals
+    ]
+    return "## Targets\n\n" + table(["target", "reached", "wanted", ""], lines)
+
+
+def _failures(sections: Sequence[Section]) -> str:
+    """Return the list of what could not be measured."""
+    failures = [f"- {section.title}: {why}" for section in sections for why in section.failures]
+    return "\n".join(["## Failed", "", *failures, ""]) if failures else ""
+
+
+def _section(section: Section) -> str:
+    heading = f"## {section.title.capitalize()}\n\n{section.note}\n\n"
+    return heading + table(section.columns, section.lines)

@@ -1,0 +1,21 @@
+"""Predicting: NumPy array in, NumPy array out."""
+
+from __future__ import annotations
+
+import data
+import targets
+from cases import NETS, Predict
+from comparison import compare
+from session import Section, Session
+
+ROWS = (1, 8, 100, 1000, 10_000)
+PEERS = ("PyTorch", "torch.compile", "JAX", "ONNX Runtime", "scikit-learn", "NumPy")
+
+
+def run(session: Session) -> Section:
+    """Time all nets for all numbers of rows."""
+    cases = [Predict(net, rows) for net in NETS for rows in ROWS]
+    if session.options.quick:
+        cases = [case for case in cases if ("predict", case.name) in targets.RATIOS]
+    note = f"Seconds per call. Inputs of 784 numbers are {data.mnist_name()}."
+    return compare(session, "predict", note, cases, PEERS)
