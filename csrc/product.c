@@ -1,6 +1,9 @@
 #include "product.h"
 
+#include <string.h>
+
 #include "error.h"
+#include "platform.h"
 #include "threads.h"
 
 /* Rows of one rectangle in tiles: its rows of a should stay in the L2 cache. */
@@ -16,6 +19,26 @@ struct product {
 static const void *advance(const void *base, size_t elements, size_t real_size)
 {
     return base ? (const char *)base + elements * real_size : NULL;
+}
+
+/*
+ * Rows k of a that lie whole multiples of 2 KiB apart fall on few sets of the caches and push each
+ * other out. Copied side by side they do not; without memory for that they are read where they are.
+ */
+static void gather_a(const struct product *p, cnn_gemm *g)
+{
+    const size_t size = p->real_size, row = cnn_round_up(g->m, 64 / size);
+    size_t bytes;
+    if (g->a_row != 1 || g->a_k * size % 2048 != 0 || g->k < 8 ||
+        !cnn_multiply(g->k, row * size, &bytes))
+        return;
+    char *copy = cnn_platform_scratch(bytes);
+    if (!copy)
+        return;
+    for (size_t k = 0; k < g->k; k++)
+        memcpy(copy + k * row * size, advance(g->a, k * g->a_k, size), g->m * size);
+    g->a = copy;
+    g->a_k = row;
 }
 
 static void run_rectangle(void *context, size_t index, size_t worker)
@@ -35,6 +58,7 @@ static void run_rectangle(void *context, size_t index, size_t worker)
     g.before = whole->before ? (char *)whole->before + (i * whole->c_row + j) * size : NULL;
     g.c = (char *)whole->c + (i * whole->c_row + j) * size;
     g.derivative = advance(whole->derivative, i * whole->derivative_row + j, size);
+    gather_a(p, &g);
     p->kernels->gemm(&g);
 }
 
