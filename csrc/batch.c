@@ -329,17 +329,12 @@ cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *los
 /* ---- Gradients of parameters ------------------------------------------------------------- */
 
 void cnn_batch_weight_gradient(const cnn_batch *batch, size_t l, size_t i, size_t m, size_t j,
-                               size_t n, void *c, size_t c_row)
+                               size_t n, void *c, size_t c_row, const cnn_span *soon,
+                               size_t soon_count)
 {
     const cnn_network *network = batch->network;
     const size_t panel = network->kernels->panel;
     const void *in = l == 0 ? batch->x : handed_on(batch, l - 1, batch->step);
-    /* Each part of the first layer's gradient fetches its share of the next batch. */
-    const cnn_dense *dense = &network->dense[l];
-    const double share =
-        l == 0 ? (double)batch->soon_count / (double)(dense->inputs * dense->outputs) : 0;
-    const size_t soon = (size_t)(share * (double)(i * dense->outputs + j * m));
-    const size_t soon_end = (size_t)(share * (double)(i * dense->outputs + (j + n) * m));
     const cnn_gemm gemm = {
         .m = m,
         .n = n,
@@ -352,9 +347,8 @@ void cnn_batch_weight_gradient(const cnn_batch *batch, size_t l, size_t i, size_
         .b_panel = batch->capacity * panel,
         .c = c,
         .c_row = c_row,
-        .soon = batch->soon + soon,
-        .soon_count = soon_end - soon,
-        .soon_bytes = batch->soon_bytes,
+        .soon = soon,
+        .soon_count = soon_count,
     };
     network->kernels->gemm(&gemm);
 }

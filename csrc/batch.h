@@ -33,7 +33,7 @@ typedef struct cnn_batch {
     size_t rows;     /* of the present batch */
     int64_t step;    /* of the present batch */
     size_t threads;  /* for all work on the present batch, forward, back and update */
-    /* Rows of the batch after this one, fetched into the cache by the products of gradients. */
+    /* Where the rows of the batch after this one are, which are fetched during the update. */
     const void **soon;
     size_t soon_count, soon_bytes;
 } cnn_batch;
@@ -69,10 +69,12 @@ cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *los
 
 /*
  * The product that gives rows [i, i + m) and columns [j, j + n) of layer l's weight gradient,
- * without the L2 term, into c. j is a multiple of the panel.
+ * without the L2 term, into c. j is a multiple of the panel. Meanwhile the spans in `soon` are
+ * fetched into the cache.
  */
 void cnn_batch_weight_gradient(const cnn_batch *batch, size_t l, size_t i, size_t m, size_t j,
-                               size_t n, void *c, size_t c_row);
+                               size_t n, void *c, size_t c_row, const cnn_span *soon,
+                               size_t soon_count);
 
 /* The gradient of layer l's bias. */
 void cnn_batch_bias_gradient(const cnn_batch *batch, size_t l, void *out);

@@ -94,7 +94,7 @@ static void gradient_task(void *context, size_t index, size_t worker)
     cnn_batch_weight_gradient(
         whole->batch, r.l, r.i, r.m, r.j, r.n,
         cnn_at(network, whole->gradient, dense->weight_offset + r.i * dense->outputs + r.j),
-        dense->outputs);
+        dense->outputs, NULL, 0);
     if (dense->l2 > 0)
         add_penalty(network, dense, r.i, r.m, r.j, r.n, whole->gradient);
 }

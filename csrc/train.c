@@ -76,6 +76,70 @@ static void repack(const cnn_trainer *trainer, const cnn_rectangle *r, size_t j,
         cnn_batch_pack_transposed(trainer->batch, r->l, r->i, r->m, j, n);
 }
 
+/* ---- What is read soon ------------------------------------------------------------------- */
+
+/* Spans that the products of a task fetch, each of at most SPAN_BYTES. */
+#define SPAN_BYTES ((size_t)1024)
+#define MOST_SPANS ((size_t)512)
+
+/* Parameters and slots of this size do not stay in the L2 cache beside all else. */
+#define LARGE_PARAMETERS ((size_t)2 * 1024 * 1024)
+
+struct fetch {
+    cnn_span spans[MOST_SPANS];
+    size_t count;
+};
+
+static void add_spans(struct fetch *fetch, const void *start, size_t bytes)
+{
+    for (size_t at = 0; at < bytes && fetch->count < MOST_SPANS; at += SPAN_BYTES)
+        fetch->spans[fetch->count++] =
+            (cnn_span){(const char *)start + at, cnn_min(SPAN_BYTES, bytes - at)};
+}
+
+/* A task of the first layer fetches its share of the rows of the next batch. */
+static void add_batch_rows(struct fetch *fetch, const cnn_batch *batch, const cnn_rectangle *r)
+{
+    const cnn_dense *dense = &batch->network->dense[0];
+    const double share = (double)batch->soon_count / (double)(dense->inputs * dense->outputs);
+    const size_t begin = r->i * dense->outputs + r->j * r->m;
+    const size_t end = (size_t)(share * (double)(begin + r->m * r->n));
+    for (size_t i = (size_t)(share * (double)begin); i < end; i++)
+        add_spans(fetch, batch->soon[i], batch->soon_bytes);
+}
+
+/* The parameters and slots of a rectangle. */
+static void add_parameters(struct fetch *fetch, const cnn_trainer *trainer, const cnn_rectangle *r)
+{
+    const cnn_network *network = trainer->network;
+    const cnn_dense *dense = &network->dense[r->l];
+    for (size_t i = r->i; i < r->i + r->m; i++) {
+        const size_t at = dense->weight_offset + i * dense->outputs + r->j;
+        const size_t bytes = r->n * network->real_size;
+        add_spans(fetch, cnn_at(network, network->parameters, at), bytes);
+        for (size_t s = 0; s < trainer->slot_count; s++)
+            add_spans(fetch, cnn_at(network, trainer->slots[s], at), bytes);
+    }
+}
+
+/* What is read after task `index`: the next batch, and what the same thread's next task updates. */
+static void find_soon(struct fetch *fetch, const cnn_trainer *trainer, size_t index)
+{
+    const cnn_network *network = trainer->network;
+    const cnn_rectangle r = cnn_gradient_task(network, index);
+    fetch->count = 0;
+    if (r.l == 0)
+        add_batch_rows(fetch, trainer->batch, &r);
+    const size_t next = index + trainer->batch->threads;
+    const size_t bytes = network->parameter_span * network->real_size;
+    if (bytes * (1 + trainer->slot_count) < LARGE_PARAMETERS || next >= cnn_gradient_tasks(network))
+        return;
+    const cnn_rectangle after = cnn_gradient_task(network, next);
+    add_parameters(fetch, trainer, &after);
+}
+
+/* ---- The update -------------------------------------------------------------------------- */
+
 /* A panel or two at a time, whose gradient goes from the tile into the optimizer through L1. */
 static void update_task(void *context, size_t index, size_t worker)
 {
@@ -90,6 +154,8 @@ static void update_task(void *context, size_t index, size_t worker)
         update_bias(s, r.l, scratch);
         return;
     }
+    struct fetch fetch;
+    find_soon(&fetch, trainer, index);
     for (size_t j = r.j, n; j < r.j + r.n; j += n) {
         n = r.j + r.n - j;
         if (n > 2 * panel)
@@ -99,7 +165,10 @@ static void update_task(void *context, size_t index, size_t worker)
             update_tensor(s, offset, dense->outputs, r.m, n, 0,
                           cnn_at(network, trainer->gradient, offset), dense->outputs);
         } else {
-            cnn_batch_weight_gradient(trainer->batch, r.l, r.i, r.m, j, n, scratch, n);
+            const size_t soon = fetch.count * (j - r.j) / r.n;
+            const size_t soon_end = fetch.count * (j + n - r.j) / r.n;
+            cnn_batch_weight_gradient(trainer->batch, r.l, r.i, r.m, j, n, scratch, n,
+                                      fetch.spans + soon, soon_end - soon);
             update_tensor(s, offset, dense->outputs, r.m, n, dense->l2, scratch, n);
         }
         repack(trainer, &r, j, n);

@@ -23,8 +23,8 @@ struct tile {
     size_t b_k, b_panel;
     real *c;
     size_t c_row;
-    uintptr_t soon; /* what is read after this tile, fetched `soon_step` bytes per k */
-    size_t soon_step;
+    const cnn_span *soon; /* what is read after this tile: a span is fetched in span_k steps of k */
+    size_t span_k;
     size_t narrow;    /* columns behind the vectors, at most the tile's `width`; 0 for none */
     int first;        /* whether this is the first chunk, so that c holds no sum yet */
     const real *bias; /* added after the last chunk, NULL before it */
@@ -99,12 +99,18 @@ INLINE void tile(const size_t rows, const size_t vectors, const size_t width, co
     const size_t a_row = t->a_row, a_k = t->a_k, b_k = t->b_k, b_panel = t->b_panel;
     const real *a[3] = {t->a, t->a + 4 * a_row, t->a + 8 * a_row};
     const real *b = t->b;
-    uintptr_t soon = t->soon;
-    const size_t soon_step = t->soon_step;
-    for (size_t k = t->k; k > 0; k--) {
+    const cnn_span *span = t->soon;
+    uintptr_t soon = 0;
+    for (size_t k = t->k, step = 0, left = 0; k > 0; k--, left--) {
+        if (left == 0) {
+            soon = (uintptr_t)span->start;
+            step = span->bytes / t->span_k;
+            left = t->span_k;
+            span++;
+        }
         if (rows > 3)
             PREFETCH(soon);
-        soon += soon_step;
+        soon += step;
         v_real column[GROUP * PANEL_VECTORS + 1], blend[NARROW_SUMS];
         UNROLL
         for (size_t v = 0; v < vectors; v++)
@@ -209,20 +215,34 @@ static size_t tile_rows(const struct group *group)
     return group->width ? NARROW_TILE_ROWS(group->vectors) : TILE_ROWS;
 }
 
-/* What the tile at row i fetches: one of the addresses in `soon`, or a part of the next chunk. */
+/*
+ * What the tile at row i fetches: its share of the spans in `soon`, or else of the next chunk of b,
+ * which it describes in *next.
+ */
 static void fetch_soon(const cnn_gemm *g, const struct group *group, size_t i, size_t k,
-                       struct tile *t)
+                       cnn_span *next, struct tile *t)
 {
-    const size_t most = tile_rows(group);
-    const size_t number = (k / CHUNK) * ((g->m + most - 1) / most) + i / most;
-    if (group->j == 0 && number < g->soon_count) {
-        t->soon = (uintptr_t)g->soon[number];
-        t->soon_step = (g->soon_bytes + t->k - 1) / t->k;
-        return;
+    const size_t most = tile_rows(group), tiles = (g->m + most - 1) / most;
+    if (g->soon_count > 0) {
+        const size_t chunks = (g->k + CHUNK - 1) / CHUNK;
+        /* What is left behind the whole panels mostly belongs to the last group. */
+        const size_t groups = g->n < PANEL ? 1 : g->n / PANEL;
+        const size_t all = groups * chunks * tiles;
+        const size_t number = (group->j / PANEL * chunks + k / CHUNK) * tiles + i / most;
+        const size_t begin = g->soon_count * number / all;
+        const size_t count = g->soon_count * (number + 1) / all - begin;
+        if (count > 0 && number < all) {
+            t->soon = g->soon + begin;
+            t->span_k = (t->k + count - 1) / count;
+            return;
+        }
     }
-    const size_t next = k + CHUNK < g->k ? CHUNK * g->b_k : g->b_panel - k * g->b_k;
-    t->soon_step = PANEL * sizeof(real) * most / (g->m > most ? g->m : most);
-    t->soon = (uintptr_t)t->b + next * sizeof(real) + i / most * CHUNK * t->soon_step;
+    const size_t ahead = k + CHUNK < g->k ? CHUNK * g->b_k : g->b_panel - k * g->b_k;
+    const size_t share = PANEL * CHUNK * sizeof(real) / tiles;
+    next->start = (const void *)((uintptr_t)t->b + ahead * sizeof(real) + i / most * share);
+    next->bytes = share * t->k / CHUNK;
+    t->soon = next;
+    t->span_k = t->k;
 }
 
 /* One chunk of k, for `rows` rows from row i. */
@@ -244,8 +264,9 @@ static void run_chunk(const cnn_gemm *g, const struct group *group, size_t i, si
         .first = k == 0,
         .bias = left <= CHUNK ? bias : NULL,
     };
+    cnn_span next;
     if (t.k > 0)
-        fetch_soon(g, group, i, k, &t);
+        fetch_soon(g, group, i, k, &next, &t);
     run_tile(rows, group->vectors, group->width, &t);
 }
 

@@ -11,6 +11,11 @@
 
 #include "cnn/cnn.h"
 
+typedef struct cnn_span {
+    const void *start;
+    size_t bytes;
+} cnn_span;
+
 /*
  * c (m, n) = a . b, then bias is added, then the activation applied:
  *   a     element (i, k) at a[i * a_row + k * a_k]
@@ -22,8 +27,8 @@
  * multiplied by the derivative of `activation`, taken from these outputs or inputs, and
  * `activation` itself is not applied. softmax is not among the activations here.
  * With `before`, (m, n) with c's stride, the value before the activation is stored there as well.
- * While it computes, the product fetches soon_bytes from each of soon_count addresses, which the
- * caller is going to read; where it has fewer tiles than addresses, only the first of them.
+ * While it computes, the product fetches the soon_count spans of memory in `soon`, which the caller
+ * is going to read. Each of them should be about as long.
  * k is summed as section 4.3 of the numerics contract says: chunks of 256, one FMA chain each.
  */
 typedef struct cnn_gemm {
@@ -39,8 +44,8 @@ typedef struct cnn_gemm {
     const void *derivative;
     size_t derivative_row;
     void *before;
-    const void *const *soon;
-    size_t soon_count, soon_bytes;
+    const cnn_span *soon;
+    size_t soon_count;
 } cnn_gemm;
 
 /*
