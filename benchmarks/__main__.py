@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
 from pathlib import Path
 
 import machine
@@ -41,6 +43,8 @@ def options(found: machine.Machine) -> tuple[Options, Path]:
 
 def main() -> None:
     """Measure, and write the report as it grows."""
+    # An exception, so that the workers are ended too; stopped, they would stay for ever.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("benchmarks: terminated"))
     found = machine.describe()
     chosen, folder = options(found)
     counts = sorted({*chosen.threads})

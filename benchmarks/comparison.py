@@ -19,10 +19,11 @@ from timing import Timing
 
 # Largest difference of outputs, as a share of the largest output: some hundred roundings.
 TOLERANCE = 5e-5
-# Difference of the changes of weights after four steps, as a share of their norm. Adam divides
-# small gradients by their own size, so that roundings give some of them their sign, and
-# scikit-learn adds eps in another place than the others do.
-TRAINING_TOLERANCE = {"SGD": 2e-3, "Adam": 0.2}
+# Difference of the changes of weights after four steps, as a share of their norm. A rounding may
+# give a relu's input another sign, and one flip in a batch of 100 on 1000 neurons is a share of
+# 0.004. Adam divides small gradients by their own size, so that roundings give some of them their
+# sign, and scikit-learn adds eps in another place than the others do.
+TRAINING_TOLERANCE = {"SGD": 2e-2, "Adam": 0.2}
 
 
 @dataclass

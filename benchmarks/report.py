@@ -37,7 +37,7 @@ def write(session: Session, sections: Sequence[Section], folder: Path, chart: st
 
 
 def _head(session: Session) -> str:
-    machine, options = session.machine, session.options
+    machine, options, load = session.machine, session.options, session.load_before
     caches = ", ".join(f"L{level} {size >> 10} KiB" for level, size in machine.caches.items())
     lines = [
         f"# {machine.slug}",
@@ -47,6 +47,7 @@ def _head(session: Session) -> str:
         ", ".join(f"{peer} {version}" for peer, version in session.versions.items()) + ".",
         "",
         f"{'Quick' if options.quick else 'Full'} run of: {', '.join(options.subjects)}.",
+        *([f"Load average before it: {load:.2f}."] if load is not None else []),
         "",
         "The bounds of this machine:",
         "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from dataclasses import dataclass, field
@@ -68,6 +69,11 @@ class Section:
     failures: list[str] = field(default_factory=list)
 
 
+def _load() -> float | None:
+    """Return how many processes have run in the last minute, where the system tells."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
 @dataclass
 class Session:
     """A run of the suite."""
@@ -77,6 +83,7 @@ class Session:
     roofline: Roofline
     versions: dict[str, str] = field(default_factory=dict)
     begin: float = field(default_factory=time.monotonic)
+    load_before: float | None = field(default_factory=_load)
 
     def cores(self, threads: int) -> tuple[int, ...]:
         """Return as many cores; the last ones, as it is the first that serve interrupts."""

@@ -7,8 +7,10 @@ Started as `python worker.py PEER THREADS CORE...`. Requests are (method, argume
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import pickle
+import signal
 import sys
 import time
 import traceback
@@ -115,8 +117,16 @@ def _serve(worker: Worker, requests: BinaryIO, answers: BinaryIO) -> None:
         answers.flush()
 
 
+def _die_with_parent() -> None:
+    """Ask Linux to end this process with its parent; a stopped one would not see a closed pipe."""
+    if sys.platform == "linux":
+        set_death_signal = 1
+        ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
+
+
 def main() -> None:
     """Serve until the parent closes the pipe."""
+    _die_with_parent()
     name, threads, *cores = sys.argv[1:]
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {int(core) for core in cores})
