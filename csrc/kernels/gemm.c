@@ -14,7 +14,7 @@
 /* Sums over k are cut here (numerics contract, 4.3). */
 #define CHUNK 256
 
-/* One tile's operands. b is in panels as in cnn_gemm; bias and c are readable for whole panels. */
+/* One tile's operands. b is in panels as in cnn_gemm; bias and c hold whole vectors. */
 struct tile {
     size_t k;
     const real *a;
@@ -34,7 +34,7 @@ struct tile {
 #define NARROW_ROWS(width) (V_LANES / (width))
 #define NARROW_SUMS 4
 
-/* Copies of narrow columns of c into lanes, as their sums lie, or back. */
+/* Copy narrow columns of rows, such as those of c, into lanes as their sums lie. */
 INLINE void narrow_load(const size_t rows, const size_t width, const struct tile *t,
                         const real *from, size_t from_row, real *lanes)
 {
@@ -46,7 +46,7 @@ INLINE void narrow_load(const size_t rows, const size_t width, const struct tile
     }
 }
 
-/* What follows the last k for narrow columns: `to` is c behind the vectors. */
+/* What follows the last k for narrow columns. */
 INLINE void narrow_finish(const size_t rows, const size_t vectors, const size_t width,
                           const struct tile *t, v_real *sum)
 {
@@ -108,7 +108,7 @@ INLINE void tile(const size_t rows, const size_t vectors, const size_t width, co
             left = t->span_k;
             span++;
         }
-        if (rows > 3)
+        if (rows > 3) /* fewer only stream b, which the hardware fetches by itself */
             PREFETCH(soon);
         soon += step;
         v_real column[GROUP * PANEL_VECTORS + 1], blend[NARROW_SUMS];
