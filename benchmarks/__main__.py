@@ -30,6 +30,7 @@ def options(found: machine.Machine) -> tuple[Options, Path]:
     add("--isa", nargs="+", choices=found.isas, metavar="ISA", help=", ".join(found.isas))
     names = ", ".join(others)
     add("--peers", nargs="+", choices=others, metavar="NAME", default=others, help=names)
+    add("--cases", default="", metavar="TEXT", help="only cases with this in their names")
     add("--output", type=Path, default=HERE / "results", help="the folder of the report")
     given = parser.parse_args()
     usual = (1,) if given.quick else (1, 2)
@@ -38,7 +39,9 @@ def options(found: machine.Machine) -> tuple[Options, Path]:
         parser.error(f"--threads must be from 1 to {len(found.cores)}, the number of cores")
     isas = tuple(given.isa or (found.isas[:1] if given.quick else found.isas))
     subjects = tuple(given.subjects or (QUICK if given.quick else SUBJECTS))
-    return Options(given.quick, subjects, threads, isas, tuple(given.peers)), given.output
+    return Options(
+        given.quick, subjects, threads, isas, tuple(given.peers), given.cases
+    ), given.output
 
 
 def main() -> None:

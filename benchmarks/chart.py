@@ -53,7 +53,9 @@ def draw(session: Session, rows: Sequence[Comparison], folder: Path) -> str | No
     for (title, found), axis in zip(groups, axes[:, 0], strict=True):
         _panel(axis, title, found)
     low = min(0.8, *(row.ratio for row in shown)) * 0.9
-    axes[-1, 0].set_xlim(low, max(row.ratio for row in shown) * 2.2)
+    # The labels stand to the right of bars and marks, and need room.
+    high = max(2.0, *(max(row.ratio, row.target or 0) for row in shown)) * 3
+    axes[-1, 0].set_xlim(low, high)
     axes[-1, 0].set_xlabel("times faster than the best peer (one thread; mark: target)")
     figure.suptitle(f"cnn {session.options.isas[0]} on {session.machine.model}", fontsize=11)
     name = f"{session.machine.slug}.png"
@@ -80,7 +82,7 @@ def _panel(axis: Axes, title: str, rows: Sequence[Comparison]) -> None:
         color=[FASTER if row.ratio >= 1 else SLOWER for row in rows],
     )
     for place, row in zip(places, rows, strict=True):
-        text = f" {row.ratio:.3g}x {row.best_peer}"
+        text = f" {row.ratio:.2f}x {row.best_peer}"
         axis.text(max(row.ratio, row.target or 0, 1), place, text, va="center", fontsize=8)
         if row.target is not None:
             axis.plot([row.target] * 2, [place - 0.42, place + 0.42], color=TARGET, linewidth=2)

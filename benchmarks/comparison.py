@@ -121,6 +121,7 @@ def compare(
     session: Session, subject: str, note: str, cases: Sequence[Case], peers: Sequence[str]
 ) -> Section:
     """Time cases for each number of threads, and return the table of them."""
+    cases = [case for case in cases if session.options.cases in case.name]
     chosen = [peer for peer in peers if peer in session.options.peers]
     columns = ["case", "threads"]
     for isa in session.options.isas:

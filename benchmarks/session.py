@@ -21,6 +21,7 @@ class Options:
     threads: tuple[int, ...]
     isas: tuple[str, ...]
     peers: tuple[str, ...]
+    cases: str  # only cases with this in their names are compared
 
     @property
     def seconds_per_case(self) -> float:

@@ -24,10 +24,10 @@ RATIOS = {
 SHOWN = (
     "8-64-64-4 tanh, 100 rows",
     "784-256-128-10 relu, 1 row",
-    "784-256-128-10 relu, 1000 rows",
+    "784-256-128-10 relu, 1 000 rows",
     "784-1024-1024-10 relu, 100 rows",
     "512-4096-4096-512 relu, 1 row",
-    "512-4096-4096-512 relu, 1000 rows",
+    "512-4096-4096-512 relu, 1 000 rows",
     "8-64-64-4 tanh, Adam, batch 32",
     "784-50-100-10 sigmoid, SGD, batch 1",
     "784-256-128-10 relu, Adam, batch 32",
