@@ -123,13 +123,12 @@ static void add_parameters(struct fetch *fetch, const cnn_trainer *trainer, cons
 }
 
 /* What is read after task `index`: the next batch, and what the same thread's next task updates. */
-static void find_soon(struct fetch *fetch, const cnn_trainer *trainer, size_t index)
+static void find_soon(struct fetch *fetch, const cnn_trainer *trainer, const cnn_rectangle *r,
+                      size_t index)
 {
     const cnn_network *network = trainer->network;
-    const cnn_rectangle r = cnn_gradient_task(network, index);
-    fetch->count = 0;
-    if (r.l == 0)
-        add_batch_rows(fetch, trainer->batch, &r);
+    if (r->l == 0)
+        add_batch_rows(fetch, trainer->batch, r);
     const size_t next = index + trainer->batch->threads;
     const size_t bytes = network->parameter_span * network->real_size;
     if (bytes * (1 + trainer->slot_count) < LARGE_PARAMETERS || next >= cnn_gradient_tasks(network))
@@ -155,7 +154,9 @@ static void update_task(void *context, size_t index, size_t worker)
         return;
     }
     struct fetch fetch;
-    find_soon(&fetch, trainer, index);
+    fetch.count = 0;
+    if (!s->whole) /* else the products are done */
+        find_soon(&fetch, trainer, &r, index);
     for (size_t j = r.j, n; j < r.j + r.n; j += n) {
         n = r.j + r.n - j;
         if (n > 2 * panel)

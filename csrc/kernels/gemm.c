@@ -1,8 +1,7 @@
 /* The matrix product: one tile, and its loop over groups of columns and chunks. */
 #include "kernels/local.h"
 
-/* The columns of a panel, and the widest group of panels that one tile covers. */
-#define PANEL (PANEL_VECTORS * V_LANES)
+/* The panels of the widest group that one tile covers. */
 #define GROUP 4
 
 /* The most rows of any tile. */

@@ -2,8 +2,6 @@
 #include "kernels/local.h"
 #include "kernels/rows.h"
 
-#define PANEL (PANEL_VECTORS * V_LANES)
-
 /* Rows of b as they stand: a row of a panel is some vectors, with zeros behind the last column. */
 static void pack_rows(const cnn_pack *p)
 {

@@ -5,7 +5,7 @@
 const cnn_kernels KERNEL(kernels) = {
     .isa = CNN_STRING(CNN_ISA),
     .tile_rows = TILE_ROWS,
-    .panel = (size_t)PANEL_VECTORS * V_LANES,
+    .panel = PANEL,
 /* clang-format off */
 #define CNN_X(type, name, arguments) .name = KERNEL(name),
     CNN_KERNELS(CNN_X)

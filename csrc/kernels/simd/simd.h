@@ -95,6 +95,9 @@ INLINE v_real v_scale(v_real a, v_real t)
 }
 #endif
 
+/* The columns of a panel of b. */
+#define PANEL ((size_t)PANEL_VECTORS * V_LANES)
+
 /* Row sums have 16 virtual lanes whatever the width of a vector (numerics contract, 4.4). */
 #define V_SUMS (16 / V_LANES)
 
