@@ -9,6 +9,15 @@
 #include "random.h"
 #include "threads.h"
 
+/* Rows of a weight longer than this, each on a page of its own, are too slow to read in place. */
+#define IN_PLACE_ROW_BYTES ((size_t)4096)
+
+/* The same in a batch of many rows, whose tiles come back to each row of the weight: in all. */
+#define IN_PLACE_BYTES ((size_t)256 * 1024)
+
+/* Panels of a transposed weight that are packed at a time where weights are read in place. */
+#define SOME_PANELS 2
+
 /* Workers count on cache lines of their own. */
 #define COUNTER_STRIDE 8
 
@@ -69,6 +78,11 @@ static void lay_out(cnn_batch *batch, struct arena *arena)
     batch->scale = take(arena, rows, sizeof *batch->scale);
     batch->soon = take(arena, rows, sizeof *batch->soon);
     batch->correct = take(arena, batch->workers * COUNTER_STRIDE, sizeof *batch->correct);
+    size_t widest = 0;
+    for (size_t l = 1; l < network->dense_count; l++)
+        widest = cnn_max(widest, network->dense[l].outputs);
+    batch->transposed_bytes = SOME_PANELS * network->kernels->panel * widest * size;
+    batch->transposed = take(arena, batch->workers, batch->transposed_bytes);
     for (size_t l = 0; l < network->dense_count; l++)
         lay_out_layer(batch, arena, l);
 }
@@ -163,7 +177,7 @@ static void forward_rows(const struct pass *p, size_t first, size_t rows)
         const cnn_batch_layer *layer = &batch->layers[l];
         const size_t at = first * layer->row;
         const bool linear = l + 1 == network->dense_count && cnn_loss_takes_logits(job->loss);
-        cnn_dense_forward(network, dense, rows, in, in_row, linear,
+        cnn_dense_forward(network, dense, rows, in, in_row, linear, batch->in_place,
                           cnn_at(network, layer->output, at), layer->row,
                           layer->before ? cnn_at(network, layer->before, at) : NULL);
         if (layer->dropped && job->step >= 0)
@@ -211,41 +225,84 @@ static void loss_rows(const struct pass *p, size_t first, size_t rows, size_t wo
             delta, layer->row, 0);
 }
 
-/* The delta of layer l - 1 from that of layer l. */
-static void backward_rows(const struct pass *p, size_t l, size_t first, size_t rows)
+/* Rows [i, i + m) and columns [j, j + n) of a weight, transposed, into panels from `packed` on. */
+static void pack_transposed(const cnn_network *network, size_t l, size_t i, size_t m, size_t j,
+                            size_t n, void *packed)
+{
+    const cnn_dense *dense = &network->dense[l];
+    const cnn_pack pack = {
+        .k = n,
+        .n = m,
+        .b = cnn_at(network, dense->weight, i * dense->outputs + j),
+        .b_row = 1,
+        .b_col = dense->outputs,
+        .packed = packed,
+        .b_panel = dense->outputs * network->kernels->panel,
+    };
+    network->kernels->pack(&pack);
+}
+
+/*
+ * Columns [j, j + n) of the delta of layer l - 1 from that of layer l, where b is the transposed
+ * weight's part for them. Dropout of layer l - 1 and what lies below it are not in it.
+ */
+static void backward_columns(const struct pass *p, size_t l, size_t first, size_t rows, size_t j,
+                             size_t n, const void *b, bool dropped)
 {
     const cnn_batch *batch = p->batch;
     const cnn_network *network = batch->network;
     const cnn_kernels *kernels = network->kernels;
     const cnn_dense *above = &network->dense[l], *below = &network->dense[l - 1];
     const cnn_batch_layer *from = &batch->layers[l], *to = &batch->layers[l - 1];
-    const bool dropped = to->dropped && p->job->step >= 0;
-    void *delta = cnn_at(network, to->delta, first * to->row);
-    const void *source = cnn_at(network, to->before ? to->before : to->output, first * to->row);
+    const size_t at = first * to->row + j;
     const cnn_gemm gemm = {
         .m = rows,
-        .n = above->inputs,
+        .n = n,
         .k = above->outputs,
         .a = cnn_at(network, from->delta, first * from->row),
         .a_row = from->row,
         .a_k = 1,
-        .b = from->transposed,
+        .b = b,
         .b_k = kernels->panel,
         .b_panel = above->outputs * kernels->panel,
-        .c = delta,
+        .c = cnn_at(network, to->delta, at),
         .c_row = to->row,
         .activation = dropped ? CNN_IDENTITY : below->activation,
-        .derivative = dropped ? NULL : source,
+        .derivative = dropped ? NULL : cnn_at(network, to->before ? to->before : to->output, at),
         .derivative_row = to->row,
     };
     kernels->gemm(&gemm);
+}
+
+/* The delta of layer l - 1 from that of layer l. */
+static void backward_rows(const struct pass *p, size_t l, size_t first, size_t rows, size_t worker)
+{
+    const cnn_batch *batch = p->batch;
+    const cnn_network *network = batch->network;
+    const cnn_dense *below = &network->dense[l - 1];
+    const cnn_batch_layer *to = &batch->layers[l - 1];
+    const bool dropped = to->dropped && p->job->step >= 0;
+    const size_t inputs = network->dense[l].inputs;
+    if (batch->in_place) {
+        char *transposed = batch->transposed + worker * batch->transposed_bytes;
+        const size_t most = SOME_PANELS * network->kernels->panel;
+        for (size_t j = 0; j < inputs; j += most) {
+            const size_t n = cnn_min(most, inputs - j);
+            pack_transposed(network, l, j, n, 0, network->dense[l].outputs, transposed);
+            backward_columns(p, l, first, rows, j, n, transposed, dropped);
+        }
+    } else {
+        backward_columns(p, l, first, rows, 0, inputs, batch->layers[l].transposed, dropped);
+    }
     if (!dropped)
         return;
     /* A mask multiplies the gradient as it did the output: the same stream, the same function. */
-    kernels->dropout(dropout_key(network, below, p->job->step), below->rate, first, rows,
-                     below->outputs, delta, to->row, delta, to->row);
-    kernels->activation_backward(below->activation, rows, below->outputs, delta, to->row, source,
-                                 to->row, delta, to->row, 0);
+    void *delta = cnn_at(network, to->delta, first * to->row);
+    const void *source = cnn_at(network, to->before ? to->before : to->output, first * to->row);
+    network->kernels->dropout(dropout_key(network, below, p->job->step), below->rate, first, rows,
+                              below->outputs, delta, to->row, delta, to->row);
+    network->kernels->activation_backward(below->activation, rows, below->outputs, delta, to->row,
+                                          source, to->row, delta, to->row, 0);
 }
 
 static void pack_delta(const struct pass *p, size_t l, size_t first, size_t rows)
@@ -276,8 +333,25 @@ static void run_block(void *context, size_t index, size_t worker)
     for (size_t l = p->batch->network->dense_count; l-- > 0;) {
         pack_delta(p, l, first, rows);
         if (l > 0)
-            backward_rows(p, l, first, rows);
+            backward_rows(p, l, first, rows, worker);
     }
+}
+
+/* Threads for all work on a batch: three products, and an update worth 16 multiply-adds. */
+static size_t threads_for(const cnn_batch *batch, size_t rows)
+{
+    const double work = cnn_forward_work(batch->network) * (3 * (double)rows + 16);
+    return cnn_min(cnn_parallel_threads(SIZE_MAX, work), batch->workers);
+}
+
+bool cnn_batch_in_place(const cnn_batch *batch, size_t rows)
+{
+    const cnn_network *network = batch->network;
+    const size_t most = cnn_min(IN_PLACE_ROW_BYTES, IN_PLACE_BYTES / rows);
+    for (size_t l = 0; l < network->dense_count; l++)
+        if (network->dense[l].outputs * network->real_size > most)
+            return false;
+    return rows <= CNN_BLOCK_ROWS && threads_for(batch, rows) == 1;
 }
 
 static void repack_if_changed(cnn_batch *batch)
@@ -308,14 +382,14 @@ cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *los
                                                job->index, job->first, job->rows, &batch->targets);
     if (status != CNN_OK)
         return status;
-    repack_if_changed(batch);
+    batch->in_place = job->in_place;
+    if (!batch->in_place)
+        repack_if_changed(batch);
     const double total = cnn_weights_scale(job->rows, batch->targets.weight, batch->scale);
     cnn_lanes losses = {{0}};
     memset(batch->correct, 0, batch->workers * COUNTER_STRIDE * sizeof *batch->correct);
     struct pass pass = {.batch = batch, .job = job};
-    /* Three products, and an update that costs about as much as sixteen multiply-adds. */
-    const double work = cnn_forward_work(network) * (3 * (double)job->rows + 16);
-    batch->threads = cnn_min(cnn_parallel_threads(SIZE_MAX, work), batch->workers);
+    batch->threads = threads_for(batch, job->rows);
     pass.block = cnn_even_block(job->rows, CNN_BLOCK_ROWS, batch->threads);
     cnn_parallel((job->rows + pass.block - 1) / pass.block, batch->threads, run_block, &pass);
     for (size_t w = 0; w < batch->workers; w++)
@@ -365,17 +439,7 @@ void cnn_batch_pack_transposed(const cnn_batch *batch, size_t l, size_t i, size_
                                size_t n)
 {
     const cnn_network *network = batch->network;
-    const cnn_dense *dense = &network->dense[l];
-    const size_t panel = network->kernels->panel;
-    const cnn_pack pack = {
-        .k = n,
-        .n = m,
-        .b = cnn_at(network, dense->weight, i * dense->outputs + j),
-        .b_row = 1,
-        .b_col = dense->outputs,
-        .packed = cnn_at(network, batch->layers[l].transposed,
-                         i / panel * dense->outputs * panel + j * panel),
-        .b_panel = dense->outputs * panel,
-    };
-    network->kernels->pack(&pack);
+    const size_t panel = network->kernels->panel, outputs = network->dense[l].outputs;
+    pack_transposed(network, l, i, m, j, n,
+                    cnn_at(network, batch->layers[l].transposed, i * outputs + j * panel));
 }

@@ -29,10 +29,13 @@ typedef struct cnn_batch {
     cnn_batch_layer *layers;
     cnn_targets targets;
     double *loss_rows, *scale;
-    size_t *correct; /* a cache line for each worker */
-    size_t rows;     /* of the present batch */
-    int64_t step;    /* of the present batch */
-    size_t threads;  /* for all work on the present batch, forward, back and update */
+    size_t *correct;  /* a cache line for each worker */
+    size_t rows;      /* of the present batch */
+    int64_t step;     /* of the present batch */
+    size_t threads;   /* for all work on the present batch, forward, back and update */
+    bool in_place;    /* weights are read where they are; their packed forms may be old */
+    char *transposed; /* some panels of a weight's transpose for each worker, where in_place */
+    size_t transposed_bytes;
     /* Where the rows of the batch after this one are, which are fetched during the update. */
     const void **soon;
     size_t soon_count, soon_bytes;
@@ -58,6 +61,7 @@ typedef struct cnn_batch_job {
     const size_t *index;
     size_t first, rows, soon;
     int64_t step;
+    bool in_place; /* as cnn_batch_in_place says; the same for all steps of a call */
 } cnn_batch_job;
 
 /*
@@ -76,10 +80,16 @@ void cnn_batch_weight_gradient(const cnn_batch *batch, size_t l, size_t i, size_
                                size_t n, void *c, size_t c_row, const cnn_span *soon,
                                size_t soon_count);
 
+/*
+ * Whether batches of at most `rows` rows should read the weights in place: where they are one block
+ * of rows on one thread, packed forms would be read once for each time they are renewed.
+ */
+bool cnn_batch_in_place(const cnn_batch *batch, size_t rows);
+
 /* The gradient of layer l's bias. */
 void cnn_batch_bias_gradient(const cnn_batch *batch, size_t l, void *out);
 
-/* Pack rows [i, i + m) and columns [j, j + n) of a weight into `transposed`; both on panels. */
+/* Bring `transposed` up to date for rows [i, i + m) and columns [j, j + n), which are on panels. */
 void cnn_batch_pack_transposed(const cnn_batch *batch, size_t l, size_t i, size_t m, size_t j,
                                size_t n);
 

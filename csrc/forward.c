@@ -61,8 +61,8 @@ static bool readable_in_place(const cnn_network *network, const cnn_matrix *x, s
 }
 
 void cnn_dense_forward(const cnn_network *network, const cnn_dense *dense, size_t rows,
-                       const void *in, size_t in_row, bool linear, void *out, size_t out_row,
-                       void *before)
+                       const void *in, size_t in_row, bool linear, bool in_place, void *out,
+                       size_t out_row, void *before)
 {
     const cnn_kernels *kernels = network->kernels;
     const bool softmax = dense->activation == CNN_SOFTMAX;
@@ -73,9 +73,9 @@ void cnn_dense_forward(const cnn_network *network, const cnn_dense *dense, size_
         .a = in,
         .a_row = in_row,
         .a_k = 1,
-        .b = dense->packed,
-        .b_k = kernels->panel,
-        .b_panel = dense->inputs * kernels->panel,
+        .b = in_place ? dense->weight : dense->packed,
+        .b_k = in_place ? dense->outputs : kernels->panel,
+        .b_panel = in_place ? kernels->panel : dense->inputs * kernels->panel,
         .bias = dense->bias,
         .c = out,
         .c_row = out_row,
@@ -104,7 +104,7 @@ void cnn_forward_block(const cnn_network *network, const cnn_matrix *x, size_t f
         const bool last = l + 1 == network->dense_count;
         void *const out = last ? y : buffers[l % 2];
         const size_t out_row = last ? y_row : hidden_row;
-        cnn_dense_forward(network, &network->dense[l], rows, in, in_row, last && logits, out,
+        cnn_dense_forward(network, &network->dense[l], rows, in, in_row, last && logits, false, out,
                           out_row, NULL);
         in = out;
         in_row = out_row;

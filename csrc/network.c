@@ -40,6 +40,12 @@ void cnn_dense_repack(const cnn_network *network, const cnn_dense *dense)
     network->kernels->pack(&pack);
 }
 
+void cnn_network_repack(const cnn_network *network)
+{
+    for (size_t l = 0; l < network->dense_count; l++)
+        cnn_dense_repack(network, &network->dense[l]);
+}
+
 /* ---- Building ---------------------------------------------------------------------------- */
 
 static cnn_status check_dense(const cnn_layer *layer, size_t index, size_t count, size_t inputs)
@@ -135,12 +141,14 @@ static cnn_status lay_out(cnn_network *network, size_t *packed)
 
 static cnn_status allocate(cnn_network *network, size_t packed)
 {
-    network->parameters = cnn_platform_allocate(network->parameter_span * network->real_size);
+    /* A product that reads a weight in place reads whole panels, beyond the end of the last row. */
+    const size_t span = network->parameter_span + network->kernels->panel;
+    network->parameters = cnn_platform_allocate(span * network->real_size);
     network->packed = cnn_platform_allocate(packed * network->real_size);
     if (!network->parameters || !network->packed)
         return cnn_fail(CNN_ERROR_MEMORY, "out of memory for %zu parameters",
                         network->parameter_count);
-    memset(network->parameters, 0, network->parameter_span * network->real_size);
+    memset(network->parameters, 0, span * network->real_size);
     memset(network->packed, 0, packed * network->real_size);
     size_t offset = 0;
     for (size_t i = 0; i < network->dense_count; i++) {
@@ -204,8 +212,7 @@ cnn_status cnn_network_copy(const cnn_network *network, cnn_network **copy)
     if (status != CNN_OK)
         return status;
     memcpy(made->parameters, network->parameters, network->parameter_span * network->real_size);
-    for (size_t i = 0; i < made->dense_count; i++)
-        cnn_dense_repack(made, &made->dense[i]);
+    cnn_network_repack(made);
     for (size_t i = 0; i < network->metadata_count && status == CNN_OK; i++)
         status =
             cnn_network_set_metadata(made, network->metadata[i].key, network->metadata[i].value);

@@ -66,6 +66,9 @@ size_t cnn_dense_packed_span(const cnn_network *network, const cnn_dense *dense)
 /* Bring a layer's packed weight up to date. */
 void cnn_dense_repack(const cnn_network *network, const cnn_dense *dense);
 
+/* Bring all packed weights up to date. */
+void cnn_network_repack(const cnn_network *network);
+
 /* The layer of a public layer index, or NULL with the error set where it is not dense. */
 cnn_dense *cnn_network_dense(const cnn_network *network, size_t index);
 
@@ -77,11 +80,12 @@ size_t cnn_row_span(const cnn_network *network, size_t cols);
 
 /*
  * One layer for `rows` rows: out (rows, outputs) = h(in . weight + bias), h left out if `linear`.
- * `before`, where not NULL, receives the values before h, with out's row stride.
+ * `before`, where not NULL, receives the values before h, with out's row stride. With `in_place`
+ * the weight is read where it is, and its packed form may be old.
  */
 void cnn_dense_forward(const cnn_network *network, const cnn_dense *dense, size_t rows,
-                       const void *in, size_t in_row, bool linear, void *out, size_t out_row,
-                       void *before);
+                       const void *in, size_t in_row, bool linear, bool in_place, void *out,
+                       size_t out_row, void *before);
 
 /*
  * Find how blocks of rows lie in memory: as many rows as keep the activations of a layer in the L2

@@ -172,7 +172,8 @@ static void update_task(void *context, size_t index, size_t worker)
                                       fetch.spans + soon, soon_end - soon);
             update_tensor(s, offset, dense->outputs, r.m, n, dense->l2, scratch, n);
         }
-        repack(trainer, &r, j, n);
+        if (!trainer->batch->in_place)
+            repack(trainer, &r, j, n);
     }
 }
 
@@ -211,8 +212,10 @@ static void apply(cnn_trainer *trainer, double lr)
     const size_t tasks = cnn_gradient_tasks(trainer->network);
     const size_t threads = cnn_min(trainer->batch->threads, trainer->scratch_workers);
     cnn_parallel(tasks, threads, update_task, &s);
-    /* The packed forms were brought along, so the batch's copy is still current. */
-    trainer->batch->version = ++trainer->network->version;
+    trainer->network->version++;
+    /* Where the packed forms were brought along, the batch's copy is still current. */
+    if (!trainer->batch->in_place)
+        trainer->batch->version = trainer->network->version;
 }
 
 /* ---- Calls ------------------------------------------------------------------------------- */
@@ -289,11 +292,16 @@ cnn_status cnn_trainer_step(cnn_trainer *trainer, const cnn_loss *loss, const cn
         status = reserve(trainer, data->x.rows);
     if (status != CNN_OK)
         return status;
-    const cnn_batch_job job = {
-        .loss = loss, .data = data, .rows = data->x.rows, .step = (int64_t)trainer->steps};
+    const cnn_batch_job job = {.loss = loss,
+                               .data = data,
+                               .rows = data->x.rows,
+                               .step = (int64_t)trainer->steps,
+                               .in_place = cnn_batch_in_place(trainer->batch, data->x.rows)};
     cnn_result made = {.struct_size = sizeof made};
     const uint64_t before = cnn_platform_float_enter();
     status = step(trainer, &job, lr, &made);
+    if (job.in_place)
+        cnn_network_repack(trainer->network);
     cnn_platform_float_leave(before);
     if (status == CNN_OK || status == CNN_ERROR_NONFINITE)
         *result = made;
@@ -343,6 +351,7 @@ cnn_status cnn_trainer_epoch(cnn_trainer *trainer, const cnn_loss *loss, const c
     if (status != CNN_OK)
         return status;
     cnn_result made = {.struct_size = sizeof made};
+    const bool in_place = cnn_batch_in_place(trainer->batch, batch_size);
     const double end = seconds > 0 ? cnn_platform_seconds() + seconds : 0;
     const uint64_t before = cnn_platform_float_enter();
     while (made.rows < count && status == CNN_OK) {
@@ -353,11 +362,14 @@ cnn_status cnn_trainer_epoch(cnn_trainer *trainer, const cnn_loss *loss, const c
             .rows = cnn_min(batch_size, count - made.rows),
             .soon = cnn_min(batch_size, count - cnn_min(count, made.rows + batch_size)),
             .step = (int64_t)trainer->steps,
+            .in_place = in_place,
         };
         status = step(trainer, &job, lr[made.steps], &made);
         if (seconds > 0 && cnn_platform_seconds() >= end)
             break;
     }
+    if (in_place)
+        cnn_network_repack(trainer->network);
     cnn_platform_float_leave(before);
     *result = made;
     return status;

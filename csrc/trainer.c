@@ -193,8 +193,7 @@ cnn_status cnn_trainer_restore(cnn_trainer *trainer)
     if (!trainer->snapshot)
         return cnn_fail(CNN_ERROR_ARGUMENT, "there is no snapshot to go back to");
     copy_snapshot(trainer, true);
-    for (size_t l = 0; l < trainer->network->dense_count; l++)
-        cnn_dense_repack(trainer->network, &trainer->network->dense[l]);
+    cnn_network_repack(trainer->network);
     trainer->network->version++;
     trainer->steps = trainer->snapshot_steps;
     trainer->beta1_power = trainer->snapshot_beta1_power;

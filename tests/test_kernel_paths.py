@@ -104,3 +104,19 @@ def test_streamed_results_in_place(isa, bits):
     expected = _core.activation("softmax", x)
     assert _core.activation("softmax", x, x) is x
     assert bits(x) == bits(expected)
+
+
+def test_weights_in_place_and_packed(dtype, isa, bits):
+    """A step on one thread reads weights in place, one on two threads packed weights."""
+    rng = np.random.default_rng(0)
+    x, t = rng.standard_normal((200, 150)).astype(dtype), rng.integers(0, 10, 200)
+    found = []
+    for threads in (1, 2):
+        layers = [cnn.Dense(150, 170, "gelu"), cnn.Dropout(0.25), cnn.Dense(170, 130, "relu")]
+        net = cnn.Sequential([*layers, cnn.Dense(130, 10, "softmax")], dtype=dtype, rng=0)
+        cnn.set_num_threads(threads)
+        # The last batch of four rows is read in place either way.
+        net.fit(x, t, epochs=2, batch_size=98, optimizer=cnn.Adam(), progress=False)
+        dense = [layer for layer in net.layers if isinstance(layer, cnn.Dense)]
+        found.append(bits(net.predict(x), *(layer.weight for layer in dense)))
+    assert found[0] == found[1]
