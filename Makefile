@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := test
-.PHONY: demo test test-c test-python test-slow lint bench bench-guard docs sanitize wheel clean
+.PHONY: demo test test-c test-python test-slow test-downstream lint bench bench-guard bench-doors docs sanitize wheel clean
 
 # In CI a warning is an error.
 CNN_WERROR := $(if $(CI),ON,OFF)
@@ -44,6 +44,16 @@ test-python: $(VENV)/installed
 test-slow: $(VENV)/installed
 	$(RUN) -m pytest tests -m slow
 
+# Each kind of user against the wheel, in a fresh environment that has nothing else of cnn.
+DOWNSTREAM := build/downstream
+IN_DOWNSTREAM := PATH="$(CURDIR)/$(DOWNSTREAM)/bin:$$PATH"
+test-downstream: wheel
+	$(PYTHON) -m venv --clear $(DOWNSTREAM)
+	$(RUN) -c "$$REQUIREMENTS" downstream >$(DOWNSTREAM)/requirements.txt
+	$(DOWNSTREAM)/bin/python -P -m pip --disable-pip-version-check --quiet install \
+	    -r $(DOWNSTREAM)/requirements.txt dist/*.whl
+	$(IN_DOWNSTREAM) python -P -m pytest tests/downstream -m downstream
+
 lint: $(VENV)/lint-tools $(VENV)/installed
 	$(IN) ruff check .
 	$(IN) ruff format --check .
@@ -60,6 +70,11 @@ bench: $(BENCH_VENV)/installed
 # Whether fixed runs still take as many instructions as benchmarks/guard/counts.json says.
 bench-guard: $(VENV)/build-tools
 	$(IN) python benchmarks/guard $(ARGS)
+
+# What a prediction costs through C, Cython, Numba, Python and a generated header.
+bench-doors:
+	@[ -d $(DOWNSTREAM) ] || $(MAKE) test-downstream
+	$(IN_DOWNSTREAM) python -P benchmarks/doors
 
 docs:
 	@echo "not yet: $@"; exit 2

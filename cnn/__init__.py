@@ -34,6 +34,7 @@ from cnn.functional import (
     tanh,
 )
 from cnn.history import History
+from cnn.installed import get_cmake_dir, get_include, get_library, get_pkgconfig_dir
 from cnn.layers import Dense, Dropout, Layer, uniform
 from cnn.losses import BinaryCrossEntropy, CrossEntropy, Huber, Loss, Poisson, SquaredError
 from cnn.models import load, load_checkpoint, mlp
@@ -84,7 +85,11 @@ __all__ = [
     "dense_backward",
     "elu",
     "gelu",
+    "get_cmake_dir",
+    "get_include",
+    "get_library",
     "get_num_threads",
+    "get_pkgconfig_dir",
     "huber",
     "identity",
     "leaky_relu",

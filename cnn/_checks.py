@@ -7,6 +7,7 @@ argument, so that a message tells the call, the argument, what it was and what i
 from __future__ import annotations
 
 import math
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,6 +72,28 @@ def flag(where: str, name: str, value: object) -> bool:
             f"{where}: {name} is of type {type(value).__name__}, should be True or False"
         )
     return bool(value)
+
+
+def path(where: str, value: object) -> str | os.PathLike[str]:
+    """Return `value`, a path."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(
+            f"{where}: path is of type {type(value).__name__}, should be a string or a path"
+        )
+    return value
+
+
+def network_dtype(where: str, value: Any) -> str:
+    """Return the name of a type that networks can have."""
+    should = "should be 'float32' or 'float64'"
+    try:
+        found = np.dtype(value)
+    except TypeError:
+        raise TypeError(f"{where}: dtype is {value!r}, {should}") from None
+    # None means float64 to NumPy; here it is more likely a mistake.
+    if value is None or found not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise ValueError(f"{where}: dtype is {value!r}, {should}")
+    return str(found.name)
 
 
 def choice(where: str, name: str, value: object, options: Collection[str]) -> str:

@@ -18,6 +18,8 @@ from libc.math cimport floor
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from cnn.libcnn cimport *
+
 cnp.import_array()
 
 
@@ -150,3 +152,4 @@ include "_core_arrays.pxi"
 include "_core_functions.pxi"
 include "_core_network.pxi"
 include "_core_training.pxi"
+include "_core_c_api.pxi"

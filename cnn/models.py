@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cnn import _checks, _core, optimizers, schedules
 from cnn.layers import Dense, Dropout, Layer
-from cnn.sequential import EPOCHS, LR, Sequential, check_path
+from cnn.sequential import EPOCHS, LR, Sequential
 
 if TYPE_CHECKING:
     import os
@@ -134,7 +134,7 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     Traceback (most recent call last):
     FileNotFoundError: [Errno 2] No such file or directory: 'no such file'
     """
-    check_path("load", path)
+    _checks.path("load", path)
     return _loaded("load", _core.Network.load(path))
 
 
@@ -177,7 +177,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> tuple[Sequential, optimizer
     >>> folder.cleanup()
     """
     where = "load_checkpoint"
-    check_path(where, path)
+    _checks.path(where, path)
     trainer = _core.Trainer.load(path)
     text = trainer.network.metadata.get(LR)
     lr: schedules.LearningRate = optimizers.LostLearningRate()

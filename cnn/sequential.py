@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from cnn import _checks, _core, layers, losses, optimizers, schedules, training
+from cnn._doors import Doors
 from cnn.layers import Dense, Layer
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Gradient(NamedTuple):
     """Shape (outputs,)."""
 
 
-class Sequential:
+class Sequential(Doors):
     """A network: layers one after the other.
 
     Parameters
@@ -96,7 +97,7 @@ class Sequential:
         found = layers.checked(where, given)
         network = _core.Network(
             [layer._describe() for layer in found],
-            dtype=_checked_dtype(where, dtype),
+            dtype=_checks.network_dtype(where, dtype),
             seed=_checked_seed(where, rng),
         )
         for i, layer in enumerate(found):
@@ -526,7 +527,7 @@ class Sequential:
         True
         >>> folder.cleanup()
         """
-        check_path("save", path)
+        _checks.path("save", path)
         if optimizer is None:
             self._network.save(path)
             return
@@ -562,18 +563,6 @@ def _of_bytes(data: bytes) -> Sequential:
     return Sequential._of_network(_core.Network.from_bytes(data))
 
 
-def _checked_dtype(where: str, dtype: Any) -> str:
-    should = "should be 'float32' or 'float64'"
-    try:
-        found = np.dtype(dtype)
-    except TypeError:
-        raise TypeError(f"{where}: dtype is {dtype!r}, {should}") from None
-    # None means float64 to NumPy; here it is more likely a mistake.
-    if dtype is None or found not in (np.dtype(np.float32), np.dtype(np.float64)):
-        raise ValueError(f"{where}: dtype is {dtype!r}, {should}")
-    return str(found.name)
-
-
 def _checked_seed(where: str, rng: object) -> int:
     if rng is None:
         return int.from_bytes(os.urandom(8), "little")
@@ -585,11 +574,3 @@ def _checked_seed(where: str, rng: object) -> int:
             f"numpy.random.Generator or None"
         )
     return _checks.integer(where, "rng", rng, 0, 2**64 - 1)
-
-
-def check_path(where: str, path: object) -> None:
-    """Refuse what is no path."""
-    if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(
-            f"{where}: path is of type {type(path).__name__}, should be a string or a path"
-        )

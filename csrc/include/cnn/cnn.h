@@ -14,9 +14,15 @@
  *   Ownership   Nothing passed in is kept or freed. Handles are freed by their _destroy.
  *   Threads     Functions may be called from any thread. A `const cnn_network *` may be used by
  *               any number of threads at once; a call that takes a non-const handle must be
- *               the only one using that handle.
+ *               the only one using that handle. A call that is long enough uses several threads
+ *               by itself (cnn_threads_set), unless another call does so already.
  *   Errors      Functions that can fail return a cnn_status; cnn_last_error() tells the details
  *               of the calling thread's last failure. After a failure the handle is as before.
+ *               What is not said again at each function: CNN_ERROR_ARGUMENT for NULL where memory
+ *               is needed, a stride smaller than a row, a constant outside its list, or a wrong
+ *               struct_size; CNN_ERROR_MEMORY where sizes overflow or memory is short.
+ *   Memory      Array functions and predict allocate scratch that their thread keeps for its next
+ *               call; predict with a workspace of the caller allocates nothing.
  *   Handles     Questions to a handle that return a number or a text answer 0 or NULL for NULL.
  *   Structs     Public structs begin with struct_size, which the caller sets to sizeof the
  *               struct; fields it does not set must be zero and mean the default.
@@ -219,7 +225,7 @@ CNN_API cnn_status cnn_dense_forward_f64(size_t rows, size_t inputs, size_t outp
 /*
  * Gradients of y = x . weight + bias: dx = dy . weight^T (rows, inputs), dweight = x^T . dy
  * (inputs, outputs), dbias = column sums of dy (outputs). All without gaps; any of the three
- * outputs may be NULL and is then not computed.
+ * outputs may be NULL and is then not computed. O(rows inputs outputs) for each of the first two.
  */
 CNN_API cnn_status cnn_dense_backward_f32(size_t rows, size_t inputs, size_t outputs,
                                           const float *dy, const float *x, const float *weight,
@@ -230,7 +236,7 @@ CNN_API cnn_status cnn_dense_backward_f64(size_t rows, size_t inputs, size_t out
 
 /*
  * y = h(x) for each element, or for each row where h is softmax. x and y (rows, cols).
- * In place (y == x with equal strides) is allowed.
+ * In place (y == x with equal strides) is allowed. O(rows cols).
  */
 CNN_API cnn_status cnn_activation_forward_f32(cnn_activation activation, size_t rows, size_t cols,
                                               const float *x, size_t x_stride, float *y,
@@ -363,11 +369,15 @@ typedef enum cnn_parameter { CNN_WEIGHT = 0, CNN_BIAS = 1 } cnn_parameter;
 /*
  * Build a network of `count` layers with all parameters 0; dtype is CNN_FLOAT32 or CNN_FLOAT64.
  * `seed` keys its initial weights, shuffles and dropout masks. The first layer must be dense,
- * and each dense layer's inputs must be the outputs of the dense layer before it.
+ * and each dense layer's inputs must be the outputs of the dense layer before it. *network is then
+ * the caller's, to be freed by cnn_network_destroy; after a failure it is as before. Memory: each
+ * weight twice, as it is and packed for the tiles of the instruction set in use.
  */
 CNN_API cnn_status cnn_network_create(cnn_dtype dtype, size_t count, const cnn_layer *layers,
                                       uint64_t seed, cnn_network **network);
+/* A network of its own with the same layers, parameters, seed and metadata. */
 CNN_API cnn_status cnn_network_copy(const cnn_network *network, cnn_network **copy);
+/* Free a network; NULL is allowed. No call may be using it, and no trainer may be left. */
 CNN_API void cnn_network_destroy(cnn_network *network);
 
 CNN_API cnn_dtype cnn_network_dtype(const cnn_network *network);
@@ -375,9 +385,10 @@ CNN_API size_t cnn_network_inputs(const cnn_network *network);
 CNN_API size_t cnn_network_outputs(const cnn_network *network);
 CNN_API uint64_t cnn_network_seed(const cnn_network *network);
 CNN_API size_t cnn_network_layer_count(const cnn_network *network);
+/* Describe layer `index`, counted as given to cnn_network_create; set layer->struct_size first. */
 CNN_API cnn_status cnn_network_layer(const cnn_network *network, size_t index, cnn_layer *layer);
 
-/* The number of weights and biases in all layers. */
+/* The number of weights and biases in all layers: the sum of (inputs + 1) outputs. */
 CNN_API size_t cnn_network_parameter_count(const cnn_network *network);
 
 /* Fill a dense layer's weight and bias; `a` is the bound of CNN_INIT_UNIFORM. */
@@ -416,7 +427,9 @@ CNN_API size_t cnn_network_workspace_size(const cnn_network *network, size_t row
 
 /*
  * y = network(x). x (rows, inputs), y (rows, outputs). `workspace` is memory of
- * `workspace_size` bytes for this call alone, or NULL for a buffer of the calling thread.
+ * `workspace_size` bytes for this call alone, or NULL for a buffer of the calling thread; a
+ * workspace smaller than cnn_network_workspace_size costs threads, and then speed.
+ * O(rows parameters). CNN_ERROR_TYPE where the network is of the other type.
  */
 CNN_API cnn_status cnn_network_predict_f32(const cnn_network *network, size_t rows, const float *x,
                                            size_t x_stride, float *y, size_t y_stride,
@@ -441,6 +454,7 @@ CNN_API cnn_status cnn_network_evaluate(const cnn_network *network, const cnn_lo
  * The loss of all samples as one batch, and its gradient for every parameter: weight then bias
  * of each dense layer, one after the other, cnn_network_parameter_count() elements of the
  * network's type. With step >= 0 the dropout masks of that step are applied, with -1 none.
+ * O(rows parameters) time, O(rows widths + parameters) memory.
  */
 CNN_API cnn_status cnn_network_gradients(const cnn_network *network, const cnn_loss *loss,
                                          const cnn_data *data, int64_t step, double *value,
@@ -476,6 +490,7 @@ typedef struct cnn_optimizer {
 /* Make a trainer for a network, which must outlive it. The optimizer's state starts at 0. */
 CNN_API cnn_status cnn_trainer_create(cnn_network *network, const cnn_optimizer *optimizer,
                                       cnn_trainer **trainer);
+/* Free a trainer; NULL is allowed. The network stays. */
 CNN_API void cnn_trainer_destroy(cnn_trainer *trainer);
 
 /* Train on all samples of `data` as one batch. result->loss_sum is the loss before the step. */
@@ -486,7 +501,8 @@ CNN_API cnn_status cnn_trainer_step(cnn_trainer *trainer, const cnn_loss *loss,
  * Train on rows index[0], index[1], ... (count of them) in batches of batch_size, the last
  * one smaller where it must be. lr has one learning rate per step. Returns early, after a whole
  * step, when `seconds` have passed (0: never); result->rows tells how far it came. A loss that
- * is not finite ends the call before its update, with CNN_ERROR_NONFINITE.
+ * is not finite ends the call before its update, with CNN_ERROR_NONFINITE. An index of `rows` or
+ * more, or a label out of range, is refused before the first step. O(count parameters).
  */
 CNN_API cnn_status cnn_trainer_epoch(cnn_trainer *trainer, const cnn_loss *loss,
                                      const cnn_data *data, const size_t *index, size_t count,

@@ -1,6 +1,7 @@
 /*
  * Portable C11: vectors of one lane. The reference that every other instruction set must equal bit
- * for bit; fma is correctly rounded wherever the C library is.
+ * for bit; fma is correctly rounded wherever the C library is. Sequential.to_c writes what it needs
+ * of this file into headers that know no C library, so nothing here but fma and sqrt is from one.
  */
 #define V_LANES 1
 typedef real v_real;
@@ -117,15 +118,19 @@ INLINE v_real v_zip_high(v_real a, v_real b)
 }
 INLINE v_int v_as_int(v_real a)
 {
-    v_int i;
-    memcpy(&i, &a, sizeof i);
-    return i;
+    const union {
+        v_real from;
+        v_int to;
+    } same = {a};
+    return same.to;
 }
 INLINE v_real v_as_real(v_int i)
 {
-    v_real a;
-    memcpy(&a, &i, sizeof a);
-    return a;
+    const union {
+        v_int from;
+        v_real to;
+    } same = {i};
+    return same.to;
 }
 INLINE v_real v_abs(v_real a)
 {
@@ -187,7 +192,8 @@ INLINE v_int vi_shift_right(v_int a, const unsigned n)
 INLINE real v_fold_add(const v_real *acc)
 {
     real lane[16];
-    memcpy(lane, acc, sizeof lane);
+    for (size_t l = 0; l < 16; l++)
+        lane[l] = acc[l];
     for (size_t half = 8; half > 0; half /= 2)
         for (size_t l = 0; l < half; l++)
             lane[l] += lane[l + half];

@@ -1,0 +1,246 @@
+# All of cnn.h, which documents it, for modules that are compiled with the folder cnn.get_include()
+# and linked to the library cnn.get_library(). Others cimport cnn, which needs neither.
+from libc.stddef cimport ptrdiff_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+
+cdef extern from "cnn/cnn.h" nogil:
+    ctypedef enum cnn_status:
+        CNN_OK
+        CNN_ERROR_ARGUMENT
+        CNN_ERROR_TYPE
+        CNN_ERROR_MEMORY
+        CNN_ERROR_SYSTEM
+        CNN_ERROR_MODEL_FILE
+        CNN_ERROR_NONFINITE
+
+    ctypedef enum cnn_dtype:
+        CNN_FLOAT32
+        CNN_FLOAT64
+        CNN_FLOAT16
+        CNN_BOOL
+        CNN_INT8
+        CNN_INT16
+        CNN_INT32
+        CNN_INT64
+        CNN_UINT8
+        CNN_UINT16
+        CNN_UINT32
+        CNN_UINT64
+
+    ctypedef enum cnn_activation:
+        CNN_SOFTMAX
+
+    ctypedef enum cnn_loss_kind:
+        CNN_LOSS_COUNT
+
+    ctypedef enum cnn_optimizer_kind:
+        CNN_OPTIMIZER_COUNT
+
+    ctypedef enum cnn_initializer:
+        CNN_INITIALIZER_COUNT
+
+    ctypedef enum cnn_target_kind:
+        CNN_TARGET_ROWS
+        CNN_TARGET_LABELS
+
+    ctypedef enum cnn_layer_kind:
+        CNN_LAYER_DENSE
+        CNN_LAYER_DROPOUT
+
+    ctypedef enum cnn_parameter:
+        CNN_WEIGHT
+        CNN_BIAS
+
+    ctypedef struct cnn_loss:
+        size_t struct_size
+        cnn_loss_kind kind
+        cnn_target_kind target
+        double delta
+        double label_smoothing
+        const double *class_weight
+
+    ctypedef struct cnn_matrix:
+        size_t struct_size
+        const void *data
+        cnn_dtype dtype
+        size_t rows
+        size_t cols
+        ptrdiff_t row_stride
+        ptrdiff_t col_stride
+
+    ctypedef struct cnn_data:
+        size_t struct_size
+        cnn_matrix x
+        cnn_matrix t
+        cnn_matrix sample_weight
+
+    ctypedef struct cnn_result:
+        size_t struct_size
+        double loss_sum
+        double weight_sum
+        size_t rows
+        size_t correct
+        size_t steps
+
+    ctypedef struct cnn_layer:
+        size_t struct_size
+        cnn_layer_kind kind
+        size_t inputs
+        size_t outputs
+        cnn_activation activation
+        double l2
+        double rate
+
+    ctypedef struct cnn_optimizer:
+        size_t struct_size
+        cnn_optimizer_kind kind
+        double momentum
+        double beta1
+        double beta2
+        double alpha
+        double eps
+        double weight_decay
+        double clip_norm
+
+    ctypedef struct cnn_network:
+        pass
+
+    ctypedef struct cnn_trainer:
+        pass
+
+    const char *cnn_last_error()
+    int cnn_last_errno()
+    const char *cnn_version()
+    int cnn_abi_version()
+    int cnn_numerics_version()
+    const char *cnn_activation_name(int activation)
+    const char *cnn_loss_name(int loss)
+    const char *cnn_optimizer_name(int optimizer)
+    const char *cnn_initializer_name(int initializer)
+    int cnn_activation_needs_input(int activation)
+    int cnn_optimizer_slots(int optimizer)
+    const char *cnn_isa()
+    const char *cnn_isa_available(size_t i)
+    cnn_status cnn_isa_select(const char *name)
+    size_t cnn_threads_get()
+    cnn_status cnn_threads_set(size_t threads)
+    const char *cnn_threads_origin()
+
+    cnn_status cnn_dense_forward_f32(
+        size_t rows, size_t inputs, size_t outputs, const float *x, size_t x_stride,
+        const float *weight, const float *bias, cnn_activation activation, float *y,
+        size_t y_stride)
+    cnn_status cnn_dense_forward_f64(
+        size_t rows, size_t inputs, size_t outputs, const double *x, size_t x_stride,
+        const double *weight, const double *bias, cnn_activation activation, double *y,
+        size_t y_stride)
+    cnn_status cnn_dense_backward_f32(
+        size_t rows, size_t inputs, size_t outputs, const float *dy, const float *x,
+        const float *weight, float *dx, float *dweight, float *dbias)
+    cnn_status cnn_dense_backward_f64(
+        size_t rows, size_t inputs, size_t outputs, const double *dy, const double *x,
+        const double *weight, double *dx, double *dweight, double *dbias)
+    cnn_status cnn_activation_forward_f32(
+        cnn_activation activation, size_t rows, size_t cols, const float *x, size_t x_stride,
+        float *y, size_t y_stride)
+    cnn_status cnn_activation_forward_f64(
+        cnn_activation activation, size_t rows, size_t cols, const double *x, size_t x_stride,
+        double *y, size_t y_stride)
+    cnn_status cnn_activation_backward_f32(
+        cnn_activation activation, size_t rows, size_t cols, const float *dy,
+        const float *source, float *dx)
+    cnn_status cnn_activation_backward_f64(
+        cnn_activation activation, size_t rows, size_t cols, const double *dy,
+        const double *source, double *dx)
+    cnn_status cnn_log_softmax_forward_f32(
+        size_t rows, size_t cols, const float *x, size_t x_stride, float *y, size_t y_stride)
+    cnn_status cnn_log_softmax_forward_f64(
+        size_t rows, size_t cols, const double *x, size_t x_stride, double *y, size_t y_stride)
+    cnn_status cnn_loss_gradient_f32(
+        const cnn_loss *loss, size_t rows, size_t cols, const float *z, size_t z_stride,
+        const cnn_matrix *t, const cnn_matrix *sample_weight, double *value, float *gradient)
+    cnn_status cnn_loss_gradient_f64(
+        const cnn_loss *loss, size_t rows, size_t cols, const double *z, size_t z_stride,
+        const cnn_matrix *t, const cnn_matrix *sample_weight, double *value, double *gradient)
+
+    cnn_status cnn_random_permutation(
+        uint64_t seed, uint64_t epoch, size_t n, size_t first, size_t count, size_t *out)
+    void cnn_random_philox(const uint32_t *counter, const uint32_t *key, uint32_t *out)
+
+    cnn_status cnn_network_create(
+        cnn_dtype dtype, size_t count, const cnn_layer *layers, uint64_t seed,
+        cnn_network **network)
+    cnn_status cnn_network_copy(const cnn_network *network, cnn_network **copy)
+    void cnn_network_destroy(cnn_network *network)
+    cnn_dtype cnn_network_dtype(const cnn_network *network)
+    size_t cnn_network_inputs(const cnn_network *network)
+    size_t cnn_network_outputs(const cnn_network *network)
+    uint64_t cnn_network_seed(const cnn_network *network)
+    size_t cnn_network_layer_count(const cnn_network *network)
+    cnn_status cnn_network_layer(const cnn_network *network, size_t index, cnn_layer *layer)
+    size_t cnn_network_parameter_count(const cnn_network *network)
+    cnn_status cnn_network_initialize(
+        cnn_network *network, size_t layer, cnn_initializer initializer, double a)
+    cnn_status cnn_network_get_f32(
+        const cnn_network *network, size_t layer, cnn_parameter parameter, float *values,
+        size_t count)
+    cnn_status cnn_network_get_f64(
+        const cnn_network *network, size_t layer, cnn_parameter parameter, double *values,
+        size_t count)
+    cnn_status cnn_network_set_f32(
+        cnn_network *network, size_t layer, cnn_parameter parameter, const float *values,
+        size_t count)
+    cnn_status cnn_network_set_f64(
+        cnn_network *network, size_t layer, cnn_parameter parameter, const double *values,
+        size_t count)
+    cnn_status cnn_network_set_l2(cnn_network *network, size_t layer, double l2)
+    cnn_status cnn_network_set_metadata(
+        cnn_network *network, const char *key, const char *value)
+    const char *cnn_network_metadata(const cnn_network *network, const char *key)
+    size_t cnn_network_metadata_count(const cnn_network *network)
+    const char *cnn_network_metadata_key(const cnn_network *network, size_t index)
+    size_t cnn_network_workspace_size(const cnn_network *network, size_t rows)
+    cnn_status cnn_network_predict_f32(
+        const cnn_network *network, size_t rows, const float *x, size_t x_stride, float *y,
+        size_t y_stride, void *workspace, size_t workspace_size)
+    cnn_status cnn_network_predict_f64(
+        const cnn_network *network, size_t rows, const double *x, size_t x_stride, double *y,
+        size_t y_stride, void *workspace, size_t workspace_size)
+    cnn_status cnn_network_predict(
+        const cnn_network *network, const cnn_matrix *x, void *y, size_t y_stride,
+        void *workspace, size_t workspace_size)
+    cnn_status cnn_network_evaluate(
+        const cnn_network *network, const cnn_loss *loss, const cnn_data *data,
+        cnn_result *result)
+    cnn_status cnn_network_gradients(
+        const cnn_network *network, const cnn_loss *loss, const cnn_data *data, int64_t step,
+        double *value, void *gradients, size_t count)
+    cnn_status cnn_network_save(const cnn_network *network, const char *path)
+    cnn_status cnn_network_load(const char *path, cnn_network **network)
+    cnn_status cnn_network_to_bytes(const cnn_network *network, void **data, size_t *size)
+    cnn_status cnn_network_from_bytes(const void *data, size_t size, cnn_network **network)
+    void cnn_bytes_free(void *data)
+
+    cnn_status cnn_trainer_create(
+        cnn_network *network, const cnn_optimizer *optimizer, cnn_trainer **trainer)
+    void cnn_trainer_destroy(cnn_trainer *trainer)
+    cnn_status cnn_trainer_step(
+        cnn_trainer *trainer, const cnn_loss *loss, const cnn_data *data, double lr,
+        cnn_result *result)
+    cnn_status cnn_trainer_epoch(
+        cnn_trainer *trainer, const cnn_loss *loss, const cnn_data *data, const size_t *index,
+        size_t count, size_t batch_size, const double *lr, double seconds, cnn_result *result)
+    const cnn_network *cnn_trainer_network(const cnn_trainer *trainer)
+    uint64_t cnn_trainer_steps(const cnn_trainer *trainer)
+    cnn_status cnn_trainer_get_state(
+        const cnn_trainer *trainer, size_t slot, void *values, size_t count)
+    cnn_status cnn_trainer_set_state(
+        cnn_trainer *trainer, size_t slot, const void *values, size_t count)
+    cnn_status cnn_trainer_set_steps(cnn_trainer *trainer, uint64_t steps)
+    cnn_status cnn_trainer_snapshot(cnn_trainer *trainer)
+    cnn_status cnn_trainer_restore(cnn_trainer *trainer)
+    cnn_status cnn_trainer_save(const cnn_trainer *trainer, const char *path)
+    cnn_status cnn_trainer_load(
+        const char *path, cnn_network **network, cnn_trainer **trainer)
+    cnn_status cnn_trainer_optimizer(const cnn_trainer *trainer, cnn_optimizer *optimizer)
