@@ -1,5 +1,5 @@
 /* Columns that are computed side by side. */
-#define ${NAME}_COLUMNS 16
+#define ${NAME}_COLUMNS 64
 
 /*
  * y (count) = x (inputs) . weight + bias, for `count` columns of a weight whose rows are `outputs`

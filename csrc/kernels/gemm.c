@@ -281,29 +281,42 @@ static void run_rows(const cnn_gemm *g, const struct group *group, size_t k)
     }
 }
 
-/* The last panel where it is not whole: computed beside c, and its columns copied. */
+/* The panels that few rows take at once, so that enough chains of multiply-adds run. */
+static size_t panels_at_once(const cnn_gemm *g)
+{
+    return g->m == 1 ? 4 : g->m == 2 ? 2 : 1;
+}
+
+/*
+ * The last columns, from a panel's first column j on, where the last panel is not whole: computed
+ * beside c, and copied.
+ */
 static void run_tail(const cnn_gemm *g, size_t j)
 {
     const size_t columns = g->n - j;
-    const struct group group = {.j = j, .vectors = (columns + V_LANES - 1) / V_LANES};
-    real c[TILE_ROWS * PANEL];
-    real bias[PANEL] = {0};
+    struct group group = {.j = j, .vectors = (columns + V_LANES - 1) / V_LANES};
+    if (columns > PANEL)
+        group.vectors = (columns + PANEL - 1) / PANEL * PANEL_VECTORS;
+    real c[(TILE_ROWS > GROUP ? TILE_ROWS : GROUP) * PANEL];
+    real bias[GROUP * PANEL] = {0};
+    const size_t c_row = columns > PANEL ? GROUP * PANEL / g->m : PANEL;
     if (g->bias)
         memcpy(bias, (const real *)g->bias + j, columns * sizeof(real));
     for (size_t i = 0; i < g->m; i += TILE_ROWS) {
         const size_t rows = g->m - i < TILE_ROWS ? g->m - i : TILE_ROWS;
         size_t k = 0;
         do {
-            run_chunk(g, &group, i, rows, k, g->bias ? bias : NULL, c, PANEL);
+            run_chunk(g, &group, i, rows, k, g->bias ? bias : NULL, c, c_row);
             k += CHUNK;
         } while (k < g->k);
         for (size_t r = 0; r < rows; r++) {
             real *to = (real *)g->c + (i + r) * g->c_row + j;
+            const real *from = c + r * c_row;
             size_t v = 0;
             for (; v + V_LANES <= columns; v += V_LANES)
-                v_store(to + v, v_load(c + r * PANEL + v));
+                v_store(to + v, v_load(from + v));
             if (v < columns)
-                v_store_partial(to + v, v_load(c + r * PANEL + v), columns - v);
+                v_store_partial(to + v, v_load(from + v), columns - v);
         }
     }
 }
@@ -343,7 +356,7 @@ static struct group narrow_group(const cnn_gemm *g)
 /* The group of whole panels that begins at j and does not pass `end`: several for few rows. */
 static struct group next_group(const cnn_gemm *g, size_t j, size_t end)
 {
-    size_t panels = g->m == 1 ? 4 : g->m == 2 ? 2 : 1;
+    size_t panels = panels_at_once(g);
     while (panels > 1 && panels * PANEL > end - j)
         panels /= 2;
     return (struct group){.j = j, .vectors = panels * PANEL_VECTORS};
@@ -363,7 +376,13 @@ static void run_group(const cnn_gemm *g, const struct group *group)
 /* All of c; the number of rows is whole fours where narrow columns are set apart. */
 static void run(const cnn_gemm *g, const struct group *last)
 {
-    const size_t whole = last->j - last->j % PANEL;
+    size_t whole = last->j - last->j % PANEL;
+    if (!last->width && whole < g->n) { /* whole panels join the last one */
+        size_t panels = panels_at_once(g);
+        while ((panels - 1) * PANEL > whole)
+            panels /= 2;
+        whole -= (panels - 1) * PANEL;
+    }
     for (size_t j = 0; j < whole;) {
         const struct group group = next_group(g, j, whole);
         run_group(g, &group);
