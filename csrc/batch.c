@@ -176,10 +176,11 @@ static void forward_rows(const struct pass *p, size_t first, size_t rows)
         const cnn_dense *dense = &network->dense[l];
         const cnn_batch_layer *layer = &batch->layers[l];
         const size_t at = first * layer->row;
-        const bool linear = l + 1 == network->dense_count && cnn_loss_takes_logits(job->loss);
-        cnn_dense_forward(network, dense, rows, in, in_row, linear, batch->in_place,
-                          cnn_at(network, layer->output, at), layer->row,
-                          layer->before ? cnn_at(network, layer->before, at) : NULL);
+        unsigned how = batch->in_place ? CNN_IN_PLACE : 0;
+        if (l + 1 == network->dense_count && cnn_loss_takes_logits(job->loss))
+            how |= CNN_LOGITS;
+        cnn_dense_forward(network, dense, rows, in, in_row, how, cnn_at(network, layer->output, at),
+                          layer->row, layer->before ? cnn_at(network, layer->before, at) : NULL);
         if (layer->dropped && job->step >= 0)
             network->kernels->dropout(dropout_key(network, dense, job->step), dense->rate, first,
                                       rows, dense->outputs, cnn_at(network, layer->output, at),

@@ -5,6 +5,7 @@
 #include "error.h"
 #include "network.h"
 #include "platform.h"
+#include "product.h"
 #include "samples.h"
 #include "threads.h"
 
@@ -61,11 +62,12 @@ static bool readable_in_place(const cnn_network *network, const cnn_matrix *x, s
 }
 
 void cnn_dense_forward(const cnn_network *network, const cnn_dense *dense, size_t rows,
-                       const void *in, size_t in_row, bool linear, bool in_place, void *out,
-                       size_t out_row, void *before)
+                       const void *in, size_t in_row, unsigned how, void *out, size_t out_row,
+                       void *before)
 {
     const cnn_kernels *kernels = network->kernels;
-    const bool softmax = dense->activation == CNN_SOFTMAX;
+    const bool softmax = dense->activation == CNN_SOFTMAX, linear = how & CNN_LOGITS;
+    const bool in_place = how & CNN_IN_PLACE;
     const cnn_gemm gemm = {
         .m = rows,
         .n = dense->outputs,
@@ -82,13 +84,16 @@ void cnn_dense_forward(const cnn_network *network, const cnn_dense *dense, size_
         .activation = softmax || linear ? CNN_IDENTITY : dense->activation,
         .before = before,
     };
-    kernels->gemm(&gemm);
+    if (how & CNN_SHARED)
+        cnn_product(kernels, network->real_size, &gemm);
+    else
+        kernels->gemm(&gemm);
     if (softmax && !linear)
         kernels->softmax_forward(rows, dense->outputs, out, out_row, out, out_row, 0);
 }
 
 void cnn_forward_block(const cnn_network *network, const cnn_matrix *x, size_t first, size_t rows,
-                       bool logits, void *y, size_t y_row, void *scratch)
+                       unsigned how, void *y, size_t y_row, void *scratch)
 {
     const size_t input_row = network->input_row, hidden_row = network->hidden_row;
     void *const buffers[2] = {cnn_at(network, scratch, rows * input_row),
@@ -104,8 +109,8 @@ void cnn_forward_block(const cnn_network *network, const cnn_matrix *x, size_t f
         const bool last = l + 1 == network->dense_count;
         void *const out = last ? y : buffers[l % 2];
         const size_t out_row = last ? y_row : hidden_row;
-        cnn_dense_forward(network, &network->dense[l], rows, in, in_row, last && logits, false, out,
-                          out_row, NULL);
+        cnn_dense_forward(network, &network->dense[l], rows, in, in_row,
+                          last ? how : how & ~(unsigned)CNN_LOGITS, out, out_row, NULL);
         in = out;
         in_row = out_row;
     }
@@ -113,18 +118,23 @@ void cnn_forward_block(const cnn_network *network, const cnn_matrix *x, size_t f
 
 /* ---- Predict ----------------------------------------------------------------------------- */
 
-/* How a call is cut: blocks of rows, each with scratch of its worker. */
+/*
+ * How a call is cut: blocks of rows, each with scratch of its worker. Rows that are too few for
+ * that share the columns of their layers, where there is work enough.
+ */
 struct plan {
     size_t rows, block, tasks, threads, worker_bytes;
+    unsigned how;
 };
 
 static struct plan plan_for(const cnn_network *network, size_t rows, size_t most_threads)
 {
     const size_t tile = network->kernels->tile_rows;
     struct plan p = {.rows = rows, .block = cnn_min(network->block_rows, rows)};
-    p.threads =
-        cnn_parallel_threads((rows + tile - 1) / tile, cnn_forward_work(network) * (double)rows);
-    p.threads = cnn_min(p.threads, most_threads);
+    const double work = cnn_forward_work(network) * (double)rows;
+    p.threads = cnn_min(cnn_parallel_threads((rows + tile - 1) / tile, work), most_threads);
+    if (p.threads == 1 && rows <= p.block && most_threads > 1)
+        p.how = cnn_parallel_threads(SIZE_MAX, work) > 1 ? CNN_SHARED : 0;
     p.block = cnn_even_block(rows, p.block, p.threads);
     p.tasks = (rows + p.block - 1) / p.block;
     p.threads = cnn_min(p.threads, p.tasks);
@@ -146,7 +156,7 @@ static void predict_block(void *context, size_t index, size_t worker)
     const struct predict *p = context;
     const size_t first = index * p->plan.block;
     const size_t rows = cnn_min(p->plan.block, p->plan.rows - first);
-    cnn_forward_block(p->network, p->x, first, rows, false,
+    cnn_forward_block(p->network, p->x, first, rows, p->plan.how,
                       cnn_at(p->network, p->y, first * p->y_row), p->y_row,
                       p->scratch + worker * p->plan.worker_bytes);
 }
@@ -332,8 +342,9 @@ static void evaluate_block(void *context, size_t index, size_t worker)
     const size_t first = index * e->plan.block;
     const size_t rows = cnn_min(e->plan.block, e->rows - first);
     void *z = cnn_at(network, e->outputs, worker * e->plan.block * e->output_row);
-    cnn_forward_block(network, &e->data->x, e->first + first, rows, cnn_loss_takes_logits(e->loss),
-                      z, e->output_row, e->scratch + worker * e->plan.worker_bytes);
+    cnn_forward_block(network, &e->data->x, e->first + first, rows,
+                      cnn_loss_takes_logits(e->loss) ? CNN_LOGITS : 0, z, e->output_row,
+                      e->scratch + worker * e->plan.worker_bytes);
     const bool labels = e->loss->target == CNN_TARGET_LABELS;
     const cnn_loss_rows l = {
         .kind = e->loss->kind,

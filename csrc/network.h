@@ -78,14 +78,20 @@ cnn_dense *cnn_network_dense(const cnn_network *network, size_t index);
  */
 size_t cnn_row_span(const cnn_network *network, size_t cols);
 
+/* How layers are run: any of these together. */
+typedef enum cnn_forward_how {
+    CNN_LOGITS = 1,   /* the last activation is left out */
+    CNN_IN_PLACE = 2, /* weights are read where they are, and their packed forms may be old */
+    CNN_SHARED = 4    /* a layer's columns may be shared among threads */
+} cnn_forward_how;
+
 /*
- * One layer for `rows` rows: out (rows, outputs) = h(in . weight + bias), h left out if `linear`.
- * `before`, where not NULL, receives the values before h, with out's row stride. With `in_place`
- * the weight is read where it is, and its packed form may be old.
+ * One layer for `rows` rows: out (rows, outputs) = h(in . weight + bias), h left out with
+ * CNN_LOGITS. `before`, where not NULL, receives the values before h, with out's row stride.
  */
 void cnn_dense_forward(const cnn_network *network, const cnn_dense *dense, size_t rows,
-                       const void *in, size_t in_row, bool linear, bool in_place, void *out,
-                       size_t out_row, void *before);
+                       const void *in, size_t in_row, unsigned how, void *out, size_t out_row,
+                       void *before);
 
 /*
  * Find how blocks of rows lie in memory: as many rows as keep the activations of a layer in the L2
@@ -97,11 +103,11 @@ void cnn_forward_prepare(cnn_network *network);
 size_t cnn_forward_scratch(const cnn_network *network, size_t rows);
 
 /*
- * Outputs of rows [first, first + rows) of x into y (rows, outputs), row stride y_row. With
- * `logits`, the last activation is left out. `scratch` is aligned to 64 bytes. No threads.
+ * Outputs of rows [first, first + rows) of x into y (rows, outputs), row stride y_row. `scratch` is
+ * aligned to 64 bytes. Threads take part with CNN_SHARED alone.
  */
 void cnn_forward_block(const cnn_network *network, const cnn_matrix *x, size_t first, size_t rows,
-                       bool logits, void *y, size_t y_row, void *scratch);
+                       unsigned how, void *y, size_t y_row, void *scratch);
 
 /* Multiply-adds of one row through all layers, for the decision how many threads to use. */
 double cnn_forward_work(const cnn_network *network);

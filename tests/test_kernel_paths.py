@@ -120,3 +120,14 @@ def test_weights_in_place_and_packed(dtype, isa, bits):
         dense = [layer for layer in net.layers if isinstance(layer, cnn.Dense)]
         found.append(bits(net.predict(x), *(layer.weight for layer in dense)))
     assert found[0] == found[1]
+
+
+def test_few_rows_share_columns(dtype, isa, bits, threads):
+    """Few rows of wide layers are cut along their columns; one row's bits do not change."""
+    net = cnn.mlp([300, 3000, 1900, 7], "tanh", "softmax", rng=0, dtype=dtype)
+    x = np.random.default_rng(0).standard_normal((12, 300)).astype(dtype)
+    cnn.set_num_threads(1)
+    alone = np.concatenate([net.predict(row[None]) for row in x])
+    cnn.set_num_threads(threads)
+    for rows in (1, 2, 3, 7, 12):
+        assert bits(net.predict(x[:rows])) == bits(alone[:rows])
