@@ -66,7 +66,7 @@ def turn(run: Callable[[], object], count: int) -> list[float]:
 
 def text(seconds: float) -> str:
     """Return a time with three digits and its unit: "12.3 µs"."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}" if seconds < 999.5 * size else "999+ s"
-    return f"{seconds * 1e9:.3g} ns"
+    for unit, size in (("ns", 1e-9), ("µs", 1e-6), ("ms", 1e-3)):
+        if seconds < 999.5 * size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.3g} s"
