@@ -407,7 +407,7 @@ class Sequential(Doors):
         chosen = losses.resolve(where, loss, self.activation)
         samples = training.checked_samples(where, self._network, chosen, x, t, sample_weight)
         value, flat = self._network.gradients(
-            samples.loss, samples.x, samples.t, samples.sample_weight, step
+            samples.loss, *samples.slice(0, samples.rows), step
         )
         parts = iter(flat)
         return value, [

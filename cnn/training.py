@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnn import _checks, _core, _progress, losses, optimizers
+from cnn._sparse import SparseRows
 from cnn.callbacks import Callback
 from cnn.history import History
 from cnn.layers import Dense
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import TypeAlias
 
     from numpy.typing import ArrayLike, NDArray
@@ -44,7 +45,7 @@ SLICE_WORK = 1_000_000_000
 class Samples:
     """Checked inputs, targets and weights, with the loss that suits them."""
 
-    x: NDArray[Any]
+    x: NDArray[Any] | SparseRows
     t: NDArray[Any]
     sample_weight: NDArray[Any] | None
     loss: _core.Loss
@@ -54,8 +55,15 @@ class Samples:
         """The number of samples."""
         return int(self.x.shape[0])
 
+    @property
+    def most_rows(self) -> int:
+        """How many rows a slice should have at most."""
+        if isinstance(self.x, SparseRows):
+            return min(self.x.block_rows, SLICE_ROWS)
+        return SLICE_ROWS
+
     def slice(self, first: int, last: int) -> tuple[NDArray[Any], NDArray[Any], Any]:
-        """Return views of x, t and the weights of some rows."""
+        """Return x, t and the weights of some rows: views, but for a sparse x."""
         weight = self.sample_weight
         return (
             self.x[first:last],
@@ -63,12 +71,34 @@ class Samples:
             None if weight is None else weight[first:last],
         )
 
+    def chosen(
+        self, index: NDArray[np.uintp]
+    ) -> tuple[NDArray[Any], NDArray[Any], Any, NDArray[np.uintp]]:
+        """Return x, t and the weights with the rows of an index, and their index therein."""
+        weight = self.sample_weight
+        if not isinstance(self.x, SparseRows):
+            return self.x, self.t, weight, index
+        return (
+            self.x[index],
+            self.t[index],
+            None if weight is None else weight[index],
+            np.arange(index.size, dtype=np.uintp),
+        )
+
+    def slices(self, network: _core.Network) -> Iterator[tuple[NDArray[Any], NDArray[Any], Any]]:
+        """Go through the rows in slices that take a network some hundredths of a second."""
+        # The slices depend on the network and x alone, and with them the order of the sums.
+        rows = max(SLICE_WORK // network.parameter_count // 16 * 16, 256)
+        rows = min(rows, self.most_rows)
+        for first in range(0, self.rows, rows):
+            yield self.slice(first, first + rows)
+
 
 def checked_samples(
     where: str,
     network: _core.Network,
     loss: losses.Loss,
-    x: ArrayLike,
+    x: ArrayLike | SparseRows,
     t: ArrayLike,
     sample_weight: ArrayLike | None,
     class_weight: ClassWeight | None = None,
@@ -77,7 +107,7 @@ def checked_samples(
 
     Arrays are not copied, and their numbers are looked at block by block.
     """
-    array = _core.numeric(where, "x", x)
+    array = x if isinstance(x, SparseRows) else _core.numeric(where, "x", x)
     if array.ndim != 2:
         raise ValueError(
             f"{where}: x has {array.ndim} dimensions {array.shape}, should have 2: "
@@ -144,10 +174,7 @@ class Totals:
 def evaluate(where: str, network: _core.Network, samples: Samples, *, has_accuracy: bool) -> Totals:
     """Measure a network, a slice of rows at a time, so that Ctrl-C is served in between."""
     totals = Totals(has_accuracy=has_accuracy)
-    # The slices depend on the network alone, and with them the order of the sums.
-    rows = min(max(SLICE_WORK // network.parameter_count // 16 * 16, 256), SLICE_ROWS)
-    for first in range(0, samples.rows, rows):
-        x, t, sample_weight = samples.slice(first, first + rows)
+    for x, t, sample_weight in samples.slices(network):
         totals.add(network.evaluate(samples.loss, x, t, sample_weight, where))
     return totals
 
@@ -177,7 +204,7 @@ def train_step(
     samples = checked_samples(where, network, chosen, x, t, sample_weight, class_weight)
     lr = float(optimizer._rates(where, 1)[0])
     trainer = optimizer._bind(where, network)
-    result = trainer.step(samples.loss, samples.x, samples.t, samples.sample_weight, lr)
+    result = trainer.step(samples.loss, *samples.slice(0, samples.rows), lr)
     if not result.finite:
         raise FloatingPointError(
             f"{where}: the loss became NaN or infinite in step {trainer.steps + 1}; the step was "
@@ -197,11 +224,12 @@ class _Slices:
     A slice is a whole number of batches, and about as long as the time of a slice allows.
     """
 
-    def __init__(self, rows: int, batch_size: int) -> None:
+    def __init__(self, rows: int, batch_size: int, most: int) -> None:
         self._rows = rows
         self._batch_size = batch_size
+        self._most = most
         # Small at first, as it is not known yet how long a step takes.
-        self._length = batch_size * max(1, 1024 // batch_size)
+        self._length = batch_size * max(1, min(1024, most) // batch_size)
 
     def rows(self, seed: int, epoch: int | None, first: int) -> NDArray[np.uintp]:
         """Return the next rows from `first` on, shuffled for an epoch or in their order."""
@@ -213,7 +241,7 @@ class _Slices:
     def adapt(self, done: int, *, whole: bool) -> None:
         """Learn from a slice of which so many rows were done in its time."""
         length = 2 * self._length if whole else done
-        batches = max(1, min(length, SLICE_ROWS) // self._batch_size)
+        batches = max(1, min(length, self._most) // self._batch_size)
         self._length = batches * self._batch_size
 
 
@@ -252,7 +280,7 @@ class _Fit:
         for callback in self.callbacks:
             callback.on_train_begin()
         history = History()
-        slices = _Slices(self.samples.rows, self.batch_size)
+        slices = _Slices(self.samples.rows, self.batch_size, self.samples.most_rows)
         logs: dict[str, float] = {}
         self.trainer.snapshot()
         try:
@@ -323,10 +351,7 @@ class _Fit:
             lr = self.optimizer._rates("fit", steps)
             result = self.trainer.epoch(
                 samples.loss,
-                samples.x,
-                samples.t,
-                samples.sample_weight,
-                index,
+                *samples.chosen(index),
                 self.batch_size,
                 lr,
                 SLICE_SECONDS,
@@ -362,7 +387,8 @@ def _finite_parameters(network: _core.Network) -> bool:
     )
 
 
-def _checked_callbacks(where: str, callbacks: object) -> list[Callback]:
+def checked_callbacks(where: str, callbacks: object) -> list[Callback]:
+    """Return fit's callbacks as a list."""
     if isinstance(callbacks, Callback):
         return [callbacks]
     if not isinstance(callbacks, Iterable):
@@ -404,7 +430,7 @@ def _warn_of_step(net: Sequential) -> None:
 
 def fit(
     net: Sequential,
-    x: ArrayLike,
+    x: ArrayLike | SparseRows,
     t: ArrayLike,
     *,
     epochs: int,
@@ -427,7 +453,7 @@ def fit(
     samples = checked_samples(where, network, chosen, x, t, sample_weight, class_weight)
     validation = _validation_samples(where, network, chosen, validation_data)
     shuffle = _checks.flag(where, "shuffle", shuffle)
-    called = _checked_callbacks(where, callbacks)
+    called = checked_callbacks(where, callbacks)
     show = _progress.wanted(where, progress)
     chosen_optimizer = optimizers.resolve(where, optimizer)
     _warn_of_step(net)

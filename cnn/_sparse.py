@@ -1,0 +1,53 @@
+"""Sparse matrices as samples: dense where they are used, and no earlier."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Numbers of a dense block, 8 MB of them in float64.
+BLOCK_NUMBERS = 2**20
+
+
+class SparseRows:
+    """The rows of a SciPy CSR matrix, to be had as dense arrays, some at a time.
+
+    Parameters
+    ----------
+    matrix : csr_matrix or csr_array
+        The matrix, of a type of numbers that libcnn reads.
+    """
+
+    ndim = 2
+
+    def __init__(self, matrix: Any) -> None:
+        self._matrix = matrix
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The numbers of rows and columns."""
+        rows, columns = self._matrix.shape
+        return int(rows), int(columns)
+
+    @property
+    def block_rows(self) -> int:
+        """How many rows to make dense at a time."""
+        return max(1, BLOCK_NUMBERS // self.shape[1])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the numbers."""
+        found: np.dtype[Any] = self._matrix.dtype
+        return found
+
+    def only(self, rows: NDArray[Any]) -> SparseRows:
+        """Return some of the rows, by their numbers, which stay sparse."""
+        return SparseRows(self._matrix[rows])
+
+    def __getitem__(self, rows: slice | NDArray[Any]) -> NDArray[Any]:
+        """Return rows, given as a slice or by their numbers, as a dense array."""
+        which = rows if isinstance(rows, slice) else rows.astype(np.intp)
+        dense: NDArray[Any] = self._matrix[which].toarray()
+        return dense

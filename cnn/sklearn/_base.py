@@ -1,0 +1,437 @@
+"""What the classifier and the regressor have in common: parameters, fit, attributes, outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from cnn import _checks, _core, training
+from cnn.layers import Dense, Dropout, Layer
+from cnn.sequential import Sequential
+from cnn.sklearn import _solvers
+from cnn.sklearn._data import Data, Rows, checked_weights, is_plain, outputs, readable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from cnn.callbacks import Callback
+    from cnn.optimizers import Optimizer
+
+# scikit-learn's name of the sigmoid; all others are cnn's own.
+_NAMES = {"logistic": "sigmoid"}
+ACTIVATIONS = tuple(sorted({*_NAMES, *(name for name in _core.ACTIVATIONS if name != "softmax")}))
+
+
+class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """A multilayer perceptron that is trained and used as scikit-learn's are."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions(set(ACTIVATIONS)), "array-like"],
+        "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "power_t": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+        "momentum": [Interval(Real, 0, 1, closed="left")],
+        "nesterovs_momentum": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "n_iter_no_change": [
+            Interval(Integral, 1, None, closed="left"),
+            Options(Real, {np.inf}),
+        ],
+        "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+    }
+
+    # What fit leaves behind, beside the properties below.
+    net_: Sequential
+    n_features_in_: int
+    out_activation_: str
+    n_iter_: int
+    t_: int
+    loss_: float
+    loss_curve_: list[float]
+    best_loss_: float | None
+    validation_scores_: list[float] | None
+    best_validation_score_: float | None
+    _optimizer: Optimizer
+    _architecture: tuple[list[int], list[str], float]
+    _no_improvement_count: int
+
+    def __init__(
+        self,
+        *,
+        hidden_layer_sizes: Any,
+        activation: Any,
+        solver: Any,
+        alpha: Any,
+        batch_size: Any,
+        learning_rate: Any,
+        learning_rate_init: Any,
+        power_t: Any,
+        max_iter: Any,
+        shuffle: Any,
+        random_state: Any,
+        tol: Any,
+        verbose: Any,
+        warm_start: Any,
+        momentum: Any,
+        nesterovs_momentum: Any,
+        early_stopping: Any,
+        validation_fraction: Any,
+        beta_1: Any,
+        beta_2: Any,
+        epsilon: Any,
+        n_iter_no_change: Any,
+        max_fun: Any,
+        dropout: Any,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.dropout = dropout
+
+    # ---- What the subclasses say ----------------------------------------------------------------
+
+    def _checked_target(
+        self, where: str, x: Rows, y: Any, *, reset: bool, known: bool
+    ) -> tuple[Any, NDArray[Any]]:
+        """Return x and the targets as cnn takes them; labels must be known ones, or are learned."""
+        raise NotImplementedError
+
+    def _class_weights(self, where: str, t: NDArray[Any]) -> NDArray[Any] | None:
+        """Return what class weights make of each sample's weight."""
+        return None
+
+    def _output(self, t: NDArray[Any]) -> tuple[int, str, str]:
+        """Return the number of outputs, their activation as cnn calls it, and out_activation_."""
+        raise NotImplementedError
+
+    def _loss_name(self) -> str | None:
+        """Return cnn's name of the loss; None for the one that belongs to the output layer."""
+        return None
+
+    def _reported_loss(self, loss: float, data: Data) -> float:
+        """Return scikit-learn's loss where cnn's is `loss`."""
+        return loss
+
+    def _score_of(self, net: Sequential, data: Data) -> float:
+        """Return the score of a network."""
+        raise NotImplementedError
+
+    def _is_stratified(self) -> bool:
+        """Whether a validation set has as large a share of each class as the training set."""
+        return False
+
+    # ---- Training -------------------------------------------------------------------------------
+
+    def _fit(
+        self,
+        X: Rows,
+        y: Any,
+        sample_weight: Any,
+        *,
+        incremental: bool = False,
+        validation_data: Any = None,
+        callbacks: Any = (),
+    ) -> None:
+        where = "partial_fit" if incremental else "fit"
+        fresh = not hasattr(self, "net_") or not (self.warm_start or incremental)
+        if fresh or not incremental:
+            self._validate_params()
+        sizes, activations = self._hidden_layers(where)
+        called = training.checked_callbacks(where, callbacks)
+        self._check_solver_suits(where, validation_data, called, incremental=incremental)
+        x, t = self._checked_target(where, X, y, reset=fresh, known=not fresh or incremental)
+        data = Data(x, t, self._weights(where, sample_weight, x, t))
+        validation = self._validation(where, validation_data)
+        count, output, out_activation = self._output(t)
+        units = [x.shape[1], *sizes, count]
+        architecture = (units, [*activations, output], float(self.dropout))
+        if not fresh and architecture != self._architecture:
+            raise ValueError(
+                f"{where}: the network to go on with has layers {self._architecture}, should have "
+                f"{architecture}: (sizes, activations, dropout); set warm_start to False"
+            )
+
+        random = check_random_state(self.random_state)
+        # Drawn before the split, which then has the same rows as scikit-learn's.
+        start = initial_parameters(random, units, activations) if fresh else None
+        if self.early_stopping and self.solver != "lbfgs" and validation is None:
+            data, validation = self._split(where, data, random)
+        if start is not None:
+            seed = int(random.randint(0, 2**63 - 1, dtype=np.int64))
+            self._begin(x, architecture, seed, start, out_activation)
+        self._train(data, validation, called, incremental=incremental)
+
+    def _hidden_layers(self, where: str) -> tuple[list[int], list[str]]:
+        """Return sizes and activations of the hidden layers."""
+        given = self.hidden_layer_sizes
+        given = list(given) if isinstance(given, Iterable) else [given]
+        sizes = [
+            _checks.integer(where, f"hidden_layer_sizes[{i}]", size, 1)
+            for i, size in enumerate(given)
+        ]
+        if isinstance(self.activation, str):
+            names = [self.activation] * len(sizes)
+        else:
+            names = [
+                _checks.choice(where, f"activation[{i}]", name, ACTIVATIONS)
+                for i, name in enumerate(self.activation)
+            ]
+        if len(names) != len(sizes):
+            raise ValueError(
+                f"{where}: activation has {len(names)} names, but hidden_layer_sizes has "
+                f"{len(sizes)} layers; should be a name for each, or one name for all"
+            )
+        return sizes, [_NAMES.get(name, name) for name in names]
+
+    def _check_solver_suits(
+        self, where: str, validation_data: Any, callbacks: list[Callback], *, incremental: bool
+    ) -> None:
+        """Refuse what the solver, or a single epoch, has no use for."""
+        if incremental and self.early_stopping:
+            raise ValueError(
+                f"{where}: early_stopping is True, should be False: partial_fit does not support "
+                f"it, as a call is one epoch"
+            )
+        if self.solver != "lbfgs":
+            return
+        for name, given in (
+            ("validation_data", validation_data is not None),
+            ("callbacks", bool(callbacks)),
+        ):
+            if given:
+                raise ValueError(
+                    f"{where}: {name} is given, but solver is 'lbfgs', which has no epochs; should "
+                    f"be left out, or solver be 'adam' or 'sgd'"
+                )
+        if self.dropout > 0:
+            raise ValueError(
+                f"{where}: dropout is {self.dropout}, but solver is 'lbfgs', whose steps need a "
+                f"loss without chance; should be 0, or solver be 'adam' or 'sgd'"
+            )
+
+    def _weights(
+        self, where: str, sample_weight: Any, x: Any, t: NDArray[Any]
+    ) -> NDArray[Any] | None:
+        """Return each sample's weight, its class's included."""
+        weights = checked_weights(where, sample_weight, x)
+        by_class = self._class_weights(where, t)
+        if weights is None or by_class is None:
+            return by_class if weights is None else weights
+        both: NDArray[Any] = weights * by_class
+        return both
+
+    def _validation(self, where: str, validation_data: Any) -> Data | None:
+        """Return the samples of fit's validation_data."""
+        if validation_data is None:
+            return None
+        if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+            raise TypeError(
+                f"{where}: validation_data is of type {type(validation_data).__name__}, should be "
+                f"a tuple (X, y) or (X, y, sample_weight)"
+            )
+        where = f"{where}: validation_data"
+        x, t = self._checked_target(where, *validation_data[:2], reset=False, known=True)
+        weights = validation_data[2] if len(validation_data) == 3 else None
+        return Data(x, t, checked_weights(where, weights, x))
+
+    def _split(self, where: str, data: Data, random: np.random.RandomState) -> tuple[Data, Data]:
+        """Set aside a share of the samples for validation."""
+        rows = np.arange(data.rows)
+        kept, aside = train_test_split(
+            rows,
+            random_state=random,
+            test_size=self.validation_fraction,
+            stratify=data.t if self._is_stratified() else None,
+        )
+        if len(aside) < 2:
+            raise ValueError(
+                f"{where}: validation_fraction is {self.validation_fraction}, which makes a "
+                f"validation set of {len(aside)} of {data.rows} rows; should make one of at least 2"
+            )
+        parts = [data.only(which) for which in (kept, aside)]
+        return parts[0], parts[1]
+
+    def _begin(
+        self,
+        x: Any,
+        architecture: tuple[list[int], list[str], float],
+        seed: int,
+        start: Sequence[NDArray[Any]],
+        out_activation: str,
+    ) -> None:
+        """Make the network, and forget what was learned before."""
+        dtype = "float32" if x.dtype == np.float32 else "float64"
+        self.net_ = make_network(*architecture, seed, dtype)
+        _solvers.set_parameters(self.net_, np.concatenate([part.ravel() for part in start]))
+        self._architecture = architecture
+        self.out_activation_ = out_activation
+        self.n_iter_ = self.t_ = 0
+        self._no_improvement_count = 0
+        for name in ("loss_", "loss_curve_", "best_loss_", "_optimizer"):
+            self.__dict__.pop(name, None)
+        self.validation_scores_ = self.best_validation_score_ = None
+
+    def _train(
+        self,
+        data: Data,
+        validation: Data | None,
+        callbacks: list[Callback],
+        *,
+        incremental: bool,
+    ) -> None:
+        """Improve the network."""
+
+        def reported(loss: float) -> float:
+            return self._reported_loss(loss, data)
+
+        self.n_iter_ = 0
+        if self.solver == "lbfgs":
+            # Rounding in float32 would end the line search too early.
+            net = self.net_
+            if net.dtype != np.float64:
+                net = make_network(*self._architecture, net.seed, "float64")
+                _solvers.set_parameters(net, _solvers.get_parameters(self.net_))
+            _solvers.minimize(self, net, data, reported)
+            if net is not self.net_:
+                _solvers.set_parameters(self.net_, _solvers.get_parameters(net))
+            return
+        if not hasattr(self, "loss_curve_"):
+            self.loss_curve_ = []
+            self.best_loss_ = None if self.early_stopping else np.inf
+        if not (incremental and hasattr(self, "_optimizer")):
+            self._optimizer = _solvers.optimizer_of(self)
+        _solvers.train_epochs(
+            self, self.net_, data, validation, callbacks, reported, incremental=incremental
+        )
+
+    # ---- Use ------------------------------------------------------------------------------------
+
+    def _outputs(self, X: Rows) -> NDArray[Any]:
+        """Return the outputs of the network for samples as users have them."""
+        fitted = self.__dict__
+        net = fitted.get("net_")
+        # With names to compare, or anything to complain about, scikit-learn's checks do it.
+        if net is not None and "feature_names_in_" not in fitted and is_plain(X, net.inputs):
+            return net.predict(X)  # type: ignore[no-any-return]
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, accept_sparse="csr", dtype="numeric")
+        return outputs(self.net_, readable(X))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "net_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def _has_epochs(self) -> bool:
+        """Whether there is a partial_fit; where there is none, say why."""
+        if self.solver == "lbfgs":
+            raise AttributeError(
+                "partial_fit is only available for solver 'adam' and 'sgd', but solver is 'lbfgs'"
+            )
+        return True
+
+    # ---- Attributes -----------------------------------------------------------------------------
+
+    def _dense(self) -> list[Dense]:
+        """Return the dense layers."""
+        if not hasattr(self, "net_"):
+            raise AttributeError(f"{type(self).__name__} is not fitted yet; call fit first")
+        return [layer for layer in self.net_.layers if isinstance(layer, Dense)]
+
+    @property
+    def coefs_(self) -> list[NDArray[Any]]:
+        """The weights of each layer, shape (inputs, outputs), as read-only copies."""
+        return [layer.weight for layer in self._dense()]
+
+    @property
+    def intercepts_(self) -> list[NDArray[Any]]:
+        """The biases of each layer, shape (outputs,), as read-only copies."""
+        return [layer.bias for layer in self._dense()]
+
+    @property
+    def n_layers_(self) -> int:
+        """The number of layers, the inputs being one."""
+        return len(self._dense()) + 1
+
+    @property
+    def n_outputs_(self) -> int:
+        """The number of outputs."""
+        return self._dense()[-1].outputs
+
+
+def initial_parameters(
+    random: np.random.RandomState, units: Sequence[int], activations: Sequence[str]
+) -> list[NDArray[Any]]:
+    """Draw initial weights and biases: the same as scikit-learn from the same random state.
+
+    They come from U(-a, a) with a = sqrt(6 / (inputs + outputs)), or sqrt(2 / ...) where the
+    activation is the logistic one; that of the last hidden layer counts for the output layer.
+    """
+    names = [*activations, activations[-1]] if activations else ["identity"]
+    parts: list[NDArray[Any]] = []
+    for i, name in enumerate(names):
+        factor = 2.0 if name == "sigmoid" else 6.0
+        a = np.sqrt(factor / (units[i] + units[i + 1]))
+        parts.append(random.uniform(-a, a, (units[i], units[i + 1])))
+        parts.append(random.uniform(-a, a, units[i + 1]))
+    return parts
+
+
+def make_network(
+    units: Sequence[int], activations: Sequence[str], dropout: float, seed: int, dtype: str
+) -> Sequential:
+    """Return a network whose weights are 0 as yet."""
+    layers: list[Layer] = []
+    for i, activation in enumerate(activations):
+        if i > 0 and dropout > 0:
+            layers.append(Dropout(dropout))
+        layers.append(Dense(units[i], units[i + 1], activation, init="zeros"))
+    return Sequential(layers, rng=seed, dtype=dtype)

@@ -1,0 +1,375 @@
+"""The classifier."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import (
+    _check_partial_fit_first_call,
+    check_classification_targets,
+    type_of_target,
+)
+
+from cnn.sklearn._base import BaseMLP
+from cnn.sklearn._data import Data, Rows, checked_pair, outputs
+from cnn.sklearn._docs import documented
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Self
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from cnn.callbacks import Callback
+    from cnn.sequential import Sequential
+
+
+@documented
+class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-learn has no types
+    """A multilayer perceptron that classifies, with scikit-learn's parameters.
+
+    The loss is cross-entropy. For several labels at once, y is a matrix with a column for each
+    label and 1 where a sample has it.
+
+    Parameters
+    ----------
+    {parameters}
+    class_weight : dict, "balanced", list of dict or None, default None
+        How much samples of each class count; "balanced" makes up for unequal numbers. For several
+        labels at once, a dict for each label. Not in scikit-learn.
+
+    Attributes
+    ----------
+    {attributes}
+    classes_ : ndarray
+        The labels, in the order of `predict_proba`'s columns.
+
+    Raises
+    ------
+    {raises}
+
+    Warns
+    -----
+    {warns}
+
+    Notes
+    -----
+    Like scikit-learn's, the network is of float32 where X is, and else of float64. From the same
+    `random_state` both begin with the same weights; with ``shuffle=False`` they also train alike,
+    but for rounding, the penalty in a last batch that is smaller than the others, and `epsilon`,
+    which Adam adds after its correction for the first steps, as PyTorch does. Shuffles differ.
+    Where training diverges there is a FloatingPointError.
+
+    Examples
+    --------
+    >>> from cnn.sklearn import MLPClassifier
+    >>> from sklearn.datasets import load_digits
+    >>> x, y = load_digits(return_X_y=True)
+    >>> model = MLPClassifier((50,), batch_size=100, early_stopping=True, random_state=0)
+    >>> model.fit(x[:1500], y[:1500]).score(x[1500:], y[1500:]) > 0.85
+    True
+    >>> model.predict_proba(x[:2]).shape
+    (2, 10)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseMLP._parameter_constraints,
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
+    }
+
+    classes_: NDArray[Any]
+    _multilabel: bool
+    _sparse_labels: bool
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        dropout: float = 0.0,
+        class_weight: Any = None,
+    ) -> None:
+        super().__init__(
+            hidden_layer_sizes=hidden_layer_sizes,
+            activation=activation,
+            solver=solver,
+            alpha=alpha,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            learning_rate_init=learning_rate_init,
+            power_t=power_t,
+            max_iter=max_iter,
+            shuffle=shuffle,
+            random_state=random_state,
+            tol=tol,
+            verbose=verbose,
+            warm_start=warm_start,
+            momentum=momentum,
+            nesterovs_momentum=nesterovs_momentum,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            n_iter_no_change=n_iter_no_change,
+            max_fun=max_fun,
+            dropout=dropout,
+        )
+        self.class_weight = class_weight
+
+    # ---- Training -------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        X: Rows,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        validation_data: tuple[Any, ...] | None = None,
+        callbacks: Iterable[Callback] | Callback = (),
+    ) -> Self:
+        """Train the classifier.
+
+        Parameters
+        ----------
+        X : array_like, sparse matrix or data frame of shape (n, n_features)
+            A sample in each row. A sparse matrix is never made dense as a whole.
+        y : array_like of shape (n,) or (n, n_labels)
+            The labels, or a matrix that tells which labels each sample has.
+        sample_weight : array_like of shape (n,), optional
+            How much each sample counts, 0 or more.
+        validation_data : tuple (X, y) or (X, y, sample_weight), optional
+            Samples whose score is kept in `validation_scores_` after each epoch. Early stopping
+            goes by them and sets none aside.
+        callbacks : iterable of cnn.Callback, optional
+            What to call as training goes on.
+
+        Returns
+        -------
+        MLPClassifier
+            The classifier itself.
+        """
+        self._fit(X, y, sample_weight, validation_data=validation_data, callbacks=callbacks)
+        return self
+
+    @available_if(lambda estimator: estimator._has_epochs())  # type: ignore[untyped-decorator]
+    def partial_fit(
+        self,
+        X: Rows,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+    ) -> Self:
+        """Train the classifier with one epoch more, going on from where it is.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`.
+        classes : array_like of shape (n_classes,), optional
+            All labels that there will ever be; needed in the first call.
+
+        Returns
+        -------
+        MLPClassifier
+            The classifier itself.
+        """
+        _check_partial_fit_first_call(self, classes)
+        self._fit(X, y, sample_weight, incremental=True)
+        return self
+
+    def _checked_target(
+        self, where: str, x: Rows, y: Any, *, reset: bool, known: bool
+    ) -> tuple[Any, NDArray[Any]]:
+        x, y = checked_pair(self, x, y, reset=reset, numeric=False)
+        sparse = hasattr(y, "toarray")
+        if not sparse and y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if reset:
+            self._multilabel = y.ndim == 2
+            self._sparse_labels = sparse
+        if y.ndim == 2:
+            return x, self._checked_indicator(where, y, known=known)
+        if self._multilabel:
+            raise ValueError(
+                f"{where}: y has shape {y.shape}, should be ({y.shape[0]}, {len(self.classes_)}), "
+                f"a column for each label"
+            )
+        check_classification_targets(y)
+        if not known:
+            self.classes_, t = np.unique(y, return_inverse=True)
+            return x, t
+        labels = np.unique(y)
+        unknown = np.setdiff1d(labels, self.classes_)
+        if unknown.size > 0:
+            raise ValueError(
+                f"{where}: y has the label {unknown[0]!r}, should have those in classes_ only: "
+                f"{self.classes_}"
+            )
+        return x, np.searchsorted(self.classes_, y)
+
+    def _checked_indicator(self, where: str, y: Any, *, known: bool) -> NDArray[Any]:
+        """Return a matrix that tells of labels as booleans."""
+        kind = type_of_target(y, input_name="y")
+        if kind != "multilabel-indicator":
+            raise ValueError(
+                f"{where}: y has 2 dimensions and is of type {kind}, should have 1, or be a matrix "
+                f"of 0 and 1 with a column for each label"
+            )
+        if not known:
+            self.classes_ = np.arange(y.shape[1])
+        if not self._multilabel or y.shape[1] != len(self.classes_):
+            raise ValueError(
+                f"{where}: y has shape {y.shape}, but there are {len(self.classes_)} "
+                f"{'labels' if self._multilabel else 'classes'}"
+            )
+        marks: NDArray[Any] = (y.toarray() if hasattr(y, "toarray") else y) != 0
+        return marks
+
+    def _class_weights(self, where: str, t: NDArray[Any]) -> NDArray[Any] | None:
+        if self.class_weight is None:
+            return None
+        if where == "partial_fit" and isinstance(self.class_weight, str):
+            raise ValueError(
+                f"{where}: class_weight is {self.class_weight!r}, should be a dict or None: a part "
+                f"of the samples does not tell how many there are of each class"
+            )
+        if self._multilabel:
+            weights: NDArray[Any] = compute_sample_weight(self.class_weight, t.astype(int))
+            return weights
+        if isinstance(self.class_weight, list):
+            raise ValueError(
+                f"{where}: class_weight is a list, should be a dict, as y has one column"
+            )
+        by_class = compute_class_weight(
+            self.class_weight, classes=self.classes_, y=self.classes_[t]
+        )
+        weights = by_class[t]
+        return weights
+
+    def _output(self, t: NDArray[Any]) -> tuple[int, str, str]:
+        if self._multilabel:
+            return len(self.classes_), "sigmoid", "logistic"
+        if len(self.classes_) > 2:
+            return len(self.classes_), "softmax", "softmax"
+        return 1, "sigmoid", "logistic"
+
+    def _is_stratified(self) -> bool:
+        # As in scikit-learn, with two classes only, so that the split is the same.
+        return not self._multilabel and len(self.classes_) <= 2
+
+    # ---- Use ------------------------------------------------------------------------------------
+
+    def _chosen(self, found: NDArray[Any]) -> NDArray[Any]:
+        """Return what outputs of a network say: class numbers, or a column for each label."""
+        chosen: NDArray[Any]
+        if self.out_activation_ == "softmax":
+            chosen = found.argmax(axis=1)
+        else:
+            chosen = found > 0.5 if self._multilabel else found[:, 0] > 0.5
+        return chosen
+
+    def _score_of(self, net: Sequential, data: Data) -> float:
+        correct = self._chosen(outputs(net, data.x)) == data.t
+        if self._multilabel:
+            correct = correct.all(axis=1)
+        return float(np.average(correct, weights=data.sample_weight))
+
+    def predict(self, X: Rows) -> NDArray[Any]:
+        """Return the most probable label of each sample.
+
+        Parameters
+        ----------
+        X : array_like, sparse matrix or data frame of shape (n, n_features)
+            A sample in each row.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, n_labels)
+            The labels; of several at once, a matrix of 0 and 1, sparse if y was.
+        """
+        chosen = self._chosen(self._outputs(X))
+        if not self._multilabel:
+            # Where there is only one class, it is that one.
+            return self.classes_.take(chosen, mode="clip")
+        marks = chosen.astype(np.int64)
+        if self._sparse_labels:
+            from scipy.sparse import csr_matrix  # noqa: PLC0415  # takes time, is needed seldom
+
+            sparse: NDArray[Any] = csr_matrix(marks)
+            return sparse
+        return marks
+
+    def predict_proba(self, X: Rows) -> NDArray[Any]:
+        """Return the probability of each class for each sample.
+
+        Parameters
+        ----------
+        X : array_like, sparse matrix or data frame of shape (n, n_features)
+            A sample in each row.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes)
+            The probabilities, in the order of `classes_`. Rows sum to 1, but for several labels at
+            once.
+        """
+        found = self._outputs(X)
+        if self._multilabel or self.out_activation_ == "softmax":
+            return found
+        if len(self.classes_) == 1:
+            return np.ones_like(found)
+        both = np.empty((found.shape[0], 2), found.dtype)
+        both[:, 1] = found[:, 0]
+        np.subtract(1, both[:, 1], out=both[:, 0])
+        return both
+
+    def predict_log_proba(self, X: Rows) -> NDArray[Any]:
+        """Return the logarithms of the probabilities.
+
+        Parameters
+        ----------
+        X : array_like, sparse matrix or data frame of shape (n, n_features)
+            A sample in each row.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes)
+            ``log(predict_proba(X))``; -inf for a probability of 0.
+        """
+        found = self.predict_proba(X)
+        with np.errstate(divide="ignore"):
+            np.log(found, out=found)
+        return found
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

@@ -1,0 +1,122 @@
+"""Samples as estimators take them: arrays, data frames and CSR matrices."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from cnn import _checks, _core
+from cnn._sparse import SparseRows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cnn.sequential import Sequential
+
+Rows: TypeAlias = Any
+"""A sample in each row: array_like, a sparse matrix, or a frame of pandas or polars."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Checked samples: x and t as cnn takes them, and weights."""
+
+    x: NDArray[Any] | SparseRows
+    t: NDArray[Any]
+    sample_weight: NDArray[Any] | None = None
+
+    @property
+    def rows(self) -> int:
+        """The number of samples."""
+        return int(self.x.shape[0])
+
+    @property
+    def mean_weight(self) -> float:
+        """The mean of the weights."""
+        return 1.0 if self.sample_weight is None else float(np.mean(self.sample_weight))
+
+    def only(self, rows: NDArray[Any]) -> Data:
+        """Return some of the samples, by their numbers."""
+        x = self.x.only(rows) if isinstance(self.x, SparseRows) else self.x[rows]
+        weight = self.sample_weight
+        return Data(x, self.t[rows], None if weight is None else weight[rows])
+
+    def for_fit(self) -> tuple[Any, ...]:
+        """Return the samples as `cnn.Sequential.fit` takes its validation_data."""
+        pair = (self.x, self.t)
+        return pair if self.sample_weight is None else (*pair, self.sample_weight)
+
+
+def readable(array: Any) -> Any:
+    """Return a validated array or CSR matrix in a type of numbers that libcnn reads.
+
+    Those that it reads stay as they are; it converts them block by block.
+    """
+    dtype = array.dtype
+    if dtype.kind not in "biuf" or dtype.itemsize > 8 or not dtype.isnative:
+        array = array.astype(np.float64)
+    return SparseRows(array) if hasattr(array, "toarray") else array
+
+
+def checked_pair(estimator: Any, x: Rows, y: Any, *, reset: bool, numeric: bool) -> tuple[Any, Any]:
+    """Return x, as libcnn reads it, and y as an array, or tell what is wrong with them.
+
+    y may be sparse too.
+    """
+    x, y = validate_data(
+        estimator,
+        x,
+        y,
+        reset=reset,
+        accept_sparse="csr",
+        dtype="numeric",
+        multi_output=True,
+        y_numeric=numeric,
+    )
+    return readable(x), y
+
+
+def checked_weights(where: str, sample_weight: Any, x: Any) -> NDArray[Any] | None:
+    """Return the weights of samples, or tell what is wrong with them."""
+    if sample_weight is None:
+        return None
+    weights: NDArray[Any] = _check_sample_weight(sample_weight, np.empty((x.shape[0], 0)))
+    _checks.within(where, "sample_weight", weights, 0.0)
+    if not weights.any():
+        raise ValueError(
+            f"{where}: sample_weight is zero in all rows, should not be in one at least"
+        )
+    return weights
+
+
+def outputs(net: Sequential, x: NDArray[Any] | SparseRows) -> NDArray[Any]:
+    """Return a network's outputs for rows, those of a sparse matrix block by block."""
+    if not isinstance(x, SparseRows):
+        return net.predict(x)
+    rows = x.shape[0]
+    out = np.empty((rows, net.outputs), net.dtype)
+    for first in range(0, rows, x.block_rows):
+        last = min(first + x.block_rows, rows)
+        net.predict(x[first:last], out=out[first:last])
+    return out
+
+
+def is_plain(x: Any, columns: int) -> bool:
+    """Whether x is an array that a network can take without any more checks.
+
+    This is the way of a service that asks for a row at a time: scikit-learn's own checks take many
+    times as long as such a prediction.
+    """
+    return (
+        type(x) is np.ndarray
+        and x.dtype.char in "fd"
+        and x.dtype.isnative
+        and x.ndim == 2
+        and x.shape[0] > 0
+        and x.shape[1] == columns
+        and _core.first_outside(x, -math.inf, math.inf) < 0
+    )

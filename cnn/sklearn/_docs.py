@@ -1,0 +1,109 @@
+"""What the docstrings of both estimators have in common, once."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+_Class = TypeVar("_Class", bound=type)
+
+_PARAMETERS = """hidden_layer_sizes : int or sequence of int, default (100,)
+        The number of neurons of each hidden layer.
+    activation : str or sequence of str, default "relu"
+        The activation of the hidden layers, or one for each: "identity", "logistic" (also called
+        "sigmoid"), "tanh", "relu", and beyond scikit-learn "leaky_relu", "elu", "softplus",
+        "silu", "gelu" and "step".
+    solver : {"adam", "sgd", "lbfgs"}, default "adam"
+        How the weights are found. For some hundreds of samples, "lbfgs" is often the best.
+    alpha : float, default 0.0001
+        The strength of the L2 penalty, which is alpha / 2 times the sum of the squared weights,
+        divided by the number of samples of a batch (their weight, with sample weights).
+    batch_size : int or "auto", default "auto"
+        How many samples a step uses; "auto" is min(200, n_samples). Not for "lbfgs".
+    learning_rate : {"constant", "invscaling", "adaptive"}, default "constant"
+        "invscaling" is ``learning_rate_init / t_ ** power_t``, changed after each epoch;
+        "adaptive" divides by 5 where training would end. With solver "sgd" only.
+    learning_rate_init : float, default 0.001
+        The learning rate, or the first one. Not for "lbfgs".
+    power_t : float, default 0.5
+        The exponent of "invscaling".
+    max_iter : int, default 200
+        The largest number of epochs, or of iterations of "lbfgs".
+    shuffle : bool, default True
+        Whether the samples come in another order in each epoch. Not for "lbfgs".
+    random_state : int, RandomState or None, default None
+        Determines initial weights, which are scikit-learn's, the validation split, which is too,
+        the order of the samples, and dropout.
+    tol : float, default 0.0001
+        Training ends when loss or score have not improved by this for `n_iter_no_change` epochs;
+        "lbfgs" takes it as the largest gradient at the end.
+    verbose : bool or int, default False
+        Whether to print the loss of each epoch.
+    warm_start : bool, default False
+        Whether fit goes on from the weights that are there.
+    momentum : float, default 0.9
+        At least 0 and less than 1. With solver "sgd" only.
+    nesterovs_momentum : bool, default True
+        Whether momentum is Nesterov's.
+    early_stopping : bool, default False
+        Whether the score on a validation set, rather than the loss, decides when training ends,
+        and which weights are kept: those with the best score. Not for "lbfgs".
+    validation_fraction : float, default 0.1
+        The share of the samples that early stopping sets aside, unless fit is given
+        `validation_data`.
+    beta_1, beta_2 : float, default 0.9 and 0.999
+        How fast Adam's means of gradients and of their squares decay.
+    epsilon : float, default 1e-8
+        Keeps Adam's quotient finite.
+    n_iter_no_change : int, default 10
+        For how many epochs loss or score may fail to improve.
+    max_fun : int, default 15000
+        How often "lbfgs" may compute the loss.
+    dropout : float, default 0.0
+        The share of each hidden layer's outputs that are set to 0 at random in training. Not in
+        scikit-learn."""
+
+_ATTRIBUTES = """net_ : cnn.Sequential
+        The network itself, for everything that estimators have no method for: ``net_.save(path)``,
+        ``net_.to_c(path)``, ``net_.summary()``.
+    coefs_, intercepts_ : list of ndarray
+        The weights (inputs, outputs) and biases (outputs,) of each layer, as read-only copies; to
+        change them, assign to ``net_.layers[i].weight`` and ``bias``.
+    loss_ : float
+        The loss of the last epoch.
+    best_loss_ : float or None
+        The smallest; None with early stopping. Not for "lbfgs".
+    loss_curve_ : list of float
+        The loss of each epoch. Not for "lbfgs".
+    validation_scores_ : list of float or None
+        The score on the validation set after each epoch, where there is one.
+    best_validation_score_ : float or None
+        The best of them.
+    n_iter_, t_ : int
+        The number of epochs of the last fit, and of samples that the network has been shown.
+    n_layers_, n_outputs_ : int
+        The numbers of layers, the inputs being one, and of outputs.
+    out_activation_ : str
+        The activation of the output layer.
+    n_features_in_ : int
+        The number of columns of X.
+    feature_names_in_ : ndarray of str
+        Their names, where X had some."""
+
+_RAISES = """TypeError, ValueError
+        From fit, where a parameter or an argument is of a wrong type or shape, or out of range.
+    FloatingPointError
+        From fit, where the loss becomes NaN or infinite."""
+
+_WARNS = """sklearn.exceptions.ConvergenceWarning
+        Where `max_iter` was reached first."""
+
+
+def documented(cls: _Class) -> _Class:
+    """Put the common parts into the docstring of a class."""
+    cls.__doc__ = (cls.__doc__ or "").format(
+        parameters=_PARAMETERS,
+        attributes=_ATTRIBUTES,
+        raises=_RAISES,
+        warns=_WARNS,
+    )
+    return cls

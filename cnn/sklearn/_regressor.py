@@ -1,0 +1,248 @@
+"""The regressor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from scipy.special import xlogy
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
+
+from cnn import _checks
+from cnn.sklearn._base import BaseMLP
+from cnn.sklearn._data import Data, Rows, checked_pair, outputs, readable
+from cnn.sklearn._docs import documented
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Self
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from cnn.callbacks import Callback
+    from cnn.sequential import Sequential
+
+
+@documented
+class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]  # scikit-learn has no types
+    """A multilayer perceptron that predicts numbers, with scikit-learn's parameters.
+
+    Parameters
+    ----------
+    loss : {{"squared_error", "poisson"}}, default "squared_error"
+        What is made small: half the squared error, or half the Poisson deviance of counts, for
+        which y is 0 or more and the network predicts the logarithm of their mean.
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    Raises
+    ------
+    {raises}
+
+    Warns
+    -----
+    {warns}
+
+    Notes
+    -----
+    All that is said of `MLPClassifier` holds here too. Where y has several columns, the loss that
+    is made small is the sum over them, and `loss_` their mean; scikit-learn's gradients are of the
+    sum as well, but the L2 penalty in its `loss_` is not divided by the number of columns.
+
+    Examples
+    --------
+    >>> from cnn.sklearn import MLPRegressor
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> x, y = load_diabetes(return_X_y=True)
+    >>> network = MLPRegressor((20,), solver="lbfgs", alpha=100.0, max_iter=1000, random_state=0)
+    >>> make_pipeline(StandardScaler(), network).fit(x, y).score(x, y) > 0.5
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseMLP._parameter_constraints,
+        "loss": [StrOptions({"squared_error", "poisson"})],
+    }
+
+    def __init__(
+        self,
+        loss: str = "squared_error",
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(
+            hidden_layer_sizes=hidden_layer_sizes,
+            activation=activation,
+            solver=solver,
+            alpha=alpha,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            learning_rate_init=learning_rate_init,
+            power_t=power_t,
+            max_iter=max_iter,
+            shuffle=shuffle,
+            random_state=random_state,
+            tol=tol,
+            verbose=verbose,
+            warm_start=warm_start,
+            momentum=momentum,
+            nesterovs_momentum=nesterovs_momentum,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            n_iter_no_change=n_iter_no_change,
+            max_fun=max_fun,
+            dropout=dropout,
+        )
+        self.loss = loss
+
+    # ---- Training -------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        X: Rows,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        validation_data: tuple[Any, ...] | None = None,
+        callbacks: Iterable[Callback] | Callback = (),
+    ) -> Self:
+        """Train the regressor.
+
+        Parameters
+        ----------
+        X : array_like, sparse matrix or data frame of shape (n, n_features)
+            A sample in each row. A sparse matrix is never made dense as a whole.
+        y : array_like of shape (n,) or (n, n_outputs)
+            The numbers to predict.
+        sample_weight : array_like of shape (n,), optional
+            How much each sample counts, 0 or more.
+        validation_data : tuple (X, y) or (X, y, sample_weight), optional
+            Samples whose score is kept in `validation_scores_` after each epoch. Early stopping
+            goes by them and sets none aside.
+        callbacks : iterable of cnn.Callback, optional
+            What to call as training goes on.
+
+        Returns
+        -------
+        MLPRegressor
+            The regressor itself.
+        """
+        self._fit(X, y, sample_weight, validation_data=validation_data, callbacks=callbacks)
+        return self
+
+    @available_if(lambda estimator: estimator._has_epochs())  # type: ignore[untyped-decorator]
+    def partial_fit(self, X: Rows, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Train the regressor with one epoch more, going on from where it is.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`.
+
+        Returns
+        -------
+        MLPRegressor
+            The regressor itself.
+        """
+        self._fit(X, y, sample_weight, incremental=True)
+        return self
+
+    def _checked_target(
+        self, where: str, x: Rows, y: Any, *, reset: bool, known: bool
+    ) -> tuple[Any, NDArray[Any]]:
+        x, y = checked_pair(self, x, y, reset=reset, numeric=True)
+        if hasattr(y, "toarray"):
+            y = y.toarray()
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        t = readable(y)
+        if self.loss == "poisson":
+            _checks.within(where, "y", t, 0.0)
+        columns = 1 if t.ndim == 1 else t.shape[1]
+        if known and hasattr(self, "net_") and columns != self.n_outputs_:
+            raise ValueError(
+                f"{where}: y has {columns} columns, but the network has {self.n_outputs_} outputs"
+            )
+        return x, t
+
+    def _output(self, t: NDArray[Any]) -> tuple[int, str, str]:
+        count = 1 if t.ndim == 1 else int(t.shape[1])
+        return count, "identity", "exp" if self.loss == "poisson" else "identity"
+
+    def _loss_name(self) -> str:
+        return str(self.loss)
+
+    def _reported_loss(self, loss: float, data: Data) -> float:
+        if self.loss == "squared_error":
+            return loss / self.n_outputs_
+        # What the deviance has beside: a constant, which makes 0 its smallest value.
+        rows = (xlogy(data.t, data.t) - data.t).reshape(data.rows, -1).sum(axis=1)
+        return loss + float(np.average(rows, weights=data.sample_weight))
+
+    # ---- Use ------------------------------------------------------------------------------------
+
+    def _mean(self, found: NDArray[Any]) -> NDArray[Any]:
+        """Return predictions where `found` are outputs of the network."""
+        if self.out_activation_ == "exp":
+            np.exp(found, out=found)
+        return found[:, 0] if found.shape[1] == 1 else found
+
+    def _score_of(self, net: Sequential, data: Data) -> float:
+        found = self._mean(outputs(net, data.x))
+        return float(r2_score(data.t, found, sample_weight=data.sample_weight))
+
+    def predict(self, X: Rows) -> NDArray[Any]:
+        """Return a prediction for each sample.
+
+        Parameters
+        ----------
+        X : array_like, sparse matrix or data frame of shape (n, n_features)
+            A sample in each row.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, n_outputs)
+            The predictions.
+        """
+        return self._mean(self._outputs(X))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        tags.target_tags.positive_only = self.loss == "poisson"
+        return tags

@@ -1,0 +1,309 @@
+"""The solvers: training by epochs, ended as scikit-learn ends it, and L-BFGS through SciPy."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scipy.optimize
+from sklearn.exceptions import ConvergenceWarning
+
+from cnn import losses, training
+from cnn.callbacks import Callback
+from cnn.layers import Dense
+from cnn.optimizers import SGD, Adam, Optimizer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import NDArray
+
+    from cnn import _core
+    from cnn.callbacks import Logs
+    from cnn.sequential import Sequential
+    from cnn.sklearn._base import BaseMLP
+    from cnn.sklearn._data import Data
+
+
+def set_l2(net: Sequential, l2: float) -> None:
+    """Set the L2 penalty of all layers."""
+    for layer in net.layers:
+        if isinstance(layer, Dense):
+            layer.l2 = l2
+
+
+# ---- Epochs ------------------------------------------------------------------------------------
+
+
+def optimizer_of(estimator: BaseMLP) -> Optimizer:
+    """Return a new optimizer with an estimator's settings."""
+    lr = float(estimator.learning_rate_init)
+    if estimator.solver == "adam":
+        betas = (float(estimator.beta_1), float(estimator.beta_2))
+        return Adam(lr, betas=betas, eps=estimator.epsilon)
+    nesterov = bool(estimator.nesterovs_momentum) and estimator.momentum > 0
+    return SGD(lr, momentum=estimator.momentum, nesterov=nesterov)
+
+
+class Convergence(Callback):
+    """Keep an estimator's record of training, and end it where scikit-learn would.
+
+    `cnn.EarlyStopping` does not do: there, what improves by less than `min_delta` does not move the
+    best value; here it does. And here the learning rate may fall instead of training's end.
+
+    Parameters
+    ----------
+    estimator : BaseMLP
+        Has the settings, and gets the record.
+    rows : int
+        The number of samples of an epoch.
+    reported : callable
+        Makes scikit-learn's loss of the network's.
+    score : callable, optional
+        Returns the score on the validation set, where there is one.
+    """
+
+    def __init__(
+        self,
+        estimator: BaseMLP,
+        rows: int,
+        reported: Callable[[float], float],
+        score: Callable[[], float] | None,
+    ) -> None:
+        self.estimator = estimator
+        self.rows = rows
+        self.reported = reported
+        self.score = score
+        self.best: _core.Network | None = None
+
+    def on_train_begin(self) -> None:
+        """Take the weights for the best ones until a score is better."""
+        if self.estimator.early_stopping:
+            self.best = self.model._network.copy()
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        """Write down the epoch, and see whether it was one too many."""
+        estimator = self.estimator
+        estimator.n_iter_ += 1
+        estimator.t_ += self.rows
+        estimator.loss_ = self.reported(logs["loss"])
+        estimator.loss_curve_.append(estimator.loss_)
+        self._say(f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}")
+        improved = not estimator.early_stopping and self._loss_improved()
+        if self.score is not None:
+            score_improved = self._score_improved(self.score())
+            improved = score_improved if estimator.early_stopping else improved
+        estimator._no_improvement_count = 0 if improved else estimator._no_improvement_count + 1
+        if estimator.solver == "sgd" and estimator.learning_rate == "invscaling":
+            scale = (estimator.t_ + 1) ** float(estimator.power_t)
+            self._set_rate(float(estimator.learning_rate_init) / scale)
+        if estimator._no_improvement_count > estimator.n_iter_no_change:
+            self._stop()
+
+    def restore_best(self) -> None:
+        """Go back to the weights with the best score, where scores decide."""
+        if self.best is not None:
+            self.model._take_parameters(self.best)
+
+    def _say(self, text: str) -> None:
+        if self.estimator.verbose:
+            print(text)
+
+    def _loss_improved(self) -> bool:
+        estimator = self.estimator
+        best = estimator.best_loss_
+        # None, where early_stopping was set for the fit before, of which this goes on.
+        best = math.inf if best is None else best
+        estimator.best_loss_ = min(best, estimator.loss_)
+        return bool(estimator.loss_ <= best - estimator.tol)
+
+    def _score_improved(self, score: float) -> bool:
+        estimator = self.estimator
+        self._say(f"Validation score: {score:f}")
+        if estimator.validation_scores_ is None:
+            estimator.validation_scores_ = []
+        estimator.validation_scores_.append(score)
+        best = estimator.best_validation_score_
+        best = -math.inf if best is None else best
+        estimator.best_validation_score_ = max(best, score)
+        if score > best and self.best is not None:
+            self.best = self.model._network.copy()
+        return bool(score >= best + estimator.tol)
+
+    def _stop(self) -> None:
+        """End training, or go on with a fifth of the learning rate where it is adaptive."""
+        estimator = self.estimator
+        what = "Validation score" if estimator.early_stopping else "Training loss"
+        why = (
+            f"{what} did not improve more than tol={estimator.tol:f} for "
+            f"{estimator.n_iter_no_change} consecutive epochs."
+        )
+        if estimator.solver == "sgd" and estimator.learning_rate == "adaptive":
+            rate = float(self.optimizer.lr)  # type: ignore[arg-type]  # never a schedule here
+            if rate > 1e-6:
+                estimator._no_improvement_count = 0
+                self._set_rate(rate / 5.0)
+                self._say(f"{why} Setting learning rate to {rate / 5.0:f}")
+                return
+            why += " Learning rate too small."
+        self._say(f"{why} Stopping.")
+        self.model.stop_training = True
+
+    def _set_rate(self, rate: float) -> None:
+        """Change the learning rate, but not the velocity.
+
+        scikit-learn's velocity holds the learning rates of the past steps; cnn's, like PyTorch's,
+        is multiplied by that of the present step.
+        """
+        before = float(self.optimizer.lr)  # type: ignore[arg-type]  # never a schedule here
+        self.optimizer.lr = rate
+        trainer = self.optimizer._bind("fit", self.model._network)
+        if 0 < rate != before:
+            trainer.set_state([slot * (before / rate) for slot in trainer.get_state()])
+
+
+def train_epochs(
+    estimator: BaseMLP,
+    net: Sequential,
+    data: Data,
+    validation: Data | None,
+    callbacks: Iterable[Callback],
+    reported: Callable[[float], float],
+    *,
+    incremental: bool,
+) -> None:
+    """Train with the solvers "adam" and "sgd", for one epoch only if incremental."""
+    batch_size = min(200, data.rows)
+    if estimator.batch_size != "auto":
+        batch_size = min(estimator.batch_size, data.rows)
+        if estimator.batch_size > data.rows:
+            warnings.warn(
+                f"fit: batch_size is {estimator.batch_size}, but X has {data.rows} rows for "
+                f"training; batches have as many",
+                UserWarning,
+                stacklevel=4,
+            )
+    # scikit-learn divides the penalty by the weight of each batch, here it is their mean weight:
+    # this differs where sample weights do, and in the last batch where it is smaller.
+    set_l2(net, float(estimator.alpha) / (batch_size * data.mean_weight))
+    score = None
+    if validation is not None:
+
+        def score() -> float:
+            return estimator._score_of(net, validation)
+
+    watch = Convergence(estimator, data.rows, reported, score)
+    try:
+        training.fit(
+            net,
+            data.x,
+            data.t,
+            epochs=1 if incremental else estimator.max_iter,
+            batch_size=batch_size,
+            optimizer=estimator._optimizer,
+            loss=estimator._loss_name(),
+            validation_data=None if validation is None else validation.for_fit(),
+            sample_weight=data.sample_weight,
+            class_weight=None,
+            shuffle=estimator.shuffle,
+            callbacks=[watch, *callbacks],
+            progress=False,
+        )
+    except KeyboardInterrupt:
+        # What has been learned so far is kept, as scikit-learn does.
+        warnings.warn("Training interrupted by user.", UserWarning, stacklevel=4)
+    else:
+        finished = incremental or net.stop_training or estimator.n_iter_ < estimator.max_iter
+        if not finished:
+            warnings.warn(
+                f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the "
+                f"optimization hasn't converged yet.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+    watch.restore_best()
+
+
+# ---- L-BFGS ------------------------------------------------------------------------------------
+
+
+def set_parameters(net: Sequential, parameters: NDArray[Any]) -> None:
+    """Set all parameters from a flat row: weight, bias, weight, bias, ..."""
+    at = 0
+    for layer in net.layers:
+        if isinstance(layer, Dense):
+            size = layer.inputs * layer.outputs
+            layer.weight = parameters[at : at + size].reshape(layer.inputs, layer.outputs)
+            layer.bias = parameters[at + size : at + size + layer.outputs]
+            at += size + layer.outputs
+
+
+def get_parameters(net: Sequential) -> NDArray[Any]:
+    """Return all parameters as a flat row of float64."""
+    parts = [
+        part.ravel()
+        for layer in net.layers
+        if isinstance(layer, Dense)
+        for part in (layer.weight, layer.bias)
+    ]
+    return np.concatenate(parts).astype(np.float64)
+
+
+def minimize(
+    estimator: BaseMLP, net: Sequential, data: Data, reported: Callable[[float], float]
+) -> None:
+    """Train with the solver "lbfgs"; net is of float64, as the line search wants it."""
+    set_l2(net, float(estimator.alpha) / (data.rows * data.mean_weight))
+    loss = losses.resolve("fit", estimator._loss_name(), net.activation)
+    samples = training.checked_samples(
+        "fit", net._network, loss, data.x, data.t, data.sample_weight
+    )
+
+    def loss_and_gradient(parameters: NDArray[Any]) -> tuple[float, NDArray[Any]]:
+        set_parameters(net, parameters)
+        value, total = 0.0, 0.0
+        gradient = np.zeros_like(parameters)
+        for x, t, weights in samples.slices(net._network):
+            share = float(len(x) if weights is None else np.sum(weights, dtype=np.float64))
+            part, parts = net._network.gradients(samples.loss, x, t, weights)
+            value += share * part
+            total += share
+            gradient += share * np.concatenate([g.ravel() for g in parts])
+        return value / total, gradient / total
+
+    def show(intermediate_result: Any) -> None:
+        estimator.n_iter_ += 1
+        if estimator.verbose:
+            found = reported(float(intermediate_result.fun))
+            print(f"Iteration {estimator.n_iter_}, loss = {found:.8f}")
+
+    estimator.n_iter_ = 0
+    result = scipy.optimize.minimize(
+        loss_and_gradient,
+        get_parameters(net),
+        method="L-BFGS-B",
+        jac=True,
+        callback=show,
+        options={
+            "maxfun": estimator.max_fun,
+            "maxiter": estimator.max_iter,
+            "gtol": estimator.tol,
+        },
+    )
+    if not np.isfinite(result.x).all() or not math.isfinite(result.fun):
+        raise FloatingPointError(
+            "fit: the loss became NaN or infinite with solver lbfgs; X may have large values, "
+            "should be scaled"
+        )
+    set_parameters(net, result.x)
+    estimator.n_iter_ = min(int(result.nit), estimator.max_iter)
+    estimator.loss_ = reported(float(result.fun))
+    if result.status != 0:
+        warnings.warn(
+            f"lbfgs failed to converge after {estimator.n_iter_} iteration(s): {result.message}. "
+            f"Increase max_iter or max_fun, or scale the data.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
