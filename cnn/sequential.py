@@ -406,9 +406,7 @@ class Sequential(Doors):
             step = _checks.integer(where, "dropout_step", dropout_step, 0, 2**63 - 1)
         chosen = losses.resolve(where, loss, self.activation)
         samples = training.checked_samples(where, self._network, chosen, x, t, sample_weight)
-        value, flat = self._network.gradients(
-            samples.loss, *samples.slice(0, samples.rows), step
-        )
+        value, flat = self._network.gradients(samples.loss, *samples.slice(0, samples.rows), step)
         parts = iter(flat)
         return value, [
             Gradient(next(parts), next(parts)) if isinstance(layer, Dense) else None

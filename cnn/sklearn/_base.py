@@ -141,8 +141,10 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         """Return x and the targets as cnn takes them; labels must be known ones, or are learned."""
         raise NotImplementedError
 
-    def _class_weights(self, where: str, t: NDArray[Any]) -> NDArray[Any] | None:
-        """Return what class weights make of each sample's weight."""
+    def _class_weights(
+        self, where: str, t: NDArray[Any], sample_weight: NDArray[Any] | None
+    ) -> NDArray[Any] | None:
+        """Return the weight of each sample's class."""
         return None
 
     def _output(self, t: NDArray[Any]) -> tuple[int, str, str]:
@@ -259,7 +261,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     ) -> NDArray[Any] | None:
         """Return each sample's weight, its class's included."""
         weights = checked_weights(where, sample_weight, x)
-        by_class = self._class_weights(where, t)
+        by_class = self._class_weights(where, t, weights)
         if weights is None or by_class is None:
             return by_class if weights is None else weights
         both: NDArray[Any] = weights * by_class

@@ -230,8 +230,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         unknown = np.setdiff1d(labels, self.classes_)
         if unknown.size > 0:
             raise ValueError(
-                f"{where}: y has the label {unknown[0]!r}, should have those in classes_ only: "
-                f"{self.classes_}"
+                f"{where}: y has the label {unknown.tolist()[0]!r}, should have those in classes_ "
+                f"only: {self.classes_}"
             )
         return x, np.searchsorted(self.classes_, y)
 
@@ -253,7 +253,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         marks: NDArray[Any] = (y.toarray() if hasattr(y, "toarray") else y) != 0
         return marks
 
-    def _class_weights(self, where: str, t: NDArray[Any]) -> NDArray[Any] | None:
+    def _class_weights(
+        self, where: str, t: NDArray[Any], sample_weight: NDArray[Any] | None
+    ) -> NDArray[Any] | None:
         if self.class_weight is None:
             return None
         if where == "partial_fit" and isinstance(self.class_weight, str):
@@ -268,9 +270,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
             raise ValueError(
                 f"{where}: class_weight is a list, should be a dict, as y has one column"
             )
-        by_class = compute_class_weight(
-            self.class_weight, classes=self.classes_, y=self.classes_[t]
-        )
+        if isinstance(self.class_weight, dict):
+            by_class = compute_class_weight(
+                self.class_weight, classes=self.classes_, y=self.classes_[t]
+            )
+        else:
+            # As scikit-learn has it, but that a sample of weight 2 is two of its class.
+            counts = np.bincount(t, sample_weight, minlength=len(self.classes_))
+            by_class = counts.sum() / (len(counts) * np.where(counts > 0, counts, 1.0))
         weights = by_class[t]
         return weights
 

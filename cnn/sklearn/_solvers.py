@@ -183,7 +183,7 @@ def train_epochs(
                 f"fit: batch_size is {estimator.batch_size}, but X has {data.rows} rows for "
                 f"training; batches have as many",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,  # at the call of the estimator's fit
             )
     # scikit-learn divides the penalty by the weight of each batch, here it is their mean weight:
     # this differs where sample weights do, and in the last batch where it is smaller.
@@ -213,7 +213,7 @@ def train_epochs(
         )
     except KeyboardInterrupt:
         # What has been learned so far is kept, as scikit-learn does.
-        warnings.warn("Training interrupted by user.", UserWarning, stacklevel=4)
+        warnings.warn("Training interrupted by user.", UserWarning, stacklevel=5)
     else:
         finished = incremental or net.stop_training or estimator.n_iter_ < estimator.max_iter
         if not finished:
@@ -221,7 +221,7 @@ def train_epochs(
                 f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the "
                 f"optimization hasn't converged yet.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,  # at the call of the estimator's fit
             )
     watch.restore_best()
 
@@ -305,5 +305,5 @@ def minimize(
             f"lbfgs failed to converge after {estimator.n_iter_} iteration(s): {result.message}. "
             f"Increase max_iter or max_fun, or scale the data.",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=5,  # at the call of the estimator's fit
         )
