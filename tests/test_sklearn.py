@@ -474,8 +474,9 @@ def test_warns_where_training_has_not_converged(solver):
 
 def test_divergence_is_told():
     model = small(MLPRegressor, solver="sgd", learning_rate_init=1e9, activation="identity")
-    with refused(FloatingPointError, "became NaN or infinite in epoch"):
+    with refused(FloatingPointError, "became NaN or infinite in epoch") as caught:
         model.fit(1e9 * X, T)
+    assert "lr is learning_rate_init" in caught.value.__notes__[0]
     assert all(np.isfinite(p).all() for p in parameters(model))
 
 
@@ -651,10 +652,12 @@ def test_cross_validation():
     assert cross_val_score(model, x, y, cv=3).mean() > 0.9
 
 
-def test_grid_search_in_processes():
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_grid_search_in_parallel(backend):
     model = make_pipeline(StandardScaler(), small())
     grid = {"mlpclassifier__alpha": [1e-4, 1.0], "mlpclassifier__hidden_layer_sizes": [(4,), (8,)]}
-    search = GridSearchCV(model, grid, n_jobs=2, cv=2).fit(X, LABELS)
+    with joblib.parallel_config(backend):
+        search = GridSearchCV(model, grid, n_jobs=2, cv=2).fit(X, LABELS)
     assert search.best_score_ > 0.3
     alone = GridSearchCV(model, grid, cv=2).fit(X, LABELS)
     np.testing.assert_array_equal(
@@ -789,8 +792,30 @@ def test_refuses_to_go_on_with_something_else():
     with refused(ValueError, "fit: the network to go on with has layers ([4, 8, 3],"):
         model.set_params(hidden_layer_sizes=(9,)).fit(X, LABELS)
     regressor = small(MLPRegressor, warm_start=True).fit(X, T)
-    with refused(ValueError, "fit: y has 2 columns, but the network has 1 outputs"):
+    with refused(ValueError, "fit: y has 2 columns, should have 1 as at first"):
         regressor.fit(X, T2)
+    with refused(ValueError, "fit: validation_data: y has 1 columns, should have 2 as at first"):
+        small(MLPRegressor).fit(X, T2, validation_data=(X, T))
+    with refused(ValueError, "(sizes, activations, dropout, output); should be the same"):
+        regressor.set_params(loss="poisson").fit(X, COUNTS)
+
+
+@pytest.mark.parametrize("model", [MLPClassifier, MLPRegressor])
+def test_a_fit_that_is_refused_changes_nothing(model):
+    y = BINARY if model is MLPClassifier else T
+    fitted = small(model).fit(X, y)
+    before, expected = dict(fitted.__dict__), fitted.predict(X)
+    other = (np.ones((60, 7)), INDICATOR)
+    with refused(ValueError, "sample_weight.shape == (5,)"):
+        fitted.fit(*other, np.ones(5))
+    with refused(ValueError, "X has 7 features"):
+        fitted.partial_fit(*other)
+    assert fitted.__dict__ == before
+    np.testing.assert_array_equal(fitted.predict(X), expected)
+    fresh = small()
+    with refused(ValueError, "y has the label 2"):
+        fresh.partial_fit(X, LABELS, classes=[0, 1])
+    assert fresh.partial_fit(X, LABELS, classes=[0, 1, 2]).classes_.tolist() == [0, 1, 2]
 
 
 def test_refuses_partial_fits():

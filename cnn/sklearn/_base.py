@@ -141,6 +141,9 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         """Return x and the targets as cnn takes them; labels must be known ones, or are learned."""
         raise NotImplementedError
 
+    def _check_classes(self, classes: Any) -> None:
+        """Learn all labels that there will be from partial_fit's classes."""
+
     def _class_weights(
         self, where: str, t: NDArray[Any], sample_weight: NDArray[Any] | None
     ) -> NDArray[Any] | None:
@@ -176,13 +179,39 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         sample_weight: Any,
         *,
         incremental: bool = False,
+        classes: Any = None,
         validation_data: Any = None,
         callbacks: Any = (),
     ) -> None:
+        """Do what fit says, or partial_fit if incremental."""
+        before = dict(self.__dict__)
+        try:
+            prepared = self._prepared(
+                X, y, sample_weight, incremental, classes, validation_data, callbacks
+            )
+        except BaseException:
+            # What was learned before is not to be mixed with what these samples would have changed.
+            self.__dict__ = before
+            raise
+        self._train(*prepared, incremental=incremental)
+
+    def _prepared(
+        self,
+        X: Rows,
+        y: Any,
+        sample_weight: Any,
+        incremental: bool,
+        classes: Any,
+        validation_data: Any,
+        callbacks: Any,
+    ) -> tuple[Data, Data | None, list[Callback]]:
+        """Return what to train with, after all checks and with the network in its place."""
         where = "partial_fit" if incremental else "fit"
         fresh = not hasattr(self, "net_") or not (self.warm_start or incremental)
         if fresh or not incremental:
             self._validate_params()
+        if incremental:
+            self._check_classes(classes)
         sizes, activations = self._hidden_layers(where)
         called = training.checked_callbacks(where, callbacks)
         self._check_solver_suits(where, validation_data, called, incremental=incremental)
@@ -192,10 +221,12 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         count, output, out_activation = self._output(t)
         units = [x.shape[1], *sizes, count]
         architecture = (units, [*activations, output], float(self.dropout))
-        if not fresh and architecture != self._architecture:
+        wanted = (*architecture, out_activation)
+        if not fresh and wanted != (*self._architecture, self.out_activation_):
             raise ValueError(
-                f"{where}: the network to go on with has layers {self._architecture}, should have "
-                f"{architecture}: (sizes, activations, dropout); set warm_start to False"
+                f"{where}: the network to go on with has layers "
+                f"{(*self._architecture, self.out_activation_)}, but the parameters are those of "
+                f"{wanted} (sizes, activations, dropout, output); should be the same"
             )
 
         random = check_random_state(self.random_state)
@@ -206,7 +237,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         if start is not None:
             seed = int(random.randint(0, 2**63 - 1, dtype=np.int64))
             self._begin(x, architecture, seed, start, out_activation)
-        self._train(data, validation, called, incremental=incremental)
+        return data, validation, called
 
     def _hidden_layers(self, where: str) -> tuple[list[int], list[str]]:
         """Return sizes and activations of the hidden layers."""

@@ -201,9 +201,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         MLPClassifier
             The classifier itself.
         """
-        _check_partial_fit_first_call(self, classes)
-        self._fit(X, y, sample_weight, incremental=True)
+        self._fit(X, y, sample_weight, incremental=True, classes=classes)
         return self
+
+    def _check_classes(self, classes: Any) -> None:
+        _check_partial_fit_first_call(self, classes)
 
     def _checked_target(
         self, where: str, x: Rows, y: Any, *, reset: bool, known: bool

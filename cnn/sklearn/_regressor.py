@@ -73,6 +73,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]  # scikit-lea
         "loss": [StrOptions({"squared_error", "poisson"})],
     }
 
+    _columns: int
+
     def __init__(
         self,
         loss: str = "squared_error",
@@ -193,16 +195,17 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]  # scikit-lea
         t = readable(y)
         if self.loss == "poisson":
             _checks.within(where, "y", t, 0.0)
-        columns = 1 if t.ndim == 1 else t.shape[1]
-        if known and hasattr(self, "net_") and columns != self.n_outputs_:
+        columns = 1 if t.ndim == 1 else int(t.shape[1])
+        if reset:
+            self._columns = columns
+        if columns != self._columns:
             raise ValueError(
-                f"{where}: y has {columns} columns, but the network has {self.n_outputs_} outputs"
+                f"{where}: y has {columns} columns, should have {self._columns} as at first"
             )
         return x, t
 
     def _output(self, t: NDArray[Any]) -> tuple[int, str, str]:
-        count = 1 if t.ndim == 1 else int(t.shape[1])
-        return count, "identity", "exp" if self.loss == "poisson" else "identity"
+        return self._columns, "identity", "exp" if self.loss == "poisson" else "identity"
 
     def _loss_name(self) -> str:
         return str(self.loss)

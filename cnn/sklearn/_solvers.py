@@ -211,6 +211,11 @@ def train_epochs(
             callbacks=[watch, *callbacks],
             progress=False,
         )
+    except FloatingPointError as error:
+        error.add_note(
+            "Here, lr is learning_rate_init. To scale X, and y of a regression, helps too."
+        )
+        raise
     except KeyboardInterrupt:
         # What has been learned so far is kept, as scikit-learn does.
         warnings.warn("Training interrupted by user.", UserWarning, stacklevel=5)
