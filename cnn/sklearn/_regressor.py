@@ -61,10 +61,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]  # scikit-lea
     >>> from cnn.sklearn import MLPRegressor
     >>> from sklearn.datasets import load_diabetes
     >>> from sklearn.pipeline import make_pipeline
-    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn.preprocessing import StandardScaler, scale
     >>> x, y = load_diabetes(return_X_y=True)
-    >>> network = MLPRegressor((20,), solver="lbfgs", alpha=100.0, max_iter=1000, random_state=0)
-    >>> make_pipeline(StandardScaler(), network).fit(x, y).score(x, y) > 0.5
+    >>> y = scale(y)
+    >>> network = MLPRegressor(activation="tanh", solver="lbfgs", alpha=10.0, random_state=0)
+    >>> model = make_pipeline(StandardScaler(), network).fit(x[:400], y[:400])
+    >>> model.score(x[400:], y[400:]) > 0.5
     True
     """
 
