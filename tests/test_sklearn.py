@@ -32,7 +32,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from cnn import _sparse
+from cnn import _core, _sparse
 from cnn.sklearn import MLPClassifier, MLPRegressor
 
 # What stops before it has converged is what most of these tests want, for it takes less time.
@@ -477,6 +477,22 @@ def test_warns_where_training_has_not_converged(solver):
         small(solver=solver, max_iter=2000, alpha=1.0, tol=0.01).fit(X, LABELS)
         if solver != "lbfgs":
             small(solver=solver, max_iter=1).partial_fit(X, LABELS, classes=[0, 1, 2])
+
+
+def test_same_bits_everywhere(isa, threads):
+    """As with the portable kernels on one thread."""
+    options = {"batch_size": 20, "dropout": 0.2, "early_stopping": True, "alpha": 0.1}
+    model = small(**options).fit(X, LABELS)
+    _core.select_isa("scalar")
+    cnn.set_num_threads(1)
+    assert same(model, small(**options).fit(X, LABELS))
+
+
+def test_divergence_of_lbfgs_is_told():
+    model = small(MLPRegressor, solver="lbfgs", activation="identity")
+    with refused(FloatingPointError, "the loss became NaN or infinite with solver 'lbfgs'"):
+        model.fit(1e200 * X, 1e200 * T)
+    assert all(np.isfinite(p).all() for p in parameters(model))
 
 
 def test_divergence_is_told():

@@ -180,7 +180,7 @@ def train_epochs(
         batch_size = min(estimator.batch_size, data.rows)
         if estimator.batch_size > data.rows:
             warnings.warn(
-                f"fit: batch_size is {estimator.batch_size}, but X has {data.rows} rows for "
+                f"batch_size is {estimator.batch_size}, but X has {data.rows} rows for "
                 f"training; batches have as many",
                 UserWarning,
                 stacklevel=5,  # at the call of the estimator's fit
@@ -284,10 +284,11 @@ def minimize(
             found = reported(float(intermediate_result.fun))
             print(f"Iteration {estimator.n_iter_}, loss = {found:.8f}")
 
+    start = get_parameters(net)
     estimator.n_iter_ = 0
     result = scipy.optimize.minimize(
         loss_and_gradient,
-        get_parameters(net),
+        start,
         method="L-BFGS-B",
         jac=True,
         callback=show,
@@ -298,9 +299,10 @@ def minimize(
         },
     )
     if not np.isfinite(result.x).all() or not math.isfinite(result.fun):
+        set_parameters(net, start)
         raise FloatingPointError(
-            "fit: the loss became NaN or infinite with solver lbfgs; X may have large values, "
-            "should be scaled"
+            "fit: the loss became NaN or infinite with solver 'lbfgs'; the weights are as they "
+            "were before. To scale X, and y of a regression, may help"
         )
     set_parameters(net, result.x)
     estimator.n_iter_ = min(int(result.nit), estimator.max_iter)
