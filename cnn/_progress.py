@@ -1,14 +1,34 @@
-"""The progress bar of fit."""
+"""How fit shows where it is: a bar on terminals and in notebooks, else lines of a log."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _FORMAT = "{desc} {percentage:3.0f}%|{bar:20}| {elapsed}<{remaining}{postfix}"
+# A log has a line for each so many parts of the epochs, and more where epochs take long.
+_LINES = 10
+_LONG = 30.0
+
+
+class Display(Protocol):
+    """What fit tells of its progress."""
+
+    def begin(self, epoch: int) -> None:
+        """Show that an epoch begins."""
+
+    def advance(self, rows: int, logs: Mapping[str, float]) -> None:
+        """Show that rows are done, and the metrics of the epoch so far."""
+
+    def finish(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """Show the metrics of an epoch."""
+
+    def close(self) -> None:
+        """End; fit has ended, too, or was broken off."""
 
 
 def _in_notebook() -> bool:
@@ -19,14 +39,26 @@ def _in_notebook() -> bool:
     return type(shell).__name__ == "ZMQInteractiveShell"
 
 
+def _has_bars() -> bool:
+    """Whether bars can move where progress is shown."""
+    # A program without a console has no stderr.
+    return _in_notebook() or (sys.stderr is not None and sys.stderr.isatty())
+
+
 def wanted(where: str, progress: object) -> bool:
-    """Whether `progress`, the argument of fit, asks for a bar."""
+    """Whether `progress`, the argument of fit, asks for a display."""
     if progress is True or progress is False:
         return progress
     if not isinstance(progress, str) or progress != "auto":
         raise ValueError(f"{where}: progress is {progress!r}, should be 'auto', True or False")
-    # A program without a console has no stderr.
-    return _in_notebook() or (sys.stderr is not None and sys.stderr.isatty())
+    return _has_bars()
+
+
+def display(rows: int, first_epoch: int, last_epoch: int) -> Display:
+    """Return what suits the place: a bar where it can move, else a log."""
+    if _has_bars():
+        return Bar(rows, first_epoch, last_epoch)
+    return Log(first_epoch, last_epoch)
 
 
 class Bar:
@@ -57,7 +89,7 @@ class Bar:
         self._bar.set_postfix_str(_text(logs) + self._finished, refresh=False)
         self._bar.update(rows)
 
-    def finish(self, logs: Mapping[str, float]) -> None:
+    def finish(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Show the metrics of an epoch; those of the validation stay on through the next."""
         validation = {name: value for name, value in logs.items() if name.startswith("val_")}
         self._finished = "".join(f", {_text({k: v})}" for k, v in validation.items())
@@ -67,6 +99,41 @@ class Bar:
     def close(self) -> None:
         """Leave the bar as it is and go to a new line."""
         self._bar.close()
+
+
+class Log:
+    """Plain lines for files and pipes: the first epoch, the last, and about ten between."""
+
+    def __init__(self, first_epoch: int, last_epoch: int) -> None:
+        self._first_epoch = first_epoch
+        self._last_epoch = last_epoch
+        self._time = time.monotonic()
+        self._unwritten = ""
+
+    def begin(self, epoch: int) -> None:
+        """Write nothing: a line is written when there is something to tell."""
+
+    def advance(self, rows: int, logs: Mapping[str, float]) -> None:
+        """Write nothing."""
+
+    def finish(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """Write the metrics of an epoch, where it is its turn."""
+        self._unwritten = f"epoch {epoch}/{self._last_epoch}: {_text(logs)}"
+        done, count = epoch - self._first_epoch + 1, self._last_epoch - self._first_epoch + 1
+        # Whether another tenth has been done; an epoch that is one by itself always has a line.
+        tenth = done * _LINES // count > (done - 1) * _LINES // count
+        if done == 1 or tenth or time.monotonic() - self._time > _LONG:
+            self._write()
+
+    def close(self) -> None:
+        """Write the last epoch, where it has no line yet since fit ended early."""
+        self._write()
+
+    def _write(self) -> None:
+        if self._unwritten and sys.stderr is not None:
+            print(self._unwritten, file=sys.stderr, flush=True)
+        self._unwritten = ""
+        self._time = time.monotonic()
 
 
 def _text(logs: Mapping[str, float]) -> str:

@@ -253,7 +253,8 @@ class Sequential(Doors):
         callbacks : iterable of Callback, optional
             What to call as training goes on.
         progress : {"auto", True, False}, default "auto"
-            Whether to show a progress bar; "auto" does so on a terminal and in a notebook.
+            Whether to show progress: a bar on a terminal and in a notebook, else, with True only,
+            plain lines on stderr, of about every tenth epoch.
 
         Returns
         -------

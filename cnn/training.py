@@ -1,7 +1,7 @@
 """Samples and their checks, the loop of fit, single steps and evaluation.
 
 Loops over samples and steps run in C. What is left to Python is a loop over slices of an epoch,
-each of some hundredths of a second: between them Ctrl-C is served and the progress bar moves.
+each of some hundredths of a second: between them Ctrl-C is served and progress is shown.
 """
 
 from __future__ import annotations
@@ -260,7 +260,7 @@ class _Fit:
     shuffle: bool
     callbacks: list[Callback]
     show: bool
-    bar: _progress.Bar | None = None
+    display: _progress.Display | None = None
 
     def metrics(self) -> tuple[str, ...]:
         """Return the names of the metrics of an epoch."""
@@ -285,21 +285,21 @@ class _Fit:
         self.trainer.snapshot()
         try:
             if self.show:
-                self.bar = _progress.Bar(self.samples.rows, first, first + self.epochs - 1)
+                self.display = _progress.display(self.samples.rows, first, first + self.epochs - 1)
             for epoch in range(first, first + self.epochs):
                 for callback in self.callbacks:
                     callback.on_epoch_begin(epoch)
                 logs = self._whole_epoch(epoch, slices, is_first=epoch == first)
                 history._append(epoch, logs)
-                if self.bar is not None:
-                    self.bar.finish(logs)
+                if self.display is not None:
+                    self.display.finish(epoch, logs)
                 for callback in self.callbacks:
                     callback.on_epoch_end(epoch, logs)
                 if net.stop_training:
                     break
         finally:
-            if self.bar is not None:
-                self.bar.close()
+            if self.display is not None:
+                self.display.close()
         for callback in self.callbacks:
             callback.on_train_end(logs)
         return history
@@ -308,8 +308,8 @@ class _Fit:
         """Train for an epoch, validate, and return the metrics."""
         begin = time.perf_counter()
         steps = self.trainer.steps
-        if self.bar is not None:
-            self.bar.begin(epoch)
+        if self.display is not None:
+            self.display.begin(epoch)
         try:
             totals, lr = self._train(epoch, slices)
         except _NotFiniteError as error:
@@ -361,8 +361,8 @@ class _Fit:
                 raise _NotFiniteError("loss", totals.steps + 1)
             slices.adapt(result.rows, whole=result.rows == index.size)
             index = index[result.rows :]
-            if self.bar is not None:
-                self.bar.advance(result.rows, totals.logs())
+            if self.display is not None:
+                self.display.advance(result.rows, totals.logs())
         # The last step's own result shows in no loss of this epoch.
         if not _finite_parameters(network):
             raise _NotFiniteError("weights", totals.steps)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 
+from cnn import _checks
+from cnn.datasets import _download
 from cnn.datasets._dtype import real_dtype
 
 if TYPE_CHECKING:
@@ -31,7 +33,10 @@ _DEFLATE_LIMIT = 1032
 
 
 def load_mnist(
-    path: str | os.PathLike[str] | None = None, *, dtype: DTypeLike = "float32"
+    path: str | os.PathLike[str] | None = None,
+    *,
+    download: bool = False,
+    dtype: DTypeLike = "float32",
 ) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[Any], NDArray[np.int64]]:
     """Load MNIST, 70 000 handwritten digits of 28 x 28 pixels, from its four files.
 
@@ -45,6 +50,10 @@ def load_mnist(
     path : str or os.PathLike, optional
         The folder with the four files; by default the one that the environment variable
         ``CNN_DATA`` names.
+    download : bool, default False
+        Where neither names a folder, fetch the files, once: 12 MB, which are checked by SHA-256 and
+        kept in the user's cache (``pooch.os_cache("cnn")``). This needs the package pooch, which
+        ``pip install "cnn[data]"`` installs. On a terminal and in a notebook a bar shows progress.
     dtype : {"float32", "float64"}, default "float32"
         The type of the images.
 
@@ -64,7 +73,11 @@ def load_mnist(
         If there is no such folder or one of the files is not in it.
     ValueError
         If a file is not what it should be. Images and labels are read in full and checked:
-        format, size, and labels.
+        format, size, and labels. Or if there are both a path and ``download=True``.
+    OSError
+        If a file cannot be read, or cannot be fetched from any of its two mirrors.
+    ImportError
+        If files are to be fetched without pooch.
 
     Notes
     -----
@@ -74,12 +87,21 @@ def load_mnist(
     Examples
     --------
     >>> import cnn
-    >>> x, t, x_test, t_test = cnn.datasets.load_mnist("data/mnist")  # doctest: +SKIP
+    >>> x, t, x_test, t_test = cnn.datasets.load_mnist(download=True)  # doctest: +SKIP
     >>> x.shape, x_test.shape  # doctest: +SKIP
     ((60000, 784), (10000, 784))
     """
     real = real_dtype("load_mnist", dtype)
-    folder = _folder(path)
+    download = _checks.flag("load_mnist", "download", download)
+    if path is not None and download:
+        raise ValueError(
+            "load_mnist: path and download=True are both given, should be one of them: files of "
+            "your own are read as they are"
+        )
+    if download and not os.environ.get("CNN_DATA"):
+        folder = _download.fetch_mnist("load_mnist")
+    else:
+        folder = _folder(path)
     # All files are looked for before the first is read, which takes a while.
     train, test = (
         (_find(folder, part, "images-idx3-ubyte"), _find(folder, part, "labels-idx1-ubyte"))
@@ -97,7 +119,7 @@ def _folder(path: str | os.PathLike[str] | None) -> Path:
             raise FileNotFoundError(
                 "load_mnist: no folder is given: pass path=, or set the environment variable "
                 "CNN_DATA, to the folder with the MNIST files (train-images-idx3-ubyte.gz and "
-                "three more). cnn.datasets.load_digits() needs no files."
+                "three more), or pass download=True. cnn.datasets.load_digits() needs no files."
             )
     else:
         origin = "path"

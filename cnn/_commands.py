@@ -1,0 +1,291 @@
+"""What the commands of ``python -m cnn`` do; `cnn.__main__` has their arguments.
+
+Each takes parsed arguments and returns an exit code. What goes wrong is an exception, of which
+`cnn.__main__` makes one line.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnn import _core, _files, _preprocessing, _table, models, optimizers
+from cnn._preprocessing import Preprocessing
+from cnn._table import Category, Column, Number
+from cnn.sequential import EPOCHS
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from numpy.typing import NDArray
+
+    from cnn.sequential import Sequential
+
+# Whole numbers are taken for classes where there are at most so many different ones.
+_MOST_WHOLE_CLASSES = 20
+
+
+# ---- info, demo --------------------------------------------------------------------------------
+
+
+def info(_: Namespace) -> int:
+    """Print what cnn is and how it runs on this machine."""
+    rows = {
+        "cnn": _core.version(),
+        "ISA": f"{_core.isa()} ({_why_isa()})",
+        "threads": f"{_core.get_num_threads()} (from {_core.threads_origin()})",
+        "numerics": f"version {_core.numerics_version()}",
+    }
+    for name, value in rows.items():
+        print(f"{name:10}{value}")
+    return 0
+
+
+def _why_isa() -> str:
+    there = ", ".join(_core.isas())
+    cap = os.environ.get("CNN_ISA")
+    if cap in _core.isas():
+        return f"CNN_ISA={cap} allows none above it of {there}"
+    why = f"the best that this machine has of {there}"
+    return why if not cap else f"{why}; CNN_ISA={cap} is none of them"
+
+
+def demo(_: Namespace) -> int:
+    """Train on handwritten digits, and show what comes out."""
+    from cnn import demo as module  # noqa: PLC0415  # the other commands need not wait for it
+
+    return module.main()
+
+
+# ---- train -------------------------------------------------------------------------------------
+
+
+def train(arguments: Namespace) -> int:
+    """Train a network on a CSV file and save it."""
+    _check_output(arguments.output)
+    path = arguments.data
+    rows, columns, target = _surveyed(arguments)
+    values = _values(path, rows, (*columns, target))
+    order = _core.permutation(arguments.seed, 0, rows, 0, rows).astype(np.intp)
+    held = _held_out(path, rows, arguments.hold_out)
+    preprocessing = _standardised(path, columns, target, values[order[held:]])
+    x, t = preprocessing.x(values[:, :-1], path), preprocessing.t(values[:, -1], path)
+    del values
+    test, kept = order[:held], order[held:]
+    net = models.mlp(
+        [preprocessing.inputs, *arguments.hidden, preprocessing.target.width],
+        arguments.activation,
+        "softmax" if preprocessing.task == "classification" else "identity",
+        rng=arguments.seed,
+    )
+    _print_plan(arguments, preprocessing, rows, held)
+    validation = (x[test], t[test]) if held else None
+    net.fit(
+        x[kept],
+        t[kept],
+        epochs=arguments.epochs,
+        batch_size=arguments.batch_size,
+        optimizer=optimizers.Adam(lr=arguments.lr),
+        validation_data=validation,
+        progress=not arguments.quiet,
+    )
+    if validation is not None:
+        print(_score(preprocessing, net, *validation, t[kept]))
+    net._network.set_metadata(_preprocessing.KEY, preprocessing.to_json())
+    net.save(arguments.output)
+    print(f"saved to {arguments.output}")
+    return 0
+
+
+def _check_output(path: str) -> None:
+    """Refuse a file that could not be written, before the time for training is spent."""
+    if Path(path).is_dir():
+        raise IsADirectoryError(f"{path} is a folder, should be the file to write")
+    if not Path(path).absolute().parent.is_dir():
+        raise FileNotFoundError(f"the folder of {path} does not exist")
+
+
+def _surveyed(arguments: Namespace) -> tuple[int, list[Column], Column]:
+    """Return the number of rows, the columns to learn from and the one to learn."""
+    path = arguments.data
+    rows, found = _table.survey(path)
+    for name in (arguments.target, *arguments.drop):
+        if name not in found:
+            raise ValueError(f"{path}: column {name!r} is missing, the file has {', '.join(found)}")
+    if arguments.target in arguments.drop:
+        raise ValueError(f"column {arguments.target!r} is the target, and cannot be left out")
+    goal = found.pop(arguments.target)
+    task = arguments.task
+    if task == "auto":
+        few = goal.texts is not None and len(goal.texts) <= _MOST_WHOLE_CLASSES
+        whole = goal.is_whole and few
+        task = "classification" if whole or not goal.is_number else "regression"
+    if task == "regression" and not goal.is_number:
+        raise ValueError(
+            f"{path}: column {goal.name!r} has categories, but regression needs numbers"
+        )
+    target = goal.category(path) if task == "classification" else Number(goal.name)
+    if target.width == 1 and isinstance(target, Category):
+        raise ValueError(
+            f"{path}: column {goal.name!r} is always {target.categories[0]!r}, should have at "
+            f"least 2 classes"
+        )
+    columns = [
+        Number(name) if column.is_number else column.category(path)
+        for name, column in found.items()
+        if name not in arguments.drop
+    ]
+    if not columns:
+        raise ValueError(f"{path}: there is no column to learn from, only the target")
+    return rows, columns, target
+
+
+def _values(path: str, rows: int, columns: tuple[Column, ...]) -> NDArray[np.float64]:
+    """Return all values of a file that has been surveyed."""
+    values = np.empty((rows, len(columns)))
+    first = 0
+    for block in _table.blocks(path, columns):
+        if first + len(block) <= rows:
+            values[first : first + len(block)] = block
+        first += len(block)
+    if first != rows:
+        raise ValueError(f"{path}: the file had {rows} rows, then {first}; should not change")
+    return values
+
+
+def _held_out(path: str, rows: int, share: float) -> int:
+    """Return how many rows are held out."""
+    held = max(1, round(rows * share)) if share > 0 else 0
+    if held >= rows:
+        raise ValueError(
+            f"{path}: of {rows} row{'s' * (rows > 1)}, {held} would be held out and none be left "
+            f"to learn from"
+        )
+    return held
+
+
+def _standardised(
+    path: str, columns: list[Column], target: Column, values: NDArray[np.float64]
+) -> Preprocessing:
+    """Return the columns with means and deviations, of the rows that are not held out."""
+    *found, goal = (
+        _preprocessing.standardised(column.name, value, path)
+        if isinstance(column, Number)
+        else column
+        for column, value in zip((*columns, target), values.T, strict=True)
+    )
+    return Preprocessing(tuple(found), goal)
+
+
+def _print_plan(arguments: Namespace, plan: Preprocessing, rows: int, held: int) -> None:
+    target = plan.target
+    what = f"{target.width} classes" if isinstance(target, Category) else "a number"
+    hidden = "-".join(map(str, (plan.inputs, *arguments.hidden, target.width)))
+    print(f"{arguments.data}: {rows:,} rows, {len(plan.columns)} columns to learn from")
+    print(f"target {target.name}: {what} ({plan.task})")
+    print(f"network {hidden}, {rows - held:,} rows to learn from, {held:,} held out", flush=True)
+
+
+def _score(
+    plan: Preprocessing, net: Sequential, x: NDArray[Any], t: NDArray[Any], learnt: NDArray[Any]
+) -> str:
+    """Return a line on the held-out rows, beside what needs no network."""
+    if isinstance(plan.target, Number):
+        error = (net.predict(x)[:, 0].astype(np.float64) - t) * plan.target.scale
+        # The mean of the rows that were learnt is 0 in these units.
+        guess = t.astype(np.float64) * plan.target.scale
+        rmse, of_mean = (float(np.sqrt(np.mean(e**2))) for e in (error, guess))
+        spread = float(np.mean((guess - guess.mean()) ** 2))
+        r2 = f", R2 {1 - rmse**2 / spread:.4f}" if spread > 0 else ""
+        return f"held out: RMSE {rmse:.6g}{r2} (always the mean: RMSE {of_mean:.6g})"
+    accuracy = net.evaluate(x, t)["accuracy"]
+    most = int(np.bincount(learnt).argmax())
+    return (
+        f"held out: accuracy {accuracy:.1%} (always {plan.target.categories[most]}: "
+        f"{np.mean(t == most):.1%})"
+    )
+
+
+# ---- predict -----------------------------------------------------------------------------------
+
+
+def predict(arguments: Namespace) -> int:
+    """Predict for the rows of a CSV file, and print or save a CSV file."""
+    net = models.load(arguments.model)
+    plan = _preprocessing.of_network(net._network, arguments.model)
+    if plan is None:
+        raise ValueError(
+            f"{arguments.model}: the file does not say how inputs are made of columns, since it is "
+            f"not from 'train'; in Python, cnn.load reads it and takes numbers"
+        )
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    target = plan.target
+    classes = target.categories if isinstance(target, Category) else ()
+    writer.writerow([target.name, *(f"P({name})" for name in classes)])
+    for values in _table.blocks(arguments.data, plan.columns):
+        y = net.predict(plan.x(values, arguments.data))
+        if isinstance(target, Category):
+            for best, row in zip(y.argmax(axis=1), y, strict=True):
+                writer.writerow([classes[best], *(f"{p:.6g}" for p in row)])
+        else:
+            numbers = y[:, 0].astype(np.float64) * target.scale + target.mean
+            writer.writerows([f"{number:.7g}"] for number in numbers)
+    # At the end, so that a bad row does not leave half of the predictions.
+    if arguments.output is None:
+        sys.stdout.write(text.getvalue())
+    else:
+        _files.replace(arguments.output, text.getvalue())
+    return 0
+
+
+# ---- show, export ------------------------------------------------------------------------------
+
+
+def show(arguments: Namespace) -> int:
+    """Print what a model file holds."""
+    net = models.load(arguments.model)
+    plan = _preprocessing.of_network(net._network, arguments.model)
+    epochs = f"{net.epochs:,} epoch{'s' * (net.epochs != 1)}"
+    print(f"{arguments.model}: {net.inputs} inputs, {net.outputs} outputs, trained for {epochs}\n")
+    print(net.summary())
+    if plan is not None:
+        print("\nInputs are made of the columns")
+        print("\n".join(f"  {line}" for line in _preprocessing.table(plan.columns)))
+        print(f"The output of {plan.task} is")
+        print("\n".join(f"  {line}" for line in _preprocessing.table([plan.target])))
+    others = {
+        key: value
+        for key, value in sorted(net._network.metadata.items())
+        if key not in (EPOCHS, _preprocessing.KEY)
+    }
+    print(f"\nSeed: {net.seed}")
+    for key, value in others.items():
+        print(f"{key}: {value}")
+    return 0
+
+
+def export(arguments: Namespace) -> int:
+    """Write a model in another format."""
+    net = models.load(arguments.model)
+    ending = {"c": ".h", "onnx": ".onnx"}[arguments.to]
+    output = arguments.output or str(Path(arguments.model).with_suffix(ending))
+    _check_output(output)
+    if arguments.to == "c":
+        # A file may have any name, but what it declares may not.
+        name = arguments.name or re.sub(r"\W", "_", Path(output).stem, flags=re.ASCII)
+        net.to_c(output, name=name)
+    else:
+        writer: Any = net
+        writer.to_onnx(output)
+    print(f"saved to {output}")
+    if _preprocessing.KEY in net._network.metadata:
+        print(f"Its inputs are standardised columns; 'show {arguments.model}' tells how.")
+    return 0

@@ -1,0 +1,208 @@
+"""From the columns of a table to the inputs and outputs of a network, and back.
+
+Numbers are standardised, categories become one input for each. A model file keeps this as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnn import _core
+from cnn._table import Category, Column, Number
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+# The key of a network's metadata, and the format of its value.
+KEY = "preprocessing"
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """The columns that a network takes, and the one that it predicts."""
+
+    columns: tuple[Column, ...]
+    target: Column
+
+    @property
+    def inputs(self) -> int:
+        """The number of the network's inputs."""
+        return sum(column.width for column in self.columns)
+
+    @property
+    def task(self) -> str:
+        """What the network does."""
+        return "classification" if isinstance(self.target, Category) else "regression"
+
+    def x(self, values: NDArray[np.float64], path: str) -> NDArray[np.float32]:
+        """Return a network's inputs for the values of the columns, as `_table.blocks` has them."""
+        x = np.zeros((len(values), self.inputs), np.float32)
+        at = 0
+        for column, value in zip(self.columns, values.T, strict=True):
+            if isinstance(column, Number):
+                with np.errstate(over="ignore"):  # what becomes infinite is refused
+                    x[:, at] = (value - column.mean) / column.scale
+                _check_finite(x[:, at], value, column.name, path)
+            else:
+                x[np.arange(len(values)), at + value.astype(np.intp)] = 1
+            at += column.width
+        return x
+
+    def t(self, values: NDArray[np.float64], path: str) -> NDArray[Any]:
+        """Return a network's targets for the values of the target's column."""
+        if isinstance(self.target, Category):
+            return values.astype(np.int64)
+        with np.errstate(over="ignore"):
+            t = ((values - self.target.mean) / self.target.scale).astype(np.float32)
+        _check_finite(t, values, self.target.name, path)
+        return t
+
+    def to_json(self) -> str:
+        """Return it as text."""
+        return json.dumps(
+            {
+                "format": _FORMAT,
+                "columns": [_described(column) for column in self.columns],
+                "target": _described(self.target),
+            },
+            ensure_ascii=False,
+        )
+
+
+def standardised(name: str, values: NDArray[np.float64], path: str) -> Number:
+    """Return a column of numbers with their mean and standard deviation."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, scale = float(values.mean()), float(values.std())
+    if not math.isfinite(mean) or not math.isfinite(scale):
+        raise ValueError(f"{path}: column {name!r} has numbers that are too large to standardise")
+    # Of a number that is always the same nothing is left but 0; rounding is no deviation.
+    constant = scale <= 1e-12 * abs(mean)
+    return Number(name, mean, 1.0 if constant else scale)
+
+
+def _check_finite(found: NDArray[Any], values: NDArray[np.float64], name: str, path: str) -> None:
+    bad = np.flatnonzero(~np.isfinite(found))
+    if bad.size:
+        raise ValueError(
+            f"{path}: column {name!r} has the number {values[bad[0]]:g}, which is too far from "
+            f"those that the network was trained on"
+        )
+
+
+# ---- Metadata ----------------------------------------------------------------------------------
+
+
+def _described(column: Column) -> dict[str, Any]:
+    if isinstance(column, Number):
+        return {
+            "name": column.name,
+            "kind": "number",
+            "mean": column.mean,
+            "scale": column.scale,
+        }
+    return {"name": column.name, "kind": "category", "categories": list(column.categories)}
+
+
+def of_network(network: _core.Network, path: str) -> Preprocessing | None:
+    """Return what a model file says, which anybody may have written; None where it says nothing."""
+    text = network.metadata.get(KEY)
+    if text is None:
+        return None
+    try:
+        found = _of_json(text)
+        _check_fit(found, network)
+    except (ValueError, RecursionError) as error:
+        raise _core.ModelFileError(f"{path}: the file's {KEY} is not one: {error}") from error
+    return found
+
+
+def _of_json(text: str) -> Preprocessing:
+    content = _object("it", json.loads(text), {"format", "columns", "target"})
+    if content["format"] != _FORMAT:
+        raise ValueError(f"its format is {content['format']!r}, should be {_FORMAT}")
+    if not isinstance(content["columns"], list) or not content["columns"]:
+        raise ValueError("its columns should be a list")
+    columns = tuple(_column(f"column {i + 1}", c) for i, c in enumerate(content["columns"]))
+    found = Preprocessing(columns, _column("target", content["target"]))
+    names = [column.name for column in (*columns, found.target)]
+    if len(set(names)) < len(names):
+        raise ValueError("two of its columns have the same name")
+    return found
+
+
+def _object(what: str, value: object, keys: set[str]) -> dict[str, Any]:
+    if not isinstance(value, dict) or set(value) != keys:
+        raise ValueError(f"{what} should be an object with {', '.join(sorted(keys))}")
+    return value
+
+
+def _column(what: str, value: object) -> Column:
+    kind = value.get("kind") if isinstance(value, dict) else None
+    if kind == "number":
+        number = _object(what, value, {"name", "kind", "mean", "scale"})
+        mean, scale = number["mean"], number["scale"]
+        if not (_is_real(mean) and _is_real(scale) and scale > 0):
+            raise ValueError(f"{what} has mean {mean!r} and scale {scale!r}")
+        return Number(_name(what, number["name"]), float(mean), float(scale))
+    if kind == "category":
+        category = _object(what, value, {"name", "kind", "categories"})
+        texts = category["categories"]
+        if (
+            not isinstance(texts, list)
+            or not texts
+            or not all(isinstance(text, str) for text in texts)
+            or len(set(texts)) < len(texts)
+        ):
+            raise ValueError(f"{what} should have categories, different texts")
+        return Category(_name(what, category["name"]), tuple(texts))
+    raise ValueError(f"{what} has kind {kind!r}, should be number or category")
+
+
+def _name(what: str, value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{what} should have a name")
+    return value
+
+
+def _is_real(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _check_fit(found: Preprocessing, network: _core.Network) -> None:
+    for what, should, has in (
+        ("inputs", found.inputs, network.inputs),
+        ("outputs", found.target.width, network.outputs),
+    ):
+        if should != has:
+            raise ValueError(f"it is for {should} {what}, but the network has {has}")
+
+
+# ---- For people --------------------------------------------------------------------------------
+
+
+def table(columns: Sequence[Column]) -> list[str]:
+    """Return lines that tell how inputs are made of columns."""
+    width = max(len(column.name) for column in columns)
+    lines = []
+    for column in columns:
+        if isinstance(column, Number):
+            what = f"number    (value - {column.mean:.6g}) / {column.scale:.6g}"
+        else:
+            shown = ", ".join(column.categories[:8])
+            more = ", ..." if column.width > 8 else ""
+            what = f"category  {column.width} of 0 and 1: {shown}{more}"
+        lines.append(f"{column.name:{width}}  {what}")
+    return lines

@@ -1,0 +1,59 @@
+"""MNIST from the network: its files, where they are published, and what they must be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cnn import _extras, _progress
+
+# Where the files are published, byte for byte the same; the second is for when the first fails.
+MIRRORS = (
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+)
+SHA256 = {
+    "train-images-idx3-ubyte.gz": (
+        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"
+    ),
+    "train-labels-idx1-ubyte.gz": (
+        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"
+    ),
+    "t10k-images-idx3-ubyte.gz": (
+        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"
+    ),
+    "t10k-labels-idx1-ubyte.gz": (
+        "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"
+    ),
+}
+
+
+def fetch_mnist(where: str) -> Path:
+    """Return the folder of the cache with the four files, fetching those that are not there.
+
+    Each file is checked, whether it comes from the network or was in the cache.
+    """
+    pooch = _extras.require(where, "pooch", "data")
+    folder = Path(pooch.os_cache("cnn"), "mnist")
+    downloader = pooch.HTTPDownloader(progressbar=_progress.wanted(where, "auto"))
+    mirrors = list(MIRRORS)
+    for name, digest in SHA256.items():
+        failures = []
+        # Over a copy, since a mirror that fails goes to the end: it need not be waited for again.
+        for mirror in tuple(mirrors):
+            try:
+                pooch.retrieve(
+                    mirror + name, f"sha256:{digest}", name, folder, downloader=downloader
+                )
+                break
+            # What requests and the system raise is an OSError, a wrong checksum a ValueError.
+            except (OSError, ValueError) as error:
+                failures.append((mirror, error))
+                mirrors.append(mirrors.pop(0))
+        else:
+            reasons = "; ".join(f"from {mirror}: {error}" for mirror, error in failures)
+            raise OSError(
+                f"{where}: {name} could not be fetched ({reasons}). Without a network, set the "
+                f"environment variable CNN_DATA to a folder with the four files of MNIST; "
+                f"cnn.datasets.load_digits() needs no files."
+            ) from failures[-1][1]
+    return folder
