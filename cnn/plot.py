@@ -42,7 +42,6 @@ _BLUE, _VERMILION, _GREEN, _PURPLE, _ORANGE, _SKY = _COLOURS = (
     "#E69F00",
     "#56B4E9",
 )
-# Lines that go round the colours again differ by their dashes.
 _DASHES = ("-", "--", ":")
 _GREY, _PALE = "#555555", "#DDDDDD"
 # A matrix of more classes has no room for numbers.
@@ -116,7 +115,7 @@ def learning_curves(history: History, *, metric: str = "loss", ax: Axes | None =
         )
     ax.set_xlabel("epoch")
     ax.set_ylabel(metric)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(_whole_numbers(where))
     ax.legend(frameon=False)
     _tidy(ax)
     return ax
@@ -184,9 +183,10 @@ def gradient_norms(
     ax = _one(where, ax, (6.4, 4.0))
     # Each call draws one line with this mark.
     count = sum(line.get_marker() == "o" for line in ax.lines)
-    style = {"color": _COLOURS[count % 6], "linestyle": _DASHES[count // 6 % 3]}
+    colour, dashes = _style(count)
     ax.set_yscale("log")
-    ax.plot(layers, np.where(norms > 0, norms, np.nan), marker="o", label=label, **style)
+    shown = np.where(norms > 0, norms, np.nan)
+    ax.plot(layers, shown, marker="o", color=colour, linestyle=dashes, label=label)
     if (norms == 0).any():
         none = [layer for layer, norm in zip(layers, norms, strict=True) if norm == 0]
         ax.plot(
@@ -194,17 +194,19 @@ def gradient_norms(
             np.zeros(len(none)),
             marker="x",
             linestyle="",
-            color=style["color"],
+            color=colour,
             clip_on=False,
             transform=ax.get_xaxis_transform(),
-            label=f"{label}: 0" if label else "0",
+            label=f"{label}: 0" if label else None,
         )
     ax.set_xlabel("layer, from input to output")
     ax.set_ylabel("norm of the gradient of the weights")
-    ax.xaxis.set_major_locator(_ticker(where).MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(_whole_numbers(where))
     if label is not None:
         ax.legend(frameon=False)
     _tidy(ax)
+    # Norms of the same decade have no other lines.
+    ax.grid(visible=True, which="minor", axis="y", color=_PALE, linewidth=0.3)
     return ax
 
 
@@ -262,10 +264,10 @@ def activations(
         raise ValueError(f"{where}: ax has {axes.size} Axes, should have 2")
     x = np.linspace(low, high, 1001)
     for i, name in enumerate(found):
-        style = {"color": _COLOURS[i % 6], "linestyle": _DASHES[i // 6 % 3], "linewidth": 2}
-        axes[0].plot(x, _core.activation(name, x), label=name, **style)
         slope = functional.activation_backward(name, np.ones_like(x), x=x)
-        axes[1].plot(x, slope, label=name, **style)
+        colour, dashes = _style(i)
+        for axis, y in zip(axes, (_core.activation(name, x), slope), strict=False):
+            axis.plot(x, y, color=colour, linestyle=dashes, linewidth=2, label=name)
     for axis, title in zip(axes, ("activation h(x)", "derivative h'(x)"), strict=False):
         axis.set_title(title)
         axis.set_xlabel("x")
@@ -357,7 +359,11 @@ def confusion_matrix(
                     color="white" if dark else "black",
                     fontsize=9 if classes <= 15 else 6,
                 )
-        ax.set_xticks(range(classes), names, rotation=90 if max(map(len, names)) > 3 else 0)
+        ax.set_xticks(range(classes), names)
+        if max(map(len, names)) > 3:
+            ax.tick_params(axis="x", rotation=45)
+            for tick in ax.get_xticklabels():
+                tick.set(horizontalalignment="right", rotation_mode="anchor")
         ax.set_yticks(range(classes), names)
     ax.set_xlabel("predicted class")
     ax.set_ylabel("true class")
@@ -380,7 +386,7 @@ def predictions(
     """Draw samples that are images, and below each the probabilities of the classes.
 
     The bar of the predicted class is blue where it is right, vermilion where it is wrong; then the
-    bar of the true class is green.
+    bar of the true class is green, with a mark.
 
     Parameters
     ----------
@@ -463,12 +469,15 @@ def _draw_prediction(
     image.imshow(pixels, cmap="gray_r")
     _no_ticks(image)
     right = guess == label
-    text = f"{names[guess]}: {p[guess]:.0%}" + ("" if right else f"\nis {names[label]}")
+    text = f"{names[guess]} ({p[guess]:.0%})" + ("" if right else f"\ntruth: {names[label]}")
     image.set_title(text, color=_BLUE if right else _VERMILION, fontsize=10)
     colours = [_PALE] * len(p)
     colours[label] = _GREEN
     colours[guess] = _BLUE if right else _VERMILION
     bars.barh(range(len(p)), p, color=colours)
+    if not right:
+        # A bar for a probability near 0 would not be seen.
+        bars.plot(0, label, marker=">", color=_GREEN, clip_on=False)
     bars.set_xlim(0, 1)
     bars.set_xticks([0, 1])
     bars.set_xlabel("probability", fontsize=8)
@@ -532,7 +541,7 @@ def first_layer_weights(
     neurons = weight.shape[1]
     columns = min(neurons, 10)
     rows = math.ceil(neurons / columns)
-    axes = _several(where, ax, neurons, (0.9 * columns + 0.8, 1.05 * rows + 0.3), columns=columns)
+    axes = _several(where, ax, neurons, (0.95 * columns + 1.1, 1.1 * rows + 0.1), columns=columns)
     # A few large weights would make all others pale.
     limit = float(np.quantile(np.abs(weight), 0.995)) or 1.0
     drawn = None
@@ -567,7 +576,7 @@ def _one(where: str, ax: Axes | None, size: tuple[float, float]) -> Axes:
 def _several(
     where: str, ax: object, count: int, size: tuple[float, float], *, columns: int
 ) -> NDArray[Any]:
-    """Return an array of the Axes that were given, or of those of a new figure, in a row or grid."""
+    """Return an array of the Axes that were given, or of those of a new figure."""
     if ax is None:
         pyplot = _extras.require(where, "matplotlib.pyplot", "plot")
         rows = math.ceil(count / columns)
@@ -579,8 +588,17 @@ def _several(
     return found
 
 
-def _ticker(where: str) -> Any:
-    return _extras.require(where, "matplotlib.ticker", "plot")
+def _whole_numbers(where: str) -> Any:
+    """Return what puts ticks at whole numbers alone."""
+    return _extras.require(where, "matplotlib.ticker", "plot").MaxNLocator(
+        integer=True, steps=[1, 2, 5, 10]
+    )
+
+
+def _style(i: int) -> tuple[str, str]:
+    """Return colour and dashes of the i-th line, both others than its neighbours'."""
+    # Dashes let a line be seen that lies below.
+    return _COLOURS[i % 6], _DASHES[(i + i // 6) % 3]
 
 
 def _tidy(ax: Axes) -> None:
@@ -607,8 +625,8 @@ def _image_shape(where: str, shape: object, net: Sequential) -> tuple[int, int]:
     height, width = (_checks.integer(where, f"shape[{i}]", n, 1) for i, n in enumerate(shape))
     if height * width != net.inputs:
         raise ValueError(
-            f"{where}: shape is {shape!r}, which makes {height * width} pixels, but the first layer "
-            f"has {net.inputs} inputs"
+            f"{where}: shape is {shape!r}, which makes {height * width} pixels, but the first "
+            f"layer has {net.inputs} inputs"
         )
     return height, width
 
