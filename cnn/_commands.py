@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 _MOST_WHOLE_CLASSES = 20
 
 
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 # ---- info, demo --------------------------------------------------------------------------------
 
 
@@ -165,8 +169,8 @@ def _held_out(path: str, rows: int, share: float) -> int:
     held = max(1, round(rows * share)) if share > 0 else 0
     if held >= rows:
         raise ValueError(
-            f"{path}: of {rows} row{'s' * (rows > 1)}, {held} would be held out and none be left "
-            f"to learn from"
+            f"{path}: of {_counted(rows, 'row')}, {held} would be held out and none be left to "
+            f"learn from"
         )
     return held
 
@@ -186,11 +190,18 @@ def _standardised(
 
 def _print_plan(arguments: Namespace, plan: Preprocessing, rows: int, held: int) -> None:
     target = plan.target
-    what = f"{target.width} classes" if isinstance(target, Category) else "a number"
+    outputs, task = "a number", plan.task
+    if isinstance(target, Category):
+        outputs = f"{target.width} classes"
+        if arguments.task == "auto" and all(map(str.isdigit, target.categories)):
+            task += "; --task regression would take it for a number"
     hidden = "-".join(map(str, (plan.inputs, *arguments.hidden, target.width)))
-    print(f"{arguments.data}: {rows:,} rows, {len(plan.columns)} columns to learn from")
-    print(f"target {target.name}: {what} ({plan.task})")
-    print(f"network {hidden}, {rows - held:,} rows to learn from, {held:,} held out", flush=True)
+    columns = _counted(len(plan.columns), "column")
+    print(f"{arguments.data}: {_counted(rows, 'row')}, {columns} to learn from")
+    print(f"target {target.name}: {outputs} ({task})")
+    print(f"network {hidden}: learns from {_counted(rows - held, 'row')}, {held:,} held out")
+    # Before lines of progress, which go another way.
+    sys.stdout.flush()
 
 
 def _score(
@@ -253,13 +264,13 @@ def show(arguments: Namespace) -> int:
     """Print what a model file holds."""
     net = models.load(arguments.model)
     plan = _preprocessing.of_network(net._network, arguments.model)
-    epochs = f"{net.epochs:,} epoch{'s' * (net.epochs != 1)}"
-    print(f"{arguments.model}: {net.inputs} inputs, {net.outputs} outputs, trained for {epochs}\n")
+    sizes = f"{_counted(net.inputs, 'input')}, {_counted(net.outputs, 'output')}"
+    print(f"{arguments.model}: {sizes}, trained for {_counted(net.epochs, 'epoch')}\n")
     print(net.summary())
     if plan is not None:
         print("\nInputs are made of the columns")
         print("\n".join(f"  {line}" for line in _preprocessing.table(plan.columns)))
-        print(f"The output of {plan.task} is")
+        print(f"The target of {plan.task} is")
         print("\n".join(f"  {line}" for line in _preprocessing.table([plan.target])))
     others = {
         key: value

@@ -203,6 +203,6 @@ def table(columns: Sequence[Column]) -> list[str]:
         else:
             shown = ", ".join(column.categories[:8])
             more = ", ..." if column.width > 8 else ""
-            what = f"category  {column.width} of 0 and 1: {shown}{more}"
+            what = f"category  one of {column.width}: {shown}{more}"
         lines.append(f"{column.name:{width}}  {what}")
     return lines

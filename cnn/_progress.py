@@ -107,7 +107,7 @@ class Log:
     def __init__(self, first_epoch: int, last_epoch: int) -> None:
         self._first_epoch = first_epoch
         self._last_epoch = last_epoch
-        self._time = time.monotonic()
+        self._begin = self._written = time.monotonic()
         self._unwritten = ""
 
     def begin(self, epoch: int) -> None:
@@ -118,11 +118,15 @@ class Log:
 
     def finish(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Write the metrics of an epoch, where it is its turn."""
-        self._unwritten = f"epoch {epoch}/{self._last_epoch}: {_text(logs)}"
+        now = time.monotonic()
+        metrics = {name: value for name, value in logs.items() if name not in ("lr", "seconds")}
+        self._unwritten = (
+            f"epoch {epoch}/{self._last_epoch}: {_text(metrics)}, after {now - self._begin:.1f} s"
+        )
         done, count = epoch - self._first_epoch + 1, self._last_epoch - self._first_epoch + 1
         # Whether another tenth has been done; an epoch that is one by itself always has a line.
         tenth = done * _LINES // count > (done - 1) * _LINES // count
-        if done == 1 or tenth or time.monotonic() - self._time > _LONG:
+        if done == 1 or tenth or now - self._written > _LONG:
             self._write()
 
     def close(self) -> None:
@@ -133,7 +137,7 @@ class Log:
         if self._unwritten and sys.stderr is not None:
             print(self._unwritten, file=sys.stderr, flush=True)
         self._unwritten = ""
-        self._time = time.monotonic()
+        self._written = time.monotonic()
 
 
 def _text(logs: Mapping[str, float]) -> str:

@@ -10,6 +10,7 @@ import contextlib
 import csv
 import itertools
 import math
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -117,8 +118,8 @@ class _Table:
         first = file.readline()
         if not first.strip():
             raise ValueError(f"{path}: the first line is empty, should have the columns' names")
-        # The delimiter is the one that makes the most of the first line; a comma where all fail.
-        delimiter = max(",;\t", key=first.count)
+        # The delimiter is the one that the first line has most of; a comma where it has none.
+        delimiter = max(",;\t", key=re.sub('"[^"]*"', "", first).count)
         self._reader = csv.reader(itertools.chain([first], file), delimiter=delimiter, strict=True)
         self.names = [name.strip() for name in self._next() or []]
         self._check_names()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnn import _activations, _checks, _core, _extras, functional
+from cnn import _activations, _axes, _checks, _core, functional
 from cnn.history import History
 from cnn.layers import Dense
 from cnn.sequential import Sequential
@@ -34,17 +34,8 @@ __all__ = [
     "predictions",
 ]
 
-_BLUE, _VERMILION, _GREEN, _PURPLE, _ORANGE, _SKY = _COLOURS = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-)
-_DASHES = ("-", "--", ":")
-_GREY, _PALE = "#555555", "#DDDDDD"
-# A matrix of more classes has no room for numbers.
+# No picture shows more classes; a matrix of more than a few has no room for numbers.
+_MOST_CLASSES = 1000
 _MOST_NUMBERED = 30
 
 
@@ -93,31 +84,31 @@ def learning_curves(history: History, *, metric: str = "loss", ax: Axes | None =
     if not history.epoch:
         raise ValueError(f"{where}: history has no epochs, should have at least 1")
     _checks.choice(where, "metric", metric, [name for name in history if name[:4] != "val_"])
-    ax = _one(where, ax, (6.4, 4.0))
+    ax = _axes.one(where, ax, (6.4, 4.0))
     # A line through one point would not be seen.
     marker = "o" if len(history) == 1 else ""
     values = history[metric]
-    ax.plot(history.epoch, values, color=_BLUE, marker=marker, label="training")
+    ax.plot(history.epoch, values, color=_axes.BLUE, marker=marker, label="training")
     validation = f"val_{metric}"
     if validation in history:
         values = history[validation]
-        ax.plot(history.epoch, values, color=_VERMILION, marker=marker, label="validation")
+        ax.plot(history.epoch, values, color=_axes.VERMILION, marker=marker, label="validation")
         best = int(np.argmax(values) if metric.endswith("accuracy") else np.argmin(values))
         epoch, value = history.epoch[best], values[best]
         ax.plot(
             epoch,
             value,
             "o",
-            color=_VERMILION,
+            color=_axes.VERMILION,
             markeredgecolor="white",
             markersize=8,
             label=f"best validation: {value:.4g} in epoch {epoch}",
         )
     ax.set_xlabel("epoch")
     ax.set_ylabel(metric)
-    ax.xaxis.set_major_locator(_whole_numbers(where))
+    ax.xaxis.set_major_locator(_axes.whole_numbers(where))
     ax.legend(frameon=False)
-    _tidy(ax)
+    _axes.tidy(ax)
     return ax
 
 
@@ -180,10 +171,10 @@ def gradient_norms(
             if gradient is not None
         ]
     )
-    ax = _one(where, ax, (6.4, 4.0))
+    ax = _axes.one(where, ax, (6.4, 4.0))
     # Each call draws one line with this mark.
     count = sum(line.get_marker() == "o" for line in ax.lines)
-    colour, dashes = _style(count)
+    colour, dashes = _axes.style(count)
     ax.set_yscale("log")
     shown = np.where(norms > 0, norms, np.nan)
     ax.plot(layers, shown, marker="o", color=colour, linestyle=dashes, label=label)
@@ -201,12 +192,12 @@ def gradient_norms(
         )
     ax.set_xlabel("layer, from input to output")
     ax.set_ylabel("norm of the gradient of the weights")
-    ax.xaxis.set_major_locator(_whole_numbers(where))
+    ax.xaxis.set_major_locator(_axes.whole_numbers(where))
     if label is not None:
         ax.legend(frameon=False)
-    _tidy(ax)
+    _axes.tidy(ax)
     # Norms of the same decade have no other lines.
-    ax.grid(visible=True, which="minor", axis="y", color=_PALE, linewidth=0.3)
+    ax.grid(visible=True, which="minor", axis="y", color=_axes.PALE, linewidth=0.3)
     return ax
 
 
@@ -259,21 +250,21 @@ def activations(
     )
     if low >= high:
         raise ValueError(f"{where}: limits is {limits}, should be a smaller and a larger number")
-    axes = _several(where, ax, 2, (9.0, 3.8), columns=2)
+    axes = _axes.several(where, ax, 2, (9.0, 3.8), columns=2)
     if axes.size < 2:
         raise ValueError(f"{where}: ax has {axes.size} Axes, should have 2")
     x = np.linspace(low, high, 1001)
     for i, name in enumerate(found):
         slope = functional.activation_backward(name, np.ones_like(x), x=x)
-        colour, dashes = _style(i)
+        colour, dashes = _axes.style(i)
         for axis, y in zip(axes, (_core.activation(name, x), slope), strict=False):
             axis.plot(x, y, color=colour, linestyle=dashes, linewidth=2, label=name)
     for axis, title in zip(axes, ("activation h(x)", "derivative h'(x)"), strict=False):
         axis.set_title(title)
         axis.set_xlabel("x")
-        axis.axhline(0, color=_GREY, linewidth=0.8, zorder=1)
-        axis.axvline(0, color=_GREY, linewidth=0.8, zorder=1)
-        _tidy(axis)
+        axis.axhline(0, color=_axes.GREY, linewidth=0.8, zorder=1)
+        axis.axvline(0, color=_axes.GREY, linewidth=0.8, zorder=1)
+        _axes.tidy(axis)
     axes[0].legend(frameon=False)
     return axes
 
@@ -344,7 +335,7 @@ def confusion_matrix(
     # A class that no sample has keeps a row of 0.
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = min(3.0 + 0.4 * classes, 11.0)
-    ax = _one(where, ax, (side, side))
+    ax = _axes.one(where, ax, (side, side))
     ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     if classes <= _MOST_NUMBERED:
         for (row, column), count in np.ndenumerate(counts):
@@ -369,7 +360,7 @@ def confusion_matrix(
     ax.set_ylabel("true class")
     ax.set_title(f"{np.trace(counts) / counts.sum():.1%} of {counts.sum():,} samples are right")
     ax.tick_params(length=0)
-    ax.spines[:].set_color(_PALE)
+    ax.spines[:].set_color(_axes.PALE)
     return ax
 
 
@@ -448,7 +439,7 @@ def predictions(
     samples = samples[:count]
     p = net.predict(samples)
     columns = len(samples)
-    axes = _several(where, ax, 2 * columns, (1.5 * columns + 0.5, 3.6), columns=columns)
+    axes = _axes.several(where, ax, 2 * columns, (1.5 * columns + 0.5, 3.6), columns=columns)
     if axes.size % 2:
         raise ValueError(f"{where}: ax has {axes.size} Axes, should have two for each sample")
     axes = axes.reshape(2, -1)
@@ -467,17 +458,17 @@ def _draw_prediction(
     """Draw one sample and its probabilities."""
     guess = int(p.argmax())
     image.imshow(pixels, cmap="gray_r")
-    _no_ticks(image)
+    _axes.no_ticks(image)
     right = guess == label
     text = f"{names[guess]} ({p[guess]:.0%})" + ("" if right else f"\ntruth: {names[label]}")
-    image.set_title(text, color=_BLUE if right else _VERMILION, fontsize=10)
-    colours = [_PALE] * len(p)
-    colours[label] = _GREEN
-    colours[guess] = _BLUE if right else _VERMILION
+    image.set_title(text, color=_axes.BLUE if right else _axes.VERMILION, fontsize=10)
+    colours = [_axes.PALE] * len(p)
+    colours[label] = _axes.GREEN
+    colours[guess] = _axes.BLUE if right else _axes.VERMILION
     bars.barh(range(len(p)), p, color=colours)
     if not right:
         # A bar for a probability near 0 would not be seen.
-        bars.plot(0, label, marker=">", color=_GREEN, clip_on=False)
+        bars.plot(0, label, marker=">", color=_axes.GREEN, clip_on=False)
     bars.set_xlim(0, 1)
     bars.set_xticks([0, 1])
     bars.set_xlabel("probability", fontsize=8)
@@ -486,7 +477,7 @@ def _draw_prediction(
     if len(p) <= _MOST_NUMBERED:
         bars.set_yticks(range(len(p)), names)
     bars.spines[["top", "right"]].set_visible(False)
-    bars.spines[:].set_color(_PALE)
+    bars.spines[:].set_color(_axes.PALE)
 
 
 # ---- Weights -----------------------------------------------------------------------------------
@@ -516,8 +507,8 @@ def first_layer_weights(
 
     Returns
     -------
-    ndarray of matplotlib.axes.Axes
-        `ax`, or the new ones.
+    ndarray of matplotlib.axes.Axes, shape (m,)
+        Those of `ax`, or the new ones, row by row.
 
     Raises
     ------
@@ -541,77 +532,24 @@ def first_layer_weights(
     neurons = weight.shape[1]
     columns = min(neurons, 10)
     rows = math.ceil(neurons / columns)
-    axes = _several(where, ax, neurons, (0.95 * columns + 1.1, 1.1 * rows + 0.1), columns=columns)
+    axes = _axes.several(
+        where, ax, neurons, (0.95 * columns + 1.1, 1.1 * rows + 0.1), columns=columns
+    )
     # A few large weights would make all others pale.
     limit = float(np.quantile(np.abs(weight), 0.995)) or 1.0
     drawn = None
-    for axis in axes.flat[neurons:]:
+    for axis in axes[neurons:]:
         axis.set_axis_off()
-    for i, (axis, column) in enumerate(zip(axes.flat, weight.T, strict=False)):
+    for i, (axis, column) in enumerate(zip(axes, weight.T, strict=False)):
         drawn = axis.imshow(column.reshape(shape), cmap="RdBu_r", vmin=-limit, vmax=limit)
         axis.set_title(f"{i}", fontsize=7, pad=2)
-        _no_ticks(axis)
+        _axes.no_ticks(axis)
     if ax is None:
-        axes.flat[0].figure.colorbar(drawn, ax=list(axes.flat), label="weight", extend="both")
+        axes[0].figure.colorbar(drawn, ax=list(axes), label="weight", extend="both")
     return axes
 
 
 # ---- What they share ---------------------------------------------------------------------------
-
-
-def _one(where: str, ax: Axes | None, size: tuple[float, float]) -> Axes:
-    """Return the Axes that was given, or that of a new figure."""
-    if ax is not None:
-        if not hasattr(ax, "plot"):
-            raise TypeError(
-                f"{where}: ax is of type {type(ax).__name__}, should be a matplotlib.axes.Axes"
-            )
-        return ax
-    pyplot = _extras.require(where, "matplotlib.pyplot", "plot")
-    _, made = pyplot.subplots(figsize=size, layout="constrained")
-    found: Axes = made
-    return found
-
-
-def _several(
-    where: str, ax: object, count: int, size: tuple[float, float], *, columns: int
-) -> NDArray[Any]:
-    """Return an array of the Axes that were given, or of those of a new figure."""
-    if ax is None:
-        pyplot = _extras.require(where, "matplotlib.pyplot", "plot")
-        rows = math.ceil(count / columns)
-        _, made = pyplot.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
-        return np.asarray(made).reshape(-1)
-    found = np.asarray(ax, dtype=object)
-    if found.size == 0 or not all(hasattr(axis, "plot") for axis in found.flat):
-        raise TypeError(f"{where}: ax should be an array of matplotlib.axes.Axes, or None")
-    return found
-
-
-def _whole_numbers(where: str) -> Any:
-    """Return what puts ticks at whole numbers alone."""
-    return _extras.require(where, "matplotlib.ticker", "plot").MaxNLocator(
-        integer=True, steps=[1, 2, 5, 10]
-    )
-
-
-def _style(i: int) -> tuple[str, str]:
-    """Return colour and dashes of the i-th line, both others than its neighbours'."""
-    # Dashes let a line be seen that lies below.
-    return _COLOURS[i % 6], _DASHES[(i + i // 6) % 3]
-
-
-def _tidy(ax: Axes) -> None:
-    """Leave out lines that tell nothing, and help the eye to read values."""
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.grid(visible=True, color=_PALE, linewidth=0.6)
-    ax.set_axisbelow(True)
-
-
-def _no_ticks(ax: Axes) -> None:
-    ax.set_xticks([])
-    ax.set_yticks([])
-    ax.spines[:].set_color(_PALE)
 
 
 def _check_network(where: str, net: object) -> None:
@@ -632,17 +570,18 @@ def _image_shape(where: str, shape: object, net: Sequential) -> tuple[int, int]:
 
 
 def _labels(where: str, name: str, value: ArrayLike, rows: int) -> NDArray[np.int64]:
-    """Return class numbers, of which none is below 0."""
+    """Return class numbers, each of which is one."""
     found = _core.numeric(where, name, value)
     if found.shape != (rows,) or rows == 0:
         raise ValueError(
             f"{where}: {name} has shape {found.shape}, should be (n,) with n at least 1, and as "
             f"many as there are samples"
         )
-    at = _core.first_outside(found, 0, 2**31 - 1, whole=True)
+    at = _core.first_outside(found, 0, _MOST_CLASSES - 1, whole=True)
     if at >= 0:
         raise ValueError(
-            f"{where}: {name} has {found[at]:g} in row {at}, should have class numbers from 0"
+            f"{where}: {name} has {found[at]:g} in row {at}, should have class numbers from 0 to "
+            f"{_MOST_CLASSES - 1}"
         )
     return found.astype(np.int64)
 

@@ -37,7 +37,8 @@ def fetch_mnist(where: str) -> Path:
     downloader = pooch.HTTPDownloader(progressbar=_progress.wanted(where, "auto"))
     mirrors = list(MIRRORS)
     for name, digest in SHA256.items():
-        failures = []
+        failures: list[str] = []
+        last: Exception | None = None
         # Over a copy, since a mirror that fails goes to the end: it need not be waited for again.
         for mirror in tuple(mirrors):
             try:
@@ -47,13 +48,22 @@ def fetch_mnist(where: str) -> Path:
                 break
             # What requests and the system raise is an OSError, a wrong checksum a ValueError.
             except (OSError, ValueError) as error:
-                failures.append((mirror, error))
+                failures.append(f"{mirror}: {_reason(error)}")
+                last = error
                 mirrors.append(mirrors.pop(0))
         else:
-            reasons = "; ".join(f"from {mirror}: {error}" for mirror, error in failures)
             raise OSError(
-                f"{where}: {name} could not be fetched ({reasons}). Without a network, set the "
-                f"environment variable CNN_DATA to a folder with the four files of MNIST; "
-                f"cnn.datasets.load_digits() needs no files."
-            ) from failures[-1][1]
+                f"{where}: {name} could not be fetched from any mirror ({'; '.join(failures)}). "
+                f"Without a network, set the environment variable CNN_DATA to a folder with the "
+                f"four files of MNIST; cnn.datasets.load_digits() needs no files."
+            ) from last
     return folder
+
+
+def _reason(error: Exception) -> str:
+    """Return in a few words why a file was not fetched; the error itself is the cause."""
+    if isinstance(error, ValueError) and not isinstance(error, OSError):
+        return "the file there has another SHA-256"
+    text = str(error)
+    # Of a connection that failed, requests tells all its inner workings.
+    return text if len(text) < 120 else type(error).__name__

@@ -1,0 +1,82 @@
+"""Axes that plots are drawn into, and what they have in common: colours, lines and grids."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnn import _extras
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+# Those of Okabe and Ito.
+BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = COLOURS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+)
+DASHES = ("-", "--", ":")
+GREY, PALE = "#555555", "#DDDDDD"
+
+
+def one(where: str, ax: Axes | None, size: tuple[float, float]) -> Axes:
+    """Return the Axes that was given, or that of a new figure."""
+    if ax is not None:
+        if not hasattr(ax, "plot"):
+            raise TypeError(
+                f"{where}: ax is of type {type(ax).__name__}, should be a matplotlib.axes.Axes"
+            )
+        return ax
+    pyplot = _extras.require(where, "matplotlib.pyplot", "plot")
+    _, made = pyplot.subplots(figsize=size, layout="constrained")
+    found: Axes = made
+    return found
+
+
+def several(
+    where: str, ax: object, count: int, size: tuple[float, float], *, columns: int
+) -> NDArray[Any]:
+    """Return the Axes that were given, or those of a new figure, as a flat array."""
+    if ax is None:
+        pyplot = _extras.require(where, "matplotlib.pyplot", "plot")
+        rows = math.ceil(count / columns)
+        _, made = pyplot.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+        return np.asarray(made).reshape(-1)
+    found = np.asarray(ax, dtype=object).reshape(-1)
+    if found.size == 0 or not all(hasattr(axis, "plot") for axis in found):
+        raise TypeError(f"{where}: ax should be an array of matplotlib.axes.Axes, or None")
+    return found
+
+
+def whole_numbers(where: str) -> Any:
+    """Return what puts ticks at whole numbers alone."""
+    return _extras.require(where, "matplotlib.ticker", "plot").MaxNLocator(
+        integer=True, steps=[1, 2, 5, 10]
+    )
+
+
+def style(i: int) -> tuple[str, str]:
+    """Return colour and dashes of the i-th line, both others than its neighbours'."""
+    # Dashes let a line be seen that lies below.
+    return COLOURS[i % 6], DASHES[(i + i // 6) % 3]
+
+
+def tidy(ax: Axes) -> None:
+    """Leave out lines that tell nothing, and help the eye to read values."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(visible=True, color=PALE, linewidth=0.6)
+    ax.set_axisbelow(True)
+
+
+def no_ticks(ax: Axes) -> None:
+    """Leave nothing but a frame around an image."""
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.spines[:].set_color(PALE)

@@ -1,0 +1,314 @@
+"""Plots: what is drawn, where, and with which words; how they look is for eyes."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from refused import refused
+
+import cnn
+from cnn import plot
+
+matplotlib = pytest.importorskip("matplotlib")
+matplotlib.use("Agg")
+pyplot = pytest.importorskip("matplotlib.pyplot")
+
+X = np.random.default_rng(0).random((40, 12))
+LABELS = np.arange(40) % 3
+
+
+@pytest.fixture(autouse=True)
+def figures():
+    """Close figures, and see that nothing global has changed."""
+    before = dict(matplotlib.rcParams)
+    yield
+    pyplot.close("all")
+    assert dict(matplotlib.rcParams) == before
+
+
+@pytest.fixture
+def ax():
+    return pyplot.figure().subplots()
+
+
+@pytest.fixture(scope="module")
+def net():
+    return cnn.mlp([12, 5, 4, 3], "tanh", "softmax", rng=0)
+
+
+@pytest.fixture(scope="module")
+def history():
+    net = cnn.mlp([12, 5, 3], "tanh", "softmax", rng=0)
+    return net.fit(X, LABELS, epochs=6, validation_data=(X[:10], LABELS[:10]))
+
+
+def lines(ax):
+    return {line.get_label(): line for line in ax.lines}
+
+
+def legend(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+# ---- Training ----------------------------------------------------------------------------------
+
+
+def test_learning_curves(history, ax):
+    assert plot.learning_curves(history, ax=ax) is ax
+    found = lines(ax)
+    np.testing.assert_array_equal(found["training"].get_ydata(), history.loss)
+    np.testing.assert_array_equal(found["validation"].get_ydata(), history.val_loss)
+    np.testing.assert_array_equal(found["training"].get_xdata(), history.epoch)
+    best = int(np.argmin(history.val_loss))
+    label = f"best validation: {history.val_loss[best]:.4g} in epoch {best + 1}"
+    assert legend(ax) == ["training", "validation", label]
+    assert found[label].get_xdata() == [best + 1]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "loss")
+
+
+def test_learning_curves_of_accuracy(history):
+    ax = plot.learning_curves(history, metric="accuracy")
+    assert ax.get_ylabel() == "accuracy"
+    (label,) = [label for label in lines(ax) if label.startswith("best")]
+    assert f"{max(history.val_accuracy):.4g} in" in label
+
+
+def test_learning_curves_without_validation():
+    history = cnn.mlp([1, 1], "tanh", "identity", rng=0).fit([[1.0]], [1.0])
+    ax = plot.learning_curves(history)
+    assert legend(ax) == ["training"]
+    assert ax.lines[0].get_marker() == "o"
+
+
+def test_bad_learning_curves(history):
+    with refused(TypeError, "learning_curves: history is of type dict, should be the cnn.History"):
+        plot.learning_curves({})
+    with refused(ValueError, "learning_curves: history has no epochs, should have at least 1"):
+        plot.learning_curves(cnn.History())
+    message = "learning_curves: metric is 'val_loss', should be one of loss, accuracy, lr, seconds"
+    with refused(ValueError, message):
+        plot.learning_curves(history, metric="val_loss")
+    with refused(TypeError, "learning_curves: ax is of type int, should be a matplotlib.axes.Axes"):
+        plot.learning_curves(history, ax=3)
+
+
+def test_gradient_norms(net, ax):
+    assert plot.gradient_norms(net, X, LABELS, ax=ax) is ax
+    _, gradients = net.gradients(X, LABELS)
+    norms = [np.linalg.norm(gradient.weight.astype(float)) for gradient in gradients]
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), norms)
+    np.testing.assert_array_equal(ax.lines[0].get_xdata(), [0, 1, 2])
+    assert ax.get_yscale() == "log"
+    assert ax.get_legend() is None
+    assert "layer" in ax.get_xlabel()
+    assert "norm" in ax.get_ylabel()
+
+
+def test_gradient_norms_of_several_networks(net, ax):
+    for label in ("one", "two"):
+        plot.gradient_norms(net, X, LABELS, label=label, ax=ax)
+    assert legend(ax) == ["one", "two"]
+    assert ax.lines[0].get_color() != ax.lines[1].get_color()
+
+
+def test_gradient_norms_skip_dropout_and_mark_zeros(ax):
+    net = cnn.mlp([12, 5, 4, 3], "step", "softmax", rng=0, dropout=0.1)
+    plot.gradient_norms(net, X, LABELS, label="step", ax=ax)
+    norms, zeros = ax.lines
+    np.testing.assert_array_equal(norms.get_xdata(), [0, 2, 4])
+    np.testing.assert_array_equal(np.isnan(norms.get_ydata()), [True, True, False])
+    np.testing.assert_array_equal(zeros.get_xdata(), [0, 2])
+    assert legend(ax) == ["step", "step: 0"]
+
+
+def test_bad_gradient_norms(net):
+    with refused(TypeError, "gradient_norms: net is of type int, should be a cnn.Sequential"):
+        plot.gradient_norms(3, X, LABELS)
+    with refused(ValueError, "gradients: x has 2 columns, but the first layer has 12 inputs"):
+        plot.gradient_norms(net, X[:, :2], LABELS)
+    assert pyplot.get_fignums() == []
+
+
+# ---- Functions ---------------------------------------------------------------------------------
+
+
+def test_activations():
+    every = ["identity", "step", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus"]
+    every += ["silu", "gelu"]
+    axes = plot.activations(every, limits=(-2, 3))
+    assert axes.shape == (2,)
+    assert legend(axes[0]) == every
+    for name in every:
+        x, y = lines(axes[0])[name].get_data()
+        assert (x.min(), x.max()) == (-2, 3)
+        np.testing.assert_array_equal(y, getattr(cnn, name)(x))
+        x, slope = lines(axes[1])[name].get_data()
+        # Kinks aside, the derivative is what the function's values say.
+        near = np.isclose(slope, np.gradient(y, x), atol=1e-2)
+        assert near.sum() >= len(x) - 3
+    styles = {(line.get_color(), line.get_linestyle()) for line in lines(axes[0]).values()}
+    assert len(styles) >= len(every)
+    assert [ax.get_title() for ax in axes] == ["activation h(x)", "derivative h'(x)"]
+
+
+def test_activations_into_axes():
+    given = pyplot.figure().subplots(1, 2)
+    axes = plot.activations(ax=given)
+    assert list(axes) == list(given)
+    assert legend(axes[0]) == ["step", "sigmoid", "relu"]
+
+
+def test_bad_activations(ax):
+    with refused(ValueError, "activations: names[1] is 'softmax', should be one of identity, step"):
+        plot.activations(["relu", "softmax"])
+    with refused(ValueError, "activations: names is empty, should have at least one activation"):
+        plot.activations([])
+    with refused(TypeError, "activations: names is of type str, should be a list"):
+        plot.activations("relu")
+    with refused(ValueError, "activations: limits is (1, 0), should be a smaller and a larger"):
+        plot.activations(limits=(1, 0))
+    with refused(ValueError, "activations: ax has 1 Axes, should have 2"):
+        plot.activations(ax=ax)
+    with refused(TypeError, "activations: ax should be an array of matplotlib.axes.Axes, or None"):
+        plot.activations(ax=[1, 2])
+
+
+# ---- Classification ----------------------------------------------------------------------------
+
+
+def numbers(ax):
+    """Return the texts in the cells by (row, column)."""
+    return {text.get_position()[::-1]: text.get_text() for text in ax.texts}
+
+
+def test_confusion_matrix(ax):
+    t, guesses = [0, 0, 1, 2, 2, 2], [0, 1, 1, 2, 2, 0]
+    assert plot.confusion_matrix(t, np.eye(4)[guesses], ax=ax) is ax
+    assert numbers(ax) == {(0, 0): "1", (0, 1): "1", (1, 1): "1", (2, 0): "1", (2, 2): "2"}
+    expected = [[0.5, 0.5, 0, 0], [0, 1, 0, 0], [1 / 3, 0, 2 / 3, 0], [0, 0, 0, 0]]
+    np.testing.assert_allclose(ax.images[0].get_array(), expected)
+    assert ax.get_title() == "66.7% of 6 samples are right"
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("predicted class", "true class")
+
+
+def test_confusion_matrix_of_class_numbers_and_names():
+    names = ["setosa", "versicolor", "virginica"]
+    ax = plot.confusion_matrix([0, 1, 2], [0, 1, 1], class_names=names)
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == names
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == names
+    assert numbers(ax) == {(0, 0): "1", (1, 1): "1", (2, 1): "1"}
+
+
+def test_confusion_matrix_of_many_classes_has_no_numbers():
+    t = np.arange(50)
+    assert len(plot.confusion_matrix(t, t).texts) == 0
+
+
+def test_bad_confusion_matrix():
+    for t, p, message in (
+        ([0, 1], np.ones((2, 2, 2)), "p has shape (2, 2, 2), should be (n, classes) or (n,)"),
+        ([0, 1, 1], np.ones((2, 2)), "t has shape (3,), should be (n,)"),
+        ([0, 2], np.ones((2, 2)), "t has label 2, but p has 2 classes (labels 0 to 1)"),
+        ([0, -1], [0, 1], "t has -1 in row 1, should have class numbers from 0 to 999"),
+        ([0, 1], [0, 0.5], "p has 0.5 in row 1, should have class numbers"),
+        ([0, 10**6], [0, 1], "t has 1e+06 in row 1, should have class numbers"),
+        ([], [], "t has shape (0,), should be (n,) with n at least 1"),
+    ):
+        with refused(ValueError, f"confusion_matrix: {message}"):
+            plot.confusion_matrix(t, p)
+    with refused(ValueError, "confusion_matrix: class_names has 1 names, but there are 2 classes"):
+        plot.confusion_matrix([0, 1], [0, 1], class_names=["a"])
+
+
+def test_predictions(net):
+    axes = plot.predictions(net, X, LABELS, (3, 4), count=5)
+    assert axes.shape == (2, 5)
+    p = net.predict(X[:5])
+    for i, (image, bars) in enumerate(axes.T):
+        np.testing.assert_allclose(image.images[0].get_array(), X[i].reshape(3, 4))
+        np.testing.assert_allclose([bar.get_width() for bar in bars.patches], p[i])
+        guess = p[i].argmax()
+        title = f"{guess} ({p[i, guess]:.0%})"
+        wrong = guess != LABELS[i]
+        assert image.get_title() == title + (f"\ntruth: {LABELS[i]}" if wrong else "")
+        assert len(bars.lines) == wrong
+    assert {tuple(bar.get_facecolor()) for bar in axes[1, 0].patches} != set()
+
+
+def test_predictions_into_axes_that_are_fewer_or_more(net):
+    given = pyplot.figure().subplots(2, 3)
+    axes = plot.predictions(net, X, LABELS, (3, 4), class_names=["a", "b", "c"], ax=given)
+    assert (axes == given).all()
+    assert [text.get_text() for text in axes[1, 0].get_yticklabels()] == ["a", "b", "c"]
+    given = pyplot.figure().subplots(2, 3)
+    plot.predictions(net, X[:2], LABELS[:2], (3, 4), ax=given)
+    assert [ax.axison for ax in given[0]] == [True, True, False]
+
+
+def test_bad_predictions(net):
+    for arguments, message in (
+        ((X, LABELS), "shape is (28, 28), which makes 784 pixels, but the first layer has 12"),
+        ((X[0], LABELS, (3, 4)), "x has shape (12,), should be (n, 12) with n at least 1"),
+        ((X, LABELS + 1, (3, 4)), "t has label 3, but the output layer has 3 classes (labels 0"),
+        ((X, LABELS[:3], (3, 4)), "t has shape (3,), should be (n,)"),
+    ):
+        with refused(ValueError, f"predictions: {message}"):
+            plot.predictions(net, *arguments)
+    with refused(TypeError, "predictions: shape is 12, should be a tuple (height, width)"):
+        plot.predictions(net, X, LABELS, 12)
+    other = cnn.mlp([12, 3], "tanh", "identity", rng=0)
+    message = "predictions: the output layer has activation identity, should have softmax"
+    with refused(ValueError, message):
+        plot.predictions(other, X, LABELS, (3, 4))
+    odd = pyplot.figure().subplots(1, 3)
+    with refused(ValueError, "predictions: ax has 3 Axes, should have two for each sample"):
+        plot.predictions(net, X, LABELS, (3, 4), ax=odd)
+
+
+# ---- Weights -----------------------------------------------------------------------------------
+
+
+def test_first_layer_weights(net):
+    axes = plot.first_layer_weights(net, (3, 4))
+    weight = net.layers[0].weight
+    assert axes.shape == (5,)
+    for column, axis in zip(weight.T, axes, strict=True):
+        np.testing.assert_array_equal(axis.images[0].get_array(), column.reshape(3, 4))
+    scales = {axis.images[0].get_clim() for axis in axes}
+    ((low, high),) = scales
+    assert low == -high
+    assert len(axes[0].figure.axes) == 6  # and the colours' bar
+
+
+def test_first_layer_weights_into_axes(net):
+    given = pyplot.figure().subplots(2, 2)
+    axes = plot.first_layer_weights(net, (3, 4), count=3, ax=given)
+    assert list(axes) == list(given.flat)
+    assert [ax.axison for ax in axes] == [True, True, True, False]
+    assert len(axes[0].figure.axes) == 4
+
+
+def test_bad_first_layer_weights(net):
+    with refused(ValueError, "first_layer_weights: shape is (5, 5), which makes 25 pixels, but"):
+        plot.first_layer_weights(net, (5, 5))
+    with refused(ValueError, "first_layer_weights: count is 0, should be at least 1"):
+        plot.first_layer_weights(net, (3, 4), count=0)
+
+
+# ---- matplotlib --------------------------------------------------------------------------------
+
+
+def test_files_can_be_written(net, history, tmp_path):
+    plot.learning_curves(history).figure.savefig(tmp_path / "curves.png")
+    plot.predictions(net, X, LABELS, (3, 4))[0, 0].figure.savefig(tmp_path / "predictions.svg")
+    assert (tmp_path / "curves.png").stat().st_size > 1000
+    assert (tmp_path / "predictions.svg").stat().st_size > 1000
+
+
+def test_matplotlib_is_not_loaded_before_it_is_used():
+    code = "import sys, cnn.plot; print('matplotlib' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"

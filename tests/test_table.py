@@ -1,0 +1,248 @@
+"""CSV files as tables of numbers, and the preprocessing that a model file keeps."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from refused import refused
+
+import cnn
+from cnn import _preprocessing, _table
+from cnn._preprocessing import Preprocessing
+from cnn._table import Category, Number
+
+COLUMNS = (Number("age", 40.0, 10.0), Category("city", ("Paris", "Rome")))
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Return a function that writes a file and returns its path."""
+
+    def write(content, encoding="utf-8"):
+        path = tmp_path / "data.csv"
+        path.write_bytes(content.encode(encoding) if isinstance(content, str) else content)
+        return str(path)
+
+    return write
+
+
+def values(path, columns):
+    return np.concatenate(list(_table.blocks(path, columns)))
+
+
+# ---- Reading -----------------------------------------------------------------------------------
+
+
+def test_survey(file):
+    path = file("age,city,size\n40,Rome,1.5\n 50 ,Paris,2\n40,Rome,-3e2\n")
+    rows, found = _table.survey(path)
+    assert rows == 3
+    assert list(found) == ["age", "city", "size"]
+    assert [column.is_number for column in found.values()] == [True, False, True]
+    assert [column.is_whole for column in found.values()] == [True, False, False]
+    assert found["city"].category(path) == Category("city", ("Paris", "Rome"))
+    assert found["age"].category(path) == Category("age", ("40", "50"))
+
+
+def test_blocks(file):
+    path = file("other,city,age\nx,Rome,40\ny,Paris,50.5\n")
+    np.testing.assert_array_equal(values(path, COLUMNS), [[40, 1], [50.5, 0]])
+
+
+def test_many_rows_come_in_blocks(file):
+    path = file("a\n" + "\n".join(map(str, range(10000))) + "\n")
+    blocks = list(_table.blocks(path, [Number("a")]))
+    assert len(blocks) == 3
+    np.testing.assert_array_equal(np.concatenate(blocks)[:, 0], np.arange(10000))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        'a,"b, c"\n1,x\n2,"y ""z"", w"\n',
+        'a;"b, c"\n1;x\n2;"y ""z"", w"\n',
+        'a\t"b, c"\n1\tx\n2\t"y ""z"", w"\n',
+        '\ufeffa,"b, c"\r\n1,x\r\n\r\n2,"y ""z"", w"\r\n',
+        'a,"b, c"\n1,x\n2,"y ""z"", w"',
+    ],
+    ids=["quotes", "semicolons", "tabs", "spreadsheet", "no end of line"],
+)
+def test_dialects(file, content):
+    path = file(content)
+    rows, found = _table.survey(path)
+    assert rows == 2
+    assert list(found) == ["a", "b, c"]
+    assert found["a"].is_number
+    assert found["b, c"].texts == {"x", 'y "z", w'}
+
+
+def test_numbers_that_are_categories_have_one_spelling(file):
+    path = file("a\n1\n1.0\n10\n2.50\n-0\n")
+    category = _table.survey(path)[1]["a"].category(path)
+    assert category.categories == ("0", "1", "2.5", "10")
+    np.testing.assert_array_equal(values(path, [category])[:, 0], [1, 1, 3, 2, 0])
+
+
+def test_a_line_may_go_on_in_quotes(file):
+    path = file('a,b\n1,"two\nlines"\n,3\n')
+    with refused(ValueError, "row 2 (line 4), column 'a' is empty"):
+        _table.survey(path)
+
+
+BAD = {
+    "empty file": ("", "the first line is empty, should have the columns' names"),
+    "no rows": ("a,b\n", "the file has no rows but the first, which has names"),
+    "no names": ("1,2\n3,4\n", "the first line has numbers (1, 2 ...), should have the columns'"),
+    "no name": ("a,,c\n1,2,3\n", "column 2 has no name in the first line"),
+    "same name": ("a,b,a\n1,2,3\n", "column 'a' is there twice, names should differ"),
+    "few fields": ("a,b\n1,2\n3\n", "row 2 (line 3) has 1 fields, should have 2, as the first"),
+    "many fields": ("a,b\n1,2,3\n", "row 1 (line 2) has 3 fields, should have 2"),
+    "empty field": ("a,b\n1,2\n\n3,\n", "row 2 (line 4), column 'b' is empty, should be a finite"),
+    "NA": ("a,b\n1,2\nNA,3\n", "row 2 (line 3), column 'a' is 'NA', should be a finite number or"),
+    "nan": ("a,b\nnan,2\n", "missing values should be filled in, or their rows left out"),
+    "inf": ("a,b\n1,-inf\n", "row 1 (line 2), column 'b' is '-inf', should be a finite number"),
+    "open quote": ('a,b\n1,"2\n', "line 2: unexpected end of data"),
+    "after quote": ('a,b\n1,"2"3\n', "line 2: ',' expected after '\"'"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_files(file, case):
+    content, message = BAD[case]
+    path = file(content)
+    with refused(ValueError, message) as caught:
+        _table.survey(path)
+    assert str(caught.value).startswith(path + ": ")
+
+
+def test_not_text(file):
+    with refused(ValueError, "the file is not text in UTF-8: 'utf-8' codec can't decode byte 0xfc"):
+        _table.survey(file("a,b\n1,Zürich\n", "latin-1"))
+
+
+def test_too_many_categories(file):
+    path = file("a\n" + "\n".join(f"n{i}" for i in range(1001)) + "\n")
+    column = _table.survey(path)[1]["a"]
+    assert column.texts is None
+    with refused(ValueError, "column 'a' has more than 1000 different texts, which are too many"):
+        column.category(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("age,town\n1,Rome\n", "column 'city' is missing, the file has age, town"),
+        ("age,city\n40,Rome\nold,Rome\n", "row 2 (line 3), column 'age' is 'old', should be a fin"),
+        ("age,city\n1_0,Rome\n", "row 1 (line 2), column 'age' is '1_0', should be a finite numb"),
+        ("age,city\n40,Oslo\n", "row 1 (line 2), column 'city' is 'Oslo', should be one of Paris,"),
+        ("age,city\n,Rome\n", "row 1 (line 2), column 'age' is empty, should be a finite number"),
+        ("age,city\n1e999,Rome\n", "column 'age' is '1e999', should be a finite number"),
+    ],
+)
+def test_bad_values(file, content, message):
+    with refused(ValueError, message):
+        values(file(content), COLUMNS)
+
+
+def test_few_of_many_categories_are_told():
+    assert Category("c", tuple(map(str, range(30)))).expected.endswith("8, 9, ...")
+
+
+@given(st.text(max_size=8))
+def test_texts_are_finite_numbers_or_none(text):
+    value = Number("a").encode(text)
+    assert value is None or np.isfinite(value)
+
+
+# ---- Preprocessing -----------------------------------------------------------------------------
+
+
+def test_inputs_and_targets():
+    plan = Preprocessing(COLUMNS, Number("price", 100.0, 50.0))
+    assert (plan.inputs, plan.task) == (3, "regression")
+    x = plan.x(np.array([[50.0, 1.0], [35.0, 0.0]]), "f")
+    assert x.dtype == np.float32
+    np.testing.assert_array_equal(x, [[1, 0, 1], [-0.5, 1, 0]])
+    np.testing.assert_array_equal(plan.t(np.array([150.0, 75.0]), "f"), [1, -0.5])
+    plan = Preprocessing(COLUMNS[:1], COLUMNS[1])
+    assert plan.task == "classification"
+    assert plan.t(np.array([1.0, 0.0]), "f").tolist() == [1, 0]
+
+
+def test_standardised():
+    numbers = np.random.default_rng(0).normal(3, 2, 100)
+    column = _preprocessing.standardised("a", numbers, "f")
+    np.testing.assert_allclose(column.mean, numbers.mean())
+    np.testing.assert_allclose(column.scale, numbers.std())
+    assert _preprocessing.standardised("a", np.full(7, 0.1), "f").scale == 1
+    with refused(ValueError, "f: column 'a' has numbers that are too large to standardise"):
+        _preprocessing.standardised("a", np.array([1e308, -1e308, 1e308]), "f")
+
+
+def test_too_far_from_training():
+    plan = Preprocessing((Number("a", 0.0, 1e-3),), Number("b"))
+    with refused(ValueError, "f: column 'a' has the number 1e+40, which is too far from those"):
+        plan.x(np.array([[1e40]]), "f")
+    with refused(ValueError, "f: column 'b' has the number 1e+40, which is too far from those"):
+        plan.t(np.array([1e40]), "f")
+
+
+def network(text):
+    net = cnn.mlp([3, 2], "tanh", "softmax", rng=0)
+    net._network.set_metadata(_preprocessing.KEY, text)
+    return net._network
+
+
+PLAN = Preprocessing(COLUMNS, Category("größe", ("L", "S")))
+
+
+def test_metadata_round_trip():
+    assert _preprocessing.of_network(network(PLAN.to_json()), "m") == PLAN
+    assert _preprocessing.of_network(network(None), "m") is None
+
+
+def changed(**changes):
+    return json.loads(PLAN.to_json()) | changes
+
+
+NUMBER = {"name": "a", "kind": "number", "mean": 0, "scale": 1}
+CATEGORY = {"name": "a", "kind": "category", "categories": ["x", "y"]}
+BAD_METADATA = {
+    "text": ("{", "Expecting property name"),
+    "list": ([], "it should be an object with columns, format, target"),
+    "keys": ({"format": 1}, "it should be an object with columns, format, target"),
+    "format": (changed(format=2), "its format is 2, should be 1"),
+    "no columns": (changed(columns=[]), "its columns should be a list"),
+    "kind": (changed(columns=[{"kind": "date"}]), "column 1 has kind 'date', should be number or"),
+    "no object": (changed(target=3), "target has kind None, should be number or category"),
+    "keys of a column": (changed(target={"kind": "number"}), "target should be an object with kin"),
+    "scale": (changed(target=NUMBER | {"scale": 0}), "target has mean 0 and scale 0"),
+    "mean": (changed(target=NUMBER | {"mean": float("nan")}), "target has mean nan and scale 1"),
+    "huge": (changed(target=NUMBER | {"mean": 10**400}), "target has mean 1000000"),
+    "bool": (changed(target=NUMBER | {"mean": True}), "target has mean True and scale 1"),
+    "name": (changed(target=NUMBER | {"name": ""}), "target should have a name"),
+    "same names": (changed(target=CATEGORY | {"name": "age"}), "two of its columns have the same"),
+    "categories": (changed(target=CATEGORY | {"categories": [1]}), "target should have categories"),
+    "same categories": (changed(target=CATEGORY | {"categories": ["x", "x"]}), "different texts"),
+    "inputs": (changed(columns=[NUMBER]), "it is for 1 inputs, but the network has 3"),
+    "outputs": (changed(target=NUMBER), "it is for 1 outputs, but the network has 2"),
+    "deep": ("[" * 100000, "is not one: "),
+}
+
+
+@pytest.mark.parametrize("case", BAD_METADATA)
+def test_bad_metadata(case):
+    content, message = BAD_METADATA[case]
+    text = content if isinstance(content, str) else json.dumps(content)
+    with refused(cnn.ModelFileError, message) as caught:
+        _preprocessing.of_network(network(text), "m")
+    assert str(caught.value).startswith("m: the file's preprocessing is not one: ")
+
+
+def test_lines_for_people():
+    assert _preprocessing.table(COLUMNS) == [
+        "age   number    (value - 40) / 10",
+        "city  category  one of 2: Paris, Rome",
+    ]
