@@ -1,15 +1,19 @@
 """`python -m cnn`, and the names of the package."""
 
+import csv
+import io
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 from refused import refused
 
 import cnn
 from cnn import __main__ as command_line
-from cnn import _core
+from cnn import _commands, _core, _preprocessing
 
 
 def run(*arguments, **environment):
@@ -65,12 +69,455 @@ def test_info(capsys):
     assert f"version {_core.numerics_version()}" in printed
 
 
+def test_info_tells_why():
+    there = ", ".join(_core.isas())
+    done = run("info", CNN_ISA="scalar", CNN_NUM_THREADS="3")
+    assert f"scalar (CNN_ISA=scalar allows none above it of {there})\n" in done.stdout
+    assert "3 (from CNN_NUM_THREADS)\n" in done.stdout
+    best = f"{_core.isas()[-1]} (the best that this machine has of {there}"
+    assert f"{best})\n" in run("info", CNN_ISA="").stdout
+    assert f"{best}; CNN_ISA=mmx is none of them)\n" in run("info", CNN_ISA="mmx").stdout
+
+
 @pytest.mark.parametrize("arguments", [[], ["fly"]])
 def test_bad_commands(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
         command_line.main(arguments)
     assert stop.value.code == 2
     assert "usage: python -m cnn" in capsys.readouterr().err
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as stop:
+        command_line.main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"cnn {cnn.__version__}\n"
+
+
+def test_it_is_called_by_its_name(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/cnn"])
+    with pytest.raises(SystemExit):
+        command_line.main(["train"])
+    assert capsys.readouterr().err.startswith("usage: cnn train ")
+
+
+# ---- Tables ------------------------------------------------------------------------------------
+
+
+def rows_of(kind, n=300):
+    """Return made-up rows of fruit, or of prices, with the names of their columns."""
+    rng = np.random.default_rng(0)
+    age, city = rng.integers(18, 80, n), rng.choice(["Rome", "Paris", "Zürich, CH"], n)
+    # What is learnt depends on both.
+    value = 2.0 * age + 40.0 * (city == "Rome") + rng.normal(size=n)
+    if kind == "regression":
+        last, goal = "price", [f"{v:.2f}" for v in value]
+    else:
+        last, goal = "class", [("low", "middle", "high")[int(v > 90) + int(v > 140)] for v in value]
+    return [["age", "city", last], *zip(age.tolist(), city.tolist(), goal, strict=True)]
+
+
+def write(path, rows):
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+    return str(path)
+
+
+@pytest.fixture(scope="module", params=["classification", "regression"])
+def trained(request, tmp_path_factory):
+    """Return a file of data, the model that was trained on it, its task and what was printed."""
+    folder = tmp_path_factory.mktemp(request.param)
+    rows = rows_of(request.param)
+    data, model = write(folder / "data.csv", rows), str(folder / "model.safetensors")
+    done = run("train", data, "--target", rows[0][-1], "--epochs", "60", "-o", model)
+    assert done.returncode == 0, done.stderr
+    return data, model, request.param, done
+
+
+def test_train(trained):
+    data, _, task, done = trained
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"{data}: 300 rows, 2 columns to learn from"
+    if task == "classification":
+        assert lines[1] == "target class: 3 classes (classification)"
+        assert lines[2] == "network 4-64-64-3: learns from 240 rows, 60 held out"
+        assert float(lines[3].removeprefix("held out: accuracy ").split("%")[0]) > 90
+        assert "(always " in lines[3]
+    else:
+        assert lines[1] == "target price: a number (regression)"
+        assert lines[2] == "network 4-64-64-1: learns from 240 rows, 60 held out"
+        assert float(lines[3].split("R2 ")[1].split()[0]) > 0.97
+        assert "(always the mean: RMSE " in lines[3]
+    assert lines[4].startswith("saved to ")
+    # Since stderr is a pipe, progress is a log.
+    assert done.stderr.splitlines()[-1].startswith("epoch 60/60: loss ")
+    assert len(done.stderr.splitlines()) == 11
+
+
+def test_training_again_gives_the_same_bytes(trained, tmp_path, capsys):
+    data, model, task, _ = trained
+    again = str(tmp_path / "again.safetensors")
+    target = "class" if task == "classification" else "price"
+    command = ["train", data, "--target", target, "--epochs", "60", "-o", again, "--quiet"]
+    assert command_line.main(command) == 0
+    assert capsys.readouterr().err == ""
+    assert Path(again).read_bytes() == Path(model).read_bytes()
+
+
+def predicted(*arguments, capsys):
+    assert command_line.main(["predict", *map(str, arguments)]) == 0
+    return list(csv.reader(io.StringIO(capsys.readouterr().out)))
+
+
+def test_predict(trained, capsys, tmp_path):
+    data, model, task, _ = trained
+    head, *rows = predicted(model, data, capsys=capsys)
+    assert len(rows) == 300
+    if task == "classification":
+        assert head == ["class", "P(high)", "P(low)", "P(middle)"]
+        p = np.array([row[1:] for row in rows], float)
+        np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-5)
+        names = np.array(["high", "low", "middle"])
+        assert [row[0] for row in rows] == names[p.argmax(axis=1)].tolist()
+        assert (
+            np.mean([row[0] == r[-1] for row, r in zip(rows, rows_of(task)[1:], strict=True)]) > 0.9
+        )
+    else:
+        assert head == ["price"]
+        y = np.array(rows, float)[:, 0]
+        t = np.array([row[-1] for row in rows_of(task)[1:]], float)
+        assert np.sqrt(np.mean((y - t) ** 2)) < 5
+    out = tmp_path / "out.csv"
+    assert command_line.main(["predict", model, data, "-o", str(out)]) == 0
+    assert capsys.readouterr().out == ""
+    with out.open(encoding="utf-8", newline="") as file:
+        assert list(csv.reader(file)) == [head, *rows]
+
+
+def test_columns_are_found_by_name(trained, capsys, tmp_path):
+    data, model, *_ = trained
+    expected = predicted(model, data, capsys=capsys)
+    rows = rows_of("regression")
+    turned = write(tmp_path / "turned.csv", [["note", *row[1::-1]] for row in rows])
+    assert predicted(model, turned, capsys=capsys) == expected
+
+
+def test_predict_does_as_python_does(trained, capsys):
+    data, model, task, _ = trained
+    net = cnn.load(model)
+    rows = rows_of(task)[1:]
+    plan = _preprocessing.of_network(net._network, model)
+    age, city = plan.columns
+    x = [
+        [(row[0] - age.mean) / age.scale, *(row[1] == name for name in city.categories)]
+        for row in rows
+    ]
+    y = net.predict(np.array(x, np.float32))
+    _, *printed = predicted(model, data, capsys=capsys)
+    if task == "classification":
+        np.testing.assert_allclose(np.array([row[1:] for row in printed], float), y, rtol=1e-5)
+    else:
+        y = y * plan.target.scale + plan.target.mean
+        np.testing.assert_allclose(np.array(printed, float), y, rtol=1e-6)
+
+
+def test_show(trained, capsys):
+    _, model, task, _ = trained
+    net = cnn.load(model)
+    assert command_line.main(["show", model]) == 0
+    text = capsys.readouterr().out
+    assert net.summary() in text
+    outputs = "3 outputs" if task == "classification" else "1 output"
+    assert text.startswith(f"{model}: 4 inputs, {outputs}, trained for 60 epochs\n")
+    assert "  city  category  one of 3: Paris, Rome, Zürich, CH\n" in text
+    assert f"The target of {task} is\n" in text
+    assert text.endswith("\nSeed: 0\n")
+
+
+def test_show_a_network_from_python(capsys, tmp_path):
+    net = cnn.mlp([3, 2], "tanh", "identity", rng=7)
+    net._network.set_metadata("author", "me")
+    path = str(tmp_path / "net.safetensors")
+    net.save(path)
+    assert command_line.main(["show", path]) == 0
+    text = capsys.readouterr().out
+    assert "columns" not in text
+    assert text.endswith("\nSeed: 7\nauthor: me\n")
+    message = f"{path}: the file does not say how inputs are made of columns"
+    assert_fails(["predict", path, write(tmp_path / "data.csv", [["a"], [1]])], message, capsys)
+
+
+def test_export_to_c(trained, capsys, tmp_path):
+    _, model, *_ = trained
+    net = cnn.load(model)
+    header = tmp_path / "my-model.h"
+    assert command_line.main(["export", model, "--to", "c", "-o", str(header)]) == 0
+    text = capsys.readouterr().out
+    assert f"saved to {header}\n" in text
+    assert "standardised" in text
+    net.to_c(tmp_path / "expected.h", name="my_model")
+    assert header.read_bytes() == (tmp_path / "expected.h").read_bytes()
+    command = ["export", model, "--to", "c", "-o", str(header), "--name", "other"]
+    assert command_line.main(command) == 0
+    assert "other_predict" in header.read_text(encoding="utf-8")
+
+
+def test_exports_lie_beside_the_model(capsys, tmp_path):
+    model = str(tmp_path / "gate.safetensors")
+    cnn.mlp([3, 2], "tanh", "identity", rng=0).save(model)
+    assert command_line.main(["export", model, "--to", "c"]) == 0
+    assert capsys.readouterr().out == f"saved to {tmp_path / 'gate.h'}\n"
+    assert (tmp_path / "gate.h").is_file()
+
+
+def test_export_to_onnx(capsys, tmp_path, monkeypatch):
+    model = str(tmp_path / "gate.safetensors")
+    cnn.mlp([3, 2], "tanh", "identity", rng=0).save(model)
+    asked = []
+    monkeypatch.setattr(
+        cnn.Sequential, "to_onnx", lambda _, path: asked.append(path), raising=False
+    )
+    assert command_line.main(["export", model, "--to", "onnx"]) == 0
+    assert asked == [str(tmp_path / "gate.onnx")]
+
+    def fail(_, path):
+        raise ImportError("to_onnx: onnx is not installed")
+
+    monkeypatch.setattr(cnn.Sequential, "to_onnx", fail, raising=False)
+    capsys.readouterr()
+    message = "to_onnx: onnx is not installed"
+    assert_fails(["export", model, "--to", "onnx"], message, capsys)
+
+
+# ---- Options of train --------------------------------------------------------------------------
+
+
+def train(tmp_path, rows, *options, target="t"):
+    """Train on rows, and return the exit code and the model's path."""
+    data, model = write(tmp_path / "data.csv", rows), tmp_path / "model.safetensors"
+    options = ["--epochs", "2", "-q", *options]
+    code = command_line.main(["train", data, "--target", target, "-o", str(model), *options])
+    return code, model
+
+
+QUALITY = [["a", "id", "t"], *([i * 0.5, f"n{i}", i % 6] for i in range(60))]
+
+
+@pytest.mark.parametrize(
+    ("options", "printed"),
+    [
+        ([], "target t: 6 classes (classification; --task regression would take it for a number)"),
+        (["--task", "classification"], "target t: 6 classes (classification)"),
+        (["--task", "regression"], "target t: a number (regression)"),
+    ],
+)
+def test_task(tmp_path, capsys, options, printed):
+    assert train(tmp_path, QUALITY, *options)[0] == 0
+    assert printed in capsys.readouterr().out.splitlines()
+
+
+def test_many_whole_numbers_are_no_classes(tmp_path, capsys):
+    assert train(tmp_path, QUALITY, "--drop", "id", target="a")[0] == 0
+    rows = [["a", "t"], *([i, i] for i in range(21))]
+    assert train(tmp_path, rows)[0] == 0
+    assert "target t: a number (regression)" in capsys.readouterr().out
+
+
+def test_network_options(tmp_path, capsys):
+    options = ["--drop", "id", "--hidden", "7,5", "--activation", "tanh", "--seed", "3"]
+    options += ["--batch-size", "10", "--lr", "0.1", "--hold-out", "0"]
+    code, model = train(tmp_path, QUALITY, *options)
+    assert code == 0
+    assert "network 1-7-5-6: learns from 60 rows, 0 held out" in capsys.readouterr().out
+    net = cnn.load(model)
+    assert [layer.activation for layer in net.layers] == ["tanh", "tanh", "softmax"]
+    assert (net.seed, net.epochs) == (3, 2)
+    values = np.arange(60) * 0.5
+    plan = _preprocessing.of_network(net._network, "m")
+    np.testing.assert_allclose(plan.columns[0].mean, values.mean())
+    expected = cnn.mlp([1, 7, 5, 6], "tanh", "softmax", rng=3)
+    order = _core.permutation(3, 0, 60, 0, 60)
+    x = plan.x(values[:, None], "f")[order]
+    optimizer = cnn.Adam(lr=0.1)
+    expected.fit(x, (np.arange(60) % 6)[order], epochs=2, batch_size=10, optimizer=optimizer)
+    np.testing.assert_array_equal(net.layers[0].weight, expected.layers[0].weight)
+
+
+def test_no_hidden_layers(tmp_path, capsys):
+    assert train(tmp_path, QUALITY, "--hidden", "none", "--drop", "id,a", "--drop", "t")[0] == 1
+    assert "column 't' is the target, and cannot be left out" in capsys.readouterr().err
+    assert train(tmp_path, QUALITY, "--hidden", "none", "--drop", "id")[0] == 0
+    assert "network 1-6: learns" in capsys.readouterr().out
+
+
+def test_a_constant_column_does_no_harm(tmp_path, capsys):
+    rows = [["a", "b", "t"], *([i, 3.1, i / 2] for i in range(30))]
+    code, model = train(tmp_path, rows, "--task", "regression")
+    assert code == 0
+    assert np.isfinite(cnn.load(model).layers[0].weight).all()
+
+
+# ---- Failures ----------------------------------------------------------------------------------
+
+
+def assert_fails(command, message, capsys):
+    """Expect exit code 1 and one line on stderr."""
+    assert command_line.main(list(map(str, command))) == 1
+    printed = capsys.readouterr()
+    assert printed.err.startswith("cnn: error: ")
+    assert message in printed.err
+    assert printed.err.count("\n") == 1
+
+
+BAD_TRAINING = {
+    "no target": (QUALITY, ["--target", "x"], "data.csv: column 'x' is missing, the file has a, i"),
+    "no column": (QUALITY, ["--drop", "x"], "data.csv: column 'x' is missing, the file has a, id"),
+    "nothing": (QUALITY, ["--drop", "a,id"], "there is no column to learn from, only the target"),
+    "missing": ([["a", "t"], [1, 2], ["", 3]], [], "data.csv: row 2 (line 3), column 'a' is empty"),
+    "one class": ([["a", "t"], [1, "x"], [2, "x"]], [], "column 't' is always 'x', should have at"),
+    "texts": (
+        [["a", "t"], [1, "x"]],
+        ["--task", "regression"],
+        "'t' has categories, but regressio",
+    ),
+    "one row": ([["a", "t"], [1, 0.5]], [], "of 1 row, 1 would be held out and none be left to"),
+    "names": (
+        [["a", "t"], *([f"n{i}", i % 2] for i in range(1001))],
+        [],
+        "column 'a' has more than 1000 different texts, which are too many for categories",
+    ),
+    "diverges": (
+        QUALITY,
+        ["--task", "regression", "--lr", "1e30", "--epochs", "50", "--drop", "id"],
+        "became NaN or infinite in epoch",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_TRAINING)
+def test_bad_training(tmp_path, capsys, case):
+    rows, options, message = BAD_TRAINING[case]
+    data, model = write(tmp_path / "data.csv", rows), tmp_path / "model.safetensors"
+    model.write_bytes(b"as before")
+    assert_fails(["train", data, "--target", "t", "-q", *options, "-o", model], message, capsys)
+    assert model.read_bytes() == b"as before"
+    assert {path.name for path in tmp_path.iterdir()} == {"data.csv", "model.safetensors"}
+
+
+def test_the_output_is_looked_at_before_training(tmp_path, capsys):
+    data = write(tmp_path / "data.csv", QUALITY)
+    command = ["train", data, "--target", "t", "-o"]
+    nowhere = tmp_path / "nowhere" / "m"
+    assert_fails([*command, nowhere], f"the folder of {nowhere} does not exist", capsys)
+    assert_fails([*command, tmp_path], f"{tmp_path} is a folder, should be the file to", capsys)
+
+
+def test_bad_predictions(trained, tmp_path, capsys):
+    data, model, *_ = trained
+    rows = rows_of("regression")
+    out = tmp_path / "out.csv"
+    out.write_text("as before", encoding="utf-8")
+    for changed, message in (
+        ([row[1:] for row in rows], "column 'age' is missing, the file has city, price"),
+        (
+            [*rows, [3, "Oslo", 0]],
+            "row 301 (line 302), column 'city' is 'Oslo', should be one of P",
+        ),
+        ([*rows, ["x", "Rome", 0]], "row 301 (line 302), column 'age' is 'x', should be a finite"),
+    ):
+        bad = write(tmp_path / "bad.csv", changed)
+        assert_fails(["predict", model, bad, "-o", out], message, capsys)
+        assert_fails(["predict", model, bad], message, capsys)
+        assert out.read_text(encoding="utf-8") == "as before"
+    absent = tmp_path / "absent"
+    assert_fails(["predict", absent, data], f"{absent}: No such file or directory", capsys)
+    assert_fails(["predict", model, absent], f"{absent}: No such file or directory", capsys)
+    assert_fails(["predict", data, data], "load: ", capsys)
+    assert_fails(["show", data], "load: ", capsys)
+    bad = tmp_path / "no folder" / "out.csv"
+    assert_fails(["predict", model, data, "-o", bad], "No such file or directory", capsys)
+
+
+def test_bad_exports(trained, tmp_path, capsys):
+    _, model, *_ = trained
+    command = ["export", model, "--to", "c"]
+    assert_fails([*command, "--name", "if"], "to_c: name is 'if', which is not a name", capsys)
+    nowhere = tmp_path / "nowhere" / "m.h"
+    assert_fails([*command, "-o", nowhere], f"the folder of {nowhere} does not exist", capsys)
+
+
+BAD_USAGE = {
+    "no target": ["-o", "m"],
+    "no output": ["--target", "t"],
+    "hidden": ["--hidden", "5,x", "--target", "t", "-o", "m"],
+    "activation": ["--activation", "softmax", "--target", "t", "-o", "m"],
+    "epochs": ["--epochs", "0", "--target", "t", "-o", "m"],
+    "batch": ["--batch-size", "-3", "--target", "t", "-o", "m"],
+    "lr": ["--lr", "nan", "--target", "t", "-o", "m"],
+    "seed": ["--seed", str(2**64), "--target", "t", "-o", "m"],
+    "share": ["--hold-out", "1", "--target", "t", "-o", "m"],
+    "task": ["--task", "cluster", "--target", "t", "-o", "m"],
+}
+
+
+@pytest.mark.parametrize("case", BAD_USAGE)
+def test_bad_usage(case, capsys):
+    with pytest.raises(SystemExit) as stop:
+        command_line.main(["train", "data.csv", *BAD_USAGE[case]])
+    assert stop.value.code == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("usage: python -m cnn train ")
+
+
+@pytest.mark.parametrize("arguments", [["--libs", "info"], ["export", "m", "--to", "tf"], ["show"]])
+def test_more_bad_usage(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        command_line.main(arguments)
+    assert stop.value.code == 2
+    assert "usage: python -m cnn" in capsys.readouterr().err
+
+
+def test_interrupt(monkeypatch, tmp_path, capsys):
+    def interrupt(*_arguments, **_keywords):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cnn.Sequential, "fit", interrupt)
+    code, model = train(tmp_path, QUALITY)
+    assert code == 130
+    assert capsys.readouterr().err == "cnn: interrupted\n"
+    assert not model.exists()
+
+
+def test_a_reader_that_wants_no_more(trained):
+    data, model, *_ = trained
+    read, write_end = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "cnn", "predict", model, data],
+        stdout=write_end,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(write_end)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_a_file_that_changes_while_it_is_read(tmp_path, capsys, monkeypatch):
+    survey = _commands._table.survey
+
+    def then_grow(path):
+        found = survey(path)
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write("1,n1,2\n")
+        return found
+
+    monkeypatch.setattr(_commands._table, "survey", then_grow)
+    assert train(tmp_path, QUALITY)[0] == 1
+    assert "the file had 60 rows, then 61; should not change" in capsys.readouterr().err
+
+
+# ---- The package -------------------------------------------------------------------------------
 
 
 def test_names():

@@ -1,9 +1,13 @@
-"""The data sets: the digits in the package, and the reader of MNIST's files."""
+"""The data sets: the digits in the package, and MNIST from files and from the network."""
 
 import gzip
 import hashlib
+import http.server
+import io
 import os
 import struct
+import sys
+import threading
 import tracemalloc
 from pathlib import Path
 
@@ -11,7 +15,7 @@ import numpy as np
 import pytest
 
 import cnn
-from cnn.datasets import load_digits, load_mnist
+from cnn.datasets import _download, load_digits, load_mnist
 
 # ---- Digits -----------------------------------------------------------------------------------
 
@@ -350,3 +354,144 @@ def test_mnist_system_errors_stay_what_they_are(folder, monkeypatch):
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(PermissionError):
         load_mnist(folder)
+
+
+# ---- MNIST: files from the network ------------------------------------------------------------
+
+
+class Mirror(http.server.BaseHTTPRequestHandler):
+    """Serve the files of a mirror; /broken/ has none of them, /wrong/ others."""
+
+    def do_GET(self):
+        _, folder, name = self.path.split("/")
+        self.server.asked.append((folder, name))
+        content = None if folder == "broken" else self.server.files.get(name)
+        if folder == "wrong":
+            content = b"something else"
+        self.send_response(200 if content else 404)
+        self.send_header("Content-Length", str(len(content or b"")))
+        self.end_headers()
+        self.wfile.write(content or b"")
+
+    def log_message(self, *_):
+        """Print nothing."""
+
+
+@pytest.fixture
+def server(arrays, monkeypatch, tmp_path):
+    """Return a server with a small MNIST, which is what the mirrors are said to have."""
+    pooch = pytest.importorskip("pooch")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Mirror)
+    server.asked = []
+    server.files = {f"{NAMES[key]}.gz": gzip.compress(idx(a)) for key, a in arrays.items()}
+    assert list(server.files) == list(_download.SHA256)
+    digests = {name: hashlib.sha256(a).hexdigest() for name, a in server.files.items()}
+    monkeypatch.setattr(_download, "SHA256", digests)
+    server.mirrors = lambda *folders: monkeypatch.setattr(
+        _download,
+        "MIRRORS",
+        tuple(f"http://127.0.0.1:{server.server_port}/{folder}/" for folder in folders),
+    )
+    server.mirrors("one", "two")
+    monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "cache" / project)
+    monkeypatch.delenv("CNN_DATA", raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_download_is_kept(server, arrays, tmp_path):
+    check(load_mnist(download=True), arrays)
+    assert server.asked == [("one", name) for name in server.files]
+    folder = tmp_path / "cache" / "cnn" / "mnist"
+    assert {path.name for path in folder.iterdir()} == set(server.files)
+    check(load_mnist(download=True, dtype="float64"), arrays, np.float64)
+    check(load_mnist(folder), arrays)
+    assert len(server.asked) == 4
+
+
+def test_a_damaged_file_is_fetched_again(server, arrays, tmp_path):
+    load_mnist(download=True)
+    name = f"{LABELS}.gz"
+    (tmp_path / "cache" / "cnn" / "mnist" / name).write_bytes(b"half a fi")
+    check(load_mnist(download=True), arrays)
+    assert server.asked[4:] == [("one", name)]
+
+
+@pytest.mark.parametrize("bad", ["broken", "wrong"])
+def test_the_second_mirror_is_tried(server, arrays, bad):
+    server.mirrors(bad, "two")
+    check(load_mnist(download=True), arrays)
+    # The mirror that failed is not asked again.
+    assert server.asked == [(bad, f"{IMAGES}.gz")] + [("two", name) for name in server.files]
+
+
+def test_no_mirror_has_the_file(server, tmp_path):
+    server.mirrors("broken", "wrong")
+    with pytest.raises(OSError, match="could not be fetched from any mirror") as caught:
+        load_mnist(download=True)
+    text = str(caught.value)
+    assert text.startswith(f"load_mnist: {IMAGES}.gz could not")
+    for part in ("404", "another SHA-256", "CNN_DATA", "load_digits"):
+        assert part in text
+    assert list((tmp_path / "cache" / "cnn" / "mnist").iterdir()) == []
+
+
+def test_no_network(server, monkeypatch):
+    server.mirrors("one")
+    server.shutdown()
+    server.server_close()
+    with pytest.raises(OSError, match=r"/one/: ConnectionError\).*CNN_DATA.*load_digits"):
+        load_mnist(download=True)
+
+
+def test_environment_comes_before_download(server, folder, arrays, monkeypatch):
+    monkeypatch.setenv("CNN_DATA", str(folder))
+    check(load_mnist(download=True), arrays)
+    assert server.asked == []
+
+
+def test_download_shows_a_bar_on_a_terminal_alone(server, monkeypatch, capsys, tmp_path):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    terminal = Terminal()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", terminal)
+        load_mnist(download=True)
+    assert "100%" in terminal.getvalue()
+    for name in _download.SHA256:
+        (tmp_path / "cache" / "cnn" / "mnist" / name).unlink()
+    load_mnist(download=True)
+    assert "%" not in capsys.readouterr().err
+
+
+def test_download_has_the_digests_of_the_published_files():
+    assert _download.SHA256 == {
+        "train-images-idx3-ubyte.gz": (
+            "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"
+        ),
+        "train-labels-idx1-ubyte.gz": (
+            "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"
+        ),
+        "t10k-images-idx3-ubyte.gz": (
+            "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"
+        ),
+        "t10k-labels-idx1-ubyte.gz": (
+            "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"
+        ),
+    }
+    assert all(mirror.startswith("https://") for mirror in _download.MIRRORS)
+    assert len(_download.MIRRORS) == 2
+
+
+def test_bad_download(folder):
+    with pytest.raises(ValueError, match="path and download=True are both given, should be one"):
+        load_mnist(folder, download=True)
+    with pytest.raises(TypeError, match="load_mnist: download is of type str, should be True or"):
+        load_mnist(download="yes")

@@ -1,6 +1,8 @@
-"""The progress bar of fit, and that nothing is loaded or shown without need."""
+"""The progress bar and the log of fit, and that nothing is loaded or shown without need."""
 
 import io
+import itertools
+import re
 import subprocess
 import sys
 import types
@@ -48,9 +50,67 @@ def test_it_can_be_forced(monkeypatch):
     assert shown(monkeypatch, Terminal(), progress=False) == ""
 
 
-def test_no_stderr_at_all(monkeypatch):
+def log_of(monkeypatch, epochs, net=None, **options):
+    """Return the lines of a log, and their epochs."""
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    (net or classifier()).fit(X, LABELS, epochs=epochs, progress=True, **options)
+    lines = stream.getvalue().splitlines()
+    return lines, [int(line.split()[1].split("/")[0]) for line in lines]
+
+
+def test_a_log_has_plain_lines(monkeypatch):
+    lines, epochs = log_of(monkeypatch, 3, validation_data=(X, LABELS))
+    assert epochs == [1, 2, 3]
+    number = r"[0-9.e-]+"
+    pattern = (
+        rf"epoch 3/3: loss {number}, accuracy {number}, val_loss {number}, "
+        rf"val_accuracy {number}, after {number} s"
+    )
+    assert re.fullmatch(pattern, lines[-1])
+
+
+def test_a_log_has_about_ten_lines(monkeypatch):
+    assert log_of(monkeypatch, 10)[1] == list(range(1, 11))
+    assert log_of(monkeypatch, 200)[1] == [1, *range(20, 201, 20)]
+    assert log_of(monkeypatch, 25)[1] == [1, 3, 5, 8, 10, 13, 15, 18, 20, 23, 25]
+
+
+def test_a_log_goes_on_from_the_last_epoch(monkeypatch):
+    net = classifier()
+    net.fit(X, LABELS, epochs=7, progress=False)
+    lines, epochs = log_of(monkeypatch, 100, net)
+    assert epochs == [8, *range(17, 108, 10)]
+    assert lines[-1].startswith("epoch 107/107: loss ")
+
+
+def test_a_log_has_the_last_epoch_of_a_fit_that_ended_early(monkeypatch):
+    def stop(epoch, logs):
+        net.stop_training = epoch == 15
+
+    net = classifier()
+    callback = cnn.LambdaCallback(on_epoch_end=stop)
+    assert log_of(monkeypatch, 100, net, callbacks=[callback])[1] == [1, 10, 15]
+
+
+def test_a_log_of_long_epochs_has_more_lines(monkeypatch):
+    clock = itertools.count(0.0, 8.0)
+    monkeypatch.setattr(_progress.time, "monotonic", lambda: next(clock))
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    log = _progress.Log(1, 1000)
+    for epoch in range(1, 12):
+        log.finish(epoch, {"loss": 1.0, "lr": 0.1, "seconds": 2.0})
+    lines = stream.getvalue().splitlines()
+    assert [line.split("/")[0] for line in lines] == ["epoch 1", "epoch 5", "epoch 9"]
+    assert lines[0] == "epoch 1/1000: loss 1, after 8.0 s"
+
+
+@pytest.mark.parametrize("progress", ["auto", True])
+def test_no_stderr_at_all(monkeypatch, capsys, progress):
     monkeypatch.setattr(sys, "stderr", None)
-    classifier().fit(X, LABELS)
+    classifier().fit(X, LABELS, progress=progress)
+    assert capsys.readouterr().out == ""
 
 
 def test_a_notebook_has_a_bar(monkeypatch):
