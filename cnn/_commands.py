@@ -32,6 +32,15 @@ if TYPE_CHECKING:
 _MOST_WHOLE_CLASSES = 20
 
 
+def _loaded(path: str) -> tuple[Sequential, Preprocessing | None]:
+    """Return the network of a model file, and what it says about columns."""
+    try:
+        net = models.load(path)
+    except _core.ModelFileError as error:
+        raise _core.ModelFileError(f"{path}: {error}") from error
+    return net, _preprocessing.of_network(net._network, path)
+
+
 def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'s' * (number != 1)}"
 
@@ -229,8 +238,7 @@ def _score(
 
 def predict(arguments: Namespace) -> int:
     """Predict for the rows of a CSV file, and print or save a CSV file."""
-    net = models.load(arguments.model)
-    plan = _preprocessing.of_network(net._network, arguments.model)
+    net, plan = _loaded(arguments.model)
     if plan is None:
         raise ValueError(
             f"{arguments.model}: the file does not say how inputs are made of columns, since it is "
@@ -262,8 +270,7 @@ def predict(arguments: Namespace) -> int:
 
 def show(arguments: Namespace) -> int:
     """Print what a model file holds."""
-    net = models.load(arguments.model)
-    plan = _preprocessing.of_network(net._network, arguments.model)
+    net, plan = _loaded(arguments.model)
     sizes = f"{_counted(net.inputs, 'input')}, {_counted(net.outputs, 'output')}"
     print(f"{arguments.model}: {sizes}, trained for {_counted(net.epochs, 'epoch')}\n")
     print(net.summary())
@@ -285,7 +292,7 @@ def show(arguments: Namespace) -> int:
 
 def export(arguments: Namespace) -> int:
     """Write a model in another format."""
-    net = models.load(arguments.model)
+    net, plan = _loaded(arguments.model)
     ending = {"c": ".h", "onnx": ".onnx"}[arguments.to]
     output = arguments.output or str(Path(arguments.model).with_suffix(ending))
     _check_output(output)
@@ -297,6 +304,6 @@ def export(arguments: Namespace) -> int:
         writer: Any = net
         writer.to_onnx(output)
     print(f"saved to {output}")
-    if _preprocessing.KEY in net._network.metadata:
+    if plan is not None:
         print(f"Its inputs are standardised columns; 'show {arguments.model}' tells how.")
     return 0

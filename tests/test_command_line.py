@@ -432,8 +432,8 @@ def test_bad_predictions(trained, tmp_path, capsys):
     absent = tmp_path / "absent"
     assert_fails(["predict", absent, data], f"{absent}: No such file or directory", capsys)
     assert_fails(["predict", model, absent], f"{absent}: No such file or directory", capsys)
-    assert_fails(["predict", data, data], "load: ", capsys)
-    assert_fails(["show", data], "load: ", capsys)
+    for command in (["predict", data, data], ["show", data], ["export", data, "--to", "c"]):
+        assert_fails(command, f"{data}: load: the header should have", capsys)
     bad = tmp_path / "no folder" / "out.csv"
     assert_fails(["predict", model, data, "-o", bad], "No such file or directory", capsys)
 
