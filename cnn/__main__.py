@@ -101,7 +101,9 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(f"--{flag}", action="store_true", help=f"print {text}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
-    def add(name: str, run: Callable[[argparse.Namespace], int], text: str) -> _Parser:
+    def add(
+        name: str, run: Callable[[argparse.Namespace], int], text: str
+    ) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         made.set_defaults(run=run)
         return made
@@ -122,18 +124,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-_Parser = argparse.ArgumentParser
-
-
-def _add_model(parser: _Parser) -> None:
+def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a file that 'train' or net.save wrote")
 
 
-def _add_output(parser: _Parser, text: str) -> None:
+def _add_output(parser: argparse.ArgumentParser, text: str) -> None:
     parser.add_argument("-o", "--output", metavar="FILE", help=text)
 
 
-def _add_train(parser: _Parser) -> None:
+def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "data", metavar="DATA.csv", help="names in the first line, then numbers and categories"
     )
