@@ -35,9 +35,11 @@ from cnn.functional import (
 )
 from cnn.history import History
 from cnn.installed import get_cmake_dir, get_include, get_library, get_pkgconfig_dir
+from cnn.interop import from_sklearn, from_torch
 from cnn.layers import Dense, Dropout, Layer, uniform
 from cnn.losses import BinaryCrossEntropy, CrossEntropy, Huber, Loss, Poisson, SquaredError
 from cnn.models import load, load_checkpoint, mlp
+from cnn.onnx import from_onnx
 from cnn.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from cnn.runtime import get_num_threads, numerics_version, set_num_threads
 from cnn.schedules import Constant, CosineDecay, ExponentialDecay, Schedule, StepDecay, Warmup
@@ -84,6 +86,9 @@ __all__ = [
     "dense",
     "dense_backward",
     "elu",
+    "from_onnx",
+    "from_sklearn",
+    "from_torch",
     "gelu",
     "get_cmake_dir",
     "get_include",

@@ -28,6 +28,34 @@ cdef inline int dtype_code(cnp.ndarray array) noexcept:
     return dtype_codes[number] if 0 <= number < 32 else -1
 
 
+# DLPack's numbers of devices whose memory the CPU reads, and names of others for messages.
+DLPACK_HOST = frozenset((1, 3, 11, 13))
+DLPACK_DEVICES = {2: "CUDA", 4: "OpenCL", 7: "Vulkan", 8: "Metal", 10: "ROCm", 14: "oneAPI"}
+
+
+cdef object array_of_library(object value, str where, str name):
+    """The array of another library (PyTorch, JAX ...) as one of NumPy's, on the same memory."""
+    device = int(value.__dlpack_device__()[0])
+    if device not in DLPACK_HOST:
+        kind = DLPACK_DEVICES.get(device, f"DLPack number {device}")
+        raise TypeError(
+            f"{where}: {name} is of type {type(value).__name__} on a device of kind {kind}, "
+            f"should be in the memory of the CPU; move it there first"
+        )
+    if getattr(value, "requires_grad", False) is True:
+        raise TypeError(
+            f"{where}: {name} is of type {type(value).__name__} and requires gradients, which cnn "
+            f"does not pass on; give {name}.detach()"
+        )
+    try:
+        # Read-only arrays come by __array__ alone in older versions of NumPy.
+        return np.asarray(value) if hasattr(value, "__array__") else np.from_dlpack(value)
+    except (BufferError, RuntimeError, TypeError) as error:
+        raise TypeError(
+            f"{where}: {name} of type {type(value).__name__} cannot be read as an array: {error}"
+        ) from error
+
+
 cdef cnp.ndarray numeric_array(object value, str where, str name):
     """`value` as an array of a type that libcnn reads; arrays are not copied."""
     cdef cnp.ndarray array
@@ -37,7 +65,10 @@ cdef cnp.ndarray numeric_array(object value, str where, str name):
         array = value
     else:
         try:
-            array = np.asarray(value)
+            if hasattr(value, "__dlpack_device__") and not cnp.PyArray_Check(value):
+                array = array_of_library(value, where, name)
+            else:
+                array = np.asarray(value)
         except ValueError as error:
             raise ValueError(f"{where}: {name} is not a rectangular array of numbers") from error
     if dtype_code(array) < 0:

@@ -1,11 +1,11 @@
-"""How networks are used from outside Python: handles, C functions, C headers."""
+"""How networks leave cnn: handles, C functions, C headers, ONNX files, PyTorch modules."""
 
 from __future__ import annotations
 
 import ctypes
 from typing import TYPE_CHECKING, Any
 
-from cnn import _checks, _core, c_export
+from cnn import _checks, _core, _onnx_write, _torch_write, c_export
 
 if TYPE_CHECKING:
     import os
@@ -28,7 +28,7 @@ _PREDICT = ctypes.CFUNCTYPE(
 
 
 class Doors:
-    """The part of `Sequential` that other languages and compilers use."""
+    """The part of `Sequential` that other languages, compilers and libraries use."""
 
     _network: _core.Network
 
@@ -137,3 +137,80 @@ class Doors:
             dtype=_checks.network_dtype("to_c", self._network.dtype if dtype is None else dtype),
             fast=_checks.flag("to_c", "fast", fast),
         )
+
+    def to_onnx(self, path: str | os.PathLike[str]) -> None:
+        """Write the network as an ONNX model, for ONNX Runtime and others.
+
+        It needs the package onnx: ``pip install "cnn[onnx]"``. The model has opset 17 and IR version
+        8, an input "input" and an output "output" of the network's dtype, and any number of rows.
+        Layers are Gemm nodes with the parameters as they are, followed by their activations; Dropout
+        is left out, as it does nothing to a prediction.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file; one that exists is replaced, whole or not at all.
+
+        Raises
+        ------
+        TypeError
+            Where the path is none.
+        ValueError
+            Where the parameters take 2 GiB or more, which is too much for an ONNX file.
+        ImportError
+            Where onnx is not installed.
+        OSError
+            Where the file cannot be written.
+
+        See Also
+        --------
+        cnn.from_onnx : Read a network from an ONNX model.
+
+        Notes
+        -----
+        Other programs round otherwise: their outputs are those of `predict` to about 1e-5, not to
+        the bit. ONNX Runtime has no kernels in float64 for some activations.
+
+        Examples
+        --------
+        >>> import cnn
+        >>> net = cnn.mlp([4, 8, 3], "relu", "softmax", rng=0)
+        >>> net.to_onnx("net.onnx")  # doctest: +SKIP
+        >>> cnn.from_onnx("net.onnx").inputs  # doctest: +SKIP
+        4
+        """
+        _onnx_write.write(self._network, _checks.path("to_onnx", path))
+
+    def to_torch(self) -> Any:
+        """Return a new `torch.nn.Sequential` with copies of the parameters.
+
+        It needs PyTorch: ``pip install torch``. Each Dense becomes a Linear and a module of its
+        activation, each Dropout a Dropout. The module is in training mode, as new modules are; call
+        its ``eval()`` before predictions.
+
+        Returns
+        -------
+        torch.nn.Sequential
+            The module, on the CPU, in the network's dtype.
+
+        Raises
+        ------
+        ValueError
+            Where a layer has the activation step, for which PyTorch has no module.
+        ImportError
+            Where PyTorch is not installed.
+
+        See Also
+        --------
+        cnn.from_torch : Make a network of a PyTorch module.
+
+        Examples
+        --------
+        >>> import cnn
+        >>> cnn.mlp([4, 3], "tanh", "softmax", rng=0).to_torch()  # doctest: +SKIP
+        Sequential(
+          (0): Linear(in_features=4, out_features=3, bias=True)
+          (1): Softmax(dim=-1)
+        )
+        """
+        return _torch_write.module_of(self._network)

@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 
 
-def replace(path: str | os.PathLike[str], text: str) -> None:
-    """Write a text file in UTF-8; where that fails, what was there is still there.
+def replace(path: str | os.PathLike[str], content: str | bytes) -> None:
+    """Write a file, text in UTF-8; where that fails, what was there is still there.
 
     A new file gets the permissions that `open` would give it, one that is replaced keeps its own.
     """
@@ -22,8 +22,8 @@ def replace(path: str | os.PathLike[str], text: str) -> None:
         mode = 0o666 & ~mask
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         Path(name).chmod(mode)

@@ -1,0 +1,127 @@
+"""Networks as ONNX files: `Sequential.to_onnx`."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnn import _core, _extras, _files
+
+if TYPE_CHECKING:
+    import os
+
+_OPSET = 17
+_IR_VERSION = 8
+# A message of Protocol Buffers holds no more; some room is left for all but the parameters.
+_MOST_BYTES = 2**31 - 2**20
+
+# Activations that are one node, and its attributes.
+_NODES: dict[str, tuple[str, dict[str, Any]]] = {
+    "sigmoid": ("Sigmoid", {}),
+    "tanh": ("Tanh", {}),
+    "relu": ("Relu", {}),
+    "leaky_relu": ("LeakyRelu", {"alpha": 0.01}),
+    "elu": ("Elu", {"alpha": 1.0}),
+    "softplus": ("Softplus", {}),
+    "softmax": ("Softmax", {"axis": -1}),
+}
+
+
+def write(network: _core.Network, path: str | os.PathLike[str]) -> None:
+    """Write a network as an ONNX model; `Sequential.to_onnx` documents it."""
+    onnx = _extras.load("to_onnx", "onnx", "onnx")
+    size = network.parameter_count * network.dtype.itemsize
+    if size > _MOST_BYTES:
+        raise ValueError(
+            f"to_onnx: the parameters take {size:,} bytes, but an ONNX file holds less than 2 GiB"
+        )
+    _files.replace(path, _Model(onnx, network).made().SerializeToString())
+
+
+class _Model:
+    """The nodes and constants of a model, as they are added."""
+
+    def __init__(self, onnx: Any, network: _core.Network) -> None:
+        self._onnx = onnx
+        self._network = network
+        self._dtype = network.dtype
+        self._type = onnx.helper.np_dtype_to_tensor_dtype(network.dtype)
+        self._nodes: list[Any] = []
+        self._constants: dict[str, Any] = {}
+
+    def made(self) -> Any:
+        helper = self._onnx.helper
+        value, last = "input", len(self._network.layers) - 1
+        for i, (kind, _, _, activation, _, _) in enumerate(self._network.layers):
+            # Dropout does nothing to a prediction.
+            if kind == "dense":
+                value = self._dense(i, activation, value, "output" if i == last else f"layers.{i}")
+        graph = helper.make_graph(
+            self._nodes,
+            "cnn",
+            [helper.make_tensor_value_info("input", self._type, ["batch", self._network.inputs])],
+            [helper.make_tensor_value_info("output", self._type, ["batch", self._network.outputs])],
+            list(self._constants.values()),
+        )
+        model = helper.make_model(
+            graph,
+            ir_version=_IR_VERSION,
+            opset_imports=[helper.make_opsetid("", _OPSET)],
+            producer_name="cnn",
+            producer_version=_core.version(),
+        )
+        helper.set_model_props(
+            model,
+            {
+                "cnn_version": _core.version(),
+                "cnn_numerics_version": str(_core.numerics_version()),
+            },
+        )
+        return model
+
+    def _dense(self, i: int, activation: str, value: str, output: str) -> str:
+        name = f"layers.{i}"
+        parameters = [
+            self._constant(f"{name}.{parameter}", self._network.get(i, parameter))
+            for parameter in ("weight", "bias")
+        ]
+        if activation == "identity":
+            return self._node("Gemm", f"{name}.gemm", [value, *parameters], output)
+        x = self._node("Gemm", f"{name}.gemm", [value, *parameters])
+        return self._activation(f"{name}.{activation}", activation, x, output)
+
+    def _activation(self, name: str, activation: str, x: str, output: str) -> str:
+        if activation in _NODES:
+            op, attributes = _NODES[activation]
+            return self._node(op, name, [x], output, **attributes)
+        if activation == "step":
+            above = self._node("Greater", f"{name}.above", [x, self._number("zero", 0.0)])
+            return self._node("Cast", name, [above], output, to=self._type)
+        if activation == "silu":
+            gate = self._node("Sigmoid", f"{name}.sigmoid", [x])
+            return self._node("Mul", name, [x, gate], output)
+        if activation == "gelu":  # which opset 17 does not have: x (1 + erf(x / sqrt(2))) / 2
+            root = self._number("square_root_of_2", math.sqrt(2.0))
+            scaled = self._node("Div", f"{name}.scaled", [x, root])
+            erf = self._node("Erf", f"{name}.erf", [scaled])
+            sum_ = self._node("Add", f"{name}.sum", [erf, self._number("one", 1.0)])
+            product = self._node("Mul", f"{name}.product", [x, sum_])
+            return self._node("Mul", name, [product, self._number("half", 0.5)], output)
+        raise ValueError(f"to_onnx: {name} has an activation that ONNX files do not have")
+
+    def _node(
+        self, op: str, name: str, inputs: list[str], output: str | None = None, **attributes: Any
+    ) -> str:
+        output = output or f"{name}.output"
+        made = self._onnx.helper.make_node(op, inputs, [output], name=name, **attributes)
+        self._nodes.append(made)
+        return output
+
+    def _constant(self, name: str, values: Any) -> str:
+        self._constants.setdefault(name, self._onnx.numpy_helper.from_array(values, name))
+        return name
+
+    def _number(self, name: str, value: float) -> str:
+        return self._constant(name, np.array(value, self._dtype))
