@@ -35,7 +35,12 @@ DLPACK_DEVICES = {2: "CUDA", 4: "OpenCL", 7: "Vulkan", 8: "Metal", 10: "ROCm", 1
 
 cdef object array_of_library(object value, str where, str name):
     """The array of another library (PyTorch, JAX ...) as one of NumPy's, on the same memory."""
-    device = int(value.__dlpack_device__()[0])
+    try:
+        device = int(value.__dlpack_device__()[0])
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        raise TypeError(
+            f"{where}: {name} of type {type(value).__name__} cannot be read as an array: {error}"
+        ) from error
     if device not in DLPACK_HOST:
         kind = DLPACK_DEVICES.get(device, f"DLPack number {device}")
         raise TypeError(

@@ -92,7 +92,9 @@ class Graph:
     def __init__(self, onnx: Any, model: Any) -> None:
         self._onnx = onnx
         self._graph = model.graph
-        self._opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1)
+        self._opset = next(
+            (o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 1
+        )
         self._own = {(f.domain, f.name) for f in model.functions}
         self._initializers = {tensor.name: tensor for tensor in self._graph.initializer}
         self._values: dict[str, _Value] = {}
@@ -485,10 +487,11 @@ def _reshape(node: _Node, inputs: list[_Value]) -> _Value:
     x = _rows(node, value)
     flat = _flat(x)
     batch = x.shape[0] if x.shape is not None else None
-    rows_stay = len(sizes) == 2 and (sizes[0] in (-1, 0) or (batch is not None and sizes[0] == batch))
+    rows_stay = len(sizes) == 2 and (
+        sizes[0] in (-1, 0) or (batch is not None and sizes[0] == batch)
+    )
     is_row = len(sizes) == 2 and (
-        (sizes[1] == -1 and sizes[0] != -1)
-        or (sizes[1] > 0 and flat.width in (None, sizes[1]))
+        (sizes[1] == -1 and sizes[0] != -1) or (sizes[1] > 0 and flat.width in (None, sizes[1]))
     )
     if not rows_stay or not is_row:
         node.refuse(f"has shape {sizes}, should be of 2 dimensions and keep each sample in its row")

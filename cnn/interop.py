@@ -236,8 +236,7 @@ def from_sklearn(estimator: Any) -> Sequential:
         given = getattr(estimator, name)
         if given not in _SKLEARN_ACTIVATIONS:
             raise ValueError(
-                f"{where}: {name} is {given!r}, should be one of "
-                f"{', '.join(_SKLEARN_ACTIVATIONS)}"
+                f"{where}: {name} is {given!r}, should be one of {', '.join(_SKLEARN_ACTIVATIONS)}"
             )
         part.activation = _SKLEARN_ACTIVATIONS[given]
     return _assembly.sequential(where, parts)

@@ -102,7 +102,16 @@ def test_pytorch(tmp_path, dynamo, opset):
         opset = max(opset, 18)  # the oldest that this exporter writes
     nn = torch.nn
     torch.manual_seed(0)
-    activations = [nn.GELU, nn.SiLU, nn.Softplus, nn.ELU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.ReLU]
+    activations = [
+        nn.GELU,
+        nn.SiLU,
+        nn.Softplus,
+        nn.ELU,
+        nn.LeakyReLU,
+        nn.Sigmoid,
+        nn.Tanh,
+        nn.ReLU,
+    ]
     modules = [nn.Flatten()]
     for activation in activations:
         modules += [nn.Linear(4, 4), activation(), nn.Dropout(0.5)]
@@ -158,6 +167,13 @@ def test_skl2onnx_regressor(tmp_path, outputs):
     quiet(estimator.fit, X, X[:, 0] if outputs == 1 else X[:, :2])
     model = quiet(skl2onnx.to_onnx, estimator, X[:1])
     (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
+    if outputs == 2:
+        # Exported as it is, the model puts all outputs below one another, in a single column.
+        with refused(
+            ValueError, "node 'Reshape' (Reshape) has shape [-1, 1], should be of 2 dimen"
+        ):
+            cnn.from_onnx(tmp_path / "net.onnx")
+        return
     y = cnn.from_onnx(tmp_path / "net.onnx").predict(X)
     np.testing.assert_allclose(y.squeeze(), estimator.predict(X), atol=1e-5)
 
@@ -170,7 +186,7 @@ def made(path, nodes, constants=(), shape=("batch", 4), opset=17, outputs=("y",)
         [helper.make_node(op, i, o, name=f"n{k}", **a) for k, (op, i, o, a) in enumerate(nodes)],
         "test",
         [helper.make_tensor_value_info("x", FLOAT, list(shape))],
-        [helper.make_tensor_value_info(name, FLOAT, None) for name in outputs],
+        [helper.make_tensor_value_info(name, FLOAT, ["n", "m"]) for name in outputs],
         tensors,
     )
     model = helper.make_model(
@@ -303,7 +319,7 @@ def test_paths(tmp_path):
 
 
 def test_missing_extra():
-    with refused(ImportError, 'to_onnx: no_such_module cannot be imported (No module named'):
+    with refused(ImportError, "to_onnx: no_such_module cannot be imported (No module named"):
         _extras.load("to_onnx", "no_such_module.part", "onnx")
     with refused(ImportError, 'pip install "cnn[onnx]" installs it'):
         _extras.load("to_onnx", "no_such_module", "onnx")
