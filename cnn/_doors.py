@@ -141,10 +141,10 @@ class Doors:
     def to_onnx(self, path: str | os.PathLike[str]) -> None:
         """Write the network as an ONNX model, for ONNX Runtime and others.
 
-        It needs the package onnx: ``pip install "cnn[onnx]"``. The model has opset 17 and IR version
-        8, an input "input" and an output "output" of the network's dtype, and any number of rows.
-        Layers are Gemm nodes with the parameters as they are, followed by their activations; Dropout
-        is left out, as it does nothing to a prediction.
+        It needs the package onnx: ``pip install "cnn[onnx]"``. The model has opset 17 and IR
+        version 8, an input "input" and an output "output" of the network's dtype, and any number of
+        rows. Layers are Gemm nodes with the parameters as they are, followed by their activations;
+        Dropout is left out, as it does nothing to a prediction.
 
         Parameters
         ----------

@@ -143,7 +143,7 @@ class Graph:
                 f"from_onnx: {len(numbers)} of the outputs {names} are float32 or float64, should "
                 f"be 1, beside which there may be labels"
             )
-        return numbers[0]
+        return str(numbers[0])
 
     def _without_complement(self, output: str) -> str:
         """Return p where an output is Concat(1 - p, p), as of two classes by one sigmoid."""
@@ -345,11 +345,10 @@ def _times(value: _Rows, factor: float) -> _Rows:
 def _finished(value: _Rows) -> _Rows:
     """Return GELU where a value is all of it."""
     base = value.base
-    if value.form == "x(1+erf)" and math.isclose(value.factor, 0.5, rel_tol=1e-6):
-        if base is not None and base.parts and base.parts[-1].activation is None:
-            last = replace(base.parts[-1], activation="gelu")
-            return _Rows((*base.parts[:-1], last), None)
-    return value
+    complete = value.form == "x(1+erf)" and math.isclose(value.factor, 0.5, rel_tol=1e-6)
+    if not complete or base is None or not base.parts or base.parts[-1].activation is not None:
+        return value
+    return _Rows((*base.parts[:-1], replace(base.parts[-1], activation="gelu")), None)
 
 
 def _erf(node: _Node, inputs: list[_Value]) -> _Value:
