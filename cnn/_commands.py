@@ -301,8 +301,7 @@ def export(arguments: Namespace) -> int:
         name = arguments.name or re.sub(r"\W", "_", Path(output).stem, flags=re.ASCII)
         net.to_c(output, name=name)
     else:
-        writer: Any = net
-        writer.to_onnx(output)
+        net.to_onnx(output)
     print(f"saved to {output}")
     if plan is not None:
         print(f"Its inputs are standardised columns; 'show {arguments.model}' tells how.")

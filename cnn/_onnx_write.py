@@ -31,7 +31,7 @@ _NODES: dict[str, tuple[str, dict[str, Any]]] = {
 
 def write(network: _core.Network, path: str | os.PathLike[str]) -> None:
     """Write a network as an ONNX model; `Sequential.to_onnx` documents it."""
-    onnx = _extras.load("to_onnx", "onnx", "onnx")
+    onnx = _extras.require("to_onnx", "onnx", "onnx")
     size = network.parameter_count * network.dtype.itemsize
     if size > _MOST_BYTES:
         raise ValueError(

@@ -60,7 +60,7 @@ def from_onnx(path: str | os.PathLike[str]) -> Sequential:
     """
     where = "from_onnx"
     _checks.path(where, path)
-    onnx = _extras.load(where, "onnx", "onnx")
+    onnx = _extras.require(where, "onnx", "onnx")
     model = _checked_model(where, onnx, Path(path).read_bytes())
     return _assembly.sequential(where, Graph(onnx, model).parts())
 

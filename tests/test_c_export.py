@@ -140,7 +140,9 @@ def test_fma(tmp_path):
 def test_other_dtype(tmp_path):
     net = network("gelu", "float64")
     net.to_c(tmp_path / "net.h", dtype="float32")
-    rounded = cnn.Sequential([cnn.Dense(INPUTS, HIDDEN, "gelu"), cnn.Dense(HIDDEN, OUTPUTS, "gelu")])
+    rounded = cnn.Sequential(
+        [cnn.Dense(INPUTS, HIDDEN, "gelu"), cnn.Dense(HIDDEN, OUTPUTS, "gelu")]
+    )
     for to, source in ((0, 0), (1, 2)):
         rounded.layers[to].weight = net.layers[source].weight.astype("float32")
         rounded.layers[to].bias = net.layers[source].bias.astype("float32")

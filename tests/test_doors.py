@@ -25,9 +25,7 @@ def network(dtype="float32"):
 
 def predict(net, function, address, x):
     y = np.empty((len(x), net.outputs), net.dtype)
-    status = function(
-        address, len(x), x.ctypes.data, net.inputs, y.ctypes.data, net.outputs, 0, 0
-    )
+    status = function(address, len(x), x.ctypes.data, net.inputs, y.ctypes.data, net.outputs, 0, 0)
     return status, y
 
 

@@ -7,7 +7,7 @@ import pytest
 from refused import refused
 
 import cnn
-from cnn import _core, _extras
+from cnn import _core
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 helper, numpy_helper = onnx.helper, onnx.numpy_helper
@@ -316,10 +316,3 @@ def test_paths(tmp_path):
         cnn.from_onnx(tmp_path / "none.onnx")
     with pytest.raises(FileNotFoundError):
         network().to_onnx(tmp_path / "none" / "net.onnx")
-
-
-def test_missing_extra():
-    with refused(ImportError, "to_onnx: no_such_module cannot be imported (No module named"):
-        _extras.load("to_onnx", "no_such_module.part", "onnx")
-    with refused(ImportError, 'pip install "cnn[onnx]" installs it'):
-        _extras.load("to_onnx", "no_such_module", "onnx")

@@ -45,7 +45,9 @@ def test_cmake_finds_the_wheel(run, root, tmp_path, digits_csv):
 def test_pkgconf_finds_the_wheel(run, root, tmp_path, digits_csv):
     """`cc $(python -m pkgconf --cflags --libs cnn)`."""
     flags = shlex.split(run(sys.executable, "-P", "-m", "pkgconf", "--cflags", "--libs", "cnn"))
-    assert run(sys.executable, "-P", "-m", "pkgconf", "--modversion", "cnn") == f"{cnn.__version__}\n"
+    assert (
+        run(sys.executable, "-P", "-m", "pkgconf", "--modversion", "cnn") == f"{cnn.__version__}\n"
+    )
     source = root / "examples" / "c"
     for program in ("train", "predict"):
         files = [source / f"{program}.c", source / "digits.c"]
@@ -135,7 +137,9 @@ int main()
     run(tmp_path / "net")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="names of libraries are those of ELF and Mach-O")
+@pytest.mark.skipif(
+    sys.platform == "win32", reason="names of libraries are those of ELF and Mach-O"
+)
 def test_plain_installation(run, root, tmp_path, digits_csv):
     """Without Python: shared and static library with a version, CMake config, pkg-config."""
     build, prefix = tmp_path / "build", tmp_path / "prefix"

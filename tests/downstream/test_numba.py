@@ -56,14 +56,19 @@ def test_integrand():
     net = cnn.mlp([2, 16, 1], "tanh", "identity", rng=0, dtype="float64")
     handle = net.handle
     function = scipy.LowLevelCallable.from_cython(
-        _core, "network_value_f64", user_data=handle.capsule, signature="double (int, double *, void *)"
+        _core,
+        "network_value_f64",
+        user_data=handle.capsule,
+        signature="double (int, double *, void *)",
     )
     expected = nquad(lambda a, b: net.predict([a, b]).item(), [[0, 1], [-1, 1]])[0]
     assert nquad(function, [[0, 1], [-1, 1]])[0] == pytest.approx(expected, abs=1e-12)
     # A network that is no integrand of two numbers gives NaN.
     other = cnn.mlp([3, 1], "tanh", "identity", rng=0, dtype="float64")
     bad = scipy.LowLevelCallable.from_cython(
-        _core, "network_value_f64", user_data=other.handle.capsule,
+        _core,
+        "network_value_f64",
+        user_data=other.handle.capsule,
         signature="double (int, double *, void *)",
     )
     with pytest.warns(scipy.integrate.IntegrationWarning):

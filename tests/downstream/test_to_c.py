@@ -92,7 +92,10 @@ def test_digits(trained, machine):
     [
         ("gcc", []),
         ("clang", []),
-        ("arm-none-eabi-gcc", ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"]),
+        (
+            "arm-none-eabi-gcc",
+            ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"],
+        ),
         ("arm-none-eabi-gcc", ["-mcpu=cortex-m0", "-mthumb"]),
         ("arm-none-eabi-g++", ["-mcpu=cortex-m7", "-mthumb"]),
     ],
@@ -113,8 +116,11 @@ def test_freestanding(tmp_path, run, command, options, dtype, fast):
     language = ["-x", "c++", "-fno-exceptions"] if command.endswith("++") else ["-std=c99"]
     source, target = tmp_path / "device.c", tmp_path / "device.o"
     run(command, *language, *options, *WARNINGS, *FREESTANDING, "-O2", "-c", source, "-o", target)
-    names = run(f"{command.removesuffix('gcc').removesuffix('g++')}nm".replace("clang", ""),
-                "--undefined-only", target)
+    names = run(
+        f"{command.removesuffix('gcc').removesuffix('g++')}nm".replace("clang", ""),
+        "--undefined-only",
+        target,
+    )
     undefined = {line.split()[-1] for line in names.splitlines()}
     # The compiler's own arithmetic, and the two that it may call for copies even so.
     allowed = {name for name in undefined if name.startswith("__aeabi_")} | {"memcpy", "memset"}
