@@ -29,8 +29,10 @@ cdef inline int dtype_code(cnp.ndarray array) noexcept:
 
 
 # DLPack's numbers of devices whose memory the CPU reads, and names of others for messages.
-DLPACK_HOST = frozenset((1, 3, 11, 13))
-DLPACK_DEVICES = {2: "CUDA", 4: "OpenCL", 7: "Vulkan", 8: "Metal", 10: "ROCm", 14: "oneAPI"}
+cdef frozenset DLPACK_HOST = frozenset((1, 3, 11, 13))
+cdef dict DLPACK_DEVICES = {
+    2: "CUDA", 4: "OpenCL", 7: "Vulkan", 8: "Metal", 10: "ROCm", 14: "oneAPI",
+}
 
 
 cdef object array_of_library(object value, str where, str name):
