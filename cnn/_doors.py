@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import ctypes
+import functools
 from typing import TYPE_CHECKING, Any
 
-from cnn import _checks, _core, _onnx_write, _torch_write, c_export
+from cnn import _checks, _core
 
 if TYPE_CHECKING:
     import os
 
     from numpy.typing import DTypeLike
 
-# network, rows, x, x_stride, y, y_stride, workspace, workspace_size; see cnn.h. The network and the
-# workspace are integers, since jitted code has no other way to hold an address.
-_PREDICT = ctypes.CFUNCTYPE(
-    ctypes.c_int,
-    ctypes.c_size_t,
-    ctypes.c_size_t,
-    ctypes.c_void_p,
-    ctypes.c_size_t,
-    ctypes.c_void_p,
-    ctypes.c_size_t,
-    ctypes.c_size_t,
-    ctypes.c_size_t,
-)
+
+@functools.cache
+def _prototype() -> Any:
+    """Return the type of libcnn's predict: see cnn.h.
+
+    The network and the workspace are integers, since jitted code cannot hold an address otherwise.
+    """
+    import ctypes  # noqa: PLC0415  # `import cnn` need not wait for it
+
+    size, pointer = ctypes.c_size_t, ctypes.c_void_p
+    return ctypes.CFUNCTYPE(ctypes.c_int, size, size, pointer, size, pointer, size, size, size)
 
 
 class Doors:
@@ -78,7 +76,7 @@ class Doors:
         >>> bool((y == net.predict(x)).all())
         True
         """
-        return _PREDICT(_core.predict_address(self._network.dtype))
+        return _prototype()(_core.predict_address(self._network.dtype))
 
     def to_c(
         self,
@@ -130,6 +128,8 @@ class Doors:
         ['static inline void gate_predict(const float *x, float *y)']
         >>> folder.cleanup()
         """
+        from cnn import c_export  # noqa: PLC0415  # as above
+
         c_export.write(
             self._network,
             _checks.path("to_c", path),
@@ -179,6 +179,8 @@ class Doors:
         >>> cnn.from_onnx("net.onnx").inputs  # doctest: +SKIP
         4
         """
+        from cnn import _onnx_write  # noqa: PLC0415  # as above
+
         _onnx_write.write(self._network, _checks.path("to_onnx", path))
 
     def to_torch(self) -> Any:
@@ -213,4 +215,6 @@ class Doors:
           (1): Softmax(dim=-1)
         )
         """
+        from cnn import _torch_write  # noqa: PLC0415  # as above
+
         return _torch_write.module_of(self._network)
