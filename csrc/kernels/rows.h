@@ -4,6 +4,27 @@
 
 #include "kernels/vmath.h"
 
+/* Load or store a vector of which `left` lanes count. */
+INLINE v_real row_load(const real *p, size_t left)
+{
+    return left == V_LANES ? v_load(p) : v_load_partial(p, left);
+}
+INLINE void row_store(real *p, v_real v, size_t left)
+{
+    if (left == V_LANES)
+        v_store(p, v);
+    else
+        v_store_partial(p, v, left);
+}
+
+/* The larger of a vector's numbers, of which `left` count, and those in `largest`. */
+INLINE v_real row_larger(const real *p, size_t left, v_real largest)
+{
+    if (left == V_LANES)
+        return v_max(v_load(p), largest);
+    return v_max(v_first(v_load_partial(p, left), left, largest), largest);
+}
+
 /* The largest of n > 0 numbers, with -0 as +0 so that its sign cannot depend on the order. */
 INLINE real row_max(const real *x, size_t n)
 {
@@ -11,14 +32,11 @@ INLINE real row_max(const real *x, size_t n)
     v_real largest[2] = {lowest, lowest};
     size_t j = 0;
     for (; j + 2 * V_LANES <= n; j += 2 * V_LANES) {
-        largest[0] = v_max(v_load(x + j), largest[0]);
-        largest[1] = v_max(v_load(x + j + V_LANES), largest[1]);
+        largest[0] = row_larger(x + j, V_LANES, largest[0]);
+        largest[1] = row_larger(x + j + V_LANES, V_LANES, largest[1]);
     }
-    for (; j < n; j += V_LANES) {
-        const size_t left = n - j < V_LANES ? n - j : V_LANES;
-        const v_real v = v_first(v_load_partial(x + j, left), left, lowest);
-        largest[0] = v_max(v, largest[0]);
-    }
+    for (; j < n; j += V_LANES)
+        largest[0] = row_larger(x + j, n - j < V_LANES ? n - j : V_LANES, largest[0]);
     return v_fold_max(v_max(largest[0], largest[1])) + 0;
 }
 
@@ -66,19 +84,6 @@ INLINE real row_max(const real *x, size_t n)
     } while (0)
 #define ROW_SUM(total, n, j, left, body)                                                           \
     ROW_SUM_THEN(total, n, j, left, body, row_sum_term, (void)row_sum_term)
-
-/* Load or store a vector of which `left` lanes count. */
-INLINE v_real row_load(const real *p, size_t left)
-{
-    return left == V_LANES ? v_load(p) : v_load_partial(p, left);
-}
-INLINE void row_store(real *p, v_real v, size_t left)
-{
-    if (left == V_LANES)
-        v_store(p, v);
-    else
-        v_store_partial(p, v, left);
-}
 
 /* The elements of a row that come before the first address at which v_stream may store. */
 INLINE size_t row_head(const real *p, size_t n)

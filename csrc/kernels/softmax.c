@@ -45,18 +45,22 @@ INLINE void end_division(struct division *d)
 
 /*
  * exp(x - max) into e, and its sum. A row with NaN or +inf, or all -inf, has the sum NaN, which
- * then reaches every output. Meanwhile the row before is divided, which keeps the divider and the
- * memory busy beside the arithmetic, and the row at `next` is fetched.
+ * then reaches every output. Meanwhile the row before is divided and the largest number of the row
+ * at `next` is found, which keeps the divider, the adders and the memory busy.
  */
-INLINE real exp_row(size_t cols, const real *x, const real *next, real *e, struct division *before)
+INLINE real exp_row(size_t cols, const real *x, real max, const real *next, real *next_max, real *e,
+                    struct division *before)
 {
-    const v_real max = v_set1(row_max(x, cols));
+    const v_real v_max_x = v_set1(max);
+    v_real largest = v_set1(-(real)INFINITY);
     real sum;
-    ROW_SUM_THEN(sum, cols, j, left, v_exp_nonpositive(v_sub(row_load(x + j, left), max)), term, {
-        row_store(e + j, term, left);
-        divide_vector(before);
-        PREFETCH(next + j);
-    });
+    ROW_SUM_THEN(sum, cols, j, left, v_exp_nonpositive(v_sub(row_load(x + j, left), v_max_x)), term,
+                 {
+                     row_store(e + j, term, left);
+                     divide_vector(before);
+                     largest = row_larger(next + j, left, largest);
+                 });
+    *next_max = v_fold_max(largest) + 0;
     return sum;
 }
 
@@ -99,9 +103,11 @@ void KERNEL(softmax_forward)(size_t rows, size_t cols, const void *x, size_t x_r
     }
     stream = stream && cols <= LONGEST;
     struct division before = {.cols = 0};
+    real max = rows > 0 ? row_max(in, cols) : 0;
     for (; i < rows; i++, in += x_row, out += y_row) {
         real *e = stream ? kept[i % 2] : out;
-        const real sum = exp_row(cols, in, in + x_row, e, &before);
+        const real *next = i + 1 < rows ? in + x_row : in;
+        const real sum = exp_row(cols, in, max, next, &max, e, &before);
         end_division(&before);
         before = begin_division(cols, e, sum, out, stream);
     }

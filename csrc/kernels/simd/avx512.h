@@ -19,7 +19,7 @@ typedef __mmask8 v_mask;
 typedef __m512i v_int;
 #define TILE_ROWS 12
 #define PANEL_VECTORS 2
-#define V_STREAMS 8
+#define V_STREAMS 4
 #define NARROW_TILE_ROWS(vectors) 8
 #define NARROW_VECTORS(width) ((width) <= V_LANES / 4 ? 3 : 2)
 #define NARROW_TILES_OF(X, width) X(4, 1, width) X(8, 1, width) X(4, 2, width) X(8, 2, width)
