@@ -70,6 +70,7 @@ static void lay_out(cnn_batch *batch, struct arena *arena)
     const size_t outputs = cnn_network_outputs(network);
     batch->x_row = cnn_row_span(network, cnn_network_inputs(network));
     batch->x = take(arena, rows, batch->x_row * size);
+    batch->x_next = take(arena, rows, batch->x_row * size);
     batch->targets.t_row = cnn_row_span(network, outputs);
     batch->targets.t = take(arena, rows, batch->targets.t_row * size);
     batch->targets.labels = take(arena, rows, sizeof *batch->targets.labels);
@@ -170,8 +171,9 @@ static void forward_rows(const struct pass *p, size_t first, size_t rows)
     const cnn_batch_job *job = p->job;
     const void *in = cnn_at(network, batch->x, first * batch->x_row);
     size_t in_row = batch->x_row;
-    cnn_convert_rows(&job->data->x, job->index ? job->index + first : NULL, job->first + first,
-                     rows, network->dtype, cnn_at(network, batch->x, first * in_row), in_row);
+    if (!job->gathered)
+        cnn_convert_rows(&job->data->x, job->index ? job->index + first : NULL, job->first + first,
+                         rows, network->dtype, cnn_at(network, batch->x, first * in_row), in_row);
     for (size_t l = 0; l < network->dense_count; l++) {
         const cnn_dense *dense = &network->dense[l];
         const cnn_batch_layer *layer = &batch->layers[l];
@@ -366,18 +368,39 @@ static void repack_if_changed(cnn_batch *batch)
     batch->version = network->version;
 }
 
+/* Note what the next batch is, and where its rows are. */
+static void find_next(cnn_batch *batch, const cnn_batch_job *job)
+{
+    batch->next_rows = job->soon;
+    batch->soon_count = 0;
+    if (job->soon == 0)
+        return;
+    batch->next = &job->data->x;
+    batch->next_index = job->index + job->rows;
+    batch->soon_bytes =
+        cnn_convert_addresses(batch->next, batch->next_index, job->soon, batch->soon);
+    batch->soon_count = batch->soon_bytes > 0 ? job->soon : 0;
+}
+
+void cnn_batch_gather_next(const cnn_batch *batch, size_t begin, size_t end)
+{
+    const cnn_network *network = batch->network;
+    cnn_convert_rows(batch->next, batch->next_index + begin, 0, end - begin, network->dtype,
+                     cnn_at(network, batch->x_next, begin * batch->x_row), batch->x_row);
+}
+
 cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *loss, double *weight,
                          size_t *correct)
 {
     const cnn_network *network = batch->network;
     batch->rows = job->rows;
     batch->step = job->step;
-    batch->soon_count = 0;
-    if (job->soon > 0) {
-        batch->soon_bytes =
-            cnn_convert_addresses(&job->data->x, job->index + job->rows, job->soon, batch->soon);
-        batch->soon_count = batch->soon_bytes > 0 ? job->soon : 0;
+    if (job->gathered) {
+        void *const x = batch->x_next;
+        batch->x_next = batch->x;
+        batch->x = x;
     }
+    find_next(batch, job);
     const cnn_status status = cnn_samples_read(job->loss, &job->data->t, &job->data->sample_weight,
                                                cnn_network_outputs(network), network->dtype,
                                                job->index, job->first, job->rows, &batch->targets);

@@ -24,7 +24,7 @@ typedef struct cnn_batch {
     size_t capacity, workers;
     uint64_t version; /* of the network's parameters when `transposed` was packed */
     void *memory;
-    void *x;
+    void *x, *x_next; /* rows of the present batch, and those of the next one that are there yet */
     size_t x_row;
     cnn_batch_layer *layers;
     cnn_targets targets;
@@ -36,8 +36,11 @@ typedef struct cnn_batch {
     bool in_place;    /* weights are read where they are; their packed forms may be old */
     char *transposed; /* some panels of a weight's transpose for each worker, where in_place */
     size_t transposed_bytes;
-    /* Where the rows of the batch after this one are, which are fetched during the update. */
-    const void **soon;
+    /* The batch after this one, which is gathered during the update; next_rows is 0 for none. */
+    const cnn_matrix *next;
+    const size_t *next_index;
+    size_t next_rows;
+    const void **soon; /* where its rows are, if they are in one piece */
     size_t soon_count, soon_bytes;
 } cnn_batch;
 
@@ -53,7 +56,8 @@ cnn_status cnn_batch_reserve(const cnn_network *network, size_t rows, cnn_batch 
 
 /*
  * What to run: rows index[0], ... or first, first + 1, ... of data; step keys dropout, -1: none.
- * With an index, `soon` rows behind these are going to be the next batch.
+ * With an index, `soon` rows behind these are going to be the next batch; that one is `gathered`
+ * where cnn_batch_gather_next has read all of its rows.
  */
 typedef struct cnn_batch_job {
     const cnn_loss *loss;
@@ -61,6 +65,7 @@ typedef struct cnn_batch_job {
     const size_t *index;
     size_t first, rows, soon;
     int64_t step;
+    bool gathered;
     bool in_place; /* as cnn_batch_in_place says; the same for all steps of a call */
 } cnn_batch_job;
 
@@ -85,6 +90,9 @@ void cnn_batch_weight_gradient(const cnn_batch *batch, size_t l, size_t i, size_
  * of rows on one thread, packed forms would be read once for each time they are renewed.
  */
 bool cnn_batch_in_place(const cnn_batch *batch, size_t rows);
+
+/* Gather rows [begin, end) of the next batch; several threads may each take some. */
+void cnn_batch_gather_next(const cnn_batch *batch, size_t begin, size_t end);
 
 /* The gradient of layer l's bias. */
 void cnn_batch_bias_gradient(const cnn_batch *batch, size_t l, void *out);

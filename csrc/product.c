@@ -1,5 +1,6 @@
 #include "product.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "error.h"
@@ -8,6 +9,9 @@
 
 /* Rows of one rectangle in tiles: its rows of a should stay in the L2 cache. */
 #define BLOCK_TILES 8
+
+/* Panels of b from which on it is worth copying a block of a. */
+#define WORTH_PANELS 4
 
 struct product {
     const cnn_kernels *kernels;
@@ -22,23 +26,32 @@ static const void *advance(const void *base, size_t elements, size_t real_size)
 }
 
 /*
- * Rows k of a that lie whole multiples of 2 KiB apart fall on few sets of the caches and push each
- * other out. Copied side by side they do not; without memory for that they are read where they are.
+ * A block of a is read again for each panel of b. Lines of it, rows or columns, that lie whole
+ * multiples of 2 KiB apart fall on few sets of the caches and push each other out; and where a is
+ * read along its columns, each step of k is on another page. Copied side by side they are neither.
+ * Without memory for that they are read where they are. The network's own buffers need no copy, and
+ * must not: there the scratch is taken.
  */
 static void gather_a(const struct product *p, cnn_gemm *g)
 {
-    const size_t size = p->real_size, row = cnn_round_up(g->m, 64 / size);
-    size_t bytes;
-    if (g->a_row != 1 || g->a_k * size % 2048 != 0 || g->k < 8 ||
-        !cnn_multiply(g->k, row * size, &bytes))
+    const size_t size = p->real_size, number = 64 / size;
+    const bool columns = g->a_row == 1;
+    const size_t stride = columns ? g->a_k : g->a_row;
+    const size_t lines = columns ? g->k : g->m, length = columns ? g->m : g->k;
+    size_t row = cnn_round_up(length, number), bytes;
+    if (row * size % 2048 == 0)
+        row += number;
+    if (lines < 8 || g->n < WORTH_PANELS * p->kernels->panel ||
+        (stride * size % 2048 != 0 && !(columns && stride * size >= 1024)) ||
+        !cnn_multiply(lines, row * size, &bytes))
         return;
     char *copy = cnn_platform_scratch(bytes);
     if (!copy)
         return;
-    for (size_t k = 0; k < g->k; k++)
-        memcpy(copy + k * row * size, advance(g->a, k * g->a_k, size), g->m * size);
+    for (size_t i = 0; i < lines; i++)
+        memcpy(copy + i * row * size, advance(g->a, i * stride, size), length * size);
     g->a = copy;
-    g->a_k = row;
+    *(columns ? &g->a_k : &g->a_row) = row;
 }
 
 static void run_rectangle(void *context, size_t index, size_t worker)

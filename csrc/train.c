@@ -1,5 +1,6 @@
 /* Training: the optimizer's step on the gradients of a batch, single steps and epochs. */
 #include <math.h>
+#include <stdbool.h>
 
 #include "error.h"
 #include "gradient.h"
@@ -97,15 +98,34 @@ static void add_spans(struct fetch *fetch, const void *start, size_t bytes)
             (cnn_span){(const char *)start + at, cnn_min(SPAN_BYTES, bytes - at)};
 }
 
-/* A task of the first layer fetches its share of the rows of the next batch. */
-static void add_batch_rows(struct fetch *fetch, const cnn_batch *batch, const cnn_rectangle *r)
+/*
+ * The rows of the next batch that a task of the first layer takes care of: of all that are before
+ * or in task r, as large a share as it has of the weight.
+ */
+static size_t next_rows(const cnn_batch *batch, const cnn_rectangle *r, bool including)
 {
     const cnn_dense *dense = &batch->network->dense[0];
-    const double share = (double)batch->soon_count / (double)(dense->inputs * dense->outputs);
-    const size_t begin = r->i * dense->outputs + r->j * r->m;
-    const size_t end = (size_t)(share * (double)(begin + r->m * r->n));
-    for (size_t i = (size_t)(share * (double)begin); i < end; i++)
+    const uint64_t all = (uint64_t)dense->inputs * dense->outputs;
+    const uint64_t done = r->i * dense->outputs + r->j * r->m + (including ? r->m * r->n : 0);
+    return (size_t)(batch->next_rows * done / all);
+}
+
+/* It fetches them first, while its products run, */
+static void add_next_rows(struct fetch *fetch, const cnn_batch *batch, const cnn_rectangle *r)
+{
+    if (batch->soon_count == 0)
+        return;
+    const size_t end = next_rows(batch, r, true);
+    for (size_t i = next_rows(batch, r, false); i < end; i++)
         add_spans(fetch, batch->soon[i], batch->soon_bytes);
+}
+
+/* and gathers them before the caches are full of other things. */
+static void gather_next_rows(const cnn_batch *batch, const cnn_rectangle *r)
+{
+    const size_t begin = next_rows(batch, r, false), end = next_rows(batch, r, true);
+    if (begin < end)
+        cnn_batch_gather_next(batch, begin, end);
 }
 
 /* The parameters and slots of a rectangle. */
@@ -128,7 +148,7 @@ static void find_soon(struct fetch *fetch, const cnn_trainer *trainer, const cnn
 {
     const cnn_network *network = trainer->network;
     if (r->l == 0)
-        add_batch_rows(fetch, trainer->batch, r);
+        add_next_rows(fetch, trainer->batch, r);
     const size_t next = index + trainer->batch->threads;
     const size_t bytes = network->parameter_span * network->real_size;
     if (bytes * (1 + trainer->slot_count) < LARGE_PARAMETERS || next >= cnn_gradient_tasks(network))
@@ -175,6 +195,8 @@ static void update_task(void *context, size_t index, size_t worker)
         if (!trainer->batch->in_place)
             repack(trainer, &r, j, n);
     }
+    if (r.l == 0)
+        gather_next_rows(trainer->batch, &r);
 }
 
 /* The factor that brings the gradient's norm down to clip_norm, as PyTorch computes it. */
@@ -362,6 +384,7 @@ cnn_status cnn_trainer_epoch(cnn_trainer *trainer, const cnn_loss *loss, const c
             .rows = cnn_min(batch_size, count - made.rows),
             .soon = cnn_min(batch_size, count - cnn_min(count, made.rows + batch_size)),
             .step = (int64_t)trainer->steps,
+            .gathered = made.steps > 0,
             .in_place = in_place,
         };
         status = step(trainer, &job, lr[made.steps], &made);

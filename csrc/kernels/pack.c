@@ -2,15 +2,21 @@
 #include "kernels/local.h"
 #include "kernels/rows.h"
 
+/* Panels that are filled side by side, so that a row of b, often on a page of its own, is come to
+ * seldom, and then read for some cache lines. */
+#define SIDE_BY_SIDE (4 * PANEL)
+
 /* Rows of b as they stand: a row of a panel is some vectors, with zeros behind the last column. */
 static void pack_rows(const cnn_pack *p)
 {
-    for (size_t j = 0; j < p->n; j += V_LANES) {
-        const size_t n = p->n - j < V_LANES ? p->n - j : V_LANES;
+    for (size_t j = 0; j < p->n; j += SIDE_BY_SIDE) {
+        const size_t n = p->n - j < SIDE_BY_SIDE ? p->n - j : SIDE_BY_SIDE;
         const real *from = (const real *)p->b + j;
-        real *to = (real *)p->packed + j / PANEL * p->b_panel + j % PANEL;
+        real *to = (real *)p->packed + j / PANEL * p->b_panel;
         for (size_t k = 0; k < p->k; k++, from += p->b_row, to += PANEL)
-            v_store(to, row_load(from, n));
+            for (size_t c = 0; c < n; c += V_LANES)
+                v_store(to + c / PANEL * p->b_panel + c % PANEL,
+                        row_load(from + c, n - c < V_LANES ? n - c : V_LANES));
     }
 }
 
