@@ -13,6 +13,9 @@
 /* Sums over k are cut here (numerics contract, 4.3). */
 #define CHUNK 256
 
+/* Bytes of a cache line. */
+#define LINE 64
+
 /* One tile's operands. b is in panels as in cnn_gemm; bias and c hold whole vectors. */
 struct tile {
     size_t k;
@@ -22,8 +25,7 @@ struct tile {
     size_t b_k, b_panel;
     real *c;
     size_t c_row;
-    const cnn_span *soon; /* what is read after this tile: a span is fetched in span_k steps of k */
-    size_t span_k;
+    const cnn_span *soon, *soon_end; /* what is read after this tile: a line is fetched each k */
     size_t narrow;    /* columns behind the vectors, at most the tile's `width`; 0 for none */
     int first;        /* whether this is the first chunk, so that c holds no sum yet */
     const real *bias; /* added after the last chunk, NULL before it */
@@ -100,16 +102,15 @@ INLINE void tile(const size_t rows, const size_t vectors, const size_t width, co
     const real *b = t->b;
     const cnn_span *span = t->soon;
     uintptr_t soon = 0;
-    for (size_t k = t->k, step = 0, left = 0; k > 0; k--, left--) {
+    for (size_t k = t->k, left = 0; k > 0; k--, left--) {
         if (left == 0) {
             soon = (uintptr_t)span->start;
-            step = span->bytes / t->span_k;
-            left = t->span_k;
-            span++;
+            left = span->bytes / LINE + 1;
+            span += span + 1 < t->soon_end;
         }
         if (rows > 3) /* fewer only stream b, which the hardware fetches by itself */
             PREFETCH(soon);
-        soon += step;
+        soon += LINE;
         v_real column[GROUP * PANEL_VECTORS + 1], blend[NARROW_SUMS];
         UNROLL
         for (size_t v = 0; v < vectors; v++)
@@ -214,42 +215,61 @@ static size_t tile_rows(const struct group *group)
     return group->width ? NARROW_TILE_ROWS(group->vectors) : TILE_ROWS;
 }
 
-/*
- * What the tile at row i fetches: its share of the spans in `soon`, or else of the next chunk of b,
- * which it describes in *next.
- */
-static void fetch_soon(const cnn_gemm *g, const struct group *group, size_t i, size_t k,
-                       cnn_span *next, struct tile *t)
+/* A chunk of k for a group of columns: a tile's operands but for its rows, and what it fetches. */
+struct chunk {
+    struct tile tile;
+    size_t each;   /* spans of `soon` that a tile fetches, 0 where it fetches its part of `next`: */
+    cnn_span next; /* the next chunk of b */
+};
+
+/* What the tiles from number `before` on fetch: the chunk's share of `soon`, or the next chunk. */
+static void begin_fetching(const cnn_gemm *g, const struct group *group, size_t before, size_t k,
+                           struct chunk *chunk)
 {
+    struct tile *t = &chunk->tile;
     const size_t most = tile_rows(group), tiles = (g->m + most - 1) / most;
-    if (g->soon_count > 0) {
-        const size_t chunks = (g->k + CHUNK - 1) / CHUNK;
-        /* What is left behind the whole panels mostly belongs to the last group. */
-        const size_t groups = g->n < PANEL ? 1 : g->n / PANEL;
-        const size_t all = groups * chunks * tiles;
-        const size_t number = (group->j / PANEL * chunks + k / CHUNK) * tiles + i / most;
-        const size_t begin = g->soon_count * number / all;
-        const size_t count = g->soon_count * (number + 1) / all - begin;
-        if (count > 0 && number < all) {
+    /* What is left behind the whole panels mostly belongs to the last group. */
+    const size_t groups = g->n < PANEL ? 1 : g->n / PANEL, chunks = (g->k + CHUNK - 1) / CHUNK;
+    const size_t number = group->j / PANEL * chunks + k / CHUNK, all = groups * chunks;
+    if (g->soon_count > 0 && number < all) {
+        const size_t end = g->soon_count * (number + 1) / all;
+        size_t begin = g->soon_count * number / all;
+        const size_t each = (end - begin + tiles - 1) / tiles;
+        begin += before * each;
+        if (begin < end) {
+            chunk->each = each;
             t->soon = g->soon + begin;
-            t->span_k = (t->k + count - 1) / count;
+            t->soon_end = g->soon + end;
             return;
         }
     }
     const size_t ahead = k + CHUNK < g->k ? CHUNK * g->b_k : g->b_panel - k * g->b_k;
-    const size_t share = PANEL * CHUNK * sizeof(real) / tiles;
-    next->start = (const void *)((uintptr_t)t->b + ahead * sizeof(real) + i / most * share);
-    next->bytes = share * t->k / CHUNK;
-    t->soon = next;
-    t->span_k = t->k;
+    chunk->each = 0;
+    chunk->next.bytes = PANEL * CHUNK * sizeof(real) / tiles;
+    chunk->next.start = (const void *)((uintptr_t)t->b + ahead * sizeof(real) +
+                                       before * chunk->next.bytes);
+    t->soon = &chunk->next;
+    t->soon_end = t->soon + 1;
 }
 
-/* One chunk of k, for `rows` rows from row i. */
-static void run_chunk(const cnn_gemm *g, const struct group *group, size_t i, size_t rows, size_t k,
-                      const real *bias, real *c, size_t c_row)
+/* Go on to what the next tile fetches; at the end of the spans it is the last one again. */
+static void go_on_fetching(struct chunk *chunk)
+{
+    struct tile *t = &chunk->tile;
+    if (chunk->each == 0)
+        chunk->next.start = (const void *)((uintptr_t)chunk->next.start + chunk->next.bytes);
+    else if ((size_t)(t->soon_end - t->soon) > chunk->each)
+        t->soon += chunk->each;
+    else
+        t->soon = t->soon_end - 1;
+}
+
+/* The chunk at k for the rows from i on, and where they lie in c. */
+static struct tile *begin_chunk(const cnn_gemm *g, const struct group *group, size_t i, size_t k,
+                                const real *bias, real *c, size_t c_row, struct chunk *chunk)
 {
     const size_t left = g->k - k;
-    struct tile t = {
+    chunk->tile = (struct tile){
         .k = left < CHUNK ? left : CHUNK,
         .a = (const real *)g->a + i * g->a_row + k * g->a_k,
         .a_row = g->a_row,
@@ -263,21 +283,25 @@ static void run_chunk(const cnn_gemm *g, const struct group *group, size_t i, si
         .first = k == 0,
         .bias = left <= CHUNK ? bias : NULL,
     };
-    cnn_span next;
-    if (t.k > 0)
-        fetch_soon(g, group, i, k, &next, &t);
-    run_tile(rows, group->vectors, group->width, &t);
+    if (left > 0)
+        begin_fetching(g, group, i / tile_rows(group), k, chunk);
+    return &chunk->tile;
 }
 
-/* One chunk of k, for all rows: the chunk's part of b stays in the L1 cache meanwhile. */
+/* One chunk of k, for all rows: the chunk's part of b stays in the caches meanwhile. */
 static void run_rows(const cnn_gemm *g, const struct group *group, size_t k)
 {
     const size_t most = tile_rows(group);
     const real *bias = g->bias ? (const real *)g->bias + group->j : NULL;
+    struct chunk chunk;
+    struct tile *t = begin_chunk(g, group, 0, k, bias, (real *)g->c + group->j, g->c_row, &chunk);
     for (size_t i = 0; i < g->m;) {
         const size_t rows = g->m - i < most ? (group->width ? 4 : g->m - i) : most;
-        run_chunk(g, group, i, rows, k, bias, (real *)g->c + i * g->c_row + group->j, g->c_row);
+        run_tile(rows, group->vectors, group->width, t);
         i += rows;
+        t->a += rows * g->a_row;
+        t->c += rows * g->c_row;
+        go_on_fetching(&chunk);
     }
 }
 
@@ -306,7 +330,9 @@ static void run_tail(const cnn_gemm *g, size_t j)
         const size_t rows = g->m - i < TILE_ROWS ? g->m - i : TILE_ROWS;
         size_t k = 0;
         do {
-            run_chunk(g, &group, i, rows, k, g->bias ? bias : NULL, c, c_row);
+            struct chunk chunk;
+            run_tile(rows, group.vectors, group.width,
+                     begin_chunk(g, &group, i, k, g->bias ? bias : NULL, c, c_row, &chunk));
             k += CHUNK;
         } while (k < g->k);
         for (size_t r = 0; r < rows; r++) {

@@ -28,7 +28,7 @@ typedef struct cnn_span {
  * `activation` itself is not applied. softmax is not among the activations here.
  * With `before`, (m, n) with c's stride, the value before the activation is stored there as well.
  * While it computes, the product fetches the soon_count spans of memory in `soon`, which the caller
- * is going to read. Each of them should be about as long.
+ * is going to read, as far as it comes: a cache line in each step of k.
  * k is summed as section 4.3 of the numerics contract says: chunks of 256, one FMA chain each.
  */
 typedef struct cnn_gemm {
