@@ -6,12 +6,14 @@
 #include "samples.h"
 #include "threads.h"
 
-/* Elements of a task of elementwise or row work, and their cost in the pool's units of work. */
+/* Elements of a task of elementwise or row work, at least; how many tasks there are for a thread, at
+ * most; and the cost of an element in the pool's units of work. */
 #define TASK_ELEMENTS ((size_t)8192)
+#define TASKS_PER_THREAD ((size_t)16)
 #define ELEMENT_WORK 15.0
 
 /* Results of this size would push everything else out of the caches, and themselves as well. */
-#define STREAM_BYTES ((size_t)16 * 1024 * 1024)
+#define STREAM_BYTES ((size_t)10 * 1024 * 1024)
 
 static size_t size_of(cnn_dtype dtype)
 {
@@ -52,11 +54,14 @@ static void split_rows(struct rows_call *call)
 {
     if (call->rows == 0 || call->cols == 0)
         return;
-    call->block = cnn_max(1, TASK_ELEMENTS / call->cols);
-    const size_t tasks = (call->rows + call->block - 1) / call->block;
+    const size_t least = cnn_max(1, TASK_ELEMENTS / call->cols);
     const double work = ELEMENT_WORK * (double)call->rows * (double)call->cols;
+    const size_t threads = cnn_parallel_threads((call->rows + least - 1) / least, work);
+    /* A kernel works on a row while it reads the next, so long tasks are better than many. */
+    const size_t most = threads == 1 ? 1 : threads * TASKS_PER_THREAD;
+    call->block = cnn_max(least, (call->rows + most - 1) / most);
     const uint64_t before = cnn_platform_float_enter();
-    cnn_parallel(tasks, cnn_parallel_threads(tasks, work), run_rows, call);
+    cnn_parallel((call->rows + call->block - 1) / call->block, threads, run_rows, call);
     cnn_platform_float_leave(before);
 }
 

@@ -2,63 +2,66 @@
 #include "kernels/local.h"
 #include "kernels/rows.h"
 
-/* The longest row whose exponentials are kept here until they are divided and streamed. */
+/* The longest row whose exponentials are kept here until they are divided. */
 #define LONGEST ((size_t)16 * 1024 / sizeof(real))
 
 /* Rows of one vector that are computed side by side. */
 #define FEW_ROWS 4
 
-/* y = e / sum for a row whose exponentials are known; y may be e. Columns before `done` are. */
+/* y = e / sum for a row whose exponentials are known: the whole vectors of [done, end) are left. */
 struct division {
-    size_t cols, done;
+    size_t done, end;
     const real *e;
     real *y, sum;
     int stream;
 };
 
+/* Divide `n` numbers, at most a vector, from column j on. */
+INLINE void divide_some(const struct division *d, size_t j, size_t n)
+{
+    if (n > 0)
+        v_store_partial(d->y + j, v_div(v_load_partial(d->e + j, n), v_set1(d->sum)), n);
+}
+
+/* The ends, where vectors are not whole or y is not aligned for streams, are divided at once. */
 INLINE struct division begin_division(size_t cols, const real *e, real sum, real *y, int stream)
 {
-    const size_t head = stream ? row_head(y, cols) : 0;
-    if (head > 0)
-        v_store_partial(y, v_div(v_load_partial(e, head), v_set1(sum)), head);
-    return (struct division){cols, head, e, y, sum, stream};
+    const size_t head = stream ? row_head(y, cols) : 0, tail = (cols - head) % V_LANES;
+    const struct division d = {head, cols - tail, e, y, sum, stream};
+    divide_some(&d, 0, head);
+    divide_some(&d, d.end, tail);
+    return d;
 }
 
 /* One vector more, if one is left. */
 INLINE void divide_vector(struct division *d)
 {
-    if (d->done + V_LANES > d->cols)
+    if (d->done == d->end)
         return;
     row_put(d->y + d->done, v_div(v_load(d->e + d->done), v_set1(d->sum)), d->stream);
     d->done += V_LANES;
 }
 
-INLINE void end_division(struct division *d)
-{
-    while (d->done + V_LANES <= d->cols)
-        divide_vector(d);
-    const size_t left = d->cols - d->done;
-    if (left > 0)
-        v_store_partial(d->y + d->done, v_div(v_load_partial(d->e + d->done, left), v_set1(d->sum)),
-                        left);
-}
-
 /*
  * exp(x - max) into e, and its sum. A row with NaN or +inf, or all -inf, has the sum NaN, which
- * then reaches every output. Meanwhile the row before is divided and the largest number of the row
- * at `next` is found, which keeps the divider, the adders and the memory busy.
+ * then reaches every output. Meanwhile the row before is divided, the largest number of the row at
+ * `next` is found, and the row at `soon` is fetched, which keeps the divider, the adders and the
+ * memory busy. The division keeps some vectors ahead, so that e may be where it reads.
  */
-INLINE real exp_row(size_t cols, const real *x, real max, const real *next, real *next_max, real *e,
-                    struct division *before)
+INLINE real exp_row(size_t cols, const real *x, real max, const real *next, real *next_max,
+                    const real *soon, real *e, struct division *before)
 {
     const v_real v_max_x = v_set1(max);
     v_real largest = v_set1(-(real)INFINITY);
     real sum;
+    for (size_t v = 0; v < ROW_BLOCK; v++)
+        divide_vector(before);
     ROW_SUM_THEN(sum, cols, j, left, v_exp_nonpositive(v_sub(row_load(x + j, left), v_max_x)), term,
                  {
-                     row_store(e + j, term, left);
                      divide_vector(before);
+                     row_store(e + j, term, left);
                      largest = row_larger(next + j, left, largest);
+                     PREFETCH(soon + j);
                  });
     *next_max = v_fold_max(largest) + 0;
     return sum;
@@ -92,7 +95,7 @@ void KERNEL(softmax_forward)(size_t rows, size_t cols, const void *x, size_t x_r
                              size_t y_row, int stream)
 {
     const real *in = x;
-    real *out = y, kept[2][LONGEST];
+    real *out = y, kept[LONGEST];
     size_t i = 0;
     if (V_SUMS == 1 && cols <= V_LANES) {
         for (; i + FEW_ROWS <= rows; i += FEW_ROWS)
@@ -101,17 +104,17 @@ void KERNEL(softmax_forward)(size_t rows, size_t cols, const void *x, size_t x_r
             softmax_few(1, cols, in + i * x_row, x_row, out + i * y_row, y_row);
         return;
     }
-    stream = stream && cols <= LONGEST;
-    struct division before = {.cols = 0};
+    const int keep = cols <= LONGEST;
+    struct division before = {.done = 0};
     real max = rows > 0 ? row_max(in, cols) : 0;
     for (; i < rows; i++, in += x_row, out += y_row) {
-        real *e = stream ? kept[i % 2] : out;
+        real *e = keep ? kept : out;
         const real *next = i + 1 < rows ? in + x_row : in;
-        const real sum = exp_row(cols, in, max, next, &max, e, &before);
-        end_division(&before);
-        before = begin_division(cols, e, sum, out, stream);
+        const real sum = exp_row(cols, in, max, next, &max, next + x_row, e, &before);
+        before = begin_division(cols, e, sum, out, stream && keep);
     }
-    end_division(&before);
+    while (before.done < before.end)
+        divide_vector(&before);
     if (stream)
         v_stream_end();
 }
