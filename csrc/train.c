@@ -10,10 +10,14 @@
 
 /* ---- One step ---------------------------------------------------------------------------- */
 
-/* Scratch of one worker: a rectangle of two panels, or the longest bias. */
+/* Columns of a gradient that are computed and used at a time, or up to twice as many where these are
+ * the last: whole panels of every ISA, and few enough to stay in the L1 cache until they are used. */
+#define COLUMNS ((size_t)32)
+
+/* Scratch of one worker: a rectangle of such columns, or the longest bias. */
 static size_t scratch_bytes(const cnn_network *network)
 {
-    size_t elements = 2 * CNN_TASK_ROWS * network->kernels->panel;
+    size_t elements = 2 * CNN_TASK_ROWS * COLUMNS;
     for (size_t l = 0; l < network->dense_count; l++)
         elements = cnn_max(elements, network->dense[l].outputs);
     return cnn_round_up(elements * network->real_size, 64);
@@ -159,13 +163,12 @@ static void find_soon(struct fetch *fetch, const cnn_trainer *trainer, const cnn
 
 /* ---- The update -------------------------------------------------------------------------- */
 
-/* A panel or two at a time, whose gradient goes from the tile into the optimizer through L1. */
+/* Some columns at a time, whose gradient goes from the tile into the optimizer through L1. */
 static void update_task(void *context, size_t index, size_t worker)
 {
     const struct stepping *s = context;
     const cnn_trainer *trainer = s->trainer;
     const cnn_network *network = trainer->network;
-    const size_t panel = network->kernels->panel;
     const cnn_rectangle r = cnn_gradient_task(network, index);
     const cnn_dense *dense = &network->dense[r.l];
     char *scratch = trainer->scratch + worker * scratch_bytes(network);
@@ -179,8 +182,8 @@ static void update_task(void *context, size_t index, size_t worker)
         find_soon(&fetch, trainer, &r, index);
     for (size_t j = r.j, n; j < r.j + r.n; j += n) {
         n = r.j + r.n - j;
-        if (n > 2 * panel)
-            n = panel;
+        if (n > 2 * COLUMNS)
+            n = COLUMNS;
         const size_t offset = dense->weight_offset + r.i * dense->outputs + j;
         if (s->whole) {
             update_tensor(s, offset, dense->outputs, r.m, n, 0,
