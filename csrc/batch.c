@@ -426,18 +426,22 @@ cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *los
 
 /* ---- Gradients of parameters ------------------------------------------------------------- */
 
+const void *cnn_batch_input(const cnn_batch *batch, size_t l)
+{
+    return l == 0 ? batch->x : handed_on(batch, l - 1, batch->step);
+}
+
 void cnn_batch_weight_gradient(const cnn_batch *batch, size_t l, size_t i, size_t m, size_t j,
                                size_t n, void *c, size_t c_row, const cnn_span *soon,
                                size_t soon_count)
 {
     const cnn_network *network = batch->network;
     const size_t panel = network->kernels->panel;
-    const void *in = l == 0 ? batch->x : handed_on(batch, l - 1, batch->step);
     const cnn_gemm gemm = {
         .m = m,
         .n = n,
         .k = batch->rows,
-        .a = cnn_at(network, in, i),
+        .a = cnn_at(network, cnn_batch_input(batch, l), i),
         .a_row = 1,
         .a_k = l == 0 ? batch->x_row : batch->layers[l - 1].row,
         .b = cnn_at(network, batch->layers[l].packed, j * batch->capacity),

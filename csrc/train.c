@@ -29,15 +29,16 @@ struct stepping {
     bool whole;        /* whether trainer->gradient holds the gradient already */
 };
 
-/* Update rows i.. and columns j.. of a tensor at `offset`, row length `stride`, from g. */
+/* Update rows i.. and columns j.. of a tensor at `offset`, row length `stride`, from factor . g. */
 static void update_tensor(const struct stepping *s, size_t offset, size_t stride, size_t rows,
-                          size_t cols, double l2, const void *g, size_t g_row)
+                          size_t cols, double l2, const void *factor, const void *g, size_t g_row)
 {
     const cnn_trainer *trainer = s->trainer;
     const cnn_network *network = trainer->network;
     cnn_update update = s->update;
     update.rows = rows;
     update.cols = cols;
+    update.factor = factor;
     update.g = g;
     update.g_row = g_row;
     update.stride = stride;
@@ -58,7 +59,7 @@ static void update_bias(const struct stepping *s, size_t l, char *scratch)
         g = cnn_at(trainer->network, trainer->gradient, dense->bias_offset);
     else
         cnn_batch_bias_gradient(trainer->batch, l, g);
-    update_tensor(s, dense->bias_offset, n, 1, n, 0, g, n);
+    update_tensor(s, dense->bias_offset, n, 1, n, 0, NULL, g, n);
 }
 
 /* Bring both packed forms of a rectangle of a weight up to date while it is in the cache. */
@@ -163,40 +164,56 @@ static void find_soon(struct fetch *fetch, const cnn_trainer *trainer, const cnn
 
 /* ---- The update -------------------------------------------------------------------------- */
 
-/* Some columns at a time, whose gradient goes from the tile into the optimizer through L1. */
+/*
+ * Columns [j, j + n) of task r: their gradient goes from the tile into the optimizer through L1. That
+ * of a batch of one row is a column by a row, which the optimizer multiplies itself.
+ */
+static void update_columns(const struct stepping *s, const cnn_rectangle *r, size_t j, size_t n,
+                           const struct fetch *fetch, char *scratch)
+{
+    const cnn_batch *batch = s->trainer->batch;
+    const cnn_network *network = batch->network;
+    const cnn_dense *dense = &network->dense[r->l];
+    const size_t offset = dense->weight_offset + r->i * dense->outputs + j;
+    if (s->whole) {
+        update_tensor(s, offset, dense->outputs, r->m, n, 0, NULL,
+                      cnn_at(network, s->trainer->gradient, offset), dense->outputs);
+    } else if (batch->rows == 1) {
+        update_tensor(s, offset, dense->outputs, r->m, n, dense->l2,
+                      cnn_at(network, cnn_batch_input(batch, r->l), r->i),
+                      cnn_at(network, batch->layers[r->l].delta, j), 0);
+    } else {
+        const size_t soon = fetch->count * (j - r->j) / r->n;
+        const size_t soon_end = fetch->count * (j + n - r->j) / r->n;
+        cnn_batch_weight_gradient(batch, r->l, r->i, r->m, j, n, scratch, n, fetch->spans + soon,
+                                  soon_end - soon);
+        update_tensor(s, offset, dense->outputs, r->m, n, dense->l2, NULL, scratch, n);
+    }
+    if (!batch->in_place)
+        repack(s->trainer, r, j, n);
+}
+
 static void update_task(void *context, size_t index, size_t worker)
 {
     const struct stepping *s = context;
     const cnn_trainer *trainer = s->trainer;
     const cnn_network *network = trainer->network;
     const cnn_rectangle r = cnn_gradient_task(network, index);
-    const cnn_dense *dense = &network->dense[r.l];
     char *scratch = trainer->scratch + worker * scratch_bytes(network);
     if (r.m == 0) {
         update_bias(s, r.l, scratch);
         return;
     }
+    const bool products = !s->whole && trainer->batch->rows > 1;
     struct fetch fetch;
     fetch.count = 0;
-    if (!s->whole) /* else the products are done */
+    if (products)
         find_soon(&fetch, trainer, &r, index);
     for (size_t j = r.j, n; j < r.j + r.n; j += n) {
         n = r.j + r.n - j;
-        if (n > 2 * COLUMNS)
+        if (n > 2 * COLUMNS && products)
             n = COLUMNS;
-        const size_t offset = dense->weight_offset + r.i * dense->outputs + j;
-        if (s->whole) {
-            update_tensor(s, offset, dense->outputs, r.m, n, 0,
-                          cnn_at(network, trainer->gradient, offset), dense->outputs);
-        } else {
-            const size_t soon = fetch.count * (j - r.j) / r.n;
-            const size_t soon_end = fetch.count * (j + n - r.j) / r.n;
-            cnn_batch_weight_gradient(trainer->batch, r.l, r.i, r.m, j, n, scratch, n,
-                                      fetch.spans + soon, soon_end - soon);
-            update_tensor(s, offset, dense->outputs, r.m, n, dense->l2, scratch, n);
-        }
-        if (!trainer->batch->in_place)
-            repack(trainer, &r, j, n);
+        update_columns(s, &r, j, n, &fetch, scratch);
     }
     if (r.l == 0)
         gather_next_rows(trainer->batch, &r);

@@ -84,7 +84,8 @@ typedef struct cnn_loss_rows {
 
 /*
  * One optimizer step on w (rows, cols). w and the slots share the row stride `stride`; the
- * gradient g has its own. Before the step g <- (g + l2 w) * clip. Numbers are float64 here and
+ * gradient g has its own. Where `factor` (rows) is not NULL, the gradient is the product of this
+ * column and the row g. Before the step g <- (g + l2 w) * clip. Numbers are float64 here and
  * rounded to the type once.
  */
 typedef struct cnn_update {
@@ -92,6 +93,7 @@ typedef struct cnn_update {
     size_t rows, cols;
     const void *g;
     size_t g_row;
+    const void *factor;
     void *w;
     void *slots[2];
     size_t stride;

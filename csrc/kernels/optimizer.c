@@ -37,39 +37,66 @@ INLINE v_real step(const cnn_optimizer_kind kind, const struct setting *s, v_rea
     }
 }
 
-/* Rows of w, slots and g. `kind` and `slots` are constants when inlined. */
-INLINE void update_rows(const cnn_optimizer_kind kind, const size_t slots, const cnn_update *u,
-                        const struct setting *s)
+/* One row of w and the slots, and the gradient's with what is to be done to it before the step. */
+struct update_row {
+    real *w, *slot0, *slot1;
+    const real *g;
+    v_real factor;
+    int with_factor, with_l2, with_clip;
+};
+
+/* The vector from column j on, of which `left` numbers count. */
+INLINE void update_vector(const cnn_optimizer_kind kind, const size_t slots,
+                          const struct setting *s, const struct update_row *row, size_t j,
+                          const size_t left)
 {
-    const int with_l2 = u->l2 != 0, with_clip = u->clip != 1;
+    v_real g = row_load(row->g + j, left);
+    const v_real w = row_load(row->w + j, left);
+    v_real a = slots > 0 ? row_load(row->slot0 + j, left) : v_zero();
+    v_real b = slots > 1 ? row_load(row->slot1 + j, left) : v_zero();
+    if (row->with_factor) /* as a product with one k */
+        g = v_fma(row->factor, g, v_zero());
+    if (row->with_l2)
+        g = v_fma(s->l2, w, g);
+    if (row->with_clip)
+        g = v_mul(g, s->clip);
+    row_store(row->w + j, step(kind, s, g, w, &a, &b), left);
+    if (slots > 0)
+        row_store(row->slot0 + j, a, left);
+    if (slots > 1)
+        row_store(row->slot1 + j, b, left);
+}
+
+/*
+ * Rows of w, slots and g. All but u and s are constants where this is inlined; `plain` says that the
+ * gradient is used as it is, but for its factor.
+ */
+INLINE void update_rows(const cnn_optimizer_kind kind, const size_t slots, const int with_factor,
+                        const int plain, const cnn_update *u, const struct setting *s)
+{
     /* Rows without gaps are one long row, which has fewer ends. */
-    const int gaps = u->stride != u->cols || u->g_row != u->cols;
+    const int gaps = u->stride != u->cols || u->g_row != u->cols || with_factor;
     const size_t rows = gaps ? u->rows : 1, cols = gaps ? u->cols : u->rows * u->cols;
     for (size_t i = 0; i < rows; i++) {
-        const real *g_row = (const real *)u->g + i * u->g_row;
-        real *w_row = (real *)u->w + i * u->stride;
-        real *slot0 = slots > 0 ? (real *)u->slots[0] + i * u->stride : NULL;
-        real *slot1 = slots > 1 ? (real *)u->slots[1] + i * u->stride : NULL;
-        for (size_t j = 0; j < cols; j += V_LANES) {
-            const size_t left = cols - j < V_LANES ? cols - j : V_LANES;
-            v_real g = row_load(g_row + j, left);
-            const v_real w = row_load(w_row + j, left);
-            v_real a = slots > 0 ? row_load(slot0 + j, left) : v_zero();
-            v_real b = slots > 1 ? row_load(slot1 + j, left) : v_zero();
-            if (with_l2)
-                g = v_fma(s->l2, w, g);
-            if (with_clip)
-                g = v_mul(g, s->clip);
-            row_store(w_row + j, step(kind, s, g, w, &a, &b), left);
-            if (slots > 0)
-                row_store(slot0 + j, a, left);
-            if (slots > 1)
-                row_store(slot1 + j, b, left);
-        }
+        const struct update_row row = {
+            .w = (real *)u->w + i * u->stride,
+            .slot0 = slots > 0 ? (real *)u->slots[0] + i * u->stride : NULL,
+            .slot1 = slots > 1 ? (real *)u->slots[1] + i * u->stride : NULL,
+            .g = (const real *)u->g + (with_factor ? 0 : i * u->g_row),
+            .factor = v_set1(with_factor ? ((const real *)u->factor)[i] : 1),
+            .with_factor = with_factor,
+            .with_l2 = !plain && u->l2 != 0,
+            .with_clip = !plain && u->clip != 1,
+        };
+        size_t j = 0;
+        for (; j + V_LANES <= cols; j += V_LANES)
+            update_vector(kind, slots, s, &row, j, V_LANES);
+        if (j < cols)
+            update_vector(kind, slots, s, &row, j, cols - j);
     }
 }
 
-void KERNEL(update)(const cnn_update *u)
+static void update(const cnn_update *u)
 {
     const int adam = u->kind == CNN_ADAM || u->kind == CNN_ADAMW;
     const struct setting s = {
@@ -87,16 +114,65 @@ void KERNEL(update)(const cnn_update *u)
         .decay = v_set1((real)u->decay),
         .step_size = v_set1((real)(u->step_size * u->root_correction)),
     };
+    const int plain = u->l2 == 0 && u->clip == 1;
     switch (u->kind) {
 #define CNN_X(constant, value, name, slots)                                                        \
     case CNN_##constant:                                                                           \
-        update_rows(CNN_##constant, slots, u, &s);                                                 \
+        if (u->factor && plain)                                                                    \
+            update_rows(CNN_##constant, slots, 1, 1, u, &s);                                       \
+        else if (u->factor)                                                                        \
+            update_rows(CNN_##constant, slots, 1, 0, u, &s);                                       \
+        else if (plain)                                                                            \
+            update_rows(CNN_##constant, slots, 0, 1, u, &s);                                       \
+        else                                                                                       \
+            update_rows(CNN_##constant, slots, 0, 0, u, &s);                                       \
         break;
         CNN_OPTIMIZERS(CNN_X)
 #undef CNN_X
     default:
         break;
     }
+}
+
+/* Numbers of a gradient that are multiplied out at a time. */
+#define SOME ((size_t)4096)
+
+/*
+ * Where rows are not whole vectors, a column by a row is multiplied out into rows without gaps: each
+ * vector that is stored reaches into the next row, which is stored later. Parts of vectors in w
+ * itself would make the next row's loads wait for them.
+ */
+static void update_product(const cnn_update *u)
+{
+    real g[SOME + V_LANES];
+    const size_t most = SOME / u->cols;
+    for (size_t i = 0; i < u->rows; i += most) {
+        cnn_update part = *u;
+        part.rows = u->rows - i < most ? u->rows - i : most;
+        for (size_t r = 0; r < part.rows; r++) {
+            const v_real factor = v_set1(((const real *)u->factor)[i + r]);
+            for (size_t j = 0; j < u->cols; j += V_LANES) {
+                const size_t left = u->cols - j < V_LANES ? u->cols - j : V_LANES;
+                const v_real row = row_load((const real *)u->g + j, left);
+                v_store(g + r * u->cols + j, v_fma(factor, row, v_zero()));
+            }
+        }
+        part.g = g;
+        part.g_row = u->cols;
+        part.factor = NULL;
+        part.w = (real *)u->w + i * u->stride;
+        for (size_t s = 0; s < 2; s++)
+            part.slots[s] = u->slots[s] ? (real *)u->slots[s] + i * u->stride : NULL;
+        update(&part);
+    }
+}
+
+void KERNEL(update)(const cnn_update *u)
+{
+    if (u->factor && u->stride == u->cols && u->cols % V_LANES != 0 && u->cols <= SOME)
+        update_product(u);
+    else
+        update(u);
 }
 
 double KERNEL(square_sum)(size_t n, const void *x)
