@@ -6,7 +6,7 @@
 #define LONGEST ((size_t)16 * 1024 / sizeof(real))
 
 /* Rows of one vector that are computed side by side. */
-#define FEW_ROWS 4
+#define FEW_ROWS 8
 
 /* y = e / sum for a row whose exponentials are known: the whole vectors of [done, end) are left. */
 struct division {
