@@ -9,7 +9,8 @@ import joblib
 import numpy as np
 import pytest
 from estimators import LABELS, X, same, small
-from sklearn import datasets
+from refused import refused
+from sklearn import config_context, datasets
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -37,6 +38,13 @@ def test_checks_of_scikit_learn(estimator, check):
 
 
 # ---- Copies, searches, processes ---------------------------------------------------------------
+
+
+def test_parameters_are_not_checked_where_scikit_learn_is_told_so():
+    with refused(ValueError, "The 'max_fun' parameter of MLPClassifier must be an int"):
+        small(max_fun=0).fit(X, LABELS)
+    with config_context(skip_parameter_validation=True):
+        small(max_fun=0).fit(X, LABELS)
 
 
 def test_clone_and_copies():

@@ -24,7 +24,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.class_weight import compute_sample_weight
 
 import cnn
-from cnn import _core
+from cnn import _core, training
 from cnn.sklearn import MLPClassifier, MLPRegressor
 
 # What stops before it has converged is what most of these tests want, for it takes less time.
@@ -162,6 +162,13 @@ def test_class_weights_move_predictions():
     assert balanced.predict(X).sum() > plain.predict(X).sum()
 
 
+def test_class_weights_do_not_count_in_validation():
+    """All scores are shares of 6 rows, whatever the classes of those that are right."""
+    model = small(class_weight={0: 10.0, 1: 0.3}, early_stopping=True).fit(X, LABELS)
+    correct = 6 * np.array(model.validation_scores_)
+    np.testing.assert_allclose(correct, correct.round(), atol=1e-9)
+
+
 @each_problem
 def test_sample_weights_count_in_fit_and_score(problem):
     ours, _, options, x, y = problem
@@ -246,6 +253,28 @@ def test_validation_data(problem):
         assert stop.best_epoch > 0
 
 
+def test_scores_of_outputs_that_overflow():
+    """They are no improvement, so that the weights at the beginning are the best ones."""
+    data = (1e6 * X, COUNTS)
+    model = small(MLPRegressor, loss="poisson", early_stopping=True)
+    model.fit(X, COUNTS, validation_data=data)
+    assert np.isnan(model.validation_scores_).all()
+    one = small(MLPRegressor, loss="poisson", learning_rate_init=1e-100).fit(X, COUNTS)
+    assert same(model, one)
+
+
+def test_the_loss_of_a_validation_set_is_for_callbacks(monkeypatch):
+    """The score, too, goes through the set: there is no second pass where nobody asks for it."""
+
+    def evaluate(*_, **__):
+        raise NotImplementedError
+
+    monkeypatch.setattr(training, "evaluate", evaluate)
+    small(early_stopping=True).fit(X, LABELS)
+    with pytest.raises(NotImplementedError):
+        small(early_stopping=True).fit(X, LABELS, callbacks=[cnn.Callback()])
+
+
 def test_callbacks_see_and_end_training():
     seen = []
 
@@ -274,6 +303,27 @@ def test_ctrl_c_keeps_what_was_learned():
         model = small().fit(X, LABELS, callbacks=[Interrupt()])
     assert model.n_iter_ == 2
     assert same(model, small(max_iter=2).fit(X, LABELS))
+
+
+def test_ctrl_c_in_a_line_search_keeps_the_last_iteration(monkeypatch, dtype):
+    passes = 0
+    slices = training.Samples.slices
+
+    def interrupted(self, network):
+        nonlocal passes
+        passes += 1
+        if passes == 8:
+            raise KeyboardInterrupt
+        return slices(self, network)
+
+    x = X.astype(dtype)
+    model = small(solver="lbfgs", max_iter=20)
+    with monkeypatch.context() as patched:
+        patched.setattr(training.Samples, "slices", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(x, LABELS)
+    assert 0 < model.n_iter_ < 8
+    assert same(model, small(solver="lbfgs", max_iter=model.n_iter_).fit(x, LABELS))
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from estimators import (
     CLASSIFIERS,
+    LABELS,
     REGRESSORS,
     T2,
+    X,
     each_problem,
     parameters,
     peer,
@@ -41,6 +43,19 @@ def test_same_weights_predict_the_same(problem, activation, dtype):
     assert [c.shape for c in parameters(model)] == [c.shape for c in parameters(other)]
     if hasattr(other, "classes_"):
         np.testing.assert_array_equal(model.classes_, other.classes_)
+
+
+@pytest.mark.parametrize("activation", ["identity", "logistic"])
+@pytest.mark.parametrize("sizes", [(), (8,), (8, 5)])
+@each_problem
+def test_same_random_state_begins_the_same(problem, sizes, activation):
+    """The one step of an epoch is too small to be seen, whatever the gradient."""
+    ours, theirs, options, x, y = problem
+    settings = {"hidden_layer_sizes": sizes, "activation": activation, "solver": "sgd"} | options
+    settings |= {"learning_rate_init": 1e-100, "max_iter": 1, "random_state": 3}
+    model, other = ours(**settings).fit(x, y), peer(theirs, **settings).fit(x, y)
+    for a, b in zip(parameters(model), parameters(other), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 SOLVERS = {
@@ -93,6 +108,17 @@ def test_same_random_state_trains_the_same(problem, solver):
         expected = getattr(other, name, None)
         if expected is not None:
             np.testing.assert_allclose(getattr(model, name), expected, atol=1e-8)
+
+
+@pytest.mark.parametrize("power", [10, 30])
+def test_a_learning_rate_that_all_but_vanishes(power, dtype):
+    """What is left is the velocity, from which both go on; 30 epochs round to 1e-6 in float32."""
+    settings = {"solver": "sgd", "learning_rate": "invscaling", "power_t": power, "shuffle": False}
+    settings |= {"hidden_layer_sizes": (8,), "batch_size": 20, "max_iter": 30, "random_state": 0}
+    x = X.astype(dtype)
+    model, other = (kind(**settings).fit(x, LABELS) for kind in CLASSIFIERS)
+    for a, b in zip(parameters(model), parameters(other), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
 
 
 TRAINED = {

@@ -27,6 +27,12 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
         ({"class_weight": "even"}, "The 'class_weight' parameter of MLPClassifier must be"),
         ({"class_weight": {7: 1.0}}, "The classes, [0, 1, 2], are not in class_weight"),
         ({"class_weight": [{0: 1.0}]}, "fit: class_weight is a list, should be a dict"),
+        ({"class_weight": {0: -1.0}}, "fit: class_weight[0] is -1, should be finite and at least"),
+        ({"class_weight": {1: np.nan}}, "fit: class_weight[1] is nan, should be finite and"),
+        (
+            {"class_weight": dict.fromkeys(range(3), 0.0)},
+            "fit: the weight of all samples to train with is 0, should be more in one at least",
+        ),
         (
             {"solver": "lbfgs", "dropout": 0.5},
             "fit: dropout is 0.5, but solver is 'lbfgs', whose steps need a loss without chance",
@@ -40,6 +46,28 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 def test_refuses_parameters(options, message):
     with refused(ValueError, message):
         small(**options).fit(X, LABELS)
+
+
+def test_refuses_class_weights_of_several_labels():
+    with refused(TypeError, "fit: class_weight[1][0] is of type str, should be a number"):
+        small(class_weight=[{}, {0: "much"}, {}]).fit(X, INDICATOR)
+
+
+def test_refuses_sample_weights_that_leave_nothing_to_validate_with():
+    model = small(early_stopping=True).fit(X, LABELS)
+    before = dict(model.__dict__)
+    weights = np.eye(60)[0]
+    message = "fit: sample_weight is 0 in all 6 rows that are set aside for validation, should be"
+    with refused(ValueError, message):
+        model.fit(X, LABELS, weights)
+    assert model.__dict__ == before
+
+
+def test_names_a_class_that_is_too_small_to_split():
+    y = np.array(["many"] * 59 + ["one"])
+    with refused(ValueError, "Classes with too few members are: ['one']") as caught:
+        small(early_stopping=True).fit(X, y)
+    assert "least populated" in str(caught.value)
 
 
 def with_value(array, value):
@@ -84,6 +112,11 @@ def test_refuses_data(arguments, error, message):
             "X has 2 features, but MLPClassifier is expecting 4 features",
         ),
         (
+            {"validation_data": (X[:1], LABELS[:1])},
+            ValueError,
+            "fit: validation_data has 1 row, should have at least 2",
+        ),
+        (
             {"validation_data": (X, LABELS + 1)},
             ValueError,
             "fit: validation_data: y has the label",
@@ -121,6 +154,8 @@ def test_refuses_to_go_on_with_something_else():
     model = small(warm_start=True).fit(X, LABELS)
     with refused(ValueError, "y has the label 3, should have those in classes_ only: [0 1 2]"):
         model.fit(X, LABELS + 1)
+    with refused(ValueError, "fit: y has the labels [0 2] only, but warm_start goes on from a fit"):
+        model.fit(X[LABELS != 1], LABELS[LABELS != 1])
     with refused(ValueError, "X has 3 features, but MLPClassifier is expecting 4 features"):
         model.fit(X[:, :3], LABELS)
     with refused(ValueError, "fit: y has shape (60, 3), but there are 3 classes"):

@@ -16,7 +16,7 @@ from cnn.layers import Dense
 from cnn.optimizers import SGD, Adam, Optimizer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from cnn.sequential import Sequential
     from cnn.sklearn._base import BaseMLP
     from cnn.sklearn._data import Data
+
+
+# To what "invscaling" may shrink the learning rate: what is smaller makes no difference to weights,
+# but would make the velocity, which grows as the rate shrinks, overflow in float32.
+SMALLEST_SCALE = 1e-30
 
 
 def set_l2(net: Sequential, l2: float) -> None:
@@ -97,8 +102,8 @@ class Convergence(Callback):
             improved = score_improved if estimator.early_stopping else improved
         estimator._no_improvement_count = 0 if improved else estimator._no_improvement_count + 1
         if estimator.solver == "sgd" and estimator.learning_rate == "invscaling":
-            scale = (estimator.t_ + 1) ** float(estimator.power_t)
-            self._set_rate(float(estimator.learning_rate_init) / scale)
+            scale = (estimator.t_ + 1.0) ** -float(estimator.power_t)
+            self._set_rate(float(estimator.learning_rate_init) * max(scale, SMALLEST_SCALE))
         if estimator._no_improvement_count > estimator.n_iter_no_change:
             self._stop()
 
@@ -160,7 +165,7 @@ class Convergence(Callback):
         before = float(self.optimizer.lr)  # type: ignore[arg-type]  # never a schedule here
         self.optimizer.lr = rate
         trainer = self.optimizer._bind("fit", self.model._network)
-        if 0 < rate != before:
+        if rate != before:
             trainer.set_state([slot * (before / rate) for slot in trainer.get_state()])
 
 
@@ -169,7 +174,7 @@ def train_epochs(
     net: Sequential,
     data: Data,
     validation: Data | None,
-    callbacks: Iterable[Callback],
+    called: Sequence[Callback],
     reported: Callable[[float], float],
     *,
     incremental: bool,
@@ -183,7 +188,7 @@ def train_epochs(
                 f"batch_size is {estimator.batch_size}, but X has {data.rows} rows for "
                 f"training; batches have as many",
                 UserWarning,
-                stacklevel=5,  # at the call of the estimator's fit
+                stacklevel=6,  # at the call of the estimator's fit
             )
     # scikit-learn divides the penalty by the weight of each batch, here it is their mean weight:
     # this differs where sample weights do, and in the last batch where it is smaller.
@@ -204,11 +209,12 @@ def train_epochs(
             batch_size=batch_size,
             optimizer=estimator._optimizer,
             loss=estimator._loss_name(),
-            validation_data=None if validation is None else validation.for_fit(),
+            # Its loss is for callbacks; the score that `watch` asks for is for everyone.
+            validation_data=validation.for_fit() if validation is not None and called else None,
             sample_weight=data.sample_weight,
             class_weight=None,
             shuffle=estimator.shuffle,
-            callbacks=[watch, *callbacks],
+            callbacks=[watch, *called],
             progress=False,
         )
     except FloatingPointError as error:
@@ -218,7 +224,7 @@ def train_epochs(
         raise
     except KeyboardInterrupt:
         # What has been learned so far is kept, as scikit-learn does.
-        warnings.warn("Training interrupted by user.", UserWarning, stacklevel=5)
+        warnings.warn("Training interrupted by user.", UserWarning, stacklevel=6)
     else:
         finished = incremental or net.stop_training or estimator.n_iter_ < estimator.max_iter
         if not finished:
@@ -226,7 +232,7 @@ def train_epochs(
                 f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the "
                 f"optimization hasn't converged yet.",
                 ConvergenceWarning,
-                stacklevel=5,  # at the call of the estimator's fit
+                stacklevel=6,  # at the call of the estimator's fit
             )
     watch.restore_best()
 
@@ -266,6 +272,8 @@ def minimize(
         "fit", net._network, loss, data.x, data.t, data.sample_weight
     )
 
+    start = reached = get_parameters(net)
+
     def loss_and_gradient(parameters: NDArray[Any]) -> tuple[float, NDArray[Any]]:
         set_parameters(net, parameters)
         value, total = 0.0, 0.0
@@ -278,26 +286,32 @@ def minimize(
             gradient += share * np.concatenate([g.ravel() for g in parts])
         return value / total, gradient / total
 
-    def show(intermediate_result: Any) -> None:
+    def end_iteration(intermediate_result: Any) -> None:
+        nonlocal reached
+        reached = np.array(intermediate_result.x)
         estimator.n_iter_ += 1
         if estimator.verbose:
             found = reported(float(intermediate_result.fun))
             print(f"Iteration {estimator.n_iter_}, loss = {found:.8f}")
 
-    start = get_parameters(net)
     estimator.n_iter_ = 0
-    result = scipy.optimize.minimize(
-        loss_and_gradient,
-        start,
-        method="L-BFGS-B",
-        jac=True,
-        callback=show,
-        options={
-            "maxfun": estimator.max_fun,
-            "maxiter": estimator.max_iter,
-            "gtol": estimator.tol,
-        },
-    )
+    try:
+        result = scipy.optimize.minimize(
+            loss_and_gradient,
+            start,
+            method="L-BFGS-B",
+            jac=True,
+            callback=end_iteration,
+            options={
+                "maxfun": estimator.max_fun,
+                "maxiter": estimator.max_iter,
+                "gtol": estimator.tol,
+            },
+        )
+    except BaseException:
+        # On Ctrl-C, say: the weights that the line search was trying need not be good ones.
+        set_parameters(net, reached)
+        raise
     if not np.isfinite(result.x).all() or not math.isfinite(result.fun):
         set_parameters(net, start)
         raise FloatingPointError(
@@ -312,5 +326,5 @@ def minimize(
             f"lbfgs failed to converge after {estimator.n_iter_} iteration(s): {result.message}. "
             f"Increase max_iter or max_fun, or scale the data.",
             ConvergenceWarning,
-            stacklevel=5,  # at the call of the estimator's fit
+            stacklevel=6,  # at the call of the estimator's fit
         )
