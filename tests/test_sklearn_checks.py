@@ -91,9 +91,22 @@ def test_processes_share_the_cores(monkeypatch):
     assert all(count <= max(1, joblib.cpu_count() // 2) for count in counts)
 
 
-def test_names_the_extra_where_scikit_learn_is_missing():
-    code = "import sys; sys.modules['sklearn'] = None; import cnn; import cnn.sklearn"
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("import sys; sys.modules['sklearn'] = None", "sklearn is not installed"),
+        (
+            "import sklearn.utils.validation as v; del v.validate_data",
+            "sklearn is too old, it has no validate_data",
+        ),
+    ],
+)
+def test_names_the_extra_where_scikit_learn_is_missing(code, message):
     done = subprocess.run(
-        [sys.executable, "-P", "-c", code], capture_output=True, encoding="utf-8", check=False
+        [sys.executable, "-P", "-c", f"import cnn; {code}; import cnn.sklearn"],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
     )
-    assert 'pip install "cnn[sklearn]"' in done.stderr.splitlines()[-1]
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f'ImportError: cnn.sklearn: {message}; pip install "cnn[sklearn]"')
