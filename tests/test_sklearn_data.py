@@ -1,5 +1,6 @@
 """What goes into the estimators of cnn.sklearn, and what comes out: types, sparse rows, frames."""
 
+import copy
 import tracemalloc
 
 import numpy as np
@@ -30,6 +31,45 @@ def test_predictions_are_the_networks():
     model.net_.layers[0].weight = 0 * weight
     assert np.ptp(model.predict_proba(X), axis=0).max() == 0
     assert (model.coefs_[0] == 0).all()
+
+
+@pytest.mark.parametrize("name", ["coefs_", "intercepts_"])
+def test_parameters_may_be_set(name, dtype):
+    x = X.astype(dtype)
+    model, other = small().fit(x, LABELS), small(random_state=1).fit(x, LABELS)
+    mixed = small().fit(x, LABELS)
+    for layer, source in zip(mixed.net_.layers, other.net_.layers, strict=True):
+        attribute = {"coefs_": "weight", "intercepts_": "bias"}[name]
+        setattr(layer, attribute, getattr(source, attribute))
+    twin = copy.deepcopy(model)
+    setattr(model, name, getattr(other, name))
+    held = getattr(twin, name)
+    held[0] = getattr(other, name)[0].tolist()
+    held[-1:] = getattr(other, name)[-1:]
+    assert held[0].dtype == dtype
+    assert same(model, mixed)
+    assert same(twin, mixed)
+    np.testing.assert_array_equal(held[0], getattr(twin, name)[0])
+    with refused(ValueError, "read-only"):
+        held[0][:] = 0
+    assert type(copy.deepcopy(held)) is list
+
+
+def test_parameters_are_set_as_a_whole_or_not_at_all():
+    model = small().fit(X, LABELS)
+    twin = copy.deepcopy(model)
+    good, bad = model.coefs_
+    for values, message in (
+        ([good], "MLPClassifier: coefs_ is set to 1 arrays, should be to 2, one for each layer"),
+        ([0 * good, bad.T], "MLPClassifier: coefs_[1] has shape (3, 8), should be (8, 3)"),
+    ):
+        with refused(ValueError, message):
+            model.coefs_ = values
+    with refused(IndexError, "out of range"):
+        model.coefs_[2] = good
+    assert same(model, twin)
+    with refused(AttributeError, "MLPClassifier is not fitted yet; call fit first"):
+        small().coefs_ = [good, bad]
 
 
 def test_loss_is_what_was_measured():

@@ -26,6 +26,7 @@ from cnn.sklearn._data import (
     readable,
     refuse_no_weight,
 )
+from cnn.sklearn._parameters import Parameters, dense_layers, draw, packed, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -240,7 +241,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
 
         random = check_random_state(self.random_state)
         # Drawn before the split, which then has the same rows as scikit-learn's.
-        start = initial_parameters(random, units, self._init_names(activations)) if fresh else None
+        start = draw(random, units, self._init_names(activations)) if fresh else None
         if self.early_stopping and self.solver != "lbfgs" and validation is None:
             data, validation = self._split(where, data, random)
         data = data.weighted(self._class_weights(where, data))
@@ -353,13 +354,13 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         x: Any,
         architecture: tuple[list[int], list[str], float],
         seed: int,
-        start: Sequence[NDArray[Any]],
+        start: NDArray[Any],
         out_activation: str,
     ) -> None:
         """Make the network, and forget what was learned before."""
         dtype = "float32" if x.dtype == np.float32 else "float64"
         self.net_ = make_network(*architecture, seed, dtype)
-        _solvers.set_parameters(self.net_, np.concatenate([part.ravel() for part in start]))
+        unpack(self.net_, start)
         self._architecture = architecture
         self.out_activation_ = out_activation
         self.n_iter_ = self.t_ = 0
@@ -384,12 +385,12 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
             net = self.net_
             if net.dtype != np.float64:
                 net = make_network(*self._architecture, net.seed, "float64")
-                _solvers.set_parameters(net, _solvers.get_parameters(self.net_))
+                unpack(net, packed(self.net_))
             try:
                 _solvers.minimize(self, net, data, reported)
             finally:
                 if net is not self.net_:
-                    _solvers.set_parameters(self.net_, _solvers.get_parameters(net))
+                    unpack(self.net_, packed(net))
             return
         if not hasattr(self, "loss_curve_"):
             self.loss_curve_ = []
@@ -435,17 +436,25 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         """Return the dense layers."""
         if not hasattr(self, "net_"):
             raise AttributeError(f"{type(self).__name__} is not fitted yet; call fit first")
-        return [layer for layer in self.net_.layers if isinstance(layer, Dense)]
+        return dense_layers(self.net_)
 
     @property
-    def coefs_(self) -> list[NDArray[Any]]:
-        """The weights of each layer, shape (inputs, outputs), as read-only copies."""
-        return [layer.weight for layer in self._dense()]
+    def coefs_(self) -> Parameters:
+        """The weights of each layer, shape (inputs, outputs), as read-only copies; may be set."""
+        return Parameters(type(self).__name__, "coefs_", self._dense(), "weight")
+
+    @coefs_.setter
+    def coefs_(self, values: Iterable[NDArray[Any]]) -> None:
+        self.coefs_.set_all(values)
 
     @property
-    def intercepts_(self) -> list[NDArray[Any]]:
-        """The biases of each layer, shape (outputs,), as read-only copies."""
-        return [layer.bias for layer in self._dense()]
+    def intercepts_(self) -> Parameters:
+        """The biases of each layer, shape (outputs,), as read-only copies; may be set."""
+        return Parameters(type(self).__name__, "intercepts_", self._dense(), "bias")
+
+    @intercepts_.setter
+    def intercepts_(self, values: Iterable[NDArray[Any]]) -> None:
+        self.intercepts_.set_all(values)
 
     @property
     def n_layers_(self) -> int:
@@ -456,23 +465,6 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     def n_outputs_(self) -> int:
         """The number of outputs."""
         return self._dense()[-1].outputs
-
-
-def initial_parameters(
-    random: np.random.RandomState, units: Sequence[int], names: Sequence[str]
-) -> list[NDArray[Any]]:
-    """Draw initial weights and biases: the same as scikit-learn from the same random state.
-
-    They come from U(-a, a) with a = sqrt(6 / (inputs + outputs)), or sqrt(2 / ...) where the name
-    of an activation, of which there is one for each layer, is that of the logistic one.
-    """
-    parts: list[NDArray[Any]] = []
-    for i, name in enumerate(names):
-        factor = 2.0 if name == "sigmoid" else 6.0
-        a = np.sqrt(factor / (units[i] + units[i + 1]))
-        parts.append(random.uniform(-a, a, (units[i], units[i + 1])))
-        parts.append(random.uniform(-a, a, units[i + 1]))
-    return parts
 
 
 def make_network(

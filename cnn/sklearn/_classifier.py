@@ -43,7 +43,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
     {parameters}
     class_weight : dict, "balanced", list of dict or None, default None
         How much samples of each class count; "balanced" makes up for unequal numbers. For several
-        labels at once, a dict for each label. Not in scikit-learn.
+        labels at once, a dict for each label. Validation scores do not use it. Not in scikit-learn.
 
     Attributes
     ----------

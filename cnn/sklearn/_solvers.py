@@ -12,8 +12,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from cnn import losses, training
 from cnn.callbacks import Callback
-from cnn.layers import Dense
 from cnn.optimizers import SGD, Adam, Optimizer
+from cnn.sklearn._parameters import dense_layers, packed, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,9 +34,8 @@ SMALLEST_SCALE = 1e-30
 
 def set_l2(net: Sequential, l2: float) -> None:
     """Set the L2 penalty of all layers."""
-    for layer in net.layers:
-        if isinstance(layer, Dense):
-            layer.l2 = l2
+    for layer in dense_layers(net):
+        layer.l2 = l2
 
 
 # ---- Epochs ------------------------------------------------------------------------------------
@@ -240,28 +239,6 @@ def train_epochs(
 # ---- L-BFGS ------------------------------------------------------------------------------------
 
 
-def set_parameters(net: Sequential, parameters: NDArray[Any]) -> None:
-    """Set all parameters from a flat row: weight, bias, weight, bias, ..."""
-    at = 0
-    for layer in net.layers:
-        if isinstance(layer, Dense):
-            size = layer.inputs * layer.outputs
-            layer.weight = parameters[at : at + size].reshape(layer.inputs, layer.outputs)
-            layer.bias = parameters[at + size : at + size + layer.outputs]
-            at += size + layer.outputs
-
-
-def get_parameters(net: Sequential) -> NDArray[Any]:
-    """Return all parameters as a flat row of float64."""
-    parts = [
-        part.ravel()
-        for layer in net.layers
-        if isinstance(layer, Dense)
-        for part in (layer.weight, layer.bias)
-    ]
-    return np.concatenate(parts).astype(np.float64)
-
-
 def minimize(
     estimator: BaseMLP, net: Sequential, data: Data, reported: Callable[[float], float]
 ) -> None:
@@ -272,10 +249,10 @@ def minimize(
         "fit", net._network, loss, data.x, data.t, data.sample_weight
     )
 
-    start = reached = get_parameters(net)
+    start = reached = packed(net)
 
     def loss_and_gradient(parameters: NDArray[Any]) -> tuple[float, NDArray[Any]]:
-        set_parameters(net, parameters)
+        unpack(net, parameters)
         value, total = 0.0, 0.0
         gradient = np.zeros_like(parameters)
         for x, t, weights in samples.slices(net._network):
@@ -310,15 +287,15 @@ def minimize(
         )
     except BaseException:
         # On Ctrl-C, say: the weights that the line search was trying need not be good ones.
-        set_parameters(net, reached)
+        unpack(net, reached)
         raise
     if not np.isfinite(result.x).all() or not math.isfinite(result.fun):
-        set_parameters(net, start)
+        unpack(net, start)
         raise FloatingPointError(
             "fit: the loss became NaN or infinite with solver 'lbfgs'; the weights are as they "
             "were before. To scale X, and y of a regression, may help"
         )
-    set_parameters(net, result.x)
+    unpack(net, result.x)
     estimator.n_iter_ = min(int(result.nit), estimator.max_iter)
     estimator.loss_ = reported(float(result.fun))
     if result.status != 0:
