@@ -33,6 +33,15 @@ def test_predictions_are_the_networks():
     assert (model.coefs_[0] == 0).all()
 
 
+@pytest.mark.parametrize("activation", ["logistic", "elu", ["gelu", "sigmoid"]])
+def test_networks_of_estimators(activation):
+    model = small(hidden_layer_sizes=(8, 5), activation=activation).fit(X, LABELS)
+    np.testing.assert_array_equal(cnn.from_sklearn(model).predict(X), model.predict_proba(X))
+    model.activation = ["relu"]
+    with refused(ValueError, "from_sklearn: activation has 1 names, should have 2, one for each"):
+        cnn.from_sklearn(model)
+
+
 @pytest.mark.parametrize("name", ["coefs_", "intercepts_"])
 def test_parameters_may_be_set(name, dtype):
     x = X.astype(dtype)

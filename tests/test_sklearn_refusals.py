@@ -65,9 +65,10 @@ def test_refuses_sample_weights_that_leave_nothing_to_validate_with():
 
 def test_names_a_class_that_is_too_small_to_split():
     y = np.array(["many"] * 59 + ["one"])
-    with refused(ValueError, "Classes with too few members are: ['one']") as caught:
+    with refused(ValueError, "The least populated class") as caught:
         small(early_stopping=True).fit(X, y)
-    assert "least populated" in str(caught.value)
+    # scikit-learn has named classes lately: the user's, not our numbers of them.
+    assert "[1]" not in str(caught.value)
 
 
 def with_value(array, value):
