@@ -200,12 +200,14 @@ def test_frames(library):
     assert model.score(frame, frames.Series(LABELS)) == small().fit(X, LABELS).score(X, LABELS)
 
 
-def test_set_output_of_what_comes_before():
-    pytest.importorskip("pandas")
-    scaler = StandardScaler().set_output(transform="pandas")
-    model = make_pipeline(scaler, small()).fit(X, LABELS)
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_set_output_of_what_comes_before(library):
+    pytest.importorskip(library)
+    plain = make_pipeline(StandardScaler(), small()).fit(X, LABELS)
+    model = make_pipeline(StandardScaler(), small()).set_output(transform=library).fit(X, LABELS)
     assert isinstance(model.predict(X), np.ndarray)
-    assert len(model[-1].feature_names_in_) == 4
+    assert list(model[-1].feature_names_in_) == ["x0", "x1", "x2", "x3"]
+    np.testing.assert_array_equal(model.predict_proba(X), plain.predict_proba(X))
 
 
 def test_rows_of_other_layouts():

@@ -110,6 +110,26 @@ def test_same_random_state_trains_the_same(problem, solver):
             np.testing.assert_allclose(getattr(model, name), expected, atol=1e-8)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_iter": 4},
+        {"n_iter_no_change": 2},
+        {"n_iter_no_change": 2, "early_stopping": True},
+        {"n_iter_no_change": 1, "solver": "sgd", "learning_rate": "adaptive"},
+        {"solver": "sgd", "learning_rate": "adaptive", "early_stopping": True},
+    ],
+)
+def test_verbose_prints_the_same(capsys, options):
+    settings = {"activation": "tanh", "epsilon": 1e-14, "shuffle": False, "random_state": 0}
+    settings |= {"hidden_layer_sizes": (8,), "tol": 0.5, "max_iter": 300, "verbose": True} | options
+    printed = []
+    for kind in CLASSIFIERS:
+        kind(**settings).fit(X, LABELS)
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1] != ""
+
+
 @pytest.mark.parametrize("power", [10, 30])
 def test_a_learning_rate_that_all_but_vanishes(power, dtype):
     """What is left is the velocity, from which both go on; 30 epochs round to 1e-6 in float32."""

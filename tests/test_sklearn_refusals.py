@@ -67,7 +67,7 @@ def test_names_a_class_that_is_too_small_to_split():
     y = np.array(["many"] * 59 + ["one"])
     with refused(ValueError, "The least populated class") as caught:
         small(early_stopping=True).fit(X, y)
-    # scikit-learn has named classes lately: the user's, not our numbers of them.
+    # Lately, scikit-learn names such classes: they are to be the user's, not our numbers of them.
     assert "[1]" not in str(caught.value)
 
 
