@@ -299,8 +299,9 @@ def test_ctrl_c_keeps_what_was_learned():
             if epoch == 2:
                 raise KeyboardInterrupt
 
-    with pytest.warns(UserWarning, match="Training interrupted by user"):
+    with pytest.warns(UserWarning, match="Training interrupted by user") as caught:
         model = small().fit(X, LABELS, callbacks=[Interrupt()])
+    assert caught[0].filename == __file__
     assert model.n_iter_ == 2
     assert same(model, small(max_iter=2).fit(X, LABELS))
 

@@ -202,8 +202,9 @@ def test_refuses_partial_fits():
 
 
 def test_warns_of_a_batch_that_is_too_large():
-    with pytest.warns(UserWarning, match="batch_size is 61, but X has 60 rows"):
+    with pytest.warns(UserWarning, match="batch_size is 61, but X has 60 rows") as caught:
         small(batch_size=61).fit(X, LABELS)
+    assert caught[0].filename == __file__
 
 
 def test_refuses_to_predict_before_fit():

@@ -168,6 +168,20 @@ class Convergence(Callback):
             trainer.set_state([slot * (before / rate) for slot in trainer.get_state()])
 
 
+def _batch_size(estimator: BaseMLP, rows: int) -> int:
+    """Return how many of the rows a step uses."""
+    if estimator.batch_size == "auto":
+        return min(200, rows)
+    if estimator.batch_size > rows:
+        warnings.warn(
+            f"batch_size is {estimator.batch_size}, but X has {rows} rows for training; batches "
+            f"have as many",
+            UserWarning,
+            stacklevel=7,  # at the call of the estimator's fit
+        )
+    return min(int(estimator.batch_size), rows)
+
+
 def train_epochs(
     estimator: BaseMLP,
     net: Sequential,
@@ -179,16 +193,7 @@ def train_epochs(
     incremental: bool,
 ) -> None:
     """Train with the solvers "adam" and "sgd", for one epoch only if incremental."""
-    batch_size = min(200, data.rows)
-    if estimator.batch_size != "auto":
-        batch_size = min(estimator.batch_size, data.rows)
-        if estimator.batch_size > data.rows:
-            warnings.warn(
-                f"batch_size is {estimator.batch_size}, but X has {data.rows} rows for "
-                f"training; batches have as many",
-                UserWarning,
-                stacklevel=6,  # at the call of the estimator's fit
-            )
+    batch_size = _batch_size(estimator, data.rows)
     # scikit-learn divides the penalty by the weight of each batch, here it is their mean weight:
     # this differs where sample weights do, and in the last batch where it is smaller.
     set_l2(net, float(estimator.alpha) / (batch_size * data.mean_weight))
@@ -239,17 +244,14 @@ def train_epochs(
 # ---- L-BFGS ------------------------------------------------------------------------------------
 
 
-def minimize(
-    estimator: BaseMLP, net: Sequential, data: Data, reported: Callable[[float], float]
-) -> None:
-    """Train with the solver "lbfgs"; net is of float64, as the line search wants it."""
-    set_l2(net, float(estimator.alpha) / (data.rows * data.mean_weight))
-    loss = losses.resolve("fit", estimator._loss_name(), net.activation)
+def _objective(
+    net: Sequential, loss_name: str | None, data: Data
+) -> Callable[[NDArray[Any]], tuple[float, NDArray[Any]]]:
+    """Return what computes the loss and its gradient for packed parameters, which net then has."""
+    loss = losses.resolve("fit", loss_name, net.activation)
     samples = training.checked_samples(
         "fit", net._network, loss, data.x, data.t, data.sample_weight
     )
-
-    start = reached = packed(net)
 
     def loss_and_gradient(parameters: NDArray[Any]) -> tuple[float, NDArray[Any]]:
         unpack(net, parameters)
@@ -263,6 +265,16 @@ def minimize(
             gradient += share * np.concatenate([g.ravel() for g in parts])
         return value / total, gradient / total
 
+    return loss_and_gradient
+
+
+def minimize(
+    estimator: BaseMLP, net: Sequential, data: Data, reported: Callable[[float], float]
+) -> None:
+    """Train with the solver "lbfgs"; net is of float64, as the line search wants it."""
+    set_l2(net, float(estimator.alpha) / (data.rows * data.mean_weight))
+    start = reached = packed(net)
+
     def end_iteration(intermediate_result: Any) -> None:
         nonlocal reached
         reached = np.array(intermediate_result.x)
@@ -274,7 +286,7 @@ def minimize(
     estimator.n_iter_ = 0
     try:
         result = scipy.optimize.minimize(
-            loss_and_gradient,
+            _objective(net, estimator._loss_name(), data),
             start,
             method="L-BFGS-B",
             jac=True,
