@@ -129,7 +129,7 @@ $(VENV)/%-tools: $(VENV)/created pyproject.toml
 # second build in the same folder compiles only what has changed.
 $(VENV)/installed: $(VENV)/build-tools $(SOURCES)
 	$(PIP) install --no-build-isolation --config-settings=build-dir=build/python \
-	    --config-settings=cmake.define.CNN_WERROR=$(CNN_WERROR) '.[test]'
+	    --config-settings=cmake.define.CNN_WERROR=$(CNN_WERROR) '.[test,test-polars]'
 	touch $@
 
 # The benchmarks' peers are large, so they have an environment of their own.

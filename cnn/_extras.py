@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 
-def require(where: str, module: str, extra: str) -> Any:
+def require(where: str, module: str, extra: str, *, has: str | None = None) -> Any:
     """Import a module, or say what installs it.
 
     Parameters
@@ -17,11 +17,13 @@ def require(where: str, module: str, extra: str) -> Any:
         The module, such as "matplotlib.pyplot".
     extra : str
         The extra of cnn that has its package.
+    has : str, optional
+        A name in the module that too old a version of the package does not have.
     """
+    package = module.partition(".")[0]
     try:
-        return import_module(module)
+        found = import_module(module)
     except ModuleNotFoundError as error:
-        package = module.partition(".")[0]
         # A package that is there but lacks one of its own needs another cure.
         if error.name is None or error.name.partition(".")[0] != package:
             raise
@@ -29,3 +31,10 @@ def require(where: str, module: str, extra: str) -> Any:
             f'{where}: {package} is not installed; pip install "cnn[{extra}]" installs it',
             name=package,
         ) from error
+    if has is not None and not hasattr(found, has):
+        raise ImportError(
+            f'{where}: {package} is too old, it has no {has}; pip install "cnn[{extra}]" installs '
+            f"a newer one",
+            name=package,
+        )
+    return found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from cnn import _assembly
+from cnn import _assembly, _core
 from cnn._assembly import Part
 
 if TYPE_CHECKING:
@@ -32,12 +32,11 @@ _TORCH_ACTIVATIONS: dict[str, tuple[str, dict[str, Callable[[Any], bool]]]] = {
 }
 _TORCH_LAYERS = ("Dropout", "Flatten", "Identity", "Linear")
 
+# scikit-learn's names of activations, and those that cnn.sklearn has beside them.
 _SKLEARN_ACTIVATIONS = {
     "identity": "identity",
     "logistic": "sigmoid",
-    "tanh": "tanh",
-    "relu": "relu",
-    "softmax": "softmax",
+    **{name: name for name in _core.ACTIVATIONS},
 }
 
 
@@ -188,7 +187,7 @@ def from_sklearn(estimator: Any) -> Sequential:
     ----------
     estimator : sklearn.neural_network.MLPClassifier or MLPRegressor
         The estimator, or any object with its attributes ``coefs_``, ``intercepts_``, ``activation``
-        and ``out_activation_``.
+        and ``out_activation_``, such as those of `cnn.sklearn`.
 
     Returns
     -------
@@ -231,9 +230,16 @@ def from_sklearn(estimator: Any) -> Sequential:
             zip(estimator.coefs_, estimator.intercepts_, strict=True)
         )
     ]
-    for part in parts:
+    hidden = estimator.activation
+    several = isinstance(hidden, (list, tuple, np.ndarray))
+    hidden = list(hidden) if several else [hidden] * (len(parts) - 1)
+    if len(hidden) != len(parts) - 1:
+        raise ValueError(
+            f"{where}: activation has {len(hidden)} names, should have {len(parts) - 1}, one for "
+            f"each hidden layer"
+        )
+    for part, given in zip(parts, [*hidden, estimator.out_activation_], strict=True):
         name = "out_activation_" if part is parts[-1] else "activation"
-        given = getattr(estimator, name)
         if given not in _SKLEARN_ACTIVATIONS:
             raise ValueError(
                 f"{where}: {name} is {given!r}, should be one of {', '.join(_SKLEARN_ACTIVATIONS)}"

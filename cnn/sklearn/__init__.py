@@ -10,18 +10,14 @@ activations, dropout, class weights, a validation set of your own and callbacks.
 True
 """
 
-try:
-    # The youngest part of scikit-learn that is used: a version that is too old fails here.
-    from sklearn.utils.validation import validate_data as _validate_data
-except ImportError as error:
-    raise ImportError(
-        "cnn.sklearn needs scikit-learn 1.6 or newer, which is not installed: "
-        'pip install "cnn[sklearn]"'
-    ) from error
+from cnn import _extras
 
-from cnn.sklearn._classifier import MLPClassifier
-from cnn.sklearn._regressor import MLPRegressor
+try:
+    from cnn.sklearn._classifier import MLPClassifier
+    from cnn.sklearn._regressor import MLPRegressor
+except ImportError:
+    # validate_data came with scikit-learn 1.6 and is the youngest part of it that is used.
+    _extras.require("cnn.sklearn", "sklearn.utils.validation", "sklearn", has="validate_data")
+    raise
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
-
-del _validate_data

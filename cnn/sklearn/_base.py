@@ -17,10 +17,19 @@ from cnn import _checks, _core, training
 from cnn.layers import Dense, Dropout, Layer
 from cnn.sequential import Sequential
 from cnn.sklearn import _solvers
-from cnn.sklearn._data import Data, Rows, checked_weights, is_plain, outputs, readable
+from cnn.sklearn._data import (
+    Data,
+    Rows,
+    checked_weights,
+    is_plain,
+    outputs,
+    readable,
+    refuse_no_weight,
+)
+from cnn.sklearn._parameters import Parameters, dense_layers, draw, packed, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -144,9 +153,10 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     def _check_classes(self, classes: Any) -> None:
         """Learn all labels that there will be from partial_fit's classes."""
 
-    def _class_weights(
-        self, where: str, t: NDArray[Any], sample_weight: NDArray[Any] | None
-    ) -> NDArray[Any] | None:
+    def _check_all_classes(self, where: str, t: NDArray[Any]) -> None:
+        """Refuse to go on with samples that lack a class of those before."""
+
+    def _class_weights(self, where: str, data: Data) -> NDArray[Any] | None:
         """Return the weight of each sample's class."""
         return None
 
@@ -158,17 +168,17 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         """Return cnn's name of the loss; None for the one that belongs to the output layer."""
         return None
 
-    def _reported_loss(self, loss: float, data: Data) -> float:
-        """Return scikit-learn's loss where cnn's is `loss`."""
-        return loss
+    def _reporter(self, data: Data) -> Callable[[float], float]:
+        """Return what makes scikit-learn's loss of cnn's."""
+        return float
 
     def _score_of(self, net: Sequential, data: Data) -> float:
         """Return the score of a network."""
         raise NotImplementedError
 
-    def _is_stratified(self) -> bool:
-        """Whether a validation set has as large a share of each class as the training set."""
-        return False
+    def _strata(self, t: NDArray[Any]) -> NDArray[Any] | None:
+        """Return classes of which a validation set has as large a share as the training set."""
+        return None
 
     # ---- Training -------------------------------------------------------------------------------
 
@@ -208,15 +218,15 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         """Return what to train with, after all checks and with the network in its place."""
         where = "partial_fit" if incremental else "fit"
         fresh = not hasattr(self, "net_") or not (self.warm_start or incremental)
-        if fresh or not incremental:
-            self._validate_params()
         if incremental:
             self._check_classes(classes)
         sizes, activations = self._hidden_layers(where)
         called = training.checked_callbacks(where, callbacks)
         self._check_solver_suits(where, validation_data, called, incremental=incremental)
         x, t = self._checked_target(where, X, y, reset=fresh, known=not fresh or incremental)
-        data = Data(x, t, self._weights(where, sample_weight, x, t))
+        if not fresh and not incremental:
+            self._check_all_classes(where, t)
+        data = Data(x, t, checked_weights(where, sample_weight, x))
         validation = self._validation(where, validation_data)
         count, output, out_activation = self._output(t)
         units = [x.shape[1], *sizes, count]
@@ -231,9 +241,11 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
 
         random = check_random_state(self.random_state)
         # Drawn before the split, which then has the same rows as scikit-learn's.
-        start = initial_parameters(random, units, activations) if fresh else None
+        start = draw(random, units, self._init_names(activations)) if fresh else None
         if self.early_stopping and self.solver != "lbfgs" and validation is None:
             data, validation = self._split(where, data, random)
+        data = data.weighted(self._class_weights(where, data))
+        refuse_no_weight(where, "the weight of all samples to train with is 0", data.sample_weight)
         if start is not None:
             seed = int(random.randint(0, 2**63 - 1, dtype=np.int64))
             self._begin(x, architecture, seed, start, out_activation)
@@ -261,6 +273,17 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
             )
         return sizes, [_NAMES.get(name, name) for name in names]
 
+    def _init_names(self, activations: list[str]) -> list[str]:
+        """Return the activation that decides how large each layer's initial weights are.
+
+        As in scikit-learn, the output layer goes by the last hidden layer's; where there is none,
+        by what it would have been.
+        """
+        if activations:
+            return [*activations, activations[-1]]
+        given = self.activation
+        return [_NAMES.get(given, given) if isinstance(given, str) else "identity"]
+
     def _check_solver_suits(
         self, where: str, validation_data: Any, callbacks: list[Callback], *, incremental: bool
     ) -> None:
@@ -287,17 +310,6 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
                 f"loss without chance; should be 0, or solver be 'adam' or 'sgd'"
             )
 
-    def _weights(
-        self, where: str, sample_weight: Any, x: Any, t: NDArray[Any]
-    ) -> NDArray[Any] | None:
-        """Return each sample's weight, its class's included."""
-        weights = checked_weights(where, sample_weight, x)
-        by_class = self._class_weights(where, t, weights)
-        if weights is None or by_class is None:
-            return by_class if weights is None else weights
-        both: NDArray[Any] = weights * by_class
-        return both
-
     def _validation(self, where: str, validation_data: Any) -> Data | None:
         """Return the samples of fit's validation_data."""
         if validation_data is None:
@@ -310,6 +322,9 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         where = f"{where}: validation_data"
         x, t = self._checked_target(where, *validation_data[:2], reset=False, known=True)
         weights = validation_data[2] if len(validation_data) == 3 else None
+        if x.shape[0] < 2:
+            # As of the rows that are set aside: R^2 of one is not defined.
+            raise ValueError(f"{where} has 1 row, should have at least 2")
         return Data(x, t, checked_weights(where, weights, x))
 
     def _split(self, where: str, data: Data, random: np.random.RandomState) -> tuple[Data, Data]:
@@ -319,28 +334,33 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
             rows,
             random_state=random,
             test_size=self.validation_fraction,
-            stratify=data.t if self._is_stratified() else None,
+            stratify=self._strata(data.t),
         )
         if len(aside) < 2:
             raise ValueError(
                 f"{where}: validation_fraction is {self.validation_fraction}, which makes a "
                 f"validation set of {len(aside)} of {data.rows} rows; should make one of at least 2"
             )
-        parts = [data.only(which) for which in (kept, aside)]
-        return parts[0], parts[1]
+        validation = data.only(aside)
+        refuse_no_weight(
+            where,
+            f"sample_weight is 0 in all {len(aside)} rows that are set aside for validation",
+            validation.sample_weight,
+        )
+        return data.only(kept), validation
 
     def _begin(
         self,
         x: Any,
         architecture: tuple[list[int], list[str], float],
         seed: int,
-        start: Sequence[NDArray[Any]],
+        start: NDArray[Any],
         out_activation: str,
     ) -> None:
         """Make the network, and forget what was learned before."""
         dtype = "float32" if x.dtype == np.float32 else "float64"
         self.net_ = make_network(*architecture, seed, dtype)
-        _solvers.set_parameters(self.net_, np.concatenate([part.ravel() for part in start]))
+        unpack(self.net_, start)
         self._architecture = architecture
         self.out_activation_ = out_activation
         self.n_iter_ = self.t_ = 0
@@ -358,20 +378,19 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         incremental: bool,
     ) -> None:
         """Improve the network."""
-
-        def reported(loss: float) -> float:
-            return self._reported_loss(loss, data)
-
+        reported = self._reporter(data)
         self.n_iter_ = 0
         if self.solver == "lbfgs":
             # Rounding in float32 would end the line search too early.
             net = self.net_
             if net.dtype != np.float64:
                 net = make_network(*self._architecture, net.seed, "float64")
-                _solvers.set_parameters(net, _solvers.get_parameters(self.net_))
-            _solvers.minimize(self, net, data, reported)
-            if net is not self.net_:
-                _solvers.set_parameters(self.net_, _solvers.get_parameters(net))
+                unpack(net, packed(self.net_))
+            try:
+                _solvers.minimize(self, net, data, reported)
+            finally:
+                if net is not self.net_:
+                    unpack(self.net_, packed(net))
             return
         if not hasattr(self, "loss_curve_"):
             self.loss_curve_ = []
@@ -417,17 +436,25 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         """Return the dense layers."""
         if not hasattr(self, "net_"):
             raise AttributeError(f"{type(self).__name__} is not fitted yet; call fit first")
-        return [layer for layer in self.net_.layers if isinstance(layer, Dense)]
+        return dense_layers(self.net_)
 
     @property
-    def coefs_(self) -> list[NDArray[Any]]:
-        """The weights of each layer, shape (inputs, outputs), as read-only copies."""
-        return [layer.weight for layer in self._dense()]
+    def coefs_(self) -> Parameters:
+        """The weights of each layer, shape (inputs, outputs), as read-only copies; may be set."""
+        return Parameters(type(self).__name__, "coefs_", self._dense(), "weight")
+
+    @coefs_.setter
+    def coefs_(self, values: Iterable[NDArray[Any]]) -> None:
+        self.coefs_.set_all(values)
 
     @property
-    def intercepts_(self) -> list[NDArray[Any]]:
-        """The biases of each layer, shape (outputs,), as read-only copies."""
-        return [layer.bias for layer in self._dense()]
+    def intercepts_(self) -> Parameters:
+        """The biases of each layer, shape (outputs,), as read-only copies; may be set."""
+        return Parameters(type(self).__name__, "intercepts_", self._dense(), "bias")
+
+    @intercepts_.setter
+    def intercepts_(self, values: Iterable[NDArray[Any]]) -> None:
+        self.intercepts_.set_all(values)
 
     @property
     def n_layers_(self) -> int:
@@ -438,24 +465,6 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     def n_outputs_(self) -> int:
         """The number of outputs."""
         return self._dense()[-1].outputs
-
-
-def initial_parameters(
-    random: np.random.RandomState, units: Sequence[int], activations: Sequence[str]
-) -> list[NDArray[Any]]:
-    """Draw initial weights and biases: the same as scikit-learn from the same random state.
-
-    They come from U(-a, a) with a = sqrt(6 / (inputs + outputs)), or sqrt(2 / ...) where the
-    activation is the logistic one; that of the last hidden layer counts for the output layer.
-    """
-    names = [*activations, activations[-1]] if activations else ["identity"]
-    parts: list[NDArray[Any]] = []
-    for i, name in enumerate(names):
-        factor = 2.0 if name == "sigmoid" else 6.0
-        a = np.sqrt(factor / (units[i] + units[i + 1]))
-        parts.append(random.uniform(-a, a, (units[i], units[i + 1])))
-        parts.append(random.uniform(-a, a, units[i + 1]))
-    return parts
 
 
 def make_network(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from sklearn.base import ClassifierMixin
+from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
@@ -16,6 +16,7 @@ from sklearn.utils.multiclass import (
     type_of_target,
 )
 
+from cnn import _checks
 from cnn.sklearn._base import BaseMLP
 from cnn.sklearn._data import Data, Rows, checked_pair, outputs
 from cnn.sklearn._docs import documented
@@ -42,7 +43,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
     {parameters}
     class_weight : dict, "balanced", list of dict or None, default None
         How much samples of each class count; "balanced" makes up for unequal numbers. For several
-        labels at once, a dict for each label. Not in scikit-learn.
+        labels at once, a dict for each label. Validation scores do not use it. Not in scikit-learn.
 
     Attributes
     ----------
@@ -146,6 +147,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
 
     # ---- Training -------------------------------------------------------------------------------
 
+    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def fit(
         self,
         X: Rows,
@@ -180,6 +182,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         return self
 
     @available_if(lambda estimator: estimator._has_epochs())  # type: ignore[untyped-decorator]
+    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def partial_fit(
         self,
         X: Rows,
@@ -255,11 +258,21 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         marks: NDArray[Any] = (y.toarray() if hasattr(y, "toarray") else y) != 0
         return marks
 
-    def _class_weights(
-        self, where: str, t: NDArray[Any], sample_weight: NDArray[Any] | None
-    ) -> NDArray[Any] | None:
+    def _check_all_classes(self, where: str, t: NDArray[Any]) -> None:
+        if self._multilabel:
+            return
+        seen = self.classes_[np.unique(t)]
+        if len(seen) < len(self.classes_):
+            raise ValueError(
+                f"{where}: y has the labels {seen} only, but warm_start goes on from a fit with "
+                f"{self.classes_}; should have all of them, or be given to partial_fit"
+            )
+
+    def _class_weights(self, where: str, data: Data) -> NDArray[Any] | None:
+        t = data.t
         if self.class_weight is None:
             return None
+        _check_numbers(where, "class_weight", self.class_weight)
         if where == "partial_fit" and isinstance(self.class_weight, str):
             raise ValueError(
                 f"{where}: class_weight is {self.class_weight!r}, should be a dict or None: a part "
@@ -278,7 +291,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
             )
         else:
             # As scikit-learn has it, but that a sample of weight 2 is two of its class.
-            counts = np.bincount(t, sample_weight, minlength=len(self.classes_))
+            counts = np.bincount(t, data.sample_weight, minlength=len(self.classes_))
             by_class = counts.sum() / (len(counts) * np.where(counts > 0, counts, 1.0))
         weights = by_class[t]
         return weights
@@ -290,9 +303,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
             return len(self.classes_), "softmax", "softmax"
         return 1, "sigmoid", "logistic"
 
-    def _is_stratified(self) -> bool:
+    def _strata(self, t: NDArray[Any]) -> NDArray[Any] | None:
         # As in scikit-learn, with two classes only, so that the split is the same.
-        return not self._multilabel and len(self.classes_) <= 2
+        if self._multilabel or len(self.classes_) > 2:
+            return None
+        strata: NDArray[Any] = self.classes_[t]
+        return strata
 
     # ---- Use ------------------------------------------------------------------------------------
 
@@ -382,3 +398,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _check_numbers(where: str, name: str, class_weight: Any) -> None:
+    """Refuse class weights that are no numbers of 0 or more, in a dict or a list of dicts."""
+    if isinstance(class_weight, list):
+        for i, weights in enumerate(class_weight):
+            _check_numbers(where, f"{name}[{i}]", weights)
+    elif isinstance(class_weight, dict):
+        for label, weight in class_weight.items():
+            _checks.real(where, f"{name}[{label!r}]", weight)

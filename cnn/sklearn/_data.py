@@ -45,6 +45,13 @@ class Data:
         weight = self.sample_weight
         return Data(x, self.t[rows], None if weight is None else weight[rows])
 
+    def weighted(self, factor: NDArray[Any] | None) -> Data:
+        """Return the samples with weights multiplied by a factor for each."""
+        if factor is None:
+            return self
+        weight = self.sample_weight
+        return Data(self.x, self.t, factor if weight is None else weight * factor)
+
     def for_fit(self) -> tuple[Any, ...]:
         """Return the samples as `cnn.Sequential.fit` takes its validation_data."""
         pair = (self.x, self.t)
@@ -86,11 +93,14 @@ def checked_weights(where: str, sample_weight: Any, x: Any) -> NDArray[Any] | No
         return None
     weights: NDArray[Any] = _check_sample_weight(sample_weight, np.empty((x.shape[0], 0)))
     _checks.within(where, "sample_weight", weights, 0.0)
-    if not weights.any():
-        raise ValueError(
-            f"{where}: sample_weight is zero in all rows, should not be in one at least"
-        )
+    refuse_no_weight(where, "sample_weight is 0 in all rows", weights)
     return weights
+
+
+def refuse_no_weight(where: str, what: str, weights: NDArray[Any] | None) -> None:
+    """Refuse weights that are all 0, of which no mean can be made."""
+    if weights is not None and not weights.any():
+        raise ValueError(f"{where}: {what}, should be more in one at least")
 
 
 def outputs(net: Sequential, x: NDArray[Any] | SparseRows) -> NDArray[Any]:

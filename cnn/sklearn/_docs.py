@@ -67,7 +67,7 @@ _ATTRIBUTES = """net_ : cnn.Sequential
         ``net_.to_c(path)``, ``net_.summary()``.
     coefs_, intercepts_ : list of ndarray
         The weights (inputs, outputs) and biases (outputs,) of each layer, as read-only copies; to
-        change them, assign to ``net_.layers[i].weight`` and ``bias``.
+        change them, set the lists or their items.
     loss_ : float
         The loss of the last epoch.
     best_loss_ : float or None

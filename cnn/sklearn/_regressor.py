@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from scipy.special import xlogy
-from sklearn.base import RegressorMixin
+from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
@@ -18,7 +19,7 @@ from cnn.sklearn._data import Data, Rows, checked_pair, outputs, readable
 from cnn.sklearn._docs import documented
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import Self
 
     from numpy.typing import ArrayLike, NDArray
@@ -136,6 +137,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]  # scikit-lea
 
     # ---- Training -------------------------------------------------------------------------------
 
+    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def fit(
         self,
         X: Rows,
@@ -170,6 +172,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]  # scikit-lea
         return self
 
     @available_if(lambda estimator: estimator._has_epochs())  # type: ignore[untyped-decorator]
+    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Rows, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train the regressor with one epoch more, going on from where it is.
 
@@ -212,12 +215,15 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]  # scikit-lea
     def _loss_name(self) -> str:
         return str(self.loss)
 
-    def _reported_loss(self, loss: float, data: Data) -> float:
+    def _reporter(self, data: Data) -> Callable[[float], float]:
         if self.loss == "squared_error":
-            return loss / self.n_outputs_
+            count = self.n_outputs_
+            return lambda loss: loss / count
         # What the deviance has beside: a constant, which makes 0 its smallest value.
-        rows = (xlogy(data.t, data.t) - data.t).reshape(data.rows, -1).sum(axis=1)
-        return loss + float(np.average(rows, weights=data.sample_weight))
+        t = data.t.reshape(data.rows, -1).astype(np.float64)
+        rows = (xlogy(t, t) - t).sum(axis=1)
+        constant = float(np.average(rows, weights=data.sample_weight))
+        return lambda loss: loss + constant
 
     # ---- Use ------------------------------------------------------------------------------------
 
@@ -228,7 +234,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]  # scikit-lea
         return found[:, 0] if found.shape[1] == 1 else found
 
     def _score_of(self, net: Sequential, data: Data) -> float:
-        found = self._mean(outputs(net, data.x))
+        with np.errstate(over="ignore"):
+            found = self._mean(outputs(net, data.x))
+        if not np.isfinite(found).all():
+            return math.nan
         return float(r2_score(data.t, found, sample_weight=data.sample_weight))
 
     def predict(self, X: Rows) -> NDArray[Any]:

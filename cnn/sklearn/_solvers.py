@@ -12,11 +12,11 @@ from sklearn.exceptions import ConvergenceWarning
 
 from cnn import losses, training
 from cnn.callbacks import Callback
-from cnn.layers import Dense
 from cnn.optimizers import SGD, Adam, Optimizer
+from cnn.sklearn._parameters import dense_layers, packed, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -27,11 +27,15 @@ if TYPE_CHECKING:
     from cnn.sklearn._data import Data
 
 
+# To what "invscaling" may shrink the learning rate: what is smaller makes no difference to weights,
+# but would make the velocity, which grows as the rate shrinks, overflow in float32.
+SMALLEST_SCALE = 1e-30
+
+
 def set_l2(net: Sequential, l2: float) -> None:
     """Set the L2 penalty of all layers."""
-    for layer in net.layers:
-        if isinstance(layer, Dense):
-            layer.l2 = l2
+    for layer in dense_layers(net):
+        layer.l2 = l2
 
 
 # ---- Epochs ------------------------------------------------------------------------------------
@@ -97,8 +101,8 @@ class Convergence(Callback):
             improved = score_improved if estimator.early_stopping else improved
         estimator._no_improvement_count = 0 if improved else estimator._no_improvement_count + 1
         if estimator.solver == "sgd" and estimator.learning_rate == "invscaling":
-            scale = (estimator.t_ + 1) ** float(estimator.power_t)
-            self._set_rate(float(estimator.learning_rate_init) / scale)
+            scale = (estimator.t_ + 1.0) ** -float(estimator.power_t)
+            self._set_rate(float(estimator.learning_rate_init) * max(scale, SMALLEST_SCALE))
         if estimator._no_improvement_count > estimator.n_iter_no_change:
             self._stop()
 
@@ -160,8 +164,22 @@ class Convergence(Callback):
         before = float(self.optimizer.lr)  # type: ignore[arg-type]  # never a schedule here
         self.optimizer.lr = rate
         trainer = self.optimizer._bind("fit", self.model._network)
-        if 0 < rate != before:
+        if rate != before:
             trainer.set_state([slot * (before / rate) for slot in trainer.get_state()])
+
+
+def _batch_size(estimator: BaseMLP, rows: int) -> int:
+    """Return how many of the rows a step uses."""
+    if estimator.batch_size == "auto":
+        return min(200, rows)
+    if estimator.batch_size > rows:
+        warnings.warn(
+            f"batch_size is {estimator.batch_size}, but X has {rows} rows for training; batches "
+            f"have as many",
+            UserWarning,
+            stacklevel=7,  # at the call of the estimator's fit
+        )
+    return min(int(estimator.batch_size), rows)
 
 
 def train_epochs(
@@ -169,22 +187,13 @@ def train_epochs(
     net: Sequential,
     data: Data,
     validation: Data | None,
-    callbacks: Iterable[Callback],
+    called: Sequence[Callback],
     reported: Callable[[float], float],
     *,
     incremental: bool,
 ) -> None:
     """Train with the solvers "adam" and "sgd", for one epoch only if incremental."""
-    batch_size = min(200, data.rows)
-    if estimator.batch_size != "auto":
-        batch_size = min(estimator.batch_size, data.rows)
-        if estimator.batch_size > data.rows:
-            warnings.warn(
-                f"batch_size is {estimator.batch_size}, but X has {data.rows} rows for "
-                f"training; batches have as many",
-                UserWarning,
-                stacklevel=5,  # at the call of the estimator's fit
-            )
+    batch_size = _batch_size(estimator, data.rows)
     # scikit-learn divides the penalty by the weight of each batch, here it is their mean weight:
     # this differs where sample weights do, and in the last batch where it is smaller.
     set_l2(net, float(estimator.alpha) / (batch_size * data.mean_weight))
@@ -204,11 +213,12 @@ def train_epochs(
             batch_size=batch_size,
             optimizer=estimator._optimizer,
             loss=estimator._loss_name(),
-            validation_data=None if validation is None else validation.for_fit(),
+            # Its loss is for callbacks; the score that `watch` asks for is for everyone.
+            validation_data=validation.for_fit() if validation is not None and called else None,
             sample_weight=data.sample_weight,
             class_weight=None,
             shuffle=estimator.shuffle,
-            callbacks=[watch, *callbacks],
+            callbacks=[watch, *called],
             progress=False,
         )
     except FloatingPointError as error:
@@ -218,7 +228,7 @@ def train_epochs(
         raise
     except KeyboardInterrupt:
         # What has been learned so far is kept, as scikit-learn does.
-        warnings.warn("Training interrupted by user.", UserWarning, stacklevel=5)
+        warnings.warn("Training interrupted by user.", UserWarning, stacklevel=6)
     else:
         finished = incremental or net.stop_training or estimator.n_iter_ < estimator.max_iter
         if not finished:
@@ -226,7 +236,7 @@ def train_epochs(
                 f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the "
                 f"optimization hasn't converged yet.",
                 ConvergenceWarning,
-                stacklevel=5,  # at the call of the estimator's fit
+                stacklevel=6,  # at the call of the estimator's fit
             )
     watch.restore_best()
 
@@ -234,40 +244,17 @@ def train_epochs(
 # ---- L-BFGS ------------------------------------------------------------------------------------
 
 
-def set_parameters(net: Sequential, parameters: NDArray[Any]) -> None:
-    """Set all parameters from a flat row: weight, bias, weight, bias, ..."""
-    at = 0
-    for layer in net.layers:
-        if isinstance(layer, Dense):
-            size = layer.inputs * layer.outputs
-            layer.weight = parameters[at : at + size].reshape(layer.inputs, layer.outputs)
-            layer.bias = parameters[at + size : at + size + layer.outputs]
-            at += size + layer.outputs
-
-
-def get_parameters(net: Sequential) -> NDArray[Any]:
-    """Return all parameters as a flat row of float64."""
-    parts = [
-        part.ravel()
-        for layer in net.layers
-        if isinstance(layer, Dense)
-        for part in (layer.weight, layer.bias)
-    ]
-    return np.concatenate(parts).astype(np.float64)
-
-
-def minimize(
-    estimator: BaseMLP, net: Sequential, data: Data, reported: Callable[[float], float]
-) -> None:
-    """Train with the solver "lbfgs"; net is of float64, as the line search wants it."""
-    set_l2(net, float(estimator.alpha) / (data.rows * data.mean_weight))
-    loss = losses.resolve("fit", estimator._loss_name(), net.activation)
+def _objective(
+    net: Sequential, loss_name: str | None, data: Data
+) -> Callable[[NDArray[Any]], tuple[float, NDArray[Any]]]:
+    """Return what computes the loss and its gradient for packed parameters, which net then has."""
+    loss = losses.resolve("fit", loss_name, net.activation)
     samples = training.checked_samples(
         "fit", net._network, loss, data.x, data.t, data.sample_weight
     )
 
     def loss_and_gradient(parameters: NDArray[Any]) -> tuple[float, NDArray[Any]]:
-        set_parameters(net, parameters)
+        unpack(net, parameters)
         value, total = 0.0, 0.0
         gradient = np.zeros_like(parameters)
         for x, t, weights in samples.slices(net._network):
@@ -278,33 +265,49 @@ def minimize(
             gradient += share * np.concatenate([g.ravel() for g in parts])
         return value / total, gradient / total
 
-    def show(intermediate_result: Any) -> None:
+    return loss_and_gradient
+
+
+def minimize(
+    estimator: BaseMLP, net: Sequential, data: Data, reported: Callable[[float], float]
+) -> None:
+    """Train with the solver "lbfgs"; net is of float64, as the line search wants it."""
+    set_l2(net, float(estimator.alpha) / (data.rows * data.mean_weight))
+    start = reached = packed(net)
+
+    def end_iteration(intermediate_result: Any) -> None:
+        nonlocal reached
+        reached = np.array(intermediate_result.x)
         estimator.n_iter_ += 1
         if estimator.verbose:
             found = reported(float(intermediate_result.fun))
             print(f"Iteration {estimator.n_iter_}, loss = {found:.8f}")
 
-    start = get_parameters(net)
     estimator.n_iter_ = 0
-    result = scipy.optimize.minimize(
-        loss_and_gradient,
-        start,
-        method="L-BFGS-B",
-        jac=True,
-        callback=show,
-        options={
-            "maxfun": estimator.max_fun,
-            "maxiter": estimator.max_iter,
-            "gtol": estimator.tol,
-        },
-    )
+    try:
+        result = scipy.optimize.minimize(
+            _objective(net, estimator._loss_name(), data),
+            start,
+            method="L-BFGS-B",
+            jac=True,
+            callback=end_iteration,
+            options={
+                "maxfun": estimator.max_fun,
+                "maxiter": estimator.max_iter,
+                "gtol": estimator.tol,
+            },
+        )
+    except BaseException:
+        # On Ctrl-C, say: the weights that the line search was trying need not be good ones.
+        unpack(net, reached)
+        raise
     if not np.isfinite(result.x).all() or not math.isfinite(result.fun):
-        set_parameters(net, start)
+        unpack(net, start)
         raise FloatingPointError(
             "fit: the loss became NaN or infinite with solver 'lbfgs'; the weights are as they "
             "were before. To scale X, and y of a regression, may help"
         )
-    set_parameters(net, result.x)
+    unpack(net, result.x)
     estimator.n_iter_ = min(int(result.nit), estimator.max_iter)
     estimator.loss_ = reported(float(result.fun))
     if result.status != 0:
@@ -312,5 +315,5 @@ def minimize(
             f"lbfgs failed to converge after {estimator.n_iter_} iteration(s): {result.message}. "
             f"Increase max_iter or max_fun, or scale the data.",
             ConvergenceWarning,
-            stacklevel=5,  # at the call of the estimator's fit
+            stacklevel=6,  # at the call of the estimator's fit
         )

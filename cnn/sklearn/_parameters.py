@@ -1,0 +1,114 @@
+"""Parameters of an estimator's network: drawn, packed into a row, and as lists that may be set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnn import _core
+from cnn.layers import Dense
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from cnn.sequential import Sequential
+
+
+def dense_layers(net: Sequential) -> list[Dense]:
+    """Return the layers that have parameters."""
+    return [layer for layer in net.layers if isinstance(layer, Dense)]
+
+
+def draw(
+    random: np.random.RandomState, units: Sequence[int], activations: Sequence[str]
+) -> NDArray[np.float64]:
+    """Draw initial parameters, packed: the same as scikit-learn from the same random state.
+
+    They come from U(-a, a) with a = sqrt(6 / (inputs + outputs)), or sqrt(2 / ...) where the
+    activation that is named for the layer is the logistic one.
+    """
+    parts: list[NDArray[Any]] = []
+    for i, name in enumerate(activations):
+        factor = 2.0 if name == "sigmoid" else 6.0
+        a = np.sqrt(factor / (units[i] + units[i + 1]))
+        parts.append(random.uniform(-a, a, units[i] * units[i + 1]))
+        parts.append(random.uniform(-a, a, units[i + 1]))
+    return np.concatenate(parts)
+
+
+def unpack(net: Sequential, parameters: NDArray[Any]) -> None:
+    """Set all parameters from a flat row: weight, bias, weight, bias, ..."""
+    at = 0
+    for layer in dense_layers(net):
+        size = layer.inputs * layer.outputs
+        layer.weight = parameters[at : at + size].reshape(layer.inputs, layer.outputs)
+        layer.bias = parameters[at + size : at + size + layer.outputs]
+        at += size + layer.outputs
+
+
+def packed(net: Sequential) -> NDArray[np.float64]:
+    """Return all parameters as a flat row of float64."""
+    parts = [part.ravel() for layer in dense_layers(net) for part in (layer.weight, layer.bias)]
+    return np.concatenate(parts).astype(np.float64)
+
+
+class Parameters(list["NDArray[Any]"]):
+    """The weights or the biases of all layers: read-only copies, but for that items may be set.
+
+    An item that is set is set in the network; in a mere list of copies it would be lost without a
+    word.
+
+    Parameters
+    ----------
+    where, name : str
+        The estimator's class, and what the list is called as an attribute of it.
+    layers : list of Dense
+        The layers.
+    parameter : {"weight", "bias"}
+        Which of their parameters.
+    """
+
+    def __init__(self, where: str, name: str, layers: list[Dense], parameter: str) -> None:
+        super().__init__(getattr(layer, parameter) for layer in layers)
+        self._where = where
+        self._name = name
+        self._layers = layers
+        self._parameter = parameter
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        which = range(len(self))[index]
+        if isinstance(which, range):
+            self._set(which, list(value))
+        else:
+            self._set([which], [value])
+
+    def set_all(self, values: Iterable[Any]) -> None:
+        """Set all items, or none where one is not as it should be."""
+        self._set(range(len(self)), list(values))
+
+    def _set(self, which: Sequence[int], values: list[Any]) -> None:
+        if len(values) != len(which):
+            raise ValueError(
+                f"{self._where}: {self._name} is set to {len(values)} arrays, should be to "
+                f"{len(which)}, one for each layer"
+            )
+        arrays = [
+            _core.numeric(self._where, f"{self._name}[{i}]", value)
+            for i, value in zip(which, values, strict=True)
+        ]
+        for i, array in zip(which, arrays, strict=True):
+            if array.shape != self[i].shape:
+                raise ValueError(
+                    f"{self._where}: {self._name}[{i}] has shape {array.shape}, should be "
+                    f"{self[i].shape}"
+                )
+        for i, array in zip(which, arrays, strict=True):
+            setattr(self._layers[i], self._parameter, array)
+            super().__setitem__(i, getattr(self._layers[i], self._parameter))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Copies, as those of a pickle, are no part of an estimator.
+        return list, (list(self),)
