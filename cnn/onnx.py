@@ -61,8 +61,9 @@ def from_onnx(path: str | os.PathLike[str]) -> Sequential:
     where = "from_onnx"
     _checks.path(where, path)
     onnx = _extras.require(where, "onnx", "onnx")
-    model = _checked_model(where, onnx, Path(path).read_bytes())
-    return _assembly.sequential(where, Graph(onnx, model).parts())
+    data = Path(path).read_bytes()
+    graph = Graph(onnx, _checked_model(where, onnx, data), len(data))
+    return _assembly.sequential(where, graph.parts())
 
 
 def _checked_model(where: str, onnx: Any, data: bytes) -> Any:
@@ -84,8 +85,6 @@ def _checked_model(where: str, onnx: Any, data: bytes) -> Any:
             )
     try:
         onnx.checker.check_model(model)
-        for tensor in tensors:
-            onnx.numpy_helper.to_array(tensor)
     except (onnx.checker.ValidationError, ValueError, TypeError) as error:
         raise _core.ModelFileError(f"{where}: the file is not a good model: {error}") from error
     return model
