@@ -95,8 +95,8 @@ class Node:
         for attribute in proto.attribute:
             try:
                 value = onnx.helper.get_attribute_value(attribute)
-            except ValueError as error:
-                self.refuse(f"has an attribute {attribute.name!r} without a value: {error}")
+            except ValueError:
+                self.refuse(f"has an attribute {attribute.name!r} that has no value of its own")
             self._attributes[attribute.name] = value
 
     def get(self, name: str, default: Any) -> Any:

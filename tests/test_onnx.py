@@ -1,5 +1,6 @@
 """ONNX files, ours and others': the same weights, the same outputs, and what is refused."""
 
+import sys
 import tracemalloc
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from refused import refused
 
 import cnn
-from cnn import _core
+from cnn import _core, _onnx_write
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 helper, numpy_helper = onnx.helper, onnx.numpy_helper
@@ -61,6 +62,14 @@ def test_onnxruntime(tmp_path, activation):
         np.testing.assert_allclose(y, net.predict(X[:rows]), rtol=0, atol=1e-5)
 
 
+def test_onnxruntime_on_a_larger_network(tmp_path):
+    net = cnn.mlp([784, 50, 100, 10], "relu", "softmax", rng=0)
+    net.to_onnx(tmp_path / "net.onnx")
+    x = RNG.random((100, 784), dtype=np.float32)
+    y = run(tmp_path / "net.onnx", x)
+    np.testing.assert_allclose(y, net.predict(x), rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("activation", ["identity", "sigmoid", "tanh", "relu", "silu", "step"])
 def test_onnxruntime_in_float64(tmp_path, activation):
     net = network(activation, dtype="float64")
@@ -107,6 +116,13 @@ def made(path, nodes, constants=(), shape=("batch", 4), opset=17, outputs=("y",)
     return model
 
 
+def changed(path, change):
+    """Change a model on disk in a way that `made` cannot."""
+    model = onnx.load(path)
+    change(model)
+    path.write_bytes(model.SerializeToString())
+
+
 GEMM = ("Gemm", ["x", "W", "B"], ["z"], {})
 
 
@@ -129,6 +145,24 @@ def test_forms_of_a_layer(tmp_path):
         np.testing.assert_allclose(cnn.from_onnx(path).predict(X), expected, atol=1e-5)
     made(path, [("Flatten", ["x"], ["f"], {}), ("Gemm", ["f", "W"], ["y"], {})], shape=("b", 2, 2))
     np.testing.assert_allclose(cnn.from_onnx(path).predict(X), X @ W, atol=1e-5)
+
+
+def test_forms_of_a_tensor(tmp_path):
+    """Numbers one by one instead of bytes, and float16 made float32: to the bit."""
+    path = tmp_path / "net.onnx"
+
+    def numbers(model):
+        model.graph.initializer[0].CopyFrom(helper.make_tensor("W", FLOAT, W.shape, W.ravel()))
+        assert not model.graph.initializer[0].raw_data
+
+    made(path, [("Gemm", ["x", "W"], ["y"], {})])
+    changed(path, numbers)
+    assert cnn.from_onnx(path).layers[0].weight.tobytes() == W.tobytes()
+    half = W.astype(np.float16)
+    made(
+        path, [("Cast", ["H"], ["V"], {"to": FLOAT}), ("Gemm", ["x", "V"], ["y"], {})], {"H": half}
+    )
+    assert cnn.from_onnx(path).layers[0].weight.tobytes() == half.astype("f4").tobytes()
 
 
 # ---- What is refused -----------------------------------------------------------------------------
@@ -230,13 +264,6 @@ def test_other_refusals(tmp_path):
         cnn.from_onnx(path)
 
 
-def changed(path, change):
-    """Change a model on disk in a way that `made` cannot."""
-    model = onnx.load(path)
-    change(model)
-    path.write_bytes(model.SerializeToString())
-
-
 def test_nodes_of_one_name(tmp_path):
     """SiLU is of the same values, not of values by layers that look the same."""
     nodes = [
@@ -255,7 +282,7 @@ def test_nodes_of_one_name(tmp_path):
         cnn.from_onnx(tmp_path / "net.onnx")
 
 
-def test_tensors_refused(tmp_path):
+def test_changed_files_refused(tmp_path):
     path = tmp_path / "net.onnx"
 
     def sparse_bias(model):
@@ -263,6 +290,13 @@ def test_tensors_refused(tmp_path):
         indices = numpy_helper.from_array(np.zeros(1, np.int64), "I")
         model.graph.sparse_initializer.append(helper.make_sparse_tensor(tensor, indices, [3]))
 
+    def of_a_function(model):
+        model.graph.node[1].attribute[0].ref_attr_name = "a"
+
+    made(path, [GEMM, ("Elu", ["z"], ["y"], {"alpha": 1.0})])
+    changed(path, of_a_function)
+    with refused(ValueError, "node 'n1' (Elu) has an attribute 'alpha' that has no value of its"):
+        cnn.from_onnx(path)
     made(path, [("Gemm", ["x", "W", "S"], ["y"], {})])
     changed(path, sparse_bias)
     with refused(ValueError, "node 'n0' (Gemm) takes 'S', which is neither a value of a row nor a"):
@@ -345,10 +379,27 @@ def test_damage(tmp_path):
             assert str(error).startswith("from_onnx: ")  # noqa: PT017
 
 
+def test_too_large(tmp_path, monkeypatch):
+    monkeypatch.setattr(_onnx_write, "_MOST_BYTES", 100)
+    with refused(ValueError, "to_onnx: the parameters take 204 bytes, but an ONNX file holds less"):
+        network().to_onnx(tmp_path / "net.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_onnx(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    for function, name in ((network().to_onnx, "to_onnx"), (cnn.from_onnx, "from_onnx")):
+        message = f'{name}: onnx is not installed; pip install "cnn[onnx]" installs it'
+        with refused(ImportError, message):
+            function(tmp_path / "net.onnx")
+
+
 def test_paths(tmp_path):
     for function in (network().to_onnx, cnn.from_onnx):
         with refused(TypeError, "path is of type int, should be a string or a path"):
             function(3)
+        with refused(ValueError, "path is 'a\\x00b', should not contain a NUL character"):
+            function("a\0b")
     with pytest.raises(FileNotFoundError):
         cnn.from_onnx(tmp_path / "none.onnx")
     with pytest.raises(FileNotFoundError):

@@ -140,6 +140,16 @@ def test_pytorch_refused(export):
         export(nn.Sequential(nn.Linear(4, 3)).half(), X.astype("f2"))
 
 
+def test_pytorch_with_weights_in_a_file_beside(tmp_path):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    pytest.importorskip("onnxscript", reason="onnxscript is not installed")
+    path = tmp_path / "net.onnx"
+    quiet(torch.onnx.export, torch.nn.Linear(64, 64), (torch.zeros(1, 64),), path, verbose=False)
+    assert (tmp_path / "net.onnx.data").exists()
+    with refused(ValueError, "save it as one file (torch.onnx.export: external_data=False)"):
+        cnn.from_onnx(path)
+
+
 # ---- scikit-learn --------------------------------------------------------------------------------
 
 
