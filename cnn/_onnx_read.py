@@ -56,7 +56,7 @@ class Graph:
             output = str(pair.input[1])
         aside = () if pair is None else (pair.output[0], pair.input[0])
         needed = self._needed(output)
-        self._take_input(needed)
+        self._take_input(needed, output)
         # Parameters may be infinite, which is no concern of whoever reads them.
         with np.errstate(all="ignore"):
             for proto in self._graph.node:
@@ -91,10 +91,10 @@ class Graph:
         labels = (types.BOOL, types.INT32, types.INT64, types.STRING)
         numbers = []
         for output in self._graph.output:
-            maker = self._maker.get(output.name)
             # Maps of probabilities are made of a tensor of them.
-            if maker is not None and maker.op_type == "ZipMap":
-                numbers.append(maker.input[0])
+            zipmap = self._made_by("ZipMap", output.name, "ai.onnx.ml")
+            if zipmap is not None:
+                numbers.append(zipmap.input[0])
             elif not output.type.HasField("tensor_type"):
                 raise ValueError(f"from_onnx: output {output.name!r} is no tensor, should be one")
             elif output.type.tensor_type.elem_type not in labels:
@@ -109,16 +109,23 @@ class Graph:
 
     def _pair(self, output: str) -> Any:
         """Return the node of an output that is Concat(1 - p, p), as of two classes, or None."""
-        concat = self._maker.get(output)
-        if concat is None or concat.op_type != "Concat" or len(concat.input) != 2:
+        concat = self._made_by("Concat", output)
+        if concat is None or len(concat.input) != 2:
             return None
-        complement = self._maker.get(concat.input[0])
-        if complement is None or complement.op_type != "Sub":
+        complement = self._made_by("Sub", concat.input[0])
+        if complement is None:
             return None
         same = complement.input[1] == concat.input[1]
         is_one = number(self._constant(complement.input[0])) == 1
         along_rows = self._node(concat).get("axis", 0) in (-1, 1)
         return concat if same and is_one and along_rows else None
+
+    def _made_by(self, op: str, name: str, domain: str = "") -> Any:
+        """Return the node of an operation that makes a value, or None where another does."""
+        maker = self._maker.get(name)
+        if maker is None or (_domain(maker.domain), maker.op_type) != (domain, op):
+            return None
+        return maker
 
     def _needed(self, output: str) -> set[str]:
         needed: set[str] = set()
@@ -131,13 +138,15 @@ class Graph:
                     waiting.extend(self._maker[name].input)
         return needed
 
-    def _take_input(self, needed: set[str]) -> None:
+    def _take_input(self, needed: set[str], output: str) -> None:
         inputs = [i for i in self._graph.input if i.name not in self._initializers]
-        if len(inputs) != 1 or inputs[0].name not in needed:
-            names = ", ".join(repr(i.name) for i in inputs) or "none"
+        names = ", ".join(repr(i.name) for i in inputs) or "none"
+        if len(inputs) != 1:
             raise ValueError(
                 f"from_onnx: the inputs are {names}, should be one, with a sample in each row"
             )
+        if inputs[0].name not in needed:
+            raise ValueError(f"from_onnx: output {output!r} does not depend on the input {names}")
         shape = None
         tensor = inputs[0].type.tensor_type
         if tensor.HasField("shape"):
@@ -153,8 +162,8 @@ class Graph:
         """Return an initializer, or what a Constant node holds; None where it is neither."""
         if name in self._initializers:
             return self._array(f"tensor {name!r}", self._initializers[name])
-        maker = self._maker.get(name)
-        if maker is None or maker.op_type != "Constant" or _domain(maker.domain) != "":
+        maker = self._made_by("Constant", name)
+        if maker is None:
             return None
         node = self._node(maker)
         for attribute, dtype in (

@@ -229,6 +229,8 @@ def test_forms_of_a_tensor(tmp_path):
         ([("Gemm", ["x", "V"], ["z"], {}), ("Sigmoid", ["z"], ["p"], {}),
           ("Sub", ["c", "p"], ["q"], {}), ("Concat", ["q", "p"], ["y"], {"axis": 0})],
          {"c": np.float32(1), "V": W[:, :1]}, "node 'n2' (Sub) is an operation that dense netw"),
+        ([GEMM, ("Sub", ["z"], ["q"], {"domain": "mine"}), ("Concat", ["q", "z"], ["y"],
+          {"axis": 1})], {}, "node 'n1' (Sub) is an operation of domain mine"),
         ([GEMM, ("Own", ["z"], [], {"domain": "mine"}), ("Relu", ["z"], ["y"], {})], {},
          "node 'n1' (Own) is not on the way to the output 'y'"),
         ([("Shape", ["x"], ["s"], {}), ("Gather", ["s", "i"], ["g"], {}),
@@ -250,6 +252,14 @@ def test_nodes_refused(tmp_path, nodes, constants, message):
 
 def test_other_refusals(tmp_path):
     path = tmp_path / "net.onnx"
+    made(path, [("ZipMap", [], ["y"], {"domain": "mine"})])
+    with refused(ValueError, "from_onnx: output 'y' does not depend on the input 'x'"):
+        cnn.from_onnx(path)
+    made(path, [GEMM, ("Relu", ["z"], ["y"], {})])
+    changed(path, lambda model: model.graph.input.append(model.graph.output[0]))
+    changed(path, lambda model: setattr(model.graph.input[1], "name", "u"))
+    with refused(ValueError, "from_onnx: the inputs are 'x', 'u', should be one, with a sample in"):
+        cnn.from_onnx(path)
     made(path, [GEMM, ("Relu", ["z"], ["y"], {})], outputs=("y", "z"))
     with refused(ValueError, "from_onnx: 2 of the outputs 'y', 'z' hold numbers, should be 1"):
         cnn.from_onnx(path)
