@@ -207,8 +207,10 @@ def test_sklearn(activation, dtype):
 
 
 def test_sklearn_estimator_of_cnn():
-    ours = pytest.importorskip("cnn.sklearn", reason="scikit-learn is not installed")
-    estimator = ours.MLPClassifier((6, 5), activation=["gelu", "tanh"], dropout=0.2, max_iter=2)
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    from cnn.sklearn import MLPClassifier
+
+    estimator = MLPClassifier((6, 5), activation=["gelu", "tanh"], dropout=0.2, max_iter=2)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it has not converged
         estimator.fit(X, LABELS)
