@@ -39,12 +39,18 @@ def sequential(where: str, parts: Iterable[Part]) -> Sequential:
         raise ValueError(f"{where}: there is no dense layer, should be at least one")
     dtype = found[0].weight.dtype
     made: list[Layer] = []
-    for part in found:
+    for before, part in zip([None, *found], found, strict=False):
         _check_parameters(where, part, dtype)
+        if before is not None:
+            _check_fit(where, before, part)
         inputs, outputs = part.weight.shape
         made.append(Dense(inputs, outputs, part.activation or "identity"))
         if part.dropout is not None:
             made.append(Dropout(part.dropout))
+    if found[-1].dropout is not None:
+        raise ValueError(
+            f"{where}: a Dropout comes after {found[-1].name}, should be between two dense layers"
+        )
     described = [layer._describe() for layer in layers.checked(where, made)]
     network = _core.Network(described, dtype=dtype.name)
     dense = (i for i, layer in enumerate(made) if isinstance(layer, Dense))
@@ -78,4 +84,17 @@ def _check_parameters(where: str, part: Part, dtype: np.dtype[Any]) -> None:
         raise ValueError(
             f"{where}: the bias of {part.name} has shape {part.bias.shape}, should be "
             f"{part.weight.shape[1:]}"
+        )
+
+
+def _check_fit(where: str, before: Part, part: Part) -> None:
+    """Refuse a part that does not fit the one before it, by the names that they came with."""
+    if part.weight.shape[0] != before.weight.shape[1]:
+        raise ValueError(
+            f"{where}: {part.name} has {part.weight.shape[0]} inputs, but {before.name} has "
+            f"{before.weight.shape[1]} outputs"
+        )
+    if before.activation == "softmax":
+        raise ValueError(
+            f"{where}: {part.name} comes after Softmax, which only the last layer can have"
         )

@@ -80,6 +80,8 @@ def path(where: str, value: object) -> str | os.PathLike[str]:
         raise TypeError(
             f"{where}: path is of type {type(value).__name__}, should be a string or a path"
         )
+    if "\0" in os.fsdecode(value):
+        raise ValueError(f"{where}: path is {value!r}, should not contain a NUL character")
     return value
 
 

@@ -35,11 +35,20 @@ cdef dict DLPACK_DEVICES = {
 }
 
 
-cdef object array_of_library(object value, str where, str name):
-    """The array of another library (PyTorch, JAX ...) as one of NumPy's, on the same memory."""
+cdef object array_of_other(object value, str where, str name):
+    """What is not exactly a NumPy array as one: of a library (PyTorch, JAX ...), on its memory."""
+    cdef bint needs_gradients
     try:
+        if cnp.PyArray_Check(value) or not hasattr(value, "__dlpack_device__"):
+            return np.asarray(value)
         device = int(value.__dlpack_device__()[0])
-    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        needs_gradients = getattr(value, "requires_grad", False) is True
+        if device in DLPACK_HOST and not needs_gradients:
+            # Read-only arrays come by __array__ alone in older versions of NumPy.
+            return np.asarray(value) if hasattr(value, "__array__") else np.from_dlpack(value)
+    except (BufferError, IndexError, RuntimeError, TypeError, ValueError) as error:
+        if isinstance(error, ValueError) and isinstance(value, (list, tuple)):
+            raise ValueError(f"{where}: {name} is not a rectangular array of numbers") from error
         raise TypeError(
             f"{where}: {name} of type {type(value).__name__} cannot be read as an array: {error}"
         ) from error
@@ -49,18 +58,10 @@ cdef object array_of_library(object value, str where, str name):
             f"{where}: {name} is of type {type(value).__name__} on a device of kind {kind}, "
             f"should be in the memory of the CPU; move it there first"
         )
-    if getattr(value, "requires_grad", False) is True:
-        raise TypeError(
-            f"{where}: {name} is of type {type(value).__name__} and requires gradients, which cnn "
-            f"does not pass on; give {name}.detach()"
-        )
-    try:
-        # Read-only arrays come by __array__ alone in older versions of NumPy.
-        return np.asarray(value) if hasattr(value, "__array__") else np.from_dlpack(value)
-    except (BufferError, RuntimeError, TypeError) as error:
-        raise TypeError(
-            f"{where}: {name} of type {type(value).__name__} cannot be read as an array: {error}"
-        ) from error
+    raise TypeError(
+        f"{where}: {name} is of type {type(value).__name__} and requires gradients, which cnn does "
+        f"not pass on; give {name}.detach()"
+    )
 
 
 cdef cnp.ndarray numeric_array(object value, str where, str name):
@@ -71,13 +72,7 @@ cdef cnp.ndarray numeric_array(object value, str where, str name):
     if cnp.PyArray_CheckExact(value):
         array = value
     else:
-        try:
-            if hasattr(value, "__dlpack_device__") and not cnp.PyArray_Check(value):
-                array = array_of_library(value, where, name)
-            else:
-                array = np.asarray(value)
-        except ValueError as error:
-            raise ValueError(f"{where}: {name} is not a rectangular array of numbers") from error
+        array = array_of_other(value, where, name)
     if dtype_code(array) < 0:
         raise TypeError(
             f"{where}: {name} has dtype {array.dtype}, should be float32, float64, float16, bool "

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from cnn import _assembly, _core
+from cnn import _assembly
 from cnn._assembly import Part
+from cnn.sequential import Sequential
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from cnn.sequential import Sequential
 
 __all__ = ["from_sklearn", "from_torch"]
 
@@ -32,11 +31,12 @@ _TORCH_ACTIVATIONS: dict[str, tuple[str, dict[str, Callable[[Any], bool]]]] = {
 }
 _TORCH_LAYERS = ("Dropout", "Flatten", "Identity", "Linear")
 
-# scikit-learn's names of activations, and those that cnn.sklearn has beside them.
 _SKLEARN_ACTIVATIONS = {
     "identity": "identity",
     "logistic": "sigmoid",
-    **{name: name for name in _core.ACTIVATIONS},
+    "tanh": "tanh",
+    "relu": "relu",
+    "softmax": "softmax",
 }
 
 
@@ -48,8 +48,8 @@ def from_torch(module: Any) -> Sequential:
     module : torch.nn.Module
         A `torch.nn.Sequential`, nested ones included, of Linear, Dropout, Flatten, Identity and the
         modules of cnn's activations. Or a module of your own whose children are such, used in the
-        order in which they were made: since its ``forward`` may do anything, what it makes of a few
-        samples is compared with what the network predicts.
+        order in which they were made: since its ``forward``, or a hook, may do anything, what it
+        makes of a few samples is compared with what the network predicts.
 
     Returns
     -------
@@ -82,6 +82,7 @@ def from_torch(module: Any) -> Sequential:
         raise TypeError(
             f"from_torch: module is of type {type(module).__name__}, should be a torch.nn.Module"
         )
+    module = module._modules.get("_orig_mod", module)  # what torch.compile was given
     parts: list[Part] = []
     plain = True
     for name, child in _leaves("", module):
@@ -96,17 +97,23 @@ def from_torch(module: Any) -> Sequential:
 
 
 def _leaves(name: str, module: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the modules that have no children, and None for each one with a forward of its own."""
+    """Yield the modules that have no children, and None for each that may do more than its kind."""
     children = module._modules
-    kind = type(module).__name__
+    if not _is_torchs_own(module) or (children and type(module).__name__ != "Sequential"):
+        yield name, None
     if not children:
         yield name, module
-        return
-    if kind != "Sequential":
-        yield name, None
     for key, child in children.items():
         if child is not None:
             yield from _leaves(f"{name}.{key}" if name else key, child)
+
+
+def _is_torchs_own(module: Any) -> bool:
+    """Whether a module does what the name of its class says: no namesake, and without hooks."""
+    hooks = ("_forward_hooks", "_forward_pre_hooks")
+    return type(module).__module__.startswith("torch.nn.modules.") and not any(
+        getattr(module, name, None) for name in hooks
+    )
 
 
 def _take_torch(parts: list[Part], name: str, module: Any) -> None:
@@ -136,6 +143,8 @@ def _take_torch(parts: list[Part], name: str, module: Any) -> None:
     elif kind == "Dropout":
         if last is None or last.dropout is not None:
             refuse("should come after a Linear or its activation")
+        if not 0 <= module.p < 1:
+            refuse(f"has p {module.p!r}, should be at least 0 and less than 1")
         last.dropout = float(module.p)
     elif kind == "Flatten":
         if parts or (module.start_dim, module.end_dim) != (1, -1):
@@ -159,21 +168,28 @@ def _torch_array(what: str, name: str, parameter: Any) -> np.ndarray[Any, Any]:
 
 def _compare(module: Any, net: Sequential) -> None:
     """Refuse a module that makes something else of samples than the network does."""
-    torch: Any = sys.modules["torch"]
+    torch: Any = sys.modules.get("torch")
+    if torch is None:
+        raise TypeError(
+            f"from_torch: module is of type {type(module).__name__}, should be a torch.nn.Module"
+        )
     x = np.random.default_rng(0).standard_normal((8, net.inputs)).astype(net.dtype)
-    tested = copy.deepcopy(module).eval()
+    # Large ones too, for the sake of a module that clips them.
+    x *= np.repeat([1, 100], 4)[:, None].astype(net.dtype)
     try:
+        tested = copy.deepcopy(module).eval()
         device = next(tested.parameters()).device
         with torch.no_grad():
             y = tested(torch.from_numpy(x).to(device)).cpu().numpy()
     except Exception as error:  # whatever a module of the user's may raise
         raise ValueError(
-            f"from_torch: module {type(module).__name__} does not take rows of {net.inputs} "
+            f"from_torch: module {type(module).__name__} cannot be tried on rows of {net.inputs} "
             f"numbers: {error}"
         ) from error
     expected = net.predict(x)
-    scale = max(1.0, float(np.abs(expected).max()))
-    if y.shape != expected.shape or not np.allclose(y, expected, rtol=0, atol=1e-4 * scale):
+    # float32's rounding of layer after layer; a row's largest number stands for its sums.
+    tolerance = 1e-4 * np.maximum(1, np.abs(expected).max(axis=1, keepdims=True))
+    if y.shape != expected.shape or not (np.abs(y - expected) <= tolerance).all():
         raise ValueError(
             f"from_torch: module {type(module).__name__} computes something else than its children "
             f"one after the other, should be a torch.nn.Sequential of all that it does"
@@ -187,12 +203,12 @@ def from_sklearn(estimator: Any) -> Sequential:
     ----------
     estimator : sklearn.neural_network.MLPClassifier or MLPRegressor
         The estimator, or any object with its attributes ``coefs_``, ``intercepts_``, ``activation``
-        and ``out_activation_``, such as those of `cnn.sklearn`.
+        and ``out_activation_``. Of an estimator of `cnn.sklearn` the network is copied as it is.
 
     Returns
     -------
     Sequential
-        The network, in the dtype of ``coefs_``, with seed 0. It predicts what ``predict_proba`` or
+        The network, in the dtype of ``coefs_``. It predicts what ``predict_proba`` or
         ``predict`` do; of two classes it has one output, the probability of the second.
 
     Raises
@@ -200,7 +216,7 @@ def from_sklearn(estimator: Any) -> Sequential:
     TypeError
         Where the estimator is no such one, or not fitted.
     ValueError
-        Where it has an activation that cnn does not have.
+        Where it has an activation that cnn does not have, or arrays that do not fit one another.
 
     Examples
     --------
@@ -224,25 +240,29 @@ def from_sklearn(estimator: Any) -> Sequential:
                 f"{where}: estimator is of type {type(estimator).__name__} without {attribute}, "
                 f"should be a fitted MLPClassifier or MLPRegressor"
             )
-    parts = [
-        Part(f"layer {i}", np.asarray(weight), np.asarray(bias))
-        for i, (weight, bias) in enumerate(
-            zip(estimator.coefs_, estimator.intercepts_, strict=True)
-        )
-    ]
-    hidden = estimator.activation
-    several = isinstance(hidden, (list, tuple, np.ndarray))
-    hidden = list(hidden) if several else [hidden] * (len(parts) - 1)
-    if len(hidden) != len(parts) - 1:
+    output = _sklearn_activation(where, "out_activation_", estimator.out_activation_)
+    own = getattr(estimator, "net_", None)
+    if isinstance(own, Sequential):
+        return copy.deepcopy(own)
+    weights, biases = list(estimator.coefs_), list(estimator.intercepts_)
+    if len(weights) != len(biases):
         raise ValueError(
-            f"{where}: activation has {len(hidden)} names, should have {len(parts) - 1}, one for "
-            f"each hidden layer"
+            f"{where}: coefs_ has {len(weights)} arrays and intercepts_ {len(biases)}, should be "
+            f"one for each layer"
         )
-    for part, given in zip(parts, [*hidden, estimator.out_activation_], strict=True):
-        name = "out_activation_" if part is parts[-1] else "activation"
-        if given not in _SKLEARN_ACTIVATIONS:
-            raise ValueError(
-                f"{where}: {name} is {given!r}, should be one of {', '.join(_SKLEARN_ACTIVATIONS)}"
-            )
-        part.activation = _SKLEARN_ACTIVATIONS[given]
+    hidden = _sklearn_activation(where, "activation", estimator.activation)
+    parts = [
+        Part(f"layer {i}", np.asarray(weight), np.asarray(bias), hidden)
+        for i, (weight, bias) in enumerate(zip(weights, biases, strict=True))
+    ]
+    for part in parts[-1:]:
+        part.activation = output
     return _assembly.sequential(where, parts)
+
+
+def _sklearn_activation(where: str, name: str, given: object) -> str:
+    if not isinstance(given, str) or given not in _SKLEARN_ACTIVATIONS:
+        raise ValueError(
+            f"{where}: {name} is {given!r}, should be one of {', '.join(_SKLEARN_ACTIVATIONS)}"
+        )
+    return _SKLEARN_ACTIVATIONS[given]

@@ -1,4 +1,4 @@
-"""Networks from ONNX files, as PyTorch, skl2onnx, tf2onnx and cnn export them."""
+"""Networks from ONNX files, as PyTorch, skl2onnx, Keras and cnn export them."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def from_onnx(path: str | os.PathLike[str]) -> Sequential:
     Parameters
     ----------
     path : str or os.PathLike
-        The file, as `Sequential.to_onnx`, PyTorch (either exporter), skl2onnx and tf2onnx write it
-        for dense networks. Of a classifier with labels as another output, the probabilities are
-        taken; of two classes by one sigmoid, that of the second.
+        The file, as `Sequential.to_onnx`, PyTorch (either exporter), skl2onnx and Keras (by tf2onnx
+        or PyTorch) write it for dense networks. Of a classifier with labels as another output, the
+        probabilities are taken; of two classes by one sigmoid, that of the second.
 
     Returns
     -------
@@ -45,8 +45,9 @@ def from_onnx(path: str | os.PathLike[str]) -> Sequential:
     ModelFileError
         Where it is not a well-formed ONNX model.
     ValueError
-        Where the model is not a dense network that cnn can run, by the name of the node, or keeps
-        parameters in other files.
+        Where the model is not a dense network that cnn can run, by the name of the node, keeps
+        parameters in other files, or shares them so often that they would take many times the
+        file's size.
 
     See Also
     --------
@@ -61,8 +62,9 @@ def from_onnx(path: str | os.PathLike[str]) -> Sequential:
     where = "from_onnx"
     _checks.path(where, path)
     onnx = _extras.require(where, "onnx", "onnx")
-    model = _checked_model(where, onnx, Path(path).read_bytes())
-    return _assembly.sequential(where, Graph(onnx, model).parts())
+    data = Path(path).read_bytes()
+    graph = Graph(onnx, _checked_model(where, onnx, data), len(data))
+    return _assembly.sequential(where, graph.parts())
 
 
 def _checked_model(where: str, onnx: Any, data: bytes) -> Any:
@@ -84,8 +86,6 @@ def _checked_model(where: str, onnx: Any, data: bytes) -> Any:
             )
     try:
         onnx.checker.check_model(model)
-        for tensor in tensors:
-            onnx.numpy_helper.to_array(tensor)
     except (onnx.checker.ValidationError, ValueError, TypeError) as error:
         raise _core.ModelFileError(f"{where}: the file is not a good model: {error}") from error
     return model

@@ -1,8 +1,10 @@
 """Models of PyTorch and scikit-learn, and arrays of other libraries."""
 
+import gc
 import sys
 import types
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -76,6 +78,52 @@ def test_torch_modules(torch):
     assert cnn.from_torch(nn.Linear(4, 2)).outputs == 2
 
 
+def test_torch_modules_that_do_more(torch):
+    """Namesakes, hooks and forwards of one's own are compared with the network."""
+    nn = torch.nn
+
+    class Linear(nn.Module):  # a namesake, with the weights of PyTorch's
+        def __init__(self, factor):
+            super().__init__()
+            self.factor = factor
+            self.weight = nn.Parameter(torch.randn(3, 4))
+            self.bias = nn.Parameter(torch.randn(3))
+
+        def forward(self, x):
+            return self.factor * nn.functional.linear(x, self.weight, self.bias)
+
+    class Clipped(nn.Sequential):
+        def forward(self, x):
+            return super().forward(x).clip(-20, 20)
+
+    class Pair(nn.Sequential):
+        def forward(self, x):
+            return super().forward(x), x
+
+    torch.manual_seed(0)
+    assert cnn.from_torch(nn.Sequential(Linear(1), nn.ReLU())).activation == "relu"
+    hooked = nn.Sequential(nn.Linear(4, 3), nn.Tanh())
+    hooked[0].register_forward_hook(lambda module, x, y: None)
+    assert cnn.from_torch(hooked).activation == "tanh"
+    assert cnn.from_torch(torch.compile(hooked, backend="eager")).activation == "tanh"
+    hooked[0].register_forward_hook(lambda module, x, y: 2 * y)
+    for module in (nn.Sequential(Linear(2)), Linear(2), Clipped(nn.Linear(4, 3)), hooked):
+        with refused(ValueError, "computes something else than its children one after the other"):
+            cnn.from_torch(module)
+    with refused(ValueError, "from_torch: module Pair cannot be tried on rows of 4 numbers: "):
+        cnn.from_torch(Pair(nn.Linear(4, 3)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is deprecated, and still used
+        normed = nn.Sequential(nn.utils.weight_norm(nn.Linear(4, 3)))
+    with refused(
+        ValueError, "from_torch: module Sequential cannot be tried on rows of 4 numbers: "
+    ):
+        cnn.from_torch(normed)
+    parametrized = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(4, 3)))
+    with refused(ValueError, "from_torch: module '0.parametrizations.weight.0' (_WeightNorm) is n"):
+        cnn.from_torch(parametrized)
+
+
 def test_torch_refused(torch):
     nn = torch.nn
     linear = nn.Linear(4, 3)
@@ -92,11 +140,19 @@ def test_torch_refused(torch):
         ([nn.Linear(4, 3).bfloat16()], "the weight of module '0' (Linear) cannot be read"),
         ([nn.Linear(4, 3).half()], "the weight of module '0' (Linear) has dtype float16"),
         ([nn.Linear(4, 3), nn.Linear(3, 2).double()], "has dtype float64, but the first layer has"),
-        ([nn.Linear(4, 3), nn.Linear(4, 2)], "has 4 inputs, but layer 0"),
+        ([nn.Linear(4, 3), nn.Linear(4, 2)],
+         "module '1' (Linear) has 4 inputs, but module '0' (Linear) has 3 outputs"),
+        ([nn.Linear(4, 3), nn.Softmax(dim=1), nn.Linear(3, 2)],
+         "module '2' (Linear) comes after Softmax, which only the last layer can have"),
+        ([nn.Linear(4, 3), nn.Dropout(1.0), nn.Linear(3, 2)],
+         "module '1' (Dropout) has p 1.0, should be at least 0 and less than 1"),
+        ([nn.Dropout(0.2), nn.Linear(3, 2)], "module '0' (Dropout) should come after a Linear"),
+        ([nn.Linear(4, 3), nn.Flatten()], "module '1' (Flatten) should be before the first Linear"),
         ([nn.Linear(4, 3, device="meta")], "the weight of module '0' (Linear) cannot be read"),
         ([nn.Identity()], "there is no dense layer"),
-        ([nn.Linear(4, 3), nn.Dropout()], "should be between two Dense layers"),
-    ):
+        ([nn.Linear(4, 3), nn.Dropout()],
+         "a Dropout comes after module '0' (Linear), should be between two dense layers"),
+    ):  # fmt: skip
         with refused(ValueError, message) as caught:
             cnn.from_torch(nn.Sequential(*modules))
         assert str(caught.value).startswith("from_torch: ")
@@ -110,6 +166,11 @@ def test_not_a_module(monkeypatch):
         with refused(TypeError, "from_torch: module is of type"):
             cnn.from_torch(value)
     monkeypatch.setitem(sys.modules, "torch", None)
+    tensor = types.SimpleNamespace(cpu=lambda: types.SimpleNamespace(numpy=lambda: X[:3]))
+    weight = types.SimpleNamespace(detach=lambda: tensor)
+    linear = type("Linear", (), {"_modules": {}, "weight": weight, "bias": None})()
+    with refused(TypeError, "from_torch: module is of type Linear, should be a torch.nn.Module"):
+        cnn.from_torch(linear)
     with refused(ImportError, "pip install torch installs it"):
         cnn.mlp([4, 3], "relu", "relu", rng=0).to_torch()
 
@@ -145,6 +206,26 @@ def test_sklearn(activation, dtype):
         np.testing.assert_allclose(y, expected[:, -y.shape[1] :], rtol=0, atol=1e-5)
 
 
+def test_sklearn_estimator_of_cnn():
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    from cnn.sklearn import MLPClassifier
+
+    estimator = MLPClassifier((6, 5), activation=["gelu", "tanh"], dropout=0.2, max_iter=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it has not converged
+        estimator.fit(X, LABELS)
+    net = cnn.from_sklearn(estimator)
+    assert net is not estimator.net_
+    assert [type(layer) for layer in net] == [
+        cnn.Dense,
+        cnn.Dropout,
+        cnn.Dense,
+        cnn.Dropout,
+        cnn.Dense,
+    ]
+    assert net.predict(X).tobytes() == estimator.net_.predict(X).tobytes()
+
+
 def test_sklearn_refused():
     with refused(TypeError, "from_sklearn: estimator is of type int without coefs_, should be a"):
         cnn.from_sklearn(3)
@@ -155,7 +236,21 @@ def test_sklearn_refused():
         ValueError, "from_sklearn: out_activation_ is 'exp', should be one of identity, l"
     ):
         cnn.from_sklearn(fitted)
-    fitted.out_activation_, fitted.intercepts_ = "softmax", [np.ones(2)]
+    fitted.out_activation_ = "softmax"
+    for activation in ("swish", ["relu"], None):
+        fitted.activation = activation
+        with refused(ValueError, f"from_sklearn: activation is {activation!r}, should be one of i"):
+            cnn.from_sklearn(fitted)
+    fitted.activation, fitted.intercepts_ = "relu", []
+    with refused(ValueError, "from_sklearn: coefs_ has 1 arrays and intercepts_ 0, should be one"):
+        cnn.from_sklearn(fitted)
+    fitted.coefs_ = []
+    with refused(ValueError, "from_sklearn: there is no dense layer, should be at least one"):
+        cnn.from_sklearn(fitted)
+    fitted.coefs_, fitted.intercepts_ = [np.ones((2, 3))] * 2, [np.ones(3)] * 2
+    with refused(ValueError, "from_sklearn: layer 1 has 2 inputs, but layer 0 has 3 outputs"):
+        cnn.from_sklearn(fitted)
+    fitted.coefs_, fitted.intercepts_ = [np.ones((2, 3))], [np.ones(2)]
     with refused(ValueError, "from_sklearn: the bias of layer 0 has shape (2,), should be (3,)"):
         cnn.from_sklearn(fitted)
 
@@ -186,6 +281,27 @@ class Wrapped:
         return self.array
 
 
+class Old(Foreign):
+    """The same, from before DLPack had versions and read-only arrays."""
+
+    def __dlpack__(self, stream=None):
+        return self.array.__dlpack__(stream=stream)
+
+
+class Both(Foreign, Wrapped):
+    """An array of a library that has DLPack and __array__."""
+
+
+class Failing:
+    """An array that fails when it is read."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __array__(self, dtype=None, copy=None):
+        raise self.error("not now")
+
+
 @pytest.fixture(params=["buffer", "dlpack", "array", "torch", "jax"])
 def convert(request):
     if request.param == "torch":
@@ -209,19 +325,80 @@ def test_arrays(convert):
     assert cnn.dense(x, weight).tobytes() == cnn.dense(X, X[:4, :3].copy()).tobytes()
 
 
-def test_nothing_is_copied(torch):
-    for made in (torch.from_numpy(X), Foreign(X), memoryview(X), torch.from_numpy(X)[::2, 1:]):
-        assert np.shares_memory(_core.numeric("predict", "x", made), X)
-    fortran = torch.from_numpy(X).T
-    assert _core.numeric("predict", "x", fortran).strides == (4, 16)
+def test_types_and_layouts(convert):
+    """What libcnn reads is read as NumPy's own array would be, whatever library it comes from."""
+    net = cnn.mlp([4, 3], "relu", "softmax", rng=0)
+    for kind in ("float64", "float16", "int8", "uint8", "int32", "int64", "bool"):
+        x = (4 * X).astype(kind)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # JAX makes 64 bits 32
+            made = convert(x)
+        assert net.predict(made).tobytes() == net.predict(x).tobytes()
+    x = np.tile(X, 2)[::2, 1:5]
+    assert net.predict(convert(x)).tobytes() == net.predict(x).tobytes()
 
 
-def test_arrays_refused(torch):
+@pytest.mark.parametrize("form", [memoryview, Foreign, Old, Both])
+def test_nothing_is_copied(form):
+    for x in (X, X[::2, 1:], X.T):
+        read = _core.numeric("predict", "x", form(x))
+        assert np.shares_memory(read, X)
+        assert read.strides == x.strides
+
+
+def test_no_tensor_is_copied(torch):
+    for x in (torch.from_numpy(X), torch.from_numpy(X)[::2, 1:], torch.from_numpy(X).T):
+        read = _core.numeric("predict", "x", x)
+        assert np.shares_memory(read, X)
+        assert read.strides == tuple(4 * stride for stride in x.stride())
+
+
+def test_read_only_arrays():
+    x = X.copy()
+    x.flags.writeable = False
+    net = cnn.mlp([4, 3], "relu", "softmax", rng=0)
+    forms = [memoryview, Both]
+    if np.lib.NumpyVersion(np.__version__) >= "2.1.0":  # before, DLPack had no word for it
+        forms.append(Foreign)
+    for form in forms:
+        assert net.predict(form(x)).tobytes() == net.predict(X).tobytes()
+    with refused(TypeError, "predict: x of type Old cannot be read as an array: "):
+        net.predict(Old(x))
+
+
+def test_memory_lives_as_long_as_it_is_read():
+    for form in (memoryview, Foreign, Old, Both):
+        x = X.copy()
+        alive = weakref.ref(x)
+        read = _core.numeric("predict", "x", form(x))
+        del x
+        gc.collect()
+        assert alive() is not None
+        assert (read == X).all()
+        del read
+        gc.collect()
+        assert alive() is None
+
+
+def test_library_arrays_refused():
     net = cnn.mlp([4, 3], "relu", "softmax", rng=0)
     for device, kind in ((2, "CUDA"), (8, "Metal"), (99, "DLPack number 99")):
-        message = f"predict: x is of type Foreign on a device of kind {kind}, should be in the mem"
-        with refused(TypeError, message):
-            net.predict(Foreign(X, device))
+        for form in (Foreign, Both):
+            message = f"predict: x is of type {form.__name__} on a device of kind {kind}, should be"
+            with refused(TypeError, message):
+                net.predict(form(X, device))
+    swapped = Foreign(X.astype(X.dtype.newbyteorder()))
+    for bad in (swapped, Failing(TypeError), Failing(ValueError), Failing(RuntimeError), Foreign):
+        with refused(
+            TypeError, f"predict: x of type {type(bad).__name__} cannot be read as an arr"
+        ):
+            net.predict(bad)
+    with refused(ValueError, "predict: x is not a rectangular array of numbers"):
+        net.predict([[1, 2, 3, 4], [5]])
+
+
+def test_tensors_refused(torch):
+    net = cnn.mlp([4, 3], "relu", "softmax", rng=0)
     tensor = torch.from_numpy(X.copy()).requires_grad_()
     with refused(
         TypeError, "fit: x is of type Tensor and requires gradients, which cnn does not p"

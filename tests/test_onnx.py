@@ -1,17 +1,18 @@
 """ONNX files, ours and others': the same weights, the same outputs, and what is refused."""
 
-import warnings
+import sys
+import tracemalloc
 
 import numpy as np
 import pytest
 from refused import refused
 
 import cnn
-from cnn import _core
+from cnn import _core, _onnx_write
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 helper, numpy_helper = onnx.helper, onnx.numpy_helper
-FLOAT, INT64 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
+FLOAT, DOUBLE, INT64 = (getattr(onnx.TensorProto, n) for n in ("FLOAT", "DOUBLE", "INT64"))
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((20, 4)).astype(np.float32)
@@ -61,6 +62,14 @@ def test_onnxruntime(tmp_path, activation):
         np.testing.assert_allclose(y, net.predict(X[:rows]), rtol=0, atol=1e-5)
 
 
+def test_onnxruntime_on_a_larger_network(tmp_path):
+    net = cnn.mlp([784, 50, 100, 10], "relu", "softmax", rng=0)
+    net.to_onnx(tmp_path / "net.onnx")
+    x = RNG.random((100, 784), dtype=np.float32)
+    y = run(tmp_path / "net.onnx", x)
+    np.testing.assert_allclose(y, net.predict(x), rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("activation", ["identity", "sigmoid", "tanh", "relu", "silu", "step"])
 def test_onnxruntime_in_float64(tmp_path, activation):
     net = network(activation, dtype="float64")
@@ -83,99 +92,7 @@ def test_file(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-# ---- Files of others -----------------------------------------------------------------------------
-
-
-def quiet(function, *arguments, **options):
-    """Call an exporter, which warns of its own future."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return function(*arguments, **options)
-
-
-@pytest.mark.parametrize("dynamo", [True, False])
-@pytest.mark.parametrize("opset", [17, 20])
-def test_pytorch(tmp_path, dynamo, opset):
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-    if dynamo:
-        pytest.importorskip("onnxscript", reason="onnxscript is not installed")
-        opset = max(opset, 18)  # the oldest that this exporter writes
-    nn = torch.nn
-    torch.manual_seed(0)
-    activations = [
-        nn.GELU,
-        nn.SiLU,
-        nn.Softplus,
-        nn.ELU,
-        nn.LeakyReLU,
-        nn.Sigmoid,
-        nn.Tanh,
-        nn.ReLU,
-    ]
-    modules = [nn.Flatten()]
-    for activation in activations:
-        modules += [nn.Linear(4, 4), activation(), nn.Dropout(0.5)]
-    modules += [nn.Linear(4, 4, bias=False), nn.Linear(4, 3), nn.Softmax(dim=1)]
-    module = nn.Sequential(*modules).eval()
-    path = tmp_path / "net.onnx"
-    options = {"dynamo": True, "external_data": False} if dynamo else {"dynamo": False}
-    quiet(
-        torch.onnx.export, module, (torch.from_numpy(X),), path, opset_version=opset,
-        verbose=False, **options,
-    )  # fmt: skip
-    net = cnn.from_onnx(path)
-    assert [layer.activation for layer in net] == [
-        "gelu", "silu", "softplus", "elu", "leaky_relu", "sigmoid", "tanh", "relu", "identity",
-        "softmax",
-    ]  # fmt: skip
-    assert net.layers[0].weight.tobytes() == module[1].weight.detach().numpy().T.tobytes()
-    with torch.no_grad():
-        np.testing.assert_allclose(net.predict(X), module(torch.from_numpy(X)), atol=1e-5)
-
-
-@pytest.mark.parametrize("zipmap", [True, False])
-@pytest.mark.parametrize("kind", ["three", "two", "words", "many"])
-def test_skl2onnx_classifier(tmp_path, kind, zipmap):
-    skl2onnx = pytest.importorskip("skl2onnx", reason="skl2onnx is not installed")
-    from sklearn.neural_network import MLPClassifier
-
-    targets = {
-        "three": np.arange(20) % 3,
-        "two": np.arange(20) % 2,
-        "words": np.array(list("abcd") * 5),
-        "many": (X[:, :3] > 0).astype(int),
-    }
-    estimator = MLPClassifier((5, 4), activation="tanh", max_iter=5, random_state=0)
-    quiet(estimator.fit, X, targets[kind])
-    options = {"zipmap": zipmap} if kind != "many" else {"zipmap": False}
-    model = quiet(skl2onnx.to_onnx, estimator, X[:1], options={id(estimator): options})
-    (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
-    net = cnn.from_onnx(tmp_path / "net.onnx")
-    expected = np.asarray(estimator.predict_proba(X))
-    if kind == "two":
-        assert (net.outputs, net.activation) == (1, "sigmoid")
-        expected = expected[:, 1:]
-    np.testing.assert_allclose(net.predict(X), expected, atol=1e-5)
-
-
-@pytest.mark.parametrize("outputs", [1, 2])
-def test_skl2onnx_regressor(tmp_path, outputs):
-    skl2onnx = pytest.importorskip("skl2onnx", reason="skl2onnx is not installed")
-    from sklearn.neural_network import MLPRegressor
-
-    estimator = MLPRegressor(hidden_layer_sizes=(5,), max_iter=5, random_state=0)
-    quiet(estimator.fit, X, X[:, 0] if outputs == 1 else X[:, :2])
-    model = quiet(skl2onnx.to_onnx, estimator, X[:1])
-    (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
-    if outputs == 2:
-        # Exported as it is, the model puts all outputs below one another, in a single column.
-        with refused(
-            ValueError, "node 'Reshape' (Reshape) has shape [-1, 1], should be of 2 dimen"
-        ):
-            cnn.from_onnx(tmp_path / "net.onnx")
-        return
-    y = cnn.from_onnx(tmp_path / "net.onnx").predict(X)
-    np.testing.assert_allclose(y.squeeze(), estimator.predict(X), atol=1e-5)
+# ---- Files of others, made by hand ---------------------------------------------------------------
 
 
 def made(path, nodes, constants=(), shape=("batch", 4), opset=17, outputs=("y",), **options):
@@ -197,6 +114,13 @@ def made(path, nodes, constants=(), shape=("batch", 4), opset=17, outputs=("y",)
     )  # fmt: skip
     path.write_bytes(model.SerializeToString())
     return model
+
+
+def changed(path, change):
+    """Change a model on disk in a way that `made` cannot."""
+    model = onnx.load(path)
+    change(model)
+    path.write_bytes(model.SerializeToString())
 
 
 GEMM = ("Gemm", ["x", "W", "B"], ["z"], {})
@@ -221,6 +145,24 @@ def test_forms_of_a_layer(tmp_path):
         np.testing.assert_allclose(cnn.from_onnx(path).predict(X), expected, atol=1e-5)
     made(path, [("Flatten", ["x"], ["f"], {}), ("Gemm", ["f", "W"], ["y"], {})], shape=("b", 2, 2))
     np.testing.assert_allclose(cnn.from_onnx(path).predict(X), X @ W, atol=1e-5)
+
+
+def test_forms_of_a_tensor(tmp_path):
+    """Numbers one by one instead of bytes, and float16 made float32: to the bit."""
+    path = tmp_path / "net.onnx"
+
+    def numbers(model):
+        model.graph.initializer[0].CopyFrom(helper.make_tensor("W", FLOAT, W.shape, W.ravel()))
+        assert not model.graph.initializer[0].raw_data
+
+    made(path, [("Gemm", ["x", "W"], ["y"], {})])
+    changed(path, numbers)
+    assert cnn.from_onnx(path).layers[0].weight.tobytes() == W.tobytes()
+    half = W.astype(np.float16)
+    made(
+        path, [("Cast", ["H"], ["V"], {"to": FLOAT}), ("Gemm", ["x", "V"], ["y"], {})], {"H": half}
+    )
+    assert cnn.from_onnx(path).layers[0].weight.tobytes() == half.astype("f4").tobytes()
 
 
 # ---- What is refused -----------------------------------------------------------------------------
@@ -254,6 +196,49 @@ def test_forms_of_a_layer(tmp_path):
          "(Dropout) is in training mode"),
         ([GEMM, ("Cast", ["z"], ["i"], {"to": INT64}), ("Cast", ["i"], ["y"], {"to": FLOAT})], {},
          "node 'n1' (Cast) makes values of ONNX type 7"),
+        ([("Reshape", ["x", "s"], ["r"], {"allowzero": 1}), ("Gemm", ["r", "W"], ["y"], {})],
+         {"s": np.array([0, 4])}, "(Reshape) has shape [0, 4] with zeros that are allowed"),
+        ([("Reshape", ["x", "s"], ["r"], {}), ("Gemm", ["r", "W"], ["y"], {})],
+         {"s": np.array([-1.0, 4.0])}, "(Reshape) has a shape that is neither constant nor that"),
+        ([("Reshape", ["W", "s"], ["r"], {}), ("Gemm", ["x", "r"], ["y"], {})],
+         {"s": np.array([7, 4])}, "node 'n0' (Reshape) does not fit its constant"),
+        ([("Transpose", ["W"], ["t"], {"perm": [0, 0]}), ("Gemm", ["x", "t"], ["y"], {})], {},
+         "node 'n0' (Transpose) does not fit its constant"),
+        ([GEMM, ("Flatten", ["z"], ["y"], {"axis": 0})], {}, "(Flatten) has axis 0, should be 1"),
+        ([GEMM, ("Concat", ["z", "z"], ["y"], {"axis": 1})], {}, "(Concat) joins values of the ne"),
+        ([("Add", ["B", "B"], ["b"], {}), ("Gemm", ["x", "W", "b"], ["y"], {})], {},
+         "node 'n0' (Add) computes with constants alone"),
+        ([GEMM, ("Add", ["z", "c"], ["y"], {})], {"c": np.ones((2, 3), "f4")},
+         "(Add) comes after a layer that has its bias"),
+        ([("MatMul", ["x", "W"], ["z"], {}), ("Add", ["z", "c"], ["y"], {})],
+         {"c": np.ones((2, 1), "f4")}, "(Add) adds a constant of shape (2, 1), should be a bias"),
+        ([("Gemm", ["x", "W", "c"], ["y"], {})], {"c": np.ones((2, 3), "f4")},
+         "(Gemm) adds a constant of shape (2, 3), should be a bias of (3,)"),
+        ([GEMM, ("Mul", ["z", "c"], ["y"], {})], {"c": np.array("half", object)},
+         "node 'n1' (Mul) multiplies by a constant that is not a part of GELU"),
+        ([GEMM, ("Dropout", ["z"], ["d", "m"], {}), ("Dropout", ["d", "r", "m"], ["y"], {})],
+         {"r": np.float32(0.5)}, "node 'n2' (Dropout) takes 'm', which is neither a value of a"),
+        ([GEMM, ("Dropout", ["z"], ["d", "y"], {})], {},
+         "node 'n1' (Dropout) is not the end of a dense network"),
+        ([GEMM, ("Sigmoid", ["z"], ["p"], {}), ("Sub", ["c", "p"], ["q"], {}),
+          ("Concat", ["q", "p"], ["y"], {"axis": 1})], {"c": np.float32(1)},
+         "node 'n3' (Concat) joins 1 - p and p, where p should be one sigmoid output"),
+        ([("Gemm", ["x", "V"], ["z"], {}), ("Sub", ["c", "z"], ["q"], {}),
+          ("Concat", ["q", "z"], ["y"], {"axis": 1})], {"c": np.float32(1), "V": W[:, :1]},
+         "node 'n2' (Concat) joins 1 - p and p, where p should be one sigmoid output"),
+        ([("Gemm", ["x", "V"], ["z"], {}), ("Sigmoid", ["z"], ["p"], {}),
+          ("Sub", ["c", "p"], ["q"], {}), ("Concat", ["q", "p"], ["y"], {"axis": 0})],
+         {"c": np.float32(1), "V": W[:, :1]}, "node 'n2' (Sub) is an operation that dense netw"),
+        ([GEMM, ("Sub", ["z"], ["q"], {"domain": "mine"}), ("Concat", ["q", "z"], ["y"],
+          {"axis": 1})], {}, "node 'n1' (Sub) is an operation of domain mine"),
+        ([GEMM, ("Own", ["z"], [], {"domain": "mine"}), ("Relu", ["z"], ["y"], {})], {},
+         "node 'n1' (Own) is not on the way to the output 'y'"),
+        ([("Shape", ["x"], ["s"], {}), ("Gather", ["s", "i"], ["g"], {}),
+          ("Gemm", ["x", "W", "g"], ["y"], {})], {"i": np.array(7)},
+         "node 'n1' (Gather) asks for size 7 of 2"),
+        ([("Shape", ["x"], ["s"], {}), ("Gather", ["s", "i"], ["g"], {}),
+          ("Concat", ["g", "m"], ["t"], {"axis": 0}), ("Reshape", ["x", "t"], ["y"], {})],
+         {"i": np.array(0), "m": np.array([-1])}, "node 'n2' (Concat) has a shape that is neither"),
         ([("Sub", ["x", "c"], ["d"], {}), ("Gemm", ["d", "W"], ["y"], {})], {"c": np.float32(1)},
          "node 'n0' (Sub) is an operation that dense networks do not have"),
     ],
@@ -267,18 +252,114 @@ def test_nodes_refused(tmp_path, nodes, constants, message):
 
 def test_other_refusals(tmp_path):
     path = tmp_path / "net.onnx"
+    made(path, [("ZipMap", [], ["y"], {"domain": "mine"})])
+    with refused(ValueError, "from_onnx: output 'y' does not depend on the input 'x'"):
+        cnn.from_onnx(path)
+    made(path, [GEMM, ("Relu", ["z"], ["y"], {})])
+    changed(path, lambda model: model.graph.input.append(model.graph.output[0]))
+    changed(path, lambda model: setattr(model.graph.input[1], "name", "u"))
+    with refused(ValueError, "from_onnx: the inputs are 'x', 'u', should be one, with a sample in"):
+        cnn.from_onnx(path)
     made(path, [GEMM, ("Relu", ["z"], ["y"], {})], outputs=("y", "z"))
-    with refused(ValueError, "from_onnx: 2 of the outputs 'y', 'z' are float32 or float64"):
+    with refused(ValueError, "from_onnx: 2 of the outputs 'y', 'z' hold numbers, should be 1"):
         cnn.from_onnx(path)
     made(path, [("Gemm", ["x", "W"], ["y"], {})], shape=("batch", 5))
     with refused(ValueError, "has weights for 4 inputs, but it gets 5"):
         cnn.from_onnx(path)
     made(path, [("MatMul", ["x", "W"], ["y"], {})], shape=("batch", 2, 4))
-    with refused(ValueError, "multiplies an input of 3 dimensions"):
+    with refused(ValueError, "multiplies an input of shape (?, 2, 4), should have 2 dimensions"):
         cnn.from_onnx(path)
     made(path, [("MatMul", ["x", "V"], ["y"], {})], {"V": W.astype(np.float16)})
     with refused(ValueError, "the weight of node 'n0' has dtype float16, should be float32 or"):
         cnn.from_onnx(path)
+
+
+def test_nodes_of_one_name(tmp_path):
+    """SiLU is of the same values, not of values by layers that look the same."""
+    nodes = [
+        ("Gemm", ["x", "V"], ["a"], {}), ("Relu", ["a"], ["b"], {}), ("Tanh", ["a"], ["c"], {}),
+        ("Gemm", ["b", "V"], ["d"], {}), ("Gemm", ["c", "V"], ["e"], {}),
+        ("Sigmoid", ["e"], ["f"], {}), ("Mul", ["d", "f"], ["y"], {}),
+    ]  # fmt: skip
+    made(tmp_path / "net.onnx", nodes, {"V": np.eye(4, dtype="f4")})
+
+    def same_names(model):
+        for node in model.graph.node[3:5]:
+            node.name = "dense"
+
+    changed(tmp_path / "net.onnx", same_names)
+    with refused(ValueError, "(Mul) multiplies two values of the network that are not GELU"):
+        cnn.from_onnx(tmp_path / "net.onnx")
+
+
+def test_changed_files_refused(tmp_path):
+    path = tmp_path / "net.onnx"
+
+    def sparse_bias(model):
+        tensor = numpy_helper.from_array(np.ones(1, "f4"), "S")
+        indices = numpy_helper.from_array(np.zeros(1, np.int64), "I")
+        model.graph.sparse_initializer.append(helper.make_sparse_tensor(tensor, indices, [3]))
+
+    def of_a_function(model):
+        model.graph.node[1].attribute[0].ref_attr_name = "a"
+
+    made(path, [GEMM, ("Elu", ["z"], ["y"], {"alpha": 1.0})])
+    changed(path, of_a_function)
+    with refused(ValueError, "node 'n1' (Elu) has an attribute 'alpha' that has no value of its"):
+        cnn.from_onnx(path)
+    made(path, [("Gemm", ["x", "W", "S"], ["y"], {})])
+    changed(path, sparse_bias)
+    with refused(ValueError, "node 'n0' (Gemm) takes 'S', which is neither a value of a row nor a"):
+        cnn.from_onnx(path)
+
+    def negative(model):
+        model.graph.initializer[0].dims[:] = [-1, 3]
+
+    made(path, [("Gemm", ["x", "W"], ["y"], {})])
+    changed(path, negative)
+    with refused(cnn.ModelFileError, "from_onnx: the file is not a good model"):
+        cnn.from_onnx(path)
+
+
+def test_opsets(tmp_path):
+    made(tmp_path / "net.onnx", [GEMM, ("Gelu", ["z"], ["y"], {"approximate": "tanh"})], opset=20)
+    with refused(ValueError, "node 'n1' (Gelu) has approximate 'tanh', should be 'none'"):
+        cnn.from_onnx(tmp_path / "net.onnx")
+    for opset, good in ((6, False), (7, True), (12, True)):
+        made(tmp_path / "net.onnx", [GEMM, ("Softmax", ["z"], ["y"], {})], opset=opset)
+        if good:
+            assert cnn.from_onnx(tmp_path / "net.onnx").activation == "softmax"
+            continue
+        with refused(ValueError, "from_onnx: the model has opset 6, should have 7 or more"):
+            cnn.from_onnx(tmp_path / "net.onnx")
+
+
+def test_memory_is_bounded_by_the_file(tmp_path):
+    path = tmp_path / "net.onnx"
+    square = {"V": np.eye(200, dtype="f4")}
+    layers = [("Gemm", [f"z{i}", "V"], [f"z{i + 1}"], {}) for i in range(100)]
+    casts = [
+        ("Cast", [f"c{i}"], [f"c{i + 1}"], {"to": (FLOAT, DOUBLE)[i % 2]}) for i in range(1, 100)
+    ]
+    for nodes in (
+        [("Identity", ["x"], ["z0"], {}), *layers, ("Identity", ["z100"], ["y"], {})],
+        [("Identity", ["V"], ["c1"], {}), *casts, ("Gemm", ["x", "c100"], ["y"], {})],
+    ):
+        made(path, nodes, square, shape=("b", 200))
+        with refused(ValueError, "16 times the file"):
+            cnn.from_onnx(path)
+    count = 3000
+    nodes = [("MatMul", [f"z{i}", "V"], [f"z{i + 1}"], {}) for i in range(count)]
+    made(path, [("Identity", ["x"], ["z0"], {}), *nodes, ("Relu", [f"z{count}"], ["y"], {})],
+         {"V": np.ones((1, 1), "f4")}, shape=("b", 1))  # fmt: skip
+    tracemalloc.start()
+    try:
+        net = cnn.from_onnx(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(net) == count
+    assert peak < 100 * path.stat().st_size
 
 
 def test_external_data(tmp_path):
@@ -308,10 +389,27 @@ def test_damage(tmp_path):
             assert str(error).startswith("from_onnx: ")  # noqa: PT017
 
 
+def test_too_large(tmp_path, monkeypatch):
+    monkeypatch.setattr(_onnx_write, "_MOST_BYTES", 100)
+    with refused(ValueError, "to_onnx: the parameters take 204 bytes, but an ONNX file holds less"):
+        network().to_onnx(tmp_path / "net.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_onnx(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    for function, name in ((network().to_onnx, "to_onnx"), (cnn.from_onnx, "from_onnx")):
+        message = f'{name}: onnx is not installed; pip install "cnn[onnx]" installs it'
+        with refused(ImportError, message):
+            function(tmp_path / "net.onnx")
+
+
 def test_paths(tmp_path):
     for function in (network().to_onnx, cnn.from_onnx):
         with refused(TypeError, "path is of type int, should be a string or a path"):
             function(3)
+        with refused(ValueError, "path is 'a\\x00b', should not contain a NUL character"):
+            function("a\0b")
     with pytest.raises(FileNotFoundError):
         cnn.from_onnx(tmp_path / "none.onnx")
     with pytest.raises(FileNotFoundError):
