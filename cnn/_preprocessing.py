@@ -16,8 +16,6 @@ from cnn import _core
 from cnn._table import Category, Column, Number
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 # The key of a network's metadata, and the format of its value.
@@ -193,16 +191,36 @@ def _check_fit(found: Preprocessing, network: _core.Network) -> None:
 # ---- For people --------------------------------------------------------------------------------
 
 
-def table(columns: Sequence[Column]) -> list[str]:
-    """Return lines that tell how inputs are made of columns."""
-    width = max(len(column.name) for column in columns)
-    lines = []
-    for column in columns:
+def described(plan: Preprocessing) -> list[str]:
+    """Return lines that tell how inputs are made of columns, and what outputs mean."""
+    rows = []
+    at = 0
+    for column in plan.columns:
         if isinstance(column, Number):
-            what = f"number    (value - {column.mean:.6g}) / {column.scale:.6g}"
+            how = f"({column.name} - {_exact(column.mean)}) / {_exact(column.scale)}"
         else:
-            shown = ", ".join(column.categories[:8])
-            more = ", ..." if column.width > 8 else ""
-            what = f"category  one of {column.width}: {shown}{more}"
-        lines.append(f"{column.name:{width}}  {what}")
-    return lines
+            how = f"1 for its category, 0 for others: {', '.join(column.categories)}"
+        rows.append((_span(at, column.width), column.name, how))
+        at += column.width
+    target = plan.target
+    if isinstance(target, Number):
+        how = f"standardised: {target.name} = output * {_exact(target.scale)}"
+        how += f" + {_exact(target.mean)}"
+    else:
+        how = f"probabilities of {', '.join(target.categories)}"
+    last = (_span(0, target.width), target.name, how)
+    widths = [max(len(row[i]) for row in (*rows, last)) for i in range(2)]
+
+    def line(row: tuple[str, str, str]) -> str:
+        return f"  {row[0]:>{widths[0]}}  {row[1]:{widths[1]}}  {row[2]}"
+
+    return ["Inputs", *map(line, rows), f"Outputs ({plan.task})", line(last)]
+
+
+def _span(first: int, width: int) -> str:
+    return f"{first}" if width == 1 else f"{first}-{first + width - 1}"
+
+
+def _exact(number: float) -> str:
+    """Return a number to the precision that float32 needs."""
+    return f"{number:.9g}"
