@@ -310,8 +310,10 @@ def predict(arguments: Namespace) -> int:
     target = plan.target
     classes = target.categories if isinstance(target, Category) else ()
     writer.writerow([target.name, *(f"P({name})" for name in classes)])
+    rows = 0
     for values in _table.blocks(arguments.data, plan.columns):
-        y = net.predict(plan.x(values, arguments.data))
+        y = net.predict(plan.x(values, arguments.data, rows))
+        rows += len(values)
         if isinstance(target, Category):
             for best, row in zip(y.argmax(axis=1), y, strict=True):
                 writer.writerow([classes[best], *(f"{p:.6g}" for p in row)])

@@ -167,6 +167,15 @@ def test_training_again_gives_the_same_bytes(trained, tmp_path, capsys):
     assert Path(again).read_bytes() == Path(model).read_bytes()
 
 
+def test_training_elsewhere_gives_the_same_bytes(trained, tmp_path):
+    data, model, task, _ = trained
+    again = str(tmp_path / "again.safetensors")
+    target = "class" if task == "classification" else "price"
+    command = ["train", data, "--target", target, "--epochs", "60", "-o", again]
+    assert run(*command, CNN_ISA="scalar", CNN_NUM_THREADS="3").returncode == 0
+    assert Path(again).read_bytes() == Path(model).read_bytes()
+
+
 def predicted(*arguments, capsys):
     assert command_line.main(["predict", *map(str, arguments)]) == 0
     return list(csv.reader(io.StringIO(capsys.readouterr().out)))
@@ -518,6 +527,8 @@ def test_bad_predictions(trained, tmp_path, capsys):
         assert_fails(["predict", model, bad, "-o", out], message, capsys)
         assert_fails(["predict", model, bad], message, capsys)
         assert out.read_text(encoding="utf-8") == "as before"
+    far = write(tmp_path / "far.csv", [rows[0], *([rows[1]] * 5000), [1e300, "Rome", 0]])
+    assert_fails(["predict", model, far], "far.csv: row 5001, column 'age' is 1e+300", capsys)
     absent = tmp_path / "absent"
     assert_fails(["predict", absent, data], f"{absent}: No such file or directory", capsys)
     assert_fails(["predict", model, absent], f"{absent}: No such file or directory", capsys)
