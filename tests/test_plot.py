@@ -92,6 +92,19 @@ def test_learning_curves_of_what_has_no_validation(history):
     assert (ax.get_ylabel(), ax.get_legend()) == ("seconds of an epoch", None)
 
 
+def test_legends_look_for_no_place(history, net, monkeypatch):
+    # With thousands of epochs that takes seconds, and warns.
+    def fail(*_arguments):
+        raise AssertionError
+
+    monkeypatch.setattr("matplotlib.legend.Legend._find_best_position", fail)
+    axes = [plot.learning_curves(history), plot.learning_curves(history, metric="accuracy")]
+    axes += [plot.gradient_norms(net, X, LABELS, label="net"), plot.activations()[0]]
+    for ax in axes:
+        assert ax.get_legend() is not None
+        ax.figure.canvas.draw()
+
+
 def test_bad_learning_curves(history):
     with refused(TypeError, "learning_curves: history is of type dict, should be the cnn.History"):
         plot.learning_curves({})

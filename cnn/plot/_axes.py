@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -92,6 +92,14 @@ def tidy(ax: Axes) -> None:
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(visible=True, color=PALE, linewidth=0.6)
     ax.set_axisbelow(True)
+
+
+def legend(ax: Axes, place: Literal["upper left", "upper right", "lower right"]) -> None:
+    """Draw a legend; lines that it covers shine through.
+
+    The "best" place takes matplotlib long to find among many points, of which it warns.
+    """
+    ax.legend(loc=place, framealpha=0.8, edgecolor="none")
 
 
 def no_ticks(ax: Axes) -> None:

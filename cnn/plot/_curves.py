@@ -99,7 +99,8 @@ def learning_curves(history: History, *, metric: str = "loss", ax: Axes | None =
     ax.set_ylabel(label)
     ax.xaxis.set_major_locator(_axes.whole_numbers(where))
     if is_of_rows:
-        ax.legend(frameon=False)
+        # Accuracies rise, losses fall.
+        _axes.legend(ax, "lower right" if metric.endswith("accuracy") else "upper right")
     _axes.tidy(ax)
     return ax
 
@@ -186,7 +187,7 @@ def gradient_norms(
     ax.set_ylabel("norm of the gradient of the weights")
     ax.xaxis.set_major_locator(_axes.whole_numbers(where))
     if label is not None:
-        ax.legend(frameon=False)
+        _axes.legend(ax, "lower right")
     _axes.tidy(ax)
     # Norms of the same decade have no other lines.
     ax.grid(visible=True, which="minor", axis="y", color=_axes.PALE, linewidth=0.3)
@@ -258,5 +259,5 @@ def activations(
     if ax is None and len(found) > _MOST_NAMES:
         axes[1].legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     else:
-        axes[0].legend(frameon=False)
+        _axes.legend(axes[0], "upper left")
     return axes
