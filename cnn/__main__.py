@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import shlex
 import sys
@@ -42,11 +43,16 @@ _FLAGS = {
 # ---- Types of arguments ------------------------------------------------------------------------
 
 
+def _is_whole(text: str) -> bool:
+    # Numbers of thousands of digits are more than int reads.
+    return text.isascii() and text.isdigit() and len(text) < 30
+
+
 def _whole(low: int, high: int) -> Callable[[str], int]:
     """Return a function that reads a whole number from `low` to `high`."""
 
     def read(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+        if not (_is_whole(text) and low <= int(text) <= high):
             raise argparse.ArgumentTypeError(
                 f"{text!r} should be a whole number from {low} to {high}"
             )
@@ -79,7 +85,7 @@ def _hidden(text: str) -> list[int]:
     if text == "none":
         return []
     sizes = text.split(",")
-    if not all(size.isascii() and size.isdigit() and 0 < int(size) < 2**31 for size in sizes):
+    if not all(_is_whole(size) and 0 < int(size) < 2**31 for size in sizes):
         raise argparse.ArgumentTypeError(
             f"{text!r} should be numbers of neurons such as 50,100, or none"
         )
@@ -114,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     predict = add("predict", _commands.predict, "predict for the rows of a CSV file")
     _add_model(predict)
     predict.add_argument("data", metavar="DATA.csv", help="the columns, in any order")
-    _add_output(predict, "the CSV file to write; stdout where it is left out")
+    _add_output(predict, "the CSV file to write; stdout where left out")
     _add_model(add("show", _commands.show, "tell what a model file holds"))
     export = add("export", _commands.export, "write a model as a C header or an ONNX file")
     _add_model(export)
@@ -145,7 +151,15 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         type=_names,
         action="extend",
         default=[],
-        help="columns to leave out",
+        help="columns to leave out, such as id,name",
+    )
+    add(
+        "--categories",
+        metavar="COLS",
+        type=_names,
+        action="extend",
+        default=[],
+        help="columns to take for categories, though they have numbers",
     )
     add(
         "--task",
@@ -205,29 +219,8 @@ def _message(error: BaseException) -> str:
     return " ".join(text.split())
 
 
-def _run(command: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
-    """Run a command, and make one line of what goes wrong."""
-    try:
-        code = command(arguments)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read the output wants no more of it; nor does Python at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except KeyboardInterrupt:
-        print("cnn: interrupted", file=sys.stderr)
-        return _INTERRUPTED
-    except (OSError, ValueError, ArithmeticError, ImportError, MemoryError) as error:
-        print(f"cnn: error: {_message(error)}", file=sys.stderr)
-        return 1
-    return code
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run a command and return its exit code.
-
-    It is 0 for success, 1 with a line on stderr where something failed, 2 for wrong usage.
-    """
+def _run(arguments: list[str] | None) -> int:
+    """Do what the arguments say, and make one line of what goes wrong."""
     parser = _parser()
     parsed = parser.parse_args(arguments)
     words = [
@@ -238,7 +231,38 @@ def main(arguments: list[str] | None = None) -> int:
     if words:
         print(shlex.join(words))
         return 0
-    return _run(parsed.run, parsed)
+    command: Callable[[argparse.Namespace], int] = parsed.run
+    try:
+        return command(parsed)
+    except BrokenPipeError:
+        raise
+    except KeyboardInterrupt:
+        print("cnn: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    except (OSError, ValueError, ArithmeticError, ImportError, MemoryError) as error:
+        print(f"cnn: error: {_message(error)}", file=sys.stderr)
+        return 1
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command and return its exit code.
+
+    It is 0 for success, 1 with a line on stderr where something failed, 2 for wrong usage, 130
+    where it was interrupted.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name that a terminal cannot show is no reason to fail.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output wants no more of it; nor does Python at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 if __name__ == "__main__":

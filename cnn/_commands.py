@@ -11,6 +11,7 @@ import io
 import os
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +27,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cnn._table import Survey
     from cnn.sequential import Sequential
 
 # Whole numbers are taken for classes where there are at most so many different ones.
 _MOST_WHOLE_CLASSES = 20
+# So many categories may be one for each row.
+_FEW_CATEGORIES = 20
 
 
 def _loaded(path: str) -> tuple[Sequential, Preprocessing | None]:
@@ -37,12 +41,37 @@ def _loaded(path: str) -> tuple[Sequential, Preprocessing | None]:
     try:
         net = models.load(path)
     except _core.ModelFileError as error:
-        raise _core.ModelFileError(f"{path}: {error}") from error
+        raise _core.ModelFileError(
+            f"{path}: {error}; should be a file that 'train' or net.save wrote"
+        ) from error
     return net, _preprocessing.of_network(net._network, path)
 
 
 def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def _check_output(path: str, *inputs: str, device: bool = False) -> None:
+    """Refuse a file that could not or should not be written, before time is spent on it.
+
+    It is not to be one of `inputs`; `device` allows what is no regular file, such as a terminal.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise IsADirectoryError(f"{path} is a folder, should be the file to write")
+    folder = target.absolute().parent
+    if not folder.is_dir():
+        raise FileNotFoundError(f"the folder of {path} does not exist")
+    if target.exists():
+        for name in inputs:
+            if target.samefile(name):
+                raise ValueError(f"{path} would replace {name}, should be another file")
+        if not target.is_file():
+            if device:
+                return
+            raise ValueError(f"{path} is not a regular file, should be the file to write")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"the folder of {path} cannot be written to")
 
 
 # ---- info, demo --------------------------------------------------------------------------------
@@ -80,15 +109,27 @@ def demo(_: Namespace) -> int:
 # ---- train -------------------------------------------------------------------------------------
 
 
+@dataclass
+class _Found:
+    """What a file has for training."""
+
+    rows: int
+    columns: list[Column]
+    target: Column
+    hint: str
+    """What else the target could be taken for."""
+
+
 def train(arguments: Namespace) -> int:
     """Train a network on a CSV file and save it."""
-    _check_output(arguments.output)
     path = arguments.data
-    rows, columns, target = _surveyed(arguments)
-    values = _values(path, rows, (*columns, target))
+    _check_output(arguments.output, path)
+    found = _surveyed(arguments)
+    rows = found.rows
+    values = _values(path, rows, (*found.columns, found.target))
     order = _core.permutation(arguments.seed, 0, rows, 0, rows).astype(np.intp)
     held = _held_out(path, rows, arguments.hold_out)
-    preprocessing = _standardised(path, columns, target, values[order[held:]])
+    preprocessing = _standardised(path, found.columns, found.target, values[order[held:]])
     x, t = preprocessing.x(values[:, :-1], path), preprocessing.t(values[:, -1], path)
     del values
     test, kept = order[:held], order[held:]
@@ -98,7 +139,7 @@ def train(arguments: Namespace) -> int:
         "softmax" if preprocessing.task == "classification" else "identity",
         rng=arguments.seed,
     )
-    _print_plan(arguments, preprocessing, rows, held)
+    _print_plan(arguments, preprocessing, found, held)
     validation = (x[test], t[test]) if held else None
     net.fit(
         x[kept],
@@ -109,55 +150,63 @@ def train(arguments: Namespace) -> int:
         validation_data=validation,
         progress=not arguments.quiet,
     )
+    net._network.set_metadata(_preprocessing.KEY, preprocessing.to_json())
+    # Before anything is printed, which fails where nobody reads it.
+    net.save(arguments.output)
     if validation is not None:
         print(_score(preprocessing, net, *validation, t[kept]))
-    net._network.set_metadata(_preprocessing.KEY, preprocessing.to_json())
-    net.save(arguments.output)
     print(f"saved to {arguments.output}")
     return 0
 
 
-def _check_output(path: str) -> None:
-    """Refuse a file that could not be written, before the time for training is spent."""
-    if Path(path).is_dir():
-        raise IsADirectoryError(f"{path} is a folder, should be the file to write")
-    if not Path(path).absolute().parent.is_dir():
-        raise FileNotFoundError(f"the folder of {path} does not exist")
-
-
-def _surveyed(arguments: Namespace) -> tuple[int, list[Column], Column]:
+def _surveyed(arguments: Namespace) -> _Found:
     """Return the number of rows, the columns to learn from and the one to learn."""
-    path = arguments.data
-    rows, found = _table.survey(path)
-    for name in (arguments.target, *arguments.drop):
-        if name not in found:
-            raise ValueError(f"{path}: column {name!r} is missing, the file has {', '.join(found)}")
-    if arguments.target in arguments.drop:
-        raise ValueError(f"column {arguments.target!r} is the target, and cannot be left out")
-    goal = found.pop(arguments.target)
-    task = arguments.task
+    path, task, name = arguments.data, arguments.task, arguments.target
+    categories = set(arguments.categories)
+    if name in arguments.drop:
+        raise ValueError(f"column {name!r} is the target, and cannot be left out")
+    if task == "regression" and name in categories:
+        raise ValueError(f"column {name!r} is the target of regression, which has no categories")
+    if task == "classification":
+        categories.add(name)
+    rows, surveys = _table.survey(path, needed=[name], drop=arguments.drop, categories=categories)
+    goal = surveys.pop(name)
+    if not surveys:
+        raise ValueError(f"{path}: there is no column to learn from, only the target")
+    target, hint = _target(path, task, goal)
+    columns = [
+        Number(other) if column.is_number else column.category(path)
+        for other, column in surveys.items()
+    ]
+    return _Found(rows, columns, target, hint)
+
+
+def _target(path: str, task: str, goal: Survey) -> tuple[Column, str]:
+    """Return the column to learn, and what else it could be taken for."""
+    hint = ""
+    whole = goal.is_number and goal.is_whole and goal.texts is not None
     if task == "auto":
         few = goal.texts is not None and len(goal.texts) <= _MOST_WHOLE_CLASSES
-        whole = goal.is_whole and few
-        task = "classification" if whole or not goal.is_number else "regression"
-    if task == "regression" and not goal.is_number:
-        raise ValueError(
-            f"{path}: column {goal.name!r} has categories, but regression needs numbers"
-        )
-    target = goal.category(path) if task == "classification" else Number(goal.name)
-    if target.width == 1 and isinstance(target, Category):
+        task = "classification" if (whole and few) or not goal.is_number else "regression"
+        if whole:
+            hint = (
+                "--task regression would take it for a number"
+                if few
+                else "--task classification would take its numbers for classes"
+            )
+    if task == "regression":
+        if not goal.is_number:
+            raise ValueError(
+                f"{path}: column {goal.name!r} has {goal.word}, but regression needs numbers"
+            )
+        return Number(goal.name), hint
+    target = goal.category(path)
+    if target.width == 1:
         raise ValueError(
             f"{path}: column {goal.name!r} is always {target.categories[0]!r}, should have at "
             f"least 2 classes"
         )
-    columns = [
-        Number(name) if column.is_number else column.category(path)
-        for name, column in found.items()
-        if name not in arguments.drop
-    ]
-    if not columns:
-        raise ValueError(f"{path}: there is no column to learn from, only the target")
-    return rows, columns, target
+    return target, hint
 
 
 def _values(path: str, rows: int, columns: tuple[Column, ...]) -> NDArray[np.float64]:
@@ -197,17 +246,27 @@ def _standardised(
     return Preprocessing(tuple(found), goal)
 
 
-def _print_plan(arguments: Namespace, plan: Preprocessing, rows: int, held: int) -> None:
-    target = plan.target
-    outputs, task = "a number", plan.task
-    if isinstance(target, Category):
-        outputs = f"{target.width} classes"
-        if arguments.task == "auto" and all(map(str.isdigit, target.categories)):
-            task += "; --task regression would take it for a number"
-    hidden = "-".join(map(str, (plan.inputs, *arguments.hidden, target.width)))
-    columns = _counted(len(plan.columns), "column")
-    print(f"{arguments.data}: {_counted(rows, 'row')}, {columns} to learn from")
-    print(f"target {target.name}: {outputs} ({task})")
+def _print_plan(arguments: Namespace, plan: Preprocessing, found: _Found, held: int) -> None:
+    rows = found.rows
+    outputs = f"{plan.target.width} classes" if isinstance(plan.target, Category) else "a number"
+    task = f"{plan.task}; {found.hint}" if found.hint else plan.task
+    categories = [column for column in plan.columns if isinstance(column, Category)]
+    print(
+        f"{arguments.data}: {_counted(rows, 'row')}, {_counted(len(plan.columns), 'column')} to "
+        f"learn from"
+    )
+    if categories:
+        counts = _table.listed([f"{column.name} ({column.width})" for column in categories])
+        print(f"categories: {counts}")
+    for column in categories:
+        # A category of one row, as a name or a number of it is, has nothing to teach.
+        if column.width > max(_FEW_CATEGORIES, rows / 2):
+            print(
+                f"column {column.name} is another one in most rows, which teaches nothing; "
+                f"--drop {column.name} leaves it out"
+            )
+    print(f"target {plan.target.name}: {outputs} ({task})")
+    hidden = "-".join(map(str, (plan.inputs, *arguments.hidden, plan.target.width)))
     print(f"network {hidden}: learns from {_counted(rows - held, 'row')}, {held:,} held out")
     # Before lines of progress, which go another way.
     sys.stdout.flush()
@@ -238,6 +297,8 @@ def _score(
 
 def predict(arguments: Namespace) -> int:
     """Predict for the rows of a CSV file, and print or save a CSV file."""
+    if arguments.output is not None:
+        _check_output(arguments.output, arguments.model, arguments.data, device=True)
     net, plan = _loaded(arguments.model)
     if plan is None:
         raise ValueError(
@@ -249,8 +310,10 @@ def predict(arguments: Namespace) -> int:
     target = plan.target
     classes = target.categories if isinstance(target, Category) else ()
     writer.writerow([target.name, *(f"P({name})" for name in classes)])
+    rows = 0
     for values in _table.blocks(arguments.data, plan.columns):
-        y = net.predict(plan.x(values, arguments.data))
+        y = net.predict(plan.x(values, arguments.data, rows))
+        rows += len(values)
         if isinstance(target, Category):
             for best, row in zip(y.argmax(axis=1), y, strict=True):
                 writer.writerow([classes[best], *(f"{p:.6g}" for p in row)])
@@ -259,6 +322,9 @@ def predict(arguments: Namespace) -> int:
             writer.writerows([f"{number:.7g}"] for number in numbers)
     # At the end, so that a bad row does not leave half of the predictions.
     if arguments.output is None:
+        # As a file would be, whatever the terminal's encoding is.
+        if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
+            sys.stdout.reconfigure(encoding="utf-8")
         sys.stdout.write(text.getvalue())
     else:
         _files.replace(arguments.output, text.getvalue())
@@ -275,10 +341,7 @@ def show(arguments: Namespace) -> int:
     print(f"{arguments.model}: {sizes}, trained for {_counted(net.epochs, 'epoch')}\n")
     print(net.summary())
     if plan is not None:
-        print("\nInputs are made of the columns")
-        print("\n".join(f"  {line}" for line in _preprocessing.table(plan.columns)))
-        print(f"The target of {plan.task} is")
-        print("\n".join(f"  {line}" for line in _preprocessing.table([plan.target])))
+        print("", *_preprocessing.described(plan), sep="\n")
     others = {
         key: value
         for key, value in sorted(net._network.metadata.items())
@@ -292,10 +355,10 @@ def show(arguments: Namespace) -> int:
 
 def export(arguments: Namespace) -> int:
     """Write a model in another format."""
-    net, plan = _loaded(arguments.model)
     ending = {"c": ".h", "onnx": ".onnx"}[arguments.to]
-    output = arguments.output or str(Path(arguments.model).with_suffix(ending))
-    _check_output(output)
+    output = arguments.output or arguments.model.removesuffix(".safetensors") + ending
+    _check_output(output, arguments.model)
+    net, plan = _loaded(arguments.model)
     if arguments.to == "c":
         # A file may have any name, but what it declares may not.
         name = arguments.name or re.sub(r"\W", "_", Path(output).stem, flags=re.ASCII)
@@ -304,5 +367,6 @@ def export(arguments: Namespace) -> int:
         net.to_onnx(output)
     print(f"saved to {output}")
     if plan is not None:
-        print(f"Its inputs are standardised columns; 'show {arguments.model}' tells how.")
+        print("It has the network alone, without what 'predict' does with columns:")
+        print("\n".join(_preprocessing.described(plan)))
     return 0

@@ -16,8 +16,6 @@ from cnn import _core
 from cnn._table import Category, Column, Number
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 # The key of a network's metadata, and the format of its value.
@@ -42,15 +40,18 @@ class Preprocessing:
         """What the network does."""
         return "classification" if isinstance(self.target, Category) else "regression"
 
-    def x(self, values: NDArray[np.float64], path: str) -> NDArray[np.float32]:
-        """Return a network's inputs for the values of the columns, as `_table.blocks` has them."""
+    def x(self, values: NDArray[np.float64], path: str, first: int = 0) -> NDArray[np.float32]:
+        """Return a network's inputs for the values of the columns, as `_table.blocks` has them.
+
+        `first` is the number of rows before them, for messages.
+        """
         x = np.zeros((len(values), self.inputs), np.float32)
         at = 0
         for column, value in zip(self.columns, values.T, strict=True):
             if isinstance(column, Number):
                 with np.errstate(over="ignore"):  # what becomes infinite is refused
                     x[:, at] = (value - column.mean) / column.scale
-                _check_finite(x[:, at], value, column.name, path)
+                _check_finite(x[:, at], value, column.name, path, first)
             else:
                 x[np.arange(len(values)), at + value.astype(np.intp)] = 1
             at += column.width
@@ -62,7 +63,7 @@ class Preprocessing:
             return values.astype(np.int64)
         with np.errstate(over="ignore"):
             t = ((values - self.target.mean) / self.target.scale).astype(np.float32)
-        _check_finite(t, values, self.target.name, path)
+        _check_finite(t, values, self.target.name, path, 0)
         return t
 
     def to_json(self) -> str:
@@ -79,21 +80,29 @@ class Preprocessing:
 
 def standardised(name: str, values: NDArray[np.float64], path: str) -> Number:
     """Return a column of numbers with their mean and standard deviation."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean, scale = float(values.mean()), float(values.std())
-    if not math.isfinite(mean) or not math.isfinite(scale):
+    try:
+        # NumPy may add in another order elsewhere; the bits of a model depend on these sums.
+        mean = math.fsum(values.tolist()) / len(values)
+        with np.errstate(over="ignore"):
+            squares = (values - mean) ** 2
+        scale = math.sqrt(math.fsum(squares.tolist()) / len(values))
+    except OverflowError:
+        scale = math.inf
+    if not math.isfinite(scale):
         raise ValueError(f"{path}: column {name!r} has numbers that are too large to standardise")
     # Of a number that is always the same nothing is left but 0; rounding is no deviation.
     constant = scale <= 1e-12 * abs(mean)
     return Number(name, mean, 1.0 if constant else scale)
 
 
-def _check_finite(found: NDArray[Any], values: NDArray[np.float64], name: str, path: str) -> None:
+def _check_finite(
+    found: NDArray[Any], values: NDArray[np.float64], name: str, path: str, first: int
+) -> None:
     bad = np.flatnonzero(~np.isfinite(found))
     if bad.size:
         raise ValueError(
-            f"{path}: column {name!r} has the number {values[bad[0]]:g}, which is too far from "
-            f"those that the network was trained on"
+            f"{path}: row {first + bad[0] + 1}, column {name!r} is {values[bad[0]]:g}, which is "
+            f"too far from the numbers that the network was trained on"
         )
 
 
@@ -193,16 +202,36 @@ def _check_fit(found: Preprocessing, network: _core.Network) -> None:
 # ---- For people --------------------------------------------------------------------------------
 
 
-def table(columns: Sequence[Column]) -> list[str]:
-    """Return lines that tell how inputs are made of columns."""
-    width = max(len(column.name) for column in columns)
-    lines = []
-    for column in columns:
+def described(plan: Preprocessing) -> list[str]:
+    """Return lines that tell how inputs are made of columns, and what outputs mean."""
+    rows = []
+    at = 0
+    for column in plan.columns:
         if isinstance(column, Number):
-            what = f"number    (value - {column.mean:.6g}) / {column.scale:.6g}"
+            how = f"({column.name} - {_exact(column.mean)}) / {_exact(column.scale)}"
         else:
-            shown = ", ".join(column.categories[:8])
-            more = ", ..." if column.width > 8 else ""
-            what = f"category  one of {column.width}: {shown}{more}"
-        lines.append(f"{column.name:{width}}  {what}")
-    return lines
+            how = f"1 for its category, 0 for others: {', '.join(column.categories)}"
+        rows.append((_span(at, column.width), column.name, how))
+        at += column.width
+    target = plan.target
+    if isinstance(target, Number):
+        how = f"standardised: {target.name} = output * {_exact(target.scale)}"
+        how += f" + {_exact(target.mean)}"
+    else:
+        how = f"probabilities of {', '.join(target.categories)}"
+    last = (_span(0, target.width), target.name, how)
+    widths = [max(len(row[i]) for row in (*rows, last)) for i in range(2)]
+
+    def line(row: tuple[str, str, str]) -> str:
+        return f"  {row[0]:>{widths[0]}}  {row[1]:{widths[1]}}  {row[2]}"
+
+    return ["Inputs", *map(line, rows), f"Outputs ({plan.task})", line(last)]
+
+
+def _span(first: int, width: int) -> str:
+    return f"{first}" if width == 1 else f"{first}-{first + width - 1}"
+
+
+def _exact(number: float) -> str:
+    """Return a number to the precision that float32 needs."""
+    return f"{number:.9g}"

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_FORMAT = "{desc} {percentage:3.0f}%|{bar:20}| {elapsed}<{remaining}{postfix}"
+# The bar takes what the rest leaves of 80 columns, and in a notebook becomes a widget.
+_FORMAT = "{desc}|{bar}| {remaining}{postfix}"
+_ENDED = "{desc}|{bar}| {elapsed}{postfix}"
 # A log has a line for each so many parts of the epochs, and more where epochs take long.
 _LINES = 10
 _LONG = 30.0
@@ -36,7 +38,7 @@ def _in_notebook() -> bool:
     # IPython need not be imported to know: it is there already where it runs the show.
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
-    return type(shell).__name__ == "ZMQInteractiveShell"
+    return "IPKernelApp" in getattr(shell, "config", ())
 
 
 def _has_bars() -> bool:
@@ -71,14 +73,14 @@ class Bar:
         else:
             from tqdm.std import tqdm  # noqa: PLC0415
         self._last_epoch = last_epoch
-        self._finished = ""
+        self._validation: dict[str, float] = {}
         self._bar: Any = tqdm(
+            desc=f"epoch {first_epoch}/{last_epoch}",
             total=rows * (last_epoch - first_epoch + 1),
             bar_format=_FORMAT,
             dynamic_ncols=True,
             leave=True,
         )
-        self.begin(first_epoch)
 
     def begin(self, epoch: int) -> None:
         """Show that an epoch begins."""
@@ -86,18 +88,27 @@ class Bar:
 
     def advance(self, rows: int, logs: Mapping[str, float]) -> None:
         """Show that rows are done, and the metrics of the epoch so far."""
-        self._bar.set_postfix_str(_text(logs) + self._finished, refresh=False)
+        self._bar.set_postfix_str(self._metrics(logs), refresh=False)
         self._bar.update(rows)
 
     def finish(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Show the metrics of an epoch; those of the validation stay on through the next."""
-        validation = {name: value for name, value in logs.items() if name.startswith("val_")}
-        self._finished = "".join(f", {_text({k: v})}" for k, v in validation.items())
+        self._validation = {name: value for name, value in logs.items() if name.startswith("val_")}
         training = {name: logs[name] for name in ("loss", "accuracy") if name in logs}
-        self._bar.set_postfix_str(_text(training) + self._finished, refresh=True)
+        self._bar.set_postfix_str(self._metrics(training), refresh=True)
+
+    def _metrics(self, training: Mapping[str, float]) -> str:
+        """Return metrics, short enough for 80 columns."""
+        words = []
+        for name, value in training.items():
+            validation = self._validation.get(f"val_{name}")
+            beside = "" if validation is None else f" (val {validation:.3g})"
+            words.append(f"{name} {value:.3g}{beside}")
+        return ", ".join(words)
 
     def close(self) -> None:
-        """Leave the bar as it is and go to a new line."""
+        """Leave the bar, with the time that it took, and go to a new line."""
+        self._bar.bar_format = _ENDED
         self._bar.close()
 
 

@@ -228,7 +228,8 @@ class ModelCheckpoint(_Monitor):
         Where an argument is of a wrong type or out of range; from fit, before training begins,
         where it does not measure the metric or one that is in the path.
     OSError
-        From fit, where a file cannot be written.
+        From fit, where a file cannot be written; before training begins, where its folder does not
+        exist.
 
     Examples
     --------
@@ -272,7 +273,11 @@ class ModelCheckpoint(_Monitor):
         """Forget an earlier training, and refuse a path that could not be made."""
         if self.save_best_only:
             self._begin()
-        self._path(1, dict.fromkeys(self.metrics, 0.5))
+        folder = os.path.dirname(self._path(1, dict.fromkeys(self.metrics, 0.5)))
+        if folder and not os.path.isdir(folder):
+            raise FileNotFoundError(
+                f"fit: ModelCheckpoint has path {self.path!r}, whose folder does not exist"
+            )
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         """Save the network and the optimizer."""

@@ -84,7 +84,7 @@ def _print_predictions(
     heads = ["", "", "", "", "digit", "prediction", "probability"]
     heads += [f"of {label}" for label in range(10)]
     for head, *cells in zip(heads, *columns, strict=True):
-        print(f"{head:>11}  {''.join(f'{cell:>9} ' for cell in cells)}".rstrip())
+        print(f"{head:>11}  {''.join(f'{cell:>8} ' for cell in cells)}".rstrip())
     print()
 
 
@@ -124,6 +124,6 @@ def main() -> int:
         net.save(path)
         same = bool(np.array_equal(cnn.load(path).predict(x_test), p))
         size = path.stat().st_size
-    print(f"Saved to {path.name} ({size:,} bytes) and loaded back: ", end="")
+    print(f"Saved to {path.name} ({size:,} bytes)\nLoaded back: ", end="")
     print("the same predictions, bit for bit" if same else "other predictions!")
     return 0 if same else 1

@@ -302,5 +302,10 @@ def test_bad_checkpoints(tmp_path):
         cnn.ModelCheckpoint(3)
     with refused(TypeError, "ModelCheckpoint: save_best_only is of type int"):
         cnn.ModelCheckpoint("x", save_best_only=1)
-    with pytest.raises(FileNotFoundError):
-        small_net().fit(X, T, callbacks=[cnn.ModelCheckpoint(tmp_path / "no folder" / "x")])
+    net = small_net()
+    path = str(tmp_path / "no folder" / "{epoch}")
+    message = f"fit: ModelCheckpoint has path {path!r}, whose folder does not exist"
+    with refused(FileNotFoundError, message):
+        net.fit(X, T, callbacks=[cnn.ModelCheckpoint(path)])
+    # No epoch was trained for nothing.
+    assert net.epochs == 0

@@ -5,6 +5,7 @@ import io
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,8 @@ def test_demo_shows_probabilities_and_saves(demo):
     for column in zip(*table.values(), strict=True):
         total = sum(float(cell.rstrip("%")) for cell in column if cell != "-")
         assert abs(total - 100) < 0.6
-    assert lines[-1].endswith("loaded back: the same predictions, bit for bit")
+    assert lines[-1] == "Loaded back: the same predictions, bit for bit"
+    assert max(map(len, lines)) <= 80
 
 
 def test_demo_in_ascii():
@@ -137,7 +139,8 @@ def trained(request, tmp_path_factory):
 def test_train(trained):
     data, _, task, done = trained
     lines = done.stdout.splitlines()
-    assert lines[0] == f"{data}: 300 rows, 2 columns to learn from"
+    assert lines.pop(0) == f"{data}: 300 rows, 2 columns to learn from"
+    assert lines[0] == "categories: city (3)"
     if task == "classification":
         assert lines[1] == "target class: 3 classes (classification)"
         assert lines[2] == "network 4-64-64-3: learns from 240 rows, 60 held out"
@@ -161,6 +164,15 @@ def test_training_again_gives_the_same_bytes(trained, tmp_path, capsys):
     command = ["train", data, "--target", target, "--epochs", "60", "-o", again, "--quiet"]
     assert command_line.main(command) == 0
     assert capsys.readouterr().err == ""
+    assert Path(again).read_bytes() == Path(model).read_bytes()
+
+
+def test_training_elsewhere_gives_the_same_bytes(trained, tmp_path):
+    data, model, task, _ = trained
+    again = str(tmp_path / "again.safetensors")
+    target = "class" if task == "classification" else "price"
+    command = ["train", data, "--target", target, "--epochs", "60", "-o", again]
+    assert run(*command, CNN_ISA="scalar", CNN_NUM_THREADS="3").returncode == 0
     assert Path(again).read_bytes() == Path(model).read_bytes()
 
 
@@ -229,8 +241,14 @@ def test_show(trained, capsys):
     assert net.summary() in text
     outputs = "3 outputs" if task == "classification" else "1 output"
     assert text.startswith(f"{model}: 4 inputs, {outputs}, trained for 60 epochs\n")
-    assert "  city  category  one of 3: Paris, Rome, Zürich, CH\n" in text
-    assert f"The target of {task} is\n" in text
+    age, _ = _preprocessing.of_network(net._network, model).columns
+    assert f"\nInputs\n    0  age    (age - {age.mean:.9g}) / {age.scale:.9g}\n" in text
+    assert "  1-3  city   1 for its category, 0 for others: Paris, Rome, Zürich, CH\n" in text
+    assert f"\nOutputs ({task})\n" in text
+    if task == "classification":
+        assert "  0-2  class  probabilities of high, low, middle\n" in text
+    else:
+        assert "    0  price  standardised: price = output * " in text
     assert text.endswith("\nSeed: 0\n")
 
 
@@ -241,7 +259,7 @@ def test_show_a_network_from_python(capsys, tmp_path):
     net.save(path)
     assert command_line.main(["show", path]) == 0
     text = capsys.readouterr().out
-    assert "columns" not in text
+    assert "Inputs" not in text
     assert text.endswith("\nSeed: 7\nauthor: me\n")
     message = f"{path}: the file does not say how inputs are made of columns"
     assert_fails(["predict", path, write(tmp_path / "data.csv", [["a"], [1]])], message, capsys)
@@ -253,8 +271,9 @@ def test_export_to_c(trained, capsys, tmp_path):
     header = tmp_path / "my-model.h"
     assert command_line.main(["export", model, "--to", "c", "-o", str(header)]) == 0
     text = capsys.readouterr().out
-    assert f"saved to {header}\n" in text
-    assert "standardised" in text
+    assert text.startswith(f"saved to {header}\nIt has the network alone, without what 'predict'")
+    plan = _preprocessing.of_network(net._network, model)
+    assert text.endswith("\n".join(["", *_preprocessing.described(plan), ""]))
     net.to_c(tmp_path / "expected.h", name="my_model")
     assert header.read_bytes() == (tmp_path / "expected.h").read_bytes()
     command = ["export", model, "--to", "c", "-o", str(header), "--name", "other"]
@@ -268,6 +287,10 @@ def test_exports_lie_beside_the_model(capsys, tmp_path):
     assert command_line.main(["export", model, "--to", "c"]) == 0
     assert capsys.readouterr().out == f"saved to {tmp_path / 'gate.h'}\n"
     assert (tmp_path / "gate.h").is_file()
+    other = str(tmp_path / "gate-1.5")
+    cnn.load(model).save(other)
+    assert command_line.main(["export", other, "--to", "c"]) == 0
+    assert (tmp_path / "gate-1.5.h").is_file()
 
 
 def test_export_to_onnx(capsys, tmp_path, monkeypatch):
@@ -307,6 +330,7 @@ QUALITY = [["a", "id", "t"], *([i * 0.5, f"n{i}", i % 6] for i in range(60))]
     ("options", "printed"),
     [
         ([], "target t: 6 classes (classification; --task regression would take it for a number)"),
+        (["--categories", "t"], "target t: 6 classes (classification)"),
         (["--task", "classification"], "target t: 6 classes (classification)"),
         (["--task", "regression"], "target t: a number (regression)"),
     ],
@@ -320,7 +344,34 @@ def test_many_whole_numbers_are_no_classes(tmp_path, capsys):
     assert train(tmp_path, QUALITY, "--drop", "id", target="a")[0] == 0
     rows = [["a", "t"], *([i, i] for i in range(21))]
     assert train(tmp_path, rows)[0] == 0
-    assert "target t: a number (regression)" in capsys.readouterr().out
+    hint = "--task classification would take its numbers for classes"
+    assert f"target t: a number (regression; {hint})\n" in capsys.readouterr().out
+
+
+def test_negative_classes_may_be_numbers_too(tmp_path, capsys):
+    assert train(tmp_path, [["a", "t"], *([i, (-1) ** i] for i in range(20))])[0] == 0
+    printed = capsys.readouterr().out
+    assert "2 classes (classification; --task regression would take it for a number)" in printed
+
+
+def test_numbers_that_are_categories(tmp_path, capsys):
+    rows = [["zip", "doors", "t"], *([i % 4, i % 3 or "more", i * 0.5] for i in range(40))]
+    assert train(tmp_path, rows, "--categories", "zip,doors")[0] == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[1] == "categories: zip (4), doors (3)"
+    assert "network 7-64-64-1: learns" in printed[3]
+
+
+def test_a_column_that_is_dropped_may_have_anything(tmp_path, capsys):
+    rows = [["a", "note", "t"], [1, "", 2.5], [2, "NA", 3.5], [3, 4, 4.5], [5, "x", 5.5]]
+    assert train(tmp_path, rows, "--drop", "note")[0] == 0
+
+
+def test_names_of_rows_are_told(tmp_path, capsys):
+    assert train(tmp_path, QUALITY)[0] == 0
+    printed = capsys.readouterr().out
+    assert "categories: id (60)\ncolumn id is another one in most rows" in printed
+    assert "--drop id leaves it out\n" in printed
 
 
 def test_network_options(tmp_path, capsys):
@@ -378,7 +429,29 @@ BAD_TRAINING = {
     "texts": (
         [["a", "t"], [1, "x"]],
         ["--task", "regression"],
-        "'t' has categories, but regressio",
+        "column 't' has 'x' in row 1 (line 2), but regression needs numbers",
+    ),
+    "categories": (
+        QUALITY,
+        ["--task", "regression", "--categories", "t"],
+        "column 't' is the target of regression, which has no categories",
+    ),
+    "close": (
+        QUALITY,
+        ["--target", "ID"],
+        "data.csv: column 'ID' is missing, the file has a, id, t; did you mean 'id'?",
+    ),
+    "no category": (QUALITY, ["--categories", "aa"], "column 'aa' is missing, the file has a, id"),
+    "a word": (
+        [["a", "t"], [1, 2], [2, 3], ["oops", 4], [3, 5]],
+        [],
+        "data.csv: column 'a' has '1' in row 1 (line 2), but 'oops' in row 3 (line 4); should be "
+        "numbers throughout, or categories by --categories a",
+    ),
+    "comma": (
+        [["a", "t"], ["x", 2], ["1,5", 3]],
+        [],
+        "row 2 (line 3), column 'a' is '1,5', should be a number with a point and without commas",
     ),
     "one row": ([["a", "t"], [1, 0.5]], [], "of 1 row, 1 would be held out and none be left to"),
     "names": (
@@ -412,6 +485,31 @@ def test_the_output_is_looked_at_before_training(tmp_path, capsys):
     assert_fails([*command, tmp_path], f"{tmp_path} is a folder, should be the file to", capsys)
 
 
+def test_a_folder_that_cannot_be_written_to(tmp_path, capsys, monkeypatch):
+    # The superuser may write anywhere, so that no folder will do.
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    data, out = write(tmp_path / "data.csv", QUALITY), tmp_path / "m"
+    command = ["train", data, "--target", "t", "-o", out]
+    assert_fails(command, f"the folder of {out} cannot be written to", capsys)
+
+
+def test_no_input_is_replaced(trained, tmp_path, capsys):
+    data, model, *_ = trained
+    before = Path(data).read_bytes(), Path(model).read_bytes()
+    link = tmp_path / "link"
+    link.symlink_to(data)
+    for command, name in (
+        (["train", data, "--target", "city", "-o", data], data),
+        (["train", data, "--target", "city", "-o", link], data),
+        (["predict", model, data, "-o", data], data),
+        (["predict", model, data, "-o", model], model),
+        (["export", model, "--to", "c", "-o", model], model),
+    ):
+        message = f"{command[-1]} would replace {name}, should be another file"
+        assert_fails(command, message, capsys)
+    assert (Path(data).read_bytes(), Path(model).read_bytes()) == before
+
+
 def test_bad_predictions(trained, tmp_path, capsys):
     data, model, *_ = trained
     rows = rows_of("regression")
@@ -429,13 +527,36 @@ def test_bad_predictions(trained, tmp_path, capsys):
         assert_fails(["predict", model, bad, "-o", out], message, capsys)
         assert_fails(["predict", model, bad], message, capsys)
         assert out.read_text(encoding="utf-8") == "as before"
+    far = write(tmp_path / "far.csv", [rows[0], *([rows[1]] * 5000), [1e300, "Rome", 0]])
+    assert_fails(["predict", model, far], "far.csv: row 5001, column 'age' is 1e+300", capsys)
     absent = tmp_path / "absent"
     assert_fails(["predict", absent, data], f"{absent}: No such file or directory", capsys)
     assert_fails(["predict", model, absent], f"{absent}: No such file or directory", capsys)
     for command in (["predict", data, data], ["show", data], ["export", data, "--to", "c"]):
         assert_fails(command, f"{data}: load: the header should have", capsys)
+    message = "; should be a file that 'train' or net.save wrote"
+    assert_fails(["show", data], message, capsys)
     bad = tmp_path / "no folder" / "out.csv"
-    assert_fails(["predict", model, data, "-o", bad], "No such file or directory", capsys)
+    command = ["predict", model, data, "-o", bad]
+    assert_fails(command, f"the folder of {bad} does not exist", capsys)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_predictions_alone_go_to_pipes(trained, tmp_path, capsys):
+    data, model, *_ = trained
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    message = f"{pipe} is not a regular file, should be the file to write"
+    assert_fails(["train", data, "--target", "city", "-o", pipe], message, capsys)
+    assert_fails(["export", model, "--to", "c", "-o", pipe], message, capsys)
+    read = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    assert command_line.main(["predict", model, data, "-o", str(pipe)]) == 0
+    reader.join(timeout=10)
+    command_line.main(["predict", model, data])
+    assert read == [capsys.readouterr().out.encode()]
+    assert pipe.is_fifo()
 
 
 def test_bad_exports(trained, tmp_path, capsys):
@@ -451,7 +572,9 @@ BAD_USAGE = {
     "no output": ["--target", "t"],
     "hidden": ["--hidden", "5,x", "--target", "t", "-o", "m"],
     "activation": ["--activation", "softmax", "--target", "t", "-o", "m"],
+    "no hidden": ["--hidden", "", "--target", "t", "-o", "m"],
     "epochs": ["--epochs", "0", "--target", "t", "-o", "m"],
+    "digits": ["--epochs", "9" * 5000, "--target", "t", "-o", "m"],
     "batch": ["--batch-size", "-3", "--target", "t", "-o", "m"],
     "lr": ["--lr", "nan", "--target", "t", "-o", "m"],
     "seed": ["--seed", str(2**64), "--target", "t", "-o", "m"],
@@ -468,6 +591,7 @@ def test_bad_usage(case, capsys):
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.startswith("usage: python -m cnn train ")
+    assert "invalid" not in printed.err or "choice" in printed.err
 
 
 @pytest.mark.parametrize("arguments", [["--libs", "info"], ["export", "m", "--to", "tf"], ["show"]])
@@ -489,25 +613,61 @@ def test_interrupt(monkeypatch, tmp_path, capsys):
     assert not model.exists()
 
 
-def test_a_reader_that_wants_no_more(trained):
-    data, model, *_ = trained
+def run_unread(*arguments):
+    """Run a command whose output nobody reads."""
     read, write_end = os.pipe()
     os.close(read)
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "cnn", "predict", model, data],
+        [sys.executable, "-P", "-m", "cnn", *arguments],
         stdout=write_end,
         stderr=subprocess.PIPE,
         check=False,
     )
     os.close(write_end)
-    assert (done.returncode, done.stderr) == (1, b"")
+    return done.returncode, done.stderr
+
+
+def test_a_reader_that_wants_no_more(trained):
+    data, model, *_ = trained
+    for command in (["predict", model, data], ["info"], ["--cflags"]):
+        assert run_unread(*command) == (1, b"")
+    assert run_unread("--help")[1] == b""
+
+
+def test_the_model_is_saved_before_the_score_is_told(tmp_path, monkeypatch):
+    def fail(*_arguments):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(_commands, "_score", fail)
+    # The output that nobody reads is put where nothing is, so it had better not be pytest's own.
+    monkeypatch.setattr(os, "dup2", lambda *_: None)
+    with (tmp_path / "out").open("w", encoding="utf-8") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        code, model = train(tmp_path, QUALITY)
+    assert code == 1
+    assert cnn.load(model).epochs == 2
+
+
+def test_names_that_a_terminal_cannot_show(tmp_path):
+    rows = [["größe", "t"], *([i, "é" if i % 2 else "x"] for i in range(20))]
+    data, model = write(tmp_path / "data.csv", rows), str(tmp_path / "model")
+    ascii_only = {"PYTHONIOENCODING": "ascii"}
+    command = ["train", data, "--target", "t", "--epochs", "1", "-o", model]
+    assert run(*command, **ascii_only).returncode == 0
+    done = run("show", model, **ascii_only)
+    assert done.returncode == 0
+    assert "gr\\xf6\\xdfe" in done.stdout
+    # A table is UTF-8, as one that -o writes.
+    done = run("predict", model, data, **ascii_only)
+    assert done.returncode == 0
+    assert done.stdout.startswith("t,P(x),P(é)\n")
 
 
 def test_a_file_that_changes_while_it_is_read(tmp_path, capsys, monkeypatch):
     survey = _commands._table.survey
 
-    def then_grow(path):
-        found = survey(path)
+    def then_grow(path, **options):
+        found = survey(path, **options)
         with Path(path).open("a", encoding="utf-8") as file:
             file.write("1,n1,2\n")
         return found

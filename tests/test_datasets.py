@@ -441,6 +441,16 @@ def test_no_mirror_has_the_file(server, tmp_path):
     assert list((tmp_path / "cache" / "cnn" / "mnist").iterdir()) == []
 
 
+def test_a_cache_that_cannot_be_written_is_no_fault_of_mirrors(server, monkeypatch, tmp_path):
+    pooch = pytest.importorskip("pooch")
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "file" / project)
+    with pytest.raises(OSError, match="file/cnn") as caught:
+        load_mnist(download=True)
+    assert "mirror" not in str(caught.value)
+    assert server.asked == []
+
+
 def test_no_network(server, monkeypatch):
     server.mirrors("one")
     server.shutdown()

@@ -1,5 +1,6 @@
 """Plots: what is drawn, where, and with which words; how they look is for eyes."""
 
+import itertools
 import subprocess
 import sys
 
@@ -79,6 +80,29 @@ def test_learning_curves_without_validation():
     ax = plot.learning_curves(history)
     assert legend(ax) == ["training"]
     assert ax.lines[0].get_marker() == "o"
+    ax.figure.canvas.draw()
+    low, high = ax.get_xlim()
+    assert [tick for tick in ax.get_xticks() if low <= tick <= high] == [1]
+
+
+def test_learning_curves_of_what_has_no_validation(history):
+    ax = plot.learning_curves(history, metric="lr")
+    assert (ax.get_ylabel(), ax.get_legend()) == ("learning rate", None)
+    ax = plot.learning_curves(history, metric="seconds")
+    assert (ax.get_ylabel(), ax.get_legend()) == ("seconds of an epoch", None)
+
+
+def test_legends_look_for_no_place(history, net, monkeypatch):
+    # With thousands of epochs that takes seconds, and warns.
+    def fail(*_arguments):
+        raise AssertionError
+
+    monkeypatch.setattr("matplotlib.legend.Legend._find_best_position", fail)
+    axes = [plot.learning_curves(history), plot.learning_curves(history, metric="accuracy")]
+    axes += [plot.gradient_norms(net, X, LABELS, label="net"), plot.activations()[0]]
+    for ax in axes:
+        assert ax.get_legend() is not None
+        ax.figure.canvas.draw()
 
 
 def test_bad_learning_curves(history):
@@ -138,7 +162,9 @@ def test_activations():
     every += ["silu", "gelu"]
     axes = plot.activations(every, limits=(-2, 3))
     assert axes.shape == (2,)
-    assert legend(axes[0]) == every
+    # There are too many for the names to be among the lines.
+    assert legend(axes[1]) == every
+    assert axes[0].get_legend() is None
     for name in every:
         x, y = lines(axes[0])[name].get_data()
         assert (x.min(), x.max()) == (-2, 3)
@@ -200,9 +226,44 @@ def test_confusion_matrix_of_class_numbers_and_names():
     assert numbers(ax) == {(0, 0): "1", (1, 1): "1", (2, 1): "1"}
 
 
+@pytest.mark.parametrize("longest", [1, 8, 30])
+def test_names_of_classes_do_not_overlap(longest):
+    ax = plot.confusion_matrix([0, 1, 2], [0, 1, 1], class_names=["a", "b" * longest, "c"])
+    ax.figure.canvas.draw()
+    ticks = ax.get_xticklabels()
+    assert {tick.get_rotation() for tick in ticks} == {45.0 if longest == 30 else 0.0}
+    if longest < 30:
+        boxes = [tick.get_window_extent() for tick in ticks]
+        assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
+
+
 def test_confusion_matrix_of_many_classes_has_no_numbers():
     t = np.arange(50)
-    assert len(plot.confusion_matrix(t, t).texts) == 0
+    ax = plot.confusion_matrix(t, t)
+    assert len(ax.texts) == 0
+    _, bar = ax.figure.axes
+    assert bar.get_ylabel() == "share of the true class"
+
+
+def test_numbers_of_a_confusion_matrix_fit_into_its_cells():
+    t = np.repeat(np.arange(10), 1111)
+    figure = pyplot.figure(figsize=(10, 5), layout="constrained")
+    wide, narrow = figure.subplots(1, 2)
+    plot.confusion_matrix(t, t, ax=wide)
+    sizes = {text.get_fontsize() for text in wide.texts}
+    figure.canvas.draw()
+    cell = wide.get_window_extent().width / 10
+    assert all(text.get_window_extent().width < cell for text in wide.texts)
+    assert sizes.pop() < 9
+    narrow.set_position((0.9, 0.4, 0.1, 0.1))
+    plot.confusion_matrix(t, t, ax=narrow)
+    assert len(narrow.texts) == 0
+    assert len(figure.axes) == 2
+
+
+def test_confusion_matrix_of_one_output():
+    ax = plot.confusion_matrix([0, 1, 1, 1], [[0.2], [0.9], [0.5], [0.6]])
+    assert numbers(ax) == {(0, 0): "1", (1, 0): "1", (1, 1): "2"}
 
 
 def test_bad_confusion_matrix():
@@ -214,6 +275,9 @@ def test_bad_confusion_matrix():
         ([0, 1], [0, 0.5], "p has 0.5 in row 1, should have class numbers"),
         ([0, 10**6], [0, 1], "t has 1e+06 in row 1, should have class numbers"),
         ([], [], "t has shape (0,), should be (n,) with n at least 1"),
+        ([0, 1], [[0.5, np.nan], [0, 1]], "p has nan in row 0"),
+        ([0, 1], [[0.5], [-2]], "p has -2 in row 1"),
+        ([0, 2], [[0.5], [0.5]], "t has label 2, but p has 2 classes (labels 0 to 1)"),
     ):
         with refused(ValueError, f"confusion_matrix: {message}"):
             plot.confusion_matrix(t, p)
@@ -246,9 +310,67 @@ def test_predictions_into_axes_that_are_fewer_or_more(net):
     assert [ax.axison for ax in given[0]] == [True, True, False]
 
 
+def test_many_predictions_have_several_rows(net):
+    axes = plot.predictions(net, X, LABELS, (3, 4), count=23)
+    assert axes.shape == (2, 30)
+    assert [ax.axison for ax in axes[1, 20:]] == [True] * 3 + [False] * 7
+    axes[0, 0].figure.canvas.draw()
+    for i in (0, 9, 10, 22):
+        image, bars = (ax.get_position() for ax in axes[:, i])
+        assert image.y0 > bars.y1
+        assert abs((image.x0 + image.x1) - (bars.x0 + bars.x1)) < 0.01
+    assert axes[0, 10].get_position().y1 < axes[1, 9].get_position().y0
+    assert [bars.get_ylabel() for bars in axes[1, [0, 1, 10, 20]]] == [
+        "class",
+        "",
+        "class",
+        "class",
+    ]
+
+
+def test_predictions_of_one_output():
+    net = cnn.mlp([12, 1], "tanh", "sigmoid", rng=0)
+    axes = plot.predictions(net, X[:3], [0, 1, 1], (3, 4), class_names=["no", "yes"])
+    for row, bars in zip(net.predict(X[:3]), axes[1], strict=True):
+        np.testing.assert_allclose([bar.get_width() for bar in bars.patches], [1 - row[0], row[0]])
+    assert [text.get_text() for text in axes[1, 0].get_yticklabels()] == ["no", "yes"]
+    with refused(ValueError, "predictions: t has label 2, but the output layer has 2 classes"):
+        plot.predictions(net, X, LABELS, (3, 4))
+
+
+def test_predictions_in_colour(net):
+    for x in (X, 255 * X - 10):
+        image = plot.predictions(net, x[:2], LABELS[:2], (2, 2, 3))[0, 0].images[0].get_array()
+        assert image.shape == (2, 2, 3)
+        assert (image.min() >= 0) & (image.max() <= 1)
+    np.testing.assert_allclose(
+        plot.predictions(net, X[:1], LABELS[:1], (2, 2, 3))[0, 0].images[0].get_array(),
+        X[0].reshape(2, 2, 3),
+    )
+
+
+def test_long_names_leave_room_for_their_neighbours(net):
+    names = ["a name that is much too long", "b", "another name that is too long"]
+    axes = plot.predictions(net, X, LABELS, (3, 4), class_names=names)
+    figure = axes[0, 0].figure
+    figure.canvas.draw()
+    titles = [image.title.get_window_extent() for image in axes[0]]
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(titles))
+
+
+def test_names_of_many_classes_do_not_overlap():
+    net = cnn.mlp([12, 28], "tanh", "softmax", rng=0)
+    axes = plot.predictions(net, X, LABELS, (3, 4), count=2)
+    axes[0, 0].figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in axes[1, 0].get_yticklabels()]
+    assert len(boxes) == 28
+    assert all(upper.y0 >= lower.y1 for upper, lower in itertools.pairwise(boxes))
+
+
 def test_bad_predictions(net):
     for arguments, message in (
-        ((X, LABELS), "shape is (28, 28), which makes 784 pixels, but the first layer has 12"),
+        ((X, LABELS), "shape is (28, 28), which makes 784 numbers, but the first layer has 12"),
+        ((X, LABELS, (2, 3, 2)), "shape is (2, 3, 2), should end with 3, as there are 3 colours"),
         ((X[0], LABELS, (3, 4)), "x has shape (12,), should be (n, 12) with n at least 1"),
         ((X, LABELS + 1, (3, 4)), "t has label 3, but the output layer has 3 classes (labels 0"),
         ((X, LABELS[:3], (3, 4)), "t has shape (3,), should be (n,)"),
@@ -258,7 +380,10 @@ def test_bad_predictions(net):
     with refused(TypeError, "predictions: shape is 12, should be a tuple (height, width)"):
         plot.predictions(net, X, LABELS, 12)
     other = cnn.mlp([12, 3], "tanh", "identity", rng=0)
-    message = "predictions: the output layer has activation identity, should have softmax"
+    message = (
+        "predictions: the output layer has activation identity and 3 outputs, should have softmax, "
+        "or sigmoid and one output"
+    )
     with refused(ValueError, message):
         plot.predictions(other, X, LABELS, (3, 4))
     odd = pyplot.figure().subplots(1, 3)
@@ -281,6 +406,25 @@ def test_first_layer_weights(net):
     assert len(axes[0].figure.axes) == 6  # and the colours' bar
 
 
+def test_first_layer_weights_in_colour(net):
+    axes = plot.first_layer_weights(net, [2, 2, 3])
+    weight = net.layers[0].weight
+    image = axes[1].images[0].get_array()
+    assert image.shape == (2, 2, 3)
+    np.testing.assert_array_equal(image > 0.5, weight[:, 1].reshape(2, 2, 3) > 0)
+    assert len(axes[0].figure.axes) == 5
+
+
+@pytest.mark.parametrize("shape", [(2, 6), (3, 4), (12, 1)])
+def test_a_figure_of_weights_has_the_shape_of_its_images(shape):
+    axes = plot.first_layer_weights(cnn.mlp([12, 40, 2], "tanh", "softmax", rng=0), shape)
+    figure = axes[0].figure
+    figure.canvas.draw()
+    boxes = [axes[i].get_tightbbox() for i in (0, 10, 20, 30)]
+    # Most of the figure's height is for images and their numbers.
+    assert sum(box.height for box in boxes) > 0.6 * figure.bbox.height
+
+
 def test_first_layer_weights_into_axes(net):
     given = pyplot.figure().subplots(2, 2)
     axes = plot.first_layer_weights(net, (3, 4), count=3, ax=given)
@@ -290,7 +434,7 @@ def test_first_layer_weights_into_axes(net):
 
 
 def test_bad_first_layer_weights(net):
-    with refused(ValueError, "first_layer_weights: shape is (5, 5), which makes 25 pixels, but"):
+    with refused(ValueError, "first_layer_weights: shape is (5, 5), which makes 25 numbers, but"):
         plot.first_layer_weights(net, (5, 5))
     with refused(ValueError, "first_layer_weights: count is 0, should be at least 1"):
         plot.first_layer_weights(net, (3, 4), count=0)
@@ -312,3 +456,26 @@ def test_matplotlib_is_not_loaded_before_it_is_used():
         [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout == "False\n"
+
+
+def test_pyplot_is_not_needed_where_axes_are_given():
+    code = """
+import sys, cnn, cnn.plot
+from matplotlib.figure import Figure
+net = cnn.mlp([4, 3, 2], "tanh", "softmax", rng=0)
+x, t = [[0.0, 1.0, 2.0, 3.0]], [1]
+history = net.fit(x, t)
+axes = Figure().subplots(4, 3)
+cnn.plot.learning_curves(history, ax=axes[0, 0])
+cnn.plot.gradient_norms(net, x, t, ax=axes[0, 1])
+cnn.plot.confusion_matrix(t, net.predict(x), ax=axes[0, 2])
+cnn.plot.activations(ax=axes[1, :2])
+cnn.plot.predictions(net, x, t, (2, 2), ax=axes[2:, 0])
+cnn.plot.first_layer_weights(net, (2, 2), ax=axes[3])
+axes[0, 0].figure.canvas.draw()
+print("matplotlib.pyplot" in sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("False\n", "")

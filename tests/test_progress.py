@@ -36,13 +36,41 @@ def test_a_terminal_has_a_bar(monkeypatch):
     text = shown(monkeypatch, Terminal(), validation_data=(X, LABELS))
     assert "epoch 1/3" in text
     last = text.rstrip().splitlines()[-1].split("\r")[-1]
-    assert last.startswith("epoch 3/3 100%|")
-    for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
-        assert f"{name} " in last
+    number = r"[0-9.e-]+"
+    metrics = rf"loss {number} \(val {number}\), accuracy {number} \(val {number}\)"
+    assert re.fullmatch(rf"epoch 3/3\|[^|]+\| 00:00, {metrics}", last)
+    # The first thing that is seen has the epoch as well.
+    assert text.split("\r")[1].startswith("epoch 1/3|")
+
+
+def test_a_bar_fits_in_80_columns(monkeypatch):
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    bar = _progress.Bar(1000, 1, 1000)
+    # Which a terminal of 80 columns would tell.
+    bar._bar.dynamic_ncols, bar._bar.ncols = None, 80
+    logs = {"loss": 0.012345, "accuracy": 0.98765, "val_loss": 0.012345, "val_accuracy": 0.98765}
+    for epoch in range(1, 1001):
+        bar.begin(epoch)
+        bar.advance(1000, {"loss": 0.012345, "accuracy": 0.98765})
+        bar.finish(epoch, logs)
+    bar.close()
+    last = stream.getvalue().rstrip().split("\r")[-1]
+    assert last.endswith("loss 0.0123 (val 0.0123), accuracy 0.988 (val 0.988)")
+    assert len(last) == 80
 
 
 def test_a_file_has_none(monkeypatch):
     assert shown(monkeypatch, io.StringIO()) == ""
+
+
+def test_a_bar_tells_in_the_end_how_long_it_took(monkeypatch):
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    bar = _progress.Bar(10, 1, 1)
+    bar._bar.start_t -= 75
+    bar.close()
+    assert "| 01:15" in stream.getvalue().split("\r")[-1]
 
 
 def test_it_can_be_forced(monkeypatch):
@@ -114,11 +142,16 @@ def test_no_stderr_at_all(monkeypatch, capsys, progress):
 
 
 def test_a_notebook_has_a_bar(monkeypatch):
-    shell = type("ZMQInteractiveShell", (), {})()
+    # As in Jupyter and in Colab, whose shells are of different types.
+    shell = types.SimpleNamespace(config={"IPKernelApp": {}})
     ipython = types.SimpleNamespace(get_ipython=lambda: shell)
     monkeypatch.setitem(sys.modules, "IPython", ipython)
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     assert _progress.wanted("fit", "auto")
+    # This is what tqdm puts its widget in the place of; a bar of text would come beside it.
+    assert "{bar}" in _progress._FORMAT
+    shell.config = {"TerminalIPythonApp": {}}
+    assert not _progress.wanted("fit", "auto")
     ipython.get_ipython = lambda: None
     assert not _progress.wanted("fit", "auto")
 
@@ -129,7 +162,7 @@ def test_epochs_go_on_from_where_they_were(monkeypatch):
     net = classifier()
     net.fit(X, LABELS, epochs=2, progress=False)
     net.fit(X, LABELS, epochs=3)
-    assert "epoch 5/5 100%" in stream.getvalue()
+    assert "epoch 5/5|" in stream.getvalue()
 
 
 def test_the_bar_is_closed_after_an_error(monkeypatch):

@@ -66,8 +66,9 @@ def test_many_rows_come_in_blocks(file):
         'a\t"b, c"\n1\tx\n2\t"y ""z"", w"\n',
         '\ufeffa,"b, c"\r\n1,x\r\n\r\n2,"y ""z"", w"\r\n',
         'a,"b, c"\n1,x\n2,"y ""z"", w"',
+        'a, "b, c"\n1, x\n2, "y ""z"", w"\n',
     ],
-    ids=["quotes", "semicolons", "tabs", "spreadsheet", "no end of line"],
+    ids=["quotes", "semicolons", "tabs", "spreadsheet", "no end of line", "spaces"],
 )
 def test_dialects(file, content):
     path = file(content)
@@ -91,8 +92,44 @@ def test_a_line_may_go_on_in_quotes(file):
         _table.survey(path)
 
 
+def test_what_is_dropped_is_not_looked_at(file):
+    path = file("a,b\n1,\n2,1\n3,x\n")
+    rows, found = _table.survey(path, drop=["b"])
+    assert (rows, list(found)) == (3, ["a"])
+
+
+def test_categories_may_have_numbers(file):
+    path = file("doors,size\n2,1\nmore,2\n4,1\n2.0,1\n")
+    found = _table.survey(path, categories=["doors", "size"])[1]
+    category = found["doors"].category(path)
+    assert category.categories == ("2", "4", "more")
+    np.testing.assert_array_equal(values(path, [category])[:, 0], [0, 2, 1, 0])
+    assert not found["size"].is_number
+    assert found["size"].category(path).categories == ("1", "2")
+
+
+def test_columns_that_are_missing(file):
+    path = file("sepal_length,Species\n1,x\n")
+    message = "'species' is missing, the file has sepal_length, Species; did you mean 'Species'?"
+    with refused(ValueError, f"data.csv: column {message}"):
+        _table.survey(path, needed=["species"])
+    with refused(ValueError, "column 'x' is missing, the file has sepal_length, Species") as caught:
+        _table.survey(path, drop=["x"])
+    assert "mean" not in str(caught.value)
+    path = file(",".join(f"pixel{i}" for i in range(785)) + "\n")
+    message = "column 'label' is missing, the file has pixel0, pixel1, "
+    with refused(ValueError, message) as caught:
+        _table.survey(path, needed=["label"])
+    assert str(caught.value).endswith("pixel9, ...")
+
+
 BAD = {
     "empty file": ("", "the first line is empty, should have the columns' names"),
+    "word": ("a\n1\nx\n", "column 'a' has '1' in row 1 (line 2), but 'x' in row 2 (line 3); sho"),
+    "number": ("a\nx\n\n1\n", "column 'a' has '1' in row 2 (line 4), but 'x' in row 1 (line 2);"),
+    "comma": ("a;b\n1,5;2\n", "row 1 (line 2), column 'a' is '1,5', should be a number with a po"),
+    "thousands": ('a,b\n2,"1,234.5"\n', "column 'b' is '1,234.5', should be a number with a poin"),
+    "NAN": ("a,b\n1,NAN\n", "row 1 (line 2), column 'b' is 'NAN', should be a finite number or a"),
     "no rows": ("a,b\n", "the file has no rows but the first, which has names"),
     "no names": ("1,2\n3,4\n", "the first line has numbers (1, 2 ...), should have the columns'"),
     "no name": ("a,,c\n1,2,3\n", "column 2 has no name in the first line"),
@@ -118,8 +155,14 @@ def test_bad_files(file, case):
 
 
 def test_not_text(file):
-    with refused(ValueError, "the file is not text in UTF-8: 'utf-8' codec can't decode byte 0xfc"):
-        _table.survey(file("a,b\n1,Zürich\n", "latin-1"))
+    # Far behind the first block, from which the error of Python would count.
+    rows = "1,x\n" * 50000
+    with refused(
+        ValueError, "data.csv: byte 0xfc in line 50002 is not UTF-8, should be text saved"
+    ):
+        _table.survey(file(f"a,b\n{rows}1,Zürich\n", "latin-1"))
+    with refused(ValueError, "data.csv: byte 0xff in line 1 is not UTF-8, should be text saved as"):
+        _table.survey(file("a,b\n1,2\n", "utf-16"))
 
 
 def test_too_many_categories(file):
@@ -177,15 +220,21 @@ def test_standardised():
     np.testing.assert_allclose(column.mean, numbers.mean())
     np.testing.assert_allclose(column.scale, numbers.std())
     assert _preprocessing.standardised("a", np.full(7, 0.1), "f").scale == 1
-    with refused(ValueError, "f: column 'a' has numbers that are too large to standardise"):
-        _preprocessing.standardised("a", np.array([1e308, -1e308, 1e308]), "f")
+    # The sums are exact before they are rounded, so that no order is better than another.
+    wide = np.random.default_rng(1).lognormal(0, 9, 1001)
+    assert len({_preprocessing.standardised("a", np.roll(wide, i), "f") for i in range(20)}) == 1
+    for large in ([1e308, -1e308, 1e308], [1e308, 1e308, 1e308], [1e200, 0, 0]):
+        with refused(ValueError, "f: column 'a' has numbers that are too large to standardise"):
+            _preprocessing.standardised("a", np.array(large), "f")
 
 
 def test_too_far_from_training():
     plan = Preprocessing((Number("a", 0.0, 1e-3),), Number("b"))
-    with refused(ValueError, "f: column 'a' has the number 1e+40, which is too far from those"):
-        plan.x(np.array([[1e40]]), "f")
-    with refused(ValueError, "f: column 'b' has the number 1e+40, which is too far from those"):
+    with refused(ValueError, "f: row 2, column 'a' is 1e+40, which is too far from the numbers"):
+        plan.x(np.array([[1.0], [1e40]]), "f")
+    with refused(ValueError, "f: row 4097, column 'a' is 1e+40, which is too far from the numbers"):
+        plan.x(np.array([[1e40]]), "f", 4096)
+    with refused(ValueError, "f: row 1, column 'b' is 1e+40, which is too far from the numbers"):
         plan.t(np.array([1e40]), "f")
 
 
@@ -242,7 +291,14 @@ def test_bad_metadata(case):
 
 
 def test_lines_for_people():
-    assert _preprocessing.table(COLUMNS) == [
-        "age   number    (value - 40) / 10",
-        "city  category  one of 2: Paris, Rome",
+    assert _preprocessing.described(Preprocessing(COLUMNS, Number("price", 1 / 3, 2.0))) == [
+        "Inputs",
+        "    0  age    (age - 40) / 10",
+        "  1-2  city   1 for its category, 0 for others: Paris, Rome",
+        "Outputs (regression)",
+        "    0  price  standardised: price = output * 2 + 0.333333333",
+    ]
+    assert _preprocessing.described(PLAN)[3:] == [
+        "Outputs (classification)",
+        "  0-1  größe  probabilities of L, S",
     ]

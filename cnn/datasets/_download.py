@@ -33,6 +33,7 @@ def fetch_mnist(where: str) -> Path:
     Each file is checked, whether it comes from the network or was in the cache.
     """
     pooch = _extras.require(where, "pooch", "data")
+    requests = _extras.require(where, "requests", "data")  # which pooch itself uses
     folder = Path(pooch.os_cache("cnn"), "mnist")
     downloader = pooch.HTTPDownloader(progressbar=_progress.wanted(where, "auto"))
     mirrors = list(MIRRORS)
@@ -46,8 +47,9 @@ def fetch_mnist(where: str) -> Path:
                     mirror + name, f"sha256:{digest}", name, folder, downloader=downloader
                 )
                 break
-            # What requests and the system raise is an OSError, a wrong checksum a ValueError.
-            except (OSError, ValueError) as error:
+            # A wrong checksum is a ValueError. What the system refuses, such as to write into the
+            # cache, is no fault of the mirror.
+            except (requests.RequestException, ValueError) as error:
                 failures.append(f"{mirror}: {_reason(error)}")
                 last = error
                 mirrors.append(mirrors.pop(0))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from cnn import _extras
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
@@ -41,13 +43,30 @@ def one(where: str, ax: Axes | None, size: tuple[float, float]) -> Axes:
 
 
 def several(
-    where: str, ax: object, count: int, size: tuple[float, float], *, columns: int
+    where: str,
+    ax: object,
+    count: int,
+    size: tuple[float, float],
+    *,
+    columns: int,
+    heights: Sequence[float] | None = None,
 ) -> NDArray[Any]:
-    """Return the Axes that were given, or those of a new figure, as a flat array."""
+    """Return the Axes that were given, or those of a new figure, as a flat array.
+
+    A new figure has rows of `columns` Axes, at least `count` in all, which are as high as `heights`
+    are to each other.
+    """
     if ax is None:
         pyplot = _extras.require(where, "matplotlib.pyplot", "plot")
         rows = math.ceil(count / columns)
-        _, made = pyplot.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+        _, made = pyplot.subplots(
+            rows,
+            columns,
+            figsize=size,
+            squeeze=False,
+            layout="constrained",
+            height_ratios=heights,
+        )
         return np.asarray(made).reshape(-1)
     found = np.asarray(ax, dtype=object).reshape(-1)
     if found.size == 0 or not all(hasattr(axis, "plot") for axis in found):
@@ -56,9 +75,9 @@ def several(
 
 
 def whole_numbers(where: str) -> Any:
-    """Return what puts ticks at whole numbers alone."""
+    """Return what puts ticks at whole numbers alone, even where there is one of them."""
     return _extras.require(where, "matplotlib.ticker", "plot").MaxNLocator(
-        integer=True, steps=[1, 2, 5, 10]
+        integer=True, steps=[1, 2, 5, 10], min_n_ticks=1
     )
 
 
@@ -73,6 +92,14 @@ def tidy(ax: Axes) -> None:
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(visible=True, color=PALE, linewidth=0.6)
     ax.set_axisbelow(True)
+
+
+def legend(ax: Axes, place: Literal["upper left", "upper right", "lower right"]) -> None:
+    """Draw a legend; lines that it covers shine through.
+
+    The "best" place takes matplotlib long to find among many points, of which it warns.
+    """
+    ax.legend(loc=place, framealpha=0.8, edgecolor="none")
 
 
 def no_ticks(ax: Axes) -> None:

@@ -1,0 +1,82 @@
+"""Arguments that plots have in common."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnn import _checks, _core
+from cnn.sequential import Sequential
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+
+# No picture shows more classes; where there are many, there is no room for their names.
+MOST_CLASSES = 1000
+MOST_NAMED = 30
+
+
+def network(where: str, net: object) -> None:
+    """Refuse what is no network."""
+    if not isinstance(net, Sequential):
+        raise TypeError(f"{where}: net is of type {type(net).__name__}, should be a cnn.Sequential")
+
+
+def image_shape(where: str, shape: object, net: Sequential) -> tuple[int, ...]:
+    """Return the shape of a network's inputs as an image, which may have three colours."""
+    if not isinstance(shape, (tuple, list)) or len(shape) not in (2, 3):
+        raise TypeError(
+            f"{where}: shape is {shape!r}, should be a tuple (height, width) or (height, width, 3)"
+        )
+    found = tuple(_checks.integer(where, f"shape[{i}]", n, 1) for i, n in enumerate(shape))
+    if len(found) == 3 and found[2] != 3:
+        raise ValueError(f"{where}: shape is {shape!r}, should end with 3, as there are 3 colours")
+    if math.prod(found) != net.inputs:
+        raise ValueError(
+            f"{where}: shape is {shape!r}, which makes {math.prod(found)} numbers, but the first "
+            f"layer has {net.inputs} inputs"
+        )
+    return found
+
+
+def probabilities(where: str, p: NDArray[Any]) -> NDArray[Any]:
+    """Return a column for each class; where there is one alone, it is that of class 1 of two."""
+    _checks.within(where, "p", p)
+    if p.shape[1] > 1:
+        return p
+    _checks.within(where, "p", p, 0, 1)
+    return np.hstack([1 - p, p])
+
+
+def labels(where: str, name: str, value: ArrayLike, rows: int) -> NDArray[np.int64]:
+    """Return class numbers, each of which is one."""
+    found = _core.numeric(where, name, value)
+    if found.shape != (rows,) or rows == 0:
+        raise ValueError(
+            f"{where}: {name} has shape {found.shape}, should be (n,) with n at least 1, and as "
+            f"many as there are samples"
+        )
+    at = _core.first_outside(found, 0, MOST_CLASSES - 1, whole=True)
+    if at >= 0:
+        raise ValueError(
+            f"{where}: {name} has {found[at]:g} in row {at}, should have class numbers from 0 to "
+            f"{MOST_CLASSES - 1}"
+        )
+    return found.astype(np.int64)
+
+
+def class_names(where: str, names: Sequence[str] | None, classes: int) -> list[str]:
+    """Return a name for each class."""
+    if names is None:
+        return [str(i) for i in range(classes)]
+    found = [str(name) for name in names]
+    if len(found) != classes:
+        raise ValueError(
+            f"{where}: class_names has {len(found)} names, but there are {classes} classes"
+        )
+    return found

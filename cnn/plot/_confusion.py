@@ -1,0 +1,125 @@
+"""The confusion matrix."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cnn import _core
+from cnn.plot import _arguments, _axes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
+
+
+_SMALLEST_FONT = 5.0
+# From this share on, white is the easier to read.
+_DARK = 0.7
+
+
+def confusion_matrix(
+    t: ArrayLike,
+    p: ArrayLike,
+    *,
+    class_names: Sequence[str] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw how often samples of each class are taken for each class.
+
+    Parameters
+    ----------
+    t : array_like of shape (n,)
+        The class number of each sample.
+    p : array_like of shape (n, classes), (n, 1) or (n,)
+        The probabilities that ``net.predict(x)`` returned, of which the largest counts; where they
+        are one column, those of class 1 of two; or class numbers.
+    class_names : sequence of str, optional
+        The names of the classes; their numbers where they are left out.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure where it is left out.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        `ax`, or the new one. Colours are shares of the true class, numbers are samples; where
+        there is no room for numbers, a bar beside a new figure tells the colours.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where an argument is of a wrong type or shape, or a class number is out of range.
+    ImportError
+        Where matplotlib is missing.
+
+    Examples
+    --------
+    >>> import cnn, cnn.plot
+    >>> x, t, x_test, t_test = cnn.datasets.load_digits(split=True)
+    >>> net = cnn.mlp([64, 50, 10], "relu", "softmax", rng=0)
+    >>> history = net.fit(x, t, epochs=5)
+    >>> ax = cnn.plot.confusion_matrix(t_test, net.predict(x_test))  # doctest: +SKIP
+    """
+    where = "confusion_matrix"
+    outputs = _core.numeric(where, "p", p)
+    if outputs.ndim not in (1, 2):
+        raise ValueError(f"{where}: p has shape {outputs.shape}, should be (n, classes) or (n,)")
+    labels = _arguments.labels(where, "t", t, len(outputs))
+    if outputs.ndim == 2:
+        outputs = _arguments.probabilities(where, outputs)
+        classes = outputs.shape[1]
+        guesses = outputs.argmax(axis=1)
+    else:
+        guesses = _arguments.labels(where, "p", p, len(labels))
+        classes = int(max(labels.max(), guesses.max())) + 1
+    if labels.max() >= classes:
+        raise ValueError(
+            f"{where}: t has label {labels.max()}, but p has {classes} classes (labels 0 to "
+            f"{classes - 1})"
+        )
+    names = _arguments.class_names(where, class_names, classes)
+    counts = np.zeros((classes, classes), np.int64)
+    np.add.at(counts, (labels, guesses), 1)
+    # A class that no sample has keeps a row of 0.
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = min(3.0 + 0.4 * classes, 11.0)
+    few = classes <= _arguments.MOST_NAMED
+    side = min(3.0 + 0.4 * classes, 11.0)
+    made = ax is None
+    ax = _axes.one(where, ax, (side if few else 1.15 * side, side))
+    drawn = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    cell = _cell(ax, classes)
+    # A digit is about 0.64 of the size wide; some of the cell is for the space around.
+    size = min(9.0, 0.85 * cell / (0.64 * len(str(counts.max()))))
+    if size >= _SMALLEST_FONT and few:
+        for (row, column), count in np.ndenumerate(counts):
+            if count:
+                colour = "white" if shares[row, column] > _DARK else "black"
+                ax.text(
+                    column, row, f"{count}", ha="center", va="center", color=colour, fontsize=size
+                )
+    elif made:
+        ax.figure.colorbar(drawn, ax=ax, label="share of the true class", shrink=0.8)
+    if few:
+        ax.set_xticks(range(classes), names)
+        # The letters of ticks have 10 points, and are narrower than high.
+        if 7 * max(map(len, names)) > cell:
+            ax.tick_params(axis="x", rotation=45)
+            for tick in ax.get_xticklabels():
+                tick.set(horizontalalignment="right", rotation_mode="anchor")
+        ax.set_yticks(range(classes), names)
+    ax.set_xlabel("predicted class")
+    ax.set_ylabel("true class")
+    ax.set_title(f"{np.trace(counts) / counts.sum():.1%} of {counts.sum():,} samples are right")
+    ax.tick_params(length=0)
+    ax.spines[:].set_color(_axes.PALE)
+    return ax
+
+
+def _cell(ax: Axes, classes: int) -> float:
+    """Return about how many points a class has in each direction."""
+    box = ax.get_window_extent()
+    return float(min(box.width, box.height) / classes * 72 / ax.figure.dpi)
