@@ -91,7 +91,8 @@ void cnn_batch_weight_gradient(const cnn_batch *batch, size_t l, size_t i, size_
  */
 bool cnn_batch_in_place(const cnn_batch *batch, size_t rows);
 
-/* What layer l read: (rows, inputs), of the first layer with row stride x_row, of others with row. */
+/* What layer l read: (rows, inputs), of the first layer with row stride x_row, of others with row.
+ */
 const void *cnn_batch_input(const cnn_batch *batch, size_t l);
 
 /* Gather rows [begin, end) of the next batch; several threads may each take some. */

@@ -6,8 +6,8 @@
 #include "samples.h"
 #include "threads.h"
 
-/* Elements of a task of elementwise or row work, at least; how many tasks there are for a thread, at
- * most; and the cost of an element in the pool's units of work. */
+/* Elements of a task of elementwise or row work, at least; how many tasks there are for a thread,
+ * at most; and the cost of an element in the pool's units of work. */
 #define TASK_ELEMENTS ((size_t)8192)
 #define TASKS_PER_THREAD ((size_t)16)
 #define ELEMENT_WORK 15.0

@@ -10,8 +10,9 @@
 
 /* ---- One step ---------------------------------------------------------------------------- */
 
-/* Columns of a gradient that are computed and used at a time, or up to twice as many where these are
- * the last: whole panels of every ISA, and few enough to stay in the L1 cache until they are used. */
+/* Columns of a gradient that are computed and used at a time, or up to twice as many where these
+ * are the last: whole panels of every ISA, and few enough to stay in the L1 cache until they are
+ * used. */
 #define COLUMNS ((size_t)32)
 
 /* Scratch of one worker: a rectangle of such columns, or the longest bias. */
@@ -165,8 +166,8 @@ static void find_soon(struct fetch *fetch, const cnn_trainer *trainer, const cnn
 /* ---- The update -------------------------------------------------------------------------- */
 
 /*
- * Columns [j, j + n) of task r: their gradient goes from the tile into the optimizer through L1. That
- * of a batch of one row is a column by a row, which the optimizer multiplies itself.
+ * Columns [j, j + n) of task r: their gradient goes from the tile into the optimizer through L1.
+ * That of a batch of one row is a column by a row, which the optimizer multiplies itself.
  */
 static void update_columns(const struct stepping *s, const cnn_rectangle *r, size_t j, size_t n,
                            const struct fetch *fetch, char *scratch)

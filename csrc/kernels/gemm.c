@@ -246,8 +246,8 @@ static void begin_fetching(const cnn_gemm *g, const struct group *group, size_t 
     const size_t ahead = k + CHUNK < g->k ? CHUNK * g->b_k : g->b_panel - k * g->b_k;
     chunk->each = 0;
     chunk->next.bytes = PANEL * CHUNK * sizeof(real) / tiles;
-    chunk->next.start = (const void *)((uintptr_t)t->b + ahead * sizeof(real) +
-                                       before * chunk->next.bytes);
+    chunk->next.start =
+        (const void *)((uintptr_t)t->b + ahead * sizeof(real) + before * chunk->next.bytes);
     t->soon = &chunk->next;
     t->soon_end = t->soon + 1;
 }

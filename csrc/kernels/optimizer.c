@@ -68,8 +68,8 @@ INLINE void update_vector(const cnn_optimizer_kind kind, const size_t slots,
 }
 
 /*
- * Rows of w, slots and g. All but u and s are constants where this is inlined; `plain` says that the
- * gradient is used as it is, but for its factor.
+ * Rows of w, slots and g. All but u and s are constants where this is inlined; `plain` says that
+ * the gradient is used as it is, but for its factor.
  */
 INLINE void update_rows(const cnn_optimizer_kind kind, const size_t slots, const int with_factor,
                         const int plain, const cnn_update *u, const struct setting *s)
@@ -138,9 +138,9 @@ static void update(const cnn_update *u)
 #define SOME ((size_t)4096)
 
 /*
- * Where rows are not whole vectors, a column by a row is multiplied out into rows without gaps: each
- * vector that is stored reaches into the next row, which is stored later. Parts of vectors in w
- * itself would make the next row's loads wait for them.
+ * Where rows are not whole vectors, a column by a row is multiplied out into rows without gaps:
+ * each vector that is stored reaches into the next row, which is stored later. Parts of vectors in
+ * w itself would make the next row's loads wait for them.
  */
 static void update_product(const cnn_update *u)
 {
