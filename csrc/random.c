@@ -51,7 +51,7 @@ void cnn_random_uniform(uint64_t stream, size_t n, double bound, double *out)
  * twelve 64-bit keys are the words of blocks 0 to 5 of stream (seed, SHUFFLE, 0, epoch), two keys
  * a block, lower word first.
  */
-enum { ROUNDS = 12, SMALLEST_SIDE = 8 };
+enum { ROUNDS = 12, SMALLEST_SIDE = 8, PAIRS = 8 };
 
 typedef struct cipher {
     uint64_t side;
@@ -82,20 +82,22 @@ static void cipher_init(cipher *c, uint64_t seed, uint64_t epoch, uint64_t n)
     }
 }
 
-/* One pass of the network over (*left, *right). */
-static inline void encipher(const cipher *c, uint64_t *left, uint64_t *right)
+/*
+ * One pass of the network over `count` pairs (left, right), a constant where this is inlined. A
+ * round waits for the one before it, so several pairs side by side take little longer than one.
+ */
+static inline void encipher(const cipher *c, const size_t count, uint64_t *left, uint64_t *right)
 {
-    uint64_t l = *left, r = *right;
     for (size_t i = 0; i < ROUNDS; i++) {
-        uint64_t h = (r ^ c->keys[i]) * 0xBF58476D1CE4E5B9u; /* splitmix64's multipliers */
-        h ^= h >> 32;
-        h = (h * 0x94D049BB133111EBu) >> 32;
-        const uint64_t sum = l + (h * c->side >> 32);
-        l = r;
-        r = sum >= c->side ? sum - c->side : sum;
+        for (size_t p = 0; p < count; p++) {
+            uint64_t h = (right[p] ^ c->keys[i]) * 0xBF58476D1CE4E5B9u; /* splitmix64's */
+            h ^= h >> 32;
+            h = (h * 0x94D049BB133111EBu) >> 32;
+            const uint64_t sum = left[p] + (h * c->side >> 32);
+            left[p] = right[p];
+            right[p] = sum >= c->side ? sum - c->side : sum;
+        }
     }
-    *left = l;
-    *right = r;
 }
 
 cnn_status cnn_random_permutation(uint64_t seed, uint64_t epoch, size_t n, size_t first,
@@ -113,15 +115,21 @@ cnn_status cnn_random_permutation(uint64_t seed, uint64_t epoch, size_t n, size_
     cipher c;
     cipher_init(&c, seed, epoch, n);
     uint64_t row = first / c.side, column = first % c.side;
-    for (size_t i = 0; i < count; i++) {
-        uint64_t left = row, right = column;
-        do
-            encipher(&c, &left, &right);
-        while (left * c.side + right >= n);
-        out[i] = (size_t)(left * c.side + right);
-        if (++column == c.side) {
-            column = 0;
-            row++;
+    for (size_t i = 0; i < count; i += PAIRS) {
+        uint64_t left[PAIRS], right[PAIRS];
+        for (size_t p = 0; p < PAIRS; p++) {
+            left[p] = row;
+            right[p] = column;
+            if (++column == c.side) {
+                column = 0;
+                row++;
+            }
+        }
+        encipher(&c, PAIRS, left, right);
+        for (size_t p = 0; p < PAIRS && i + p < count; p++) {
+            while (left[p] * c.side + right[p] >= n)
+                encipher(&c, 1, &left[p], &right[p]);
+            out[i + p] = (size_t)(left[p] * c.side + right[p]);
         }
     }
     return CNN_OK;
