@@ -13,6 +13,9 @@
 /* Sums over k are cut here (numerics contract, 4.3). */
 #define CHUNK 256
 
+/* Tiles of fewer rows fetch nothing: they only stream b, which the hardware fetches by itself. */
+#define FETCHING_ROWS 4
+
 /* Bytes of a cache line. */
 #define LINE 64
 
@@ -103,14 +106,15 @@ INLINE void tile(const size_t rows, const size_t vectors, const size_t width, co
     const cnn_span *span = t->soon;
     uintptr_t soon = 0;
     for (size_t k = t->k, left = 0; k > 0; k--, left--) {
-        if (left == 0) {
-            soon = (uintptr_t)span->start;
-            left = span->bytes / LINE + 1;
-            span += span + 1 < t->soon_end;
-        }
-        if (rows > 3) /* fewer only stream b, which the hardware fetches by itself */
+        if (rows >= FETCHING_ROWS) {
+            if (left == 0) {
+                soon = (uintptr_t)span->start;
+                left = span->bytes / LINE + 1;
+                span += span + 1 < t->soon_end;
+            }
             PREFETCH(soon);
-        soon += LINE;
+            soon += LINE;
+        }
         v_real column[GROUP * PANEL_VECTORS + 1], blend[NARROW_SUMS];
         UNROLL
         for (size_t v = 0; v < vectors; v++)
@@ -244,7 +248,6 @@ static void begin_fetching(const cnn_gemm *g, const struct group *group, size_t 
         }
     }
     const size_t ahead = k + CHUNK < g->k ? CHUNK * g->b_k : g->b_panel - k * g->b_k;
-    chunk->each = 0;
     chunk->next.bytes = PANEL * CHUNK * sizeof(real) / tiles;
     chunk->next.start =
         (const void *)((uintptr_t)t->b + ahead * sizeof(real) + before * chunk->next.bytes);
@@ -283,7 +286,9 @@ static struct tile *begin_chunk(const cnn_gemm *g, const struct group *group, si
         .first = k == 0,
         .bias = left <= CHUNK ? bias : NULL,
     };
-    if (left > 0)
+    chunk->each = 0;
+    chunk->next = (cnn_span){NULL, 0};
+    if (left > 0 && g->m >= FETCHING_ROWS)
         begin_fetching(g, group, i / tile_rows(group), k, chunk);
     return &chunk->tile;
 }
