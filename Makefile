@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := test
-.PHONY: demo test test-c test-python test-slow test-downstream lint bench bench-guard bench-doors docs sanitize wheel clean
+.PHONY: demo test test-c test-python test-slow test-peers test-downstream lint bench bench-guard bench-doors docs sanitize wheel clean
 
 # In CI a warning is an error.
 CNN_WERROR := $(if $(CI),ON,OFF)
@@ -37,12 +37,20 @@ test-c: $(VENV)/build-tools
 	$(CMAKE) --build build/c
 	$(CTEST) --test-dir build/c
 
-test-python: $(VENV)/installed
+test-python: $(VENV)/installed $(VENV)/test-tools $(VENV)/test-polars-tools
 	$(RUN) -c 'import cnn; assert "site-packages" in cnn.__file__, cnn.__file__'
 	$(RUN) -m pytest --doctest-modules --pyargs cnn tests
 
-test-slow: $(VENV)/installed
+test-slow: $(VENV)/installed $(VENV)/test-tools
 	$(RUN) -m pytest tests -m slow
+
+# The tests that need PyTorch, JAX, Keras or skl2onnx, in an environment that has them.
+PEERS := build/peers
+test-peers:
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -P -m pip --disable-pip-version-check --quiet install '.[test,test-peers]'
+	$(PEERS)/bin/python -P -m pytest tests/test_onnx.py tests/test_onnx_exporters.py \
+	    tests/test_interop.py tests/test_peers.py tests/test_arrays.py
 
 # Each kind of user against the wheel, in a fresh environment that has nothing else of cnn.
 DOWNSTREAM := build/downstream
@@ -54,7 +62,7 @@ test-downstream: wheel
 	    -r $(DOWNSTREAM)/requirements.txt dist/*.whl
 	$(IN_DOWNSTREAM) python -P -m pytest tests/downstream -m downstream
 
-lint: $(VENV)/lint-tools $(VENV)/installed
+lint: $(VENV)/lint-tools $(VENV)/installed $(VENV)/test-tools
 	$(IN) ruff check .
 	$(IN) ruff format --check .
 	find csrc tests benchmarks -name '*.[ch]' -print0 | $(IN) xargs -0 clang-format --dry-run -Werror
@@ -125,11 +133,14 @@ $(VENV)/%-tools: $(VENV)/created pyproject.toml
 	mkdir -p build
 	touch $@
 
+# The tests' packages include those of cnn's own extras, so cnn comes first.
+$(VENV)/test-tools $(VENV)/test-polars-tools: | $(VENV)/installed
+
 # With the build tools in .venv rather than in an environment that pip makes for each build, a
 # second build in the same folder compiles only what has changed.
 $(VENV)/installed: $(VENV)/build-tools $(SOURCES)
 	$(PIP) install --no-build-isolation --config-settings=build-dir=build/python \
-	    --config-settings=cmake.define.CNN_WERROR=$(CNN_WERROR) '.[test,test-polars]'
+	    --config-settings=cmake.define.CNN_WERROR=$(CNN_WERROR) .
 	touch $@
 
 # The benchmarks' peers are large, so they have an environment of their own.

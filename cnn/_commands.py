@@ -357,6 +357,10 @@ def export(arguments: Namespace) -> int:
     """Write a model in another format."""
     ending = {"c": ".h", "onnx": ".onnx"}[arguments.to]
     output = arguments.output or arguments.model.removesuffix(".safetensors") + ending
+    if arguments.name and arguments.to != "c":
+        raise ValueError(
+            f"export: --name is {arguments.name!r}, should be left out, since only --to c has names"
+        )
     _check_output(output, arguments.model)
     net, plan = _loaded(arguments.model)
     if arguments.to == "c":

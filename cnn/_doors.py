@@ -186,9 +186,9 @@ class Doors:
     def to_torch(self) -> Any:
         """Return a new `torch.nn.Sequential` with copies of the parameters.
 
-        It needs PyTorch: ``pip install torch``. Each Dense becomes a Linear and a module of its
-        activation, each Dropout a Dropout. The module is in training mode, as new modules are; call
-        its ``eval()`` before predictions.
+        It needs PyTorch: ``pip install "cnn[torch]"``. Each Dense becomes a Linear and a module of
+        its activation, each Dropout a Dropout. The module is in training mode, as new modules are;
+        call its ``eval()`` before predictions.
 
         Returns
         -------

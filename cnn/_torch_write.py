@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from cnn import _extras
 
 if TYPE_CHECKING:
     from cnn import _core
@@ -30,12 +31,7 @@ def module_of(network: _core.Network) -> Any:
             raise ValueError(
                 f"to_torch: layer {i} has activation {activation}, for which PyTorch has no module"
             )
-    try:
-        torch: Any = import_module("torch")
-    except ImportError as error:
-        raise ImportError(
-            f"to_torch: torch cannot be imported ({error}); pip install torch installs it"
-        ) from error
+    torch = _extras.require("to_torch", "torch", "torch")
     modules = []
     for i, (kind, inputs, outputs, activation, _, rate) in enumerate(described):
         if kind == "dropout":

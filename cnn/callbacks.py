@@ -252,12 +252,7 @@ class ModelCheckpoint(_Monitor):
         mode: str = "auto",
     ) -> None:
         super().__init__(monitor, mode, 0.0)
-        if not isinstance(path, (str, os.PathLike)):
-            raise TypeError(
-                f"ModelCheckpoint: path is of type {type(path).__name__}, should be a string or a "
-                f"path"
-            )
-        self.path = os.fspath(path)
+        self.path = os.fspath(_checks.path("ModelCheckpoint", path))
         self.save_best_only = _checks.flag("ModelCheckpoint", "save_best_only", save_best_only)
 
     def _path(self, epoch: int, logs: Logs) -> str:

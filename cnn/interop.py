@@ -203,7 +203,8 @@ def from_sklearn(estimator: Any) -> Sequential:
     ----------
     estimator : sklearn.neural_network.MLPClassifier or MLPRegressor
         The estimator, or any object with its attributes ``coefs_``, ``intercepts_``, ``activation``
-        and ``out_activation_``. Of an estimator of `cnn.sklearn` the network is copied as it is.
+        and ``out_activation_``. Of an estimator of `cnn.sklearn` the network is copied as it is;
+        one with ``loss="poisson"``, whose predictions are exponentials of outputs, is refused.
 
     Returns
     -------

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BinaryCrossEntropy", "CrossEntropy", "Huber", "Loss", "Poisson", "SquaredError"]
 
-_OUTPUT_LAYER = "the output layer"
+OUTPUT_LAYER = "the output layer"
 
 
 @dataclass(frozen=True)
@@ -246,14 +246,14 @@ def checked_targets(
             should = f"({rows}, {outputs})" + (f" or ({rows},)" if outputs == 1 else "")
         raise ValueError(f"{where}: t has shape {array.shape}, should be {should}")
     if labels:
-        _check_labels(where, array, outputs, z or _OUTPUT_LAYER)
+        check_labels(where, array, outputs, z or OUTPUT_LAYER)
     else:
         _checks.within(where, "t", array, *loss.target_range)
     return array
 
 
-def _check_labels(where: str, t: NDArray[Any], classes: int, holder: str) -> None:
-    """Refuse labels that are not class numbers."""
+def check_labels(where: str, t: NDArray[Any], classes: int, holder: str = OUTPUT_LAYER) -> None:
+    """Refuse labels that are not class numbers; `holder` is what has the classes."""
     at = _core.first_outside(t, 0, classes - 1, whole=True)
     if at < 0:
         return

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnn import _assembly, _checks, _core, _extras
-from cnn._onnx_read import Graph
 
 if TYPE_CHECKING:
     import os
@@ -62,6 +61,8 @@ def from_onnx(path: str | os.PathLike[str]) -> Sequential:
     where = "from_onnx"
     _checks.path(where, path)
     onnx = _extras.require(where, "onnx", "onnx")
+    from cnn._onnx_read import Graph  # noqa: PLC0415  # what reads other formats is seldom needed
+
     data = Path(path).read_bytes()
     graph = Graph(onnx, _checked_model(where, onnx, data), len(data))
     return _assembly.sequential(where, graph.parts())

@@ -15,6 +15,9 @@
 /* The same in a batch of many rows, whose tiles come back to each row of the weight: in all. */
 #define IN_PLACE_BYTES ((size_t)256 * 1024)
 
+/* Larger batches are not gathered ahead: they would push the rest out of the L2 cache meanwhile. */
+#define AHEAD_BYTES ((size_t)1024 * 1024)
+
 /* Panels of a transposed weight that are packed at a time where weights are read in place. */
 #define SOME_PANELS 2
 
@@ -70,7 +73,9 @@ static void lay_out(cnn_batch *batch, struct arena *arena)
     const size_t outputs = cnn_network_outputs(network);
     batch->x_row = cnn_row_span(network, cnn_network_inputs(network));
     batch->x = take(arena, rows, batch->x_row * size);
-    batch->x_next = take(arena, rows, batch->x_row * size);
+    size_t bytes;
+    if (cnn_multiply(rows, batch->x_row * size, &bytes) && bytes <= AHEAD_BYTES)
+        batch->x_next = take(arena, rows, batch->x_row * size);
     batch->targets.t_row = cnn_row_span(network, outputs);
     batch->targets.t = take(arena, rows, batch->targets.t_row * size);
     batch->targets.labels = take(arena, rows, sizeof *batch->targets.labels);
@@ -171,7 +176,7 @@ static void forward_rows(const struct pass *p, size_t first, size_t rows)
     const cnn_batch_job *job = p->job;
     const void *in = cnn_at(network, batch->x, first * batch->x_row);
     size_t in_row = batch->x_row;
-    if (!job->gathered)
+    if (!batch->gathered)
         cnn_convert_rows(&job->data->x, job->index ? job->index + first : NULL, job->first + first,
                          rows, network->dtype, cnn_at(network, batch->x, first * in_row), in_row);
     for (size_t l = 0; l < network->dense_count; l++) {
@@ -385,6 +390,8 @@ static void find_next(cnn_batch *batch, const cnn_batch_job *job)
 void cnn_batch_gather_next(const cnn_batch *batch, size_t begin, size_t end)
 {
     const cnn_network *network = batch->network;
+    if (!batch->x_next)
+        return;
     cnn_convert_rows(batch->next, batch->next_index + begin, 0, end - begin, network->dtype,
                      cnn_at(network, batch->x_next, begin * batch->x_row), batch->x_row);
 }
@@ -395,7 +402,8 @@ cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *los
     const cnn_network *network = batch->network;
     batch->rows = job->rows;
     batch->step = job->step;
-    if (job->gathered) {
+    batch->gathered = job->follows && batch->x_next;
+    if (batch->gathered) {
         void *const x = batch->x_next;
         batch->x_next = batch->x;
         batch->x = x;

@@ -24,7 +24,8 @@ typedef struct cnn_batch {
     size_t capacity, workers;
     uint64_t version; /* of the network's parameters when `transposed` was packed */
     void *memory;
-    void *x, *x_next; /* rows of the present batch, and those of the next one that are there yet */
+    void *x;
+    void *x_next; /* rows of the next batch, as far as they are there; NULL if too large for that */
     size_t x_row;
     cnn_batch_layer *layers;
     cnn_targets targets;
@@ -36,6 +37,7 @@ typedef struct cnn_batch {
     bool in_place;    /* weights are read where they are; their packed forms may be old */
     char *transposed; /* some panels of a weight's transpose for each worker, where in_place */
     size_t transposed_bytes;
+    bool gathered; /* whether x held the rows of the present batch before its step began */
     /* The batch after this one, which is gathered during the update; next_rows is 0 for none. */
     const cnn_matrix *next;
     const size_t *next_index;
@@ -56,8 +58,8 @@ cnn_status cnn_batch_reserve(const cnn_network *network, size_t rows, cnn_batch 
 
 /*
  * What to run: rows index[0], ... or first, first + 1, ... of data; step keys dropout, -1: none.
- * With an index, `soon` rows behind these are going to be the next batch; that one is `gathered`
- * where cnn_batch_gather_next has read all of its rows.
+ * With an index, `soon` rows behind these are going to be the next batch, which then `follows`: by
+ * then cnn_batch_gather_next has been called for all of its rows.
  */
 typedef struct cnn_batch_job {
     const cnn_loss *loss;
@@ -65,7 +67,7 @@ typedef struct cnn_batch_job {
     const size_t *index;
     size_t first, rows, soon;
     int64_t step;
-    bool gathered;
+    bool follows;
     bool in_place; /* as cnn_batch_in_place says; the same for all steps of a call */
 } cnn_batch_job;
 
@@ -95,7 +97,7 @@ bool cnn_batch_in_place(const cnn_batch *batch, size_t rows);
  */
 const void *cnn_batch_input(const cnn_batch *batch, size_t l);
 
-/* Gather rows [begin, end) of the next batch; several threads may each take some. */
+/* Gather rows [begin, end) of the next batch, if there is room; several threads may take some. */
 void cnn_batch_gather_next(const cnn_batch *batch, size_t begin, size_t end);
 
 /* The gradient of layer l's bias. */

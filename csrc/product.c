@@ -1,6 +1,5 @@
 #include "product.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "error.h"
@@ -13,10 +12,14 @@
 /* Panels of b from which on it is worth copying a block of a. */
 #define WORTH_PANELS 4
 
+/* The most bytes of such a copy, which its thread keeps for others. */
+#define MOST_COPIED ((size_t)4 * 1024 * 1024)
+
 struct product {
     const cnn_kernels *kernels;
     size_t real_size;
     const cnn_gemm *gemm;
+    bool scratch; /* whether a may be copied into the threads' scratch */
     size_t block_rows, block_cols, col_blocks;
 };
 
@@ -29,26 +32,25 @@ static const void *advance(const void *base, size_t elements, size_t real_size)
  * A block of a is read again for each panel of b. Lines of it, rows or columns, that lie whole
  * multiples of 2 KiB apart fall on few sets of the caches and push each other out; and where a is
  * read along its columns, each step of k is on another page. Copied side by side they are neither.
- * Without memory for that they are read where they are. The network's own buffers need no copy, and
- * must not: there the scratch is taken.
+ * Without memory for that they are read where they are, as are blocks too large for the caches.
  */
 static void gather_a(const struct product *p, cnn_gemm *g)
 {
-    const size_t size = p->real_size, number = 64 / size;
+    const size_t size = p->real_size, per_line = 64 / size;
     const bool columns = g->a_row == 1;
     const size_t stride = columns ? g->a_k : g->a_row;
-    const size_t lines = columns ? g->k : g->m, length = columns ? g->m : g->k;
-    size_t row = cnn_round_up(length, number), bytes;
+    const size_t count = columns ? g->k : g->m, length = columns ? g->m : g->k;
+    size_t row = cnn_round_up(length, per_line), bytes;
     if (row * size % 2048 == 0)
-        row += number;
-    if (lines < 8 || g->n < WORTH_PANELS * p->kernels->panel ||
+        row += per_line;
+    if ((!columns && g->a_k != 1) || count < 8 || g->n < WORTH_PANELS * p->kernels->panel ||
         (stride * size % 2048 != 0 && !(columns && stride * size >= 1024)) ||
-        !cnn_multiply(lines, row * size, &bytes))
+        !cnn_multiply(count, row * size, &bytes) || bytes > MOST_COPIED)
         return;
     char *copy = cnn_platform_scratch(bytes);
     if (!copy)
         return;
-    for (size_t i = 0; i < lines; i++)
+    for (size_t i = 0; i < count; i++)
         memcpy(copy + i * row * size, advance(g->a, i * stride, size), length * size);
     g->a = copy;
     *(columns ? &g->a_k : &g->a_row) = row;
@@ -71,17 +73,19 @@ static void run_rectangle(void *context, size_t index, size_t worker)
     g.before = whole->before ? (char *)whole->before + (i * whole->c_row + j) * size : NULL;
     g.c = (char *)whole->c + (i * whole->c_row + j) * size;
     g.derivative = advance(whole->derivative, i * whole->derivative_row + j, size);
-    gather_a(p, &g);
+    if (p->scratch)
+        gather_a(p, &g);
     p->kernels->gemm(&g);
 }
 
-void cnn_product(const cnn_kernels *kernels, size_t real_size, const cnn_gemm *gemm)
+void cnn_product(const cnn_kernels *kernels, size_t real_size, const cnn_gemm *gemm, bool scratch)
 {
     const size_t panels = (gemm->n + kernels->panel - 1) / kernels->panel;
     struct product p = {
         .kernels = kernels,
         .real_size = real_size,
         .gemm = gemm,
+        .scratch = scratch,
         .block_rows = cnn_min(gemm->m, BLOCK_TILES * kernels->tile_rows),
         .block_cols = gemm->n,
     };

@@ -90,7 +90,8 @@ static inline void encipher(const cipher *c, const size_t count, uint64_t *left,
 {
     for (size_t i = 0; i < ROUNDS; i++) {
         for (size_t p = 0; p < count; p++) {
-            uint64_t h = (right[p] ^ c->keys[i]) * 0xBF58476D1CE4E5B9u; /* splitmix64's */
+            uint64_t h =
+                (right[p] ^ c->keys[i]) * 0xBF58476D1CE4E5B9u; /* splitmix64's multipliers */
             h ^= h >> 32;
             h = (h * 0x94D049BB133111EBu) >> 32;
             const uint64_t sum = left[p] + (h * c->side >> 32);

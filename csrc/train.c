@@ -11,8 +11,8 @@
 /* ---- One step ---------------------------------------------------------------------------- */
 
 /* Columns of a gradient that are computed and used at a time, or up to twice as many where these
- * are the last: whole panels of every ISA, and few enough to stay in the L1 cache until they are
- * used. */
+ * are the last: whole panels of every ISA, and in float32 few enough to stay in the L1 cache until
+ * they are used. */
 #define COLUMNS ((size_t)32)
 
 /* Scratch of one worker: a rectangle of such columns, or the longest bias. */
@@ -105,10 +105,10 @@ static void add_spans(struct fetch *fetch, const void *start, size_t bytes)
 }
 
 /*
- * The rows of the next batch that a task of the first layer takes care of: of all that are before
- * or in task r, as large a share as it has of the weight.
+ * Each task of the first layer takes care of some rows of the next batch: as large a share as it
+ * has of the weight. These are the rows before its own; with `including`, its own too.
  */
-static size_t next_rows(const cnn_batch *batch, const cnn_rectangle *r, bool including)
+static size_t rows_taken(const cnn_batch *batch, const cnn_rectangle *r, bool including)
 {
     const cnn_dense *dense = &batch->network->dense[0];
     const uint64_t all = (uint64_t)dense->inputs * dense->outputs;
@@ -116,20 +116,20 @@ static size_t next_rows(const cnn_batch *batch, const cnn_rectangle *r, bool inc
     return (size_t)(batch->next_rows * done / all);
 }
 
-/* It fetches them first, while its products run, */
+/* The task's rows, where these are in one piece, are fetched while its products run. */
 static void add_next_rows(struct fetch *fetch, const cnn_batch *batch, const cnn_rectangle *r)
 {
     if (batch->soon_count == 0)
         return;
-    const size_t end = next_rows(batch, r, true);
-    for (size_t i = next_rows(batch, r, false); i < end; i++)
+    const size_t end = rows_taken(batch, r, true);
+    for (size_t i = rows_taken(batch, r, false); i < end; i++)
         add_spans(fetch, batch->soon[i], batch->soon_bytes);
 }
 
-/* and gathers them before the caches are full of other things. */
+/* The task's rows are gathered before the caches are full of other things. */
 static void gather_next_rows(const cnn_batch *batch, const cnn_rectangle *r)
 {
-    const size_t begin = next_rows(batch, r, false), end = next_rows(batch, r, true);
+    const size_t begin = rows_taken(batch, r, false), end = rows_taken(batch, r, true);
     if (begin < end)
         cnn_batch_gather_next(batch, begin, end);
 }
@@ -405,7 +405,7 @@ cnn_status cnn_trainer_epoch(cnn_trainer *trainer, const cnn_loss *loss, const c
             .rows = cnn_min(batch_size, count - made.rows),
             .soon = cnn_min(batch_size, count - cnn_min(count, made.rows + batch_size)),
             .step = (int64_t)trainer->steps,
-            .gathered = made.steps > 0,
+            .follows = made.steps > 0,
             .in_place = in_place,
         };
         status = step(trainer, &job, lr[made.steps], &made);

@@ -13,7 +13,7 @@ struct cnn_trainer {
     double beta1_power, beta2_power; /* beta^steps by repeated multiplication */
     cnn_batch *batch;
     void *gradient; /* parameter_span elements, only where it is needed as a whole */
-    char *scratch;  /* a tile of gradient for each worker */
+    char *scratch;  /* some columns of a gradient, or a bias, for each worker */
     size_t scratch_workers;
     void *snapshot; /* parameters, then slots */
     uint64_t snapshot_steps;

@@ -294,21 +294,18 @@ def test_exports_lie_beside_the_model(capsys, tmp_path):
 
 
 def test_export_to_onnx(capsys, tmp_path, monkeypatch):
+    pytest.importorskip("onnx")
     model = str(tmp_path / "gate.safetensors")
-    cnn.mlp([3, 2], "tanh", "identity", rng=0).save(model)
-    asked = []
-    monkeypatch.setattr(
-        cnn.Sequential, "to_onnx", lambda _, path: asked.append(path), raising=False
-    )
+    net = cnn.mlp([3, 2], "tanh", "identity", rng=0)
+    net.save(model)
     assert command_line.main(["export", model, "--to", "onnx"]) == 0
-    assert asked == [str(tmp_path / "gate.onnx")]
-
-    def fail(_, path):
-        raise ImportError("to_onnx: onnx is not installed")
-
-    monkeypatch.setattr(cnn.Sequential, "to_onnx", fail, raising=False)
+    again = cnn.from_onnx(tmp_path / "gate.onnx")
+    np.testing.assert_array_equal(again.layers[0].weight, net.layers[0].weight)
     capsys.readouterr()
-    message = "to_onnx: onnx is not installed"
+    message = "export: --name is 'gate', should be left out, since only --to c has names"
+    assert_fails(["export", model, "--to", "onnx", "--name", "gate"], message, capsys)
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    message = 'to_onnx: onnx is not installed; pip install "cnn[onnx]" installs it'
     assert_fails(["export", model, "--to", "onnx"], message, capsys)
 
 

@@ -196,7 +196,9 @@ def test_bad_activations(ax):
         plot.activations(limits=(1, 0))
     with refused(ValueError, "activations: ax has 1 Axes, should have 2"):
         plot.activations(ax=ax)
-    with refused(TypeError, "activations: ax should be an array of matplotlib.axes.Axes, or None"):
+    with refused(TypeError, "activations: limits is 5, should be a tuple of two numbers"):
+        plot.activations(limits=5)
+    with refused(TypeError, "activations: ax is of type list, should be an array of matplotlib"):
         plot.activations(ax=[1, 2])
 
 
@@ -269,18 +271,22 @@ def test_confusion_matrix_of_one_output():
 def test_bad_confusion_matrix():
     for t, p, message in (
         ([0, 1], np.ones((2, 2, 2)), "p has shape (2, 2, 2), should be (n, classes) or (n,)"),
-        ([0, 1, 1], np.ones((2, 2)), "t has shape (3,), should be (n,)"),
+        ([0, 1, 1], np.ones((2, 2)), "t has shape (3,), should be (2,), a class for each"),
         ([0, 2], np.ones((2, 2)), "t has label 2, but p has 2 classes (labels 0 to 1)"),
         ([0, -1], [0, 1], "t has -1 in row 1, should have class numbers from 0 to 999"),
         ([0, 1], [0, 0.5], "p has 0.5 in row 1, should have class numbers"),
         ([0, 10**6], [0, 1], "t has 1e+06 in row 1, should have class numbers"),
-        ([], [], "t has shape (0,), should be (n,) with n at least 1"),
+        ([], [], "t has shape (0,), should be (1,), a class for each sample"),
         ([0, 1], [[0.5, np.nan], [0, 1]], "p has nan in row 0"),
         ([0, 1], [[0.5], [-2]], "p has -2 in row 1"),
         ([0, 2], [[0.5], [0.5]], "t has label 2, but p has 2 classes (labels 0 to 1)"),
     ):
         with refused(ValueError, f"confusion_matrix: {message}"):
             plot.confusion_matrix(t, p)
+    with refused(
+        TypeError, "confusion_matrix: class_names is of type str, should be a list of names"
+    ):
+        plot.confusion_matrix([0, 1], [1, 0], class_names="ab")
     with refused(ValueError, "confusion_matrix: class_names has 1 names, but there are 2 classes"):
         plot.confusion_matrix([0, 1], [0, 1], class_names=["a"])
 
@@ -373,7 +379,7 @@ def test_bad_predictions(net):
         ((X, LABELS, (2, 3, 2)), "shape is (2, 3, 2), should end with 3, as there are 3 colours"),
         ((X[0], LABELS, (3, 4)), "x has shape (12,), should be (n, 12) with n at least 1"),
         ((X, LABELS + 1, (3, 4)), "t has label 3, but the output layer has 3 classes (labels 0"),
-        ((X, LABELS[:3], (3, 4)), "t has shape (3,), should be (n,)"),
+        ((X, LABELS[:3], (3, 4)), "t has shape (3,), should be (40,), a class for each"),
     ):
         with refused(ValueError, f"predictions: {message}"):
             plot.predictions(net, *arguments)

@@ -8,6 +8,7 @@ from session import Section, Session
 from subjects import (
     activations,
     dense,
+    estimators,
     foreign_load,
     memory,
     predict,
@@ -23,6 +24,7 @@ SUBJECTS: dict[str, Callable[[Session], Section]] = {
     "dense": dense.run,
     "threads": two_threads.run,
     "foreign-load": foreign_load.run,
+    "estimators": estimators.run,
     "memory": memory.run,
     "import": startup.run_import,
     "size": startup.run_size,

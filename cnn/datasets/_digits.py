@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
-from cnn.datasets._dtype import real_dtype
+from cnn import _checks
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -79,9 +79,8 @@ def load_digits(*, split: bool = False, dtype: DTypeLike = "float32") -> tuple[N
     >>> int(t[0])
     0
     """
-    real = real_dtype("load_digits", dtype)
-    if not isinstance(split, (bool, np.bool_)):
-        raise TypeError(f"load_digits: split is {split!r}, but should be True or False")
+    real = np.dtype(_checks.network_dtype("load_digits", dtype))
+    split = _checks.flag("load_digits", "split", split)
     text = gzip.decompress(_FILE.read_bytes()).decode("ascii")
     table = np.fromstring(text.strip().replace("\n", ","), dtype=np.uint8, sep=",")
     table = table.reshape(-1, _PIXELS + 1)

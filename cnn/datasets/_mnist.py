@@ -15,7 +15,6 @@ import numpy as np
 
 from cnn import _checks
 from cnn.datasets import _download
-from cnn.datasets._dtype import real_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,7 +90,7 @@ def load_mnist(
     >>> x.shape, x_test.shape  # doctest: +SKIP
     ((60000, 784), (10000, 784))
     """
-    real = real_dtype("load_mnist", dtype)
+    real = np.dtype(_checks.network_dtype("load_mnist", dtype))
     download = _checks.flag("load_mnist", "download", download)
     if path is not None and download:
         raise ValueError(
@@ -123,12 +122,7 @@ def _folder(path: str | os.PathLike[str] | None) -> Path:
             )
     else:
         origin = "path"
-        try:
-            name = os.fsdecode(path)
-        except TypeError as error:
-            raise TypeError(
-                f"load_mnist: path is {path!r}, but should be a str or an os.PathLike"
-            ) from error
+        name = os.fsdecode(_checks.path("load_mnist", path))
     folder = Path(name)
     if not folder.is_dir():
         found = "is not a folder" if folder.exists() else "does not exist"

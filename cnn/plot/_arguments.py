@@ -58,8 +58,8 @@ def labels(where: str, name: str, value: ArrayLike, rows: int) -> NDArray[np.int
     found = _core.numeric(where, name, value)
     if found.shape != (rows,) or rows == 0:
         raise ValueError(
-            f"{where}: {name} has shape {found.shape}, should be (n,) with n at least 1, and as "
-            f"many as there are samples"
+            f"{where}: {name} has shape {found.shape}, should be ({max(rows, 1)},), a class for "
+            f"each sample"
         )
     at = _core.first_outside(found, 0, MOST_CLASSES - 1, whole=True)
     if at >= 0:
@@ -74,6 +74,10 @@ def class_names(where: str, names: Sequence[str] | None, classes: int) -> list[s
     """Return a name for each class."""
     if names is None:
         return [str(i) for i in range(classes)]
+    if isinstance(names, str) or not hasattr(names, "__iter__"):
+        raise TypeError(
+            f"{where}: class_names is of type {type(names).__name__}, should be a list of names"
+        )
     found = [str(name) for name in names]
     if len(found) != classes:
         raise ValueError(

@@ -70,7 +70,10 @@ def several(
         return np.asarray(made).reshape(-1)
     found = np.asarray(ax, dtype=object).reshape(-1)
     if found.size == 0 or not all(hasattr(axis, "plot") for axis in found):
-        raise TypeError(f"{where}: ax should be an array of matplotlib.axes.Axes, or None")
+        raise TypeError(
+            f"{where}: ax is of type {type(ax).__name__}, should be an array of "
+            f"matplotlib.axes.Axes, or None"
+        )
     return found
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnn import _core
+from cnn import _core, losses
 from cnn.plot import _arguments, _axes
 
 if TYPE_CHECKING:
@@ -75,17 +75,12 @@ def confusion_matrix(
     else:
         guesses = _arguments.labels(where, "p", p, len(labels))
         classes = int(max(labels.max(), guesses.max())) + 1
-    if labels.max() >= classes:
-        raise ValueError(
-            f"{where}: t has label {labels.max()}, but p has {classes} classes (labels 0 to "
-            f"{classes - 1})"
-        )
+    losses.check_labels(where, labels, classes, "p")
     names = _arguments.class_names(where, class_names, classes)
     counts = np.zeros((classes, classes), np.int64)
     np.add.at(counts, (labels, guesses), 1)
     # A class that no sample has keeps a row of 0.
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    side = min(3.0 + 0.4 * classes, 11.0)
     few = classes <= _arguments.MOST_NAMED
     side = min(3.0 + 0.4 * classes, 11.0)
     made = ax is None

@@ -235,6 +235,8 @@ def activations(
     found = [_checks.choice(where, f"names[{i}]", name, options) for i, name in enumerate(names)]
     if not found:
         raise ValueError(f"{where}: names is empty, should have at least one activation")
+    if not isinstance(limits, (tuple, list)) or len(limits) != 2:
+        raise TypeError(f"{where}: limits is {limits!r}, should be a tuple of two numbers")
     low, high = (
         _checks.real(where, f"limits[{i}]", limit, low=-1e6) for i, limit in enumerate(limits)
     )

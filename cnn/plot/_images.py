@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnn import _checks, _core
+from cnn import _checks, _core, losses
 from cnn.layers import Dense
 from cnn.plot import _arguments, _axes
 
@@ -99,11 +99,7 @@ def predictions(
         )
     classes = 2 if binary else net.outputs
     labels = _arguments.labels(where, "t", t, len(samples))[:count]
-    if labels.max() >= classes:
-        raise ValueError(
-            f"{where}: t has label {labels.max()}, but the output layer has {classes} classes "
-            f"(labels 0 to {classes - 1})"
-        )
+    losses.check_labels(where, labels, classes)
     names = _arguments.class_names(where, class_names, classes)
     samples = samples[:count]
     p = _arguments.probabilities(where, net.predict(samples))

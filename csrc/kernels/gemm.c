@@ -239,8 +239,9 @@ static void begin_fetching(const cnn_gemm *g, const struct group *group, size_t 
         const size_t end = g->soon_count * (number + 1) / all;
         size_t begin = g->soon_count * number / all;
         const size_t each = (end - begin + tiles - 1) / tiles;
-        begin += before * each;
-        if (begin < end) {
+        if (each > 0) {
+            begin += before * each;
+            begin = begin < end ? begin : end - 1;
             chunk->each = each;
             t->soon = g->soon + begin;
             t->soon_end = g->soon + end;
@@ -304,6 +305,8 @@ static void run_rows(const cnn_gemm *g, const struct group *group, size_t k)
         const size_t rows = g->m - i < most ? (group->width ? 4 : g->m - i) : most;
         run_tile(rows, group->vectors, group->width, t);
         i += rows;
+        if (i == g->m)
+            return;
         t->a += rows * g->a_row;
         t->c += rows * g->c_row;
         go_on_fetching(&chunk);

@@ -134,8 +134,8 @@ static void update(const cnn_update *u)
     }
 }
 
-/* Numbers of a gradient that are multiplied out at a time. */
-#define SOME ((size_t)4096)
+/* Numbers of a gradient that are multiplied out at a time; a row of a task has at most 256. */
+#define PRODUCT_NUMBERS ((size_t)4096)
 
 /*
  * Where rows are not whole vectors, a column by a row is multiplied out into rows without gaps:
@@ -144,8 +144,8 @@ static void update(const cnn_update *u)
  */
 static void update_product(const cnn_update *u)
 {
-    real g[SOME + V_LANES];
-    const size_t most = SOME / u->cols;
+    real g[PRODUCT_NUMBERS + V_LANES];
+    const size_t most = PRODUCT_NUMBERS / u->cols;
     for (size_t i = 0; i < u->rows; i += most) {
         cnn_update part = *u;
         part.rows = u->rows - i < most ? u->rows - i : most;
@@ -169,7 +169,7 @@ static void update_product(const cnn_update *u)
 
 void KERNEL(update)(const cnn_update *u)
 {
-    if (u->factor && u->stride == u->cols && u->cols % V_LANES != 0 && u->cols <= SOME)
+    if (u->factor && u->stride == u->cols && u->cols % V_LANES != 0)
         update_product(u);
     else
         update(u);

@@ -2,8 +2,8 @@
 #include "kernels/local.h"
 #include "kernels/rows.h"
 
-/* Panels that are filled side by side, so that a row of b, often on a page of its own, is come to
- * seldom, and then read for some cache lines. */
+/* Columns whose panels are filled side by side, so that a row of b, often on a page of its own, is
+ * come to seldom, and then read for some cache lines. */
 #define SIDE_BY_SIDE (4 * PANEL)
 
 /* Rows of b as they stand: a row of a panel is some vectors, with zeros behind the last column. */

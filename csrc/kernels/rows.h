@@ -43,6 +43,13 @@ INLINE real row_max(const real *x, size_t n)
 /* Vectors of a row that are computed side by side, because each waits for its own results. */
 #define ROW_BLOCK (V_SUMS > 4 ? V_SUMS : 4)
 
+/* They are in registers, but for the 16 of the scalar kernels, which would only make these long. */
+#if V_LANES == 1
+#define ROW_UNROLL KEEP_LOOP
+#else
+#define ROW_UNROLL UNROLL
+#endif
+
 /*
  * The sum over a row of body(j, left), the terms from column j on, of which `left` count; `left`
  * is V_LANES but for the last vector. Lane l of 16 sums terms l, l + 16, ... in order. Zeros
@@ -57,12 +64,12 @@ INLINE real row_max(const real *x, size_t n)
         size_t row_sum_j = 0;                                                                      \
         for (; row_sum_j + ROW_BLOCK * V_LANES <= (n); row_sum_j += ROW_BLOCK * V_LANES) {         \
             v_real row_sum_terms[ROW_BLOCK];                                                       \
-            UNROLL                                                                                 \
+            ROW_UNROLL                                                                             \
             for (size_t row_sum_v = 0; row_sum_v < ROW_BLOCK; row_sum_v++) {                       \
                 const size_t j = row_sum_j + row_sum_v * V_LANES, left = V_LANES;                  \
                 row_sum_terms[row_sum_v] = (body);                                                 \
             }                                                                                      \
-            UNROLL                                                                                 \
+            ROW_UNROLL                                                                             \
             for (size_t row_sum_v = 0; row_sum_v < ROW_BLOCK; row_sum_v++) {                       \
                 const size_t j = row_sum_j + row_sum_v * V_LANES, left = V_LANES;                  \
                 const v_real term = row_sum_terms[row_sum_v];                                      \

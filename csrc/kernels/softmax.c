@@ -46,22 +46,23 @@ INLINE void divide_vector(struct division *d)
  * exp(x - max) into e, and its sum. A row with NaN or +inf, or all -inf, has the sum NaN, which
  * then reaches every output. Meanwhile the row before is divided, the largest number of the row at
  * `next` is found, and the row at `soon` is fetched, which keeps the divider, the adders and the
- * memory busy. The division keeps some vectors ahead, so that e may be where it reads.
+ * memory busy. It keeps some vectors ahead of what is stored, so that e may be where it reads, and
+ * even where vectors of e and of the row before do not begin at the same places.
  */
 INLINE real exp_row(size_t cols, const real *x, real max, const real *next, real *next_max,
-                    const real *soon, real *e, struct division *before)
+                    uintptr_t soon, real *e, struct division *before)
 {
-    const v_real v_max_x = v_set1(max);
+    const v_real maximum = v_set1(max);
     v_real largest = v_set1(-(real)INFINITY);
     real sum;
     for (size_t v = 0; v < ROW_BLOCK; v++)
         divide_vector(before);
-    ROW_SUM_THEN(sum, cols, j, left, v_exp_nonpositive(v_sub(row_load(x + j, left), v_max_x)), term,
+    ROW_SUM_THEN(sum, cols, j, left, v_exp_nonpositive(v_sub(row_load(x + j, left), maximum)), term,
                  {
                      divide_vector(before);
                      row_store(e + j, term, left);
                      largest = row_larger(next + j, left, largest);
-                     PREFETCH(soon + j);
+                     PREFETCH(soon + j * sizeof(real));
                  });
     *next_max = v_fold_max(largest) + 0;
     return sum;
@@ -110,7 +111,8 @@ void KERNEL(softmax_forward)(size_t rows, size_t cols, const void *x, size_t x_r
     for (; i < rows; i++, in += x_row, out += y_row) {
         real *e = keep ? kept : out;
         const real *next = i + 1 < rows ? in + x_row : in;
-        const real sum = exp_row(cols, in, max, next, &max, next + x_row, e, &before);
+        const uintptr_t soon = (uintptr_t)next + x_row * sizeof(real);
+        const real sum = exp_row(cols, in, max, next, &max, soon, e, &before);
         before = begin_division(cols, e, sum, out, stream && keep);
     }
     while (before.done < before.end)
