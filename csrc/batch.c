@@ -345,21 +345,32 @@ static void run_block(void *context, size_t index, size_t worker)
     }
 }
 
-/* Threads for all work on a batch: three products, and an update worth 16 multiply-adds. */
+/* Whether all weights are narrow enough to be read in place by so many rows. */
+static bool weights_are_narrow(const cnn_network *network, size_t rows)
+{
+    const size_t most = cnn_min(IN_PLACE_ROW_BYTES, IN_PLACE_BYTES / rows);
+    for (size_t l = 0; l < network->dense_count; l++)
+        if (network->dense[l].outputs * network->real_size > most)
+            return false;
+    return true;
+}
+
+/*
+ * Threads for all work on a batch: three products, and an update worth 16 multiply-adds. One row
+ * reads each weight once and changes it; a second thread would have to fetch it from the first.
+ */
 static size_t threads_for(const cnn_batch *batch, size_t rows)
 {
+    if (rows == 1 && weights_are_narrow(batch->network, 1))
+        return 1;
     const double work = cnn_forward_work(batch->network) * (3 * (double)rows + 16);
     return cnn_min(cnn_parallel_threads(SIZE_MAX, work), batch->workers);
 }
 
 bool cnn_batch_in_place(const cnn_batch *batch, size_t rows)
 {
-    const cnn_network *network = batch->network;
-    const size_t most = cnn_min(IN_PLACE_ROW_BYTES, IN_PLACE_BYTES / rows);
-    for (size_t l = 0; l < network->dense_count; l++)
-        if (network->dense[l].outputs * network->real_size > most)
-            return false;
-    return rows <= CNN_BLOCK_ROWS && threads_for(batch, rows) == 1;
+    return rows <= CNN_BLOCK_ROWS && weights_are_narrow(batch->network, rows) &&
+           threads_for(batch, rows) == 1;
 }
 
 static void repack_if_changed(cnn_batch *batch)
