@@ -12,7 +12,7 @@ import timing
 from processes import environment
 from session import Goal, Section, Session
 
-SCRIPT = Path(__file__).parent.parent / "estimators.py"
+SCRIPT = Path(__file__).parent.parent / "estimator_times.py"
 TASKS = ("fit", "predict_proba, 1 row", "predict_proba, 1000 rows")
 
 

@@ -1,8 +1,8 @@
 """Times cnn's estimators beside scikit-learn's in one process, in turns; prints what was found.
 
-Run as `python estimators.py`: the numbers of threads come from the environment. The output is a
-list in JSON: for each case its name, and the shortest seconds of scikit-learn and of cnn to fit, to
-predict probabilities of one row, and of 1000 rows.
+Run as `python estimator_times.py`: the numbers of threads come from the environment. The output
+is a list in JSON: for each case its name, and the shortest seconds of scikit-learn and of cnn to
+fit, to predict probabilities of one row, and of 1000 rows.
 """
 
 from __future__ import annotations
