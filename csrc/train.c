@@ -1,6 +1,5 @@
 /* Training: the optimizer's step on the gradients of a batch, single steps and epochs. */
 #include <math.h>
-#include <stdbool.h>
 
 #include "error.h"
 #include "gradient.h"

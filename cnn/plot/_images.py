@@ -234,7 +234,7 @@ def first_layer_weights(
     first = next(layer for layer in net.layers if isinstance(layer, Dense))
     weight = first.weight[:, :count]
     neurons = weight.shape[1]
-    columns = min(neurons, 10)
+    columns = min(neurons, _MOST_COLUMNS)
     rows = math.ceil(neurons / columns)
     tall = shape[0] / shape[1]
     height, width = 0.95 * min(max(tall, 0.2), 1.0), 0.95 * min(max(1 / tall, 0.3), 1.0)

@@ -46,8 +46,8 @@ INLINE void divide_vector(struct division *d)
  * exp(x - max) into e, and its sum. A row with NaN or +inf, or all -inf, has the sum NaN, which
  * then reaches every output. Meanwhile the row before is divided, the largest number of the row at
  * `next` is found, and the row at `soon` is fetched, which keeps the divider, the adders and the
- * memory busy. It keeps some vectors ahead of what is stored, so that e may be where it reads, and
- * even where vectors of e and of the row before do not begin at the same places.
+ * memory busy. The division keeps some vectors ahead of what is stored, so that e may be where it
+ * reads, even where vectors of e and of the row before do not begin at the same places.
  */
 INLINE real exp_row(size_t cols, const real *x, real max, const real *next, real *next_max,
                     uintptr_t soon, real *e, struct division *before)

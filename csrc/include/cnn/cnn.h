@@ -21,8 +21,8 @@
  *               What is not said again at each function: CNN_ERROR_ARGUMENT for NULL where memory
  *               is needed, a stride smaller than a row, a constant outside its list, or a wrong
  *               struct_size; CNN_ERROR_MEMORY where sizes overflow or memory is short.
- *   Memory      Array functions and predict allocate scratch that their thread keeps for its next
- *               call; predict with a workspace of the caller allocates nothing.
+ *   Memory      Array functions and predict allocate scratch that the threads they run on keep for
+ *               the next call; predict with a workspace of the caller allocates nothing.
  *   Handles     Questions to a handle that return a number or a text answer 0 or NULL for NULL.
  *   Structs     Public structs begin with struct_size, which the caller sets to sizeof the
  *               struct; fields it does not set must be zero and mean the default.
