@@ -5,8 +5,6 @@
 /* The longest row whose exponentials are kept here until they are divided. */
 #define LONGEST ((size_t)16 * 1024 / sizeof(real))
 
-/* Rows of one vector that are computed side by side. */
-#define FEW_ROWS 8
 
 /* y = e / sum for a row whose exponentials are known: the whole vectors of [done, end) are left. */
 struct division {
@@ -68,47 +66,83 @@ INLINE real exp_row(size_t cols, const real *x, real max, const real *next, real
     return sum;
 }
 
+#if V_SUMS <= 2
+/* Rows of at most 16 columns that are computed side by side. */
+#define FEW_ROWS (8 / V_SUMS)
+
 /*
- * Rows of at most 16 columns where a vector has as many lanes: all in registers, and several rows
- * at once, since a row alone mostly waits for its own maximum and sum.
+ * Rows of at most 16 columns, in registers, and several rows at once, since a row alone mostly
+ * waits for its own maximum and sum. The last of a row's `vectors` may be a part of one.
  */
-INLINE void softmax_few(const size_t rows, size_t cols, const real *x, size_t x_row, real *y,
-                        size_t y_row)
+INLINE void softmax_few(const size_t rows, const size_t vectors, size_t cols, const real *x,
+                        size_t x_row, real *y, size_t y_row)
 {
-    v_real e[FEW_ROWS], sum[FEW_ROWS];
+    const size_t last = vectors - 1, left = cols - last * V_LANES;
+    const v_real lowest = v_set1(-(real)INFINITY);
+    v_real e[FEW_ROWS][V_SUMS], sum[FEW_ROWS];
     UNROLL
     for (size_t r = 0; r < rows; r++) {
-        const v_real lowest = v_set1(-(real)INFINITY);
-        e[r] = v_first(v_load_partial(x + r * x_row, cols), cols, lowest);
-        e[r] = v_sub(e[r], v_set1(v_fold_max(e[r]) + 0));
+        v_real largest = lowest;
+        UNROLL
+        for (size_t v = 0; v < vectors; v++) {
+            const real *at = x + r * x_row + v * V_LANES;
+            e[r][v] = v < last ? v_load(at) : v_first(v_load_partial(at, left), left, lowest);
+            largest = v_max(e[r][v], largest);
+        }
+        const v_real max = v_set1(v_fold_max(largest) + 0);
+        UNROLL
+        for (size_t v = 0; v < V_SUMS; v++)
+            e[r][v] = v < vectors ? v_sub(e[r][v], max) : v_zero();
     }
     UNROLL
     for (size_t r = 0; r < rows; r++) {
-        e[r] = v_first(v_exp_nonpositive(e[r]), cols, v_zero());
-        sum[r] = v_set1(v_fold_add(&e[r]));
+        UNROLL
+        for (size_t v = 0; v < vectors; v++)
+            e[r][v] = v_exp_nonpositive(e[r][v]);
+        e[r][last] = v_first(e[r][last], left, v_zero());
+        sum[r] = v_set1(v_fold_add(e[r]));
     }
     UNROLL
-    for (size_t r = 0; r < rows; r++)
-        v_store_partial(y + r * y_row, v_div(e[r], sum[r]), cols);
+    for (size_t r = 0; r < rows; r++) {
+        real *at = y + r * y_row;
+        UNROLL
+        for (size_t v = 0; v < last; v++)
+            v_store(at + v * V_LANES, v_div(e[r][v], sum[r]));
+        v_store_partial(at + last * V_LANES, v_div(e[r][last], sum[r]), left);
+    }
 }
+
+/* All rows of at most 16 columns. */
+INLINE void softmax_narrow(size_t rows, const size_t vectors, size_t cols, const real *x,
+                           size_t x_row, real *y, size_t y_row)
+{
+    size_t i = 0;
+    for (; i + FEW_ROWS <= rows; i += FEW_ROWS)
+        softmax_few(FEW_ROWS, vectors, cols, x + i * x_row, x_row, y + i * y_row, y_row);
+    for (; i < rows; i++)
+        softmax_few(1, vectors, cols, x + i * x_row, x_row, y + i * y_row, y_row);
+}
+#endif
 
 void KERNEL(softmax_forward)(size_t rows, size_t cols, const void *x, size_t x_row, void *y,
                              size_t y_row, int stream)
 {
     const real *in = x;
     real *out = y, kept[LONGEST];
-    size_t i = 0;
-    if (V_SUMS == 1 && cols <= V_LANES) {
-        for (; i + FEW_ROWS <= rows; i += FEW_ROWS)
-            softmax_few(FEW_ROWS, cols, in + i * x_row, x_row, out + i * y_row, y_row);
-        for (; i < rows; i++)
-            softmax_few(1, cols, in + i * x_row, x_row, out + i * y_row, y_row);
+#if V_SUMS <= 2
+    if (cols <= V_LANES) {
+        softmax_narrow(rows, 1, cols, in, x_row, out, y_row);
         return;
     }
+    if (cols <= V_SUMS * V_LANES) {
+        softmax_narrow(rows, V_SUMS, cols, in, x_row, out, y_row);
+        return;
+    }
+#endif
     const int keep = cols <= LONGEST;
     struct division before = {.done = 0};
     real max = rows > 0 ? row_max(in, cols) : 0;
-    for (; i < rows; i++, in += x_row, out += y_row) {
+    for (size_t i = 0; i < rows; i++, in += x_row, out += y_row) {
         real *e = keep ? kept : out;
         const real *next = i + 1 < rows ? in + x_row : in;
         const uintptr_t soon = (uintptr_t)next + x_row * sizeof(real);

@@ -145,14 +145,17 @@ INLINE v_real vm_expm1(v_real r)
 INLINE v_real v_exp_nonpositive(v_real x)
 {
     v_real t;
-    const v_real r = vm_reduce(v_max(v_set1(VM_EXP_LEAST), x), V_SCALER, &t);
-    return v_scale(vm_exp(r), t);
+    const v_real r = vm_reduce(v_max(v_set1(VM_EXP_LEAST), x), V_SCALER_DOWN, &t);
+    return v_scale_down(vm_exp(r), t, r);
 }
 
 /* 2^n e^r: ULP 0.92 and 0.97. exp(x) <= 1 for x <= 0, and exp(0) = 1. */
 INLINE v_real v_exp(v_real x)
 {
-    return v_exp_nonpositive(v_min(v_set1(VM_EXP_MOST), x));
+    v_real t;
+    const v_real inside = v_min(v_set1(VM_EXP_MOST), v_max(v_set1(VM_EXP_LEAST), x));
+    const v_real r = vm_reduce(inside, V_SCALER, &t);
+    return v_scale(vm_exp(r), t);
 }
 
 /*
@@ -304,15 +307,15 @@ INLINE v_real v_softplus(v_real x)
 
 /* ---- The normal distribution ----------------------------------------------------------------- */
 
-/* exp(-y^2 / 2) = 2^n (1 + s): returns s, and t for v_scale(). y^2 has twice the precision, since
+/* exp(-y^2 / 2) = 2^n (1 + s): returns s, and t for v_scale_down(). y^2 has twice the precision, since
  * the error of the exponent is the relative error of the result. */
 INLINE v_real vm_gauss(v_real y, v_real *t)
 {
     const v_real minus_half = v_mul(v_set1(R(-0.5)), y);
     const v_real x = v_mul(minus_half, y);
     const v_real lost = v_fnma(minus_half, y, x); /* x less the exact product */
-    *t = v_fma(x, v_set1(VM_LOG2E), v_set1(V_SCALER));
-    const v_real n = v_sub(*t, v_set1(V_SCALER));
+    *t = v_fma(x, v_set1(VM_LOG2E), v_set1(V_SCALER_DOWN));
+    const v_real n = v_sub(*t, v_set1(V_SCALER_DOWN));
     const v_real low = v_fma(n, v_set1(VM_LN2_REST), lost);
     return vm_expm1(v_sub(v_fnma(n, v_set1(VM_LN2), x), low));
 }
@@ -356,7 +359,7 @@ INLINE v_real v_normal_pdf(v_real x)
     v_real t;
     const v_real s = vm_gauss(v_min(v_set1(VM_NORMAL_MOST), v_abs(x)), &t);
     const v_real density = v_set1(VM_DENSITY_AT_0);
-    return v_scale(v_fma(s, density, density), t);
+    return v_scale_down(v_fma(s, density, density), t, s);
 }
 
 /*
@@ -381,7 +384,7 @@ INLINE v_real v_normal_cdf(v_real x)
     const v_real y = v_min(v_set1(VM_NORMAL_MOST), v_abs(x));
     const v_real s = vm_gauss(y, &t);
     const v_real ratio = vm_normal_tail(y);
-    const v_real tail = v_scale(v_fma(s, ratio, ratio), t);
+    const v_real tail = v_scale_down(v_fma(s, ratio, ratio), t, s);
     const v_real outside = v_select(v_lt(v_zero(), x), v_sub(v_set1(1), tail), tail);
     return v_select(v_lt(square, v_set1(R(0.72))), inside, outside);
 }

@@ -219,6 +219,11 @@ INLINE v_real v_scale(v_real a, v_real t)
 {
     return P(scalef)(a, v_sub(t, v_set1(V_SCALER)));
 }
+INLINE v_real v_scale_down(v_real a, v_real t, v_real r)
+{
+    (void)r;
+    return P(scalef)(a, v_sub(t, v_set1(V_SCALER_DOWN)));
+}
 #if CNN_BITS == 32
 INLINE real v_fold_add(const v_real *acc)
 {

@@ -27,6 +27,8 @@
  *   vi_set1 vi_add vi_sub vi_and
  *   vi_shift_left(a, n) vi_shift_right(a, n)   n constant; right brings zeros in
  *   v_scale(a, t)                          a 2^n rounded once, t = V_SCALER + n, |n| < 2 bias
+ *   v_scale_down(a, t, r)                  the same for n <= 0, t = V_SCALER_DOWN + n and a from
+ *                                          2^-9 to 2, but NaN where r is NaN (else r is finite)
  *   v_fold_add(acc)                        acc holds 16 lanes in V_SUMS vectors, folded +8 +4 +2 +1
  *   v_fold_max(a)                          the largest lane
  */
@@ -45,12 +47,15 @@ typedef uint32_t bits;
 #define R(x) x##f
 /* Adding it rounds n to a whole number and leaves n + 2 bias in the low bits. */
 #define V_SCALER (0x1.8p+23f + 254)
+/* Or n + half the bias. */
+#define V_SCALER_DOWN (0x1.8p+23f + 63)
 #else
 typedef double real;
 typedef int64_t integer;
 typedef uint64_t bits;
 #define R(x) x
 #define V_SCALER (0x1.8p+52 + 2046)
+#define V_SCALER_DOWN (0x1.8p+52 + 511)
 #endif
 
 #if defined(__clang__)
@@ -92,6 +97,14 @@ INLINE v_real v_scale(v_real a, v_real t)
     const v_int half = vi_and(vi_shift_left(n, mantissa - 1), exponents);
     const v_int rest = vi_sub(vi_shift_left(n, mantissa), half);
     return v_mul(v_mul(a, v_as_real(half)), v_as_real(rest));
+}
+/* n and half the bias go to the exponent of a, which stays normal; half the bias goes off again. */
+INLINE v_real v_scale_down(v_real a, v_real t, v_real r)
+{
+    const real power = CNN_BITS == 32 ? R(0x1p-63) : (real)0x1p-511;
+    const v_int n = vi_shift_left(v_as_int(t), CNN_BITS == 32 ? 23 : 52);
+    const v_real larger = v_as_real(vi_add(v_as_int(a), n));
+    return v_fma(larger, v_set1(power), v_sub(r, r));
 }
 #endif
 
