@@ -13,7 +13,7 @@
 #define IN_PLACE_ROW_BYTES ((size_t)4096)
 
 /* The same in a batch of many rows, whose tiles come back to each row of the weight: in all. */
-#define IN_PLACE_BYTES ((size_t)256 * 1024)
+#define IN_PLACE_BYTES ((size_t)64 * 1024)
 
 /* Larger batches are not gathered ahead: they would push the rest out of the L2 cache meanwhile. */
 #define AHEAD_BYTES ((size_t)1024 * 1024)
@@ -233,21 +233,31 @@ static void loss_rows(const struct pass *p, size_t first, size_t rows, size_t wo
             delta, layer->row, 0);
 }
 
-/* Rows [i, i + m) and columns [j, j + n) of a weight, transposed, into panels from `packed` on. */
-static void pack_transposed(const cnn_network *network, size_t l, size_t i, size_t m, size_t j,
-                            size_t n, void *packed)
+/*
+ * Rows [i, i + m) and columns [j, j + n) of a weight, transposed, into panels from `packed` on. The
+ * weight is read where the batch's training keeps it up to date: row-major, or in panels.
+ */
+static void pack_transposed(const cnn_batch *batch, size_t l, size_t i, size_t m, size_t j,
+                            size_t n, char *packed)
 {
+    const cnn_network *network = batch->network;
     const cnn_dense *dense = &network->dense[l];
-    const cnn_pack pack = {
-        .k = n,
-        .n = m,
-        .b = cnn_at(network, dense->weight, i * dense->outputs + j),
-        .b_row = 1,
-        .b_col = dense->outputs,
-        .packed = packed,
-        .b_panel = dense->outputs * network->kernels->panel,
-    };
-    network->kernels->pack(&pack);
+    const size_t panel = network->kernels->panel;
+    const size_t most = batch->in_place ? n : panel;
+    for (size_t done = 0; done < n; done += most) {
+        const cnn_pack pack = {
+            .k = cnn_min(most, n - done),
+            .n = m,
+            .b = batch->in_place
+                     ? cnn_at(network, dense->weight, i * dense->outputs + j)
+                     : cnn_at(network, dense->packed, (j + done) * dense->inputs + i * panel),
+            .b_row = 1,
+            .b_col = batch->in_place ? dense->outputs : panel,
+            .packed = packed + done * panel * network->real_size,
+            .b_panel = dense->outputs * panel,
+        };
+        network->kernels->pack(&pack);
+    }
 }
 
 /*
@@ -291,12 +301,12 @@ static void backward_rows(const struct pass *p, size_t l, size_t first, size_t r
     const cnn_batch_layer *to = &batch->layers[l - 1];
     const bool dropped = to->dropped && p->job->step >= 0;
     const size_t inputs = network->dense[l].inputs;
-    if (batch->in_place) {
+    if (batch->one_block) {
         char *transposed = batch->transposed + worker * batch->transposed_bytes;
         const size_t most = SOME_PANELS * network->kernels->panel;
         for (size_t j = 0; j < inputs; j += most) {
             const size_t n = cnn_min(most, inputs - j);
-            pack_transposed(network, l, j, n, 0, network->dense[l].outputs, transposed);
+            pack_transposed(batch, l, j, n, 0, network->dense[l].outputs, transposed);
             backward_columns(p, l, first, rows, j, n, transposed, dropped);
         }
     } else {
@@ -426,13 +436,16 @@ cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *los
     if (status != CNN_OK)
         return status;
     batch->in_place = job->in_place;
-    if (!batch->in_place)
+    batch->threads = threads_for(batch, job->rows);
+    batch->one_block = batch->threads == 1 && job->rows <= CNN_BLOCK_ROWS;
+    if (batch->in_place)
+        cnn_network_unpack(network);
+    if (!batch->one_block)
         repack_if_changed(batch);
     const double total = cnn_weights_scale(job->rows, batch->targets.weight, batch->scale);
     cnn_lanes losses = {{0}};
     memset(batch->correct, 0, batch->workers * COUNTER_STRIDE * sizeof *batch->correct);
     struct pass pass = {.batch = batch, .job = job};
-    batch->threads = threads_for(batch, job->rows);
     pass.block = cnn_even_block(job->rows, CNN_BLOCK_ROWS, batch->threads);
     cnn_parallel((job->rows + pass.block - 1) / pass.block, batch->threads, run_block, &pass);
     for (size_t w = 0; w < batch->workers; w++)
@@ -487,6 +500,6 @@ void cnn_batch_pack_transposed(const cnn_batch *batch, size_t l, size_t i, size_
 {
     const cnn_network *network = batch->network;
     const size_t panel = network->kernels->panel, outputs = network->dense[l].outputs;
-    pack_transposed(network, l, i, m, j, n,
+    pack_transposed(batch, l, i, m, j, n,
                     cnn_at(network, batch->layers[l].transposed, i * outputs + j * panel));
 }

@@ -35,7 +35,8 @@ typedef struct cnn_batch {
     int64_t step;     /* of the present batch */
     size_t threads;   /* for all work on the present batch, forward, back and update */
     bool in_place;    /* weights are read where they are; their packed forms may be old */
-    char *transposed; /* some panels of a weight's transpose for each worker, where in_place */
+    bool one_block;   /* so that each weight's transpose is used once: it is not kept */
+    char *transposed; /* some panels of a weight's transpose for each worker, where one_block */
     size_t transposed_bytes;
     bool gathered; /* whether x held the rows of the present batch before its step began */
     /* The batch after this one, which is gathered during the update; next_rows is 0 for none. */

@@ -72,7 +72,7 @@ static void add_penalty(const cnn_network *network, const cnn_dense *dense, size
         .g = cnn_at(network, network->parameters, at),
         .g_row = dense->outputs,
         .w = cnn_at(network, gradient, at),
-        .stride = dense->outputs,
+        .w_row = dense->outputs,
         .clip = 1,
         .lr = -dense->l2,
     };

@@ -46,6 +46,45 @@ void cnn_network_repack(const cnn_network *network)
         cnn_dense_repack(network, &network->dense[l]);
 }
 
+void cnn_dense_unpack(const cnn_network *network, const cnn_dense *dense, size_t i, size_t m,
+                      size_t j, size_t n)
+{
+    const size_t panel = network->kernels->panel;
+    for (size_t end = j + n; j < end; j += panel) {
+        const size_t bytes = cnn_min(panel, end - j) * network->real_size;
+        const char *from = cnn_at(network, dense->packed, j * dense->inputs + i * panel);
+        char *to = cnn_at(network, dense->weight, i * dense->outputs + j);
+        for (size_t r = 0; r < m; r++)
+            memcpy(to + r * dense->outputs * network->real_size,
+                   from + r * panel * network->real_size, bytes);
+    }
+}
+
+/* States of the row-major weights; while one thread unpacks, others wait. */
+enum { CURRENT, BEHIND, UNPACKING };
+
+void cnn_network_leave_behind(cnn_network *network)
+{
+    atomic_store_explicit(&network->unpacking, BEHIND, memory_order_relaxed);
+}
+
+void cnn_network_unpack(const cnn_network *network)
+{
+    /* A network that is read is as good as const: its two forms say the same. */
+    atomic_int *state = &((cnn_network *)(uintptr_t)network)->unpacking;
+    int seen;
+    while ((seen = atomic_load_explicit(state, memory_order_acquire)) != CURRENT) {
+        if (seen == UNPACKING || !atomic_compare_exchange_weak(state, &seen, UNPACKING)) {
+            cnn_platform_relax();
+            continue;
+        }
+        for (size_t l = 0; l < network->dense_count; l++)
+            cnn_dense_unpack(network, &network->dense[l], 0, network->dense[l].inputs, 0,
+                             network->dense[l].outputs);
+        atomic_store_explicit(state, CURRENT, memory_order_release);
+    }
+}
+
 /* ---- Building ---------------------------------------------------------------------------- */
 
 static cnn_status check_dense(const cnn_layer *layer, size_t index, size_t count, size_t inputs)
@@ -211,6 +250,7 @@ cnn_status cnn_network_copy(const cnn_network *network, cnn_network **copy)
                                            network->seed, &made);
     if (status != CNN_OK)
         return status;
+    cnn_network_unpack(network);
     memcpy(made->parameters, network->parameters, network->parameter_span * network->real_size);
     cnn_network_repack(made);
     for (size_t i = 0; i < network->metadata_count && status == CNN_OK; i++)
@@ -325,6 +365,8 @@ static cnn_status find_parameter(const cnn_network *network, size_t layer, cnn_p
     if (parameter != CNN_WEIGHT && parameter != CNN_BIAS)
         return cnn_fail(CNN_ERROR_ARGUMENT, "parameter is %d, should be CNN_WEIGHT or CNN_BIAS",
                         (int)parameter);
+    if (parameter == CNN_WEIGHT)
+        cnn_network_unpack(network);
     const size_t outputs = (*dense)->outputs;
     const size_t right = parameter == CNN_WEIGHT ? (*dense)->inputs * outputs : outputs;
     if (count != right)

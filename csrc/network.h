@@ -2,6 +2,7 @@
 #ifndef CNN_NETWORK_H
 #define CNN_NETWORK_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "kernels/kernels.h"
@@ -41,6 +42,7 @@ struct cnn_network {
     size_t parameter_span; /* elements of `parameters` with the gaps that align each tensor */
     void *parameters;      /* all weights and biases; owns what dense[].weight points to */
     void *packed;          /* owns what dense[].packed points to */
+    atomic_int unpacking;  /* see cnn_network_unpack */
     size_t block_rows;     /* rows that cnn_forward_block takes, at most */
     size_t input_row;      /* elements between rows of converted inputs in its scratch */
     size_t hidden_row;     /* and between rows of activations */
@@ -65,6 +67,21 @@ size_t cnn_dense_packed_span(const cnn_network *network, const cnn_dense *dense)
 
 /* Bring a layer's packed weight up to date. */
 void cnn_dense_repack(const cnn_network *network, const cnn_dense *dense);
+
+/*
+ * Copy rows [i, i + m) and columns [j, j + n) of a layer's packed weight into the row-major one; j
+ * is a multiple of the panel.
+ */
+void cnn_dense_unpack(const cnn_network *network, const cnn_dense *dense, size_t i, size_t m,
+                      size_t j, size_t n);
+
+/*
+ * Training changes large weights in their packed form alone, since writing two forms in each step
+ * would be slow, and leaves the row-major form of layers without an L2 penalty behind. Whoever
+ * reads the row-major form brings it up to date first, by this; any threads may do so at once.
+ */
+void cnn_network_unpack(const cnn_network *network);
+void cnn_network_leave_behind(cnn_network *network);
 
 /* Bring all packed weights up to date. */
 void cnn_network_repack(const cnn_network *network);

@@ -29,23 +29,32 @@ struct stepping {
     bool whole;        /* whether trainer->gradient holds the gradient already */
 };
 
-/* Update rows i.. and columns j.. of a tensor at `offset`, row length `stride`, from factor . g. */
-static void update_tensor(const struct stepping *s, size_t offset, size_t stride, size_t rows,
-                          size_t cols, double l2, const void *factor, const void *g, size_t g_row)
+/* A part of a tensor: where it is, its rows, columns, and elements between rows; and where its
+ * slots are, among those of all parameters. */
+struct part {
+    void *w;
+    size_t rows, cols, w_row, slot, slot_row;
+    double l2;
+};
+
+/* Update a part of a tensor from factor . g. */
+static void update_part(const struct stepping *s, const struct part *part, const void *factor,
+                        const void *g, size_t g_row)
 {
     const cnn_trainer *trainer = s->trainer;
     const cnn_network *network = trainer->network;
     cnn_update update = s->update;
-    update.rows = rows;
-    update.cols = cols;
+    update.rows = part->rows;
+    update.cols = part->cols;
     update.factor = factor;
     update.g = g;
     update.g_row = g_row;
-    update.stride = stride;
-    update.l2 = l2;
-    update.w = cnn_at(network, network->parameters, offset);
+    update.w = part->w;
+    update.w_row = part->w_row;
+    update.slot_row = part->slot_row;
+    update.l2 = part->l2;
     for (size_t i = 0; i < trainer->slot_count; i++)
-        update.slots[i] = cnn_at(network, trainer->slots[i], offset);
+        update.slots[i] = cnn_at(network, trainer->slots[i], part->slot);
     network->kernels->update(&update);
 }
 
@@ -59,27 +68,13 @@ static void update_bias(const struct stepping *s, size_t l, char *scratch)
         g = cnn_at(trainer->network, trainer->gradient, dense->bias_offset);
     else
         cnn_batch_bias_gradient(trainer->batch, l, g);
-    update_tensor(s, dense->bias_offset, n, 1, n, 0, NULL, g, n);
-}
-
-/* Bring both packed forms of a rectangle of a weight up to date while it is in the cache. */
-static void repack(const cnn_trainer *trainer, const cnn_rectangle *r, size_t j, size_t n)
-{
-    const cnn_network *network = trainer->network;
-    const cnn_dense *dense = &network->dense[r->l];
-    const size_t panel = network->kernels->panel;
-    const cnn_pack pack = {
-        .k = r->m,
-        .n = n,
-        .b = cnn_at(network, dense->weight, r->i * dense->outputs + j),
-        .b_row = dense->outputs,
-        .b_col = 1,
-        .packed = cnn_at(network, dense->packed, j * dense->inputs + r->i * panel),
-        .b_panel = dense->inputs * panel,
-    };
-    network->kernels->pack(&pack);
-    if (r->l > 0)
-        cnn_batch_pack_transposed(trainer->batch, r->l, r->i, r->m, j, n);
+    const struct part bias = {.w = dense->bias,
+                              .rows = 1,
+                              .cols = n,
+                              .w_row = n,
+                              .slot = dense->bias_offset,
+                              .slot_row = n};
+    update_part(s, &bias, NULL, g, n);
 }
 
 /* ---- What is read soon ------------------------------------------------------------------- */
@@ -133,17 +128,22 @@ static void gather_next_rows(const cnn_batch *batch, const cnn_rectangle *r)
         cnn_batch_gather_next(batch, begin, end);
 }
 
-/* The parameters and slots of a rectangle. */
+/* The weights and slots of a rectangle. */
 static void add_parameters(struct fetch *fetch, const cnn_trainer *trainer, const cnn_rectangle *r)
 {
     const cnn_network *network = trainer->network;
     const cnn_dense *dense = &network->dense[r->l];
+    const size_t panel = network->kernels->panel, size = network->real_size;
+    const bool in_place = trainer->batch->in_place;
+    for (size_t j = r->j; j < r->j + r->n && !in_place; j += panel)
+        add_spans(fetch, cnn_at(network, dense->packed, j * dense->inputs + r->i * panel),
+                  r->m * panel * size);
     for (size_t i = r->i; i < r->i + r->m; i++) {
         const size_t at = dense->weight_offset + i * dense->outputs + r->j;
-        const size_t bytes = r->n * network->real_size;
-        add_spans(fetch, cnn_at(network, network->parameters, at), bytes);
+        if (in_place)
+            add_spans(fetch, cnn_at(network, network->parameters, at), r->n * size);
         for (size_t s = 0; s < trainer->slot_count; s++)
-            add_spans(fetch, cnn_at(network, trainer->slots[s], at), bytes);
+            add_spans(fetch, cnn_at(network, trainer->slots[s], at), r->n * size);
     }
 }
 
@@ -164,6 +164,25 @@ static void find_soon(struct fetch *fetch, const cnn_trainer *trainer, const cnn
 
 /* ---- The update -------------------------------------------------------------------------- */
 
+/* Columns [j, j + n) of task r, which in panels are those of one panel. */
+static struct part weight_part(const struct stepping *s, const cnn_rectangle *r, size_t j, size_t n)
+{
+    const cnn_network *network = s->trainer->network;
+    const cnn_dense *dense = &network->dense[r->l];
+    const size_t panel = network->kernels->panel, at = r->i * dense->outputs + j;
+    const bool in_place = s->trainer->batch->in_place;
+    return (struct part){
+        .w = in_place ? cnn_at(network, dense->weight, at)
+                      : cnn_at(network, dense->packed, j * dense->inputs + r->i * panel),
+        .rows = r->m,
+        .cols = n,
+        .w_row = in_place ? dense->outputs : panel,
+        .slot = dense->weight_offset + at,
+        .slot_row = dense->outputs,
+        .l2 = s->whole ? 0 : dense->l2, /* the whole gradient has it already */
+    };
+}
+
 /*
  * Columns [j, j + n) of task r: their gradient goes from the tile into the optimizer through L1.
  * That of a batch of one row is a column by a row, which the optimizer multiplies itself.
@@ -174,23 +193,32 @@ static void update_columns(const struct stepping *s, const cnn_rectangle *r, siz
     const cnn_batch *batch = s->trainer->batch;
     const cnn_network *network = batch->network;
     const cnn_dense *dense = &network->dense[r->l];
-    const size_t offset = dense->weight_offset + r->i * dense->outputs + j;
+    const void *factor = NULL, *g = scratch;
+    size_t g_row = n;
     if (s->whole) {
-        update_tensor(s, offset, dense->outputs, r->m, n, 0, NULL,
-                      cnn_at(network, s->trainer->gradient, offset), dense->outputs);
+        g = cnn_at(network, s->trainer->gradient, dense->weight_offset + r->i * dense->outputs + j);
+        g_row = dense->outputs;
     } else if (batch->rows == 1) {
-        update_tensor(s, offset, dense->outputs, r->m, n, dense->l2,
-                      cnn_at(network, cnn_batch_input(batch, r->l), r->i),
-                      cnn_at(network, batch->layers[r->l].delta, j), 0);
+        factor = cnn_at(network, cnn_batch_input(batch, r->l), r->i);
+        g = cnn_at(network, batch->layers[r->l].delta, j);
+        g_row = 0;
     } else {
         const size_t soon = fetch->count * (j - r->j) / r->n;
         const size_t soon_end = fetch->count * (j + n - r->j) / r->n;
         cnn_batch_weight_gradient(batch, r->l, r->i, r->m, j, n, scratch, n, fetch->spans + soon,
                                   soon_end - soon);
-        update_tensor(s, offset, dense->outputs, r->m, n, dense->l2, NULL, scratch, n);
     }
-    if (!batch->in_place)
-        repack(s->trainer, r, j, n);
+    const size_t most = batch->in_place ? n : network->kernels->panel;
+    for (size_t done = 0; done < n; done += most) {
+        const struct part part = weight_part(s, r, j + done, cnn_min(most, n - done));
+        update_part(s, &part, factor, cnn_at(network, g, done), g_row);
+    }
+    if (batch->in_place)
+        return;
+    if (dense->l2 > 0)
+        cnn_dense_unpack(network, dense, r->i, r->m, j, n);
+    if (r->l > 0 && !batch->one_block)
+        cnn_batch_pack_transposed(batch, r->l, r->i, r->m, j, n);
 }
 
 static void update_task(void *context, size_t index, size_t worker)
@@ -255,8 +283,10 @@ static void apply(cnn_trainer *trainer, double lr)
     const size_t threads = cnn_min(trainer->batch->threads, trainer->scratch_workers);
     cnn_parallel(tasks, threads, update_task, &s);
     trainer->network->version++;
-    /* Where the packed forms were brought along, the batch's copy is still current. */
     if (!trainer->batch->in_place)
+        cnn_network_leave_behind(trainer->network);
+    /* Where the transposed weights were brought along, they are still current. */
+    if (!trainer->batch->one_block)
         trainer->batch->version = trainer->network->version;
 }
 

@@ -163,6 +163,7 @@ cnn_status cnn_trainer_set_steps(cnn_trainer *trainer, uint64_t steps)
 static void copy_snapshot(cnn_trainer *trainer, bool restore)
 {
     const size_t bytes = trainer->network->parameter_span * trainer->network->real_size;
+    cnn_network_unpack(trainer->network);
     for (size_t i = 0; i <= trainer->slot_count; i++) {
         void *live = i == 0 ? trainer->network->parameters : trainer->slots[i - 1];
         void *kept = (char *)trainer->snapshot + i * bytes;

@@ -83,8 +83,8 @@ typedef struct cnn_loss_rows {
 } cnn_loss_rows;
 
 /*
- * One optimizer step on w (rows, cols). w and the slots share the row stride `stride`; the
- * gradient g has its own. Where `factor` (rows) is not NULL, the gradient is the product of this
+ * One optimizer step on w (rows, cols). w, the slots and the gradient g have row strides of their
+ * own. Where `factor` (rows) is not NULL, the gradient is the product of this
  * column and the row g. Before the step g <- (g + l2 w) * clip. Numbers are float64 here and
  * rounded to the type once.
  */
@@ -95,8 +95,9 @@ typedef struct cnn_update {
     size_t g_row;
     const void *factor;
     void *w;
+    size_t w_row;
     void *slots[2];
-    size_t stride;
+    size_t slot_row;
     double l2, clip;
     double lr, momentum, alpha, beta1, beta2, eps, decay; /* decay = 1 - lr weight_decay */
     double step_size, root_correction; /* adam: lr/(1 - beta1^k), sqrt(1 - beta2^k) */

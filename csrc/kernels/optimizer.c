@@ -75,13 +75,14 @@ INLINE void update_rows(const cnn_optimizer_kind kind, const size_t slots, const
                         const int plain, const cnn_update *u, const struct setting *s)
 {
     /* Rows without gaps are one long row, which has fewer ends. */
-    const int gaps = u->stride != u->cols || u->g_row != u->cols || with_factor;
+    const int gaps = u->w_row != u->cols || (slots > 0 && u->slot_row != u->cols) ||
+                     u->g_row != u->cols || with_factor;
     const size_t rows = gaps ? u->rows : 1, cols = gaps ? u->cols : u->rows * u->cols;
     for (size_t i = 0; i < rows; i++) {
         const struct update_row row = {
-            .w = (real *)u->w + i * u->stride,
-            .slot0 = slots > 0 ? (real *)u->slots[0] + i * u->stride : NULL,
-            .slot1 = slots > 1 ? (real *)u->slots[1] + i * u->stride : NULL,
+            .w = (real *)u->w + i * u->w_row,
+            .slot0 = slots > 0 ? (real *)u->slots[0] + i * u->slot_row : NULL,
+            .slot1 = slots > 1 ? (real *)u->slots[1] + i * u->slot_row : NULL,
             .g = (const real *)u->g + (with_factor ? 0 : i * u->g_row),
             .factor = v_set1(with_factor ? ((const real *)u->factor)[i] : 1),
             .with_factor = with_factor,
@@ -160,16 +161,16 @@ static void update_product(const cnn_update *u)
         part.g = g;
         part.g_row = u->cols;
         part.factor = NULL;
-        part.w = (real *)u->w + i * u->stride;
+        part.w = (real *)u->w + i * u->w_row;
         for (size_t s = 0; s < 2; s++)
-            part.slots[s] = u->slots[s] ? (real *)u->slots[s] + i * u->stride : NULL;
+            part.slots[s] = u->slots[s] ? (real *)u->slots[s] + i * u->slot_row : NULL;
         update(&part);
     }
 }
 
 void KERNEL(update)(const cnn_update *u)
 {
-    if (u->factor && u->stride == u->cols && u->cols % V_LANES != 0)
+    if (u->factor && u->w_row == u->cols && u->slot_row == u->cols && u->cols % V_LANES != 0)
         update_product(u);
     else
         update(u);

@@ -5,7 +5,6 @@
 /* The longest row whose exponentials are kept here until they are divided. */
 #define LONGEST ((size_t)16 * 1024 / sizeof(real))
 
-
 /* y = e / sum for a row whose exponentials are known: the whole vectors of [done, end) are left. */
 struct division {
     size_t done, end;

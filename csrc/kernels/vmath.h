@@ -307,8 +307,8 @@ INLINE v_real v_softplus(v_real x)
 
 /* ---- The normal distribution ----------------------------------------------------------------- */
 
-/* exp(-y^2 / 2) = 2^n (1 + s): returns s, and t for v_scale_down(). y^2 has twice the precision, since
- * the error of the exponent is the relative error of the result. */
+/* exp(-y^2 / 2) = 2^n (1 + s): returns s, and t for v_scale_down(). y^2 has twice the precision,
+ * since the error of the exponent is the relative error of the result. */
 INLINE v_real vm_gauss(v_real y, v_real *t)
 {
     const v_real minus_half = v_mul(v_set1(R(-0.5)), y);
