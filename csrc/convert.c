@@ -134,7 +134,9 @@ void cnn_convert_rows(const cnn_matrix *matrix, const size_t *index, size_t firs
     const size_t size = cnn_dtype_size(matrix->dtype), row_bytes = matrix->cols * size;
     const bool dense = matrix->col_stride == (ptrdiff_t)size || matrix->cols <= 1;
     const bool copy = dense && matrix->dtype == dtype;
-    const size_t ahead = index != NULL && dense ? rows_ahead(row_bytes) : count;
+    const size_t ahead = (index != NULL || matrix->row_stride >= 2 * (ptrdiff_t)row_bytes) && dense
+                             ? rows_ahead(row_bytes)
+                             : count;
     convert_row *const convert = row_converters[matrix->dtype][dtype == CNN_FLOAT64];
     char *to = out;
     for (size_t i = 0; i < ahead && ahead < count; i++)

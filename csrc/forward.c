@@ -85,7 +85,7 @@ void cnn_dense_forward(const cnn_network *network, const cnn_dense *dense, size_
         .before = before,
     };
     if (how & CNN_SHARED)
-        cnn_product(kernels, network->real_size, &gemm, false);
+        cnn_product(kernels, network->real_size, &gemm, CNN_ONE_OF_SOME);
     else
         kernels->gemm(&gemm);
     if (softmax && !linear)

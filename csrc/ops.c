@@ -273,7 +273,7 @@ static cnn_status dense_forward(cnn_dtype dtype, size_t rows, size_t inputs, siz
         .activation = activation == CNN_SOFTMAX ? CNN_IDENTITY : activation,
     };
     const uint64_t before = cnn_platform_float_enter();
-    cnn_product(kernels, size_of(dtype), &gemm, true);
+    cnn_product(kernels, size_of(dtype), &gemm, CNN_WITH_SCRATCH);
     cnn_platform_float_leave(before);
     cnn_platform_free(packed);
     if (activation == CNN_SOFTMAX)
@@ -291,7 +291,7 @@ static cnn_status product(cnn_dtype dtype, const cnn_pack *b, cnn_gemm gemm)
     gemm.b = packed;
     gemm.b_k = kernels->panel;
     gemm.b_panel = b->k * kernels->panel;
-    cnn_product(kernels, size_of(dtype), &gemm, true);
+    cnn_product(kernels, size_of(dtype), &gemm, CNN_WITH_SCRATCH);
     cnn_platform_free(packed);
     return CNN_OK;
 }

@@ -1,7 +1,9 @@
 #include "product.h"
 
+#include <stdbool.h>
 #include <string.h>
 
+#include "convert.h"
 #include "error.h"
 #include "platform.h"
 #include "threads.h"
@@ -15,11 +17,14 @@
 /* The most bytes of such a copy, which its thread keeps for others. */
 #define MOST_COPIED ((size_t)4 * 1024 * 1024)
 
+/* How many times less work threads share that are awake. */
+#define AWAKE 4
+
 struct product {
     const cnn_kernels *kernels;
     size_t real_size;
     const cnn_gemm *gemm;
-    bool scratch; /* whether a may be copied into the threads' scratch */
+    unsigned how;
     size_t block_rows, block_cols, col_blocks;
 };
 
@@ -50,8 +55,15 @@ static void gather_a(const struct product *p, cnn_gemm *g)
     char *copy = cnn_platform_scratch(bytes);
     if (!copy)
         return;
-    for (size_t i = 0; i < count; i++)
-        memcpy(copy + i * row * size, advance(g->a, i * stride, size), length * size);
+    const cnn_matrix lines = {
+        .data = g->a,
+        .dtype = size == sizeof(float) ? CNN_FLOAT32 : CNN_FLOAT64,
+        .rows = count,
+        .cols = length,
+        .row_stride = (ptrdiff_t)(stride * size),
+        .col_stride = (ptrdiff_t)size,
+    };
+    cnn_convert_rows(&lines, NULL, 0, count, lines.dtype, copy, row);
     g->a = copy;
     *(columns ? &g->a_k : &g->a_row) = row;
 }
@@ -73,25 +85,27 @@ static void run_rectangle(void *context, size_t index, size_t worker)
     g.before = whole->before ? (char *)whole->before + (i * whole->c_row + j) * size : NULL;
     g.c = (char *)whole->c + (i * whole->c_row + j) * size;
     g.derivative = advance(whole->derivative, i * whole->derivative_row + j, size);
-    if (p->scratch)
+    if (p->how & CNN_WITH_SCRATCH)
         gather_a(p, &g);
     p->kernels->gemm(&g);
 }
 
-void cnn_product(const cnn_kernels *kernels, size_t real_size, const cnn_gemm *gemm, bool scratch)
+void cnn_product(const cnn_kernels *kernels, size_t real_size, const cnn_gemm *gemm, unsigned how)
 {
     const size_t panels = (gemm->n + kernels->panel - 1) / kernels->panel;
     struct product p = {
         .kernels = kernels,
         .real_size = real_size,
         .gemm = gemm,
-        .scratch = scratch,
+        .how = how,
         .block_rows = cnn_min(gemm->m, BLOCK_TILES * kernels->tile_rows),
         .block_cols = gemm->n,
     };
     if (gemm->m == 0 || gemm->n == 0)
         return;
-    const double work = (double)gemm->m * (double)gemm->n * (double)gemm->k;
+    double work = (double)gemm->m * (double)gemm->n * (double)gemm->k;
+    if (how & CNN_ONE_OF_SOME)
+        work *= AWAKE;
     const size_t row_blocks = (gemm->m + p.block_rows - 1) / p.block_rows;
     const size_t threads = cnn_parallel_threads(row_blocks * panels, work);
     /* Some more rectangles than threads even out a thread that is late. */

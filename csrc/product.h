@@ -2,15 +2,16 @@
 #ifndef CNN_PRODUCT_H
 #define CNN_PRODUCT_H
 
-#include <stdbool.h>
-
 #include "kernels/kernels.h"
 
-/*
- * Run a product whose operands are ready; real_size is the bytes of one element. With `scratch`,
- * the scratch of each thread that takes part may be used, so none of the operands may lie there.
- */
-void cnn_product(const cnn_kernels *kernels, size_t real_size, const cnn_gemm *gemm, bool scratch);
+/* What is known about a product: any of these together. */
+typedef enum cnn_product_how {
+    CNN_WITH_SCRATCH = 1, /* the threads' scratch may be used: none of the operands lies there */
+    CNN_ONE_OF_SOME = 2   /* the threads share others too, and are awake: less work is worth it */
+} cnn_product_how;
+
+/* Run a product whose operands are ready; real_size is the bytes of one element. */
+void cnn_product(const cnn_kernels *kernels, size_t real_size, const cnn_gemm *gemm, unsigned how);
 
 /* Elements that a (k, n) matrix takes when packed. */
 size_t cnn_packed_span(const cnn_kernels *kernels, size_t k, size_t n);

@@ -176,7 +176,7 @@ INLINE void tile(const size_t rows, const size_t vectors, const size_t width, co
 /* The tiles: X(rows, vectors, width). Few rows take several panels, so that enough chains run. */
 #define TILES_4(X)                                                                                 \
     X(1, 1, 0) X(1, 2, 0) X(1, 4, 0) X(1, 8, 0) X(2, 1, 0) X(2, 2, 0) X(2, 4, 0)                   \
-    X(3, 1, 0) X(3, 2, 0) X(4, 1, 0) X(4, 2, 0)
+    X(3, 1, 0) X(3, 2, 0) X(3, 4, 0) X(4, 1, 0) X(4, 2, 0)
 #define TILES_6(X) TILES_4(X) X(5, 1, 0) X(5, 2, 0) X(6, 1, 0) X(6, 2, 0)
 #define TILES_8(X) TILES_6(X) X(7, 1, 0) X(7, 2, 0) X(8, 1, 0) X(8, 2, 0)
 #define TILES_12(X)                                                                                \
@@ -313,10 +313,14 @@ static void run_rows(const cnn_gemm *g, const struct group *group, size_t k)
     }
 }
 
-/* The panels that few rows take at once, so that enough chains of multiply-adds run. */
+/* The most panels of sums, those of all rows together, that panels_at_once() leads to. */
+#define FEW_ROWS_PANELS 6
+
+/* The panels that few rows take at once, so that enough chains of multiply-adds run and enough of b
+ * is on its way. */
 static size_t panels_at_once(const cnn_gemm *g)
 {
-    return g->m == 1 ? 4 : g->m == 2 ? 2 : 1;
+    return g->m == 1 ? 4 : g->m <= 3 ? 2 : 1;
 }
 
 /*
@@ -329,9 +333,9 @@ static void run_tail(const cnn_gemm *g, size_t j)
     struct group group = {.j = j, .vectors = (columns + V_LANES - 1) / V_LANES};
     if (columns > PANEL)
         group.vectors = (columns + PANEL - 1) / PANEL * PANEL_VECTORS;
-    real c[(TILE_ROWS > GROUP ? TILE_ROWS : GROUP) * PANEL];
+    real c[(TILE_ROWS > FEW_ROWS_PANELS ? TILE_ROWS : FEW_ROWS_PANELS) * PANEL];
     real bias[GROUP * PANEL] = {0};
-    const size_t c_row = columns > PANEL ? GROUP * PANEL / g->m : PANEL;
+    const size_t c_row = columns > PANEL ? panels_at_once(g) * PANEL : PANEL;
     if (g->bias)
         memcpy(bias, (const real *)g->bias + j, columns * sizeof(real));
     for (size_t i = 0; i < g->m; i += TILE_ROWS) {
