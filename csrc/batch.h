@@ -34,7 +34,7 @@ typedef struct cnn_batch {
     size_t rows;      /* of the present batch */
     int64_t step;     /* of the present batch */
     size_t threads;   /* for all work on the present batch, forward, back and update */
-    bool in_place;    /* weights are read where they are; their packed forms may be old */
+    bool in_place;    /* weights are read and changed row-major; else in panels */
     bool one_block;   /* so that each weight's transpose is used once: it is not kept */
     char *transposed; /* some panels of a weight's transpose for each worker, where one_block */
     size_t transposed_bytes;

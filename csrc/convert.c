@@ -117,8 +117,9 @@ static inline void prefetch(const char *row, size_t bytes)
 }
 
 /*
- * Indexed rows lie anywhere, and the hardware cannot guess where, so each row is fetched ahead of
- * time: some PREFETCH_BYTES of rows are under way at once.
+ * Indexed rows lie anywhere, and the hardware cannot guess where; nor does it follow parts of long
+ * rows from page to page. So each row is fetched ahead of time: some PREFETCH_BYTES of rows are
+ * under way at once.
  */
 static size_t rows_ahead(size_t row_bytes)
 {
@@ -134,9 +135,8 @@ void cnn_convert_rows(const cnn_matrix *matrix, const size_t *index, size_t firs
     const size_t size = cnn_dtype_size(matrix->dtype), row_bytes = matrix->cols * size;
     const bool dense = matrix->col_stride == (ptrdiff_t)size || matrix->cols <= 1;
     const bool copy = dense && matrix->dtype == dtype;
-    const size_t ahead = (index != NULL || matrix->row_stride >= 2 * (ptrdiff_t)row_bytes) && dense
-                             ? rows_ahead(row_bytes)
-                             : count;
+    const bool apart = index != NULL || matrix->row_stride >= 2 * (ptrdiff_t)row_bytes;
+    const size_t ahead = apart && dense ? rows_ahead(row_bytes) : count;
     convert_row *const convert = row_converters[matrix->dtype][dtype == CNN_FLOAT64];
     char *to = out;
     for (size_t i = 0; i < ahead && ahead < count; i++)

@@ -60,29 +60,25 @@ void cnn_dense_unpack(const cnn_network *network, const cnn_dense *dense, size_t
     }
 }
 
-/* States of the row-major weights; while one thread unpacks, others wait. */
-enum { CURRENT, BEHIND, UNPACKING };
-
 void cnn_network_leave_behind(cnn_network *network)
 {
-    atomic_store_explicit(&network->unpacking, BEHIND, memory_order_relaxed);
+    atomic_store_explicit(&network->behind, true, memory_order_relaxed);
 }
 
 void cnn_network_unpack(const cnn_network *network)
 {
-    /* A network that is read is as good as const: its two forms say the same. */
-    atomic_int *state = &((cnn_network *)(uintptr_t)network)->unpacking;
-    int seen;
-    while ((seen = atomic_load_explicit(state, memory_order_acquire)) != CURRENT) {
-        if (seen == UNPACKING || !atomic_compare_exchange_weak(state, &seen, UNPACKING)) {
-            cnn_platform_relax();
-            continue;
-        }
+    if (!atomic_load_explicit(&network->behind, memory_order_acquire))
+        return;
+    /* Whoever reads a const network cannot tell whether this has been done. */
+    cnn_network *changed = (cnn_network *)(uintptr_t)network;
+    cnn_mutex_lock(&changed->unpacking);
+    if (atomic_load_explicit(&changed->behind, memory_order_relaxed)) {
         for (size_t l = 0; l < network->dense_count; l++)
             cnn_dense_unpack(network, &network->dense[l], 0, network->dense[l].inputs, 0,
                              network->dense[l].outputs);
-        atomic_store_explicit(state, CURRENT, memory_order_release);
+        atomic_store_explicit(&changed->behind, false, memory_order_release);
     }
+    cnn_mutex_unlock(&changed->unpacking);
 }
 
 /* ---- Building ---------------------------------------------------------------------------- */
@@ -215,6 +211,7 @@ cnn_status cnn_network_create(cnn_dtype dtype, size_t count, const cnn_layer *la
         return status;
     cnn_network *made = calloc(1, sizeof *made);
     if (made) {
+        cnn_mutex_init(&made->unpacking);
         made->layers = calloc(count, sizeof *layers);
         made->dense = calloc(count, sizeof *made->dense);
     }
@@ -277,6 +274,7 @@ void cnn_network_destroy(cnn_network *network)
     free(network->dense);
     cnn_platform_free(network->parameters);
     cnn_platform_free(network->packed);
+    cnn_mutex_destroy(&network->unpacking);
     free(network);
 }
 

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "kernels/kernels.h"
+#include "platform.h"
 
 /* The most rows that go through all layers together: their activations stay in the L2 cache. */
 #define CNN_BLOCK_ROWS ((size_t)132)
@@ -42,10 +43,11 @@ struct cnn_network {
     size_t parameter_span; /* elements of `parameters` with the gaps that align each tensor */
     void *parameters;      /* all weights and biases; owns what dense[].weight points to */
     void *packed;          /* owns what dense[].packed points to */
-    atomic_int unpacking;  /* see cnn_network_unpack */
-    size_t block_rows;     /* rows that cnn_forward_block takes, at most */
-    size_t input_row;      /* elements between rows of converted inputs in its scratch */
-    size_t hidden_row;     /* and between rows of activations */
+    atomic_bool behind;    /* whether row-major weights are older: see cnn_network_unpack */
+    cnn_mutex unpacking;
+    size_t block_rows; /* rows that cnn_forward_block takes, at most */
+    size_t input_row;  /* elements between rows of converted inputs in its scratch */
+    size_t hidden_row; /* and between rows of activations */
     size_t metadata_count;
     cnn_metadata *metadata;
 };

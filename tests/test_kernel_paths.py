@@ -104,7 +104,7 @@ def test_batches_of_one_row(optimizer, l2, dtype, isa, bits):
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 40, 150])
-def test_batches_gathered_ahead(batch_size, dtype, isa, bits, threads):
+def test_batches_gathered_ahead(batch_size, dtype, bits, threads):
     """The next batch is gathered during a step, in an epoch, but not for a step by itself."""
     rng = np.random.default_rng(0)
     x, t = rng.integers(0, 256, (301, 200)), rng.integers(0, 3, 301)
@@ -197,11 +197,12 @@ def test_weights_in_place_and_packed(dtype, isa, bits):
 
 def wide_network(dtype, l2=0.0):
     """Return a network whose weights are changed in panels alone, and its dense layers."""
+    wide = 4096 // np.dtype(dtype).itemsize + 16
     layers = [
         cnn.Dense(70, 20, "gelu"),
         cnn.Dropout(0.25),
-        cnn.Dense(20, 1040, "relu", l2=l2),
-        cnn.Dense(1040, 40, "tanh"),
+        cnn.Dense(20, wide, "relu", l2=l2),
+        cnn.Dense(wide, 40, "tanh"),
         cnn.Dense(40, 3, "softmax"),
     ]
     net = cnn.Sequential(layers, dtype=dtype, rng=0)
