@@ -18,7 +18,7 @@
 /* Larger batches are not gathered ahead: they would push the rest out of the L2 cache meanwhile. */
 #define AHEAD_BYTES ((size_t)1024 * 1024)
 
-/* Panels of a transposed weight that are packed at a time where weights are read in place. */
+/* Panels of a transposed weight that are packed at a time where the batch is one block. */
 #define SOME_PANELS 2
 
 /* Workers count on cache lines of their own. */
@@ -87,8 +87,7 @@ static void lay_out(cnn_batch *batch, struct arena *arena)
     size_t widest = 0;
     for (size_t l = 1; l < network->dense_count; l++)
         widest = cnn_max(widest, network->dense[l].outputs);
-    batch->transposed_bytes = SOME_PANELS * network->kernels->panel * widest * size;
-    batch->transposed = take(arena, batch->workers, batch->transposed_bytes);
+    batch->transposed = take(arena, SOME_PANELS * network->kernels->panel * widest, size);
     for (size_t l = 0; l < network->dense_count; l++)
         lay_out_layer(batch, arena, l);
 }
@@ -293,7 +292,7 @@ static void backward_columns(const struct pass *p, size_t l, size_t first, size_
 }
 
 /* The delta of layer l - 1 from that of layer l. */
-static void backward_rows(const struct pass *p, size_t l, size_t first, size_t rows, size_t worker)
+static void backward_rows(const struct pass *p, size_t l, size_t first, size_t rows)
 {
     const cnn_batch *batch = p->batch;
     const cnn_network *network = batch->network;
@@ -302,12 +301,11 @@ static void backward_rows(const struct pass *p, size_t l, size_t first, size_t r
     const bool dropped = to->dropped && p->job->step >= 0;
     const size_t inputs = network->dense[l].inputs;
     if (batch->one_block) {
-        char *transposed = batch->transposed + worker * batch->transposed_bytes;
         const size_t most = SOME_PANELS * network->kernels->panel;
         for (size_t j = 0; j < inputs; j += most) {
             const size_t n = cnn_min(most, inputs - j);
-            pack_transposed(batch, l, j, n, 0, network->dense[l].outputs, transposed);
-            backward_columns(p, l, first, rows, j, n, transposed, dropped);
+            pack_transposed(batch, l, j, n, 0, network->dense[l].outputs, batch->transposed);
+            backward_columns(p, l, first, rows, j, n, batch->transposed, dropped);
         }
     } else {
         backward_columns(p, l, first, rows, 0, inputs, batch->layers[l].transposed, dropped);
@@ -351,7 +349,7 @@ static void run_block(void *context, size_t index, size_t worker)
     for (size_t l = p->batch->network->dense_count; l-- > 0;) {
         pack_delta(p, l, first, rows);
         if (l > 0)
-            backward_rows(p, l, first, rows, worker);
+            backward_rows(p, l, first, rows);
     }
 }
 
@@ -436,10 +434,8 @@ cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *los
     if (status != CNN_OK)
         return status;
     batch->in_place = job->in_place;
-    batch->threads = threads_for(batch, job->rows);
+    batch->threads = batch->in_place ? 1 : threads_for(batch, job->rows);
     batch->one_block = batch->threads == 1 && job->rows <= CNN_BLOCK_ROWS;
-    if (batch->in_place)
-        cnn_network_unpack(network);
     if (!batch->one_block)
         repack_if_changed(batch);
     const double total = cnn_weights_scale(job->rows, batch->targets.weight, batch->scale);

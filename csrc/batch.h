@@ -22,7 +22,7 @@ typedef struct cnn_batch_layer {
 typedef struct cnn_batch {
     const cnn_network *network;
     size_t capacity, workers;
-    uint64_t version; /* of the network's parameters when `transposed` was packed */
+    uint64_t version; /* of the network's parameters when the layers' `transposed` were packed */
     void *memory;
     void *x;
     void *x_next; /* rows of the next batch, as far as they are there; NULL if too large for that */
@@ -36,9 +36,8 @@ typedef struct cnn_batch {
     size_t threads;   /* for all work on the present batch, forward, back and update */
     bool in_place;    /* weights are read and changed row-major; else in panels */
     bool one_block;   /* so that each weight's transpose is used once: it is not kept */
-    char *transposed; /* some panels of a weight's transpose for each worker, where one_block */
-    size_t transposed_bytes;
-    bool gathered; /* whether x held the rows of the present batch before its step began */
+    char *transposed; /* some panels of a weight's transpose, where one_block */
+    bool gathered;    /* whether x held the rows of the present batch before its step began */
     /* The batch after this one, which is gathered during the update; next_rows is 0 for none. */
     const cnn_matrix *next;
     const size_t *next_index;

@@ -62,21 +62,25 @@ void cnn_dense_unpack(const cnn_network *network, const cnn_dense *dense, size_t
 
 void cnn_network_leave_behind(cnn_network *network)
 {
-    atomic_store_explicit(&network->behind, true, memory_order_relaxed);
+    atomic_fetch_add_explicit(&network->left_behind, 1, memory_order_relaxed);
 }
 
 void cnn_network_unpack(const cnn_network *network)
 {
-    if (!atomic_load_explicit(&network->behind, memory_order_acquire))
-        return;
     /* Whoever reads a const network cannot tell whether this has been done. */
     cnn_network *changed = (cnn_network *)(uintptr_t)network;
+    size_t now = atomic_load_explicit(&changed->left_behind, memory_order_acquire);
+    if (atomic_load_explicit(&changed->unpacked, memory_order_acquire) == now)
+        return;
     cnn_mutex_lock(&changed->unpacking);
-    if (atomic_load_explicit(&changed->behind, memory_order_relaxed)) {
-        for (size_t l = 0; l < network->dense_count; l++)
-            cnn_dense_unpack(network, &network->dense[l], 0, network->dense[l].inputs, 0,
-                             network->dense[l].outputs);
-        atomic_store_explicit(&changed->behind, false, memory_order_release);
+    now = atomic_load_explicit(&changed->left_behind, memory_order_acquire);
+    if (atomic_load_explicit(&changed->unpacked, memory_order_relaxed) != now) {
+        for (size_t l = 0; l < network->dense_count; l++) {
+            const cnn_dense *dense = &network->dense[l];
+            if (dense->l2 == 0)
+                cnn_dense_unpack(network, dense, 0, dense->inputs, 0, dense->outputs);
+        }
+        atomic_store_explicit(&changed->unpacked, now, memory_order_release);
     }
     cnn_mutex_unlock(&changed->unpacking);
 }
@@ -209,8 +213,9 @@ cnn_status cnn_network_create(cnn_dtype dtype, size_t count, const cnn_layer *la
     cnn_status status = check_layers(count, layers);
     if (status != CNN_OK)
         return status;
-    cnn_network *made = calloc(1, sizeof *made);
+    cnn_network *made = cnn_platform_allocate(sizeof *made); /* a mutex is aligned */
     if (made) {
+        memset(made, 0, sizeof *made);
         cnn_mutex_init(&made->unpacking);
         made->layers = calloc(count, sizeof *layers);
         made->dense = calloc(count, sizeof *made->dense);
@@ -275,7 +280,7 @@ void cnn_network_destroy(cnn_network *network)
     cnn_platform_free(network->parameters);
     cnn_platform_free(network->packed);
     cnn_mutex_destroy(&network->unpacking);
-    free(network);
+    cnn_platform_free(network);
 }
 
 /* ---- Reading ----------------------------------------------------------------------------- */
@@ -432,6 +437,7 @@ cnn_status cnn_network_set_l2(cnn_network *network, size_t layer, double l2)
         return CNN_ERROR_ARGUMENT;
     if (!(l2 >= 0 && l2 <= CNN_LARGEST))
         return cnn_fail(CNN_ERROR_ARGUMENT, "l2 is %g, should be finite, 0 or more", l2);
+    cnn_network_unpack(network); /* with a penalty the row-major weight is never behind */
     dense->l2 = l2;
     network->layers[layer].l2 = l2;
     return CNN_OK;

@@ -20,7 +20,7 @@ typedef struct cnn_dense {
     size_t index;                      /* among all layers: layer `index` of the public list */
     size_t dropout;                    /* index of the dropout layer; valid where rate > 0 */
     size_t weight_offset, bias_offset; /* in elements, within `parameters` and slots */
-    void *weight;                      /* (inputs, outputs) row-major */
+    void *weight;                      /* (inputs, outputs) row-major; see cnn_network_unpack */
     void *bias;                        /* (outputs) */
     void *packed;                      /* the weight in padded panels of kernels->panel columns */
 } cnn_dense;
@@ -43,7 +43,8 @@ struct cnn_network {
     size_t parameter_span; /* elements of `parameters` with the gaps that align each tensor */
     void *parameters;      /* all weights and biases; owns what dense[].weight points to */
     void *packed;          /* owns what dense[].packed points to */
-    atomic_bool behind;    /* whether row-major weights are older: see cnn_network_unpack */
+    atomic_size_t left_behind; /* counts what cnn_network_unpack is for */
+    atomic_size_t unpacked;    /* left_behind when it was last done */
     cnn_mutex unpacking;
     size_t block_rows; /* rows that cnn_forward_block takes, at most */
     size_t input_row;  /* elements between rows of converted inputs in its scratch */
@@ -78,9 +79,10 @@ void cnn_dense_unpack(const cnn_network *network, const cnn_dense *dense, size_t
                       size_t j, size_t n);
 
 /*
- * Training changes large weights in their packed form alone, since writing two forms in each step
- * would be slow, and leaves the row-major form of layers without an L2 penalty behind. Whoever
- * reads the row-major form brings it up to date first, by this; any threads may do so at once.
+ * A step that does not read weights in place changes their packed form alone, since writing two
+ * forms would be slow. The row-major form of layers without an L2 penalty is then left behind, and
+ * whoever reads it brings it up to date first, by this; any threads may do so at once. (A process
+ * that forks meanwhile leaves the child a network that cannot be read.)
  */
 void cnn_network_unpack(const cnn_network *network);
 void cnn_network_leave_behind(cnn_network *network);

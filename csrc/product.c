@@ -1,7 +1,6 @@
 #include "product.h"
 
 #include <stdbool.h>
-#include <string.h>
 
 #include "convert.h"
 #include "error.h"

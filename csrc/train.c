@@ -371,6 +371,8 @@ cnn_status cnn_trainer_step(cnn_trainer *trainer, const cnn_loss *loss, const cn
                                .in_place = cnn_batch_in_place(trainer->batch, data->x.rows)};
     cnn_result made = {.struct_size = sizeof made};
     const uint64_t before = cnn_platform_float_enter();
+    if (job.in_place)
+        cnn_network_unpack(trainer->network);
     status = step(trainer, &job, lr, &made);
     if (job.in_place)
         cnn_network_repack(trainer->network);
@@ -426,6 +428,8 @@ cnn_status cnn_trainer_epoch(cnn_trainer *trainer, const cnn_loss *loss, const c
     const bool in_place = cnn_batch_in_place(trainer->batch, batch_size);
     const double end = seconds > 0 ? cnn_platform_seconds() + seconds : 0;
     const uint64_t before = cnn_platform_float_enter();
+    if (in_place)
+        cnn_network_unpack(trainer->network);
     while (made.rows < count && status == CNN_OK) {
         const cnn_batch_job job = {
             .loss = loss,

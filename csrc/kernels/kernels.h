@@ -84,9 +84,8 @@ typedef struct cnn_loss_rows {
 
 /*
  * One optimizer step on w (rows, cols). w, the slots and the gradient g have row strides of their
- * own. Where `factor` (rows) is not NULL, the gradient is the product of this
- * column and the row g. Before the step g <- (g + l2 w) * clip. Numbers are float64 here and
- * rounded to the type once.
+ * own. Where `factor` (rows) is not NULL, the gradient is the product of this column and the row g.
+ * Before the step g <- (g + l2 w) * clip. Numbers are float64 here and rounded to the type once.
  */
 typedef struct cnn_update {
     cnn_optimizer_kind kind;

@@ -13,9 +13,13 @@
 enum { INPUTS = 6, HIDDEN = 1100, OUTPUTS = 3, ROWS = 5, WEIGHTS = INPUTS * HIDDEN, READERS = 4 };
 
 static const cnn_network *network;
+static const cnn_loss loss = {
+    .struct_size = sizeof loss, .kind = CNN_SQUARED_ERROR, .target = CNN_TARGET_ROWS};
+static cnn_data data;
 
 struct reader {
-    float weight[WEIGHTS];
+    float weight[WEIGHTS], gradients[WEIGHTS + HIDDEN + HIDDEN * OUTPUTS + OUTPUTS];
+    double loss;
     cnn_network *copy;
 };
 
@@ -24,6 +28,9 @@ static void read_weight(void *argument)
     struct reader *reader = argument;
     CHECK(cnn_network_get_f32(network, 0, CNN_WEIGHT, reader->weight, WEIGHTS) == CNN_OK);
     CHECK(cnn_network_copy(network, &reader->copy) == CNN_OK);
+    const size_t count = sizeof reader->gradients / sizeof *reader->gradients;
+    CHECK(cnn_network_gradients(network, &loss, &data, -1, &reader->loss, reader->gradients,
+                                count) == CNN_OK);
 }
 
 /* All readers see the same weight, whichever is the first to ask; returns it in `weight`. */
@@ -31,7 +38,8 @@ static void read_by_threads(struct reader *readers, float *weight)
 {
     cnn_thread *threads[READERS];
     for (size_t i = 0; i < READERS; i++)
-        threads[i] = cnn_platform_thread_start(read_weight, &readers[i]);
+        if (!CHECK((threads[i] = cnn_platform_thread_start(read_weight, &readers[i])) != NULL))
+            exit(1);
     for (size_t i = 0; i < READERS; i++)
         cnn_platform_thread_join(threads[i]);
     CHECK(cnn_network_get_f32(network, 0, CNN_WEIGHT, weight, WEIGHTS) == CNN_OK);
@@ -41,6 +49,8 @@ static void read_by_threads(struct reader *readers, float *weight)
               CNN_OK);
         CHECK(memcmp(readers[i].weight, weight, sizeof readers[i].weight) == 0);
         cnn_network_destroy(readers[i].copy);
+        CHECK(readers[i].loss == readers[0].loss);
+        CHECK(memcmp(readers[i].gradients, readers[0].gradients, sizeof readers[i].gradients) == 0);
     }
 }
 
@@ -49,10 +59,8 @@ int main(void)
     const size_t size = sizeof(cnn_layer);
     const cnn_layer layers[] = {
         {.struct_size = size, .inputs = INPUTS, .outputs = HIDDEN, .activation = CNN_RELU},
-        {.struct_size = size, .inputs = HIDDEN, .outputs = OUTPUTS, .activation = CNN_IDENTITY}};
+        {.struct_size = size, .inputs = HIDDEN, .outputs = OUTPUTS, .l2 = 0.125}};
     const cnn_optimizer sgd = {.struct_size = sizeof sgd, .kind = CNN_SGD};
-    const cnn_loss loss = {
-        .struct_size = sizeof loss, .kind = CNN_SQUARED_ERROR, .target = CNN_TARGET_ROWS};
     float x[ROWS * INPUTS], t[ROWS * OUTPUTS] = {0};
     for (size_t i = 0; i < ROWS * INPUTS; i++)
         x[i] = (float)(i % 7) - 3;
@@ -63,7 +71,7 @@ int main(void)
                                .cols = INPUTS,
                                .row_stride = INPUTS * sizeof *x,
                                .col_stride = sizeof *x};
-    cnn_data data = {.struct_size = sizeof data,
+    data = (cnn_data){.struct_size = sizeof data,
                      .x = matrix,
                      .t = matrix,
                      .sample_weight = {.struct_size = sizeof(cnn_matrix)}};

@@ -27,8 +27,8 @@
  *   vi_set1 vi_add vi_sub vi_and
  *   vi_shift_left(a, n) vi_shift_right(a, n)   n constant; right brings zeros in
  *   v_scale(a, t)                          a 2^n rounded once, t = V_SCALER + n, |n| < 2 bias
- *   v_scale_down(a, t, r)                  the same for n <= 0, t = V_SCALER_DOWN + n and a from
- *                                          2^-9 to 2, but NaN where r is NaN (else r is finite)
+ *   v_scale_down(a, t, r)                  the same for -1.4 bias <= n <= 0, t = V_SCALER_DOWN + n
+ *                                          and 2^-9 <= a <= 2, but NaN where r is NaN, else finite
  *   v_fold_add(acc)                        acc holds 16 lanes in V_SUMS vectors, folded +8 +4 +2 +1
  *   v_fold_max(a)                          the largest lane
  */
