@@ -40,9 +40,9 @@ struct cnn_network {
     size_t dense_count;
     cnn_dense *dense;
     size_t parameter_count;
-    size_t parameter_span; /* elements of `parameters` with the gaps that align each tensor */
-    void *parameters;      /* all weights and biases; owns what dense[].weight points to */
-    void *packed;          /* owns what dense[].packed points to */
+    size_t parameter_span;     /* elements of `parameters` with the gaps that align each tensor */
+    void *parameters;          /* all weights and biases; owns what dense[].weight points to */
+    void *packed;              /* owns what dense[].packed points to */
     atomic_size_t left_behind; /* counts what cnn_network_unpack is for */
     atomic_size_t unpacked;    /* left_behind when it was last done */
     cnn_mutex unpacking;

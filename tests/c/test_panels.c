@@ -72,9 +72,9 @@ int main(void)
                                .row_stride = INPUTS * sizeof *x,
                                .col_stride = sizeof *x};
     data = (cnn_data){.struct_size = sizeof data,
-                     .x = matrix,
-                     .t = matrix,
-                     .sample_weight = {.struct_size = sizeof(cnn_matrix)}};
+                      .x = matrix,
+                      .t = matrix,
+                      .sample_weight = {.struct_size = sizeof(cnn_matrix)}};
     data.t.data = t;
     data.t.cols = OUTPUTS;
     data.t.row_stride = OUTPUTS * sizeof *t;
