@@ -118,9 +118,24 @@ void cnn_forward_block(const cnn_network *network, const cnn_matrix *x, size_t f
 
 /* ---- Predict ----------------------------------------------------------------------------- */
 
+/* Panels of a layer that threads share as evenly as rows. */
+#define MANY_PANELS 16
+
+/* Whether nearly all work is in layers of many panels. */
+static bool is_wide(const cnn_network *network)
+{
+    double wide = 0;
+    for (size_t l = 0; l < network->dense_count; l++) {
+        const cnn_dense *dense = &network->dense[l];
+        if (dense->outputs >= MANY_PANELS * network->kernels->panel)
+            wide += (double)dense->inputs * (double)dense->outputs;
+    }
+    return wide >= 0.9 * cnn_forward_work(network);
+}
+
 /*
  * How a call is cut: blocks of rows, each with scratch of its worker. Rows that are too few for
- * that share the columns of their layers, where there is work enough.
+ * that, or would be cut unevenly, share the columns of their layers, where there is work enough.
  */
 struct plan {
     size_t rows, block, tasks, threads, worker_bytes;
@@ -133,8 +148,13 @@ static struct plan plan_for(const cnn_network *network, size_t rows, size_t most
     struct plan p = {.rows = rows, .block = cnn_min(network->block_rows, rows)};
     const double work = cnn_forward_work(network) * (double)rows;
     p.threads = cnn_min(cnn_parallel_threads((rows + tile - 1) / tile, work), most_threads);
-    if (p.threads == 1 && rows <= p.block && most_threads > 1)
-        p.how = cnn_parallel_threads(SIZE_MAX, work) > 1 ? CNN_SHARED : 0;
+    const size_t share = cnn_even_block(rows, p.block, p.threads);
+    const bool uneven = 20 * rows < 19 * p.threads * share && is_wide(network);
+    if ((p.threads == 1 || uneven) && rows <= p.block && most_threads > 1 &&
+        cnn_parallel_threads(SIZE_MAX, work) > 1) {
+        p.how = CNN_SHARED;
+        p.threads = 1;
+    }
     p.block = cnn_even_block(rows, p.block, p.threads);
     p.tasks = (rows + p.block - 1) / p.block;
     p.threads = cnn_min(p.threads, p.tasks);
