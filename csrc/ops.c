@@ -111,7 +111,7 @@ static void run_backward(const struct rows_call *call, size_t first, size_t rows
     const size_t cols = call->cols;
     if (call->activation == CNN_SOFTMAX)
         call->kernels->softmax_backward(rows, cols, dy, call->x_row, from, call->x_row, dx,
-                                        call->y_row);
+                                        call->y_row, call->stream);
     else
         call->kernels->activation_backward(call->activation, rows, cols, dy, call->x_row, from,
                                            call->x_row, dx, call->y_row, call->stream);

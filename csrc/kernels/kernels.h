@@ -123,7 +123,7 @@ typedef struct cnn_update {
     /* dx = y . (dy - sum_j dy_j y_j) for each row; dx == dy allowed. */                           \
     X(void, softmax_backward,                                                                      \
       (size_t rows, size_t cols, const void *dy, size_t dy_row, const void *y, size_t y_row,       \
-       void *dx, size_t dx_row))                                                                   \
+       void *dx, size_t dx_row, int stream))                                                       \
     X(void, log_softmax_forward,                                                                   \
       (size_t rows, size_t cols, const void *x, size_t x_row, void *y, size_t y_row))              \
     X(void, loss, (const cnn_loss_rows *l))                                                        \

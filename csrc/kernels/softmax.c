@@ -155,7 +155,7 @@ void KERNEL(softmax_forward)(size_t rows, size_t cols, const void *x, size_t x_r
 }
 
 void KERNEL(softmax_backward)(size_t rows, size_t cols, const void *dy, size_t dy_row,
-                              const void *y, size_t y_row, void *dx, size_t dx_row)
+                              const void *y, size_t y_row, void *dx, size_t dx_row, int stream)
 {
     for (size_t i = 0; i < rows; i++) {
         const real *d = (const real *)dy + i * dy_row;
@@ -164,12 +164,20 @@ void KERNEL(softmax_backward)(size_t rows, size_t cols, const void *dy, size_t d
         real product;
         ROW_SUM(product, cols, j, left, v_mul(row_load(d + j, left), row_load(out + j, left)));
         const v_real p = v_set1(product);
-        for (size_t j = 0; j < cols; j += V_LANES) {
-            const size_t left = cols - j < V_LANES ? cols - j : V_LANES;
-            const v_real difference = v_sub(row_load(d + j, left), p);
-            row_store(to + j, v_mul(row_load(out + j, left), difference), left);
+        size_t j = stream ? row_head(to, cols) : 0;
+        if (j > 0) {
+            const v_real difference = v_sub(v_load_partial(d, j), p);
+            v_store_partial(to, v_mul(v_load_partial(out, j), difference), j);
+        }
+        for (; j + V_LANES <= cols; j += V_LANES)
+            row_put(to + j, v_mul(v_load(out + j), v_sub(v_load(d + j), p)), stream);
+        if (j < cols) {
+            const v_real difference = v_sub(v_load_partial(d + j, cols - j), p);
+            v_store_partial(to + j, v_mul(v_load_partial(out + j, cols - j), difference), cols - j);
         }
     }
+    if (stream)
+        v_stream_end();
 }
 
 void KERNEL(log_softmax_forward)(size_t rows, size_t cols, const void *x, size_t x_row, void *y,
