@@ -87,7 +87,7 @@ static void lay_out(cnn_batch *batch, struct arena *arena)
     size_t widest = 0;
     for (size_t l = 1; l < network->dense_count; l++)
         widest = cnn_max(widest, network->dense[l].outputs);
-    batch->transposed = take(arena, SOME_PANELS * network->kernels->panel * widest, size);
+    batch->transposed_panels = take(arena, SOME_PANELS * network->kernels->panel * widest, size);
     for (size_t l = 0; l < network->dense_count; l++)
         lay_out_layer(batch, arena, l);
 }
@@ -247,9 +247,8 @@ static void pack_transposed(const cnn_batch *batch, size_t l, size_t i, size_t m
         const cnn_pack pack = {
             .k = cnn_min(most, n - done),
             .n = m,
-            .b = batch->in_place
-                     ? cnn_at(network, dense->weight, i * dense->outputs + j)
-                     : cnn_at(network, dense->packed, (j + done) * dense->inputs + i * panel),
+            .b = batch->in_place ? cnn_at(network, dense->weight, i * dense->outputs + j)
+                                 : cnn_dense_panel(network, dense, i, j + done),
             .b_row = 1,
             .b_col = batch->in_place ? dense->outputs : panel,
             .packed = packed + done * panel * network->real_size,
@@ -304,8 +303,8 @@ static void backward_rows(const struct pass *p, size_t l, size_t first, size_t r
         const size_t most = SOME_PANELS * network->kernels->panel;
         for (size_t j = 0; j < inputs; j += most) {
             const size_t n = cnn_min(most, inputs - j);
-            pack_transposed(batch, l, j, n, 0, network->dense[l].outputs, batch->transposed);
-            backward_columns(p, l, first, rows, j, n, batch->transposed, dropped);
+            pack_transposed(batch, l, j, n, 0, network->dense[l].outputs, batch->transposed_panels);
+            backward_columns(p, l, first, rows, j, n, batch->transposed_panels, dropped);
         }
     } else {
         backward_columns(p, l, first, rows, 0, inputs, batch->layers[l].transposed, dropped);

@@ -85,7 +85,7 @@ void cnn_dense_forward(const cnn_network *network, const cnn_dense *dense, size_
         .before = before,
     };
     if (how & CNN_SHARED)
-        cnn_product(kernels, network->real_size, &gemm, CNN_ONE_OF_SOME);
+        cnn_product(kernels, network->real_size, &gemm, CNN_THREADS_AWAKE);
     else
         kernels->gemm(&gemm);
     if (softmax && !linear)
@@ -148,14 +148,15 @@ static struct plan plan_for(const cnn_network *network, size_t rows, size_t most
     struct plan p = {.rows = rows, .block = cnn_min(network->block_rows, rows)};
     const double work = cnn_forward_work(network) * (double)rows;
     p.threads = cnn_min(cnn_parallel_threads((rows + tile - 1) / tile, work), most_threads);
-    const size_t share = cnn_even_block(rows, p.block, p.threads);
-    const bool uneven = 20 * rows < 19 * p.threads * share && is_wide(network);
+    const size_t block = cnn_even_block(rows, p.block, p.threads);
+    const bool uneven = 20 * rows < 19 * p.threads * block && is_wide(network);
     if ((p.threads == 1 || uneven) && rows <= p.block && most_threads > 1 &&
         cnn_parallel_threads(SIZE_MAX, work) > 1) {
         p.how = CNN_SHARED;
         p.threads = 1;
+    } else {
+        p.block = block;
     }
-    p.block = cnn_even_block(rows, p.block, p.threads);
     p.tasks = (rows + p.block - 1) / p.block;
     p.threads = cnn_min(p.threads, p.tasks);
     p.worker_bytes = cnn_round_up(cnn_forward_scratch(network, p.block), 64);

@@ -52,7 +52,7 @@ void cnn_dense_unpack(const cnn_network *network, const cnn_dense *dense, size_t
     const size_t panel = network->kernels->panel;
     for (size_t end = j + n; j < end; j += panel) {
         const size_t bytes = cnn_min(panel, end - j) * network->real_size;
-        const char *from = cnn_at(network, dense->packed, j * dense->inputs + i * panel);
+        const char *from = cnn_dense_panel(network, dense, i, j);
         char *to = cnn_at(network, dense->weight, i * dense->outputs + j);
         for (size_t r = 0; r < m; r++)
             memcpy(to + r * dense->outputs * network->real_size,
@@ -368,8 +368,6 @@ static cnn_status find_parameter(const cnn_network *network, size_t layer, cnn_p
     if (parameter != CNN_WEIGHT && parameter != CNN_BIAS)
         return cnn_fail(CNN_ERROR_ARGUMENT, "parameter is %d, should be CNN_WEIGHT or CNN_BIAS",
                         (int)parameter);
-    if (parameter == CNN_WEIGHT)
-        cnn_network_unpack(network);
     const size_t outputs = (*dense)->outputs;
     const size_t right = parameter == CNN_WEIGHT ? (*dense)->inputs * outputs : outputs;
     if (count != right)
@@ -385,9 +383,12 @@ static cnn_status get(const cnn_network *network, size_t layer, cnn_parameter pa
     void *memory = NULL;
     const cnn_status status =
         find_parameter(network, layer, parameter, dtype, values, count, &dense, &memory);
-    if (status == CNN_OK)
-        memcpy(values, memory, count * network->real_size);
-    return status;
+    if (status != CNN_OK)
+        return status;
+    if (parameter == CNN_WEIGHT)
+        cnn_network_unpack(network);
+    memcpy(values, memory, count * network->real_size);
+    return CNN_OK;
 }
 
 static cnn_status set(cnn_network *network, size_t layer, cnn_parameter parameter, cnn_dtype dtype,

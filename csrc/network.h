@@ -99,6 +99,13 @@ cnn_dense *cnn_network_dense(const cnn_network *network, size_t index);
  */
 size_t cnn_row_span(const cnn_network *network, size_t cols);
 
+/* Where row i and column j of a layer's packed weight are; j is a multiple of the panel. */
+static inline void *cnn_dense_panel(const cnn_network *network, const cnn_dense *dense, size_t i,
+                                    size_t j)
+{
+    return cnn_at(network, dense->packed, j * dense->inputs + i * network->kernels->panel);
+}
+
 /* How layers are run: any of these together. */
 typedef enum cnn_forward_how {
     CNN_LOGITS = 1,   /* the last activation is left out */

@@ -103,7 +103,7 @@ void cnn_product(const cnn_kernels *kernels, size_t real_size, const cnn_gemm *g
     if (gemm->m == 0 || gemm->n == 0)
         return;
     double work = (double)gemm->m * (double)gemm->n * (double)gemm->k;
-    if (how & CNN_ONE_OF_SOME)
+    if (how & CNN_THREADS_AWAKE)
         work *= AWAKE;
     const size_t row_blocks = (gemm->m + p.block_rows - 1) / p.block_rows;
     const size_t threads = cnn_parallel_threads(row_blocks * panels, work);

@@ -7,7 +7,7 @@
 /* What is known about a product: any of these together. */
 typedef enum cnn_product_how {
     CNN_WITH_SCRATCH = 1, /* the threads' scratch may be used: none of the operands lies there */
-    CNN_ONE_OF_SOME = 2   /* the threads share others too, and are awake: less work is worth it */
+    CNN_THREADS_AWAKE = 2 /* the threads share others too, and are awake: less work is worth it */
 } cnn_product_how;
 
 /* Run a product whose operands are ready; real_size is the bytes of one element. */

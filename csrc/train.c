@@ -136,8 +136,7 @@ static void add_parameters(struct fetch *fetch, const cnn_trainer *trainer, cons
     const size_t panel = network->kernels->panel, size = network->real_size;
     const bool in_place = trainer->batch->in_place;
     for (size_t j = r->j; j < r->j + r->n && !in_place; j += panel)
-        add_spans(fetch, cnn_at(network, dense->packed, j * dense->inputs + r->i * panel),
-                  r->m * panel * size);
+        add_spans(fetch, cnn_dense_panel(network, dense, r->i, j), r->m * panel * size);
     for (size_t i = r->i; i < r->i + r->m; i++) {
         const size_t at = dense->weight_offset + i * dense->outputs + r->j;
         if (in_place)
@@ -169,14 +168,14 @@ static struct part weight_part(const struct stepping *s, const cnn_rectangle *r,
 {
     const cnn_network *network = s->trainer->network;
     const cnn_dense *dense = &network->dense[r->l];
-    const size_t panel = network->kernels->panel, at = r->i * dense->outputs + j;
+    const size_t at = r->i * dense->outputs + j;
     const bool in_place = s->trainer->batch->in_place;
     return (struct part){
         .w = in_place ? cnn_at(network, dense->weight, at)
-                      : cnn_at(network, dense->packed, j * dense->inputs + r->i * panel),
+                      : cnn_dense_panel(network, dense, r->i, j),
         .rows = r->m,
         .cols = n,
-        .w_row = in_place ? dense->outputs : panel,
+        .w_row = in_place ? dense->outputs : network->kernels->panel,
         .slot = dense->weight_offset + at,
         .slot_row = dense->outputs,
         .l2 = s->whole ? 0 : dense->l2, /* the whole gradient has it already */

@@ -163,7 +163,6 @@ cnn_status cnn_trainer_set_steps(cnn_trainer *trainer, uint64_t steps)
 static void copy_snapshot(cnn_trainer *trainer, bool restore)
 {
     const size_t bytes = trainer->network->parameter_span * trainer->network->real_size;
-    cnn_network_unpack(trainer->network);
     for (size_t i = 0; i <= trainer->slot_count; i++) {
         void *live = i == 0 ? trainer->network->parameters : trainer->slots[i - 1];
         void *kept = (char *)trainer->snapshot + i * bytes;
@@ -180,6 +179,7 @@ cnn_status cnn_trainer_snapshot(cnn_trainer *trainer)
         trainer->snapshot = cnn_platform_allocate(bytes * (trainer->slot_count + 1));
     if (!trainer->snapshot)
         return cnn_fail(CNN_ERROR_MEMORY, "out of memory for a snapshot");
+    cnn_network_unpack(trainer->network);
     copy_snapshot(trainer, false);
     trainer->snapshot_steps = trainer->steps;
     trainer->snapshot_beta1_power = trainer->beta1_power;

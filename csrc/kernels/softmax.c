@@ -154,6 +154,12 @@ void KERNEL(softmax_forward)(size_t rows, size_t cols, const void *x, size_t x_r
         v_stream_end();
 }
 
+/* y (dy - p) for a vector from column j on, of which `left` numbers count. */
+INLINE v_real softmax_gradient(const real *dy, const real *y, size_t j, size_t left, v_real p)
+{
+    return v_mul(row_load(y + j, left), v_sub(row_load(dy + j, left), p));
+}
+
 void KERNEL(softmax_backward)(size_t rows, size_t cols, const void *dy, size_t dy_row,
                               const void *y, size_t y_row, void *dx, size_t dx_row, int stream)
 {
@@ -165,16 +171,12 @@ void KERNEL(softmax_backward)(size_t rows, size_t cols, const void *dy, size_t d
         ROW_SUM(product, cols, j, left, v_mul(row_load(d + j, left), row_load(out + j, left)));
         const v_real p = v_set1(product);
         size_t j = stream ? row_head(to, cols) : 0;
-        if (j > 0) {
-            const v_real difference = v_sub(v_load_partial(d, j), p);
-            v_store_partial(to, v_mul(v_load_partial(out, j), difference), j);
-        }
+        if (j > 0)
+            v_store_partial(to, softmax_gradient(d, out, 0, j, p), j);
         for (; j + V_LANES <= cols; j += V_LANES)
-            row_put(to + j, v_mul(v_load(out + j), v_sub(v_load(d + j), p)), stream);
-        if (j < cols) {
-            const v_real difference = v_sub(v_load_partial(d + j, cols - j), p);
-            v_store_partial(to + j, v_mul(v_load_partial(out + j, cols - j), difference), cols - j);
-        }
+            row_put(to + j, softmax_gradient(d, out, j, V_LANES, p), stream);
+        if (j < cols)
+            v_store_partial(to + j, softmax_gradient(d, out, j, cols - j, p), cols - j);
     }
     if (stream)
         v_stream_end();
