@@ -12,14 +12,18 @@
 /* Rows of a weight longer than this, each on a page of its own, are too slow to read in place. */
 #define IN_PLACE_ROW_BYTES ((size_t)4096)
 
-/* The same in a batch of many rows, whose tiles come back to each row of the weight: in all. */
-#define IN_PLACE_BYTES ((size_t)64 * 1024)
+/* The same in a batch of more than one row; and for all tiles of the batch, each of which reads the
+ * weight anew, in all. */
+#define IN_PLACE_ROWS_BYTES ((size_t)512)
+#define IN_PLACE_TILES_BYTES ((size_t)4096)
 
 /* Larger batches are not gathered ahead: they would push the rest out of the L2 cache meanwhile. */
 #define AHEAD_BYTES ((size_t)1024 * 1024)
 
-/* Panels of a transposed weight that are packed at a time where the batch is one block. */
-#define SOME_PANELS 2
+/* The part of a transposed weight that is packed at a time where the batch is one block: panels,
+ * and rows of them, which are whole chunks of the product's sums. */
+#define SOME_PANELS 4
+#define SOME_ROWS ((size_t)256)
 
 /* Workers count on cache lines of their own. */
 #define COUNTER_STRIDE 8
@@ -84,10 +88,7 @@ static void lay_out(cnn_batch *batch, struct arena *arena)
     batch->scale = take(arena, rows, sizeof *batch->scale);
     batch->soon = take(arena, rows, sizeof *batch->soon);
     batch->correct = take(arena, batch->workers * COUNTER_STRIDE, sizeof *batch->correct);
-    size_t widest = 0;
-    for (size_t l = 1; l < network->dense_count; l++)
-        widest = cnn_max(widest, network->dense[l].outputs);
-    batch->transposed_panels = take(arena, SOME_PANELS * network->kernels->panel * widest, size);
+    batch->transposed_part = take(arena, SOME_PANELS * network->kernels->panel * SOME_ROWS, size);
     for (size_t l = 0; l < network->dense_count; l++)
         lay_out_layer(batch, arena, l);
 }
@@ -232,62 +233,63 @@ static void loss_rows(const struct pass *p, size_t first, size_t rows, size_t wo
             delta, layer->row, 0);
 }
 
-/*
- * Rows [i, i + m) and columns [j, j + n) of a weight, transposed, into panels from `packed` on. The
- * weight is read where the batch's training keeps it up to date: row-major, or in panels.
- */
-static void pack_transposed(const cnn_batch *batch, size_t l, size_t i, size_t m, size_t j,
-                            size_t n, char *packed)
+/* Pack a part of a weight, transposed. It is read where this batch's training keeps it current. */
+static void pack_transposed(const cnn_batch *batch, const cnn_rectangle *r, void *packed,
+                            size_t packed_panel)
 {
     const cnn_network *network = batch->network;
-    const cnn_dense *dense = &network->dense[l];
+    const cnn_dense *dense = &network->dense[r->l];
     const size_t panel = network->kernels->panel;
-    const size_t most = batch->in_place ? n : panel;
-    for (size_t done = 0; done < n; done += most) {
+    const size_t most = batch->in_place ? r->n : panel;
+    for (size_t done = 0; done < r->n; done += most) {
+        const size_t j = r->j + done;
         const cnn_pack pack = {
-            .k = cnn_min(most, n - done),
-            .n = m,
-            .b = batch->in_place ? cnn_at(network, dense->weight, i * dense->outputs + j)
-                                 : cnn_dense_panel(network, dense, i, j + done),
+            .k = cnn_min(most, r->n - done),
+            .n = r->m,
+            .b = batch->in_place ? cnn_at(network, dense->weight, r->i * dense->outputs + j)
+                                 : cnn_dense_panel(network, dense, r->i, j),
             .b_row = 1,
             .b_col = batch->in_place ? dense->outputs : panel,
-            .packed = packed + done * panel * network->real_size,
-            .b_panel = dense->outputs * panel,
+            .packed = cnn_at(network, packed, done * panel),
+            .b_panel = packed_panel,
+            .ahead = batch->in_place ? 0 : dense->inputs * panel,
         };
         network->kernels->pack(&pack);
     }
 }
 
 /*
- * Columns [j, j + n) of the delta of layer l - 1 from that of layer l, where b is the transposed
- * weight's part for them. Dropout of layer l - 1 and what lies below it are not in it.
+ * Columns [r.i, r.i + r.m) of the delta of layer r.l - 1 from that of layer r.l, as far as columns
+ * [r.j, r.j + r.n) of the latter go; b holds that part of the weight, transposed. Parts go in order
+ * of r.j. Dropout of layer r.l - 1 and what lies below it are not in it.
  */
-static void backward_columns(const struct pass *p, size_t l, size_t first, size_t rows, size_t j,
-                             size_t n, const void *b, bool dropped)
+static void backward_part(const struct pass *p, const cnn_rectangle *r, size_t first, size_t rows,
+                          const void *b, bool dropped)
 {
     const cnn_batch *batch = p->batch;
     const cnn_network *network = batch->network;
-    const cnn_kernels *kernels = network->kernels;
-    const cnn_dense *above = &network->dense[l], *below = &network->dense[l - 1];
-    const cnn_batch_layer *from = &batch->layers[l], *to = &batch->layers[l - 1];
-    const size_t at = first * to->row + j;
+    const cnn_dense *below = &network->dense[r->l - 1];
+    const cnn_batch_layer *from = &batch->layers[r->l], *to = &batch->layers[r->l - 1];
+    const bool finish = r->j + r->n == network->dense[r->l].outputs && !dropped;
+    const size_t at = first * to->row + r->i;
     const cnn_gemm gemm = {
         .m = rows,
-        .n = n,
-        .k = above->outputs,
-        .a = cnn_at(network, from->delta, first * from->row),
+        .n = r->m,
+        .k = r->n,
+        .a = cnn_at(network, from->delta, first * from->row + r->j),
         .a_row = from->row,
         .a_k = 1,
         .b = b,
-        .b_k = kernels->panel,
-        .b_panel = above->outputs * kernels->panel,
+        .b_k = network->kernels->panel,
+        .b_panel = r->n * network->kernels->panel,
         .c = cnn_at(network, to->delta, at),
         .c_row = to->row,
-        .activation = dropped ? CNN_IDENTITY : below->activation,
-        .derivative = dropped ? NULL : cnn_at(network, to->before ? to->before : to->output, at),
+        .accumulate = r->j > 0,
+        .activation = finish ? below->activation : CNN_IDENTITY,
+        .derivative = finish ? cnn_at(network, to->before ? to->before : to->output, at) : NULL,
         .derivative_row = to->row,
     };
-    kernels->gemm(&gemm);
+    network->kernels->gemm(&gemm);
 }
 
 /* The delta of layer l - 1 from that of layer l. */
@@ -295,19 +297,22 @@ static void backward_rows(const struct pass *p, size_t l, size_t first, size_t r
 {
     const cnn_batch *batch = p->batch;
     const cnn_network *network = batch->network;
-    const cnn_dense *below = &network->dense[l - 1];
+    const cnn_dense *dense = &network->dense[l], *below = &network->dense[l - 1];
     const cnn_batch_layer *to = &batch->layers[l - 1];
     const bool dropped = to->dropped && p->job->step >= 0;
-    const size_t inputs = network->dense[l].inputs;
-    if (batch->one_block) {
-        const size_t most = SOME_PANELS * network->kernels->panel;
-        for (size_t j = 0; j < inputs; j += most) {
-            const size_t n = cnn_min(most, inputs - j);
-            pack_transposed(batch, l, j, n, 0, network->dense[l].outputs, batch->transposed_panels);
-            backward_columns(p, l, first, rows, j, n, batch->transposed_panels, dropped);
-        }
+    const size_t panel = network->kernels->panel;
+    cnn_rectangle r = {.l = l, .m = dense->inputs, .n = dense->outputs};
+    if (!batch->one_block) {
+        backward_part(p, &r, first, rows, batch->layers[l].transposed, dropped);
     } else {
-        backward_columns(p, l, first, rows, 0, inputs, batch->layers[l].transposed, dropped);
+        for (; r.i < dense->inputs; r.i += r.m) {
+            r.m = cnn_min(SOME_PANELS * panel, dense->inputs - r.i);
+            for (r.j = 0; r.j < dense->outputs; r.j += r.n) {
+                r.n = cnn_min(SOME_ROWS, dense->outputs - r.j);
+                pack_transposed(batch, &r, batch->transposed_part, r.n * panel);
+                backward_part(p, &r, first, rows, batch->transposed_part, dropped);
+            }
+        }
     }
     if (!dropped)
         return;
@@ -355,7 +360,9 @@ static void run_block(void *context, size_t index, size_t worker)
 /* Whether all weights are narrow enough to be read in place by so many rows. */
 static bool weights_are_narrow(const cnn_network *network, size_t rows)
 {
-    const size_t most = cnn_min(IN_PLACE_ROW_BYTES, IN_PLACE_BYTES / rows);
+    const size_t tiles = (rows + network->kernels->tile_rows - 1) / network->kernels->tile_rows;
+    const size_t most =
+        rows == 1 ? IN_PLACE_ROW_BYTES : cnn_min(IN_PLACE_ROWS_BYTES, IN_PLACE_TILES_BYTES / tiles);
     for (size_t l = 0; l < network->dense_count; l++)
         if (network->dense[l].outputs * network->real_size > most)
             return false;
@@ -385,9 +392,11 @@ static void repack_if_changed(cnn_batch *batch)
     const cnn_network *network = batch->network;
     if (batch->version == network->version)
         return;
-    for (size_t l = 1; l < network->dense_count; l++)
-        cnn_batch_pack_transposed(batch, l, 0, network->dense[l].inputs, 0,
-                                  network->dense[l].outputs);
+    for (size_t l = 1; l < network->dense_count; l++) {
+        const cnn_dense *dense = &network->dense[l];
+        const cnn_rectangle all = {.l = l, .m = dense->inputs, .n = dense->outputs};
+        cnn_batch_pack_transposed(batch, &all);
+    }
     batch->version = network->version;
 }
 
@@ -458,20 +467,19 @@ const void *cnn_batch_input(const cnn_batch *batch, size_t l)
     return l == 0 ? batch->x : handed_on(batch, l - 1, batch->step);
 }
 
-void cnn_batch_weight_gradient(const cnn_batch *batch, size_t l, size_t i, size_t m, size_t j,
-                               size_t n, void *c, size_t c_row, const cnn_span *soon,
-                               size_t soon_count)
+void cnn_batch_weight_gradient(const cnn_batch *batch, const cnn_rectangle *r, void *c,
+                               size_t c_row, const cnn_span *soon, size_t soon_count)
 {
     const cnn_network *network = batch->network;
     const size_t panel = network->kernels->panel;
     const cnn_gemm gemm = {
-        .m = m,
-        .n = n,
+        .m = r->m,
+        .n = r->n,
         .k = batch->rows,
-        .a = cnn_at(network, cnn_batch_input(batch, l), i),
+        .a = cnn_at(network, cnn_batch_input(batch, r->l), r->i),
         .a_row = 1,
-        .a_k = l == 0 ? batch->x_row : batch->layers[l - 1].row,
-        .b = cnn_at(network, batch->layers[l].packed, j * batch->capacity),
+        .a_k = r->l == 0 ? batch->x_row : batch->layers[r->l - 1].row,
+        .b = cnn_at(network, batch->layers[r->l].packed, r->j * batch->capacity),
         .b_k = panel,
         .b_panel = batch->capacity * panel,
         .c = c,
@@ -490,11 +498,11 @@ void cnn_batch_bias_gradient(const cnn_batch *batch, size_t l, void *out)
                                  out);
 }
 
-void cnn_batch_pack_transposed(const cnn_batch *batch, size_t l, size_t i, size_t m, size_t j,
-                               size_t n)
+void cnn_batch_pack_transposed(const cnn_batch *batch, const cnn_rectangle *r)
 {
     const cnn_network *network = batch->network;
-    const size_t panel = network->kernels->panel, outputs = network->dense[l].outputs;
-    pack_transposed(batch, l, i, m, j, n,
-                    cnn_at(network, batch->layers[l].transposed, i * outputs + j * panel));
+    const size_t panel = network->kernels->panel, outputs = network->dense[r->l].outputs;
+    pack_transposed(batch, r,
+                    cnn_at(network, batch->layers[r->l].transposed, r->i * outputs + r->j * panel),
+                    outputs * panel);
 }

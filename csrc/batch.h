@@ -8,6 +8,11 @@
 #include "network.h"
 #include "samples.h"
 
+/* A part of a weight: rows [i, i + m) and columns [j, j + n) of layer l's. */
+typedef struct cnn_rectangle {
+    size_t l, i, m, j, n;
+} cnn_rectangle;
+
 /* What one dense layer keeps of a batch. Buffers are (capacity, width) with row stride row. */
 typedef struct cnn_batch_layer {
     size_t row;
@@ -30,14 +35,14 @@ typedef struct cnn_batch {
     cnn_batch_layer *layers;
     cnn_targets targets;
     double *loss_rows, *scale;
-    size_t *correct;         /* a cache line for each worker */
-    size_t rows;             /* of the present batch */
-    int64_t step;            /* of the present batch */
-    size_t threads;          /* for all work on the present batch, forward, back and update */
-    bool in_place;           /* weights are read and changed row-major; else in panels */
-    bool one_block;          /* so that each weight's transpose is used once: it is not kept */
-    char *transposed_panels; /* some panels of a weight's transpose, where one_block */
-    bool gathered; /* whether x held the rows of the present batch before its step began */
+    size_t *correct;       /* a cache line for each worker */
+    size_t rows;           /* of the present batch */
+    int64_t step;          /* of the present batch */
+    size_t threads;        /* for all work on the present batch, forward, back and update */
+    bool in_place;         /* weights are read and changed row-major; else in panels */
+    bool one_block;        /* so that each weight's transpose is used once: it is not kept */
+    void *transposed_part; /* some of a weight's transpose, where one_block */
+    bool gathered;         /* whether x held the rows of the present batch before its step began */
     /* The batch after this one, which is gathered during the update; next_rows is 0 for none. */
     const cnn_matrix *next;
     const size_t *next_index;
@@ -79,13 +84,11 @@ cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *los
                          size_t *correct);
 
 /*
- * The product that gives rows [i, i + m) and columns [j, j + n) of layer l's weight gradient,
- * without the L2 term, into c. j is a multiple of the panel. Meanwhile the spans in `soon` are
- * fetched into the cache.
+ * The product that gives a part of a weight's gradient, without the L2 term, into c. r.j is a
+ * multiple of the panel. Meanwhile the spans in `soon` are fetched into the cache.
  */
-void cnn_batch_weight_gradient(const cnn_batch *batch, size_t l, size_t i, size_t m, size_t j,
-                               size_t n, void *c, size_t c_row, const cnn_span *soon,
-                               size_t soon_count);
+void cnn_batch_weight_gradient(const cnn_batch *batch, const cnn_rectangle *r, void *c,
+                               size_t c_row, const cnn_span *soon, size_t soon_count);
 
 /*
  * Whether batches of at most `rows` rows should read the weights in place: where they are one block
@@ -103,8 +106,7 @@ void cnn_batch_gather_next(const cnn_batch *batch, size_t begin, size_t end);
 /* The gradient of layer l's bias. */
 void cnn_batch_bias_gradient(const cnn_batch *batch, size_t l, void *out);
 
-/* Bring `transposed` up to date for rows [i, i + m) and columns [j, j + n), which are on panels. */
-void cnn_batch_pack_transposed(const cnn_batch *batch, size_t l, size_t i, size_t m, size_t j,
-                               size_t n);
+/* Bring `transposed` up to date for a part of a weight, which lies on panels. */
+void cnn_batch_pack_transposed(const cnn_batch *batch, const cnn_rectangle *r);
 
 #endif

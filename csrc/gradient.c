@@ -13,38 +13,51 @@
 
 /* ---- Tasks over the parameters ----------------------------------------------------------- */
 
-static size_t row_blocks(const cnn_dense *dense)
+/*
+ * Rows and columns of a layer's tasks. Products want few panels and few rows at a time. The
+ * gradient of a batch of one row needs no product: parameters then pass through in streams as long
+ * as can be.
+ */
+static cnn_rectangle largest_task(const cnn_batch *batch, size_t l)
 {
-    return (dense->inputs + CNN_TASK_ROWS - 1) / CNN_TASK_ROWS;
+    const cnn_dense *dense = &batch->network->dense[l];
+    const size_t panel = batch->network->kernels->panel;
+    cnn_rectangle r = {.l = l, .m = CNN_TASK_ROWS, .n = TASK_PANELS * panel};
+    if (batch->rows == 1 && batch->in_place)
+        r.n = dense->outputs;
+    else if (batch->rows == 1)
+        r = (cnn_rectangle){.l = l, .m = dense->inputs, .n = panel};
+    return r;
 }
 
-static size_t col_blocks(const cnn_network *network, const cnn_dense *dense)
+static size_t count_of(size_t all, size_t each)
 {
-    const size_t cols = TASK_PANELS * network->kernels->panel;
-    return (dense->outputs + cols - 1) / cols;
+    return (all + each - 1) / each;
 }
 
-size_t cnn_gradient_tasks(const cnn_network *network)
+size_t cnn_gradient_tasks(const cnn_batch *batch)
 {
     size_t tasks = 0;
-    for (size_t l = 0; l < network->dense_count; l++)
-        tasks += row_blocks(&network->dense[l]) * col_blocks(network, &network->dense[l]) + 1;
+    for (size_t l = 0; l < batch->network->dense_count; l++) {
+        const cnn_dense *dense = &batch->network->dense[l];
+        const cnn_rectangle r = largest_task(batch, l);
+        tasks += count_of(dense->inputs, r.m) * count_of(dense->outputs, r.n) + 1;
+    }
     return tasks;
 }
 
-cnn_rectangle cnn_gradient_task(const cnn_network *network, size_t index)
+cnn_rectangle cnn_gradient_task(const cnn_batch *batch, size_t index)
 {
-    size_t l = 0;
-    for (;; l++) {
-        const cnn_dense *dense = &network->dense[l];
-        const size_t cols = col_blocks(network, dense);
-        const size_t rectangles = row_blocks(dense) * cols;
+    for (size_t l = 0;; l++) {
+        const cnn_dense *dense = &batch->network->dense[l];
+        cnn_rectangle r = largest_task(batch, l);
+        const size_t cols = count_of(dense->outputs, r.n);
+        const size_t rectangles = count_of(dense->inputs, r.m) * cols;
         if (index < rectangles) {
-            cnn_rectangle r = {.l = l};
-            r.i = index / cols * CNN_TASK_ROWS;
-            r.m = cnn_min(CNN_TASK_ROWS, dense->inputs - r.i);
-            r.j = index % cols * TASK_PANELS * network->kernels->panel;
-            r.n = cnn_min(TASK_PANELS * network->kernels->panel, dense->outputs - r.j);
+            r.i = index / cols * r.m;
+            r.m = cnn_min(r.m, dense->inputs - r.i);
+            r.j = index % cols * r.n;
+            r.n = cnn_min(r.n, dense->outputs - r.j);
             return r;
         }
         if (index == rectangles)
@@ -83,7 +96,7 @@ static void gradient_task(void *context, size_t index, size_t worker)
 {
     const struct whole *whole = context;
     const cnn_network *network = whole->batch->network;
-    const cnn_rectangle r = cnn_gradient_task(network, index);
+    const cnn_rectangle r = cnn_gradient_task(whole->batch, index);
     const cnn_dense *dense = &network->dense[r.l];
     (void)worker;
     if (r.m == 0) {
@@ -92,7 +105,7 @@ static void gradient_task(void *context, size_t index, size_t worker)
         return;
     }
     cnn_batch_weight_gradient(
-        whole->batch, r.l, r.i, r.m, r.j, r.n,
+        whole->batch, &r,
         cnn_at(network, whole->gradient, dense->weight_offset + r.i * dense->outputs + r.j),
         dense->outputs, NULL, 0);
     if (dense->l2 > 0)
@@ -102,7 +115,7 @@ static void gradient_task(void *context, size_t index, size_t worker)
 void cnn_gradient_whole(const cnn_batch *batch, void *gradient)
 {
     struct whole whole = {.batch = batch, .gradient = gradient};
-    const size_t tasks = cnn_gradient_tasks(batch->network);
+    const size_t tasks = cnn_gradient_tasks(batch);
     cnn_parallel(tasks, batch->threads, gradient_task, &whole);
 }
 

@@ -10,13 +10,10 @@
 /* Rows of a weight that one task takes: whole tiles and whole panels of every ISA. */
 #define CNN_TASK_ROWS ((size_t)96)
 
-/* One task: rows [i, i + m) and columns [j, j + n) of layer l's weight, or its bias if m is 0. */
-typedef struct cnn_rectangle {
-    size_t l, i, m, j, n;
-} cnn_rectangle;
+size_t cnn_gradient_tasks(const cnn_batch *batch);
 
-size_t cnn_gradient_tasks(const cnn_network *network);
-cnn_rectangle cnn_gradient_task(const cnn_network *network, size_t index);
+/* A task: a part of layer l's weight, or its bias, where m is 0. */
+cnn_rectangle cnn_gradient_task(const cnn_batch *batch, size_t index);
 
 /*
  * The gradient of all parameters, L2 terms included, laid out as network->parameters.

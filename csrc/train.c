@@ -4,6 +4,7 @@
 #include "error.h"
 #include "gradient.h"
 #include "platform.h"
+#include "slots.h"
 #include "threads.h"
 #include "trainer.h"
 
@@ -56,6 +57,15 @@ static void update_part(const struct stepping *s, const struct part *part, const
     for (size_t i = 0; i < trainer->slot_count; i++)
         update.slots[i] = cnn_at(network, trainer->slots[i], part->slot);
     network->kernels->update(&update);
+}
+
+/* Where the step changes row i and column j of a weight; in panels, j is a multiple of the panel.
+ */
+static void *weight_at(const cnn_trainer *trainer, const cnn_dense *dense, size_t i, size_t j)
+{
+    return trainer->batch->in_place
+               ? cnn_at(trainer->network, dense->weight, i * dense->outputs + j)
+               : cnn_dense_panel(trainer->network, dense, i, j);
 }
 
 static void update_bias(const struct stepping *s, size_t l, char *scratch)
@@ -128,21 +138,23 @@ static void gather_next_rows(const cnn_batch *batch, const cnn_rectangle *r)
         cnn_batch_gather_next(batch, begin, end);
 }
 
-/* The weights and slots of a rectangle. */
+/* The weights and slots of a rectangle: in place its rows, each a piece, and otherwise its panels.
+ */
 static void add_parameters(struct fetch *fetch, const cnn_trainer *trainer, const cnn_rectangle *r)
 {
     const cnn_network *network = trainer->network;
     const cnn_dense *dense = &network->dense[r->l];
-    const size_t panel = network->kernels->panel, size = network->real_size;
     const bool in_place = trainer->batch->in_place;
-    for (size_t j = r->j; j < r->j + r->n && !in_place; j += panel)
-        add_spans(fetch, cnn_dense_panel(network, dense, r->i, j), r->m * panel * size);
-    for (size_t i = r->i; i < r->i + r->m; i++) {
-        const size_t at = dense->weight_offset + i * dense->outputs + r->j;
-        if (in_place)
-            add_spans(fetch, cnn_at(network, network->parameters, at), r->n * size);
+    const size_t panel = network->kernels->panel;
+    const size_t pieces = in_place ? r->m : (r->n + panel - 1) / panel;
+    for (size_t p = 0; p < pieces; p++) {
+        const size_t i = r->i + (in_place ? p : 0), j = r->j + (in_place ? 0 : p * panel);
+        size_t row;
+        const size_t at = cnn_slots_offset(trainer, dense, i, j, &row);
+        const size_t bytes = (in_place ? r->n : r->m * row) * network->real_size;
+        add_spans(fetch, weight_at(trainer, dense, i, j), bytes);
         for (size_t s = 0; s < trainer->slot_count; s++)
-            add_spans(fetch, cnn_at(network, trainer->slots[s], at), r->n * size);
+            add_spans(fetch, cnn_at(network, trainer->slots[s], at), bytes);
     }
 }
 
@@ -155,9 +167,10 @@ static void find_soon(struct fetch *fetch, const cnn_trainer *trainer, const cnn
         add_next_rows(fetch, trainer->batch, r);
     const size_t next = index + trainer->batch->threads;
     const size_t bytes = network->parameter_span * network->real_size;
-    if (bytes * (1 + trainer->slot_count) < LARGE_PARAMETERS || next >= cnn_gradient_tasks(network))
+    if (bytes * (1 + trainer->slot_count) < LARGE_PARAMETERS ||
+        next >= cnn_gradient_tasks(trainer->batch))
         return;
-    const cnn_rectangle after = cnn_gradient_task(network, next);
+    const cnn_rectangle after = cnn_gradient_task(trainer->batch, next);
     add_parameters(fetch, trainer, &after);
 }
 
@@ -166,58 +179,54 @@ static void find_soon(struct fetch *fetch, const cnn_trainer *trainer, const cnn
 /* Columns [j, j + n) of task r, which in panels are those of one panel. */
 static struct part weight_part(const struct stepping *s, const cnn_rectangle *r, size_t j, size_t n)
 {
-    const cnn_network *network = s->trainer->network;
-    const cnn_dense *dense = &network->dense[r->l];
-    const size_t at = r->i * dense->outputs + j;
-    const bool in_place = s->trainer->batch->in_place;
-    return (struct part){
-        .w = in_place ? cnn_at(network, dense->weight, at)
-                      : cnn_dense_panel(network, dense, r->i, j),
+    const cnn_trainer *trainer = s->trainer;
+    const cnn_dense *dense = &trainer->network->dense[r->l];
+    struct part part = {
+        .w = weight_at(trainer, dense, r->i, j),
         .rows = r->m,
         .cols = n,
-        .w_row = in_place ? dense->outputs : network->kernels->panel,
-        .slot = dense->weight_offset + at,
-        .slot_row = dense->outputs,
+        .w_row = trainer->batch->in_place ? dense->outputs : trainer->network->kernels->panel,
         .l2 = s->whole ? 0 : dense->l2, /* the whole gradient has it already */
     };
+    part.slot = cnn_slots_offset(trainer, dense, r->i, j, &part.slot_row);
+    return part;
 }
 
 /*
- * Columns [j, j + n) of task r: their gradient goes from the tile into the optimizer through L1.
- * That of a batch of one row is a column by a row, which the optimizer multiplies itself.
+ * Columns r.j to r.j + r.n of a task: their gradient goes from the tile into the optimizer through
+ * L1, while the spans in `soon` are fetched. That of a batch of one row is a column by a row, which
+ * the optimizer multiplies itself.
  */
-static void update_columns(const struct stepping *s, const cnn_rectangle *r, size_t j, size_t n,
-                           const struct fetch *fetch, char *scratch)
+static void update_columns(const struct stepping *s, const cnn_rectangle *r, const cnn_span *soon,
+                           size_t soon_count, char *scratch)
 {
     const cnn_batch *batch = s->trainer->batch;
     const cnn_network *network = batch->network;
     const cnn_dense *dense = &network->dense[r->l];
     const void *factor = NULL, *g = scratch;
-    size_t g_row = n;
+    size_t g_row = r->n;
     if (s->whole) {
-        g = cnn_at(network, s->trainer->gradient, dense->weight_offset + r->i * dense->outputs + j);
+        g = cnn_at(network, s->trainer->gradient,
+                   dense->weight_offset + r->i * dense->outputs + r->j);
         g_row = dense->outputs;
     } else if (batch->rows == 1) {
         factor = cnn_at(network, cnn_batch_input(batch, r->l), r->i);
-        g = cnn_at(network, batch->layers[r->l].delta, j);
+        g = cnn_at(network, batch->layers[r->l].delta, r->j);
         g_row = 0;
     } else {
-        const size_t soon = fetch->count * (j - r->j) / r->n;
-        const size_t soon_end = fetch->count * (j + n - r->j) / r->n;
-        cnn_batch_weight_gradient(batch, r->l, r->i, r->m, j, n, scratch, n, fetch->spans + soon,
-                                  soon_end - soon);
+        cnn_batch_weight_gradient(batch, r, scratch, r->n, soon, soon_count);
     }
-    const size_t most = batch->in_place ? n : network->kernels->panel;
-    for (size_t done = 0; done < n; done += most) {
-        const struct part part = weight_part(s, r, j + done, cnn_min(most, n - done));
+    const size_t most = batch->in_place ? r->n : network->kernels->panel;
+    for (size_t done = 0; done < r->n; done += most) {
+        const struct part part = weight_part(s, r, r->j + done, cnn_min(most, r->n - done));
         update_part(s, &part, factor, cnn_at(network, g, done), g_row);
     }
     if (batch->in_place)
         return;
     if (dense->l2 > 0)
-        cnn_dense_unpack(network, dense, r->i, r->m, j, n);
+        cnn_dense_unpack(network, dense, r->i, r->m, r->j, r->n);
     if (r->l > 0 && !batch->one_block)
-        cnn_batch_pack_transposed(batch, r->l, r->i, r->m, j, n);
+        cnn_batch_pack_transposed(batch, r);
 }
 
 static void update_task(void *context, size_t index, size_t worker)
@@ -225,7 +234,7 @@ static void update_task(void *context, size_t index, size_t worker)
     const struct stepping *s = context;
     const cnn_trainer *trainer = s->trainer;
     const cnn_network *network = trainer->network;
-    const cnn_rectangle r = cnn_gradient_task(network, index);
+    const cnn_rectangle r = cnn_gradient_task(trainer->batch, index);
     char *scratch = trainer->scratch + worker * scratch_bytes(network);
     if (r.m == 0) {
         update_bias(s, r.l, scratch);
@@ -236,11 +245,15 @@ static void update_task(void *context, size_t index, size_t worker)
     fetch.count = 0;
     if (products)
         find_soon(&fetch, trainer, &r, index);
-    for (size_t j = r.j, n; j < r.j + r.n; j += n) {
-        n = r.j + r.n - j;
-        if (n > 2 * COLUMNS && products)
-            n = COLUMNS;
-        update_columns(s, &r, j, n, &fetch, scratch);
+    cnn_rectangle some = r;
+    for (size_t done = 0; done < r.n; done += some.n) {
+        some.j = r.j + done;
+        some.n = r.n - done;
+        if (some.n > 2 * COLUMNS && products)
+            some.n = COLUMNS;
+        const size_t soon = fetch.count * done / r.n;
+        const size_t soon_end = fetch.count * (done + some.n) / r.n;
+        update_columns(s, &some, fetch.spans + soon, soon_end - soon, scratch);
     }
     if (r.l == 0)
         gather_next_rows(trainer->batch, &r);
@@ -278,7 +291,7 @@ static void apply(cnn_trainer *trainer, double lr)
         cnn_gradient_whole(trainer->batch, trainer->gradient);
         s.update.clip = clip_factor(trainer);
     }
-    const size_t tasks = cnn_gradient_tasks(trainer->network);
+    const size_t tasks = cnn_gradient_tasks(trainer->batch);
     const size_t threads = cnn_min(trainer->batch->threads, trainer->scratch_workers);
     cnn_parallel(tasks, threads, update_task, &s);
     trainer->network->version++;
@@ -368,6 +381,9 @@ cnn_status cnn_trainer_step(cnn_trainer *trainer, const cnn_loss *loss, const cn
                                .rows = data->x.rows,
                                .step = (int64_t)trainer->steps,
                                .in_place = cnn_batch_in_place(trainer->batch, data->x.rows)};
+    status = cnn_slots_arrange(trainer, !job.in_place);
+    if (status != CNN_OK)
+        return status;
     cnn_result made = {.struct_size = sizeof made};
     const uint64_t before = cnn_platform_float_enter();
     if (job.in_place)
@@ -425,6 +441,9 @@ cnn_status cnn_trainer_epoch(cnn_trainer *trainer, const cnn_loss *loss, const c
         return status;
     cnn_result made = {.struct_size = sizeof made};
     const bool in_place = cnn_batch_in_place(trainer->batch, batch_size);
+    status = cnn_slots_arrange(trainer, !in_place);
+    if (status != CNN_OK)
+        return status;
     const double end = seconds > 0 ? cnn_platform_seconds() + seconds : 0;
     const uint64_t before = cnn_platform_float_enter();
     if (in_place)

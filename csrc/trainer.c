@@ -8,6 +8,7 @@
 #include "error.h"
 #include "gradient.h"
 #include "platform.h"
+#include "slots.h"
 
 /* Multiplications that bring back the powers of beta at most: a few seconds. */
 #define MOST_POWERS ((uint64_t)1000000000)
@@ -122,14 +123,16 @@ cnn_status cnn_trainer_get_state(const cnn_trainer *trainer, size_t slot, void *
 {
     const cnn_status status = check_state(trainer, slot, values, count);
     if (status == CNN_OK)
-        cnn_parameters_to_flat(trainer->network, trainer->slots[slot], values);
+        cnn_slots_to_flat(trainer, slot, values);
     return status;
 }
 
 cnn_status cnn_trainer_set_state(cnn_trainer *trainer, size_t slot, const void *values,
                                  size_t count)
 {
-    const cnn_status status = check_state(trainer, slot, values, count);
+    cnn_status status = check_state(trainer, slot, values, count);
+    if (status == CNN_OK)
+        status = cnn_slots_arrange(trainer, false);
     if (status == CNN_OK)
         cnn_parameters_from_flat(trainer->network, values, trainer->slots[slot]);
     return status;
@@ -181,6 +184,7 @@ cnn_status cnn_trainer_snapshot(cnn_trainer *trainer)
         return cnn_fail(CNN_ERROR_MEMORY, "out of memory for a snapshot");
     cnn_network_unpack(trainer->network);
     copy_snapshot(trainer, false);
+    trainer->snapshot_in_panels = trainer->slots_in_panels;
     trainer->snapshot_steps = trainer->steps;
     trainer->snapshot_beta1_power = trainer->beta1_power;
     trainer->snapshot_beta2_power = trainer->beta2_power;
@@ -196,6 +200,7 @@ cnn_status cnn_trainer_restore(cnn_trainer *trainer)
     copy_snapshot(trainer, true);
     cnn_network_repack(trainer->network);
     trainer->network->version++;
+    trainer->slots_in_panels = trainer->snapshot_in_panels;
     trainer->steps = trainer->snapshot_steps;
     trainer->beta1_power = trainer->snapshot_beta1_power;
     trainer->beta2_power = trainer->snapshot_beta2_power;

@@ -1,4 +1,4 @@
-/* What a trainer is, for train.c and trainer.c alone. */
+/* What a trainer is, for train.c, trainer.c and slots.c alone. */
 #ifndef CNN_TRAINER_H
 #define CNN_TRAINER_H
 
@@ -8,7 +8,8 @@ struct cnn_trainer {
     cnn_network *network;
     cnn_optimizer optimizer;
     size_t slot_count;
-    void *slots[2]; /* parameter_span elements each, laid out as network->parameters */
+    void *slots[2];       /* parameter_span elements each, laid out as network->parameters, but: */
+    bool slots_in_panels; /* each weight's are in panels; see slots.h */
     uint64_t steps;
     double beta1_power, beta2_power; /* beta^steps by repeated multiplication */
     cnn_batch *batch;
@@ -16,6 +17,7 @@ struct cnn_trainer {
     char *scratch;  /* some columns of a gradient, or a bias, for each worker */
     size_t scratch_workers;
     void *snapshot; /* parameters, then slots */
+    bool snapshot_in_panels;
     uint64_t snapshot_steps;
     double snapshot_beta1_power, snapshot_beta2_power;
 };

@@ -284,7 +284,7 @@ static struct tile *begin_chunk(const cnn_gemm *g, const struct group *group, si
         .c = c,
         .c_row = c_row,
         .narrow = group->narrow,
-        .first = k == 0,
+        .first = k == 0 && !g->accumulate,
         .bias = left <= CHUNK ? bias : NULL,
     };
     chunk->each = 0;
@@ -323,6 +323,18 @@ static size_t panels_at_once(const cnn_gemm *g)
     return g->m == 1 ? 4 : g->m <= 3 ? 2 : 1;
 }
 
+static void copy_rows(size_t rows, size_t cols, const real *from, size_t from_row, real *to,
+                      size_t to_row)
+{
+    for (size_t r = 0; r < rows; r++, from += from_row, to += to_row) {
+        size_t v = 0;
+        for (; v + V_LANES <= cols; v += V_LANES)
+            v_store(to + v, v_load(from + v));
+        if (v < cols)
+            v_store_partial(to + v, v_load_partial(from + v, cols - v), cols - v);
+    }
+}
+
 /*
  * The last columns, from a panel's first column j on, where the last panel is not whole: computed
  * beside c, and copied.
@@ -340,6 +352,9 @@ static void run_tail(const cnn_gemm *g, size_t j)
         memcpy(bias, (const real *)g->bias + j, columns * sizeof(real));
     for (size_t i = 0; i < g->m; i += TILE_ROWS) {
         const size_t rows = g->m - i < TILE_ROWS ? g->m - i : TILE_ROWS;
+        real *to = (real *)g->c + i * g->c_row + j;
+        if (g->accumulate)
+            copy_rows(rows, columns, to, g->c_row, c, c_row);
         size_t k = 0;
         do {
             struct chunk chunk;
@@ -347,15 +362,7 @@ static void run_tail(const cnn_gemm *g, size_t j)
                      begin_chunk(g, &group, i, k, g->bias ? bias : NULL, c, c_row, &chunk));
             k += CHUNK;
         } while (k < g->k);
-        for (size_t r = 0; r < rows; r++) {
-            real *to = (real *)g->c + (i + r) * g->c_row + j;
-            const real *from = c + r * c_row;
-            size_t v = 0;
-            for (; v + V_LANES <= columns; v += V_LANES)
-                v_store(to + v, v_load(from + v));
-            if (v < columns)
-                v_store_partial(to + v, v_load(from + v), columns - v);
-        }
+        copy_rows(rows, columns, c, c_row, to, g->c_row);
     }
 }
 

@@ -22,7 +22,8 @@ typedef struct cnn_span {
  *   b     in panels of `panel` columns: element (k, j) at b[(j / panel) * b_panel + k * b_k +
  *         j % panel]; whole panels are read, so the last one must be padded
  *   bias  (n) or NULL
- *   c     row stride c_row; must not overlap a or b
+ *   c     row stride c_row; must not overlap a or b. With `accumulate` it holds the sums of
+ *         earlier chunks of k, to which those of a . b are added.
  * `derivative`, where not NULL, is (m, n) with row stride derivative_row: the result is then
  * multiplied by the derivative of `activation`, taken from these outputs or inputs, and
  * `activation` itself is not applied. softmax is not among the activations here.
@@ -40,6 +41,7 @@ typedef struct cnn_gemm {
     const void *bias;
     void *c;
     size_t c_row;
+    int accumulate;
     cnn_activation activation;
     const void *derivative;
     size_t derivative_row;
@@ -58,6 +60,7 @@ typedef struct cnn_pack {
     size_t b_row, b_col;
     void *packed;   /* where element (0, 0) goes */
     size_t b_panel; /* distance between panels in `packed` */
+    size_t ahead;   /* what lies so far behind each element is fetched, where b_row is 1; or 0 */
 } cnn_pack;
 
 /*

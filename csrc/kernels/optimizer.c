@@ -1,12 +1,37 @@
 /* The optimizers' steps and the sum of squares for the norm of gradients. */
+#include <float.h>
+
 #include "kernels/local.h"
 #include "kernels/rows.h"
 
+/* The largest finite number. */
+#if CNN_BITS == 32
+#define LARGEST FLT_MAX
+#else
+#define LARGEST DBL_MAX
+#endif
+
 /* The numbers of a cnn_update, rounded to the type and spread over vectors. */
 struct setting {
-    v_real l2, clip, lr, momentum, alpha, rest_alpha, rest_beta1, beta2, rest_beta2, eps, decay;
-    v_real step_size;
+    v_real l2, clip, rate, momentum, alpha, rest_alpha, rest_beta1, beta2, rest_beta2, eps, decay;
+    v_real least; /* see least_step */
 };
+
+/*
+ * w - rate a / (sqrt(square) + eps). Lanes whose w cannot change, as `least` tells, divide zeros:
+ * roots and quotients take twice as long where any lane has a denormal number, and such numbers are
+ * what gradients leave behind that have been zero for long. Where no lane can change, none divides.
+ */
+INLINE v_real step_by_root(const struct setting *s, v_real a, v_real square, v_real w)
+{
+    const v_real size = v_min(v_abs(w), v_set1(LARGEST));
+    const v_mask small = v_mask_and(v_lt(v_abs(a), v_mul(s->least, size)), v_le(v_zero(), square));
+    if (v_all(small))
+        return w;
+    a = v_select(small, v_zero(), a);
+    square = v_select(small, v_zero(), square);
+    return v_fnma(s->rate, v_div(a, v_add(v_sqrt(square), s->eps)), w);
+}
 
 /* One vector: the new w; the slots are changed in place. `kind` is a constant when inlined. */
 INLINE v_real step(const cnn_optimizer_kind kind, const struct setting *s, v_real g, v_real w,
@@ -15,25 +40,25 @@ INLINE v_real step(const cnn_optimizer_kind kind, const struct setting *s, v_rea
     switch (kind) {
     case CNN_MOMENTUM:
         *slot0 = v_fma(s->momentum, *slot0, g);
-        return v_fnma(s->lr, *slot0, w);
+        return v_fnma(s->rate, *slot0, w);
     case CNN_NESTEROV:
         *slot0 = v_fma(s->momentum, *slot0, g);
-        return v_fnma(s->lr, v_fma(s->momentum, *slot0, g), w);
+        return v_fnma(s->rate, v_fma(s->momentum, *slot0, g), w);
     case CNN_ADAM:
     case CNN_ADAMW:
         *slot0 = v_fma(s->rest_beta1, v_sub(g, *slot0), *slot0);
         *slot1 = v_fma(v_mul(s->rest_beta2, g), g, v_mul(s->beta2, *slot1));
         if (kind == CNN_ADAMW)
             w = v_mul(w, s->decay);
-        return v_fnma(s->step_size, v_div(*slot0, v_add(v_sqrt(*slot1), s->eps)), w);
+        return step_by_root(s, *slot0, *slot1, w);
     case CNN_RMSPROP:
         *slot0 = v_fma(v_mul(s->rest_alpha, g), g, v_mul(s->alpha, *slot0));
-        return v_fnma(s->lr, v_div(g, v_add(v_sqrt(*slot0), s->eps)), w);
+        return step_by_root(s, g, *slot0, w);
     case CNN_ADAGRAD:
         *slot0 = v_fma(g, g, *slot0);
-        return v_fnma(s->lr, v_div(g, v_add(v_sqrt(*slot0), s->eps)), w);
+        return step_by_root(s, g, *slot0, w);
     default:
-        return v_fnma(s->lr, g, w);
+        return v_fnma(s->rate, g, w);
     }
 }
 
@@ -97,23 +122,37 @@ INLINE void update_rows(const cnn_optimizer_kind kind, const size_t slots, const
     }
 }
 
+/*
+ * Where |a| < least |w|, w - rate a / (root + eps) is w for any root that is not negative. The
+ * quotient is at most |a| / eps, so it does not overflow, since least <= eps. Rate times it is less
+ * than 2^-30 |w|, where 2^-26 |w| would round to w: each of the roundings on the way, of denormal
+ * numbers too, may double it at most. In float64 that is 2^-59 and 2^-55.
+ */
+static real least_step(double rate, double eps)
+{
+    const double part = CNN_BITS == 32 ? 0x1p-30 : 0x1p-59;
+    return (real)(eps * (part < rate ? part / rate : 1));
+}
+
 static void update(const cnn_update *u)
 {
     const int adam = u->kind == CNN_ADAM || u->kind == CNN_ADAMW;
+    /* m / (sqrt(v) / r + eps) = r m / (sqrt(v) + r eps) saves Adam a division. */
+    const real eps = (real)(adam ? u->eps * u->root_correction : u->eps);
+    const real rate = (real)(adam ? u->step_size * u->root_correction : u->lr);
     const struct setting s = {
         .l2 = v_set1((real)u->l2),
         .clip = v_set1((real)u->clip),
-        .lr = v_set1((real)u->lr),
+        .rate = v_set1(rate),
         .momentum = v_set1((real)u->momentum),
         .alpha = v_set1((real)u->alpha),
         .rest_alpha = v_set1((real)(1 - u->alpha)),
         .rest_beta1 = v_set1((real)(1 - u->beta1)),
         .beta2 = v_set1((real)u->beta2),
         .rest_beta2 = v_set1((real)(1 - u->beta2)),
-        /* m / (sqrt(v) / r + eps) = r m / (sqrt(v) + r eps) saves Adam a division. */
-        .eps = v_set1((real)(adam ? u->eps * u->root_correction : u->eps)),
+        .eps = v_set1(eps),
         .decay = v_set1((real)u->decay),
-        .step_size = v_set1((real)(u->step_size * u->root_correction)),
+        .least = v_set1(least_step(rate, eps)),
     };
     const int plain = u->l2 == 0 && u->clip == 1;
     switch (u->kind) {

@@ -145,6 +145,10 @@ INLINE v_mask v_mask_or(v_mask a, v_mask b)
 {
     return P(or)(a, b);
 }
+INLINE int v_all(v_mask mask)
+{
+    return P(movemask)(mask) == (1 << V_LANES) - 1;
+}
 INLINE v_real v_select(v_mask mask, v_real a, v_real b)
 {
     return P(blendv)(b, a, mask);

@@ -134,6 +134,10 @@ INLINE v_mask v_mask_or(v_mask a, v_mask b)
 {
     return (v_mask)(a | b);
 }
+INLINE int v_all(v_mask mask)
+{
+    return mask == first_lanes(V_LANES);
+}
 INLINE v_real v_select(v_mask mask, v_real a, v_real b)
 {
     return P(mask_blend)(mask, b, a);

@@ -13,6 +13,7 @@ typedef uint32x4_t v_mask;
 #define CAST_TO_REAL vreinterpretq_f32_s32
 #define CAST_TO_BITS vreinterpretq_u32_s32
 #define CAST_FROM_BITS vreinterpretq_s32_u32
+#define CAST_TO_WORDS(mask) (mask)
 #else
 #define V_LANES 2
 typedef float64x2_t v_real;
@@ -25,6 +26,7 @@ typedef uint64x2_t v_mask;
 #define CAST_TO_REAL vreinterpretq_f64_s64
 #define CAST_TO_BITS vreinterpretq_u64_s64
 #define CAST_FROM_BITS vreinterpretq_s64_u64
+#define CAST_TO_WORDS vreinterpretq_u32_u64
 #endif
 #define TILE_ROWS 8
 #define PANEL_VECTORS 2
@@ -146,6 +148,10 @@ INLINE v_mask v_mask_and(v_mask a, v_mask b)
 INLINE v_mask v_mask_or(v_mask a, v_mask b)
 {
     return U(vorrq)(a, b);
+}
+INLINE int v_all(v_mask mask)
+{
+    return vminvq_u32(CAST_TO_WORDS(mask)) == UINT32_MAX;
 }
 INLINE v_real v_select(v_mask mask, v_real a, v_real b)
 {

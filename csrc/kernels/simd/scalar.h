@@ -161,6 +161,10 @@ INLINE v_mask v_mask_or(v_mask a, v_mask b)
 {
     return a | b;
 }
+INLINE int v_all(v_mask mask)
+{
+    return mask;
+}
 INLINE v_real v_select(v_mask mask, v_real a, v_real b)
 {
     return mask ? a : b;

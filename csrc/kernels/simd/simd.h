@@ -19,7 +19,7 @@
  *   v_max(a, b) v_min(a, b)                a > b ? a : b and a < b ? a : b, so b where unordered
  *   v_abs(a) v_copysign(a, sign)
  *   v_lt v_le v_eq (a, b)                  ordered compares: false where a NaN is
- *   v_mask_and v_mask_or
+ *   v_mask_and v_mask_or v_all(mask)
  *   v_select(mask, a, b)                   mask ? a : b
  *   v_first(a, n, b)                       lanes 0 to n - 1 of a, of b behind; 0 < n <= V_LANES
  *   v_zip_low(a, b) v_zip_high(a, b)       a0 b0 a1 b1 ..., from the low or the high halves
