@@ -70,6 +70,12 @@ static void lay_out_layer(cnn_batch *batch, struct arena *arena, size_t l)
         layer->transposed = take(arena, dense->outputs, cnn_round_up(dense->inputs, panel) * size);
 }
 
+/* Elements of the part of a transposed weight that a worker packs at a time. */
+static size_t transposed_part(const cnn_network *network)
+{
+    return SOME_PANELS * network->kernels->panel * SOME_ROWS;
+}
+
 static void lay_out(cnn_batch *batch, struct arena *arena)
 {
     const cnn_network *network = batch->network;
@@ -88,7 +94,7 @@ static void lay_out(cnn_batch *batch, struct arena *arena)
     batch->scale = take(arena, rows, sizeof *batch->scale);
     batch->soon = take(arena, rows, sizeof *batch->soon);
     batch->correct = take(arena, batch->workers * COUNTER_STRIDE, sizeof *batch->correct);
-    batch->transposed_part = take(arena, SOME_PANELS * network->kernels->panel * SOME_ROWS, size);
+    batch->transposed_parts = take(arena, batch->workers * transposed_part(network), size);
     for (size_t l = 0; l < network->dense_count; l++)
         lay_out_layer(batch, arena, l);
 }
@@ -293,7 +299,7 @@ static void backward_part(const struct pass *p, const cnn_rectangle *r, size_t f
 }
 
 /* The delta of layer l - 1 from that of layer l. */
-static void backward_rows(const struct pass *p, size_t l, size_t first, size_t rows)
+static void backward_rows(const struct pass *p, size_t l, size_t first, size_t rows, size_t worker)
 {
     const cnn_batch *batch = p->batch;
     const cnn_network *network = batch->network;
@@ -302,15 +308,16 @@ static void backward_rows(const struct pass *p, size_t l, size_t first, size_t r
     const bool dropped = to->dropped && p->job->step >= 0;
     const size_t panel = network->kernels->panel;
     cnn_rectangle r = {.l = l, .m = dense->inputs, .n = dense->outputs};
-    if (!batch->one_block) {
+    if (batch->keeps_transposed) {
         backward_part(p, &r, first, rows, batch->layers[l].transposed, dropped);
     } else {
+        void *part = cnn_at(network, batch->transposed_parts, worker * transposed_part(network));
         for (; r.i < dense->inputs; r.i += r.m) {
             r.m = cnn_min(SOME_PANELS * panel, dense->inputs - r.i);
             for (r.j = 0; r.j < dense->outputs; r.j += r.n) {
                 r.n = cnn_min(SOME_ROWS, dense->outputs - r.j);
-                pack_transposed(batch, &r, batch->transposed_part, r.n * panel);
-                backward_part(p, &r, first, rows, batch->transposed_part, dropped);
+                pack_transposed(batch, &r, part, r.n * panel);
+                backward_part(p, &r, first, rows, part, dropped);
             }
         }
     }
@@ -353,7 +360,7 @@ static void run_block(void *context, size_t index, size_t worker)
     for (size_t l = p->batch->network->dense_count; l-- > 0;) {
         pack_delta(p, l, first, rows);
         if (l > 0)
-            backward_rows(p, l, first, rows);
+            backward_rows(p, l, first, rows, worker);
     }
 }
 
@@ -443,15 +450,16 @@ cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *los
         return status;
     batch->in_place = job->in_place;
     batch->threads = batch->in_place ? 1 : threads_for(batch, job->rows);
-    batch->one_block = batch->threads == 1 && job->rows <= CNN_BLOCK_ROWS;
-    if (!batch->one_block)
+    struct pass pass = {.batch = batch, .job = job};
+    pass.block = cnn_even_block(job->rows, CNN_BLOCK_ROWS, batch->threads);
+    const size_t blocks = (job->rows + pass.block - 1) / pass.block;
+    batch->keeps_transposed = blocks > batch->threads;
+    if (batch->keeps_transposed)
         repack_if_changed(batch);
     const double total = cnn_weights_scale(job->rows, batch->targets.weight, batch->scale);
     cnn_lanes losses = {{0}};
     memset(batch->correct, 0, batch->workers * COUNTER_STRIDE * sizeof *batch->correct);
-    struct pass pass = {.batch = batch, .job = job};
-    pass.block = cnn_even_block(job->rows, CNN_BLOCK_ROWS, batch->threads);
-    cnn_parallel((job->rows + pass.block - 1) / pass.block, batch->threads, run_block, &pass);
+    cnn_parallel(blocks, batch->threads, run_block, &pass);
     for (size_t w = 0; w < batch->workers; w++)
         *correct += batch->correct[w * COUNTER_STRIDE];
     cnn_lanes_add_products(&losses, job->rows, batch->targets.weight, batch->loss_rows);

@@ -35,14 +35,15 @@ typedef struct cnn_batch {
     cnn_batch_layer *layers;
     cnn_targets targets;
     double *loss_rows, *scale;
-    size_t *correct;       /* a cache line for each worker */
-    size_t rows;           /* of the present batch */
-    int64_t step;          /* of the present batch */
-    size_t threads;        /* for all work on the present batch, forward, back and update */
-    bool in_place;         /* weights are read and changed row-major; else in panels */
-    bool one_block;        /* so that each weight's transpose is used once: it is not kept */
-    void *transposed_part; /* some of a weight's transpose, where one_block */
-    bool gathered;         /* whether x held the rows of the present batch before its step began */
+    size_t *correct;        /* a cache line for each worker */
+    size_t rows;            /* of the present batch */
+    int64_t step;           /* of the present batch */
+    size_t threads;         /* for all work on the present batch, forward, back and update */
+    bool in_place;          /* weights are read and changed row-major; else in panels */
+    bool keeps_transposed;  /* whether `transposed` of the layers is in use: where a thread takes
+                               several blocks of rows, for each of which it would be packed anew */
+    void *transposed_parts; /* otherwise some of a weight's transpose, for each worker */
+    bool gathered;          /* whether x held the rows of the present batch before its step began */
     /* The batch after this one, which is gathered during the update; next_rows is 0 for none. */
     const cnn_matrix *next;
     const size_t *next_index;

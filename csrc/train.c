@@ -225,7 +225,7 @@ static void update_columns(const struct stepping *s, const cnn_rectangle *r, con
         return;
     if (dense->l2 > 0)
         cnn_dense_unpack(network, dense, r->i, r->m, r->j, r->n);
-    if (r->l > 0 && !batch->one_block)
+    if (r->l > 0 && batch->keeps_transposed)
         cnn_batch_pack_transposed(batch, r);
 }
 
@@ -298,7 +298,7 @@ static void apply(cnn_trainer *trainer, double lr)
     if (!trainer->batch->in_place)
         cnn_network_leave_behind(trainer->network);
     /* Where the transposed weights were brought along, they are still current. */
-    if (!trainer->batch->one_block)
+    if (trainer->batch->keeps_transposed)
         trainer->batch->version = trainer->network->version;
 }
 
