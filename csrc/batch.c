@@ -70,12 +70,6 @@ static void lay_out_layer(cnn_batch *batch, struct arena *arena, size_t l)
         layer->transposed = take(arena, dense->outputs, cnn_round_up(dense->inputs, panel) * size);
 }
 
-/* Elements of the part of a transposed weight that a worker packs at a time. */
-static size_t transposed_part(const cnn_network *network)
-{
-    return SOME_PANELS * network->kernels->panel * SOME_ROWS;
-}
-
 static void lay_out(cnn_batch *batch, struct arena *arena)
 {
     const cnn_network *network = batch->network;
@@ -94,7 +88,8 @@ static void lay_out(cnn_batch *batch, struct arena *arena)
     batch->scale = take(arena, rows, sizeof *batch->scale);
     batch->soon = take(arena, rows, sizeof *batch->soon);
     batch->correct = take(arena, batch->workers * COUNTER_STRIDE, sizeof *batch->correct);
-    batch->transposed_parts = take(arena, batch->workers * transposed_part(network), size);
+    batch->transposed_parts =
+        take(arena, batch->workers * SOME_PANELS * network->kernels->panel * SOME_ROWS, size);
     for (size_t l = 0; l < network->dense_count; l++)
         lay_out_layer(batch, arena, l);
 }
@@ -159,6 +154,7 @@ struct pass {
     cnn_batch *batch;
     const cnn_batch_job *job;
     size_t block;
+    bool shared; /* the batch is one block, and the threads share the columns of its layers */
 };
 
 /* The stream of a dropout layer's masks at a step. */
@@ -189,7 +185,7 @@ static void forward_rows(const struct pass *p, size_t first, size_t rows)
         const cnn_dense *dense = &network->dense[l];
         const cnn_batch_layer *layer = &batch->layers[l];
         const size_t at = first * layer->row;
-        unsigned how = batch->in_place ? CNN_IN_PLACE : 0;
+        unsigned how = batch->in_place ? CNN_IN_PLACE : p->shared ? CNN_SHARED : 0;
         if (l + 1 == network->dense_count && cnn_loss_takes_logits(job->loss))
             how |= CNN_LOGITS;
         cnn_dense_forward(network, dense, rows, in, in_row, how, cnn_at(network, layer->output, at),
@@ -298,6 +294,36 @@ static void backward_part(const struct pass *p, const cnn_rectangle *r, size_t f
     network->kernels->gemm(&gemm);
 }
 
+/* Panels of columns of the delta of layer l - 1, for which some of the weight is packed at a time.
+ */
+struct strips {
+    const struct pass *pass;
+    size_t l, first, rows;
+    bool dropped;
+};
+
+static size_t strip_columns(const cnn_network *network)
+{
+    return SOME_PANELS * network->kernels->panel;
+}
+
+static void backward_strip(void *context, size_t index, size_t worker)
+{
+    const struct strips *s = context;
+    const cnn_batch *batch = s->pass->batch;
+    const cnn_network *network = batch->network;
+    const cnn_dense *dense = &network->dense[s->l];
+    const size_t columns = strip_columns(network);
+    void *part = cnn_at(network, batch->transposed_parts, worker * columns * SOME_ROWS);
+    cnn_rectangle r = {.l = s->l, .i = index * columns};
+    r.m = cnn_min(columns, dense->inputs - r.i);
+    for (; r.j < dense->outputs; r.j += r.n) {
+        r.n = cnn_min(SOME_ROWS, dense->outputs - r.j);
+        pack_transposed(batch, &r, part, r.n * network->kernels->panel);
+        backward_part(s->pass, &r, s->first, s->rows, part, s->dropped);
+    }
+}
+
 /* The delta of layer l - 1 from that of layer l. */
 static void backward_rows(const struct pass *p, size_t l, size_t first, size_t rows, size_t worker)
 {
@@ -306,20 +332,17 @@ static void backward_rows(const struct pass *p, size_t l, size_t first, size_t r
     const cnn_dense *dense = &network->dense[l], *below = &network->dense[l - 1];
     const cnn_batch_layer *to = &batch->layers[l - 1];
     const bool dropped = to->dropped && p->job->step >= 0;
-    const size_t panel = network->kernels->panel;
-    cnn_rectangle r = {.l = l, .m = dense->inputs, .n = dense->outputs};
+    struct strips strips = {.pass = p, .l = l, .first = first, .rows = rows, .dropped = dropped};
+    const size_t columns = strip_columns(network);
+    const size_t count = (dense->inputs + columns - 1) / columns;
     if (batch->keeps_transposed) {
-        backward_part(p, &r, first, rows, batch->layers[l].transposed, dropped);
+        const cnn_rectangle all = {.l = l, .m = dense->inputs, .n = dense->outputs};
+        backward_part(p, &all, first, rows, batch->layers[l].transposed, dropped);
+    } else if (p->shared) {
+        cnn_parallel(count, batch->threads, backward_strip, &strips);
     } else {
-        void *part = cnn_at(network, batch->transposed_parts, worker * transposed_part(network));
-        for (; r.i < dense->inputs; r.i += r.m) {
-            r.m = cnn_min(SOME_PANELS * panel, dense->inputs - r.i);
-            for (r.j = 0; r.j < dense->outputs; r.j += r.n) {
-                r.n = cnn_min(SOME_ROWS, dense->outputs - r.j);
-                pack_transposed(batch, &r, part, r.n * panel);
-                backward_part(p, &r, first, rows, part, dropped);
-            }
-        }
+        for (size_t index = 0; index < count; index++)
+            backward_strip(&strips, index, worker);
     }
     if (!dropped)
         return;
@@ -378,11 +401,12 @@ static bool weights_are_narrow(const cnn_network *network, size_t rows)
 
 /*
  * Threads for all work on a batch: three products, and an update worth 16 multiply-adds. One row
- * reads each weight once and changes it; a second thread would have to fetch it from the first.
+ * reads each weight once and changes it; unless the threads share columns, which they read again in
+ * the next step, a second one would have to fetch the weights from the first.
  */
 static size_t threads_for(const cnn_batch *batch, size_t rows)
 {
-    if (rows == 1 && weights_are_narrow(batch->network, 1))
+    if (rows == 1 && !cnn_forward_is_wide(batch->network))
         return 1;
     const double work = cnn_forward_work(batch->network) * (3 * (double)rows + 16);
     return cnn_min(cnn_parallel_threads(SIZE_MAX, work), batch->workers);
@@ -451,9 +475,11 @@ cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *los
     batch->in_place = job->in_place;
     batch->threads = batch->in_place ? 1 : threads_for(batch, job->rows);
     struct pass pass = {.batch = batch, .job = job};
-    pass.block = cnn_even_block(job->rows, CNN_BLOCK_ROWS, batch->threads);
+    const bool share = job->rows <= CNN_BLOCK_ROWS && cnn_forward_is_wide(network);
+    pass.block = cnn_even_block(job->rows, CNN_BLOCK_ROWS, share ? 1 : batch->threads);
     const size_t blocks = (job->rows + pass.block - 1) / pass.block;
     batch->keeps_transposed = blocks > batch->threads;
+    pass.shared = blocks == 1 && batch->threads > 1;
     if (batch->keeps_transposed)
         repack_if_changed(batch);
     const double total = cnn_weights_scale(job->rows, batch->targets.weight, batch->scale);

@@ -12,6 +12,9 @@
 /* Bytes of activations that a block may take: a part of the L2 cache, which holds weights too. */
 #define BLOCK_BYTES ((size_t)256 * 1024)
 
+/* Columns of a layer that threads share as evenly as rows. */
+#define MANY_COLUMNS 512
+
 /* Rows whose losses are summed at a time; a multiple of the 16 lanes. */
 #define SEGMENT_ROWS ((size_t)4096)
 
@@ -44,6 +47,17 @@ size_t cnn_forward_scratch(const cnn_network *network, size_t rows)
 double cnn_forward_work(const cnn_network *network)
 {
     return (double)network->parameter_count;
+}
+
+bool cnn_forward_is_wide(const cnn_network *network)
+{
+    double wide = 0;
+    for (size_t l = 0; l < network->dense_count; l++) {
+        const cnn_dense *dense = &network->dense[l];
+        if (dense->outputs >= MANY_COLUMNS)
+            wide += (double)dense->inputs * (double)dense->outputs;
+    }
+    return wide >= 0.9 * cnn_forward_work(network);
 }
 
 /* Whether the product can read x where it is: right type, whole elements, no cache conflicts. */
@@ -118,21 +132,6 @@ void cnn_forward_block(const cnn_network *network, const cnn_matrix *x, size_t f
 
 /* ---- Predict ----------------------------------------------------------------------------- */
 
-/* Panels of a layer that threads share as evenly as rows. */
-#define MANY_PANELS 16
-
-/* Whether nearly all work is in layers of many panels. */
-static bool is_wide(const cnn_network *network)
-{
-    double wide = 0;
-    for (size_t l = 0; l < network->dense_count; l++) {
-        const cnn_dense *dense = &network->dense[l];
-        if (dense->outputs >= MANY_PANELS * network->kernels->panel)
-            wide += (double)dense->inputs * (double)dense->outputs;
-    }
-    return wide >= 0.9 * cnn_forward_work(network);
-}
-
 /*
  * How a call is cut: blocks of rows, each with scratch of its worker. Rows that are too few for
  * that, or would be cut unevenly, share the columns of their layers, where there is work enough.
@@ -149,7 +148,7 @@ static struct plan plan_for(const cnn_network *network, size_t rows, size_t most
     const double work = cnn_forward_work(network) * (double)rows;
     p.threads = cnn_min(cnn_parallel_threads((rows + tile - 1) / tile, work), most_threads);
     const size_t block = cnn_even_block(rows, p.block, p.threads);
-    const bool uneven = 20 * rows < 19 * p.threads * block && is_wide(network);
+    const bool uneven = 20 * rows < 19 * p.threads * block && cnn_forward_is_wide(network);
     if ((p.threads == 1 || uneven) && rows <= p.block && most_threads > 1 &&
         cnn_parallel_threads(SIZE_MAX, work) > 1) {
         p.how = CNN_SHARED;
