@@ -113,6 +113,44 @@ static void compare(const cnn_update *u, const struct numbers *n)
         printf("kind %d, rate %g, eps %g\n", (int)u->kind, (double)rate, (double)eps);
 }
 
+enum { ROWS = 100, COLS = 50 };
+
+/* SGD from a column by a row, where the column has zeros in long and short spans. */
+static void compare_product(real lr, int with_nan, uint64_t *drawn)
+{
+    static real w[ROWS * COLS], now[ROWS * COLS];
+    real factor[ROWS], g[COLS];
+    int zero = 1;
+    for (size_t i = 0; i < ROWS; i++) {
+        zero = uniform(drawn) < 0.1 ? !zero : zero;
+        factor[i] = zero ? (real)(i % 2 ? 0 : -0.0) : near(uniform(drawn) * 8 - 4, drawn);
+    }
+    for (size_t j = 0; j < COLS; j++)
+        g[j] = near(uniform(drawn) * 8 - 4, drawn);
+    if (with_nan)
+        g[(size_t)(uniform(drawn) * COLS)] = (real)(uniform(drawn) < 0.5 ? INFINITY : NAN);
+    for (size_t i = 0; i < ROWS * COLS; i++)
+        w[i] = now[i] = any_number(drawn);
+    const cnn_update u = {.kind = CNN_SGD,
+                          .rows = ROWS,
+                          .cols = COLS,
+                          .g = g,
+                          .factor = factor,
+                          .w = now,
+                          .w_row = COLS,
+                          .slot_row = COLS,
+                          .clip = 1,
+                          .lr = (double)lr};
+    KERNEL(update)(&u);
+    int right = 1;
+    for (size_t i = 0; i < ROWS; i++)
+        for (size_t j = 0; j < COLS; j++) {
+            const real gradient = fma(factor[i], g[j], (real)0);
+            right = right && same(fma(-lr, gradient, w[i * COLS + j]), now[i * COLS + j]);
+        }
+    CHECK(right);
+}
+
 int main(void)
 {
     if (!cnn_platform_has_isa(CNN_STRING(CNN_ISA))) {
@@ -140,6 +178,8 @@ int main(void)
                 draw(&numbers, rates[i], epsilons[j], &drawn);
                 compare(&u, &numbers);
             }
+    for (size_t k = 0; k < 20 * ROUNDS; k++)
+        compare_product((real)(k % 8 ? 0.1 : 0), k % 2, &drawn);
     printf("%" PRIu64 " of %" PRIu64 " weights kept\n", kept, seen);
     CHECK(kept > seen / 4 && kept < seen / 4 * 3);
     return check_finish();

@@ -60,14 +60,17 @@ typedef uint64_t bits;
 
 #if defined(__clang__)
 #define INLINE static inline __attribute__((always_inline, unused))
+#define NOINLINE static __attribute__((noinline))
 #define UNROLL _Pragma("unroll") /* GCC's own does nothing here */
 #define KEEP_LOOP _Pragma("nounroll")
 #elif defined(__GNUC__)
 #define INLINE static inline __attribute__((always_inline, unused))
+#define NOINLINE static __attribute__((noinline))
 #define UNROLL _Pragma("GCC unroll 16")
 #define KEEP_LOOP _Pragma("GCC unroll 1")
 #else
 #define INLINE static inline
+#define NOINLINE static
 #define UNROLL
 #define KEEP_LOOP
 #endif
