@@ -282,7 +282,6 @@ class _Fit:
         history = History()
         slices = _Slices(self.samples.rows, self.batch_size, self.samples.most_rows)
         logs: dict[str, float] = {}
-        self.trainer.snapshot()
         try:
             if self.show:
                 self.display = _progress.display(self.samples.rows, first, first + self.epochs - 1)
@@ -308,6 +307,7 @@ class _Fit:
         """Train for an epoch, validate, and return the metrics."""
         begin = time.perf_counter()
         steps = self.trainer.steps
+        self.trainer.snapshot()
         if self.display is not None:
             self.display.begin(epoch)
         try:
@@ -324,7 +324,6 @@ class _Fit:
             # An epoch that was broken off is not begun again: its order of rows has been used.
             if self.trainer.steps > steps:
                 self.net._set_epochs(epoch)
-        self.trainer.snapshot()
         logs = totals.logs()
         if self.validation is not None:
             measured = evaluate(

@@ -20,8 +20,8 @@
 /* Larger batches are not gathered ahead: they would push the rest out of the L2 cache meanwhile. */
 #define AHEAD_BYTES ((size_t)1024 * 1024)
 
-/* The part of a transposed weight that is packed at a time where the batch is one block: panels,
- * and rows of them, which are whole chunks of the product's sums. */
+/* The part of a transposed weight that is packed at a time where the whole is not kept: panels, and
+ * rows of them, which are whole chunks of the product's sums. */
 #define SOME_PANELS 4
 #define SOME_ROWS ((size_t)256)
 
@@ -66,7 +66,7 @@ static void lay_out_layer(cnn_batch *batch, struct arena *arena, size_t l)
         layer->before = take(arena, rows, row_bytes);
     if (dense->rate > 0)
         layer->dropped = take(arena, rows, row_bytes);
-    if (l > 0)
+    if (l > 0 && rows > CNN_BLOCK_ROWS)
         layer->transposed = take(arena, dense->outputs, cnn_round_up(dense->inputs, panel) * size);
 }
 
@@ -294,8 +294,7 @@ static void backward_part(const struct pass *p, const cnn_rectangle *r, size_t f
     network->kernels->gemm(&gemm);
 }
 
-/* Panels of columns of the delta of layer l - 1, for which some of the weight is packed at a time.
- */
+/* Strips of columns of the delta of layer l - 1: the weight is packed by parts for each. */
 struct strips {
     const struct pass *pass;
     size_t l, first, rows;

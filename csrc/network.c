@@ -11,6 +11,9 @@
 #include "product.h"
 #include "random.h"
 
+/* Panels that are copied to rows side by side: a row often is on a page of its own. */
+#define SIDE_BY_SIDE 4
+
 /* Tensors begin at multiples of 64 bytes, which is 16 elements in float32. */
 #define ALIGNMENT 16
 
@@ -46,18 +49,25 @@ void cnn_network_repack(const cnn_network *network)
         cnn_dense_repack(network, &network->dense[l]);
 }
 
+/* Rows [i, i + m) and columns [j, j + n) of a packed weight, into a row-major one. */
+static void unpack_into(const cnn_network *network, const cnn_dense *dense, size_t i, size_t m,
+                        size_t j, size_t n, void *weight)
+{
+    const size_t panel = network->kernels->panel;
+    for (size_t some; n > 0; j += some, n -= some) {
+        some = cnn_min(n, SIDE_BY_SIDE * panel);
+        for (size_t r = i; r < i + m; r++)
+            for (size_t c = 0; c < some; c += panel)
+                memcpy(cnn_at(network, weight, r * dense->outputs + j + c),
+                       cnn_dense_panel(network, dense, r, j + c),
+                       cnn_min(panel, some - c) * network->real_size);
+    }
+}
+
 void cnn_dense_unpack(const cnn_network *network, const cnn_dense *dense, size_t i, size_t m,
                       size_t j, size_t n)
 {
-    const size_t panel = network->kernels->panel;
-    for (size_t end = j + n; j < end; j += panel) {
-        const size_t bytes = cnn_min(panel, end - j) * network->real_size;
-        const char *from = cnn_dense_panel(network, dense, i, j);
-        char *to = cnn_at(network, dense->weight, i * dense->outputs + j);
-        for (size_t r = 0; r < m; r++)
-            memcpy(to + r * dense->outputs * network->real_size,
-                   from + r * panel * network->real_size, bytes);
-    }
+    unpack_into(network, dense, i, m, j, n, dense->weight);
 }
 
 void cnn_network_leave_behind(cnn_network *network)
@@ -83,6 +93,20 @@ void cnn_network_unpack(const cnn_network *network)
         atomic_store_explicit(&changed->unpacked, now, memory_order_release);
     }
     cnn_mutex_unlock(&changed->unpacking);
+}
+
+void cnn_network_copy_parameters(const cnn_network *network, void *to)
+{
+    for (size_t l = 0; l < network->dense_count; l++) {
+        const cnn_dense *dense = &network->dense[l];
+        void *weight = cnn_at(network, to, dense->weight_offset);
+        if (dense->l2 == 0)
+            unpack_into(network, dense, 0, dense->inputs, 0, dense->outputs, weight);
+        else
+            memcpy(weight, dense->weight, dense->inputs * dense->outputs * network->real_size);
+        memcpy(cnn_at(network, to, dense->bias_offset), dense->bias,
+               dense->outputs * network->real_size);
+    }
 }
 
 /* ---- Building ---------------------------------------------------------------------------- */

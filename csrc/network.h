@@ -87,6 +87,9 @@ void cnn_dense_unpack(const cnn_network *network, const cnn_dense *dense, size_t
 void cnn_network_unpack(const cnn_network *network);
 void cnn_network_leave_behind(cnn_network *network);
 
+/* Copy all parameters as `parameters` has them, but current, whether or not that is left behind. */
+void cnn_network_copy_parameters(const cnn_network *network, void *to);
+
 /* Bring all packed weights up to date. */
 void cnn_network_repack(const cnn_network *network);
 

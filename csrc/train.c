@@ -59,8 +59,7 @@ static void update_part(const struct stepping *s, const struct part *part, const
     network->kernels->update(&update);
 }
 
-/* Where the step changes row i and column j of a weight; in panels, j is a multiple of the panel.
- */
+/* Where a step changes row i and column j of a weight; in panels, j is on the panel. */
 static void *weight_at(const cnn_trainer *trainer, const cnn_dense *dense, size_t i, size_t j)
 {
     return trainer->batch->in_place
@@ -138,8 +137,7 @@ static void gather_next_rows(const cnn_batch *batch, const cnn_rectangle *r)
         cnn_batch_gather_next(batch, begin, end);
 }
 
-/* The weights and slots of a rectangle: in place its rows, each a piece, and otherwise its panels.
- */
+/* The weights and slots of a rectangle: its rows where it is in place, otherwise its panels. */
 static void add_parameters(struct fetch *fetch, const cnn_trainer *trainer, const cnn_rectangle *r)
 {
     const cnn_network *network = trainer->network;

@@ -9,6 +9,10 @@
 #include "gradient.h"
 #include "platform.h"
 #include "slots.h"
+#include "threads.h"
+
+/* Bytes of a slot that a task copies: so many that memcpy stores them past the caches. */
+#define PIECE_BYTES ((size_t)32 * 1024 * 1024)
 
 /* Multiplications that bring back the powers of beta at most: a few seconds. */
 #define MOST_POWERS ((uint64_t)1000000000)
@@ -42,6 +46,11 @@ static cnn_status check_optimizer(const cnn_optimizer *o)
     return CNN_OK;
 }
 
+static size_t slot_bytes(const cnn_trainer *trainer)
+{
+    return trainer->network->parameter_span * trainer->network->real_size;
+}
+
 cnn_status cnn_trainer_create(cnn_network *network, const cnn_optimizer *optimizer,
                               cnn_trainer **trainer)
 {
@@ -57,7 +66,8 @@ cnn_status cnn_trainer_create(cnn_network *network, const cnn_optimizer *optimiz
     made->optimizer = *optimizer;
     made->slot_count = (size_t)cnn_optimizer_slots((int)optimizer->kind);
     made->beta1_power = made->beta2_power = 1;
-    const size_t bytes = network->parameter_span * network->real_size;
+    made->slots_in_panels = true; /* zeros lie both ways; this is where large weights want them */
+    const size_t bytes = slot_bytes(made);
     for (size_t i = 0; i < made->slot_count; i++) {
         made->slots[i] = cnn_platform_allocate(bytes);
         if (!made->slots[i]) {
@@ -162,28 +172,40 @@ cnn_status cnn_trainer_set_steps(cnn_trainer *trainer, uint64_t steps)
     return CNN_OK;
 }
 
-/* Copy parameters and slots out of the network or back into it. */
-static void copy_snapshot(cnn_trainer *trainer, bool restore)
+/* Where the snapshot keeps one of the slots; the parameters are before them. */
+static char *kept_slot(const cnn_trainer *trainer, size_t slot)
 {
-    const size_t bytes = trainer->network->parameter_span * trainer->network->real_size;
-    for (size_t i = 0; i <= trainer->slot_count; i++) {
-        void *live = i == 0 ? trainer->network->parameters : trainer->slots[i - 1];
-        void *kept = (char *)trainer->snapshot + i * bytes;
-        memcpy(restore ? live : kept, restore ? kept : live, bytes);
+    return (char *)trainer->snapshot + (1 + slot) * slot_bytes(trainer);
+}
+
+/* Copy the parameters, which is task 0, or a piece of a slot. */
+static void keep(void *context, size_t index, size_t worker)
+{
+    const cnn_trainer *trainer = context;
+    (void)worker;
+    if (index == 0) {
+        cnn_network_copy_parameters(trainer->network, trainer->snapshot);
+        return;
     }
+    const size_t bytes = slot_bytes(trainer), pieces = (bytes + PIECE_BYTES - 1) / PIECE_BYTES;
+    const size_t slot = (index - 1) / pieces, at = (index - 1) % pieces * PIECE_BYTES;
+    memcpy(kept_slot(trainer, slot) + at, (const char *)trainer->slots[slot] + at,
+           cnn_min(PIECE_BYTES, bytes - at));
 }
 
 cnn_status cnn_trainer_snapshot(cnn_trainer *trainer)
 {
     if (!trainer)
         return cnn_fail(CNN_ERROR_ARGUMENT, "trainer is NULL");
-    const size_t bytes = trainer->network->parameter_span * trainer->network->real_size;
+    const size_t bytes = slot_bytes(trainer), pieces = (bytes + PIECE_BYTES - 1) / PIECE_BYTES;
     if (!trainer->snapshot)
         trainer->snapshot = cnn_platform_allocate(bytes * (trainer->slot_count + 1));
     if (!trainer->snapshot)
         return cnn_fail(CNN_ERROR_MEMORY, "out of memory for a snapshot");
-    cnn_network_unpack(trainer->network);
-    copy_snapshot(trainer, false);
+    /* A byte takes as long as some three multiply-adds. */
+    const double work = 3 * (double)bytes * (double)(1 + trainer->slot_count);
+    const size_t tasks = 1 + trainer->slot_count * pieces;
+    cnn_parallel(tasks, cnn_parallel_threads(tasks, work), keep, trainer);
     trainer->snapshot_in_panels = trainer->slots_in_panels;
     trainer->snapshot_steps = trainer->steps;
     trainer->snapshot_beta1_power = trainer->beta1_power;
@@ -197,7 +219,9 @@ cnn_status cnn_trainer_restore(cnn_trainer *trainer)
         return cnn_fail(CNN_ERROR_ARGUMENT, "trainer is NULL");
     if (!trainer->snapshot)
         return cnn_fail(CNN_ERROR_ARGUMENT, "there is no snapshot to go back to");
-    copy_snapshot(trainer, true);
+    memcpy(trainer->network->parameters, trainer->snapshot, slot_bytes(trainer));
+    for (size_t i = 0; i < trainer->slot_count; i++)
+        memcpy(trainer->slots[i], kept_slot(trainer, i), slot_bytes(trainer));
     cnn_network_repack(trainer->network);
     trainer->network->version++;
     trainer->slots_in_panels = trainer->snapshot_in_panels;

@@ -224,7 +224,8 @@ static void update_by_factor(const cnn_update *u)
         update(u);
 }
 
-static int is_finite(const real *x, size_t n)
+/* Whether n numbers are finite. */
+static int are_finite(const real *x, size_t n)
 {
     v_real zeros = v_zero();
     for (size_t j = 0; j < n; j += V_LANES) {
@@ -262,9 +263,10 @@ static void update_rows_that_change(const cnn_update *u)
 
 void KERNEL(update)(const cnn_update *u)
 {
+    const real lr = (real)u->lr;
     if (!u->factor)
         update(u);
-    else if (u->kind == CNN_SGD && u->l2 == 0 && is_finite(u->g, u->cols))
+    else if (u->kind == CNN_SGD && u->l2 == 0 && are_finite(&lr, 1) && are_finite(u->g, u->cols))
         update_rows_that_change(u);
     else
         update_by_factor(u);

@@ -40,16 +40,16 @@ INLINE void transpose(v_real *rows)
 /* Columns of b that are contiguous, in squares of one vector by as many columns. */
 static void pack_columns(const cnn_pack *p)
 {
-    const size_t ahead = p->ahead * sizeof(real);
     for (size_t j = 0; j < p->n; j += V_LANES) {
         const size_t n = p->n - j < V_LANES ? p->n - j : V_LANES;
         const real *from = (const real *)p->b + j * p->b_col;
         real *to = (real *)p->packed + j / PANEL * p->b_panel + j % PANEL;
         for (size_t k = 0; k < p->k; k += V_LANES, from += V_LANES) {
             const size_t left = p->k - k < V_LANES ? p->k - k : V_LANES;
+            const uintptr_t soon = (uintptr_t)from + p->ahead * sizeof(real);
             v_real square[V_LANES];
             for (size_t c = 0; c < V_LANES; c++) {
-                PREFETCH((uintptr_t)(from + c * p->b_col) + ahead);
+                PREFETCH(soon + c * p->b_col * sizeof(real));
                 square[c] = c < n ? row_load(from + c * p->b_col, left) : v_zero();
             }
             transpose(square);
