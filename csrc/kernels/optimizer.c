@@ -134,7 +134,14 @@ static real least_step(double rate, double eps)
     return (real)(eps * (part < rate ? part / rate : 1));
 }
 
-/* Not inlined: GCC's code for update_product would be a tenth slower. */
+/* Whether the gradient is used as it is, but for a factor. */
+static int is_plain(const cnn_update *u)
+{
+    return u->l2 == 0 && u->clip == 1;
+}
+
+/* A factor is only for plain gradients. Not inlined: GCC's code for update_product would be a tenth
+ * slower. */
 NOINLINE void update(const cnn_update *u)
 {
     const int adam = u->kind == CNN_ADAM || u->kind == CNN_ADAMW;
@@ -155,15 +162,12 @@ NOINLINE void update(const cnn_update *u)
         .decay = v_set1((real)u->decay),
         .least = v_set1(least_step(rate, eps)),
     };
-    const int plain = u->l2 == 0 && u->clip == 1;
     switch (u->kind) {
 #define CNN_X(constant, value, name, slots)                                                        \
     case CNN_##constant:                                                                           \
-        if (u->factor && plain)                                                                    \
+        if (u->factor)                                                                             \
             update_rows(CNN_##constant, slots, 1, 1, u, &s);                                       \
-        else if (u->factor)                                                                        \
-            update_rows(CNN_##constant, slots, 1, 0, u, &s);                                       \
-        else if (plain)                                                                            \
+        else if (is_plain(u))                                                                      \
             update_rows(CNN_##constant, slots, 0, 1, u, &s);                                       \
         else                                                                                       \
             update_rows(CNN_##constant, slots, 0, 0, u, &s);                                       \
@@ -193,7 +197,7 @@ static cnn_update some_rows(const cnn_update *u, size_t i, size_t n)
 /*
  * Where rows are not whole vectors, a column by a row is multiplied out into rows without gaps:
  * each vector that is stored reaches into the next row, which is stored later. Parts of vectors in
- * w itself would make the next row's loads wait for them.
+ * w itself would make the next row's loads wait for them. So is what is not plain, which is rare.
  */
 static void update_product(const cnn_update *u)
 {
@@ -218,7 +222,8 @@ static void update_product(const cnn_update *u)
 
 static void update_by_factor(const cnn_update *u)
 {
-    if (u->w_row == u->cols && u->slot_row == u->cols && u->cols % V_LANES != 0)
+    const int gaps = u->w_row != u->cols || u->slot_row != u->cols;
+    if ((!gaps && u->cols % V_LANES != 0) || !is_plain(u))
         update_product(u);
     else
         update(u);

@@ -65,7 +65,7 @@ typedef uint64_t bits;
 #define KEEP_LOOP _Pragma("nounroll")
 #elif defined(__GNUC__)
 #define INLINE static inline __attribute__((always_inline, unused))
-#define NOINLINE static __attribute__((noinline))
+#define NOINLINE static __attribute__((noinline, noclone))
 #define UNROLL _Pragma("GCC unroll 16")
 #define KEEP_LOOP _Pragma("GCC unroll 1")
 #else
