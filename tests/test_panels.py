@@ -90,9 +90,7 @@ def test_doors_give_current_weights(door, make, data, dtype, parameters, bits, t
 
 # A step on few rows changes narrow weights in place, and moves the slots out of panels for that.
 @pytest.mark.parametrize(("first", "then"), [(ROWS, ROWS), (ROWS, 7), (7, ROWS)])
-def test_snapshots_hold_current_weights_and_slots(
-    first, then, make, data, dtype, parameters, bits
-):
+def test_snapshots_hold_current_weights_and_slots(first, then, make, data, dtype, parameters, bits):
     trainer, expected = (trained(make, data, dtype, first) for _ in range(2))
     trainer.snapshot()
     step(trainer, data, then)

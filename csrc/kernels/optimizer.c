@@ -140,8 +140,7 @@ static int is_plain(const cnn_update *u)
     return u->l2 == 0 && u->clip == 1;
 }
 
-/* A factor is only for plain gradients. Not inlined: GCC's code for update_product would be a tenth
- * slower. */
+/* A factor is only for plain gradients. Not inlined: the copies would be large, and no faster. */
 NOINLINE void update(const cnn_update *u)
 {
     const int adam = u->kind == CNN_ADAM || u->kind == CNN_ADAMW;
