@@ -276,8 +276,7 @@ cnn_status cnn_network_copy(const cnn_network *network, cnn_network **copy)
                                            network->seed, &made);
     if (status != CNN_OK)
         return status;
-    cnn_network_unpack(network);
-    memcpy(made->parameters, network->parameters, network->parameter_span * network->real_size);
+    cnn_network_copy_parameters(network, made->parameters);
     cnn_network_repack(made);
     for (size_t i = 0; i < network->metadata_count && status == CNN_OK; i++)
         status =

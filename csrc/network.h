@@ -143,8 +143,7 @@ void cnn_forward_block(const cnn_network *network, const cnn_matrix *x, size_t f
 /* Multiply-adds of one row through all layers, for the decision how many threads to use. */
 double cnn_forward_work(const cnn_network *network);
 
-/* Whether nearly all of that is in layers of many columns, which threads share as evenly as rows.
- */
+/* Whether nearly all of it is in layers of many columns, which threads share as evenly as rows. */
 bool cnn_forward_is_wide(const cnn_network *network);
 
 /* The L2 penalties of all layers: sum of l2 / 2 times the squares of the weights. */

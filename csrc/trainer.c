@@ -172,6 +172,11 @@ cnn_status cnn_trainer_set_steps(cnn_trainer *trainer, uint64_t steps)
     return CNN_OK;
 }
 
+static size_t slot_pieces(const cnn_trainer *trainer)
+{
+    return (slot_bytes(trainer) + PIECE_BYTES - 1) / PIECE_BYTES;
+}
+
 /* Where the snapshot keeps one of the slots; the parameters are before them. */
 static char *kept_slot(const cnn_trainer *trainer, size_t slot)
 {
@@ -187,7 +192,7 @@ static void keep(void *context, size_t index, size_t worker)
         cnn_network_copy_parameters(trainer->network, trainer->snapshot);
         return;
     }
-    const size_t bytes = slot_bytes(trainer), pieces = (bytes + PIECE_BYTES - 1) / PIECE_BYTES;
+    const size_t bytes = slot_bytes(trainer), pieces = slot_pieces(trainer);
     const size_t slot = (index - 1) / pieces, at = (index - 1) % pieces * PIECE_BYTES;
     memcpy(kept_slot(trainer, slot) + at, (const char *)trainer->slots[slot] + at,
            cnn_min(PIECE_BYTES, bytes - at));
@@ -197,14 +202,14 @@ cnn_status cnn_trainer_snapshot(cnn_trainer *trainer)
 {
     if (!trainer)
         return cnn_fail(CNN_ERROR_ARGUMENT, "trainer is NULL");
-    const size_t bytes = slot_bytes(trainer), pieces = (bytes + PIECE_BYTES - 1) / PIECE_BYTES;
+    const size_t bytes = slot_bytes(trainer);
     if (!trainer->snapshot)
         trainer->snapshot = cnn_platform_allocate(bytes * (trainer->slot_count + 1));
     if (!trainer->snapshot)
         return cnn_fail(CNN_ERROR_MEMORY, "out of memory for a snapshot");
     /* A byte takes as long as some three multiply-adds. */
     const double work = 3 * (double)bytes * (double)(1 + trainer->slot_count);
-    const size_t tasks = 1 + trainer->slot_count * pieces;
+    const size_t tasks = 1 + trainer->slot_count * slot_pieces(trainer);
     cnn_parallel(tasks, cnn_parallel_threads(tasks, work), keep, trainer);
     trainer->snapshot_in_panels = trainer->slots_in_panels;
     trainer->snapshot_steps = trainer->steps;
