@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "convert.h"
+#include "arena.h"
 #include "error.h"
 #include "platform.h"
 #include "random.h"
@@ -17,40 +17,17 @@
 #define IN_PLACE_ROWS_BYTES ((size_t)512)
 #define IN_PLACE_TILES_BYTES ((size_t)4096)
 
-/* Larger batches are not gathered ahead: they would push the rest out of the L2 cache meanwhile. */
-#define AHEAD_BYTES ((size_t)1024 * 1024)
-
 /* The part of a transposed weight that is packed at a time where the whole is not kept: panels, and
  * rows of them, which are whole chunks of the product's sums. */
 #define SOME_PANELS 4
-#define SOME_ROWS ((size_t)256)
+#define SOME_ROWS CNN_CHUNK
 
 /* Workers count on cache lines of their own. */
 #define COUNTER_STRIDE 8
 
 /* ---- Memory ------------------------------------------------------------------------------ */
 
-/* Hands out aligned parts of one block; with memory NULL it only adds up their sizes. */
-struct arena {
-    char *memory;
-    size_t used;
-    bool overflow;
-};
-
-static void *take(struct arena *arena, size_t count, size_t each)
-{
-    size_t bytes, end;
-    if (!cnn_multiply(count, each, &bytes) || bytes > SIZE_MAX / 4 ||
-        !cnn_add(arena->used, cnn_round_up(bytes, 64), &end)) {
-        arena->overflow = true;
-        return NULL;
-    }
-    void *part = arena->memory ? arena->memory + arena->used : NULL;
-    arena->used = end;
-    return part;
-}
-
-static void lay_out_layer(cnn_batch *batch, struct arena *arena, size_t l)
+static void lay_out_layer(cnn_batch *batch, cnn_arena *arena, size_t l)
 {
     const cnn_network *network = batch->network;
     const cnn_dense *dense = &network->dense[l];
@@ -59,37 +36,34 @@ static void lay_out_layer(cnn_batch *batch, struct arena *arena, size_t l)
     const size_t panel = network->kernels->panel;
     layer->row = cnn_row_span(network, dense->outputs);
     const size_t row_bytes = layer->row * size;
-    layer->output = take(arena, rows, row_bytes);
-    layer->delta = take(arena, rows, row_bytes);
-    layer->packed = take(arena, rows, cnn_round_up(dense->outputs, panel) * size);
+    layer->output = cnn_arena_take(arena, rows, row_bytes);
+    layer->delta = cnn_arena_take(arena, rows, row_bytes);
+    layer->packed = cnn_arena_take(arena, rows, cnn_round_up(dense->outputs, panel) * size);
     if (cnn_activation_needs_input((int)dense->activation))
-        layer->before = take(arena, rows, row_bytes);
+        layer->before = cnn_arena_take(arena, rows, row_bytes);
     if (dense->rate > 0)
-        layer->dropped = take(arena, rows, row_bytes);
+        layer->dropped = cnn_arena_take(arena, rows, row_bytes);
     if (l > 0 && rows > CNN_BLOCK_ROWS)
-        layer->transposed = take(arena, dense->outputs, cnn_round_up(dense->inputs, panel) * size);
+        layer->transposed =
+            cnn_arena_take(arena, dense->outputs, cnn_round_up(dense->inputs, panel) * size);
 }
 
-static void lay_out(cnn_batch *batch, struct arena *arena)
+static void lay_out(cnn_batch *batch, cnn_arena *arena)
 {
     const cnn_network *network = batch->network;
     const size_t rows = batch->capacity, size = network->real_size;
     const size_t outputs = cnn_network_outputs(network);
-    batch->x_row = cnn_row_span(network, cnn_network_inputs(network));
-    batch->x = take(arena, rows, batch->x_row * size);
-    size_t bytes;
-    if (cnn_multiply(rows, batch->x_row * size, &bytes) && bytes <= AHEAD_BYTES)
-        batch->x_next = take(arena, rows, batch->x_row * size);
+    cnn_inputs_lay_out(&batch->inputs, network, rows, batch->workers, CNN_BLOCK_ROWS, CNN_TASK_ROWS,
+                       arena);
     batch->targets.t_row = cnn_row_span(network, outputs);
-    batch->targets.t = take(arena, rows, batch->targets.t_row * size);
-    batch->targets.labels = take(arena, rows, sizeof *batch->targets.labels);
-    batch->targets.weight = take(arena, rows, sizeof *batch->targets.weight);
-    batch->loss_rows = take(arena, rows, sizeof *batch->loss_rows);
-    batch->scale = take(arena, rows, sizeof *batch->scale);
-    batch->soon = take(arena, rows, sizeof *batch->soon);
-    batch->correct = take(arena, batch->workers * COUNTER_STRIDE, sizeof *batch->correct);
-    batch->transposed_parts =
-        take(arena, batch->workers * SOME_PANELS * network->kernels->panel * SOME_ROWS, size);
+    batch->targets.t = cnn_arena_take(arena, rows, batch->targets.t_row * size);
+    batch->targets.labels = cnn_arena_take(arena, rows, sizeof *batch->targets.labels);
+    batch->targets.weight = cnn_arena_take(arena, rows, sizeof *batch->targets.weight);
+    batch->loss_rows = cnn_arena_take(arena, rows, sizeof *batch->loss_rows);
+    batch->scale = cnn_arena_take(arena, rows, sizeof *batch->scale);
+    batch->correct = cnn_arena_take(arena, batch->workers * COUNTER_STRIDE, sizeof *batch->correct);
+    batch->transposed_parts = cnn_arena_take(
+        arena, batch->workers * SOME_PANELS * network->kernels->panel * SOME_ROWS, size);
     for (size_t l = 0; l < network->dense_count; l++)
         lay_out_layer(batch, arena, l);
 }
@@ -108,7 +82,7 @@ cnn_status cnn_batch_create(const cnn_network *network, size_t capacity, size_t 
     made->capacity = capacity;
     made->workers = workers;
     made->version = network->version - 1;
-    struct arena arena = {.memory = NULL};
+    cnn_arena arena = {.memory = NULL};
     lay_out(made, &arena);
     if (!arena.overflow)
         made->memory = cnn_platform_allocate(arena.used);
@@ -116,7 +90,7 @@ cnn_status cnn_batch_create(const cnn_network *network, size_t capacity, size_t 
         cnn_batch_destroy(made);
         return cnn_fail(CNN_ERROR_MEMORY, "out of memory for a batch of %zu rows", capacity);
     }
-    arena = (struct arena){.memory = made->memory};
+    arena = (cnn_arena){.memory = made->memory};
     lay_out(made, &arena);
     *batch = made;
     return CNN_OK;
@@ -171,16 +145,17 @@ static void *handed_on(const cnn_batch *batch, size_t l, int64_t step)
     return dropped ? batch->layers[l].dropped : batch->layers[l].output;
 }
 
-static void forward_rows(const struct pass *p, size_t first, size_t rows)
+static void forward_rows(const struct pass *p, size_t first, size_t rows, size_t worker)
 {
     const cnn_batch *batch = p->batch;
     const cnn_network *network = batch->network;
     const cnn_batch_job *job = p->job;
-    const void *in = cnn_at(network, batch->x, first * batch->x_row);
-    size_t in_row = batch->x_row;
-    if (!batch->gathered)
-        cnn_convert_rows(&job->data->x, job->index ? job->index + first : NULL, job->first + first,
-                         rows, network->dtype, cnn_at(network, batch->x, first * in_row), in_row);
+    const cnn_inputs *inputs = &batch->inputs;
+    cnn_lists lists;
+    const void *in = cnn_at(network, inputs->present.x, first * inputs->row);
+    size_t in_row = inputs->row;
+    cnn_inputs_gather(inputs, &job->data->x, job->index, job->first, first, rows);
+    const cnn_lists *some = cnn_inputs_forward_lists(inputs, first, rows, worker, &lists);
     for (size_t l = 0; l < network->dense_count; l++) {
         const cnn_dense *dense = &network->dense[l];
         const cnn_batch_layer *layer = &batch->layers[l];
@@ -188,8 +163,9 @@ static void forward_rows(const struct pass *p, size_t first, size_t rows)
         unsigned how = batch->in_place ? CNN_IN_PLACE : p->shared ? CNN_SHARED : 0;
         if (l + 1 == network->dense_count && cnn_loss_takes_logits(job->loss))
             how |= CNN_LOGITS;
-        cnn_dense_forward(network, dense, rows, in, in_row, how, cnn_at(network, layer->output, at),
-                          layer->row, layer->before ? cnn_at(network, layer->before, at) : NULL);
+        cnn_dense_forward(network, dense, rows, in, in_row, how, l == 0 ? some : NULL,
+                          cnn_at(network, layer->output, at), layer->row,
+                          layer->before ? cnn_at(network, layer->before, at) : NULL);
         if (layer->dropped && job->step >= 0)
             network->kernels->dropout(dropout_key(network, dense, job->step), dense->rate, first,
                                       rows, dense->outputs, cnn_at(network, layer->output, at),
@@ -377,7 +353,7 @@ static void run_block(void *context, size_t index, size_t worker)
     const struct pass *p = context;
     const size_t first = index * p->block;
     const size_t rows = cnn_min(p->block, p->batch->rows - first);
-    forward_rows(p, first, rows);
+    forward_rows(p, first, rows, worker);
     loss_rows(p, first, rows, worker);
     for (size_t l = p->batch->network->dense_count; l-- > 0;) {
         pack_delta(p, l, first, rows);
@@ -430,42 +406,12 @@ static void repack_if_changed(cnn_batch *batch)
     batch->version = network->version;
 }
 
-/* Note what the next batch is, and where its rows are. */
-static void find_next(cnn_batch *batch, const cnn_batch_job *job)
-{
-    batch->next_rows = job->soon;
-    batch->soon_count = 0;
-    if (job->soon == 0)
-        return;
-    batch->next = &job->data->x;
-    batch->next_index = job->index + job->rows;
-    batch->soon_bytes =
-        cnn_convert_addresses(batch->next, batch->next_index, job->soon, batch->soon);
-    batch->soon_count = batch->soon_bytes > 0 ? job->soon : 0;
-}
-
-void cnn_batch_gather_next(const cnn_batch *batch, size_t begin, size_t end)
-{
-    const cnn_network *network = batch->network;
-    if (!batch->x_next)
-        return;
-    cnn_convert_rows(batch->next, batch->next_index + begin, 0, end - begin, network->dtype,
-                     cnn_at(network, batch->x_next, begin * batch->x_row), batch->x_row);
-}
-
 cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *loss, double *weight,
                          size_t *correct)
 {
     const cnn_network *network = batch->network;
     batch->rows = job->rows;
     batch->step = job->step;
-    batch->gathered = job->follows && batch->x_next;
-    if (batch->gathered) {
-        void *const x = batch->x_next;
-        batch->x_next = batch->x;
-        batch->x = x;
-    }
-    find_next(batch, job);
     const cnn_status status = cnn_samples_read(job->loss, &job->data->t, &job->data->sample_weight,
                                                cnn_network_outputs(network), network->dtype,
                                                job->index, job->first, job->rows, &batch->targets);
@@ -481,10 +427,14 @@ cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *los
     pass.shared = blocks == 1 && batch->threads > 1;
     if (batch->keeps_transposed)
         repack_if_changed(batch);
+    cnn_inputs_begin(&batch->inputs, job->rows, job->follows, batch->in_place);
+    cnn_inputs_find_next(&batch->inputs, &job->data->x, job->index ? job->index + job->rows : NULL,
+                         job->soon);
     const double total = cnn_weights_scale(job->rows, batch->targets.weight, batch->scale);
     cnn_lanes losses = {{0}};
     memset(batch->correct, 0, batch->workers * COUNTER_STRIDE * sizeof *batch->correct);
     cnn_parallel(blocks, batch->threads, run_block, &pass);
+    cnn_inputs_check_delta(&batch->inputs, job->rows, batch->layers[0].delta, batch->layers[0].row);
     for (size_t w = 0; w < batch->workers; w++)
         *correct += batch->correct[w * COUNTER_STRIDE];
     cnn_lanes_add_products(&losses, job->rows, batch->targets.weight, batch->loss_rows);
@@ -497,11 +447,12 @@ cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *los
 
 const void *cnn_batch_input(const cnn_batch *batch, size_t l)
 {
-    return l == 0 ? batch->x : handed_on(batch, l - 1, batch->step);
+    return l == 0 ? batch->inputs.present.x : handed_on(batch, l - 1, batch->step);
 }
 
 void cnn_batch_weight_gradient(const cnn_batch *batch, const cnn_rectangle *r, void *c,
-                               size_t c_row, const cnn_span *soon, size_t soon_count)
+                               size_t c_row, const cnn_lists *lists, const cnn_span *soon,
+                               size_t soon_count)
 {
     const cnn_network *network = batch->network;
     const size_t panel = network->kernels->panel;
@@ -511,7 +462,7 @@ void cnn_batch_weight_gradient(const cnn_batch *batch, const cnn_rectangle *r, v
         .k = batch->rows,
         .a = cnn_at(network, cnn_batch_input(batch, r->l), r->i),
         .a_row = 1,
-        .a_k = r->l == 0 ? batch->x_row : batch->layers[r->l - 1].row,
+        .a_k = r->l == 0 ? batch->inputs.row : batch->layers[r->l - 1].row,
         .b = cnn_at(network, batch->layers[r->l].packed, r->j * batch->capacity),
         .b_k = panel,
         .b_panel = batch->capacity * panel,
@@ -519,6 +470,7 @@ void cnn_batch_weight_gradient(const cnn_batch *batch, const cnn_rectangle *r, v
         .c_row = c_row,
         .soon = soon,
         .soon_count = soon_count,
+        .lists = lists,
     };
     network->kernels->gemm(&gemm);
 }

@@ -5,8 +5,11 @@
 #ifndef CNN_BATCH_H
 #define CNN_BATCH_H
 
-#include "network.h"
+#include "inputs.h"
 #include "samples.h"
+
+/* Rows of a weight that one task takes: whole tiles and whole panels of every ISA. */
+#define CNN_TASK_ROWS ((size_t)96)
 
 /* A part of a weight: rows [i, i + m) and columns [j, j + n) of layer l's. */
 typedef struct cnn_rectangle {
@@ -29,9 +32,7 @@ typedef struct cnn_batch {
     size_t capacity, workers;
     uint64_t version; /* of the network's parameters when the layers' `transposed` were packed */
     void *memory;
-    void *x;
-    void *x_next; /* rows of the next batch, as far as they are there; NULL if too large for that */
-    size_t x_row;
+    cnn_inputs inputs;
     cnn_batch_layer *layers;
     cnn_targets targets;
     double *loss_rows, *scale;
@@ -43,13 +44,6 @@ typedef struct cnn_batch {
     bool keeps_transposed;  /* whether `transposed` of the layers is in use: where a thread takes
                                several blocks of rows, for each of which it would be packed anew */
     void *transposed_parts; /* otherwise some of a weight's transpose, for each worker */
-    bool gathered;          /* whether x held the rows of the present batch before its step began */
-    /* The batch after this one, which is gathered during the update; next_rows is 0 for none. */
-    const cnn_matrix *next;
-    const size_t *next_index;
-    size_t next_rows;
-    const void **soon; /* where its rows are, if they are in one piece */
-    size_t soon_count, soon_bytes;
 } cnn_batch;
 
 /* Room for batches of up to `capacity` rows on up to `workers` threads. */
@@ -65,7 +59,7 @@ cnn_status cnn_batch_reserve(const cnn_network *network, size_t rows, cnn_batch 
 /*
  * What to run: rows index[0], ... or first, first + 1, ... of data; step keys dropout, -1: none.
  * With an index, `soon` rows behind these are going to be the next batch, which then `follows`: by
- * then cnn_batch_gather_next has been called for all of its rows.
+ * then cnn_inputs_gather_next has been called for all of its rows.
  */
 typedef struct cnn_batch_job {
     const cnn_loss *loss;
@@ -86,10 +80,12 @@ cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *los
 
 /*
  * The product that gives a part of a weight's gradient, without the L2 term, into c. r.j is a
- * multiple of the panel. Meanwhile the spans in `soon` are fetched into the cache.
+ * multiple of the panel. Meanwhile the spans in `soon` are fetched into the cache. With
+ * `lists`, which are those of cnn_inputs_gradient_lists for its rows, products with 0 are left out.
  */
 void cnn_batch_weight_gradient(const cnn_batch *batch, const cnn_rectangle *r, void *c,
-                               size_t c_row, const cnn_span *soon, size_t soon_count);
+                               size_t c_row, const cnn_lists *lists, const cnn_span *soon,
+                               size_t soon_count);
 
 /*
  * Whether batches of at most `rows` rows should read the weights in place: where they are one block
@@ -97,12 +93,8 @@ void cnn_batch_weight_gradient(const cnn_batch *batch, const cnn_rectangle *r, v
  */
 bool cnn_batch_in_place(const cnn_batch *batch, size_t rows);
 
-/* What layer l read: (rows, inputs), of the first layer with row stride x_row, of others with row.
- */
+/* What layer l read: (rows, inputs), of the first layer with inputs.row, of others with row. */
 const void *cnn_batch_input(const cnn_batch *batch, size_t l);
-
-/* Gather rows [begin, end) of the next batch, if there is room; several threads may take some. */
-void cnn_batch_gather_next(const cnn_batch *batch, size_t begin, size_t end);
 
 /* The gradient of layer l's bias. */
 void cnn_batch_bias_gradient(const cnn_batch *batch, size_t l, void *out);

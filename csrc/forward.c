@@ -76,8 +76,8 @@ static bool readable_in_place(const cnn_network *network, const cnn_matrix *x, s
 }
 
 void cnn_dense_forward(const cnn_network *network, const cnn_dense *dense, size_t rows,
-                       const void *in, size_t in_row, unsigned how, void *out, size_t out_row,
-                       void *before)
+                       const void *in, size_t in_row, unsigned how, const cnn_lists *lists,
+                       void *out, size_t out_row, void *before)
 {
     const cnn_kernels *kernels = network->kernels;
     const bool softmax = dense->activation == CNN_SOFTMAX, linear = how & CNN_LOGITS;
@@ -97,6 +97,7 @@ void cnn_dense_forward(const cnn_network *network, const cnn_dense *dense, size_
         .c_row = out_row,
         .activation = softmax || linear ? CNN_IDENTITY : dense->activation,
         .before = before,
+        .lists = lists,
     };
     if (how & CNN_SHARED)
         cnn_product(kernels, network->real_size, &gemm, CNN_THREADS_AWAKE);
@@ -124,7 +125,7 @@ void cnn_forward_block(const cnn_network *network, const cnn_matrix *x, size_t f
         void *const out = last ? y : buffers[l % 2];
         const size_t out_row = last ? y_row : hidden_row;
         cnn_dense_forward(network, &network->dense[l], rows, in, in_row,
-                          last ? how : how & ~(unsigned)CNN_LOGITS, out, out_row, NULL);
+                          last ? how : how & ~(unsigned)CNN_LOGITS, NULL, out, out_row, NULL);
         in = out;
         in_row = out_row;
     }

@@ -66,6 +66,14 @@ cnn_rectangle cnn_gradient_task(const cnn_batch *batch, size_t index)
     }
 }
 
+const cnn_lists *cnn_gradient_lists(const cnn_batch *batch, const cnn_rectangle *r, size_t worker,
+                                    cnn_lists *lists)
+{
+    if (r->l > 0)
+        return NULL;
+    return cnn_inputs_gradient_lists(&batch->inputs, r->i, r->m, batch->rows, worker, lists);
+}
+
 /* ---- The gradient as a whole ------------------------------------------------------------- */
 
 struct whole {
@@ -98,16 +106,16 @@ static void gradient_task(void *context, size_t index, size_t worker)
     const cnn_network *network = whole->batch->network;
     const cnn_rectangle r = cnn_gradient_task(whole->batch, index);
     const cnn_dense *dense = &network->dense[r.l];
-    (void)worker;
     if (r.m == 0) {
         cnn_batch_bias_gradient(whole->batch, r.l,
                                 cnn_at(network, whole->gradient, dense->bias_offset));
         return;
     }
+    cnn_lists lists;
     cnn_batch_weight_gradient(
         whole->batch, &r,
         cnn_at(network, whole->gradient, dense->weight_offset + r.i * dense->outputs + r.j),
-        dense->outputs, NULL, 0);
+        dense->outputs, cnn_gradient_lists(whole->batch, &r, worker, &lists), NULL, 0);
     if (dense->l2 > 0)
         add_penalty(network, dense, r.i, r.m, r.j, r.n, whole->gradient);
 }

@@ -7,13 +7,14 @@
 
 #include "batch.h"
 
-/* Rows of a weight that one task takes: whole tiles and whole panels of every ISA. */
-#define CNN_TASK_ROWS ((size_t)96)
-
 size_t cnn_gradient_tasks(const cnn_batch *batch);
 
 /* A task: a part of layer l's weight, or its bias, where m is 0. */
 cnn_rectangle cnn_gradient_task(const cnn_batch *batch, size_t index);
+
+/* The lists for a task's product, where it is one of the first layer and inputs have many zeros. */
+const cnn_lists *cnn_gradient_lists(const cnn_batch *batch, const cnn_rectangle *r, size_t worker,
+                                    cnn_lists *lists);
 
 /*
  * The gradient of all parameters, L2 terms included, laid out as network->parameters.

@@ -118,11 +118,12 @@ typedef enum cnn_forward_how {
 
 /*
  * One layer for `rows` rows: out (rows, outputs) = h(in . weight + bias), h left out with
- * CNN_LOGITS. `before`, where not NULL, receives the values before h, with out's row stride.
+ * CNN_LOGITS. `before`, where not NULL, receives the values before h, with out's row stride. With
+ * `lists`, where not NULL, products with 0 are left out.
  */
 void cnn_dense_forward(const cnn_network *network, const cnn_dense *dense, size_t rows,
-                       const void *in, size_t in_row, unsigned how, void *out, size_t out_row,
-                       void *before);
+                       const void *in, size_t in_row, unsigned how, const cnn_lists *lists,
+                       void *out, size_t out_row, void *before);
 
 /*
  * Find how blocks of rows lie in memory: as many rows as keep the activations of a layer in the L2

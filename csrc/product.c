@@ -83,6 +83,14 @@ static void run_rectangle(void *context, size_t index, size_t worker)
     g.bias = advance(whole->bias, j, size);
     g.before = whole->before ? (char *)whole->before + (i * whole->c_row + j) * size : NULL;
     g.c = (char *)whole->c + (i * whole->c_row + j) * size;
+    cnn_lists lists;
+    if (whole->lists) {
+        const size_t group = i / p->kernels->group;
+        lists = *whole->lists;
+        lists.at += group * lists.row;
+        lists.count += group * lists.chunks;
+        g.lists = &lists;
+    }
     g.derivative = advance(whole->derivative, i * whole->derivative_row + j, size);
     if (p->how & CNN_WITH_SCRATCH)
         gather_a(p, &g);

@@ -116,25 +116,18 @@ static size_t rows_taken(const cnn_batch *batch, const cnn_rectangle *r, bool in
     const cnn_dense *dense = &batch->network->dense[0];
     const uint64_t all = (uint64_t)dense->inputs * dense->outputs;
     const uint64_t done = r->i * dense->outputs + r->j * r->m + (including ? r->m * r->n : 0);
-    return (size_t)(batch->next_rows * done / all);
+    return (size_t)(batch->inputs.next_rows * done / all);
 }
 
 /* The task's rows, where these are in one piece, are fetched while its products run. */
 static void add_next_rows(struct fetch *fetch, const cnn_batch *batch, const cnn_rectangle *r)
 {
-    if (batch->soon_count == 0)
+    const cnn_inputs *inputs = &batch->inputs;
+    if (inputs->soon_bytes == 0)
         return;
     const size_t end = rows_taken(batch, r, true);
     for (size_t i = rows_taken(batch, r, false); i < end; i++)
-        add_spans(fetch, batch->soon[i], batch->soon_bytes);
-}
-
-/* The task's rows are gathered before the caches are full of other things. */
-static void gather_next_rows(const cnn_batch *batch, const cnn_rectangle *r)
-{
-    const size_t begin = rows_taken(batch, r, false), end = rows_taken(batch, r, true);
-    if (begin < end)
-        cnn_batch_gather_next(batch, begin, end);
+        add_spans(fetch, inputs->soon[i], inputs->soon_bytes);
 }
 
 /* The weights and slots of a rectangle: its rows where it is in place, otherwise its panels. */
@@ -195,8 +188,8 @@ static struct part weight_part(const struct stepping *s, const cnn_rectangle *r,
  * L1, while the spans in `soon` are fetched. That of a batch of one row is a column by a row, which
  * the optimizer multiplies itself.
  */
-static void update_columns(const struct stepping *s, const cnn_rectangle *r, const cnn_span *soon,
-                           size_t soon_count, char *scratch)
+static void update_columns(const struct stepping *s, const cnn_rectangle *r, const cnn_lists *lists,
+                           const cnn_span *soon, size_t soon_count, char *scratch)
 {
     const cnn_batch *batch = s->trainer->batch;
     const cnn_network *network = batch->network;
@@ -212,7 +205,7 @@ static void update_columns(const struct stepping *s, const cnn_rectangle *r, con
         g = cnn_at(network, batch->layers[r->l].delta, r->j);
         g_row = 0;
     } else {
-        cnn_batch_weight_gradient(batch, r, scratch, r->n, soon, soon_count);
+        cnn_batch_weight_gradient(batch, r, scratch, r->n, lists, soon, soon_count);
     }
     const size_t most = batch->in_place ? r->n : network->kernels->panel;
     for (size_t done = 0; done < r->n; done += most) {
@@ -243,6 +236,9 @@ static void update_task(void *context, size_t index, size_t worker)
     fetch.count = 0;
     if (products)
         find_soon(&fetch, trainer, &r, index);
+    cnn_lists memory;
+    const cnn_lists *lists =
+        products ? cnn_gradient_lists(trainer->batch, &r, worker, &memory) : NULL;
     cnn_rectangle some = r;
     for (size_t done = 0; done < r.n; done += some.n) {
         some.j = r.j + done;
@@ -251,10 +247,12 @@ static void update_task(void *context, size_t index, size_t worker)
             some.n = COLUMNS;
         const size_t soon = fetch.count * done / r.n;
         const size_t soon_end = fetch.count * (done + some.n) / r.n;
-        update_columns(s, &some, fetch.spans + soon, soon_end - soon, scratch);
+        update_columns(s, &some, lists, fetch.spans + soon, soon_end - soon, scratch);
     }
+    /* The task's rows are gathered before the caches are full of other things. */
     if (r.l == 0)
-        gather_next_rows(trainer->batch, &r);
+        cnn_inputs_gather_next(&trainer->batch->inputs, rows_taken(trainer->batch, &r, false),
+                               rows_taken(trainer->batch, &r, true));
 }
 
 /* The factor that brings the gradient's norm down to clip_norm, as PyTorch computes it. */

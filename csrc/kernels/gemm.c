@@ -10,8 +10,7 @@
 /* Where column vector v of a row of panels begins. */
 #define COLUMN(v, b_panel) ((v) / PANEL_VECTORS * (b_panel) + (v) % PANEL_VECTORS * V_LANES)
 
-/* Sums over k are cut here (numerics contract, 4.3). */
-#define CHUNK 256
+#define CHUNK CNN_CHUNK
 
 /* Tiles of fewer rows fetch nothing: they only stream b, which the hardware fetches by itself. */
 #define FETCHING_ROWS 4
@@ -21,7 +20,8 @@
 
 /* One tile's operands. b is in panels as in cnn_gemm; bias and c hold whole vectors. */
 struct tile {
-    size_t k;
+    size_t k;                  /* how many; they follow each other, or: */
+    const unsigned char *list; /* they are these */
     const real *a;
     size_t a_row, a_k;
     const real *b;
@@ -82,13 +82,14 @@ INLINE void narrow_finish(const size_t rows, const size_t vectors, const size_t 
 }
 
 /*
- * c (rows, vectors * V_LANES + narrow) = or += a . b for one chunk. rows, vectors and width are
- * constants where this is inlined, so that all sums stay in registers. Rows of a are reached from
+ * c (rows, vectors * V_LANES + narrow) = or += a . b for one chunk. All but t are constants where
+ * this is inlined, so that all sums stay in registers. Rows of a are reached from
  * one pointer per four rows, because x86 addresses base + {1, 2, 3} strides without further
  * registers. Narrow columns, fewer than half a vector, would waste most of a vector's lanes: with
  * `width` > 0 a vector holds those of several rows, and their a is blended from the broadcasts.
  */
-INLINE void tile(const size_t rows, const size_t vectors, const size_t width, const struct tile *t)
+INLINE void tile(const size_t rows, const size_t vectors, const size_t width, const int listed,
+                 const struct tile *t)
 {
     v_real sum[MOST_ROWS][GROUP * PANEL_VECTORS], narrow_sum[NARROW_SUMS];
     UNROLL
@@ -103,17 +104,28 @@ INLINE void tile(const size_t rows, const size_t vectors, const size_t width, co
     const size_t a_row = t->a_row, a_k = t->a_k, b_k = t->b_k, b_panel = t->b_panel;
     const real *a[3] = {t->a, t->a + 4 * a_row, t->a + 8 * a_row};
     const real *b = t->b;
+    const unsigned char *list = t->list;
+    const size_t lines = listed ? 2 : 1; /* a list leaves fewer steps to fetch as much */
     const cnn_span *span = t->soon;
     uintptr_t soon = 0;
     for (size_t k = t->k, left = 0; k > 0; k--, left--) {
         if (rows >= FETCHING_ROWS) {
             if (left == 0) {
                 soon = (uintptr_t)span->start;
-                left = span->bytes / LINE + 1;
+                left = span->bytes / (lines * LINE) + 1;
                 span += span + 1 < t->soon_end;
             }
-            PREFETCH(soon);
-            soon += LINE;
+            UNROLL
+            for (size_t line = 0; line < lines; line++)
+                PREFETCH(soon + line * LINE);
+            soon += lines * LINE;
+        }
+        if (listed) {
+            const size_t at = *list++;
+            b = t->b + at * b_k;
+            UNROLL
+            for (size_t q = 0; q < (rows + 3) / 4; q++)
+                a[q] = t->a + at * a_k + 4 * q * a_row;
         }
         v_real column[GROUP * PANEL_VECTORS + 1], blend[NARROW_SUMS];
         UNROLL
@@ -137,6 +149,8 @@ INLINE void tile(const size_t rows, const size_t vectors, const size_t width, co
             for (size_t q = 0; q < (rows + NARROW_ROWS(width) - 1) / NARROW_ROWS(width); q++)
                 narrow_sum[q] = v_fma(blend[q], column[vectors], narrow_sum[q]);
         }
+        if (listed)
+            continue;
         b += b_k;
         UNROLL
         for (size_t q = 0; q < (rows + 3) / 4; q++)
@@ -190,7 +204,11 @@ INLINE void tile(const size_t rows, const size_t vectors, const size_t width, co
 #define TILE_FUNCTION(rows, vectors, width)                                                        \
     static void tile_##rows##_##vectors##_##width(const struct tile *t)                            \
     {                                                                                              \
-        tile(rows, vectors, width, t);                                                             \
+        tile(rows, vectors, width, 0, t);                                                          \
+    }                                                                                              \
+    static void listed_##rows##_##vectors##_##width(const struct tile *t)                          \
+    {                                                                                              \
+        tile(rows, vectors, width, 1, t);                                                          \
     }
 TILES(TILE_FUNCTION)
 
@@ -198,7 +216,10 @@ static void run_tile(size_t rows, size_t vectors, size_t width, const struct til
 {
 #define TILE_CASE(r, v, w)                                                                         \
     case (r * 16 + v) * 16 + w:                                                                    \
-        tile_##r##_##v##_##w(t);                                                                   \
+        if (r == LIST_ROWS && t->list)                                                             \
+            listed_##r##_##v##_##w(t);                                                             \
+        else                                                                                       \
+            tile_##r##_##v##_##w(t);                                                               \
         break;
     switch ((rows * 16 + vectors) * 16 + width) {
         TILES(TILE_CASE)
@@ -214,9 +235,9 @@ struct group {
 };
 
 /* The rows that a tile takes of a group. */
-static size_t tile_rows(const struct group *group)
+static size_t tile_rows(const cnn_gemm *g, const struct group *group)
 {
-    return group->width ? NARROW_TILE_ROWS(group->vectors) : TILE_ROWS;
+    return g->lists ? LIST_ROWS : group->width ? NARROW_TILE_ROWS(group->vectors) : TILE_ROWS;
 }
 
 /* A chunk of k for a group of columns: a tile's operands but for its rows, and what it fetches. */
@@ -231,7 +252,7 @@ static void begin_fetching(const cnn_gemm *g, const struct group *group, size_t 
                            struct chunk *chunk)
 {
     struct tile *t = &chunk->tile;
-    const size_t most = tile_rows(group), tiles = (g->m + most - 1) / most;
+    const size_t most = tile_rows(g, group), tiles = (g->m + most - 1) / most;
     /* What is left behind the whole panels mostly belongs to the last group. */
     const size_t groups = g->n < PANEL ? 1 : g->n / PANEL, chunks = (g->k + CHUNK - 1) / CHUNK;
     const size_t number = group->j / PANEL * chunks + k / CHUNK, all = groups * chunks;
@@ -274,7 +295,6 @@ static struct tile *begin_chunk(const cnn_gemm *g, const struct group *group, si
 {
     const size_t left = g->k - k;
     chunk->tile = (struct tile){
-        .k = left < CHUNK ? left : CHUNK,
         .a = (const real *)g->a + i * g->a_row + k * g->a_k,
         .a_row = g->a_row,
         .a_k = g->a_k,
@@ -290,19 +310,32 @@ static struct tile *begin_chunk(const cnn_gemm *g, const struct group *group, si
     chunk->each = 0;
     chunk->next = (cnn_span){NULL, 0};
     if (left > 0 && g->m >= FETCHING_ROWS)
-        begin_fetching(g, group, i / tile_rows(group), k, chunk);
+        begin_fetching(g, group, i / tile_rows(g, group), k, chunk);
     return &chunk->tile;
+}
+
+/* What a tile of rows [i, i + rows) takes of the chunk at k: all, or what its list has. */
+static void take_k(const cnn_gemm *g, size_t i, size_t rows, size_t k, struct tile *t)
+{
+    t->k = g->k - k < CHUNK ? g->k - k : CHUNK;
+    t->list = NULL;
+    if (!g->lists || rows != LIST_ROWS || t->k == 0)
+        return;
+    const cnn_lists *lists = g->lists;
+    t->k = lists->count[i / LIST_ROWS * lists->chunks + k / CHUNK];
+    t->list = lists->at + i / LIST_ROWS * lists->row + k;
 }
 
 /* One chunk of k, for all rows: the chunk's part of b stays in the caches meanwhile. */
 static void run_rows(const cnn_gemm *g, const struct group *group, size_t k)
 {
-    const size_t most = tile_rows(group);
+    const size_t most = tile_rows(g, group);
     const real *bias = g->bias ? (const real *)g->bias + group->j : NULL;
     struct chunk chunk;
     struct tile *t = begin_chunk(g, group, 0, k, bias, (real *)g->c + group->j, g->c_row, &chunk);
     for (size_t i = 0; i < g->m;) {
         const size_t rows = g->m - i < most ? (group->width ? 4 : g->m - i) : most;
+        take_k(g, i, rows, k, t);
         run_tile(rows, group->vectors, group->width, t);
         i += rows;
         if (i == g->m)
@@ -350,16 +383,18 @@ static void run_tail(const cnn_gemm *g, size_t j)
     const size_t c_row = columns > PANEL ? panels_at_once(g) * PANEL : PANEL;
     if (g->bias)
         memcpy(bias, (const real *)g->bias + j, columns * sizeof(real));
-    for (size_t i = 0; i < g->m; i += TILE_ROWS) {
-        const size_t rows = g->m - i < TILE_ROWS ? g->m - i : TILE_ROWS;
+    const size_t most = tile_rows(g, &group);
+    for (size_t i = 0; i < g->m; i += most) {
+        const size_t rows = g->m - i < most ? g->m - i : most;
         real *to = (real *)g->c + i * g->c_row + j;
         if (g->accumulate)
             copy_rows(rows, columns, to, g->c_row, c, c_row);
         size_t k = 0;
         do {
             struct chunk chunk;
-            run_tile(rows, group.vectors, group.width,
-                     begin_chunk(g, &group, i, k, g->bias ? bias : NULL, c, c_row, &chunk));
+            struct tile *t = begin_chunk(g, &group, i, k, g->bias ? bias : NULL, c, c_row, &chunk);
+            take_k(g, i, rows, k, t);
+            run_tile(rows, group.vectors, group.width, t);
             k += CHUNK;
         } while (k < g->k);
         copy_rows(rows, columns, c, c_row, to, g->c_row);
@@ -455,6 +490,7 @@ void KERNEL(gemm)(const cnn_gemm *g)
     if (fours == g->m)
         return;
     part.m = g->m - fours;
+    part.lists = NULL;
     part.a = (const real *)g->a + fours * g->a_row;
     part.c = (real *)g->c + fours * g->c_row;
     if (g->derivative)

@@ -16,6 +16,21 @@ typedef struct cnn_span {
     size_t bytes;
 } cnn_span;
 
+/* Sums over k are cut into chunks of so many (numerics contract, 4.3). */
+#define CNN_CHUNK ((size_t)256)
+
+/*
+ * Which k's a product needs: for each group of kernels->group rows of a and each chunk of k,
+ * those at which not all of these rows are 0, in order. Those of group g and the chunk at k are
+ * at[g * row + k], and so on: how far each is behind k, in a byte. There are count[g * chunks + k /
+ * CNN_CHUNK] of them.
+ */
+typedef struct cnn_lists {
+    size_t row, chunks;
+    unsigned char *at;
+    uint16_t *count;
+} cnn_lists;
+
 /*
  * c (m, n) = a . b, then bias is added, then the activation applied:
  *   a     element (i, k) at a[i * a_row + k * a_k]
@@ -30,7 +45,9 @@ typedef struct cnn_span {
  * With `before`, (m, n) with c's stride, the value before the activation is stored there as well.
  * While it computes, the product fetches the soon_count spans of memory in `soon`, which the caller
  * is going to read, as far as it comes: a cache line in each step of k.
- * k is summed as section 4.3 of the numerics contract says: chunks of 256, one FMA chain each.
+ * k is summed as section 4.3 of the numerics contract says: chunks of 256, one FMA chain each. With
+ * `lists`, where not NULL, products with zeros may be left out of the chains. Then all of b must be
+ * finite; and where a sum is 0, its sign may be another.
  */
 typedef struct cnn_gemm {
     size_t m, n, k;
@@ -48,6 +65,7 @@ typedef struct cnn_gemm {
     void *before;
     const cnn_span *soon;
     size_t soon_count;
+    const cnn_lists *lists;
 } cnn_gemm;
 
 /*
@@ -133,6 +151,19 @@ typedef struct cnn_update {
     X(void, update, (const cnn_update *u))                                                         \
     /* out[j] = sum over the rows of x (rows, cols), in chunks of 256 rows as in gemm. */          \
     X(void, column_sum, (size_t rows, size_t cols, const void *x, size_t x_row, void *out))        \
+    /* Bit j % 64 of map[i * words + j / 64] is whether x[i][j] is not 0; those behind the last    \
+     * column are 0. smallest[i] is the least |x[i][j]| that is not 0, or infinity. map may be     \
+     * NULL. */                                                                                    \
+    X(void, nonzero,                                                                               \
+      (size_t rows, size_t cols, const void *x, size_t x_row, uint64_t *map, size_t words,         \
+       double *smallest))                                                                          \
+    /* The lists for a product whose a (m, k) has such a map: as its rows, or as its columns, of   \
+     * which those of a begin at `first`, a multiple of `group`. */                                \
+    X(void, list_rows, (size_t m, size_t k, const uint64_t *map, size_t words, cnn_lists *lists))  \
+    X(void, list_columns,                                                                          \
+      (size_t m, size_t k, const uint64_t *map, size_t words, size_t first, cnn_lists *lists))     \
+    /* Whether n numbers are finite. */                                                            \
+    X(int, finite, (size_t n, const void *x))                                                      \
     /* The sum of squares of n numbers in float64, 16 virtual lanes. */                            \
     X(double, square_sum, (size_t n, const void *x))                                               \
     /* y = x * keep / (1 - rate); keep from the Philox stream `key`, row r being `row` + r. */     \
@@ -144,6 +175,7 @@ typedef struct cnn_kernels {
     const char *isa;
     size_t tile_rows; /* rows of the gemm tile: a good multiple for blocks of rows */
     size_t panel;     /* columns of a panel of b */
+    size_t group;     /* rows of a that share a list of k's */
 #define CNN_X(type, name, arguments) type(*name) arguments;
     CNN_KERNELS(CNN_X)
 #undef CNN_X

@@ -228,17 +228,6 @@ static void update_by_factor(const cnn_update *u)
         update(u);
 }
 
-/* Whether n numbers are finite. */
-static int are_finite(const real *x, size_t n)
-{
-    v_real zeros = v_zero();
-    for (size_t j = 0; j < n; j += V_LANES) {
-        const v_real part = row_load(x + j, n - j < V_LANES ? n - j : V_LANES);
-        zeros = v_add(zeros, v_sub(part, part));
-    }
-    return v_all(v_eq(zeros, v_zero()));
-}
-
 /*
  * SGD leaves rows of w alone whose gradient is 0, as that of pixels and one-hot columns often is.
  * What is left out are whole vectors of rows; what lies between goes together.
@@ -270,7 +259,8 @@ void KERNEL(update)(const cnn_update *u)
     const real lr = (real)u->lr;
     if (!u->factor)
         update(u);
-    else if (u->kind == CNN_SGD && u->l2 == 0 && are_finite(&lr, 1) && are_finite(u->g, u->cols))
+    else if (u->kind == CNN_SGD && u->l2 == 0 && KERNEL(finite)(1, &lr) &&
+             KERNEL(finite)(u->cols, u->g))
         update_rows_that_change(u);
     else
         update_by_factor(u);

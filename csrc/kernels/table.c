@@ -6,6 +6,7 @@ const cnn_kernels KERNEL(kernels) = {
     .isa = CNN_STRING(CNN_ISA),
     .tile_rows = TILE_ROWS,
     .panel = PANEL,
+    .group = LIST_ROWS,
 /* clang-format off */
 #define CNN_X(type, name, arguments) .name = KERNEL(name),
     CNN_KERNELS(CNN_X)

@@ -21,6 +21,7 @@ typedef __m256d v_real;
 typedef v_real v_mask;
 typedef __m256i v_int;
 #define TILE_ROWS 6
+#define LIST_ROWS 4
 #define PANEL_VECTORS 2
 #define V_STREAMS 4
 #define NARROW_TILE_ROWS(vectors) ((vectors) == 1 ? 8 : 4)
@@ -148,6 +149,10 @@ INLINE v_mask v_mask_or(v_mask a, v_mask b)
 INLINE int v_all(v_mask mask)
 {
     return P(movemask)(mask) == (1 << V_LANES) - 1;
+}
+INLINE unsigned v_bits(v_mask mask)
+{
+    return (unsigned)P(movemask)(mask);
 }
 INLINE v_real v_select(v_mask mask, v_real a, v_real b)
 {

@@ -18,6 +18,7 @@ typedef __mmask8 v_mask;
 #endif
 typedef __m512i v_int;
 #define TILE_ROWS 12
+#define LIST_ROWS 8
 #define PANEL_VECTORS 2
 #define V_STREAMS 4
 #define NARROW_TILE_ROWS(vectors) 8
@@ -137,6 +138,10 @@ INLINE v_mask v_mask_or(v_mask a, v_mask b)
 INLINE int v_all(v_mask mask)
 {
     return mask == first_lanes(V_LANES);
+}
+INLINE unsigned v_bits(v_mask mask)
+{
+    return mask;
 }
 INLINE v_real v_select(v_mask mask, v_real a, v_real b)
 {

@@ -29,6 +29,7 @@ typedef uint64x2_t v_mask;
 #define CAST_TO_WORDS vreinterpretq_u32_u64
 #endif
 #define TILE_ROWS 8
+#define LIST_ROWS 8
 #define PANEL_VECTORS 2
 #define V_STREAMS 8
 #define NARROW_TILE_ROWS(vectors) 8
@@ -152,6 +153,15 @@ INLINE v_mask v_mask_or(v_mask a, v_mask b)
 INLINE int v_all(v_mask mask)
 {
     return vminvq_u32(CAST_TO_WORDS(mask)) == UINT32_MAX;
+}
+INLINE unsigned v_bits(v_mask mask)
+{
+    unsigned result = 0;
+    integer lanes[V_LANES];
+    memcpy(lanes, &mask, sizeof lanes);
+    for (unsigned l = 0; l < V_LANES; l++)
+        result |= (unsigned)(lanes[l] & 1) << l;
+    return result;
 }
 INLINE v_real v_select(v_mask mask, v_real a, v_real b)
 {

@@ -8,6 +8,7 @@ typedef real v_real;
 typedef integer v_int;
 typedef int v_mask;
 #define TILE_ROWS 4
+#define LIST_ROWS 4
 #define PANEL_VECTORS 2
 #define V_STREAMS 1
 #define NARROW_TILE_ROWS(vectors) 4
@@ -164,6 +165,10 @@ INLINE v_mask v_mask_or(v_mask a, v_mask b)
 INLINE int v_all(v_mask mask)
 {
     return mask;
+}
+INLINE unsigned v_bits(v_mask mask)
+{
+    return (unsigned)mask;
 }
 INLINE v_real v_select(v_mask mask, v_real a, v_real b)
 {

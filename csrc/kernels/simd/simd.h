@@ -3,7 +3,8 @@
  * type of CNN_BITS bits. Each header here gives the same operations in the same order:
  *
  *   V_LANES, TILE_ROWS, PANEL_VECTORS      lanes of a vector; shape of the gemm tile
- *   V_STREAMS                              vectors that are worth computing side by side
+ *   LIST_ROWS                              rows of a tile that goes by lists; tiles of so many
+ * exist V_STREAMS                              vectors that are worth computing side by side
  *   NARROW_TILES(X) NARROW_TILE_ROWS(vectors) NARROW_VECTORS(width)
  *                                          tiles X(rows, vectors, width) that end in narrow columns
  *   v_real, v_int, v_mask                  vectors of reals, of integers as wide, of truth
@@ -20,6 +21,7 @@
  *   v_abs(a) v_copysign(a, sign)
  *   v_lt v_le v_eq (a, b)                  ordered compares: false where a NaN is
  *   v_mask_and v_mask_or v_all(mask)
+ *   v_bits(mask)                           bit l is lane l
  *   v_select(mask, a, b)                   mask ? a : b
  *   v_first(a, n, b)                       lanes 0 to n - 1 of a, of b behind; 0 < n <= V_LANES
  *   v_zip_low(a, b) v_zip_high(a, b)       a0 b0 a1 b1 ..., from the low or the high halves

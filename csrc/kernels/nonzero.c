@@ -1,0 +1,101 @@
+/* Where a matrix is not zero, and which of a product's k's that leaves. */
+#include "kernels/local.h"
+#include "kernels/rows.h"
+
+/* Columns whose bits share a word. */
+#define WORD ((size_t)64)
+
+/* One row's bits and the least size of its numbers that are not 0. */
+static double nonzero_row(size_t cols, const real *x, uint64_t *map, size_t words)
+{
+    const v_real infinite = v_set1((real)INFINITY);
+    v_real smallest = infinite;
+    size_t j = 0;
+    for (size_t w = 0; w < words; w++) {
+        uint64_t word = 0;
+        for (unsigned at = 0; at < WORD && j < cols; at += V_LANES, j += V_LANES) {
+            const v_real value = row_load(x + j, cols - j < V_LANES ? cols - j : V_LANES);
+            const v_mask zero = v_eq(value, v_zero());
+            smallest = v_min(v_select(zero, infinite, v_abs(value)), smallest);
+            word |= (uint64_t)(~v_bits(zero) & ((1u << (V_LANES - 1)) * 2 - 1)) << at;
+        }
+        if (map)
+            map[w] = word;
+    }
+    return -(double)v_fold_max(v_sub(v_zero(), smallest));
+}
+
+void KERNEL(nonzero)(size_t rows, size_t cols, const void *x, size_t x_row, uint64_t *map,
+                     size_t words, double *smallest)
+{
+    for (size_t i = 0; i < rows; i++)
+        smallest[i] =
+            nonzero_row(cols, (const real *)x + i * x_row, map ? map + i * words : NULL, words);
+}
+
+/* For each four bits: where those that are set are, and how many there are. */
+static const unsigned char set_bits[16][5] = {
+    {0, 0, 0, 0, 0}, {0, 0, 0, 0, 1}, {1, 0, 0, 0, 1}, {0, 1, 0, 0, 2},
+    {2, 0, 0, 0, 1}, {0, 2, 0, 0, 2}, {1, 2, 0, 0, 2}, {0, 1, 2, 0, 3},
+    {3, 0, 0, 0, 1}, {0, 3, 0, 0, 2}, {1, 3, 0, 0, 2}, {0, 1, 3, 0, 3},
+    {2, 3, 0, 0, 2}, {0, 2, 3, 0, 3}, {1, 2, 3, 0, 3}, {0, 1, 2, 3, 4},
+};
+
+/* Append the set bits of a word whose first is number `first`; four bytes are stored at a time. */
+static unsigned char *append(uint64_t word, uint32_t first, unsigned char *at)
+{
+    for (; word; word >>= 4, first += 4) {
+        uint32_t places;
+        memcpy(&places, set_bits[word & 15], sizeof places);
+        places += first * 0x01010101u;
+        memcpy(at, &places, sizeof places);
+        at += set_bits[word & 15][4];
+    }
+    return at;
+}
+
+void KERNEL(list_rows)(size_t m, size_t k, const uint64_t *map, size_t words, cnn_lists *lists)
+{
+    for (size_t i = 0, g = 0; i < m; i += LIST_ROWS, g++) {
+        const size_t rows = m - i < LIST_ROWS ? m - i : LIST_ROWS;
+        for (size_t begin = 0, c = 0; begin < k; begin += CNN_CHUNK, c++) {
+            unsigned char *const start = lists->at + g * lists->row + begin, *at = start;
+            for (size_t w = 0; w < CNN_CHUNK / WORD && begin / WORD + w < words; w++) {
+                uint64_t word = 0;
+                for (size_t r = 0; r < rows; r++)
+                    word |= map[(i + r) * words + begin / WORD + w];
+                at = append(word, (uint32_t)(w * WORD), at);
+            }
+            lists->count[g * lists->chunks + c] = (uint16_t)(at - start);
+        }
+    }
+}
+
+void KERNEL(list_columns)(size_t m, size_t k, const uint64_t *map, size_t words, size_t first,
+                          cnn_lists *lists)
+{
+    for (size_t i = first, g = 0; i < first + m; i += LIST_ROWS, g++) {
+        const uint64_t mask = (((uint64_t)1 << LIST_ROWS) - 1) << i % WORD;
+        for (size_t begin = 0, c = 0; begin < k; begin += CNN_CHUNK, c++) {
+            unsigned char *const at = lists->at + g * lists->row + begin;
+            const size_t length = k - begin < CNN_CHUNK ? k - begin : CNN_CHUNK;
+            const uint64_t *word = map + begin * words + i / WORD;
+            size_t count = 0;
+            for (size_t n = 0; n < length; n++, word += words) {
+                at[count] = (unsigned char)n;
+                count += (*word & mask) != 0;
+            }
+            lists->count[g * lists->chunks + c] = (uint16_t)count;
+        }
+    }
+}
+
+int KERNEL(finite)(size_t n, const void *x)
+{
+    v_real zeros = v_zero();
+    for (size_t j = 0; j < n; j += V_LANES) {
+        const v_real part = row_load((const real *)x + j, n - j < V_LANES ? n - j : V_LANES);
+        zeros = v_add(zeros, v_sub(part, part));
+    }
+    return v_all(v_eq(zeros, v_zero()));
+}

@@ -1,0 +1,123 @@
+#include "sparse.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "error.h"
+
+/* Inputs have enough zeros where groups of rows leave out one k in so many. */
+#define LEAST_PART 4
+
+#define WORD 64
+
+static size_t words_of(size_t cols)
+{
+    return (cols + WORD - 1) / WORD;
+}
+
+size_t cnn_map_words(const cnn_network *network)
+{
+    return words_of(network->dense[0].inputs);
+}
+
+static size_t count_bits(uint64_t word)
+{
+    size_t count = 0;
+    for (; word; word &= word - 1)
+        count++;
+    return count;
+}
+
+bool cnn_map_rows(const cnn_network *network, size_t rows, const void *x, size_t x_row,
+                  uint64_t *map, double *smallest)
+{
+    const cnn_kernels *kernels = network->kernels;
+    const size_t words = cnn_map_words(network), cols = network->dense[0].inputs;
+    const size_t some = cnn_min(rows, kernels->group);
+    size_t used = 0;
+    kernels->nonzero(some, cols, x, x_row, map, words, smallest);
+    for (size_t w = 0; w < words; w++) {
+        uint64_t any = 0;
+        for (size_t i = 0; i < some; i++)
+            any |= map[i * words + w];
+        used += count_bits(any);
+    }
+    if (used > cols - cols / LEAST_PART)
+        return false;
+    kernels->nonzero(rows - some, cols, cnn_at(network, x, some * x_row), x_row, map + some * words,
+                     words, smallest + some);
+    return true;
+}
+
+static size_t groups_of(const cnn_network *network, size_t m)
+{
+    return (m + network->kernels->group - 1) / network->kernels->group;
+}
+
+static size_t chunks_of(size_t k)
+{
+    return (k + CNN_CHUNK - 1) / CNN_CHUNK;
+}
+
+/* Lists are stored by four bytes at a time. */
+static size_t list_row(size_t k)
+{
+    return cnn_round_up(k, 4);
+}
+
+size_t cnn_lists_bytes(const cnn_network *network, size_t m, size_t k)
+{
+    return groups_of(network, m) * (list_row(k) + chunks_of(k) * sizeof(uint16_t));
+}
+
+cnn_lists cnn_lists_in(void *memory, const cnn_network *network, size_t m, size_t k)
+{
+    uint16_t *const count = memory;
+    const size_t chunks = chunks_of(k);
+    return (cnn_lists){
+        .row = list_row(k),
+        .chunks = chunks,
+        .at = (unsigned char *)(count + groups_of(network, m) * chunks),
+        .count = count,
+    };
+}
+
+static double number(const cnn_network *network, const void *x, size_t i)
+{
+    return network->dtype == CNN_FLOAT32 ? ((const float *)x)[i] : ((const double *)x)[i];
+}
+
+bool cnn_sparse_forward(const cnn_network *network, bool in_place)
+{
+    const cnn_dense *dense = &network->dense[0];
+    for (size_t j = 0; j < dense->outputs; j++) {
+        const double bias = number(network, dense->bias, j);
+        if (bias == 0 && signbit(bias))
+            return false;
+    }
+    const size_t count =
+        in_place ? dense->inputs * dense->outputs : cnn_dense_packed_span(network, dense);
+    return network->kernels->finite(count, in_place ? dense->weight : dense->packed);
+}
+
+bool cnn_sparse_gradient(const cnn_network *network, size_t rows, const void *delta, size_t row,
+                         const double *smallest)
+{
+    /* Sums of products that are multiples of the least denormal number are such multiples, too, and
+     * round to 0 only where they are 0; such a sum is +0. A product has twice the digits. */
+    const bool single = network->dtype == CNN_FLOAT32;
+    const int digits = single ? FLT_MANT_DIG : DBL_MANT_DIG;
+    const int least = single ? FLT_MIN_EXP - FLT_MANT_DIG : DBL_MIN_EXP - DBL_MANT_DIG;
+    const size_t outputs = network->dense[0].outputs;
+    double x = INFINITY, d = INFINITY;
+    for (size_t i = 0; i < rows; i++) {
+        const void *delta_row = cnn_at(network, delta, i * row);
+        double of_row;
+        if (!network->kernels->finite(outputs, delta_row))
+            return false;
+        network->kernels->nonzero(1, outputs, delta_row, row, NULL, words_of(outputs), &of_row);
+        x = fmin(x, smallest[i]);
+        d = fmin(d, of_row);
+    }
+    return isinf(x) || isinf(d) || ilogb(x) + ilogb(d) - 2 * (digits - 1) >= least;
+}

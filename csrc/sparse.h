@@ -1,0 +1,43 @@
+/*
+ * Inputs that have many zeros: which products the first layer leaves out. A product with 0 changes
+ * a sum of finite numbers by nothing but, at most, the sign of a zero, so that every bit stays; see
+ * cnn_sparse_forward and cnn_sparse_gradient.
+ */
+#ifndef CNN_SPARSE_H
+#define CNN_SPARSE_H
+
+#include "network.h"
+
+/* Words in a row of a map of the network's inputs, as kernels->nonzero makes it. */
+size_t cnn_map_words(const cnn_network *network);
+
+/*
+ * Map some rows of inputs, row stride x_row, unless they have too few zeros for lists to pay;
+ * return whether they have enough. smallest[i] is the least size of a number in row i that is not
+ * 0.
+ */
+bool cnn_map_rows(const cnn_network *network, size_t rows, const void *x, size_t x_row,
+                  uint64_t *map, double *smallest);
+
+/* Bytes of the lists for a product (m, k). */
+size_t cnn_lists_bytes(const cnn_network *network, size_t m, size_t k);
+
+/* Lay out lists in such memory. */
+cnn_lists cnn_lists_in(void *memory, const cnn_network *network, size_t m, size_t k);
+
+/*
+ * Whether sums without products by zero give the first layer the same bits: all weights, row-major
+ * if `in_place` or else packed, are finite. A zero of either sign plus a bias that is not -0 is the
+ * same number.
+ */
+bool cnn_sparse_forward(const cnn_network *network, bool in_place);
+
+/*
+ * Whether they give the first weight's gradient the same bits, delta being (rows, outputs), row
+ * stride `row`, and `smallest` that of all rows of inputs: all of delta is finite, and no sum comes
+ * so close to 0 that it is rounded to -0, to which a product with 0 may then add a +0.
+ */
+bool cnn_sparse_gradient(const cnn_network *network, size_t rows, const void *delta, size_t row,
+                         const double *smallest);
+
+#endif
