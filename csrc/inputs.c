@@ -5,6 +5,9 @@
 /* Larger batches are not gathered ahead: they would push the rest out of the L2 cache meanwhile. */
 #define AHEAD_BYTES ((size_t)1024 * 1024)
 
+/* One row in so many is counted to find where the work is. */
+#define WORK_ROWS 8
+
 static void lay_out_rows(cnn_input_rows *rows, const cnn_inputs *inputs, cnn_arena *arena)
 {
     const cnn_network *network = inputs->network;
@@ -31,6 +34,7 @@ void cnn_inputs_lay_out(cnn_inputs *inputs, const cnn_network *network, size_t c
                              cnn_lists_bytes(network, cnn_min(task_rows, cols), capacity)),
                      64);
     inputs->lists = cnn_arena_take(arena, workers, inputs->lists_bytes);
+    inputs->work = cnn_arena_take(arena, cnn_map_words(network) + 1, sizeof *inputs->work);
 }
 
 /* Map rows [first, first + count), unless others have shown that it does not pay. */
@@ -127,9 +131,33 @@ const cnn_lists *cnn_inputs_gradient_lists(const cnn_inputs *inputs, size_t firs
     return lists;
 }
 
+/* Count what some of the rows have in each word of the map. */
+static void find_work(const cnn_inputs *inputs, size_t rows)
+{
+    const size_t words = cnn_map_words(inputs->network);
+    inputs->work[0] = 0;
+    for (size_t w = 0; w < words; w++) {
+        size_t count = 1;
+        for (size_t i = 0; i < rows; i += WORK_ROWS)
+            count += cnn_count_bits(inputs->present.map[i * words + w]);
+        inputs->work[w + 1] = inputs->work[w] + count;
+    }
+}
+
+size_t cnn_inputs_work(const cnn_inputs *inputs, size_t i)
+{
+    if (is_dense(inputs))
+        return i;
+    const size_t *work = &inputs->work[i / 64];
+    return i % 64 == 0 ? work[0] * 64 : work[0] * 64 + (work[1] - work[0]) * (i % 64);
+}
+
 void cnn_inputs_check_delta(const cnn_inputs *inputs, size_t rows, const void *delta, size_t row)
 {
-    if (!is_dense(inputs) &&
-        !cnn_sparse_gradient(inputs->network, rows, delta, row, inputs->present.smallest))
+    if (is_dense(inputs))
+        return;
+    if (cnn_sparse_gradient(inputs->network, rows, delta, row, inputs->present.smallest))
+        find_work(inputs, rows);
+    else
         atomic_store_explicit(inputs->present.dense, true, memory_order_relaxed);
 }

@@ -29,6 +29,7 @@ typedef struct cnn_inputs {
     size_t soon_bytes; /* and length, or 0 if they are not in one piece */
     char *lists;       /* memory for lists, for each worker */
     size_t lists_bytes;
+    size_t *work; /* work[w]: about how many numbers in the columns of words before w are not 0 */
 } cnn_inputs;
 
 /*
@@ -67,6 +68,10 @@ const cnn_lists *cnn_inputs_forward_lists(const cnn_inputs *inputs, size_t first
                                           size_t worker, cnn_lists *lists);
 const cnn_lists *cnn_inputs_gradient_lists(const cnn_inputs *inputs, size_t first, size_t m,
                                            size_t rows, size_t worker, cnn_lists *lists);
+
+/* The part of the work on the first weight's gradient that its rows before row i make, as a
+ * fraction with the denominator cnn_inputs_work(inputs, all rows). */
+size_t cnn_inputs_work(const cnn_inputs *inputs, size_t i);
 
 /* Look at the delta of the first layer, (rows, outputs), before the gradient's products. */
 void cnn_inputs_check_delta(const cnn_inputs *inputs, size_t rows, const void *delta, size_t row);

@@ -20,12 +20,13 @@ size_t cnn_map_words(const cnn_network *network)
     return words_of(network->dense[0].inputs);
 }
 
-static size_t count_bits(uint64_t word)
+/* By pairs, fours and eights. */
+size_t cnn_count_bits(uint64_t word)
 {
-    size_t count = 0;
-    for (; word; word &= word - 1)
-        count++;
-    return count;
+    word -= word >> 1 & 0x5555555555555555u;
+    word = (word & 0x3333333333333333u) + (word >> 2 & 0x3333333333333333u);
+    word = (word + (word >> 4)) & 0x0f0f0f0f0f0f0f0fu;
+    return (size_t)(word * 0x0101010101010101u >> 56);
 }
 
 bool cnn_map_rows(const cnn_network *network, size_t rows, const void *x, size_t x_row,
@@ -40,7 +41,7 @@ bool cnn_map_rows(const cnn_network *network, size_t rows, const void *x, size_t
         uint64_t any = 0;
         for (size_t i = 0; i < some; i++)
             any |= map[i * words + w];
-        used += count_bits(any);
+        used += cnn_count_bits(any);
     }
     if (used > cols - cols / LEAST_PART)
         return false;

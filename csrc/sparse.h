@@ -11,6 +11,9 @@
 /* Words in a row of a map of the network's inputs, as kernels->nonzero makes it. */
 size_t cnn_map_words(const cnn_network *network);
 
+/* How many bits of a word are set. */
+size_t cnn_count_bits(uint64_t word);
+
 /*
  * Map some rows of inputs, row stride x_row, unless they have too few zeros for lists to pay;
  * return whether they have enough. smallest[i] is the least size of a number in row i that is not

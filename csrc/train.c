@@ -109,14 +109,17 @@ static void add_spans(struct fetch *fetch, const void *start, size_t bytes)
 
 /*
  * Each task of the first layer takes care of some rows of the next batch: as large a share as it
- * has of the weight. These are the rows before its own; with `including`, its own too.
+ * has of the work on the weight. These are the rows before its own; with `including`, its own too.
  */
 static size_t rows_taken(const cnn_batch *batch, const cnn_rectangle *r, bool including)
 {
     const cnn_dense *dense = &batch->network->dense[0];
-    const uint64_t all = (uint64_t)dense->inputs * dense->outputs;
-    const uint64_t done = r->i * dense->outputs + r->j * r->m + (including ? r->m * r->n : 0);
-    return (size_t)(batch->inputs.next_rows * done / all);
+    const cnn_inputs *inputs = &batch->inputs;
+    const uint64_t before = cnn_inputs_work(inputs, r->i);
+    const uint64_t own = cnn_inputs_work(inputs, r->i + r->m) - before;
+    const uint64_t all = (uint64_t)cnn_inputs_work(inputs, dense->inputs) * dense->outputs;
+    const uint64_t done = before * dense->outputs + own * (r->j + (including ? r->n : 0));
+    return (size_t)(inputs->next_rows * done / all);
 }
 
 /* The task's rows, where these are in one piece, are fetched while its products run. */

@@ -29,6 +29,8 @@ struct tile {
     real *c;
     size_t c_row;
     const cnn_span *soon, *soon_end; /* what is read after this tile: a line is fetched each k */
+    uintptr_t at;                    /* tiles that go by lists, of any length, leave to the next */
+    size_t left;                     /* where they are in that, and how many steps are left there */
     size_t narrow;    /* columns behind the vectors, at most the tile's `width`; 0 for none */
     int first;        /* whether this is the first chunk, so that c holds no sum yet */
     const real *bias; /* added after the last chunk, NULL before it */
@@ -89,7 +91,7 @@ INLINE void narrow_finish(const size_t rows, const size_t vectors, const size_t 
  * `width` > 0 a vector holds those of several rows, and their a is blended from the broadcasts.
  */
 INLINE void tile(const size_t rows, const size_t vectors, const size_t width, const int listed,
-                 const struct tile *t)
+                 struct tile *t)
 {
     v_real sum[MOST_ROWS][GROUP * PANEL_VECTORS], narrow_sum[NARROW_SUMS];
     UNROLL
@@ -107,8 +109,9 @@ INLINE void tile(const size_t rows, const size_t vectors, const size_t width, co
     const unsigned char *list = t->list;
     const size_t lines = listed ? 2 : 1; /* a list leaves fewer steps to fetch as much */
     const cnn_span *span = t->soon;
-    uintptr_t soon = 0;
-    for (size_t k = t->k, left = 0; k > 0; k--, left--) {
+    uintptr_t soon = listed ? t->at : 0;
+    size_t left = listed ? t->left : 0;
+    for (size_t k = t->k; k > 0; k--, left--) {
         if (rows >= FETCHING_ROWS) {
             if (left == 0) {
                 soon = (uintptr_t)span->start;
@@ -156,6 +159,11 @@ INLINE void tile(const size_t rows, const size_t vectors, const size_t width, co
         for (size_t q = 0; q < (rows + 3) / 4; q++)
             a[q] += a_k;
     }
+    if (listed) {
+        t->soon = span;
+        t->at = soon;
+        t->left = left;
+    }
     real *c = t->c;
     const size_t c_row = t->c_row;
     if (!t->first) {
@@ -202,17 +210,17 @@ INLINE void tile(const size_t rows, const size_t vectors, const size_t width, co
 
 /* Each tile is a function of its own, so that its registers are allocated by themselves. */
 #define TILE_FUNCTION(rows, vectors, width)                                                        \
-    static void tile_##rows##_##vectors##_##width(const struct tile *t)                            \
+    static void tile_##rows##_##vectors##_##width(struct tile *t)                                  \
     {                                                                                              \
         tile(rows, vectors, width, 0, t);                                                          \
     }                                                                                              \
-    static void listed_##rows##_##vectors##_##width(const struct tile *t)                          \
+    static void listed_##rows##_##vectors##_##width(struct tile *t)                                \
     {                                                                                              \
         tile(rows, vectors, width, 1, t);                                                          \
     }
 TILES(TILE_FUNCTION)
 
-static void run_tile(size_t rows, size_t vectors, size_t width, const struct tile *t)
+static void run_tile(size_t rows, size_t vectors, size_t width, struct tile *t)
 {
 #define TILE_CASE(r, v, w)                                                                         \
     case (r * 16 + v) * 16 + w:                                                                    \
@@ -253,6 +261,8 @@ static void begin_fetching(const cnn_gemm *g, const struct group *group, size_t 
 {
     struct tile *t = &chunk->tile;
     const size_t most = tile_rows(g, group), tiles = (g->m + most - 1) / most;
+    /* Tiles that go by lists have no shares of their own, but go on where the last one stopped. */
+    const size_t shares = g->lists ? 1 : tiles;
     /* What is left behind the whole panels mostly belongs to the last group. */
     const size_t groups = g->n < PANEL ? 1 : g->n / PANEL, chunks = (g->k + CHUNK - 1) / CHUNK;
     const size_t number = group->j / PANEL * chunks + k / CHUNK, all = groups * chunks;
@@ -270,9 +280,9 @@ static void begin_fetching(const cnn_gemm *g, const struct group *group, size_t 
         }
     }
     const size_t ahead = k + CHUNK < g->k ? CHUNK * g->b_k : g->b_panel - k * g->b_k;
-    chunk->next.bytes = PANEL * CHUNK * sizeof(real) / tiles;
-    chunk->next.start =
-        (const void *)((uintptr_t)t->b + ahead * sizeof(real) + before * chunk->next.bytes);
+    chunk->next.bytes = PANEL * CHUNK * sizeof(real) / shares;
+    chunk->next.start = (const void *)((uintptr_t)t->b + ahead * sizeof(real) +
+                                       before % shares * chunk->next.bytes);
     t->soon = &chunk->next;
     t->soon_end = t->soon + 1;
 }
@@ -281,6 +291,8 @@ static void begin_fetching(const cnn_gemm *g, const struct group *group, size_t 
 static void go_on_fetching(struct chunk *chunk)
 {
     struct tile *t = &chunk->tile;
+    if (t->list)
+        return;
     if (chunk->each == 0)
         chunk->next.start = (const void *)((uintptr_t)chunk->next.start + chunk->next.bytes);
     else if ((size_t)(t->soon_end - t->soon) > chunk->each)

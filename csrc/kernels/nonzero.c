@@ -5,19 +5,30 @@
 /* Columns whose bits share a word. */
 #define WORD ((size_t)64)
 
-/* One row's bits and the least size of its numbers that are not 0. */
+/* A vector's bits, and the least size of its numbers that are not 0; lanes without number are 0. */
+INLINE uint64_t nonzero_bits(v_real value, v_real *smallest)
+{
+    const v_mask zero = v_eq(value, v_zero());
+    *smallest = v_min(v_select(zero, v_set1((real)INFINITY), v_abs(value)), *smallest);
+    return (uint64_t)(v_bits(zero) ^ ((1u << (V_LANES - 1)) * 2 - 1));
+}
+
+/* One row's bits, unless map is NULL, and the least size of its numbers that are not 0. */
 static double nonzero_row(size_t cols, const real *x, uint64_t *map, size_t words)
 {
-    const v_real infinite = v_set1((real)INFINITY);
-    v_real smallest = infinite;
-    size_t j = 0;
-    for (size_t w = 0; w < words; w++) {
+    v_real smallest = v_set1((real)INFINITY);
+    for (size_t w = 0; w < words; w++, x += WORD) {
+        const size_t left = cols - w * WORD;
         uint64_t word = 0;
-        for (unsigned at = 0; at < WORD && j < cols; at += V_LANES, j += V_LANES) {
-            const v_real value = row_load(x + j, cols - j < V_LANES ? cols - j : V_LANES);
-            const v_mask zero = v_eq(value, v_zero());
-            smallest = v_min(v_select(zero, infinite, v_abs(value)), smallest);
-            word |= (uint64_t)(~v_bits(zero) & ((1u << (V_LANES - 1)) * 2 - 1)) << at;
+        if (left >= WORD) {
+            ROW_UNROLL
+            for (size_t j = 0; j < WORD; j += V_LANES)
+                word |= nonzero_bits(v_load(x + j), &smallest) << j;
+        } else {
+            for (size_t j = 0; j < left; j += V_LANES)
+                word |= nonzero_bits(row_load(x + j, left - j < V_LANES ? left - j : V_LANES),
+                                     &smallest)
+                        << j;
         }
         if (map)
             map[w] = word;
@@ -90,12 +101,23 @@ void KERNEL(list_columns)(size_t m, size_t k, const uint64_t *map, size_t words,
     }
 }
 
+/* x - x is 0 where x is finite, and else NaN; four sums, since each waits for its last addition. */
 int KERNEL(finite)(size_t n, const void *x)
 {
-    v_real zeros = v_zero();
-    for (size_t j = 0; j < n; j += V_LANES) {
-        const v_real part = row_load((const real *)x + j, n - j < V_LANES ? n - j : V_LANES);
-        zeros = v_add(zeros, v_sub(part, part));
+    const real *p = x;
+    v_real zeros[4] = {v_zero(), v_zero(), v_zero(), v_zero()};
+    size_t j = 0;
+    for (; j + 4 * V_LANES <= n; j += 4 * V_LANES) {
+        UNROLL
+        for (size_t q = 0; q < 4; q++) {
+            const v_real part = v_load(p + j + q * V_LANES);
+            zeros[q] = v_add(zeros[q], v_sub(part, part));
+        }
     }
-    return v_all(v_eq(zeros, v_zero()));
+    for (; j < n; j += V_LANES) {
+        const v_real part = row_load(p + j, n - j < V_LANES ? n - j : V_LANES);
+        zeros[0] = v_add(zeros[0], v_sub(part, part));
+    }
+    const v_real sum = v_add(v_add(zeros[0], zeros[1]), v_add(zeros[2], zeros[3]));
+    return v_all(v_eq(sum, v_zero()));
 }
