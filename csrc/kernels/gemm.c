@@ -107,7 +107,7 @@ INLINE void tile(const size_t rows, const size_t vectors, const size_t width, co
     const real *a[3] = {t->a, t->a + 4 * a_row, t->a + 8 * a_row};
     const real *b = t->b;
     const unsigned char *list = t->list;
-    const size_t lines = listed ? 2 : 1; /* a list leaves fewer steps to fetch as much */
+    const size_t lines = listed && rows >= 8 ? 2 : 1; /* lists leave few steps to fetch as much */
     const cnn_span *span = t->soon;
     uintptr_t soon = listed ? t->at : 0;
     size_t left = listed ? t->left : 0;
