@@ -15,7 +15,7 @@
 /* The same in a batch of more than one row; and for all tiles of the batch, each of which reads the
  * weight anew, in all. */
 #define IN_PLACE_ROWS_BYTES ((size_t)512)
-#define IN_PLACE_TILES_BYTES ((size_t)4096)
+#define IN_PLACE_TILES_BYTES ((size_t)8192)
 
 /* The part of a transposed weight that is packed at a time where the whole is not kept: panels, and
  * rows of them, which are whole chunks of the product's sums. */

@@ -7,6 +7,7 @@
 #include "platform.h"
 #include "product.h"
 #include "samples.h"
+#include "sparse.h"
 #include "threads.h"
 
 /* Bytes of activations that a block may take: a part of the L2 cache, which holds weights too. */
@@ -39,9 +40,33 @@ size_t cnn_even_block(size_t rows, size_t most, size_t threads)
     return cnn_min(most, cnn_round_up((rows + blocks - 1) / blocks, 4));
 }
 
-size_t cnn_forward_scratch(const cnn_network *network, size_t rows)
+/* Bytes of a block's activations: inputs, and outputs of two layers. */
+static size_t activation_bytes(const cnn_network *network, size_t rows)
 {
     return rows * (network->input_row + 2 * network->hidden_row) * network->real_size;
+}
+
+size_t cnn_forward_scratch(const cnn_network *network, size_t rows)
+{
+    const size_t bytes = activation_bytes(network, rows);
+    if (rows < network->kernels->group)
+        return bytes;
+    return bytes + rows * cnn_map_words(network) * sizeof(uint64_t) +
+           cnn_lists_bytes(network, rows, cnn_network_inputs(network));
+}
+
+/* The lists for a block's first layer, in scratch behind the activations; NULL for none. */
+static const cnn_lists *find_lists(const cnn_network *network, size_t rows, const void *in,
+                                   size_t in_row, void *scratch, cnn_lists *lists)
+{
+    const size_t words = cnn_map_words(network), k = cnn_network_inputs(network);
+    uint64_t *const map = (uint64_t *)(void *)((char *)scratch + activation_bytes(network, rows));
+    if (rows < network->kernels->group || !cnn_map_rows(network, rows, in, in_row, map, NULL) ||
+        !cnn_sparse_forward(network, false))
+        return NULL;
+    *lists = cnn_lists_in(map + rows * words, network, rows, k);
+    network->kernels->list_rows(rows, k, map, words, lists);
+    return lists;
 }
 
 double cnn_forward_work(const cnn_network *network)
@@ -120,12 +145,15 @@ void cnn_forward_block(const cnn_network *network, const cnn_matrix *x, size_t f
         in = scratch;
         in_row = input_row;
     }
+    cnn_lists memory;
+    const cnn_lists *lists = find_lists(network, rows, in, in_row, scratch, &memory);
     for (size_t l = 0; l < network->dense_count; l++) {
         const bool last = l + 1 == network->dense_count;
         void *const out = last ? y : buffers[l % 2];
         const size_t out_row = last ? y_row : hidden_row;
         cnn_dense_forward(network, &network->dense[l], rows, in, in_row,
-                          last ? how : how & ~(unsigned)CNN_LOGITS, NULL, out, out_row, NULL);
+                          last ? how : how & ~(unsigned)CNN_LOGITS, l == 0 ? lists : NULL, out,
+                          out_row, NULL);
         in = out;
         in_row = out_row;
     }
@@ -206,7 +234,9 @@ static cnn_status fit_workspace(const cnn_network *network, struct predict *p, v
                         row_bytes + 63);
     p->plan = plan_for(network, p->plan.rows, 1);
     if (p->plan.worker_bytes > usable) {
-        p->plan.block = usable / row_bytes;
+        for (p->plan.block = usable / row_bytes;
+             cnn_forward_scratch(network, p->plan.block) > usable;)
+            p->plan.block--;
         p->plan.tasks = (p->plan.rows + p->plan.block - 1) / p->plan.block;
     }
     return CNN_OK;

@@ -29,24 +29,33 @@ size_t cnn_count_bits(uint64_t word)
     return (size_t)(word * 0x0101010101010101u >> 56);
 }
 
+/* Whether rows leave enough columns out that are 0 in all of them. */
+static bool have_zeros(const cnn_network *network, size_t rows, const uint64_t *map)
+{
+    const size_t words = cnn_map_words(network), cols = network->dense[0].inputs;
+    size_t used = 0;
+    for (size_t w = 0; w < words; w++) {
+        uint64_t any = 0;
+        for (size_t i = 0; i < rows; i++)
+            any |= map[i * words + w];
+        used += cnn_count_bits(any);
+    }
+    return used <= cols - cols / LEAST_PART;
+}
+
+/* The first row, the first group, then all: most inputs without zeros show it at once. */
 bool cnn_map_rows(const cnn_network *network, size_t rows, const void *x, size_t x_row,
                   uint64_t *map, double *smallest)
 {
     const cnn_kernels *kernels = network->kernels;
     const size_t words = cnn_map_words(network), cols = network->dense[0].inputs;
-    const size_t some = cnn_min(rows, kernels->group);
-    size_t used = 0;
-    kernels->nonzero(some, cols, x, x_row, map, words, smallest);
-    for (size_t w = 0; w < words; w++) {
-        uint64_t any = 0;
-        for (size_t i = 0; i < some; i++)
-            any |= map[i * words + w];
-        used += cnn_count_bits(any);
+    const size_t ends[] = {cnn_min(1, rows), cnn_min(kernels->group, rows), rows};
+    for (size_t e = 0, i = 0; e < sizeof ends / sizeof *ends; i = ends[e++]) {
+        kernels->nonzero(ends[e] - i, cols, cnn_at(network, x, i * x_row), x_row, map + i * words,
+                         words, smallest ? smallest + i : NULL);
+        if (ends[e] < rows && !have_zeros(network, ends[e], map))
+            return false;
     }
-    if (used > cols - cols / LEAST_PART)
-        return false;
-    kernels->nonzero(rows - some, cols, cnn_at(network, x, some * x_row), x_row, map + some * words,
-                     words, smallest + some);
     return true;
 }
 
@@ -88,7 +97,7 @@ static double number(const cnn_network *network, const void *x, size_t i)
     return network->dtype == CNN_FLOAT32 ? ((const float *)x)[i] : ((const double *)x)[i];
 }
 
-bool cnn_sparse_forward(const cnn_network *network, bool in_place)
+static bool can_leave_out(const cnn_network *network, bool in_place)
 {
     const cnn_dense *dense = &network->dense[0];
     for (size_t j = 0; j < dense->outputs; j++) {
@@ -99,6 +108,18 @@ bool cnn_sparse_forward(const cnn_network *network, bool in_place)
     const size_t count =
         in_place ? dense->inputs * dense->outputs : cnn_dense_packed_span(network, dense);
     return network->kernels->finite(count, in_place ? dense->weight : dense->packed);
+}
+
+bool cnn_sparse_forward(const cnn_network *network, bool in_place)
+{
+    atomic_uint_least64_t *const known = (atomic_uint_least64_t *)(uintptr_t)&network->sparse;
+    const uint64_t now = 2 * (network->version + 1);
+    uint64_t found = atomic_load_explicit(known, memory_order_relaxed);
+    if (found / 2 != now / 2) {
+        found = now + can_leave_out(network, in_place);
+        atomic_store_explicit(known, found, memory_order_relaxed);
+    }
+    return found % 2;
 }
 
 bool cnn_sparse_gradient(const cnn_network *network, size_t rows, const void *delta, size_t row,

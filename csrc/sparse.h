@@ -16,8 +16,8 @@ size_t cnn_count_bits(uint64_t word);
 
 /*
  * Map some rows of inputs, row stride x_row, unless they have too few zeros for lists to pay;
- * return whether they have enough. smallest[i] is the least size of a number in row i that is not
- * 0.
+ * return whether they have enough. smallest[i], unless smallest is NULL, becomes the least size of
+ * a number in row i that is not 0.
  */
 bool cnn_map_rows(const cnn_network *network, size_t rows, const void *x, size_t x_row,
                   uint64_t *map, double *smallest);
@@ -31,7 +31,7 @@ cnn_lists cnn_lists_in(void *memory, const cnn_network *network, size_t m, size_
 /*
  * Whether sums without products by zero give the first layer the same bits: all weights, row-major
  * if `in_place` or else packed, are finite. A zero of either sign plus a bias that is not -0 is the
- * same number.
+ * same number. The answer is kept until parameters change; several threads may ask.
  */
 bool cnn_sparse_forward(const cnn_network *network, bool in_place);
 

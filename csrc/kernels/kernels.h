@@ -152,8 +152,8 @@ typedef struct cnn_update {
     /* out[j] = sum over the rows of x (rows, cols), in chunks of 256 rows as in gemm. */          \
     X(void, column_sum, (size_t rows, size_t cols, const void *x, size_t x_row, void *out))        \
     /* Bit j % 64 of map[i * words + j / 64] is whether x[i][j] is not 0; those behind the last    \
-     * column are 0. smallest[i] is the least |x[i][j]| that is not 0, or infinity. map may be     \
-     * NULL. */                                                                                    \
+     * column are 0. smallest[i] is the least |x[i][j]| that is not 0, or infinity. Either of the  \
+     * two may be NULL. */                                                                         \
     X(void, nonzero,                                                                               \
       (size_t rows, size_t cols, const void *x, size_t x_row, uint64_t *map, size_t words,         \
        double *smallest))                                                                          \

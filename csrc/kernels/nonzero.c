@@ -39,9 +39,12 @@ static double nonzero_row(size_t cols, const real *x, uint64_t *map, size_t word
 void KERNEL(nonzero)(size_t rows, size_t cols, const void *x, size_t x_row, uint64_t *map,
                      size_t words, double *smallest)
 {
-    for (size_t i = 0; i < rows; i++)
-        smallest[i] =
+    for (size_t i = 0; i < rows; i++) {
+        const double least =
             nonzero_row(cols, (const real *)x + i * x_row, map ? map + i * words : NULL, words);
+        if (smallest)
+            smallest[i] = least;
+    }
 }
 
 /* For each four bits: where those that are set are, and how many there are. */
