@@ -6,7 +6,7 @@ from it alone (see data.py).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 FLOAT = 4  # bytes
@@ -15,15 +15,21 @@ INPUT_DERIVATIVES = ("silu", "gelu")  # their derivative is taken from the input
 
 @dataclass(frozen=True)
 class Net:
-    """A dense net: its widths, the activation of hidden layers, and that of the last one."""
+    """A dense net: its widths, the activation of hidden layers, and that of the last one.
+
+    Four of five of MNIST's pixels are 0, of which cnn makes use; with `noise` the inputs are random
+    numbers in its place.
+    """
 
     widths: tuple[int, ...]
     hidden: str
     output: str
+    noise: bool = False
 
     @property
     def name(self) -> str:
-        return f"{'-'.join(map(str, self.widths))} {self.hidden}"
+        where = " on noise" if self.noise else ""
+        return f"{'-'.join(map(str, self.widths))} {self.hidden}{where}"
 
     @property
     def parameters(self) -> int:
@@ -161,6 +167,9 @@ MEDIUM = Net((784, 256, 128, 10), "relu", "softmax")
 WIDE = Net((784, 1024, 1024, 10), "relu", "softmax")
 HUGE = Net((512, 4096, 4096, 512), "relu", "identity")
 NETS = (CONTROL, DIGITS, LECTURE, MEDIUM, WIDE, HUGE)
+LECTURE_ON_NOISE, MEDIUM_ON_NOISE, WIDE_ON_NOISE = (
+    replace(net, noise=True) for net in (LECTURE, MEDIUM, WIDE)
+)
 
 
 def rows_text(rows: int) -> str:

@@ -73,9 +73,13 @@ def _mnist() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     return images, read("train-labels-idx1-ubyte", 8)
 
 
+def _is_mnist(net: Net) -> bool:
+    return net.widths[0] == 784 and not net.noise and bool(os.environ.get("CNN_DATA"))
+
+
 def inputs(net: Net, rows: int) -> Array:
     """Return rows of inputs, in [0, 1) as pixels are."""
-    if net.widths[0] == 784 and os.environ.get("CNN_DATA"):
+    if _is_mnist(net):
         images, _ = _mnist()
         return aligned(np.resize(images, (rows, 784)) / np.float32(255))
     rng = np.random.default_rng(SEED + 1)
@@ -87,7 +91,7 @@ def targets(net: Net, rows: int) -> NDArray[Any]:
     rng = np.random.default_rng(SEED + 2)
     if not net.is_classifier:
         return aligned(rng.random((rows, net.widths[-1]), dtype=np.float32))
-    if net.widths[0] == 784 and os.environ.get("CNN_DATA"):
+    if _is_mnist(net):
         _, labels = _mnist()
         return np.resize(labels, rows).astype(np.int64)
     return rng.integers(0, net.widths[-1], rows)

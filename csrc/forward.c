@@ -49,7 +49,7 @@ static size_t activation_bytes(const cnn_network *network, size_t rows)
 size_t cnn_forward_scratch(const cnn_network *network, size_t rows)
 {
     const size_t bytes = activation_bytes(network, rows);
-    if (rows < network->kernels->group)
+    if (!cnn_sparse_rows(network, rows))
         return bytes;
     return bytes + rows * cnn_map_words(network) * sizeof(uint64_t) +
            cnn_lists_bytes(network, rows, cnn_network_inputs(network));
@@ -61,7 +61,7 @@ static const cnn_lists *find_lists(const cnn_network *network, size_t rows, cons
 {
     const size_t words = cnn_map_words(network), k = cnn_network_inputs(network);
     uint64_t *const map = (uint64_t *)(void *)((char *)scratch + activation_bytes(network, rows));
-    if (rows < network->kernels->group || !cnn_map_rows(network, rows, in, in_row, map, NULL) ||
+    if (!cnn_sparse_rows(network, rows) || !cnn_map_rows(network, rows, in, in_row, map, NULL) ||
         !cnn_sparse_forward(network, false))
         return NULL;
     *lists = cnn_lists_in(map + rows * words, network, rows, k);

@@ -8,6 +8,9 @@
 /* Inputs have enough zeros where groups of rows leave out one k in so many. */
 #define LEAST_PART 4
 
+/* Weights from which on lists may pay for one row. */
+#define WORTH_LISTS ((size_t)8192)
+
 #define WORD 64
 
 static size_t words_of(size_t cols)
@@ -43,17 +46,24 @@ static bool have_zeros(const cnn_network *network, size_t rows, const uint64_t *
     return used <= cols - cols / LEAST_PART;
 }
 
+bool cnn_sparse_rows(const cnn_network *network, size_t rows)
+{
+    const cnn_dense *dense = &network->dense[0];
+    if (rows == 1)
+        return dense->inputs * dense->outputs >= WORTH_LISTS;
+    return rows >= network->kernels->group;
+}
+
 /* The first row, the first group, then all: most inputs without zeros show it at once. */
 bool cnn_map_rows(const cnn_network *network, size_t rows, const void *x, size_t x_row,
                   uint64_t *map, double *smallest)
 {
-    const cnn_kernels *kernels = network->kernels;
     const size_t words = cnn_map_words(network), cols = network->dense[0].inputs;
-    const size_t ends[] = {cnn_min(1, rows), cnn_min(kernels->group, rows), rows};
-    for (size_t e = 0, i = 0; e < sizeof ends / sizeof *ends; i = ends[e++]) {
-        kernels->nonzero(ends[e] - i, cols, cnn_at(network, x, i * x_row), x_row, map + i * words,
-                         words, smallest ? smallest + i : NULL);
-        if (ends[e] < rows && !have_zeros(network, ends[e], map))
+    const size_t ends[] = {cnn_min(1, rows), cnn_min(network->kernels->group, rows), rows};
+    for (size_t e = 0, i = 0; e < 3 && i < rows; i = ends[e++]) {
+        network->kernels->nonzero(ends[e] - i, cols, cnn_at(network, x, i * x_row), x_row,
+                                  map + i * words, words, smallest ? smallest + i : NULL);
+        if (e < 2 && !have_zeros(network, ends[e], map))
             return false;
     }
     return true;

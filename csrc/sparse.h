@@ -11,6 +11,10 @@
 /* Words in a row of a map of the network's inputs, as kernels->nonzero makes it. */
 size_t cnn_map_words(const cnn_network *network);
 
+/* Whether so many rows are looked at before they go forward: a group, or one row if that may pay.
+ */
+bool cnn_sparse_rows(const cnn_network *network, size_t rows);
+
 /* How many bits of a word are set. */
 size_t cnn_count_bits(uint64_t word);
 

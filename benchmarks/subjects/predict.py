@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import data
 import targets
-from cases import NETS, Predict
+from cases import LECTURE_ON_NOISE, MEDIUM_ON_NOISE, NETS, Predict
 from comparison import compare
 from session import Section, Session
 
@@ -15,6 +15,7 @@ PEERS = ("PyTorch", "torch.compile", "JAX", "ONNX Runtime", "scikit-learn", "Num
 def run(session: Session) -> Section:
     """Time all nets for all numbers of rows."""
     cases = [Predict(net, rows) for net in NETS for rows in ROWS]
+    cases += [Predict(LECTURE_ON_NOISE, 100), Predict(MEDIUM_ON_NOISE, 10_000)]
     if session.options.quick:
         cases = [case for case in cases if ("predict", case.name) in targets.RATIOS]
     note = f"Seconds per call. Inputs of 784 numbers are {data.mnist_name()}."

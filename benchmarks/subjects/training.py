@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import targets
-from cases import NETS, train
+from cases import LECTURE_ON_NOISE, MEDIUM_ON_NOISE, NETS, WIDE_ON_NOISE, train
 from comparison import compare
 from session import Section, Session
 
@@ -19,6 +19,12 @@ def run(session: Session) -> Section:
         for net in NETS
         for optimizer in OPTIMIZERS
         for batch in BATCHES
+    ]
+    cases += [
+        train(LECTURE_ON_NOISE, "SGD", 100),
+        train(LECTURE_ON_NOISE, "Adam", 100),
+        train(MEDIUM_ON_NOISE, "SGD", 128),
+        train(WIDE_ON_NOISE, "Adam", 128),
     ]
     if session.options.quick:
         cases = [case for case in cases if ("training", case.name) in targets.RATIOS]

@@ -220,11 +220,14 @@ INLINE void tile(const size_t rows, const size_t vectors, const size_t width, co
     }
 TILES(TILE_FUNCTION)
 
+/* The rows of tiles that go by lists: those of a group, or the only row. */
+#define BY_LIST(rows) ((rows) == LIST_ROWS || (rows) == 1)
+
 static void run_tile(size_t rows, size_t vectors, size_t width, struct tile *t)
 {
 #define TILE_CASE(r, v, w)                                                                         \
     case (r * 16 + v) * 16 + w:                                                                    \
-        if (r == LIST_ROWS && t->list)                                                             \
+        if (BY_LIST(r) && t->list)                                                                 \
             listed_##r##_##v##_##w(t);                                                             \
         else                                                                                       \
             tile_##r##_##v##_##w(t);                                                               \
@@ -331,7 +334,7 @@ static void take_k(const cnn_gemm *g, size_t i, size_t rows, size_t k, struct ti
 {
     t->k = g->k - k < CHUNK ? g->k - k : CHUNK;
     t->list = NULL;
-    if (!g->lists || rows != LIST_ROWS || t->k == 0)
+    if (!g->lists || !(rows == LIST_ROWS || g->m == 1) || t->k == 0)
         return;
     const cnn_lists *lists = g->lists;
     t->k = lists->count[i / LIST_ROWS * lists->chunks + k / CHUNK];
