@@ -10,8 +10,6 @@
 /* Where column vector v of a row of panels begins. */
 #define COLUMN(v, b_panel) ((v) / PANEL_VECTORS * (b_panel) + (v) % PANEL_VECTORS * V_LANES)
 
-#define CHUNK CNN_CHUNK
-
 /* Tiles of fewer rows fetch nothing: they only stream b, which the hardware fetches by itself. */
 #define FETCHING_ROWS 4
 
@@ -84,11 +82,11 @@ INLINE void narrow_finish(const size_t rows, const size_t vectors, const size_t 
 }
 
 /*
- * c (rows, vectors * V_LANES + narrow) = or += a . b for one chunk. All but t are constants where
- * this is inlined, so that all sums stay in registers. Rows of a are reached from
- * one pointer per four rows, because x86 addresses base + {1, 2, 3} strides without further
- * registers. Narrow columns, fewer than half a vector, would waste most of a vector's lanes: with
- * `width` > 0 a vector holds those of several rows, and their a is blended from the broadcasts.
+ * c (rows, vectors * V_LANES + narrow) = or += a . b for one chunk, of all k's or those `listed`. All
+ * but t are constants where this is inlined, so that all sums stay in registers. Rows of a are
+ * reached from one pointer per four rows, because x86 addresses base + {1, 2, 3} strides without
+ * further registers. Narrow columns, fewer than half a vector, would waste most of a vector's lanes:
+ * with `width` > 0 a vector holds those of several rows, and their a is blended from the broadcasts.
  */
 INLINE void tile(const size_t rows, const size_t vectors, const size_t width, const int listed,
                  struct tile *t)
@@ -267,8 +265,8 @@ static void begin_fetching(const cnn_gemm *g, const struct group *group, size_t 
     /* Tiles that go by lists have no shares of their own, but go on where the last one stopped. */
     const size_t shares = g->lists ? 1 : tiles;
     /* What is left behind the whole panels mostly belongs to the last group. */
-    const size_t groups = g->n < PANEL ? 1 : g->n / PANEL, chunks = (g->k + CHUNK - 1) / CHUNK;
-    const size_t number = group->j / PANEL * chunks + k / CHUNK, all = groups * chunks;
+    const size_t groups = g->n < PANEL ? 1 : g->n / PANEL, chunks = (g->k + CNN_CHUNK - 1) / CNN_CHUNK;
+    const size_t number = group->j / PANEL * chunks + k / CNN_CHUNK, all = groups * chunks;
     if (g->soon_count > 0 && number < all) {
         const size_t end = g->soon_count * (number + 1) / all;
         size_t begin = g->soon_count * number / all;
@@ -282,8 +280,8 @@ static void begin_fetching(const cnn_gemm *g, const struct group *group, size_t 
             return;
         }
     }
-    const size_t ahead = k + CHUNK < g->k ? CHUNK * g->b_k : g->b_panel - k * g->b_k;
-    chunk->next.bytes = PANEL * CHUNK * sizeof(real) / shares;
+    const size_t ahead = k + CNN_CHUNK < g->k ? CNN_CHUNK * g->b_k : g->b_panel - k * g->b_k;
+    chunk->next.bytes = PANEL * CNN_CHUNK * sizeof(real) / shares;
     chunk->next.start = (const void *)((uintptr_t)t->b + ahead * sizeof(real) +
                                        before % shares * chunk->next.bytes);
     t->soon = &chunk->next;
@@ -320,7 +318,7 @@ static struct tile *begin_chunk(const cnn_gemm *g, const struct group *group, si
         .c_row = c_row,
         .narrow = group->narrow,
         .first = k == 0 && !g->accumulate,
-        .bias = left <= CHUNK ? bias : NULL,
+        .bias = left <= CNN_CHUNK ? bias : NULL,
     };
     chunk->each = 0;
     chunk->next = (cnn_span){NULL, 0};
@@ -332,12 +330,12 @@ static struct tile *begin_chunk(const cnn_gemm *g, const struct group *group, si
 /* What a tile of rows [i, i + rows) takes of the chunk at k: all, or what its list has. */
 static void take_k(const cnn_gemm *g, size_t i, size_t rows, size_t k, struct tile *t)
 {
-    t->k = g->k - k < CHUNK ? g->k - k : CHUNK;
+    t->k = g->k - k < CNN_CHUNK ? g->k - k : CNN_CHUNK;
     t->list = NULL;
     if (!g->lists || !(rows == LIST_ROWS || g->m == 1) || t->k == 0)
         return;
     const cnn_lists *lists = g->lists;
-    t->k = lists->count[i / LIST_ROWS * lists->chunks + k / CHUNK];
+    t->k = lists->count[i / LIST_ROWS * lists->chunks + k / CNN_CHUNK];
     t->list = lists->at + i / LIST_ROWS * lists->row + k;
 }
 
@@ -410,7 +408,7 @@ static void run_tail(const cnn_gemm *g, size_t j)
             struct tile *t = begin_chunk(g, &group, i, k, g->bias ? bias : NULL, c, c_row, &chunk);
             take_k(g, i, rows, k, t);
             run_tile(rows, group.vectors, group.width, t);
-            k += CHUNK;
+            k += CNN_CHUNK;
         } while (k < g->k);
         copy_rows(rows, columns, c, c_row, to, g->c_row);
     }
@@ -463,7 +461,7 @@ static void run_group(const cnn_gemm *g, const struct group *group)
     size_t k = 0;
     do {
         run_rows(g, group, k);
-        k += CHUNK;
+        k += CNN_CHUNK;
     } while (k < g->k);
     finish(g, group->j, group->vectors * V_LANES + group->narrow);
 }
@@ -524,7 +522,7 @@ void KERNEL(column_sum)(size_t rows, size_t cols, const void *x, size_t x_row, v
         size_t i = 0;
         do {
             v_real sum = v_zero();
-            const size_t end = rows - i < CHUNK ? rows : i + CHUNK;
+            const size_t end = rows - i < CNN_CHUNK ? rows : i + CNN_CHUNK;
             for (size_t r = i; r < end; r++) {
                 const real *row = (const real *)x + r * x_row + j;
                 sum = v_add(sum, n == V_LANES ? v_load(row) : v_load_partial(row, n));
