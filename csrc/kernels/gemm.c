@@ -82,11 +82,12 @@ INLINE void narrow_finish(const size_t rows, const size_t vectors, const size_t 
 }
 
 /*
- * c (rows, vectors * V_LANES + narrow) = or += a . b for one chunk, of all k's or those `listed`. All
- * but t are constants where this is inlined, so that all sums stay in registers. Rows of a are
+ * c (rows, vectors * V_LANES + narrow) = or += a . b for one chunk, of all k's or those `listed`.
+ * All but t are constants where this is inlined, so that all sums stay in registers. Rows of a are
  * reached from one pointer per four rows, because x86 addresses base + {1, 2, 3} strides without
- * further registers. Narrow columns, fewer than half a vector, would waste most of a vector's lanes:
- * with `width` > 0 a vector holds those of several rows, and their a is blended from the broadcasts.
+ * further registers. Narrow columns, fewer than half a vector, would waste most of a vector's
+ * lanes: with `width` > 0 a vector holds those of several rows, and their a is blended from the
+ * broadcasts.
  */
 INLINE void tile(const size_t rows, const size_t vectors, const size_t width, const int listed,
                  struct tile *t)
@@ -265,7 +266,8 @@ static void begin_fetching(const cnn_gemm *g, const struct group *group, size_t 
     /* Tiles that go by lists have no shares of their own, but go on where the last one stopped. */
     const size_t shares = g->lists ? 1 : tiles;
     /* What is left behind the whole panels mostly belongs to the last group. */
-    const size_t groups = g->n < PANEL ? 1 : g->n / PANEL, chunks = (g->k + CNN_CHUNK - 1) / CNN_CHUNK;
+    const size_t groups = g->n < PANEL ? 1 : g->n / PANEL,
+                 chunks = (g->k + CNN_CHUNK - 1) / CNN_CHUNK;
     const size_t number = group->j / PANEL * chunks + k / CNN_CHUNK, all = groups * chunks;
     if (g->soon_count > 0 && number < all) {
         const size_t end = g->soon_count * (number + 1) / all;
