@@ -80,8 +80,8 @@ cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *los
 
 /*
  * The product that gives a part of a weight's gradient, without the L2 term, into c. r.j is a
- * multiple of the panel. Meanwhile the spans in `soon` are fetched into the cache. With
- * `lists`, which are those of cnn_inputs_gradient_lists for its rows, products with 0 are left out.
+ * multiple of the panel. Meanwhile the spans in `soon` are fetched into the cache. With `lists`,
+ * which are those of cnn_inputs_gradient_lists for its rows, products with 0 are left out.
  */
 void cnn_batch_weight_gradient(const cnn_batch *batch, const cnn_rectangle *r, void *c,
                                size_t c_row, const cnn_lists *lists, const cnn_span *soon,

@@ -49,7 +49,7 @@ static size_t activation_bytes(const cnn_network *network, size_t rows)
 size_t cnn_forward_scratch(const cnn_network *network, size_t rows)
 {
     const size_t bytes = activation_bytes(network, rows);
-    if (!cnn_sparse_rows(network, rows))
+    if (!cnn_sparse_is_worth_a_look(network, rows))
         return bytes;
     return bytes + rows * cnn_map_words(network) * sizeof(uint64_t) +
            cnn_lists_bytes(network, rows, cnn_network_inputs(network));
@@ -59,13 +59,12 @@ size_t cnn_forward_scratch(const cnn_network *network, size_t rows)
 static const cnn_lists *find_lists(const cnn_network *network, size_t rows, const void *in,
                                    size_t in_row, void *scratch, cnn_lists *lists)
 {
-    const size_t words = cnn_map_words(network), k = cnn_network_inputs(network);
     uint64_t *const map = (uint64_t *)(void *)((char *)scratch + activation_bytes(network, rows));
-    if (!cnn_sparse_rows(network, rows) || !cnn_map_rows(network, rows, in, in_row, map, NULL) ||
-        !cnn_sparse_forward(network, false))
+    if (!cnn_sparse_is_worth_a_look(network, rows) ||
+        !cnn_map_rows(network, rows, in, in_row, map, NULL) ||
+        !cnn_sparse_forward_is_exact(network, false))
         return NULL;
-    *lists = cnn_lists_in(map + rows * words, network, rows, k);
-    network->kernels->list_rows(rows, k, map, words, lists);
+    *lists = cnn_lists_of_rows(map + rows * cnn_map_words(network), network, rows, map);
     return lists;
 }
 

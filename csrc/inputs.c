@@ -87,7 +87,7 @@ void cnn_inputs_begin(cnn_inputs *inputs, size_t rows, bool follows, bool in_pla
     }
     atomic_bool *const dense = inputs->present.dense;
     if (!atomic_load_explicit(dense, memory_order_relaxed) &&
-        !cnn_sparse_forward(network, in_place))
+        !cnn_sparse_forward_is_exact(network, in_place))
         atomic_store_explicit(dense, true, memory_order_relaxed);
 }
 
@@ -107,27 +107,30 @@ static bool is_dense(const cnn_inputs *inputs)
     return atomic_load_explicit(inputs->present.dense, memory_order_relaxed);
 }
 
+/* A worker's memory for lists. */
+static void *memory_of(const cnn_inputs *inputs, size_t worker)
+{
+    return inputs->lists + worker * inputs->lists_bytes;
+}
+
 const cnn_lists *cnn_inputs_forward_lists(const cnn_inputs *inputs, size_t first, size_t m,
                                           size_t worker, cnn_lists *lists)
 {
     const cnn_network *network = inputs->network;
-    const size_t words = cnn_map_words(network), k = cnn_network_inputs(network);
     if (is_dense(inputs))
         return NULL;
-    *lists = cnn_lists_in(inputs->lists + worker * inputs->lists_bytes, network, m, k);
-    network->kernels->list_rows(m, k, inputs->present.map + first * words, words, lists);
+    *lists = cnn_lists_of_rows(memory_of(inputs, worker), network, m,
+                               inputs->present.map + first * cnn_map_words(network));
     return lists;
 }
 
 const cnn_lists *cnn_inputs_gradient_lists(const cnn_inputs *inputs, size_t first, size_t m,
                                            size_t rows, size_t worker, cnn_lists *lists)
 {
-    const cnn_network *network = inputs->network;
     if (is_dense(inputs))
         return NULL;
-    *lists = cnn_lists_in(inputs->lists + worker * inputs->lists_bytes, network, m, rows);
-    network->kernels->list_columns(m, rows, inputs->present.map, cnn_map_words(network), first,
-                                   lists);
+    *lists = cnn_lists_of_columns(memory_of(inputs, worker), inputs->network, first, m, rows,
+                                  inputs->present.map);
     return lists;
 }
 
@@ -148,15 +151,15 @@ size_t cnn_inputs_work(const cnn_inputs *inputs, size_t i)
 {
     if (is_dense(inputs))
         return i;
-    const size_t *work = &inputs->work[i / 64];
-    return i % 64 == 0 ? work[0] * 64 : work[0] * 64 + (work[1] - work[0]) * (i % 64);
+    const size_t *work = &inputs->work[i / CNN_MAP_BITS], part = i % CNN_MAP_BITS;
+    return work[0] * CNN_MAP_BITS + (part > 0 ? (work[1] - work[0]) * part : 0);
 }
 
 void cnn_inputs_check_delta(const cnn_inputs *inputs, size_t rows, const void *delta, size_t row)
 {
     if (is_dense(inputs))
         return;
-    if (cnn_sparse_gradient(inputs->network, rows, delta, row, inputs->present.smallest))
+    if (cnn_sparse_gradient_is_exact(inputs->network, rows, delta, row, inputs->present.smallest))
         find_work(inputs, rows);
     else
         atomic_store_explicit(inputs->present.dense, true, memory_order_relaxed);

@@ -11,11 +11,9 @@
 /* Weights from which on lists may pay for one row. */
 #define WORTH_LISTS ((size_t)8192)
 
-#define WORD 64
-
 static size_t words_of(size_t cols)
 {
-    return (cols + WORD - 1) / WORD;
+    return (cols + CNN_MAP_BITS - 1) / CNN_MAP_BITS;
 }
 
 size_t cnn_map_words(const cnn_network *network)
@@ -46,7 +44,7 @@ static bool have_zeros(const cnn_network *network, size_t rows, const uint64_t *
     return used <= cols - cols / LEAST_PART;
 }
 
-bool cnn_sparse_rows(const cnn_network *network, size_t rows)
+bool cnn_sparse_is_worth_a_look(const cnn_network *network, size_t rows)
 {
     const cnn_dense *dense = &network->dense[0];
     if (rows == 1)
@@ -90,7 +88,8 @@ size_t cnn_lists_bytes(const cnn_network *network, size_t m, size_t k)
     return groups_of(network, m) * (list_row(k) + chunks_of(k) * sizeof(uint16_t));
 }
 
-cnn_lists cnn_lists_in(void *memory, const cnn_network *network, size_t m, size_t k)
+/* Lay out lists for a product (m, k). */
+static cnn_lists lists_in(void *memory, const cnn_network *network, size_t m, size_t k)
 {
     uint16_t *const count = memory;
     const size_t chunks = chunks_of(k);
@@ -100,6 +99,23 @@ cnn_lists cnn_lists_in(void *memory, const cnn_network *network, size_t m, size_
         .at = (unsigned char *)(count + groups_of(network, m) * chunks),
         .count = count,
     };
+}
+
+cnn_lists cnn_lists_of_rows(void *memory, const cnn_network *network, size_t rows,
+                            const uint64_t *map)
+{
+    const size_t k = network->dense[0].inputs;
+    cnn_lists lists = lists_in(memory, network, rows, k);
+    network->kernels->list_rows(rows, k, map, cnn_map_words(network), &lists);
+    return lists;
+}
+
+cnn_lists cnn_lists_of_columns(void *memory, const cnn_network *network, size_t first, size_t m,
+                               size_t rows, const uint64_t *map)
+{
+    cnn_lists lists = lists_in(memory, network, m, rows);
+    network->kernels->list_columns(m, rows, map, cnn_map_words(network), first, &lists);
+    return lists;
 }
 
 static double number(const cnn_network *network, const void *x, size_t i)
@@ -120,7 +136,7 @@ static bool can_leave_out(const cnn_network *network, bool in_place)
     return network->kernels->finite(count, in_place ? dense->weight : dense->packed);
 }
 
-bool cnn_sparse_forward(const cnn_network *network, bool in_place)
+bool cnn_sparse_forward_is_exact(const cnn_network *network, bool in_place)
 {
     atomic_uint_least64_t *const known = (atomic_uint_least64_t *)(uintptr_t)&network->sparse;
     const uint64_t now = 2 * (network->version + 1);
@@ -132,8 +148,8 @@ bool cnn_sparse_forward(const cnn_network *network, bool in_place)
     return found % 2;
 }
 
-bool cnn_sparse_gradient(const cnn_network *network, size_t rows, const void *delta, size_t row,
-                         const double *smallest)
+bool cnn_sparse_gradient_is_exact(const cnn_network *network, size_t rows, const void *delta,
+                                  size_t row, const double *smallest)
 {
     /* Sums of products that are multiples of the least denormal number are such multiples, too, and
      * round to 0 only where they are 0; such a sum is +0. A product has twice the digits. */

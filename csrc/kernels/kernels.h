@@ -19,6 +19,9 @@ typedef struct cnn_span {
 /* Sums over k are cut into chunks of so many (numerics contract, 4.3). */
 #define CNN_CHUNK ((size_t)256)
 
+/* Columns whose bits share a word of a map of where a matrix is not 0: the lowest is the first. */
+#define CNN_MAP_BITS ((size_t)64)
+
 /*
  * Which k's a product needs: for each group of kernels->group rows of a and each chunk of k,
  * those at which not all of these rows are 0, in order. Those of group g and the chunk at k are
@@ -151,7 +154,7 @@ typedef struct cnn_update {
     X(void, update, (const cnn_update *u))                                                         \
     /* out[j] = sum over the rows of x (rows, cols), in chunks of 256 rows as in gemm. */          \
     X(void, column_sum, (size_t rows, size_t cols, const void *x, size_t x_row, void *out))        \
-    /* Bit j % 64 of map[i * words + j / 64] is whether x[i][j] is not 0; those behind the last    \
+    /* A bit of map (rows, words) for each x[i][j]: whether it is not 0. Those behind the last     \
      * column are 0. smallest[i] is the least |x[i][j]| that is not 0, or infinity. Either of the  \
      * two may be NULL. */                                                                         \
     X(void, nonzero,                                                                               \

@@ -2,9 +2,6 @@
 #include "kernels/local.h"
 #include "kernels/rows.h"
 
-/* Columns whose bits share a word. */
-#define WORD ((size_t)64)
-
 /* A vector's bits, and the least size of its numbers that are not 0; lanes without number are 0. */
 INLINE uint64_t nonzero_bits(v_real value, v_real *smallest)
 {
@@ -17,12 +14,12 @@ INLINE uint64_t nonzero_bits(v_real value, v_real *smallest)
 static double nonzero_row(size_t cols, const real *x, uint64_t *map, size_t words)
 {
     v_real smallest = v_set1((real)INFINITY);
-    for (size_t w = 0; w < words; w++, x += WORD) {
-        const size_t left = cols - w * WORD;
+    for (size_t w = 0; w < words; w++, x += CNN_MAP_BITS) {
+        const size_t left = cols - w * CNN_MAP_BITS;
         uint64_t word = 0;
-        if (left >= WORD) {
+        if (left >= CNN_MAP_BITS) {
             ROW_UNROLL
-            for (size_t j = 0; j < WORD; j += V_LANES)
+            for (size_t j = 0; j < CNN_MAP_BITS; j += V_LANES)
                 word |= nonzero_bits(v_load(x + j), &smallest) << j;
         } else {
             for (size_t j = 0; j < left; j += V_LANES)
@@ -74,11 +71,12 @@ void KERNEL(list_rows)(size_t m, size_t k, const uint64_t *map, size_t words, cn
         const size_t rows = m - i < LIST_ROWS ? m - i : LIST_ROWS;
         for (size_t begin = 0, c = 0; begin < k; begin += CNN_CHUNK, c++) {
             unsigned char *const start = lists->at + g * lists->row + begin, *at = start;
-            for (size_t w = 0; w < CNN_CHUNK / WORD && begin / WORD + w < words; w++) {
+            for (size_t w = 0; w < CNN_CHUNK / CNN_MAP_BITS && begin / CNN_MAP_BITS + w < words;
+                 w++) {
                 uint64_t word = 0;
                 for (size_t r = 0; r < rows; r++)
-                    word |= map[(i + r) * words + begin / WORD + w];
-                at = append(word, (uint32_t)(w * WORD), at);
+                    word |= map[(i + r) * words + begin / CNN_MAP_BITS + w];
+                at = append(word, (uint32_t)(w * CNN_MAP_BITS), at);
             }
             lists->count[g * lists->chunks + c] = (uint16_t)(at - start);
         }
@@ -89,11 +87,11 @@ void KERNEL(list_columns)(size_t m, size_t k, const uint64_t *map, size_t words,
                           cnn_lists *lists)
 {
     for (size_t i = first, g = 0; i < first + m; i += LIST_ROWS, g++) {
-        const uint64_t mask = (((uint64_t)1 << LIST_ROWS) - 1) << i % WORD;
+        const uint64_t mask = (((uint64_t)1 << LIST_ROWS) - 1) << i % CNN_MAP_BITS;
         for (size_t begin = 0, c = 0; begin < k; begin += CNN_CHUNK, c++) {
             unsigned char *const at = lists->at + g * lists->row + begin;
             const size_t length = k - begin < CNN_CHUNK ? k - begin : CNN_CHUNK;
-            const uint64_t *word = map + begin * words + i / WORD;
+            const uint64_t *word = map + begin * words + i / CNN_MAP_BITS;
             size_t count = 0;
             for (size_t n = 0; n < length; n++, word += words) {
                 at[count] = (unsigned char)n;
