@@ -83,8 +83,30 @@ def activation(name, x, out=None):
     return run_forward(index_of(ACTIVATION_NUMBERS, name, "activation: name"), x, out, name)
 
 
-def log_softmax(x, out=None):
-    return run_forward(LOG_SOFTMAX, x, out, "log_softmax")
+cdef object run_along_axis(int kind, object x, object out, object axis, str where):
+    """Softmax or log-softmax along an axis, which C wants to be the last one."""
+    if type(axis) is int and axis == -1 and cnp.PyArray_CheckExact(x) and cnp.PyArray_NDIM(x) > 0:
+        return run_forward(kind, x, out, where)
+    cdef cnp.ndarray array = numeric_array(x, where, "x")
+    if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
+        raise TypeError(f"{where}: axis is of type {type(axis).__name__}, should be an int")
+    cdef int ndim = cnp.PyArray_NDIM(array)
+    if not -ndim <= axis < ndim:
+        dimensions = f"{ndim} dimension" + ("s" if ndim != 1 else "")
+        raise ValueError(f"{where}: axis is {axis}, but x has {dimensions}")
+    target = out
+    if isinstance(out, np.ndarray) and out.ndim == ndim:  # others are refused further down
+        target = np.moveaxis(out, axis, -1)
+    y = run_forward(kind, np.moveaxis(array, axis, -1), target, where)
+    return np.moveaxis(y, -1, axis) if out is None else out
+
+
+def softmax(x, out=None, axis=-1):
+    return run_along_axis(CNN_SOFTMAX, x, out, axis, "softmax")
+
+
+def log_softmax(x, out=None, axis=-1):
+    return run_along_axis(LOG_SOFTMAX, x, out, axis, "log_softmax")
 
 
 def activation_backward(name, dy, source, out=None):

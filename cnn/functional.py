@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from cnn import _checks, _core, losses
 from cnn._activations import elementwise
 
@@ -55,21 +53,6 @@ silu = elementwise("silu")
 gelu = elementwise("gelu")
 
 
-def _along_axis(
-    where: str, x: ArrayLike, axis: int, out: NDArray[Any] | None
-) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Return views of x and `out` in which `axis` is the last one."""
-    array = _core.numeric(where, "x", x)
-    if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
-        raise TypeError(f"{where}: axis is of type {type(axis).__name__}, should be an int")
-    if not -array.ndim <= axis < array.ndim:
-        dimensions = f"{array.ndim} dimension" + ("s" if array.ndim != 1 else "")
-        raise ValueError(f"{where}: axis is {axis}, but x has {dimensions}")
-    if out is None or not isinstance(out, np.ndarray) or out.ndim != array.ndim:
-        return np.moveaxis(array, axis, -1), out  # a bad `out` is refused further down
-    return np.moveaxis(array, axis, -1), np.moveaxis(out, axis, -1)
-
-
 def softmax(x: ArrayLike, *, axis: int = -1, out: NDArray[Any] | None = None) -> NDArray[Any]:
     """Compute softmax(x)_j = exp(x_j) / sum_k exp(x_k) along an axis.
 
@@ -107,11 +90,7 @@ def softmax(x: ArrayLike, *, axis: int = -1, out: NDArray[Any] | None = None) ->
     array([[0.5, 0.5],
            [0.5, 0.5]])
     """
-    if axis == -1 and isinstance(x, np.ndarray) and x.ndim > 0:  # for speed alone
-        return _core.activation("softmax", x, out)
-    array, target = _along_axis("softmax", x, axis, out)
-    y = _core.activation("softmax", array, target)
-    return np.moveaxis(y, -1, axis) if out is None else out
+    return _core.softmax(x, out, axis)
 
 
 def log_softmax(x: ArrayLike, *, axis: int = -1, out: NDArray[Any] | None = None) -> NDArray[Any]:
@@ -147,11 +126,7 @@ def log_softmax(x: ArrayLike, *, axis: int = -1, out: NDArray[Any] | None = None
     >>> cnn.log_softmax([0.0, 1000.0])
     array([-1000.,     0.])
     """
-    if axis == -1 and isinstance(x, np.ndarray) and x.ndim > 0:  # for speed alone
-        return _core.log_softmax(x, out)
-    array, target = _along_axis("log_softmax", x, axis, out)
-    y = _core.log_softmax(array, target)
-    return np.moveaxis(y, -1, axis) if out is None else out
+    return _core.log_softmax(x, out, axis)
 
 
 def activation_backward(

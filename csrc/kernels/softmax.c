@@ -66,8 +66,14 @@ INLINE real exp_row(size_t cols, const real *x, real max, const real *next, real
 }
 
 #if V_SUMS <= 2
-/* Rows of at most 16 columns that are computed side by side. */
-#define FEW_ROWS (8 / V_SUMS)
+/* Rows of at most 16 columns that are computed side by side where they have gaps or are few. */
+#define FEW_ROWS 4
+
+/* The last vector of a row, of which `left` numbers count; -inf behind changes no maximum. */
+INLINE v_real last_vector(const real *x, size_t left)
+{
+    return v_first(v_load_partial(x, left), left, v_set1(-(real)INFINITY));
+}
 
 /*
  * Rows of at most 16 columns, in registers, and several rows at once, since a row alone mostly
@@ -77,15 +83,14 @@ INLINE void softmax_few(const size_t rows, const size_t vectors, size_t cols, co
                         size_t x_row, real *y, size_t y_row)
 {
     const size_t last = vectors - 1, left = cols - last * V_LANES;
-    const v_real lowest = v_set1(-(real)INFINITY);
     v_real e[FEW_ROWS][V_SUMS], sum[FEW_ROWS];
     UNROLL
     for (size_t r = 0; r < rows; r++) {
-        v_real largest = lowest;
+        v_real largest = v_set1(-(real)INFINITY);
         UNROLL
         for (size_t v = 0; v < vectors; v++) {
             const real *at = x + r * x_row + v * V_LANES;
-            e[r][v] = v < last ? v_load(at) : v_first(v_load_partial(at, left), left, lowest);
+            e[r][v] = v < last ? v_load(at) : last_vector(at, left);
             largest = v_max(e[r][v], largest);
         }
         const v_real max = v_set1(v_fold_max(largest) + 0);
@@ -111,11 +116,115 @@ INLINE void softmax_few(const size_t rows, const size_t vectors, size_t cols, co
     }
 }
 
+/*
+ * A block is V_LANES rows of at most 16 columns without gaps: as many whole vectors as a row has
+ * columns, where exp and the division waste no lanes. Lane r of a vector is what row r folds to.
+ */
+#define BLOCK_ROWS ((size_t)V_LANES)
+
+/* Fold V_LANES vectors, each to a lane: the lanes l and l + n are added, or the larger is kept. */
+INLINE v_real fold_vectors(v_real a[V_LANES], const int add)
+{
+    UNROLL
+    for (size_t n = V_LANES / 2; n >= 1; n /= 2) {
+        UNROLL
+        for (size_t i = 0; i < n; i++) {
+            const v_real even = v_even(a[2 * i], a[2 * i + 1], n);
+            const v_real odd = v_odd(a[2 * i], a[2 * i + 1], n);
+            a[i] = add ? v_add(even, odd) : v_max(even, odd);
+        }
+    }
+    return a[0];
+}
+
+/* The maxima of a block's rows. */
+INLINE v_real block_max(const size_t vectors, size_t cols, const real *x)
+{
+    const size_t last = vectors - 1, left = cols - last * V_LANES;
+    v_real largest[V_LANES];
+    UNROLL
+    for (size_t r = 0; r < V_LANES; r++, x += cols) {
+        v_real *const to = &largest[V_FOLDED(r)];
+        *to = last_vector(x + last * V_LANES, left);
+        if (last > 0)
+            *to = v_max(v_load(x), *to);
+    }
+    return v_add(fold_vectors(largest, 0), v_zero());
+}
+
+/* The sums of a block's rows. */
+INLINE v_real block_sum(const size_t vectors, size_t cols, const real *e)
+{
+    const size_t last = vectors - 1, left = cols - last * V_LANES;
+    v_real sum[V_LANES];
+    UNROLL
+    for (size_t r = 0; r < V_LANES; r++, e += cols) {
+        v_real *const to = &sum[V_FOLDED(r)];
+        *to = v_load_partial(e + last * V_LANES, left);
+        if (last > 0)
+            *to = v_add(v_load(e), *to);
+    }
+    return fold_vectors(sum, 1);
+}
+
+/* The row of each number of a block, for v_lookup: number p is in row floor(p / cols). */
+INLINE void find_rows(size_t cols, v_int *row_of)
+{
+    static const real lanes[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    /* (p + 1/2) / cols - 1/2 rounds to the row, and is nowhere near a tie. */
+    v_real p = v_add(v_load(lanes), v_set1(R(0.5)));
+    const v_real each = v_set1(1 / (real)cols);
+    for (size_t v = 0; v < cols; v++) {
+        const v_real row = v_sub(v_mul(p, each), v_set1(R(0.5)));
+        row_of[v] = v_as_int(v_add(row, v_set1(VM_SHIFTER)));
+        p = v_add(p, v_set1(V_LANES));
+    }
+}
+
+/*
+ * A block's exponentials are stored, and divided when those of the next block are under way, since
+ * rows and vectors begin at different places, so that what was stored is read some time later.
+ */
+INLINE void softmax_blocks(size_t blocks, const size_t vectors, size_t cols, const real *x, real *y)
+{
+    const size_t block = BLOCK_ROWS * cols;
+    v_int row_of[16];
+    find_rows(cols, row_of);
+    real *before = y;
+    for (size_t i = 0; i <= blocks; i++) {
+        if (i < blocks) {
+            const v_real max = block_max(vectors, cols, x);
+            KEEP_LOOP
+            for (size_t v = 0; v < cols; v++) {
+                const v_real t = v_sub(v_load(x + v * V_LANES), v_lookup(max, row_of[v]));
+                v_store(y + v * V_LANES, v_exp_nonpositive(t));
+            }
+        }
+        if (i > 0) {
+            const v_real sum = block_sum(vectors, cols, before);
+            KEEP_LOOP
+            for (size_t v = 0; v < cols; v++) {
+                real *at = before + v * V_LANES;
+                v_store(at, v_div(v_load(at), v_lookup(sum, row_of[v])));
+            }
+        }
+        before = y;
+        if (i < blocks) {
+            x += block;
+            y += block;
+        }
+    }
+}
+
 /* All rows of at most 16 columns. */
 INLINE void softmax_narrow(size_t rows, const size_t vectors, size_t cols, const real *x,
                            size_t x_row, real *y, size_t y_row)
 {
     size_t i = 0;
+    if (rows >= BLOCK_ROWS && x_row == cols && y_row == cols) {
+        i = rows / BLOCK_ROWS * BLOCK_ROWS;
+        softmax_blocks(rows / BLOCK_ROWS, vectors, cols, x, y);
+    }
     for (; i + FEW_ROWS <= rows; i += FEW_ROWS)
         softmax_few(FEW_ROWS, vectors, cols, x + i * x_row, x_row, y + i * y_row, y_row);
     for (; i < rows; i++)

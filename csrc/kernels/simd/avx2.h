@@ -201,6 +201,35 @@ INLINE v_real v_load_repeated(const real *p, const size_t n)
         return CAST_TO_REAL(_mm256_castps_si256(_mm256_set_m128(four, four)));
     }
 }
+#if CNN_BITS == 32
+#define V_FOLDED(l) ((l) % 4 * 2 + (l) / 4)
+INLINE v_real v_lookup(v_real a, v_int lanes)
+{
+    return _mm256_permutevar8x32_ps(a, lanes);
+}
+INLINE v_real v_even(v_real a, v_real b, const size_t n)
+{
+    switch (n) {
+    case 4:
+        return _mm256_permute2f128_ps(a, b, 0x20);
+    case 2:
+        return _mm256_castpd_ps(_mm256_unpacklo_pd(_mm256_castps_pd(a), _mm256_castps_pd(b)));
+    default:
+        return _mm256_shuffle_ps(a, b, 0x88);
+    }
+}
+INLINE v_real v_odd(v_real a, v_real b, const size_t n)
+{
+    switch (n) {
+    case 4:
+        return _mm256_permute2f128_ps(a, b, 0x31);
+    case 2:
+        return _mm256_castpd_ps(_mm256_unpackhi_pd(_mm256_castps_pd(a), _mm256_castps_pd(b)));
+    default:
+        return _mm256_shuffle_ps(a, b, 0xdd);
+    }
+}
+#endif
 INLINE v_int vi_set1(integer x)
 {
     return SET1(x);

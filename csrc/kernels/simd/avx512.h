@@ -199,6 +199,67 @@ INLINE v_real v_zip_high(v_real a, v_real b)
 #endif
     return P(permutex2var)(a, order, b);
 }
+#if CNN_BITS == 32
+#define V_FOLDED(l) ((l) % 4 * 4 + (l) / 4)
+INLINE v_real v_lookup(v_real a, v_int lanes)
+{
+    return _mm512_permutexvar_ps(lanes, a);
+}
+INLINE v_real v_even(v_real a, v_real b, const size_t n)
+{
+    switch (n) {
+    case 8:
+        return _mm512_shuffle_f32x4(a, b, 0x44);
+    case 4:
+        return _mm512_shuffle_f32x4(a, b, 0x88);
+    case 2:
+        return _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
+    default:
+        return _mm512_shuffle_ps(a, b, 0x88);
+    }
+}
+INLINE v_real v_odd(v_real a, v_real b, const size_t n)
+{
+    switch (n) {
+    case 8:
+        return _mm512_shuffle_f32x4(a, b, 0xee);
+    case 4:
+        return _mm512_shuffle_f32x4(a, b, 0xdd);
+    case 2:
+        return _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
+    default:
+        return _mm512_shuffle_ps(a, b, 0xdd);
+    }
+}
+#else
+#define V_FOLDED(l) ((l) % 2 * 4 + (l) / 2)
+INLINE v_real v_lookup(v_real a, v_int lanes)
+{
+    return _mm512_permutexvar_pd(lanes, a);
+}
+INLINE v_real v_even(v_real a, v_real b, const size_t n)
+{
+    switch (n) {
+    case 4:
+        return _mm512_shuffle_f64x2(a, b, 0x44);
+    case 2:
+        return _mm512_shuffle_f64x2(a, b, 0x88);
+    default:
+        return _mm512_unpacklo_pd(a, b);
+    }
+}
+INLINE v_real v_odd(v_real a, v_real b, const size_t n)
+{
+    switch (n) {
+    case 4:
+        return _mm512_shuffle_f64x2(a, b, 0xee);
+    case 2:
+        return _mm512_shuffle_f64x2(a, b, 0xdd);
+    default:
+        return _mm512_unpackhi_pd(a, b);
+    }
+}
+#endif
 INLINE v_int vi_set1(integer x)
 {
     return I(set1)(x);

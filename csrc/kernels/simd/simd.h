@@ -3,8 +3,8 @@
  * type of CNN_BITS bits. Each header here gives the same operations in the same order:
  *
  *   V_LANES, TILE_ROWS, PANEL_VECTORS      lanes of a vector; shape of the gemm tile
- *   LIST_ROWS                              rows of a tile that goes by lists; tiles of so many
- * exist V_STREAMS                              vectors that are worth computing side by side
+ *   LIST_ROWS                              rows of a tile that goes by lists
+ *   V_STREAMS                              vectors that are worth computing side by side
  *   NARROW_TILES(X) NARROW_TILE_ROWS(vectors) NARROW_VECTORS(width)
  *                                          tiles X(rows, vectors, width) that end in narrow columns
  *   v_real, v_int, v_mask                  vectors of reals, of integers as wide, of truth
@@ -25,6 +25,13 @@
  *   v_select(mask, a, b)                   mask ? a : b
  *   v_first(a, n, b)                       lanes 0 to n - 1 of a, of b behind; 0 < n <= V_LANES
  *   v_zip_low(a, b) v_zip_high(a, b)       a0 b0 a1 b1 ..., from the low or the high halves
+ *   v_lookup(a, lanes)                     lane l is lane lanes_l of a, by the low bits. It and the
+ *                                          next three exist where V_SUMS <= 2
+ *   v_even(a, b, n) v_odd(a, b, n)         the even and the odd blocks of n lanes of a and of b, n
+ *                                          constant, in an order such that
+ *   V_FOLDED(l)                            the vector of this index ends in lane l where V_LANES
+ *                                          are folded into one: neighbours, by n = V_LANES / 2,
+ *                                          their results by half of that, ... the last by n = 1
  *   v_as_int(a) v_as_real(i)               the same bits
  *   vi_set1 vi_add vi_sub vi_and
  *   vi_shift_left(a, n) vi_shift_right(a, n)   n constant; right brings zeros in
