@@ -181,38 +181,53 @@ INLINE void find_rows(size_t cols, v_int *row_of)
     }
 }
 
+/* exp(x - max) for `n` vectors of a block, side by side. */
+INLINE void block_exp(const size_t n, const real *x, v_real max, const v_int *row_of, real *e)
+{
+    v_real terms[V_STREAMS];
+    UNROLL
+    for (size_t v = 0; v < n; v++)
+        terms[v] = v_exp_nonpositive(v_sub(v_load(x + v * V_LANES), v_lookup(max, row_of[v])));
+    UNROLL
+    for (size_t v = 0; v < n; v++)
+        v_store(e + v * V_LANES, terms[v]);
+}
+
 /*
- * A block's exponentials are stored, and divided when those of the next block are under way, since
- * rows and vectors begin at different places, so that what was stored is read some time later.
+ * While one block is raised to its exponentials, the maxima of the next are found, those of the
+ * block before are summed and those of the block before that are divided: none has to wait for
+ * another, nor for memory, where rows and vectors begin at different places.
  */
 INLINE void softmax_blocks(size_t blocks, const size_t vectors, size_t cols, const real *x, real *y)
 {
     const size_t block = BLOCK_ROWS * cols;
     v_int row_of[16];
     find_rows(cols, row_of);
-    real *before = y;
-    for (size_t i = 0; i <= blocks; i++) {
+    v_real max = block_max(vectors, cols, x), sum = v_zero();
+    for (size_t i = 0; i < blocks + 2; i++) {
         if (i < blocks) {
-            const v_real max = block_max(vectors, cols, x);
+            const real *in = x + i * block;
+            real *e = y + i * block;
+            size_t v = 0;
             KEEP_LOOP
-            for (size_t v = 0; v < cols; v++) {
-                const v_real t = v_sub(v_load(x + v * V_LANES), v_lookup(max, row_of[v]));
-                v_store(y + v * V_LANES, v_exp_nonpositive(t));
-            }
+            for (; v + V_STREAMS <= cols; v += V_STREAMS)
+                block_exp(V_STREAMS, in + v * V_LANES, max, row_of + v, e + v * V_LANES);
+            KEEP_LOOP
+            for (; v < cols; v++)
+                block_exp(1, in + v * V_LANES, max, row_of + v, e + v * V_LANES);
+            if (i + 1 < blocks)
+                max = block_max(vectors, cols, in + block);
         }
-        if (i > 0) {
-            const v_real sum = block_sum(vectors, cols, before);
+        if (i >= 2) {
+            real *e = y + (i - 2) * block;
             KEEP_LOOP
             for (size_t v = 0; v < cols; v++) {
-                real *at = before + v * V_LANES;
+                real *at = e + v * V_LANES;
                 v_store(at, v_div(v_load(at), v_lookup(sum, row_of[v])));
             }
         }
-        before = y;
-        if (i < blocks) {
-            x += block;
-            y += block;
-        }
+        if (i >= 1 && i <= blocks)
+            sum = block_sum(vectors, cols, y + (i - 1) * block);
     }
 }
 
