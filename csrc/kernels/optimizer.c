@@ -85,16 +85,24 @@ INLINE void update_vector(const cnn_optimizer_kind kind, const size_t slots,
         g = v_fma(s->l2, w, g);
     if (row->with_clip)
         g = v_mul(g, s->clip);
-    row_store(row->w + j, step(kind, s, g, w, &a, &b), left);
+    v_store_parts(row->w + j, step(kind, s, g, w, &a, &b), left);
     if (slots > 0)
-        row_store(row->slot0 + j, a, left);
+        v_store_parts(row->slot0 + j, a, left);
     if (slots > 1)
-        row_store(row->slot1 + j, b, left);
+        v_store_parts(row->slot1 + j, b, left);
+}
+
+/* Whether SGD leaves rows of w as they are where their gradient is a factor of 0. */
+static int zeros_change_nothing(const cnn_update *u)
+{
+    const real lr = (real)u->lr;
+    return u->l2 == 0 && KERNEL(finite)(1, &lr) && KERNEL(finite)(u->cols, u->g);
 }
 
 /*
- * Rows of w, slots and g. All but u and s are constants where this is inlined; `plain` says that
- * the gradient is used as it is, but for its factor.
+ * Rows of w, slots and g. SGD skips rows whose factor is 0, as that of pixels and one-hot columns
+ * often is. All but u and s are constants where this is inlined; `plain` says that the gradient is
+ * used as it is, but for its factor.
  */
 INLINE void update_rows(const cnn_optimizer_kind kind, const size_t slots, const int with_factor,
                         const int plain, const cnn_update *u, const struct setting *s)
@@ -103,13 +111,17 @@ INLINE void update_rows(const cnn_optimizer_kind kind, const size_t slots, const
     const int gaps = u->w_row != u->cols || (slots > 0 && u->slot_row != u->cols) ||
                      u->g_row != u->cols || with_factor;
     const size_t rows = gaps ? u->rows : 1, cols = gaps ? u->cols : u->rows * u->cols;
+    const int skip = with_factor && kind == CNN_SGD && zeros_change_nothing(u);
     for (size_t i = 0; i < rows; i++) {
+        const real factor = with_factor ? ((const real *)u->factor)[i] : 1;
+        if (skip && factor == 0)
+            continue;
         const struct update_row row = {
             .w = (real *)u->w + i * u->w_row,
             .slot0 = slots > 0 ? (real *)u->slots[0] + i * u->slot_row : NULL,
             .slot1 = slots > 1 ? (real *)u->slots[1] + i * u->slot_row : NULL,
             .g = (const real *)u->g + (with_factor ? 0 : i * u->g_row),
-            .factor = v_set1(with_factor ? ((const real *)u->factor)[i] : 1),
+            .factor = v_set1(factor),
             .with_factor = with_factor,
             .with_l2 = !plain && u->l2 != 0,
             .with_clip = !plain && u->clip != 1,
@@ -178,34 +190,25 @@ NOINLINE void update(const cnn_update *u)
     }
 }
 
-/* The part of an update that concerns rows [i, i + n); the gradient is a column by a row. */
-static cnn_update some_rows(const cnn_update *u, size_t i, size_t n)
-{
-    cnn_update part = *u;
-    part.rows = n;
-    part.factor = (const real *)u->factor + i;
-    part.w = (real *)u->w + i * u->w_row;
-    for (size_t s = 0; s < 2; s++)
-        part.slots[s] = u->slots[s] ? (real *)u->slots[s] + i * u->slot_row : NULL;
-    return part;
-}
-
 /* Numbers of a gradient that are multiplied out at a time; a row in place is at most 4 KiB. */
 #define PRODUCT_NUMBERS ((size_t)4096)
 
 /*
- * Where rows are not whole vectors, a column by a row is multiplied out into rows without gaps:
- * each vector that is stored reaches into the next row, which is stored later. Parts of vectors in
- * w itself would make the next row's loads wait for them. So is what is not plain, which is rare.
+ * A column by a row is multiplied out into rows without gaps: each vector that is stored reaches
+ * into the next row, which is stored later.
  */
 static void update_product(const cnn_update *u)
 {
     real g[PRODUCT_NUMBERS + V_LANES];
     const size_t most = PRODUCT_NUMBERS / u->cols;
     for (size_t i = 0; i < u->rows; i += most) {
-        cnn_update part = some_rows(u, i, u->rows - i < most ? u->rows - i : most);
+        cnn_update part = *u;
+        part.rows = u->rows - i < most ? u->rows - i : most;
+        part.w = (real *)u->w + i * u->w_row;
+        for (size_t s = 0; s < 2; s++)
+            part.slots[s] = u->slots[s] ? (real *)u->slots[s] + i * u->slot_row : NULL;
         for (size_t r = 0; r < part.rows; r++) {
-            const v_real factor = v_set1(((const real *)part.factor)[r]);
+            const v_real factor = v_set1(((const real *)u->factor)[i + r]);
             for (size_t j = 0; j < u->cols; j += V_LANES) {
                 const size_t left = u->cols - j < V_LANES ? u->cols - j : V_LANES;
                 const v_real row = row_load((const real *)u->g + j, left);
@@ -219,51 +222,23 @@ static void update_product(const cnn_update *u)
     }
 }
 
-static void update_by_factor(const cnn_update *u)
+/*
+ * Whether rows without gaps end in parts of vectors that are worth filling: for roots and
+ * quotients, which take longer than multiplying out.
+ */
+static int is_worth_a_product(const cnn_update *u)
 {
     const int gaps = u->w_row != u->cols || u->slot_row != u->cols;
-    if ((!gaps && u->cols % V_LANES != 0) || !is_plain(u))
-        update_product(u);
-    else
-        update(u);
-}
-
-/*
- * SGD leaves rows of w alone whose gradient is 0, as that of pixels and one-hot columns often is.
- * What is left out are whole vectors of rows; what lies between goes together.
- */
-static void update_rows_that_change(const cnn_update *u)
-{
-    const real *factor = u->factor;
-    size_t begin = 0;
-    for (size_t i = 0; i < u->rows; i += V_LANES) {
-        const size_t left = u->rows - i < V_LANES ? u->rows - i : V_LANES;
-        if (!v_all(v_eq(row_load(factor + i, left), v_zero())))
-            continue;
-        if (begin < i) {
-            const cnn_update part = some_rows(u, begin, i - begin);
-            update_by_factor(&part);
-        }
-        begin = i + left;
-    }
-    if (begin == 0) {
-        update_by_factor(u);
-    } else if (begin < u->rows) {
-        const cnn_update part = some_rows(u, begin, u->rows - begin);
-        update_by_factor(&part);
-    }
+    const int root = u->kind != CNN_SGD && u->kind != CNN_MOMENTUM && u->kind != CNN_NESTEROV;
+    return root && !gaps && u->cols % V_LANES != 0;
 }
 
 void KERNEL(update)(const cnn_update *u)
 {
-    const real lr = (real)u->lr;
-    if (!u->factor)
-        update(u);
-    else if (u->kind == CNN_SGD && u->l2 == 0 && KERNEL(finite)(1, &lr) &&
-             KERNEL(finite)(u->cols, u->g))
-        update_rows_that_change(u);
+    if (u->factor && (!is_plain(u) || is_worth_a_product(u)))
+        update_product(u);
     else
-        update_by_factor(u);
+        update(u);
 }
 
 double KERNEL(square_sum)(size_t n, const void *x)

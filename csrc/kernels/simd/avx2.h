@@ -1,5 +1,5 @@
 /* AVX2 with FMA (x86-64-v3). Operations as listed in simd.h. */
-#include <immintrin.h>
+#include "kernels/simd/x86.h"
 
 #if CNN_BITS == 32
 #define V_LANES 8
@@ -72,41 +72,12 @@ INLINE v_real v_load_partial(const real *p, size_t n)
 {
     return P(maskload)(p, first_lanes(n));
 }
-/* By halves, quarters and eighths, since a masked store is slow on some CPUs. */
 INLINE void v_store_partial(real *p, v_real v, size_t n)
 {
-#if CNN_BITS == 32
-    __m128 part = _mm256_castps256_ps128(v);
-    if (n == V_LANES) {
+    if (n == V_LANES)
         v_store(p, v);
-        return;
-    }
-    if (n & 4) {
-        _mm_storeu_ps(p, part);
-        part = _mm256_extractf128_ps(v, 1);
-        p += 4;
-    }
-    if (n & 2) {
-        _mm_storel_pd((double *)(void *)p, _mm_castps_pd(part));
-        part = _mm_movehl_ps(part, part);
-        p += 2;
-    }
-    if (n & 1)
-        _mm_store_ss(p, part);
-#else
-    __m128d part = _mm256_castpd256_pd128(v);
-    if (n == V_LANES) {
-        v_store(p, v);
-        return;
-    }
-    if (n & 2) {
-        _mm_storeu_pd(p, part);
-        part = _mm256_extractf128_pd(v, 1);
-        p += 2;
-    }
-    if (n & 1)
-        _mm_store_sd(p, part);
-#endif
+    else
+        store_parts(p, v, n);
 }
 INLINE v_real v_add(v_real a, v_real b)
 {

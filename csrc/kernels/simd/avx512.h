@@ -1,5 +1,5 @@
 /* AVX-512 with F, BW, DQ and VL (x86-64-v4). Operations as listed in simd.h. */
-#include <immintrin.h>
+#include "kernels/simd/x86.h"
 
 #if CNN_BITS == 32
 #define V_LANES 16
@@ -69,6 +69,28 @@ INLINE v_real v_load_partial(const real *p, size_t n)
 INLINE void v_store_partial(real *p, v_real v, size_t n)
 {
     P(mask_storeu)(p, first_lanes(n), v);
+}
+#define V_HAS_STORE_PARTS
+INLINE void v_store_parts(real *p, v_real v, size_t n)
+{
+#if CNN_BITS == 32
+    const __m256 low = _mm512_castps512_ps256(v), high = _mm512_extractf32x8_ps(v, 1);
+#else
+    const __m256d low = _mm512_castpd512_pd256(v), high = _mm512_extractf64x4_pd(v, 1);
+#endif
+    const size_t half = V_LANES / 2;
+    if (n == V_LANES) {
+        v_store(p, v);
+    } else if (n < half) {
+        store_parts(p, low, n);
+    } else {
+#if CNN_BITS == 32
+        _mm256_storeu_ps(p, low);
+#else
+        _mm256_storeu_pd(p, low);
+#endif
+        store_parts(p + half, high, n - half);
+    }
 }
 INLINE v_real v_add(v_real a, v_real b)
 {

@@ -13,6 +13,7 @@
  *   v_stream(p, v) v_stream_end()          aligned, past the caches; the end makes all visible
  *   v_load_partial(p, n)                   lanes 0 to n - 1, zeros behind; 0 < n <= V_LANES
  *   v_store_partial(p, v, n)
+ *   v_store_parts(p, v, n)                 the same where what lies right behind is loaded next
  *   v_load_repeated(p, n)                  n numbers again and again; n a power of 2 < V_LANES
  *   v_add v_sub v_mul v_div v_sqrt         IEEE operations, rounded once
  *   v_fma(a, b, c)                         a b + c, rounded once
@@ -117,6 +118,13 @@ INLINE v_real v_scale_down(v_real a, v_real t, v_real r)
     const v_int n = vi_shift_left(v_as_int(t), CNN_BITS == 32 ? 23 : 52);
     const v_real larger = v_as_real(vi_add(v_as_int(a), n));
     return v_fma(larger, v_set1(power), v_sub(r, r));
+}
+#endif
+
+#ifndef V_HAS_STORE_PARTS
+INLINE void v_store_parts(real *p, v_real v, size_t n)
+{
+    v_store_partial(p, v, n);
 }
 #endif
 
