@@ -15,7 +15,8 @@ INLINE void store_parts(real *p, __m256 v, size_t n)
         p += 4;
     }
     if (n & 2) {
-        _mm_storel_pd((double *)(void *)p, _mm_castps_pd(part));
+        const double two = _mm_cvtsd_f64(_mm_castps_pd(part));
+        memcpy(p, &two, sizeof two);
         part = _mm_movehl_ps(part, part);
         p += 2;
     }
