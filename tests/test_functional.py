@@ -132,6 +132,10 @@ def test_axes(name, axis):
     out = np.empty_like(x)
     assert function(name)(x, axis=axis, out=out) is out
     np.testing.assert_array_equal(out, y)
+    np.testing.assert_array_equal(function(name)(x, axis=np.int64(axis)), y)
+    np.testing.assert_array_equal(function(name)(x.tolist(), axis=axis), y)
+    assert function(name)(x, axis=axis, out=x) is x
+    np.testing.assert_array_equal(x, y)
 
 
 # ---- Refusals ----------------------------------------------------------------------------------
@@ -180,8 +184,9 @@ def test_bad_axis(name):
         function(name)(np.zeros((2, 3)), axis=2)
     with refused(ValueError, f"{name}: axis is -1, but x has 0 dimensions"):
         function(name)(1.0)
-    with refused(TypeError, f"{name}: axis is of type float, should be an int"):
-        function(name)(np.zeros((2, 3)), axis=1.0)
+    for axis in (1.0, -1.0, True, None):
+        with refused(TypeError, f"{name}: axis is of type {type(axis).__name__}, should be an int"):
+            function(name)(np.zeros((2, 3)), axis=axis)
 
 
 # ---- Activations backward ----------------------------------------------------------------------

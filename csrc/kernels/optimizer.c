@@ -62,6 +62,12 @@ INLINE v_real step(const cnn_optimizer_kind kind, const struct setting *s, v_rea
     }
 }
 
+/* Whether a step of this kind takes roots and quotients. */
+static int has_root(cnn_optimizer_kind kind)
+{
+    return kind == CNN_ADAM || kind == CNN_ADAMW || kind == CNN_RMSPROP || kind == CNN_ADAGRAD;
+}
+
 /* One row of w and the slots, and the gradient's with what is to be done to it before the step. */
 struct update_row {
     real *w, *slot0, *slot1;
@@ -69,6 +75,15 @@ struct update_row {
     v_real factor;
     int with_factor, with_l2, with_clip;
 };
+
+/* Store a vector of which `left` lanes count, and which the next row may follow at once. */
+INLINE void store(real *p, v_real v, const size_t left)
+{
+    if (left == V_LANES)
+        v_store(p, v);
+    else
+        v_store_parts(p, v, left);
+}
 
 /* The vector from column j on, of which `left` numbers count. */
 INLINE void update_vector(const cnn_optimizer_kind kind, const size_t slots,
@@ -85,18 +100,18 @@ INLINE void update_vector(const cnn_optimizer_kind kind, const size_t slots,
         g = v_fma(s->l2, w, g);
     if (row->with_clip)
         g = v_mul(g, s->clip);
-    v_store_parts(row->w + j, step(kind, s, g, w, &a, &b), left);
+    store(row->w + j, step(kind, s, g, w, &a, &b), left);
     if (slots > 0)
-        v_store_parts(row->slot0 + j, a, left);
+        store(row->slot0 + j, a, left);
     if (slots > 1)
-        v_store_parts(row->slot1 + j, b, left);
+        store(row->slot1 + j, b, left);
 }
 
-/* Whether SGD leaves rows of w as they are where their gradient is a factor of 0. */
+/* Whether SGD leaves rows of w as they are where the factor of a plain gradient is 0. */
 static int zeros_change_nothing(const cnn_update *u)
 {
     const real lr = (real)u->lr;
-    return u->l2 == 0 && KERNEL(finite)(1, &lr) && KERNEL(finite)(u->cols, u->g);
+    return KERNEL(finite)(1, &lr) && KERNEL(finite)(u->cols, u->g);
 }
 
 /*
@@ -229,8 +244,7 @@ static void update_product(const cnn_update *u)
 static int is_worth_a_product(const cnn_update *u)
 {
     const int gaps = u->w_row != u->cols || u->slot_row != u->cols;
-    const int root = u->kind != CNN_SGD && u->kind != CNN_MOMENTUM && u->kind != CNN_NESTEROV;
-    return root && !gaps && u->cols % V_LANES != 0;
+    return has_root(u->kind) && !gaps && u->cols % V_LANES != 0;
 }
 
 void KERNEL(update)(const cnn_update *u)

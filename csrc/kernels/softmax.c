@@ -120,7 +120,6 @@ INLINE void softmax_few(const size_t rows, const size_t vectors, size_t cols, co
  * A block is V_LANES rows of at most 16 columns without gaps: as many whole vectors as a row has
  * columns, where exp and the division waste no lanes. Lane r of a vector is what row r folds to.
  */
-#define BLOCK_ROWS ((size_t)V_LANES)
 
 /* Fold V_LANES vectors, each to a lane: the lanes l and l + n are added, or the larger is kept. */
 INLINE v_real fold_vectors(v_real a[V_LANES], const int add)
@@ -137,7 +136,7 @@ INLINE v_real fold_vectors(v_real a[V_LANES], const int add)
     return a[0];
 }
 
-/* The maxima of a block's rows. */
+/* The maxima of a block's rows, with -0 as +0. A NaN may hide some, but its row is NaN anyway. */
 INLINE v_real block_max(const size_t vectors, size_t cols, const real *x)
 {
     const size_t last = vectors - 1, left = cols - last * V_LANES;
@@ -171,13 +170,13 @@ INLINE v_real block_sum(const size_t vectors, size_t cols, const real *e)
 INLINE void find_rows(size_t cols, v_int *row_of)
 {
     static const real lanes[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    /* (p + 1/2) / cols - 1/2 rounds to the row, and is nowhere near a tie. */
-    v_real p = v_add(v_load(lanes), v_set1(R(0.5)));
-    const v_real each = v_set1(1 / (real)cols);
+    const v_real half = v_set1(R(0.5)), each = v_set1(1 / (real)cols);
+    v_real middle = v_add(v_load(lanes), half);
     for (size_t v = 0; v < cols; v++) {
-        const v_real row = v_sub(v_mul(p, each), v_set1(R(0.5)));
+        /* (p + 1/2) / cols - 1/2 rounds to the row, and is nowhere near a tie. */
+        const v_real row = v_sub(v_mul(middle, each), half);
         row_of[v] = v_as_int(v_add(row, v_set1(VM_SHIFTER)));
-        p = v_add(p, v_set1(V_LANES));
+        middle = v_add(middle, v_set1(V_LANES));
     }
 }
 
@@ -200,7 +199,7 @@ INLINE void block_exp(const size_t n, const real *x, v_real max, const v_int *ro
  */
 INLINE void softmax_blocks(size_t blocks, const size_t vectors, size_t cols, const real *x, real *y)
 {
-    const size_t block = BLOCK_ROWS * cols;
+    const size_t block = V_LANES * cols;
     v_int row_of[16];
     find_rows(cols, row_of);
     v_real max = block_max(vectors, cols, x), sum = v_zero();
@@ -236,9 +235,9 @@ INLINE void softmax_narrow(size_t rows, const size_t vectors, size_t cols, const
                            size_t x_row, real *y, size_t y_row)
 {
     size_t i = 0;
-    if (rows >= BLOCK_ROWS && x_row == cols && y_row == cols) {
-        i = rows / BLOCK_ROWS * BLOCK_ROWS;
-        softmax_blocks(rows / BLOCK_ROWS, vectors, cols, x, y);
+    if (rows >= V_LANES && x_row == cols && y_row == cols) {
+        i = rows / V_LANES * V_LANES;
+        softmax_blocks(rows / V_LANES, vectors, cols, x, y);
     }
     for (; i + FEW_ROWS <= rows; i += FEW_ROWS)
         softmax_few(FEW_ROWS, vectors, cols, x + i * x_row, x_row, y + i * y_row, y_row);

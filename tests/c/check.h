@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static atomic_int check_passed, check_failed;
 
@@ -16,6 +17,17 @@ static inline int check_that(int holds, const char *text, const char *file, int 
     if (!holds)
         printf("%s:%d: failed: %s\n", file, line, text);
     return holds;
+}
+
+/* Memory of exactly so many bytes, so that a sanitizer sees what reaches beyond; for free. */
+static inline void *check_memory(size_t bytes)
+{
+    void *p = malloc(bytes);
+    if (!p) {
+        puts("out of memory");
+        exit(2);
+    }
+    return p;
 }
 
 /* Print the last line; what it returns is for main to return. */

@@ -113,42 +113,69 @@ static void compare(const cnn_update *u, const struct numbers *n)
         printf("kind %d, rate %g, eps %g\n", (int)u->kind, (double)rate, (double)eps);
 }
 
-enum { ROWS = 100, COLS = 50 };
+enum { ROWS = 100, MOST_COLS = 50 };
 
-/* SGD from a column by a row, where the column has zeros in long and short spans. */
-static void compare_product(double lr, int with_nan, uint64_t *drawn)
+static real *memory(size_t n)
 {
-    static real w[ROWS * COLS], now[ROWS * COLS];
-    real factor[ROWS], g[COLS];
+    return check_memory(n * sizeof(real));
+}
+
+/*
+ * SGD, with momentum or without, from a column by a row, where the column has zeros in long and
+ * short spans. The memory ends with the last number, and rows may have gaps.
+ */
+static void compare_product(cnn_optimizer_kind kind, size_t cols, size_t gap, double lr,
+                            int with_nan, uint64_t *drawn)
+{
+    const size_t row = cols + gap, size = (ROWS - 1) * row + cols;
+    real *w = memory(size), *now = memory(size), *b = memory(size), *b_now = memory(size);
+    real factor[ROWS], g[MOST_COLS];
     int zero = 1;
     for (size_t i = 0; i < ROWS; i++) {
         zero = uniform(drawn) < 0.1 ? !zero : zero;
         factor[i] = zero ? (real)(i % 2 ? 0 : -0.0) : near(uniform(drawn) * 8 - 4, drawn);
     }
-    for (size_t j = 0; j < COLS; j++)
+    for (size_t j = 0; j < cols; j++)
         g[j] = near(uniform(drawn) * 8 - 4, drawn);
     if (with_nan)
-        g[(size_t)(uniform(drawn) * COLS)] = (real)(uniform(drawn) < 0.5 ? INFINITY : NAN);
-    for (size_t i = 0; i < ROWS * COLS; i++)
+        g[(size_t)(uniform(drawn) * (double)cols)] = (real)(uniform(drawn) < 0.5 ? INFINITY : NAN);
+    for (size_t i = 0; i < size; i++) {
         w[i] = now[i] = any_number(drawn);
-    const cnn_update u = {.kind = CNN_SGD,
+        b[i] = b_now[i] = any_number(drawn);
+    }
+    const real momentum = (real)0.9, rate = (real)lr;
+    const cnn_update u = {.kind = kind,
                           .rows = ROWS,
-                          .cols = COLS,
+                          .cols = cols,
                           .g = g,
                           .factor = factor,
                           .w = now,
-                          .w_row = COLS,
-                          .slot_row = COLS,
+                          .w_row = row,
+                          .slots = {kind == CNN_SGD ? NULL : b_now},
+                          .slot_row = row,
                           .clip = 1,
+                          .momentum = momentum,
                           .lr = lr};
     KERNEL(update)(&u);
     int right = 1;
-    for (size_t i = 0; i < ROWS; i++)
-        for (size_t j = 0; j < COLS; j++) {
-            const real gradient = fma(factor[i], g[j], (real)0);
-            right = right && same(fma(-(real)lr, gradient, w[i * COLS + j]), now[i * COLS + j]);
+    for (size_t i = 0; i < size; i++) {
+        if (i % row < cols) {
+            const real gradient = fma(factor[i / row], g[i % row], (real)0);
+            const real mean = fma(momentum, b[i], gradient);
+            b[i] = kind == CNN_SGD ? b[i] : mean;
+            const real step = kind == CNN_SGD        ? gradient
+                              : kind == CNN_MOMENTUM ? mean
+                                                     : fma(momentum, mean, gradient);
+            w[i] = fma(-rate, step, w[i]);
         }
-    CHECK(right);
+        right = right && same(w[i], now[i]) && same(b[i], b_now[i]);
+    }
+    if (!CHECK(right))
+        printf("kind %d, %zu columns, gap %zu\n", (int)kind, cols, gap);
+    free(w);
+    free(now);
+    free(b);
+    free(b_now);
 }
 
 int main(void)
@@ -178,8 +205,11 @@ int main(void)
                 draw(&numbers, rates[i], epsilons[j], &drawn);
                 compare(&u, &numbers);
             }
-    for (size_t k = 0; k < 20 * ROUNDS; k++)
-        compare_product(k % 8 == 0 ? 0 : k % 8 == 4 ? 1e300 : 0.1, k % 2, &drawn);
+    static const cnn_optimizer_kind products[] = {CNN_SGD, CNN_MOMENTUM, CNN_NESTEROV};
+    static const double product_rates[] = {0, 0.1, 1e300, 0.1};
+    for (size_t k = 0; k < 12 * MOST_COLS; k++)
+        compare_product(products[k % 3], k / 12 + 1, k / 3 % 2 * 3, product_rates[(k + k / 12) % 4],
+                        k / 6 % 2, &drawn);
     printf("%" PRIu64 " of %" PRIu64 " weights kept\n", kept, seen);
     CHECK(kept > seen / 4 && kept < seen / 4 * 3);
     return check_finish();

@@ -77,7 +77,7 @@ INLINE void v_store_partial(real *p, v_real v, size_t n)
     if (n == V_LANES)
         v_store(p, v);
     else
-        store_parts(p, v, n);
+        store_part_of_256(p, v, n);
 }
 INLINE v_real v_add(v_real a, v_real b)
 {

@@ -79,17 +79,15 @@ INLINE void v_store_parts(real *p, v_real v, size_t n)
     const __m256d low = _mm512_castpd512_pd256(v), high = _mm512_extractf64x4_pd(v, 1);
 #endif
     const size_t half = V_LANES / 2;
-    if (n == V_LANES) {
-        v_store(p, v);
-    } else if (n < half) {
-        store_parts(p, low, n);
+    if (n < half) {
+        store_part_of_256(p, low, n);
     } else {
 #if CNN_BITS == 32
         _mm256_storeu_ps(p, low);
 #else
         _mm256_storeu_pd(p, low);
 #endif
-        store_parts(p + half, high, n - half);
+        store_part_of_256(p + half, high, n - half);
     }
 }
 INLINE v_real v_add(v_real a, v_real b)

@@ -1,6 +1,7 @@
 /*
  * The vector operations that kernels are written over, for the instruction set CNN_ISA and the
- * type of CNN_BITS bits. Each header here gives the same operations in the same order:
+ * type of CNN_BITS bits. Each header here, but x86.h, gives the same operations in the
+ * same order:
  *
  *   V_LANES, TILE_ROWS, PANEL_VECTORS      lanes of a vector; shape of the gemm tile
  *   LIST_ROWS                              rows of a tile that goes by lists
@@ -13,7 +14,8 @@
  *   v_stream(p, v) v_stream_end()          aligned, past the caches; the end makes all visible
  *   v_load_partial(p, n)                   lanes 0 to n - 1, zeros behind; 0 < n <= V_LANES
  *   v_store_partial(p, v, n)
- *   v_store_parts(p, v, n)                 the same where what lies right behind is loaded next
+ *   v_store_parts(p, v, n)                 the same where what lies right behind is loaded next;
+ *                                          n < V_LANES
  *   v_load_repeated(p, n)                  n numbers again and again; n a power of 2 < V_LANES
  *   v_add v_sub v_mul v_div v_sqrt         IEEE operations, rounded once
  *   v_fma(a, b, c)                         a b + c, rounded once

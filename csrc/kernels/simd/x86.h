@@ -6,7 +6,7 @@
  * eighths. A masked store is slow on some CPUs, and loads from right behind it wait for it.
  */
 #if CNN_BITS == 32
-INLINE void store_parts(real *p, __m256 v, size_t n)
+INLINE void store_part_of_256(real *p, __m256 v, size_t n)
 {
     __m128 part = _mm256_castps256_ps128(v);
     if (n & 4) {
@@ -24,7 +24,7 @@ INLINE void store_parts(real *p, __m256 v, size_t n)
         _mm_store_ss(p, part);
 }
 #else
-INLINE void store_parts(real *p, __m256d v, size_t n)
+INLINE void store_part_of_256(real *p, __m256d v, size_t n)
 {
     __m128d part = _mm256_castpd256_pd128(v);
     if (n & 2) {
