@@ -45,8 +45,8 @@ struct cnn_network {
     void *packed;              /* owns what dense[].packed points to */
     atomic_size_t left_behind; /* counts what cnn_network_unpack is for */
     atomic_size_t unpacked;    /* left_behind when it was last done */
-    atomic_uint_least64_t
-        sparse; /* 2 (version + 1) + what cnn_sparse_forward_is_exact has found then */
+    /* 2 (version + 1) + what cnn_sparse_forward_is_exact has found then. */
+    atomic_uint_least64_t sparse;
     cnn_mutex unpacking;
     size_t block_rows; /* rows that cnn_forward_block takes, at most */
     size_t input_row;  /* elements between rows of converted inputs in its scratch */

@@ -121,49 +121,47 @@ INLINE void softmax_few(const size_t rows, const size_t vectors, size_t cols, co
  * columns, where exp and the division waste no lanes. Lane r of a vector is what row r folds to.
  */
 
-/* Fold V_LANES vectors, each to a lane: the lanes l and l + n are added, or the larger is kept. */
-INLINE v_real fold_vectors(v_real a[V_LANES], const int add)
+/* What rows are folded by: their sum if `add`, else the larger number, b where unordered. */
+INLINE v_real fold(const int add, v_real a, v_real b)
 {
+    return add ? v_add(a, b) : v_max(a, b);
+}
+
+/*
+ * The sums of a block's rows, or their maxima, one in each lane: the lanes l and l + n of V_LANES
+ * vectors are folded until n is 1. A NaN may hide some of a row's numbers from its maximum, but
+ * makes the row NaN anyway.
+ */
+INLINE v_real block_fold(const int add, const size_t vectors, size_t cols, const real *x)
+{
+    const size_t last = vectors - 1, left = cols - last * V_LANES;
+    v_real a[V_LANES];
+    UNROLL
+    for (size_t r = 0; r < V_LANES; r++, x += cols) {
+        v_real *const to = &a[V_FOLDED(r)];
+        if (add)
+            *to = v_load_partial(x + last * V_LANES, left);
+        else
+            *to = last_vector(x + last * V_LANES, left);
+        if (last > 0)
+            *to = fold(add, v_load(x), *to);
+    }
     UNROLL
     for (size_t n = V_LANES / 2; n >= 1; n /= 2) {
         UNROLL
         for (size_t i = 0; i < n; i++) {
             const v_real even = v_even(a[2 * i], a[2 * i + 1], n);
             const v_real odd = v_odd(a[2 * i], a[2 * i + 1], n);
-            a[i] = add ? v_add(even, odd) : v_max(even, odd);
+            a[i] = fold(add, even, odd);
         }
     }
     return a[0];
 }
 
-/* The maxima of a block's rows, with -0 as +0. A NaN may hide some, but its row is NaN anyway. */
+/* The maxima of a block's rows, with -0 as +0. */
 INLINE v_real block_max(const size_t vectors, size_t cols, const real *x)
 {
-    const size_t last = vectors - 1, left = cols - last * V_LANES;
-    v_real largest[V_LANES];
-    UNROLL
-    for (size_t r = 0; r < V_LANES; r++, x += cols) {
-        v_real *const to = &largest[V_FOLDED(r)];
-        *to = last_vector(x + last * V_LANES, left);
-        if (last > 0)
-            *to = v_max(v_load(x), *to);
-    }
-    return v_add(fold_vectors(largest, 0), v_zero());
-}
-
-/* The sums of a block's rows. */
-INLINE v_real block_sum(const size_t vectors, size_t cols, const real *e)
-{
-    const size_t last = vectors - 1, left = cols - last * V_LANES;
-    v_real sum[V_LANES];
-    UNROLL
-    for (size_t r = 0; r < V_LANES; r++, e += cols) {
-        v_real *const to = &sum[V_FOLDED(r)];
-        *to = v_load_partial(e + last * V_LANES, left);
-        if (last > 0)
-            *to = v_add(v_load(e), *to);
-    }
-    return fold_vectors(sum, 1);
+    return v_add(block_fold(0, vectors, cols, x), v_zero());
 }
 
 /* The row of each number of a block, for v_lookup: number p is in row floor(p / cols). */
@@ -226,7 +224,7 @@ INLINE void softmax_blocks(size_t blocks, const size_t vectors, size_t cols, con
             }
         }
         if (i >= 1 && i <= blocks)
-            sum = block_sum(vectors, cols, y + (i - 1) * block);
+            sum = block_fold(1, vectors, cols, y + (i - 1) * block);
     }
 }
 
