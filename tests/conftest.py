@@ -1,6 +1,7 @@
 """What tests share: instruction sets, thread counts, data, and networks made in a line."""
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,10 @@ from cnn import _core
 # The same examples in each run: a test that fails once must fail again.
 settings.register_profile("cnn", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("cnn")
+
+# A shell starts its background jobs with SIGINT ignored. Tests of Ctrl-C would then wait for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
