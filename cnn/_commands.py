@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnn import _core, _files, _preprocessing, _table, models, optimizers
+from cnn import _core, _files, _formats, _preprocessing, _table, models, optimizers
 from cnn._preprocessing import Preprocessing
 from cnn._table import Category, Column, Number
 from cnn.sequential import EPOCHS
@@ -124,6 +124,7 @@ def train(arguments: Namespace) -> int:
     """Train a network on a CSV file and save it."""
     path = arguments.data
     _check_output(arguments.output, path)
+    _formats.destination("train", arguments.output, "a safetensors file")
     found = _surveyed(arguments)
     rows = found.rows
     values = _values(path, rows, (*found.columns, found.target))

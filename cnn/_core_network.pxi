@@ -228,23 +228,32 @@ cdef class Network:
                 at += outputs
         return parts
 
-    def save(self, path, Trainer trainer=None):
+    def save(self, path, Trainer trainer=None, str key=None, str value=None):
+        """Save; with a trainer, `value` under `key` in the metadata of the file alone."""
         if trainer is not None and trainer.network is not self:
             raise ValueError("save: trainer belongs to another network")
         cdef bytes encoded = path_bytes(path)
         cdef const char *c_path = encoded
+        cdef bytes key_bytes = b"" if key is None else key.encode()
+        cdef bytes value_bytes = b"" if value is None else value.encode()
+        cdef const char *c_key = NULL if key is None else <const char *>key_bytes
+        cdef const char *c_value = NULL if value is None else <const char *>value_bytes
         cdef cnn_status status
         if trainer is None:
             status = cnn_network_save(self.network, c_path)
         else:
-            status = cnn_trainer_save(trainer.trainer, c_path)
+            status = cnn_trainer_save_with(trainer.trainer, c_key, c_value, c_path)
         check(status, "save", path)
 
     @staticmethod
     def load(path):
         cdef bytes encoded = path_bytes(path)
+        cdef const char *c_path = encoded
         cdef cnn_network *made = NULL
-        check(cnn_network_load(encoded, &made), "load", path)
+        cdef cnn_status status
+        with nogil:
+            status = cnn_network_load(c_path, &made)
+        check(status, "load", path)
         return network_of(made)
 
     def to_bytes(self):
@@ -261,8 +270,12 @@ cdef class Network:
         if not isinstance(data, bytes):
             raise TypeError(f"from_bytes: data is of type {type(data).__name__}, should be bytes")
         cdef const char *p = data
+        cdef size_t size = len(data)
         cdef cnn_network *made = NULL
-        check(cnn_network_from_bytes(p, len(data), &made), "from_bytes")
+        cdef cnn_status status
+        with nogil:
+            status = cnn_network_from_bytes(p, size, &made)
+        check(status, "from_bytes")
         return network_of(made)
 
     @property
@@ -272,6 +285,14 @@ cdef class Network:
             key = cnn_network_metadata_key(self.network, i)
             found[key.decode()] = cnn_network_metadata(self.network, key).decode()
         return found
+
+    def get_metadata(self, str key not None):
+        """The value of a key, or None."""
+        cdef bytes c_key = key.encode()
+        cdef const char *value = NULL
+        if b"\0" not in c_key:
+            value = cnn_network_metadata(self.network, c_key)
+        return None if value == NULL else value.decode()
 
     def set_metadata(self, str key not None, str value):
         for text, name in ((key, "key"), (value or "", "value")):

@@ -31,9 +31,13 @@ cdef class Trainer:
     @staticmethod
     def load(path):
         cdef bytes encoded = path_bytes(path)
+        cdef const char *c_path = encoded
         cdef cnn_network *network = NULL
         cdef Trainer made = Trainer.__new__(Trainer)
-        check(cnn_trainer_load(encoded, &network, &made.trainer), "load_checkpoint", path)
+        cdef cnn_status status
+        with nogil:
+            status = cnn_trainer_load(c_path, &network, &made.trainer)
+        check(status, "load_checkpoint", path)
         made.network = network_of(network)
         made.optimizer.struct_size = sizeof(cnn_optimizer)
         check(cnn_trainer_optimizer(made.trainer, &made.optimizer), "load_checkpoint")
@@ -56,8 +60,10 @@ cdef class Trainer:
     @steps.setter
     def steps(self, steps):
         cdef uint64_t c_steps = steps
+        cdef cnn_status status
         self.network.begin_change("steps")
-        status = cnn_trainer_set_steps(self.trainer, c_steps)
+        with nogil:
+            status = cnn_trainer_set_steps(self.trainer, c_steps)
         self.network.end_change()
         check(status, "steps")
 

@@ -112,8 +112,8 @@ class Doors:
         Raises
         ------
         TypeError, ValueError
-            Where an argument is of a wrong type, the name is not one in C, or a parameter is not
-            finite.
+            Where an argument is of a wrong type, the name is not one in C, a parameter is not
+            finite, or the path ends like another format's files, such as ".onnx".
         OSError
             Where the file cannot be written.
 
@@ -128,11 +128,11 @@ class Doors:
         ['static inline void gate_predict(const float *x, float *y)']
         >>> folder.cleanup()
         """
-        from cnn import c_export  # noqa: PLC0415  # as above
+        from cnn import _formats, c_export  # noqa: PLC0415  # as above
 
         c_export.write(
             self._network,
-            _checks.path("to_c", path),
+            _formats.destination("to_c", _checks.path("to_c", path), "a C header"),
             name=name,
             dtype=_checks.network_dtype("to_c", self._network.dtype if dtype is None else dtype),
             fast=_checks.flag("to_c", "fast", fast),
@@ -156,7 +156,8 @@ class Doors:
         TypeError
             Where the path is none.
         ValueError
-            Where the parameters take 2 GiB or more, which is too much for an ONNX file.
+            Where the parameters take 2 GiB or more, which is too much for an ONNX file, or the path
+            ends like another format's files, such as ".safetensors".
         ImportError
             Where onnx is not installed.
         OSError
@@ -179,9 +180,10 @@ class Doors:
         >>> cnn.from_onnx("net.onnx").inputs  # doctest: +SKIP
         4
         """
-        from cnn import _onnx_write  # noqa: PLC0415  # as above
+        from cnn import _formats, _onnx_write  # noqa: PLC0415  # as above
 
-        _onnx_write.write(self._network, _checks.path("to_onnx", path))
+        _checks.path("to_onnx", path)
+        _onnx_write.write(self._network, _formats.destination("to_onnx", path, "an ONNX model"))
 
     def to_torch(self) -> Any:
         """Return a new `torch.nn.Sequential` with copies of the parameters.

@@ -1,12 +1,32 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and errors that name them."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import re
 import stat
-import tempfile
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+try:
+    import fcntl
+except ImportError:  # Windows, where a file that somebody writes cannot be deleted
+    fcntl = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def named(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Let errors of the system name the file that the user knows of, and no other or none."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename == os.fspath(path):
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
 
 
 def replace(path: str | os.PathLike[str], content: str | bytes) -> None:
@@ -14,33 +34,104 @@ def replace(path: str | os.PathLike[str], content: str | bytes) -> None:
 
     A new file gets the permissions that `open` would give it, one that is replaced keeps its own.
     What is no regular file, such as a terminal or a pipe, is written to, and stays what it is.
+    Temporary files that killed processes have left of the same target are removed.
     """
     data = content.encode() if isinstance(content, str) else content
-    target = Path(os.path.realpath(path))
-    try:
-        status = Path(path).stat()
-        if not stat.S_ISREG(status.st_mode):
-            Path(path).write_bytes(data)
+    with named(path):
+        target = os.path.realpath(os.fsdecode(path))
+        try:
+            status = os.stat(path)
+        except FileNotFoundError:
+            status = None
+        if status is not None and not stat.S_ISREG(status.st_mode):
+            with open(path, "wb") as file:
+                file.write(data)
             return
-        mode = stat.S_IMODE(status.st_mode)
-    except FileNotFoundError:
-        mask = os.umask(0)
-        os.umask(mask)
-        mode = 0o666 & ~mask
+        mode = None if status is None else stat.S_IMODE(status.st_mode)
+        _remove_stale(target)
+        for _ in range(10):
+            if _replace_with(target, mode, data):
+                return
+        raise OSError(errno.EAGAIN, "the temporary file was removed again and again", target)
+
+
+def _temporary_prefix(target: str) -> str:
+    """Return what names of temporary files begin with; csrc/platform.c says what they are."""
+    value = 0xCBF29CE484222325
+    for byte in os.fsencode(os.path.basename(target)):
+        value = (value ^ byte) * 0x100000001B3 % 2**64
+    return f".cnn-{value:016x}-"
+
+
+def _lock(handle: int) -> None:
+    """Lock a temporary file; OSError where another process has or where there are no locks."""
+    if fcntl is not None:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _remove_stale(target: str) -> None:
+    folder = os.path.dirname(target)
+    name_of_one = re.compile(re.escape(_temporary_prefix(target)) + r"[0-9a-f]{16}\.tmp")
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            if name_of_one.fullmatch(name):
+                with contextlib.suppress(OSError):
+                    _remove_if_unlocked(os.path.join(folder, name))
+
+
+def _remove_if_unlocked(path: str) -> None:
+    if fcntl is None:
+        os.unlink(path)
+        return
+    handle = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    except OSError as error:
-        # The caller knows nothing of a temporary file.
-        error.filename = os.fspath(path)
-        raise
+        if stat.S_ISREG(os.fstat(handle).st_mode):
+            _lock(handle)
+            os.unlink(path)
+    finally:
+        os.close(handle)
+
+
+def _replace_with(target: str, mode: int | None, data: bytes) -> bool:
+    """Write a new file and move it over the target; False where it is gone before it is moved."""
+    folder = os.path.dirname(target)
+    name = os.path.join(folder, f"{_temporary_prefix(target)}{os.urandom(8).hex()}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    handle = os.open(name, flags, 0o666 if mode is None else mode)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(handle, "wb", closefd=fcntl is None) as file:
+            # Where a file system has no locks, files are written without.
+            with contextlib.suppress(OSError):
+                _lock(handle)
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(mode)
-        Path(name).replace(target)
+            os.fsync(handle)
+        if mode is not None:
+            os.chmod(name, mode)
+        try:
+            os.replace(name, target)
+        except FileNotFoundError:
+            if os.path.exists(folder):
+                return False
+            raise
+        _sync_folder(folder)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            Path(name).unlink()
+        with contextlib.suppress(OSError):
+            os.unlink(name)
         raise
+    finally:
+        if fcntl is not None:
+            os.close(handle)
+    return True
+
+
+def _sync_folder(folder: str) -> None:
+    """Make a rename last; the new file is in place whatever comes of it."""
+    if fcntl is None:
+        return
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -10,7 +10,7 @@ import math
 import os
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from cnn import _checks
+from cnn import _checks, _formats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -252,7 +252,8 @@ class ModelCheckpoint(_Monitor):
         mode: str = "auto",
     ) -> None:
         super().__init__(monitor, mode, 0.0)
-        self.path = os.fspath(_checks.path("ModelCheckpoint", path))
+        _checks.path("ModelCheckpoint", path)
+        self.path = os.fspath(_formats.destination("ModelCheckpoint", path, "a safetensors file"))
         self.save_best_only = _checks.flag("ModelCheckpoint", "save_best_only", save_best_only)
 
     def _path(self, epoch: int, logs: Logs) -> str:

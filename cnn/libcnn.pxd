@@ -241,6 +241,8 @@ cdef extern from "cnn/cnn.h" nogil:
     cnn_status cnn_trainer_snapshot(cnn_trainer *trainer)
     cnn_status cnn_trainer_restore(cnn_trainer *trainer)
     cnn_status cnn_trainer_save(const cnn_trainer *trainer, const char *path)
+    cnn_status cnn_trainer_save_with(
+        const cnn_trainer *trainer, const char *key, const char *value, const char *path)
     cnn_status cnn_trainer_load(
         const char *path, cnn_network **network, cnn_trainer **trainer)
     cnn_status cnn_trainer_optimizer(const cnn_trainer *trainer, cnn_optimizer *optimizer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from cnn import _checks, _core, optimizers, schedules
+from cnn import _checks, _core, _formats, optimizers, schedules
 from cnn.layers import Dense, Dropout, Layer
 from cnn.sequential import EPOCHS, LR, Sequential
 
@@ -95,8 +95,8 @@ def mlp(
 
 def _loaded(where: str, network: _core.Network) -> Sequential:
     """Return the network of a file, whose metadata anybody may have written."""
-    epochs = network.metadata.get(EPOCHS, "0")
-    if not (epochs.isascii() and epochs.isdigit() and len(epochs) < 19):
+    epochs = network.get_metadata(EPOCHS)
+    if epochs is not None and not (epochs.isascii() and epochs.isdigit() and len(epochs) < 19):
         raise _core.ModelFileError(
             f"{where}: the file has {epochs!r} epochs, should have a whole number"
         )
@@ -135,7 +135,8 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     FileNotFoundError: [Errno 2] No such file or directory: 'no such file'
     """
     _checks.path("load", path)
-    return _loaded("load", _core.Network.load(path))
+    with _formats.explained("load", path):
+        return _loaded("load", _core.Network.load(path))
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> tuple[Sequential, optimizers.Optimizer]:
@@ -178,8 +179,9 @@ def load_checkpoint(path: str | os.PathLike[str]) -> tuple[Sequential, optimizer
     """
     where = "load_checkpoint"
     _checks.path(where, path)
-    trainer = _core.Trainer.load(path)
-    text = trainer.network.metadata.get(LR)
+    with _formats.explained("load", path):
+        trainer = _core.Trainer.load(path)
+    text = trainer.network.get_metadata(LR)
     lr: schedules.LearningRate = optimizers.LostLearningRate()
     if text is not None:
         try:

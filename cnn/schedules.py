@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Constant", "CosineDecay", "ExponentialDecay", "Schedule", "StepDecay", "Warmup"]
 
+# The most steps of an optimizer, as model files have it.
+_MOST_STEPS = 2**63 - 1
+
 LearningRate: TypeAlias = "float | Schedule | Callable[[int], float]"
 """What an optimizer takes as `lr`."""
 
@@ -41,7 +44,7 @@ class Schedule(ABC):
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0."""
-        step = _checks.integer(type(self).__name__, "step", step, 0)
+        step = _checks.integer(type(self).__name__, "step", step, 0, _MOST_STEPS - 1)
         return float(self._rates(np.array([step], dtype=np.int64))[0])
 
     def values(self, first: int, count: int) -> Floats:
@@ -66,8 +69,8 @@ class Schedule(ABC):
         array([1.  , 1.  , 0.5 , 0.5 , 0.25])
         """
         where = f"{type(self).__name__}.values"
-        first = _checks.integer(where, "first", first, 0)
-        count = _checks.integer(where, "count", count, 0)
+        first = _checks.integer(where, "first", first, 0, _MOST_STEPS)
+        count = _checks.integer(where, "count", count, 0, _MOST_STEPS - first)
         return self._rates(np.arange(first, first + count, dtype=np.int64))
 
 
@@ -278,6 +281,10 @@ def check(where: str, name: str, lr: object) -> None:
 
 def rates(where: str, lr: LearningRate, first: int, count: int) -> Floats:
     """Return the learning rates of `count` steps from `first` on, checked."""
+    if count > _MOST_STEPS - first:
+        raise ValueError(
+            f"{where}: optimizer has made {first} steps, should make at most {_MOST_STEPS} in all"
+        )
     if isinstance(lr, Schedule):
         values = lr.values(first, count)
     elif callable(lr):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from cnn import _checks, _core, layers, losses, optimizers, schedules, training
+from cnn import _checks, _core, _formats, layers, losses, optimizers, schedules, training
 from cnn._doors import Doors
 from cnn.layers import Dense, Layer
 
@@ -159,7 +159,7 @@ class Sequential(Doors):
     @property
     def epochs(self) -> int:
         """For how many epochs `fit` has trained the network over its life, files included."""
-        return int(self._network.metadata.get(EPOCHS, "0"))
+        return int(self._network.get_metadata(EPOCHS) or 0)
 
     def _set_epochs(self, epochs: int) -> None:
         self._network.set_metadata(EPOCHS, str(epochs))
@@ -500,7 +500,8 @@ class Sequential(Doors):
         Parameters
         ----------
         path : str or os.PathLike
-            The file; one that exists is replaced.
+            The file; one that exists is replaced. Its name should end in ".safetensors"; all
+            endings are allowed but those of other formats.
         optimizer : Optimizer, optional
             The optimizer that trains the network: its settings, learning rate and state are saved
             too, for `cnn.load_checkpoint`. A file cannot hold a learning rate that is a function of
@@ -511,7 +512,8 @@ class Sequential(Doors):
         TypeError
             Where an argument is of a wrong type.
         ValueError
-            Where the optimizer belongs to another network.
+            Where the optimizer belongs to another network, or the path ends like the files of
+            another format, such as ".h5", ".pt" or ".onnx", whose programs could not read it.
         OSError
             Where the file cannot be written.
 
@@ -526,7 +528,7 @@ class Sequential(Doors):
         True
         >>> folder.cleanup()
         """
-        _checks.path("save", path)
+        _formats.destination("save", _checks.path("save", path), "a safetensors file")
         if optimizer is None:
             self._network.save(path)
             return
@@ -537,11 +539,7 @@ class Sequential(Doors):
             )
         trainer = optimizer._bind("save", self._network)
         lr = schedules.to_json(optimizer.lr)
-        self._network.set_metadata(LR, None if lr is None else json.dumps(lr))
-        try:
-            self._network.save(path, trainer)
-        finally:
-            self._network.set_metadata(LR, None)
+        self._network.save(path, trainer, LR, None if lr is None else json.dumps(lr))
 
     def _take_parameters(self, network: _core.Network) -> None:
         """Copy the weights and biases of a network with the same layers."""

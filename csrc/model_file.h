@@ -18,7 +18,8 @@
  *                            "activation": "relu", "l2": 0},
  *                           {"kind": "dropout", "rate": 0.5}]}
  *     "optimizer"       only with a trainer; JSON: {"kind": "adam", "steps": "600",
- *                           "momentum": 0, "beta1": 0.9, ...}
+ *                           "momentum": 0, "beta1": 0.9, ...}, and "beta1_power" and
+ *                           "beta2_power" if cnn_trainer_needs_powers
  *     "user.KEY"        the value of the network's metadata KEY
  *
  * Tensors are layers.I.weight (inputs, outputs) and layers.I.bias (outputs), where I counts all
@@ -57,7 +58,7 @@
 enum {
     CNN_MODEL_HEADER_MAX = 100000000, /* safetensors' own limit */
     CNN_MODEL_ALIGNMENT = 64,
-    CNN_MODEL_USER_MAX = 10000, /* a network finds its metadata by search, one by one */
+    CNN_MODEL_USER_MAX = 10000, /* keys of metadata */
     CNN_MODEL_NAME_SIZE = 80    /* room for a tensor's name */
 };
 
@@ -86,18 +87,29 @@ typedef struct cnn_model_header {
     bool has_optimizer;
     cnn_optimizer optimizer;
     uint64_t steps;
+    double powers[2]; /* of beta1 and beta2; 0 if the file has none */
+    bool has_powers;
     size_t tensor_count, tensor_capacity;
     cnn_model_tensor *tensors;
     size_t user_count, user_capacity;
     cnn_model_user *user;
-    size_t data_offset; /* where the data begin in the file */
 } cnn_model_header;
 
+/* The first bytes of a file, by which cnn_model_header_size judges it. */
+enum { CNN_MODEL_START = 9 };
+
 /*
- * Read the header of a file of `size` bytes: its form, not whether its parts fit one another.
- * O(header log header) in time, O(header) in memory. Always followed by cnn_model_header_free.
+ * The size of the header, by the first CNN_MODEL_START bytes of a file of `size` bytes, or all of a
+ * smaller one: no more than CNN_MODEL_HEADER_MAX, and no more than the file has.
  */
-cnn_status cnn_model_header_read(const void *bytes, size_t size, cnn_model_header *header);
+cnn_status cnn_model_header_size(const unsigned char *bytes, size_t size, size_t *header_size);
+
+/*
+ * Read a header of `size` bytes, which are needed no longer than the call takes: its form, not
+ * whether its parts fit one another. O(size log size) in time, O(size) in memory. Always followed
+ * by cnn_model_header_free.
+ */
+cnn_status cnn_model_header_read(const void *text, size_t size, cnn_model_header *header);
 void cnn_model_header_free(cnn_model_header *header);
 
 static inline const char *cnn_model_tensor_name(const cnn_model_tensor *tensor,

@@ -179,12 +179,15 @@ static cnn_status read_architecture(const char *text, cnn_model_header *header)
 static cnn_status read_optimizer(const char *text, cnn_model_header *header)
 {
 #define CNN_X(field) #field,
-    static const char *const names[] = {CNN_MODEL_OPTIMIZER_NUMBERS(CNN_X) "kind", "steps"};
+    static const char *const names[] = {CNN_MODEL_OPTIMIZER_NUMBERS(CNN_X) "beta1_power",
+                                        "beta2_power", "kind", "steps"};
 #undef CNN_X
 #define CNN_X(field) &header->optimizer.field,
-    double *const numbers[] = {CNN_MODEL_OPTIMIZER_NUMBERS(CNN_X)};
+    double *const numbers[] = {CNN_MODEL_OPTIMIZER_NUMBERS(CNN_X) & header->powers[0],
+                               &header->powers[1]};
 #undef CNN_X
     const int number_count = (int)(sizeof numbers / sizeof *numbers);
+    const unsigned powers = 3u << (number_count - 2);
     field_list fields = FIELDS("the optimizer", names);
     cnn_json json;
     header->optimizer.struct_size = sizeof header->optimizer;
@@ -200,7 +203,8 @@ static cnn_status read_optimizer(const char *text, cnn_model_header *header)
             header->steps = read_digits(&json, fields.where, "steps", INT64_MAX);
     }
     cnn_json_end(&json);
-    check_fields(&json, &fields, all_of(&fields));
+    header->has_powers = (fields.seen & powers) != 0;
+    check_fields(&json, &fields, all_of(&fields) & (header->has_powers ? ~0u : ~powers));
     cnn_json_close(&json);
     header->has_optimizer = true;
     return json.status;
@@ -351,42 +355,31 @@ static void read_tensor(cnn_model_header *header, const char *name)
 
 /* ---- The file ---------------------------------------------------------------------------- */
 
-/* Check the size of the header against that of the file; 0 after a failure. */
-static size_t read_size(const unsigned char *bytes, size_t size)
+cnn_status cnn_model_header_size(const unsigned char *bytes, size_t size, size_t *header_size)
 {
     uint64_t header = 0;
-    if (size < 8) {
-        (void)cnn_fail(CNN_ERROR_MODEL_FILE, "the file has %zu bytes; a model file has at least 8",
-                       size);
-        return 0;
-    }
+    if (size < 8)
+        return cnn_fail(CNN_ERROR_MODEL_FILE,
+                        "the file has %zu bytes; a model file has at least 8", size);
     for (int i = 8; i-- > 0;)
         header = header << 8 | bytes[i];
-    if (header > CNN_MODEL_HEADER_MAX || header > size - 8) {
-        (void)cnn_fail(CNN_ERROR_MODEL_FILE,
-                       "the header should have %" PRIu64 " bytes, but %zu bytes follow its size "
-                       "and at most %d are allowed",
-                       header, size - 8, CNN_MODEL_HEADER_MAX);
-        return 0;
-    }
-    if (header == 0 || bytes[8] != '{') {
-        (void)cnn_fail(CNN_ERROR_MODEL_FILE, "the header does not begin with '{'");
-        return 0;
-    }
-    return (size_t)header;
+    if (header > CNN_MODEL_HEADER_MAX || header > size - 8)
+        return cnn_fail(CNN_ERROR_MODEL_FILE,
+                        "the header should have %" PRIu64 " bytes, but %zu bytes follow its size "
+                        "and at most %d are allowed",
+                        header, size - 8, CNN_MODEL_HEADER_MAX);
+    if (header == 0 || bytes[8] != '{')
+        return cnn_fail(CNN_ERROR_MODEL_FILE, "the header does not begin with '{'");
+    *header_size = (size_t)header;
+    return CNN_OK;
 }
 
-cnn_status cnn_model_header_read(const void *bytes, size_t size, cnn_model_header *header)
+cnn_status cnn_model_header_read(const void *text, size_t size, cnn_model_header *header)
 {
     const char *key = NULL, *architecture = NULL, *optimizer = NULL;
     cnn_json *json = &header->json;
     memset(header, 0, sizeof *header);
-    size_t header_size = read_size(bytes, size);
-    if (header_size == 0)
-        return CNN_ERROR_MODEL_FILE;
-    header->data_offset = 8 + header_size;
-
-    cnn_json_open(json, "header", (const char *)bytes + 8, header_size);
+    cnn_json_open(json, "header", text, size);
     cnn_json_object(json);
     while (cnn_json_member(json, &key)) {
         if (strcmp(key, "__metadata__") == 0)

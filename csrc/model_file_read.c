@@ -1,26 +1,36 @@
 /*
  * Model files: loading. The header is read first (model_file_header.c). Then its tensors are
- * checked against its architecture and the file's size, and only then is the network made: its
- * parameters are then known to be the file's data, byte for byte.
+ * checked against its architecture and the file's size, and only then is the network made and are
+ * the data read: its parameters are then known to be the file's data, byte for byte.
  *
- * Memory, for any bytes: a few times the header for what it says; a copy of one tensor, or of one
- * slot of the optimizer; and the network. A network also keeps its weights in panels, padded to
- * whole panels of up to 32 columns. So a weight with one column takes 32 times its place in the
- * file, which is the most that a file can ask for; from 32 columns on the factor is below 2.
+ * Memory, for any bytes: a few times the header for what it says; a copy of one slot of the
+ * optimizer; and the network. A network also keeps its weights in panels, padded to whole panels of
+ * up to 32 columns. So a weight with one column takes 33 times its place in the file, which is the
+ * most that a file can ask for; from 32 columns on the factor is below 3.
  */
 #include "model_file.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "platform.h"
+#include "network.h"
 #include "sort.h"
+#include "trainer.h"
+
+/* Where a model is read from: bytes in memory, or a file. */
+typedef struct model_source {
+    const unsigned char *bytes; /* NULL for a file */
+    cnn_file file;
+    const char *path;
+    size_t size;
+} model_source;
 
 /* What is read. */
 typedef struct loaded_model {
+    const model_source *source;
     cnn_model_header header;
-    const unsigned char *data;
-    size_t data_size;
+    size_t data_offset, data_size;
     size_t groups;       /* 1 and the optimizer's slots */
     const void **places; /* the cnn_model_tensor of each (group, layer, parameter), or NULL */
 } loaded_model;
@@ -38,6 +48,47 @@ static cnn_status blame_file(cnn_status status, const char *what)
 static const void **place_of(const loaded_model *model, size_t group, size_t layer, int parameter)
 {
     return model->places + 2 * (group * model->header.layer_count + layer) + (size_t)parameter;
+}
+
+/* ---- The source -------------------------------------------------------------------------- */
+
+/* Copy a part that the source has by its size. */
+static cnn_status read_part(const model_source *source, size_t offset, size_t size, void *to)
+{
+    size_t got = 0;
+    if (source->bytes) {
+        memcpy(to, source->bytes + offset, size);
+        return CNN_OK;
+    }
+    const int error = cnn_platform_file_read_at(&source->file, offset, to, size, &got);
+    if (error != 0)
+        return cnn_fail_system(error, "cannot read the model file", source->path);
+    if (got < size)
+        return REFUSE("the file became shorter while it was read");
+    return CNN_OK;
+}
+
+/* Read the header: its first bytes, by which most other files are refused, and then the rest. */
+static cnn_status read_header(loaded_model *model)
+{
+    const model_source *source = model->source;
+    unsigned char start[CNN_MODEL_START];
+    size_t size = 0;
+    cnn_status status = read_part(source, 0, cnn_min(sizeof start, source->size), start);
+    if (status == CNN_OK)
+        status = cnn_model_header_size(start, source->size, &size);
+    if (status != CNN_OK)
+        return status;
+    char *text = malloc(size);
+    if (!text)
+        return cnn_fail(CNN_ERROR_MEMORY, "out of memory");
+    status = read_part(source, 8, size, text);
+    if (status == CNN_OK)
+        status = cnn_model_header_read(text, size, &model->header);
+    free(text);
+    model->data_offset = 8 + size;
+    model->data_size = source->size - model->data_offset;
+    return status;
 }
 
 /* ---- Checks ------------------------------------------------------------------------------ */
@@ -201,27 +252,31 @@ static cnn_status check_model(loaded_model *model)
 
 /* ---- Building ---------------------------------------------------------------------------- */
 
-/* Copy a tensor's data to `values`, and return its number of elements. */
-static size_t copy_tensor(const loaded_model *model, const cnn_model_tensor *tensor, void *values)
+/* Read a tensor's data to `values`, and add its number of elements to *count. */
+static cnn_status read_tensor(const loaded_model *model, const cnn_model_tensor *tensor,
+                              void *values, size_t *count)
 {
     const size_t size = (size_t)(tensor->end - tensor->begin);
-    memcpy(values, model->data + tensor->begin, size);
-    return size / cnn_model_real_size(model->header.dtype);
+    *count += size / cnn_model_real_size(model->header.dtype);
+    return read_part(model->source, model->data_offset + (size_t)tensor->begin, size, values);
 }
 
-static cnn_status set_parameters(const loaded_model *model, cnn_network *network, void *values)
+/* Read the parameters to where the network has them. */
+static cnn_status set_parameters(const loaded_model *model, cnn_network *network)
 {
     cnn_status status = CNN_OK;
+    size_t count = 0;
     for (size_t i = 0; i < model->header.tensor_count && status == CNN_OK; i++) {
         const cnn_model_tensor *tensor = &model->header.tensors[i];
         if (tensor->group != 0)
             continue;
-        const size_t count = copy_tensor(model, tensor, values);
-        if (model->header.dtype == CNN_FLOAT64)
-            status = cnn_network_set_f64(network, tensor->layer, tensor->parameter, values, count);
-        else
-            status = cnn_network_set_f32(network, tensor->layer, tensor->parameter, values, count);
+        const cnn_dense *dense = cnn_network_dense(network, tensor->layer);
+        const bool is_weight = tensor->parameter == CNN_WEIGHT;
+        status = read_tensor(model, tensor, is_weight ? dense->weight : dense->bias, &count);
+        if (status == CNN_OK && is_weight)
+            cnn_dense_repack(network, dense);
     }
+    network->version++;
     return status;
 }
 
@@ -229,42 +284,41 @@ static cnn_status set_parameters(const loaded_model *model, cnn_network *network
 static cnn_status set_slot(const loaded_model *model, cnn_trainer *trainer, size_t slot,
                            void *values)
 {
+    cnn_status status = CNN_OK;
     size_t count = 0;
     for (size_t layer = 0; layer < model->header.layer_count; layer++) {
         for (int parameter = CNN_WEIGHT; parameter <= CNN_BIAS; parameter++) {
             const cnn_model_tensor *tensor = *place_of(model, 1 + slot, layer, parameter);
             char *next = (char *)values + count * cnn_model_real_size(model->header.dtype);
-            if (tensor)
-                count += copy_tensor(model, tensor, next);
+            if (tensor && status == CNN_OK)
+                status = read_tensor(model, tensor, next, &count);
         }
     }
-    return cnn_trainer_set_state(trainer, slot, values, count);
+    return status == CNN_OK ? cnn_trainer_set_state(trainer, slot, values, count) : status;
 }
 
-/*
- * An aligned buffer for one tensor, or for a slot where there are some: in the file, numbers may
- * begin anywhere.
- */
-static void *allocate_values(const loaded_model *model)
+static cnn_status set_slots(const loaded_model *model, cnn_trainer *trainer)
 {
-    size_t largest = 0;
-    for (size_t i = 0; i < model->header.tensor_count; i++) {
-        const cnn_model_tensor *tensor = &model->header.tensors[i];
-        largest = cnn_max(largest, (size_t)(tensor->end - tensor->begin));
-    }
-    if (model->groups > 1)
-        largest = model->data_size / model->groups;
-    return malloc(cnn_max(largest, 1));
+    cnn_status status = CNN_OK;
+    if (model->groups == 1)
+        return CNN_OK;
+    void *values = malloc(cnn_max(model->data_size / model->groups, 1));
+    if (!values)
+        return cnn_fail(CNN_ERROR_MEMORY, "out of memory");
+    for (size_t slot = 0; slot + 1 < model->groups && status == CNN_OK; slot++)
+        status = set_slot(model, trainer, slot, values);
+    free(values);
+    return status;
 }
 
-static cnn_status build_network(const loaded_model *model, cnn_network **network, void *values)
+static cnn_status build_network(const loaded_model *model, cnn_network **network)
 {
     const cnn_model_header *header = &model->header;
     cnn_status status = cnn_network_create(header->dtype, header->layer_count, header->layers,
                                            header->seed, network);
     if (status != CNN_OK)
         return blame_file(status, "architecture");
-    status = set_parameters(model, *network, values);
+    status = set_parameters(model, *network);
     for (size_t i = 0; i < header->user_count && status == CNN_OK; i++)
         status = blame_file(
             cnn_network_set_metadata(*network, header->user[i].key, header->user[i].value),
@@ -274,64 +328,58 @@ static cnn_status build_network(const loaded_model *model, cnn_network **network
     return status;
 }
 
-/* Without `wanted`, the optimizer's settings are checked and its state stays 0. */
-static cnn_status build_trainer(const loaded_model *model, cnn_network *network, bool wanted,
-                                cnn_trainer **trainer, void *values)
+/* Make the trainer of a file that has an optimizer. */
+static cnn_status build_trainer(const loaded_model *model, cnn_network *network,
+                                cnn_trainer **trainer)
 {
     const cnn_model_header *header = &model->header;
-    cnn_status status = cnn_trainer_create(network, &header->optimizer, trainer);
-    if (status != CNN_OK)
-        return blame_file(status, "optimizer");
-    for (size_t slot = 0; wanted && slot + 1 < model->groups && status == CNN_OK; slot++)
-        status = set_slot(model, *trainer, slot, values);
-    if (wanted && status == CNN_OK)
-        status = blame_file(cnn_trainer_set_steps(*trainer, header->steps), "optimizer");
-    if (status != CNN_OK)
-        cnn_trainer_destroy(*trainer);
+    const double *powers = header->has_powers ? header->powers : NULL;
+    cnn_trainer *made = NULL;
+    cnn_status status = blame_file(cnn_trainer_create(network, &header->optimizer, &made),
+                                   "optimizer");
+    if (status == CNN_OK)
+        status = blame_file(cnn_trainer_resume(made, header->steps, powers), "optimizer");
+    if (status == CNN_OK)
+        status = set_slots(model, made);
+    if (status == CNN_OK)
+        *trainer = made;
+    else
+        cnn_trainer_destroy(made);
     return status;
 }
 
-/* Make what the file describes; *trainer only where `trainer` is not NULL. */
+/* Make what the file describes; *trainer only if `trainer` is not NULL. */
 static cnn_status build_model(const loaded_model *model, cnn_network **network,
                               cnn_trainer **trainer)
 {
-    cnn_network *new_network = NULL;
-    cnn_trainer *new_trainer = NULL;
-    void *values = NULL;
-    if (trainer != NULL && !model->header.has_optimizer)
+    const cnn_model_header *header = &model->header;
+    cnn_network *made = NULL;
+    if (trainer && !header->has_optimizer)
         return REFUSE("the file holds a network without an optimizer, so training cannot go on");
-    values = allocate_values(model);
-    if (!values)
-        return cnn_fail(CNN_ERROR_MEMORY, "out of memory");
-    cnn_status status = build_network(model, &new_network, values);
-    if (status == CNN_OK && model->header.has_optimizer) {
-        status = build_trainer(model, new_network, trainer != NULL, &new_trainer, values);
+    cnn_status status = CNN_OK;
+    if (header->has_optimizer && !trainer)
+        status = blame_file(cnn_optimizer_check(&header->optimizer), "optimizer");
+    if (status == CNN_OK)
+        status = build_network(model, &made);
+    if (status == CNN_OK && trainer) {
+        status = build_trainer(model, made, trainer);
         if (status != CNN_OK)
-            cnn_network_destroy(new_network);
+            cnn_network_destroy(made);
     }
-    free(values);
-    if (status != CNN_OK)
-        return status;
-    *network = new_network;
-    if (trainer)
-        *trainer = new_trainer;
-    else
-        cnn_trainer_destroy(new_trainer);
-    return CNN_OK;
+    if (status == CNN_OK)
+        *network = made;
+    return status;
 }
 
 /* ---- Files ------------------------------------------------------------------------------- */
 
-static cnn_status read_model(const void *bytes, size_t size, cnn_network **network,
+static cnn_status read_model(const model_source *source, cnn_network **network,
                              cnn_trainer **trainer)
 {
-    loaded_model model = {.places = NULL};
-    cnn_status status = cnn_model_header_read(bytes, size, &model.header);
-    if (status == CNN_OK) {
-        model.data = (const unsigned char *)bytes + model.header.data_offset;
-        model.data_size = size - model.header.data_offset;
+    loaded_model model = {.source = source};
+    cnn_status status = read_header(&model);
+    if (status == CNN_OK)
         status = check_model(&model);
-    }
     if (status == CNN_OK)
         status = build_model(&model, network, trainer);
     free(model.places);
@@ -339,15 +387,35 @@ static cnn_status read_model(const void *bytes, size_t size, cnn_network **netwo
     return status;
 }
 
-static cnn_status load_model(const char *path, cnn_network **network, cnn_trainer **trainer)
+/* A file of which the system tells no size is read whole. */
+static cnn_status load_whole(const char *path, cnn_network **network, cnn_trainer **trainer)
 {
     void *bytes = NULL;
-    size_t size = 0;
-    const int error = cnn_platform_file_read(path, SIZE_MAX / 2, &bytes, &size);
+    model_source source = {.size = 0};
+    const int error = cnn_platform_file_read(path, SIZE_MAX / 2, &bytes, &source.size);
     if (error != 0)
         return cnn_fail_system(error, "cannot read the model file", path);
-    cnn_status status = read_model(bytes, size, network, trainer);
+    source.bytes = bytes;
+    const cnn_status status = read_model(&source, network, trainer);
     cnn_platform_free(bytes);
+    return status;
+}
+
+static cnn_status load_model(const char *path, cnn_network **network, cnn_trainer **trainer)
+{
+    model_source source = {.path = path};
+    cnn_status status = CNN_OK;
+    const int error = cnn_platform_file_open(path, &source.file);
+    if (error != 0)
+        return cnn_fail_system(error, "cannot read the model file", path);
+    source.size = (size_t)source.file.size;
+    if (source.file.size > SIZE_MAX / 2)
+        status = cnn_fail_system(EFBIG, "cannot read the model file", path);
+    else if (source.size == 0)
+        status = load_whole(path, network, trainer);
+    else
+        status = read_model(&source, network, trainer);
+    cnn_platform_file_close(&source.file);
     return status;
 }
 
@@ -355,7 +423,8 @@ cnn_status cnn_network_from_bytes(const void *bytes, size_t size, cnn_network **
 {
     if (!bytes || !network)
         return cnn_fail(CNN_ERROR_ARGUMENT, "bytes and network must not be NULL");
-    return read_model(bytes, size, network, NULL);
+    const model_source source = {.bytes = bytes, .size = size};
+    return read_model(&source, network, NULL);
 }
 
 cnn_status cnn_network_load(const char *path, cnn_network **network)

@@ -5,13 +5,16 @@
 #include <string.h>
 
 #include "platform.h"
+#include "trainer.h"
 
 /* What is saved: the trainer is NULL for a network alone. */
 typedef struct saved_model {
     const cnn_network *network;
     const cnn_trainer *trainer;
     cnn_optimizer optimizer;
-    size_t groups; /* 1 and the optimizer's slots */
+    size_t groups;    /* 1 and the optimizer's slots */
+    const char *key;  /* metadata of the file alone, or NULL; without a value, the file has not */
+    const char *value;
 } saved_model;
 
 /* A layer of a network that is known to have it. */
@@ -85,6 +88,10 @@ static void write_optimizer(cnn_json_writer *json, const saved_model *model)
 #define CNN_X(field) write_number(json, #field, model->optimizer.field);
     CNN_MODEL_OPTIMIZER_NUMBERS(CNN_X)
 #undef CNN_X
+    if (cnn_trainer_needs_powers(model->trainer)) {
+        write_number(json, "beta1_power", model->trainer->beta1_power);
+        write_number(json, "beta2_power", model->trainer->beta2_power);
+    }
     cnn_json_write_object_end(json);
 }
 
@@ -98,25 +105,35 @@ static void write_inner(cnn_json_writer *json, cnn_json_writer *inner)
     cnn_json_write_free(inner);
 }
 
-static void write_user(cnn_json_writer *json, const cnn_network *network)
+/* Write one entry of the user's metadata. */
+static void write_entry(cnn_json_writer *json, const char *key, const char *value)
 {
     char shown[CNN_JSON_SHOWN];
+    size_t size = sizeof CNN_MODEL_USER + strlen(key);
+    char *prefixed = malloc(size);
+    if (!prefixed) {
+        json->status = cnn_fail(CNN_ERROR_MEMORY, "out of memory");
+        return;
+    }
+    snprintf(prefixed, size, "%s%s", CNN_MODEL_USER, key);
+    cnn_json_write_key(json, prefixed);
+    cnn_json_write_string(json, value);
+    if (json->status == CNN_ERROR_ARGUMENT)
+        (void)cnn_fail(CNN_ERROR_ARGUMENT, "metadata \"%s\": key and value must be UTF-8",
+                       cnn_json_show(key, shown));
+    free(prefixed);
+}
+
+static void write_user(cnn_json_writer *json, const saved_model *model)
+{
+    const cnn_network *network = model->network;
     for (size_t i = 0; i < cnn_network_metadata_count(network) && json->status == CNN_OK; i++) {
         const char *key = cnn_network_metadata_key(network, i);
-        size_t size = sizeof CNN_MODEL_USER + strlen(key);
-        char *prefixed = malloc(size);
-        if (!prefixed) {
-            json->status = cnn_fail(CNN_ERROR_MEMORY, "out of memory");
-            return;
-        }
-        snprintf(prefixed, size, "%s%s", CNN_MODEL_USER, key);
-        cnn_json_write_key(json, prefixed);
-        cnn_json_write_string(json, cnn_network_metadata(network, key));
-        if (json->status == CNN_ERROR_ARGUMENT)
-            (void)cnn_fail(CNN_ERROR_ARGUMENT, "metadata \"%s\": key and value must be UTF-8",
-                           cnn_json_show(key, shown));
-        free(prefixed);
+        if (!model->key || strcmp(key, model->key) != 0)
+            write_entry(json, key, cnn_network_metadata(network, key));
     }
+    if (model->value && json->status == CNN_OK)
+        write_entry(json, model->key, model->value);
 }
 
 static void write_metadata(cnn_json_writer *json, const saved_model *model)
@@ -135,7 +152,7 @@ static void write_metadata(cnn_json_writer *json, const saved_model *model)
         write_optimizer(&optimizer, model);
         write_inner(json, &optimizer);
     }
-    write_user(json, model->network);
+    write_user(json, model);
     cnn_json_write_object_end(json);
 }
 
@@ -242,10 +259,12 @@ static cnn_status write_data(const saved_model *model, unsigned char *data)
 
 static cnn_status check_model(const saved_model *model)
 {
-    if (cnn_network_metadata_count(model->network) > CNN_MODEL_USER_MAX)
+    const bool adds = model->value && !cnn_network_metadata(model->network, model->key);
+    const size_t count = cnn_network_metadata_count(model->network) + (adds ? 1 : 0);
+    if (count > CNN_MODEL_USER_MAX)
         return cnn_fail(CNN_ERROR_ARGUMENT,
-                        "the network has %zu metadata; a model file has room for %d",
-                        cnn_network_metadata_count(model->network), CNN_MODEL_USER_MAX);
+                        "the network has %zu metadata; a model file has room for %d", count,
+                        CNN_MODEL_USER_MAX);
     return CNN_OK;
 }
 
@@ -317,9 +336,20 @@ cnn_status cnn_network_save(const cnn_network *network, const char *path)
 
 cnn_status cnn_trainer_save(const cnn_trainer *trainer, const char *path)
 {
-    saved_model model = {.trainer = trainer, .optimizer = {.struct_size = sizeof model.optimizer}};
+    return cnn_trainer_save_with(trainer, NULL, NULL, path);
+}
+
+cnn_status cnn_trainer_save_with(const cnn_trainer *trainer, const char *key, const char *value,
+                                 const char *path)
+{
+    saved_model model = {.trainer = trainer,
+                         .optimizer = {.struct_size = sizeof model.optimizer},
+                         .key = key,
+                         .value = value};
     if (!trainer || !path)
         return cnn_fail(CNN_ERROR_ARGUMENT, "trainer and path must not be NULL");
+    if (value && !key)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "key is NULL, but there is a value");
     cnn_status status = cnn_trainer_optimizer(trainer, &model.optimizer);
     if (status != CNN_OK)
         return status;

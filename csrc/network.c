@@ -1,4 +1,4 @@
-/* Networks: their layers, parameters, initial weights and metadata. */
+/* Networks: their layers, parameters and initial weights. */
 #include "network.h"
 
 #include <math.h>
@@ -280,7 +280,7 @@ cnn_status cnn_network_copy(const cnn_network *network, cnn_network **copy)
     cnn_network_repack(made);
     for (size_t i = 0; i < network->metadata_count && status == CNN_OK; i++)
         status =
-            cnn_network_set_metadata(made, network->metadata[i].key, network->metadata[i].value);
+            cnn_network_set_metadata(made, network->metadata[i]->key, network->metadata[i]->value);
     if (status != CNN_OK) {
         cnn_network_destroy(made);
         return status;
@@ -293,11 +293,7 @@ void cnn_network_destroy(cnn_network *network)
 {
     if (!network)
         return;
-    for (size_t i = 0; i < network->metadata_count; i++) {
-        free(network->metadata[i].key);
-        free(network->metadata[i].value);
-    }
-    free(network->metadata);
+    cnn_metadata_destroy(network);
     free(network->layers);
     free(network->dense);
     cnn_platform_free(network->parameters);
@@ -538,73 +534,4 @@ cnn_status cnn_network_initialize(cnn_network *network, size_t layer, cnn_initia
     cnn_dense_repack(network, dense);
     network->version++;
     return CNN_OK;
-}
-
-/* ---- Metadata ---------------------------------------------------------------------------- */
-
-static char *copy_text(const char *text)
-{
-    const size_t size = strlen(text) + 1;
-    char *copy = malloc(size);
-    return copy ? memcpy(copy, text, size) : NULL;
-}
-
-static size_t find_metadata(const cnn_network *network, const char *key)
-{
-    size_t i = 0;
-    while (i < network->metadata_count && strcmp(network->metadata[i].key, key) != 0)
-        i++;
-    return i;
-}
-
-cnn_status cnn_network_set_metadata(cnn_network *network, const char *key, const char *value)
-{
-    if (!network || !key)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", network ? "key" : "network");
-    const size_t i = find_metadata(network, key);
-    cnn_metadata *all = network->metadata;
-    if (!value) {
-        if (i == network->metadata_count)
-            return CNN_OK;
-        free(all[i].key);
-        free(all[i].value);
-        memmove(&all[i], &all[i + 1], (--network->metadata_count - i) * sizeof *all);
-        return CNN_OK;
-    }
-    char *text = copy_text(value);
-    if (text && i == network->metadata_count) {
-        char *name = copy_text(key);
-        all = name ? realloc(all, (i + 1) * sizeof *all) : NULL;
-        if (all) {
-            network->metadata = all;
-            all[network->metadata_count++] = (cnn_metadata){.key = name, .value = NULL};
-        } else {
-            free(name);
-            free(text);
-            text = NULL;
-        }
-    }
-    if (!text)
-        return cnn_fail(CNN_ERROR_MEMORY, "out of memory for metadata");
-    free(all[i].value);
-    all[i].value = text;
-    return CNN_OK;
-}
-
-const char *cnn_network_metadata(const cnn_network *network, const char *key)
-{
-    if (!network || !key)
-        return NULL;
-    const size_t i = find_metadata(network, key);
-    return i < network->metadata_count ? network->metadata[i].value : NULL;
-}
-
-size_t cnn_network_metadata_count(const cnn_network *network)
-{
-    return network ? network->metadata_count : 0;
-}
-
-const char *cnn_network_metadata_key(const cnn_network *network, size_t index)
-{
-    return network && index < network->metadata_count ? network->metadata[index].key : NULL;
 }

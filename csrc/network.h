@@ -51,9 +51,13 @@ struct cnn_network {
     size_t block_rows; /* rows that cnn_forward_block takes, at most */
     size_t input_row;  /* elements between rows of converted inputs in its scratch */
     size_t hidden_row; /* and between rows of activations */
-    size_t metadata_count;
-    cnn_metadata *metadata;
+    size_t metadata_count, metadata_capacity;
+    cnn_metadata **metadata;        /* in the order in which the keys came */
+    cnn_metadata **sorted_metadata; /* the same, sorted by key */
 };
+
+/* Free the metadata of a network, which is not used any more. */
+void cnn_metadata_destroy(cnn_network *network);
 
 /*
  * Rows of a block where `rows` rows are cut into blocks of at most `most` and each of `threads`

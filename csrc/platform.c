@@ -16,8 +16,10 @@
 #define WIN32_LEAN_AND_MEAN
 #include <windows.h>
 #else
+#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <unistd.h>
 #endif
 #if defined(__linux__)
@@ -198,8 +200,8 @@ typedef int system_file;
 
 /* Open a regular file for reading and tell its size. Returns 0 or an errno. */
 static int open_file(const char *path, system_file *file, uint64_t *size);
-/* Read up to `size` bytes; *got is 0 at the end of the file. Returns 0 or an errno. */
-static int read_some(system_file file, void *to, size_t size, size_t *got);
+/* Read up to `size` bytes from here; *got is 0 at the end of the file. Returns 0 or an errno. */
+static int read_some(system_file file, uint64_t offset, void *to, size_t size, size_t *got);
 static void close_file(system_file file);
 
 /*
@@ -221,16 +223,6 @@ static void free_scratch(void *memory)
     cnn_platform_free(memory);
 }
 
-/* A name for a temporary file that is not in use, as far as chance goes. */
-static void temporary_name(char name[32], uint64_t process)
-{
-    static atomic_uint_fast64_t calls;
-    uint32_t words[4];
-    cnn_random_block((uint64_t)(cnn_platform_seconds() * 1e9),
-                     process << 32 ^ atomic_fetch_add(&calls, 1), words);
-    (void)snprintf(name, 32, ".cnn-%08x%08x.tmp", (unsigned)words[0], (unsigned)words[1]);
-}
-
 /* The length of a path's directory, with its last separator; 0 where it has none. */
 static size_t directory_length(const char *path)
 {
@@ -242,6 +234,42 @@ static size_t directory_length(const char *path)
 #endif
         length--;
     return length;
+}
+
+/*
+ * Temporary files are named .cnn-TARGET-RANDOM.tmp, where both words have 16 hexadecimal digits and
+ * the first is the FNV-1a hash of the target's name. cnn/_files.py names its own likewise.
+ */
+enum { TEMPORARY_PREFIX = 22, TEMPORARY_NAME = 43 };
+
+/* What the names of a target's temporary files begin with, up to and with the second dash. */
+static void temporary_prefix(char prefix[TEMPORARY_PREFIX + 1], const char *target)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (const char *byte = target + directory_length(target); *byte != '\0'; byte++)
+        hash = (hash ^ (unsigned char)*byte) * UINT64_C(0x100000001b3);
+    (void)snprintf(prefix, TEMPORARY_PREFIX + 1, ".cnn-%08x%08x-", (unsigned)(hash >> 32),
+                   (unsigned)hash);
+}
+
+/* A name for a temporary file of a target that is not in use, as far as chance goes. */
+static void temporary_name(char name[TEMPORARY_NAME + 1], const char *target, uint64_t process)
+{
+    static atomic_uint_fast64_t calls;
+    uint32_t words[4];
+    cnn_random_block((uint64_t)(cnn_platform_seconds() * 1e9),
+                     process << 32 ^ atomic_fetch_add(&calls, 1), words);
+    temporary_prefix(name, target);
+    (void)snprintf(name + TEMPORARY_PREFIX, TEMPORARY_NAME + 1 - TEMPORARY_PREFIX, "%08x%08x.tmp",
+                   (unsigned)words[0], (unsigned)words[1]);
+}
+
+/* Whether a file's name is one that temporary_name makes with this prefix. */
+static bool is_temporary(const char *name, const char *prefix)
+{
+    return strncmp(name, prefix, TEMPORARY_PREFIX) == 0 && strlen(name) == TEMPORARY_NAME &&
+           strspn(name + TEMPORARY_PREFIX, "0123456789abcdef") == 16 &&
+           strcmp(name + TEMPORARY_PREFIX + 16, ".tmp") == 0;
 }
 
 /* A new string: the first `length` bytes of `directory`, then `name`. NULL without memory. */
@@ -283,22 +311,48 @@ void *cnn_platform_scratch(size_t size)
     return memory;
 }
 
+int cnn_platform_file_open(const char *path, cnn_file *file)
+{
+    system_file opened = (system_file)0;
+    const int error = open_file(path, &opened, &file->size);
+    file->handle = (intptr_t)opened;
+    return error;
+}
+
+int cnn_platform_file_read_at(const cnn_file *file, uint64_t offset, void *to, size_t size,
+                              size_t *got)
+{
+    size_t more = 1;
+    int error = 0;
+    *got = 0;
+    while (error == 0 && more > 0 && *got < size) {
+        error = read_some((system_file)file->handle, offset + *got, (char *)to + *got, size - *got,
+                          &more);
+        *got += more;
+    }
+    return error;
+}
+
+void cnn_platform_file_close(const cnn_file *file)
+{
+    close_file((system_file)file->handle);
+}
+
 /*
  * The size that the system tells is only a hint: files of /proc have size 0, and a file may change
  * while it is read. One byte more than expected shows the end without a second buffer.
  */
 int cnn_platform_file_read(const char *path, size_t limit, void **bytes, size_t *size)
 {
-    system_file file = (system_file)0;
-    uint64_t expected = 0;
-    int error = open_file(path, &file, &expected);
+    cnn_file file = {0, 0};
+    int error = cnn_platform_file_open(path, &file);
     if (error != 0)
         return error;
-    if (expected > limit || expected >= SIZE_MAX / 2) {
-        close_file(file);
+    if (file.size > limit || file.size >= SIZE_MAX / 2) {
+        cnn_platform_file_close(&file);
         return EFBIG;
     }
-    size_t capacity = expected > 0 ? (size_t)expected + 1 : 4096, used = 0, got = 1;
+    size_t capacity = file.size > 0 ? (size_t)file.size + 1 : 4096, used = 0, got = 1;
     unsigned char *buffer = cnn_platform_allocate(capacity);
     error = buffer != NULL ? 0 : ENOMEM;
     while (error == 0 && got > 0) {
@@ -314,11 +368,11 @@ int cnn_platform_file_read(const char *path, size_t limit, void **bytes, size_t 
                 capacity *= 2;
             }
         } else {
-            error = read_some(file, buffer + used, capacity - used, &got);
+            error = cnn_platform_file_read_at(&file, used, buffer + used, capacity - used, &got);
             used += got;
         }
     }
-    close_file(file);
+    cnn_platform_file_close(&file);
     if (error != 0) {
         cnn_platform_free(buffer);
         return error;

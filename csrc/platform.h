@@ -76,7 +76,25 @@ void cnn_condition_wake_all(cnn_condition *condition);
  */
 int cnn_platform_file_read(const char *path, size_t limit, void **bytes, size_t *size);
 
-/* Replace a file by `size` bytes atomically: a temporary file beside it, fsync, rename. */
+/* A regular file open for reading, and the size that the system tells: 0 for files of /proc. */
+typedef struct cnn_file {
+    intptr_t handle;
+    uint64_t size;
+} cnn_file;
+
+/*
+ * A file in parts, so that a large one can be refused by its first bytes. Both return 0 or an
+ * errno; *got is less than `size` at the end of the file alone.
+ */
+int cnn_platform_file_open(const char *path, cnn_file *file);
+int cnn_platform_file_read_at(const cnn_file *file, uint64_t offset, void *to, size_t size,
+                              size_t *got);
+void cnn_platform_file_close(const cnn_file *file);
+
+/*
+ * Replace a file by `size` bytes atomically: a temporary file beside it, fsync, rename. Temporary
+ * files that killed processes have left of the same target are removed.
+ */
 int cnn_platform_file_replace(const char *path, const void *bytes, size_t size);
 
 /* Doubles from and to decimal text with a point, whatever the host's locale; as strtod and %g. */

@@ -403,11 +403,11 @@ static int open_file(const char *path, system_file *file, uint64_t *size)
     return 0;
 }
 
-static int read_some(system_file file, void *to, size_t size, size_t *got)
+static int read_some(system_file file, uint64_t offset, void *to, size_t size, size_t *got)
 {
     ssize_t count;
     do
-        count = read(file, to, size < TRANSFER ? size : TRANSFER);
+        count = pread(file, to, size < TRANSFER ? size : TRANSFER, (off_t)offset);
     while (count < 0 && errno == EINTR);
     *got = count > 0 ? (size_t)count : 0;
     return count < 0 ? errno : 0;
@@ -485,19 +485,64 @@ static int follow_links(const char *path, char **target, struct stat *status)
     return error;
 }
 
-/* Create a new file beside `target`, with no more than the permissions in `mode`. */
+/*
+ * A process that writes a temporary file holds a lock on it. The system takes the lock away when
+ * the process ends, however it ends, so a file that can be locked is one that nobody writes. If a
+ * file system has no locks, files are written without, and none is taken for left behind.
+ */
+static bool lock_file(int file)
+{
+    return flock(file, LOCK_EX | LOCK_NB) == 0;
+}
+
+/* Remove the temporary files of a target that killed processes have left behind. */
+static void remove_stale(const char *target)
+{
+    char prefix[TEMPORARY_PREFIX + 1];
+    const size_t length = directory_length(target);
+    char *folder = length > 0 ? path_in(target, length, "") : path_in("", 0, ".");
+    DIR *directory = folder != NULL ? opendir(folder) : NULL;
+    temporary_prefix(prefix, target);
+    for (const struct dirent *entry = directory != NULL ? readdir(directory) : NULL; entry != NULL;
+         entry = readdir(directory)) {
+        struct stat status;
+        if (!is_temporary(entry->d_name, prefix))
+            continue;
+        const int file = openat(dirfd(directory), entry->d_name,
+                                O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (file < 0)
+            continue;
+        if (fstat(file, &status) == 0 && S_ISREG(status.st_mode) && lock_file(file))
+            (void)unlinkat(dirfd(directory), entry->d_name, 0);
+        close_file(file);
+    }
+    if (directory != NULL)
+        (void)closedir(directory);
+    free(folder);
+}
+
+/*
+ * Create a new file beside `target`, with no more than the permissions in `mode`, and lock it. Before
+ * it is locked, another process that saves may take it for left behind; then it is made anew.
+ */
 static int create_beside(const char *target, mode_t mode, char **name, int *file)
 {
     for (int attempt = 0; attempt < 100; attempt++) {
-        char last[32];
-        temporary_name(last, (uint64_t)getpid());
+        char last[TEMPORARY_NAME + 1];
+        struct stat status;
+        temporary_name(last, target, (uint64_t)getpid());
         *name = path_in(target, directory_length(target), last);
         if (*name == NULL)
             return ENOMEM;
         *file = open(*name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-        if (*file >= 0)
-            return 0;
-        const int error = errno;
+        int error = *file >= 0 ? 0 : errno;
+        if (error == 0) {
+            const bool held = !lock_file(*file) && errno == EWOULDBLOCK;
+            if (!held && (fstat(*file, &status) != 0 || status.st_nlink > 0))
+                return 0;
+            close_file(*file);
+            error = EEXIST;
+        }
         free(*name);
         if (error != EEXIST)
             return error;
@@ -534,11 +579,37 @@ static void sync_directory(const char *path)
     free(directory);
 }
 
+/*
+ * Write a new file and move it over the target, which has this mode if it exists. EAGAIN if the new
+ * file is gone before it is moved.
+ */
+static int replace_with(const char *target, bool exists, mode_t mode, const void *bytes,
+                        size_t size)
+{
+    char *temporary;
+    int file, error = create_beside(target, exists ? mode : 0666, &temporary, &file);
+    if (error != 0)
+        return error;
+    /* Keeps the lock after the file is closed, until it has its name. */
+    const int lock = fcntl(file, F_DUPFD_CLOEXEC, 0);
+    error = fill_file(file, mode, bytes, size);
+    if (error == 0 && rename(temporary, target) != 0)
+        error = errno == ENOENT && access(temporary, F_OK) != 0 ? EAGAIN : errno;
+    if (error == 0)
+        sync_directory(target);
+    else
+        (void)unlink(temporary);
+    if (lock >= 0)
+        close_file(lock);
+    free(temporary);
+    return error;
+}
+
 int cnn_platform_file_replace(const char *path, const void *bytes, size_t size)
 {
     struct stat status;
-    char *target, *temporary;
-    int file, error = follow_links(path, &target, &status);
+    char *target;
+    int error = follow_links(path, &target, &status);
     if (error != 0)
         return error;
     const bool exists = status.st_mode != 0;
@@ -550,17 +621,11 @@ int cnn_platform_file_replace(const char *path, const void *bytes, size_t size)
         error = EINVAL;
     else if (exists && access(target, W_OK) != 0)
         error = errno;
-    if (error == 0)
-        error = create_beside(target, exists ? mode : 0666, &temporary, &file);
     if (error == 0) {
-        error = fill_file(file, mode, bytes, size);
-        if (error == 0 && rename(temporary, target) != 0)
-            error = errno;
-        if (error == 0)
-            sync_directory(target);
-        else
-            (void)unlink(temporary);
-        free(temporary);
+        remove_stale(target);
+        /* Another machine may not see the lock on a network's file, and take it for left behind. */
+        for (int attempt = 0; attempt == 0 || (error == EAGAIN && attempt < 10); attempt++)
+            error = replace_with(target, exists, mode, bytes, size);
     }
     free(target);
     return error;

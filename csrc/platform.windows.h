@@ -236,12 +236,13 @@ static int open_file(const char *path, system_file *file, uint64_t *size)
     return error;
 }
 
-static int read_some(system_file file, void *to, size_t size, size_t *got)
+static int read_some(system_file file, uint64_t offset, void *to, size_t size, size_t *got)
 {
     DWORD count = 0;
-    const BOOL read = ReadFile(file, to, (DWORD)(size < TRANSFER ? size : TRANSFER), &count, NULL);
+    OVERLAPPED from = {.Offset = (DWORD)offset, .OffsetHigh = (DWORD)(offset >> 32)};
+    const BOOL read = ReadFile(file, to, (DWORD)(size < TRANSFER ? size : TRANSFER), &count, &from);
     *got = count;
-    return read ? 0 : system_errno();
+    return read || GetLastError() == ERROR_HANDLE_EOF ? 0 : system_errno();
 }
 
 static void close_file(system_file file)
@@ -261,7 +262,43 @@ static int write_all(HANDLE file, const unsigned char *bytes, size_t size)
     return FlushFileBuffers(file) ? 0 : system_errno();
 }
 
-/* Write a new file and move it over the target. */
+/*
+ * Remove the temporary files of a target that killed processes have left behind. Those that are
+ * being written are open to nobody else, so that they cannot be deleted.
+ */
+static void remove_stale(const char *path)
+{
+    char prefix[TEMPORARY_PREFIX + 1];
+    const size_t length = directory_length(path);
+    char *pattern = path_in(path, length, ".cnn-*.tmp");
+    wchar_t *wide_pattern = pattern != NULL ? wide(pattern) : NULL;
+    WIN32_FIND_DATAW found;
+    const HANDLE search =
+        wide_pattern != NULL ? FindFirstFileW(wide_pattern, &found) : INVALID_HANDLE_VALUE;
+    temporary_prefix(prefix, path);
+    for (BOOL more = search != INVALID_HANDLE_VALUE; more; more = FindNextFileW(search, &found)) {
+        char name[MAX_PATH * 4];
+        const int size = WideCharToMultiByte(CP_UTF8, 0, found.cFileName, -1, name, sizeof name,
+                                             NULL, NULL);
+        if (size <= 0 || !is_temporary(name, prefix))
+            continue;
+        char *beside = path_in(path, length, name);
+        wchar_t *stale = beside != NULL ? wide(beside) : NULL;
+        if (stale != NULL)
+            (void)DeleteFileW(stale);
+        free(stale);
+        free(beside);
+    }
+    if (search != INVALID_HANDLE_VALUE)
+        (void)FindClose(search);
+    free(wide_pattern);
+    free(pattern);
+}
+
+/*
+ * Write a new file and move it over the target. EAGAIN if the new file is gone before it is moved:
+ * between the two, another process that saves may take it for left behind.
+ */
 static int replace_with(const wchar_t *temporary, const wchar_t *target, const void *bytes,
                         size_t size)
 {
@@ -274,7 +311,7 @@ static int replace_with(const wchar_t *temporary, const wchar_t *target, const v
         error = system_errno();
     if (error == 0 &&
         !MoveFileExW(temporary, target, MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH))
-        error = system_errno();
+        error = GetLastError() == ERROR_FILE_NOT_FOUND ? EAGAIN : system_errno();
     if (error != 0)
         (void)DeleteFileW(temporary);
     return error;
@@ -289,9 +326,11 @@ int cnn_platform_file_replace(const char *path, const void *bytes, size_t size)
     int error = EEXIST;
     if (attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0)
         error = EISDIR;
-    for (int attempt = 0; attempt < 100 && error == EEXIST; attempt++) {
-        char name[32];
-        temporary_name(name, GetCurrentProcessId());
+    else
+        remove_stale(path);
+    for (int attempt = 0; attempt < 100 && (error == EEXIST || error == EAGAIN); attempt++) {
+        char name[TEMPORARY_NAME + 1];
+        temporary_name(name, path, GetCurrentProcessId());
         char *beside = path_in(path, directory_length(path), name);
         wchar_t *temporary = beside != NULL ? wide(beside) : NULL;
         error = temporary != NULL ? replace_with(temporary, target, bytes, size) : ENOMEM;

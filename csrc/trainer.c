@@ -1,6 +1,7 @@
 /* The life of a trainer and its state: created, read, set, remembered and restored. */
 #include "trainer.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,10 +15,13 @@
 /* Bytes of a slot that a task copies: so many that memcpy stores them past the caches. */
 #define PIECE_BYTES ((size_t)32 * 1024 * 1024)
 
-/* Multiplications that bring back the powers of beta at most: a few seconds. */
+/* Multiplications that a program may ask for to bring back the powers of beta: a few seconds. */
 #define MOST_POWERS ((uint64_t)1000000000)
 
-static cnn_status check_optimizer(const cnn_optimizer *o)
+/* Below this, 1 - beta^k is exactly 1, so that later bits of the power change nothing. */
+#define ALL_GONE 0x1p-54
+
+cnn_status cnn_optimizer_check(const cnn_optimizer *o)
 {
     if (!o)
         return cnn_fail(CNN_ERROR_ARGUMENT, "optimizer is NULL");
@@ -56,7 +60,7 @@ cnn_status cnn_trainer_create(cnn_network *network, const cnn_optimizer *optimiz
 {
     if (!network || !trainer)
         return cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", network ? "trainer" : "network");
-    const cnn_status status = check_optimizer(optimizer);
+    const cnn_status status = cnn_optimizer_check(optimizer);
     if (status != CNN_OK)
         return status;
     cnn_trainer *made = calloc(1, sizeof *made);
@@ -148,28 +152,72 @@ cnn_status cnn_trainer_set_state(cnn_trainer *trainer, size_t slot, const void *
     return status;
 }
 
+/*
+ * beta^steps by at most `most` multiplications; false if it takes more. It ends where the power is
+ * gone, before products of denormal numbers, each of which takes as long as many others.
+ */
+static bool find_power(double beta, uint64_t steps, uint64_t most, double *power)
+{
+    uint64_t i = 0;
+    const uint64_t before = cnn_platform_float_enter();
+    double found = 1;
+    for (; i < cnn_min(steps, most) && found > ALL_GONE; i++)
+        found *= beta;
+    cnn_platform_float_leave(before);
+    *power = found;
+    return i == steps || found <= ALL_GONE;
+}
+
+static bool find_powers(const cnn_optimizer *o, uint64_t steps, uint64_t most, double powers[2])
+{
+    return find_power(o->beta1, steps, most, &powers[0]) &&
+           find_power(o->beta2, steps, most, &powers[1]);
+}
+
+bool cnn_trainer_needs_powers(const cnn_trainer *trainer)
+{
+    return trainer->steps > CNN_QUICK_POWERS &&
+           (trainer->beta1_power > ALL_GONE || trainer->beta2_power > ALL_GONE);
+}
+
+static cnn_status set_steps(cnn_trainer *trainer, uint64_t steps, const double powers[2])
+{
+    trainer->steps = steps;
+    trainer->beta1_power = powers[0];
+    trainer->beta2_power = powers[1];
+    return CNN_OK;
+}
+
+cnn_status cnn_trainer_resume(cnn_trainer *trainer, uint64_t steps, const double *powers)
+{
+    double found[2];
+    if (!powers && !find_powers(&trainer->optimizer, steps, CNN_QUICK_POWERS, found))
+        return cnn_fail(CNN_ERROR_ARGUMENT,
+                        "steps is %" PRIu64 ", should come with beta1_power and beta2_power for "
+                        "betas this close to 1",
+                        steps);
+    /* A power of 1 would be divided by 0 at the next step, if beta rounds to no change. */
+    for (int i = 0; powers && i < 2; i++)
+        if (!(powers[i] >= 0 && powers[i] < 1))
+            return cnn_fail(CNN_ERROR_ARGUMENT, "beta%d_power is %g, should be in [0, 1)", i + 1,
+                            powers[i]);
+    return set_steps(trainer, steps, powers ? powers : found);
+}
+
 cnn_status cnn_trainer_set_steps(cnn_trainer *trainer, uint64_t steps)
 {
+    double powers[2];
     if (!trainer)
         return cnn_fail(CNN_ERROR_ARGUMENT, "trainer is NULL");
     if (steps > INT64_MAX)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "steps is too large");
-    const cnn_optimizer *o = &trainer->optimizer;
-    double beta1 = 1, beta2 = 1;
-    uint64_t i = 0;
-    const uint64_t before = cnn_platform_float_enter();
-    /* Below 2^-54, 1 - beta^k is exactly 1, so that later bits of the power change nothing. */
-    for (; i < cnn_min(steps, MOST_POWERS) && (beta1 > 0x1p-54 || beta2 > 0x1p-54); i++) {
-        beta1 *= o->beta1;
-        beta2 *= o->beta2;
-    }
-    cnn_platform_float_leave(before);
-    if (i == MOST_POWERS && steps > MOST_POWERS)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "steps is too large for betas this close to 1");
-    trainer->steps = steps;
-    trainer->beta1_power = beta1;
-    trainer->beta2_power = beta2;
-    return CNN_OK;
+        return cnn_fail(CNN_ERROR_ARGUMENT, "steps is %" PRIu64 ", should be at most 2^63 - 1",
+                        steps);
+    if (!find_powers(&trainer->optimizer, steps, MOST_POWERS, powers))
+        return cnn_fail(CNN_ERROR_ARGUMENT,
+                        "steps is %" PRIu64 ", should be at most %" PRIu64 " for betas this close "
+                        "to 1",
+                        steps, MOST_POWERS);
+    return set_steps(trainer, steps, powers);
 }
 
 static size_t slot_pieces(const cnn_trainer *trainer)

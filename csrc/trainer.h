@@ -22,4 +22,17 @@ struct cnn_trainer {
     double snapshot_beta1_power, snapshot_beta2_power;
 };
 
+/* Check an optimizer's kind and settings. */
+cnn_status cnn_optimizer_check(const cnn_optimizer *optimizer);
+
+/*
+ * Multiplications that reading a file makes at most to bring back the powers of beta, in less than
+ * half a second. A file of more steps whose powers still count has them (cnn_trainer_needs_powers).
+ */
+#define CNN_QUICK_POWERS ((uint64_t)1 << 25)
+bool cnn_trainer_needs_powers(const cnn_trainer *trainer);
+
+/* Set the number of steps, at most 2^63 - 1, and the powers of beta1 and beta2, or NULL. */
+cnn_status cnn_trainer_resume(cnn_trainer *trainer, uint64_t steps, const double *powers);
+
 #endif

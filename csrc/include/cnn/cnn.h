@@ -551,6 +551,13 @@ CNN_API cnn_status cnn_network_load(const char *path, cnn_network **network);
  */
 CNN_API cnn_status cnn_trainer_save(const cnn_trainer *trainer, const char *path);
 CNN_API cnn_status cnn_trainer_load(const char *path, cnn_network **network, cnn_trainer **trainer);
+
+/*
+ * cnn_trainer_save with one more entry of metadata, in the file alone: the network is not changed,
+ * so that several threads may save it at once. If value is NULL, the file is without the key.
+ */
+CNN_API cnn_status cnn_trainer_save_with(const cnn_trainer *trainer, const char *key,
+                                         const char *value, const char *path);
 CNN_API cnn_status cnn_trainer_optimizer(const cnn_trainer *trainer, cnn_optimizer *optimizer);
 
 /* The same file from and to memory. `size` bytes at `*bytes`, freed by cnn_bytes_free. */
