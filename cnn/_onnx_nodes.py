@@ -24,6 +24,10 @@ _SOFTPLUS_THRESHOLD = 20.0
 # ONNX's numbers of the types that a Cast may make.
 _FLOATS = {1: "float32", 11: "float64"}
 _INTEGERS = {6: "int32", 7: "int64"}
+_OTHERS = {10: " (float16)", 16: " (bfloat16)", 9: " (bool)", 6: " (int32)", 7: " (int64)"}
+# The most dimensions of an array in NumPy, and so the most sizes that a shape can have. Shapes that
+# nodes make of one another are counted before they are made: each could double the one before it.
+MOST_SIZES = 64
 
 
 # ---- Values --------------------------------------------------------------------------------------
@@ -143,6 +147,7 @@ def _product(node: Node, value: Value, weight: Value) -> Rows:
     if not isinstance(weight, np.ndarray) or weight.ndim != 2:
         node.refuse("has weights that are not a constant of 2 dimensions")
     _check_plain(node, x)
+    _check_type(node, "weights", weight)
     if x.shape is not None and len(x.shape) != 2:
         node.refuse(f"multiplies an input of shape {_shape(x)}, should have 2 dimensions")
     if x.width is not None and weight.shape[0] != x.width:
@@ -150,6 +155,14 @@ def _product(node: Node, value: Value, weight: Value) -> Rows:
     batch = None if x.shape is None else x.shape[0]
     layer = Part(f"node {node.name!r}", weight)
     return Rows((batch, weight.shape[1]), layer, inputs=x)
+
+
+def _check_type(node: Node, what: str, values: NDArray[Any]) -> None:
+    if values.dtype.name not in _FLOATS.values():
+        node.refuse(
+            f"has {what} of dtype {values.dtype.name}, should be float32 or float64; save the "
+            f"model in float32, as it was before it was quantised"
+        )
 
 
 def _shape(x: Rows) -> str:
@@ -163,6 +176,7 @@ def _with_bias(node: Node, x: Rows, values: NDArray[Any]) -> Rows:
         node.refuse("does not follow a product with weights, should be the bias of one")
     if layer.bias is not None or layer.activation is not None:
         node.refuse("comes after a layer that has its bias or activation already")
+    _check_type(node, "a bias", values)
     outputs = layer.weight.shape[1]
     if values.shape not in ((), (1,), (1, 1), (outputs,), (1, outputs)):
         node.refuse(f"adds a constant of shape {values.shape}, should be a bias of ({outputs},)")
@@ -180,13 +194,15 @@ def _gemm(node: Node, inputs: list[Value]) -> Value:
     if isinstance(weight, np.ndarray) and weight.dtype.kind == "f":
         weight = _scaled(weight.T if node.get("transB", 0) else weight, node.get("alpha", 1.0))
     product = _product(node, inputs[0], weight)
-    if len(inputs) < 3 or inputs[2] is None:
+    beta = node.get("beta", 1.0)
+    # With beta 0, C is not read: 0 times infinity would be NaN.
+    if len(inputs) < 3 or inputs[2] is None or beta == 0:
         return product
     bias = inputs[2]
     if not isinstance(bias, np.ndarray):
         node.refuse("has a bias that is not a constant")
     if bias.dtype.kind == "f":
-        bias = _scaled(bias, node.get("beta", 1.0))
+        bias = _scaled(bias, beta)
     return _with_bias(node, product, bias)
 
 
@@ -320,6 +336,11 @@ def _where(node: Node, inputs: list[Value]) -> Value:
     node.refuse("chooses between values, should be a part of Softplus")
 
 
+def _is_number(values: NDArray[Any]) -> bool:
+    """Whether a constant holds numbers, those of ONNX's own types included (float8, float4)."""
+    return values.dtype.kind in "biuf" or values.dtype.name.startswith(("float8_", "float4_"))
+
+
 def _cast(node: Node, inputs: list[Value]) -> Value:
     (value,) = inputs
     to = node.get("to", 0)
@@ -327,12 +348,15 @@ def _cast(node: Node, inputs: list[Value]) -> Value:
         return value
     if isinstance(value, np.ndarray):
         name = (_FLOATS | _INTEGERS).get(to)
-        if name is None or value.dtype.kind not in "biuf":
+        if name is None or not _is_number(value):
             node.refuse("makes a constant of a type that cnn does not have")
         return value.astype(name, copy=False)
     x = _rows(node, value)
     if to not in _FLOATS:
-        node.refuse(f"makes values of ONNX type {to}, should be 1 (float32) or 11 (float64)")
+        node.refuse(
+            f"makes values of ONNX type {to}{_OTHERS.get(to, '')}, should be 1 (float32) or 11 "
+            f"(float64)"
+        )
     if x.form == "above":
         if x.factor != 0:
             node.refuse(f"makes numbers of x > {x.factor:g}, should be x > 0 for step")
@@ -353,7 +377,7 @@ def _dropout(node: Node, inputs: list[Value]) -> Value:
     x = _rows(node, inputs[0])
     if len(inputs) > 2 and inputs[2] is not None:
         training = inputs[2]
-        if not isinstance(training, np.ndarray) or bool(training.any()):
+        if number(training) != 0:
             node.refuse("is in training mode; export the model in inference mode")
     return x
 
@@ -391,7 +415,13 @@ def _sizes(node: Node, value: Value) -> tuple[int | None, ...]:
         return value.sizes
     if not isinstance(value, np.ndarray) or value.ndim != 1 or value.dtype.kind != "i":
         node.refuse("has a shape that is neither constant nor that of the input")
+    _check_count(node, value.size)
     return tuple(value.tolist())
+
+
+def _check_count(node: Node, sizes: int) -> None:
+    if sizes > MOST_SIZES:
+        node.refuse(f"makes a shape of {sizes} sizes, should have at most {MOST_SIZES}")
 
 
 def _reshape(node: Node, inputs: list[Value]) -> Value:
@@ -435,6 +465,7 @@ def _gather(node: Node, inputs: list[Value]) -> Value:
         node.refuse("does not take sizes of the input by constant numbers")
     if index.ndim > 1 or index.dtype.kind != "i":
         node.refuse(f"has indices of shape {index.shape}, should be a number or a list of them")
+    _check_count(node, index.size)
     try:
         return Sizes(tuple(sizes.sizes[i] for i in index.ravel().tolist()), index.ndim == 0)
     except IndexError:
@@ -443,7 +474,7 @@ def _gather(node: Node, inputs: list[Value]) -> Value:
 
 def _unsqueeze(node: Node, inputs: list[Value]) -> Value:
     axes = inputs[1] if len(inputs) > 1 else np.asarray(node.get("axes", None))
-    at_front = isinstance(axes, np.ndarray) and axes.tolist() in ([0], [-1])
+    at_front = isinstance(axes, np.ndarray) and axes.shape == (1,) and axes[0] in (0, -1)
     if not isinstance(inputs[0], Sizes) or not inputs[0].scalar or not at_front:
         node.refuse("does not make a shape of a size of the input")
     return Sizes(inputs[0].sizes)
@@ -452,7 +483,11 @@ def _unsqueeze(node: Node, inputs: list[Value]) -> Value:
 def _concat(node: Node, inputs: list[Value]) -> Value:
     if any(not isinstance(value, (Sizes, np.ndarray)) for value in inputs):
         node.refuse("joins values of the network, should join sizes to a shape")
-    return Sizes(tuple(size for value in inputs for size in _sizes(node, value)))
+    joined: tuple[int | None, ...] = ()
+    for value in inputs:
+        joined += _sizes(node, value)
+        _check_count(node, len(joined))
+    return Sizes(joined)
 
 
 HANDLERS: dict[str, Handler] = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnn import _core
-from cnn._onnx_nodes import HANDLERS, Node, Rows, number
+from cnn._onnx_nodes import HANDLERS, MOST_SIZES, Node, Rows, number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +26,24 @@ _OLDEST_OPSET = 7
 # Nodes may share a constant, each making a layer or another constant of it. Without a bound a small
 # file could ask for any amount of memory; this leaves room for int8 made float64, and once over.
 _MOST_GROWTH = 16
-_HINT_LOG = "end the model in Softmax, whose logarithm it is, or in the layer before it"
+# Types of other bits that float32 or int8 hold exactly.
+_WIDER = {"float16": np.float32, "bfloat16": np.float32, "int4": np.int8, "uint4": np.uint8}
+_QUANTISED = "save the model as it was before it was quantised"
+# What to do about operations that are often met.
+_HINTS = {
+    "LogSoftmax": "end the model in Softmax, whose logarithm it is, or in the layer before it",
+    "BatchNormalization": (
+        "fuse it with the layer before it (torch.nn.utils.fuse_linear_bn_eval, or export in "
+        "inference mode with constants folded)"
+    ),
+    "DequantizeLinear": _QUANTISED,
+    "DynamicQuantizeLinear": _QUANTISED,
+    "MatMulInteger": _QUANTISED,
+    "QGemm": _QUANTISED,
+    "QLinearMatMul": _QUANTISED,
+    "QuantizeLinear": _QUANTISED,
+    "Conv": "cnn has dense layers alone",
+}
 
 
 class Graph:
@@ -40,7 +57,13 @@ class Graph:
         )
         self._own = {(_domain(f.domain), f.name) for f in model.functions}
         self._initializers = {tensor.name: tensor for tensor in self._graph.initializer}
-        self._maker = {name: node for node in self._graph.node for name in node.output if name}
+        self._sparse = {tensor.values.name for tensor in self._graph.sparse_initializer}
+        # Which node makes a value, and where it is among all.
+        self._maker: dict[str, Any] = {}
+        self._place: dict[str, int] = {}
+        for place, node in enumerate(self._graph.node):
+            for name in filter(None, node.output):
+                self._maker[name], self._place[name] = node, place
         self._values: dict[str, Value] = {}
         self._made, self._most = 0, _MOST_GROWTH * size
 
@@ -48,7 +71,8 @@ class Graph:
         """Return the dense layers on the way to the output."""
         if self._opset < _OLDEST_OPSET:
             raise ValueError(
-                f"from_onnx: the model has opset {self._opset}, should have {_OLDEST_OPSET} or more"
+                f"from_onnx: the model has opset {self._opset}, should have {_OLDEST_OPSET} or "
+                f"more, as onnx.version_converter.convert_version(model, 13) makes it"
             )
         output = self._chosen_output()
         pair = self._pair(output)
@@ -129,12 +153,16 @@ class Graph:
 
     def _needed(self, output: str) -> set[str]:
         needed: set[str] = set()
+        seen: set[int] = set()
         waiting = [output]
         while waiting:
             name = waiting.pop()
             if name and name not in needed:
                 needed.add(name)
-                if name in self._maker:
+                # The inputs of a node once, however many of its outputs are needed.
+                maker = self._place.get(name)
+                if maker is not None and maker not in seen:
+                    seen.add(maker)
                     waiting.extend(self._maker[name].input)
         return needed
 
@@ -150,6 +178,11 @@ class Graph:
         shape = None
         tensor = inputs[0].type.tensor_type
         if tensor.HasField("shape"):
+            if len(tensor.shape.dim) > MOST_SIZES:
+                raise ValueError(
+                    f"from_onnx: input {names} has {len(tensor.shape.dim)} dimensions, should have "
+                    f"2: rows and columns"
+                )
             shape = tuple(
                 d.dim_value if d.HasField("dim_value") and d.dim_value > 0 else None
                 for d in tensor.shape.dim
@@ -187,7 +220,8 @@ class Graph:
             raise _core.ModelFileError(
                 f"from_onnx: the file is not a good model: {what} cannot be read: {error}"
             ) from error
-        return array
+        wider = _WIDER.get(array.dtype.name)
+        return array if wider is None else array.astype(wider)
 
     # ---- Nodes ---------------------------------------------------------------------------------
 
@@ -199,6 +233,8 @@ class Graph:
             return None  # an input that may be left out
         if name not in self._values:
             constant = self._constant(name)
+            if constant is None and name in self._sparse:
+                node.refuse(f"takes the sparse tensor {name!r}, should be a dense one")
             if constant is None:
                 node.refuse(f"takes {name!r}, which is neither a value of a row nor a constant")
             self._values[name] = constant
@@ -211,9 +247,9 @@ class Graph:
             return self._value(node, proto.output[0])
         if handler is None or ("", node.op) in self._own:
             where = f" of domain {node.domain}" if node.domain else ""
-            hint = f": {_HINT_LOG}" if node.op == "LogSoftmax" else ""
+            hint = f": {_HINTS[node.op]}" if _HINTS.get(node.op) else ""
             node.refuse(
-                f"is an operation{where} that dense networks do not have{hint}; supported are "
+                f"is an operation{where} that cnn does not have{hint}; supported are "
                 f"{', '.join(sorted(('Constant', *HANDLERS)))}"
             )
         inputs = [self._value(node, name) for name in proto.input]

@@ -300,6 +300,7 @@ def checked(where: str, layers: object) -> list[Layer]:
     found = list(layers)
     if not found:
         raise ValueError(f"{where}: layers is empty, should have at least one Dense layer")
+    seen: set[int] = set()
     for i, layer in enumerate(found):
         if not isinstance(layer, Layer):
             what = layer.__name__ if isinstance(layer, type) else f"of type {type(layer).__name__}"
@@ -308,8 +309,9 @@ def checked(where: str, layers: object) -> list[Layer]:
             raise ValueError(
                 f"{where}: layer {i}, {layer!r}, belongs to another network; should be a new one"
             )
-        if any(layer is other for other in found[:i]):
+        if id(layer) in seen:
             raise ValueError(f"{where}: layer {i}, {layer!r}, is in the list twice")
+        seen.add(id(layer))
     _check_neighbours(where, found)
     return found
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING, Any
 
-from cnn import _assembly, _checks, _core, _extras
+from cnn import _assembly, _checks, _core, _extras, _files, _formats
 
 if TYPE_CHECKING:
-    import os
+    from collections.abc import Iterator
 
     from cnn.sequential import Sequential
 
 __all__ = ["from_onnx"]
+
+# protobuf's own limit.
+_MOST_BYTES = 2**31 - 1
 
 
 def from_onnx(path: str | os.PathLike[str]) -> Sequential:
@@ -30,8 +33,9 @@ def from_onnx(path: str | os.PathLike[str]) -> Sequential:
     Returns
     -------
     Sequential
-        The network, in the dtype of the weights, with seed 0. Dropout, which does nothing to a
-        prediction, is left out.
+        The network, in the dtype of the weights, with seed 0. Weights of float16 and bfloat16
+        become float32, which holds them exactly. Dropout, which does nothing to a prediction, is
+        left out.
 
     Raises
     ------
@@ -63,9 +67,29 @@ def from_onnx(path: str | os.PathLike[str]) -> Sequential:
     onnx = _extras.require(where, "onnx", "onnx")
     from cnn._onnx_read import Graph  # noqa: PLC0415  # what reads other formats is seldom needed
 
-    data = Path(path).read_bytes()
-    graph = Graph(onnx, _checked_model(where, onnx, data), len(data))
-    return _assembly.sequential(where, graph.parts())
+    with _formats.explained(where, path):
+        data = _read(where, path)
+        model = _checked_model(where, onnx, data)
+        graph = Graph(onnx, model, len(data))
+        return _assembly.sequential(where, graph.parts())
+
+
+def _read(where: str, path: str | os.PathLike[str]) -> bytes:
+    """Return the bytes of a file, if it can be an ONNX model by its size and its first byte."""
+    with _files.named(path), open(path, "rb") as file:
+        # The number and the kind of the first field of protobuf, which cannot be 0, 3, 4, 6 or 7.
+        start = file.peek(1)[:1]
+        if start and (start[0] >> 3 == 0 or start[0] & 7 not in (0, 1, 2, 5)):
+            raise _core.ModelFileError(
+                f"{where}: the file is not an ONNX model: it begins with byte {start[0]}"
+            )
+        size = os.fstat(file.fileno()).st_size
+        if size > _MOST_BYTES:
+            raise _core.ModelFileError(
+                f"{where}: the file has {size:,} bytes, but an ONNX model has at most "
+                f"{_MOST_BYTES:,}"
+            )
+        return file.read()
 
 
 def _checked_model(where: str, onnx: Any, data: bytes) -> Any:
@@ -76,9 +100,7 @@ def _checked_model(where: str, onnx: Any, data: bytes) -> Any:
         raise _core.ModelFileError(f"{where}: the file is not an ONNX model: {error}") from error
     if not model.graph.node or not model.graph.output:
         raise _core.ModelFileError(f"{where}: the file is not an ONNX model: it has no nodes")
-    tensors = list(model.graph.initializer)
-    tensors += [a.t for node in model.graph.node for a in node.attribute if a.HasField("t")]
-    for tensor in tensors:
+    for tensor in _tensors(model):
         # Another file's name in a model may be any path of this machine.
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             raise ValueError(
@@ -90,3 +112,31 @@ def _checked_model(where: str, onnx: Any, data: bytes) -> Any:
     except (onnx.checker.ValidationError, ValueError, TypeError) as error:
         raise _core.ModelFileError(f"{where}: the file is not a good model: {error}") from error
     return model
+
+
+def _tensors(model: Any) -> Iterator[Any]:
+    """Yield all tensors of a model, those of inner graphs and of functions included."""
+    yield from _tensors_of_graph(model.graph)
+    for function in model.functions:
+        for node in function.node:
+            yield from _tensors_of_node(node)
+
+
+def _tensors_of_graph(graph: Any) -> Iterator[Any]:
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+    for node in graph.node:
+        yield from _tensors_of_node(node)
+
+
+def _tensors_of_node(node: Any) -> Iterator[Any]:
+    # Graphs are in nodes of graphs no deeper than protobuf reads messages in one another: 100.
+    for attribute in node.attribute:
+        yield from (attribute.t, *attribute.tensors)
+        for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+            yield from (sparse.values, sparse.indices)
+        if attribute.HasField("g"):
+            yield from _tensors_of_graph(attribute.g)
+        for graph in attribute.graphs:
+            yield from _tensors_of_graph(graph)

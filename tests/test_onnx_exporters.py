@@ -125,19 +125,20 @@ def test_pytorch_refused(export):
 
     linear = nn.Linear(4, 3)
     for module, dtype, op, message in (
-        (nn.LogSoftmax(dim=1), "f4", "LogSoftmax", "that dense networks do not have: end the mod"),
+        (nn.LogSoftmax(dim=1), "f4", "LogSoftmax", "that cnn does not have: end the model in"),
         (nn.GELU("tanh"), "f4", "Gelu", "has approximate 'tanh', should be 'none'"),
         (nn.ELU(2.0), "f4", "Elu", "has alpha 2, should be 1"),
         (nn.Softmax(dim=0), "f4", "Softmax", "has axis 0, should be -1 or 1"),
-        (nn.PReLU(), "f4", "PRelu", "that dense networks do not have"),
-        (nn.ReLU6(), "f4", "Clip", "that dense networks do not have"),
+        (nn.PReLU(), "f4", "PRelu", "that cnn does not have"),
+        (nn.ReLU6(), "f4", "Clip", "that cnn does not have"),
     ):
         with refused(ValueError, f"({op}) ") as caught:
             export(nn.Sequential(linear, module), X.astype(dtype))
         assert str(caught.value).startswith("from_onnx: node '")
         assert message in str(caught.value)
-    with refused(ValueError, "has dtype float16, should be float32 or float64"):
-        export(nn.Sequential(nn.Linear(4, 3)).half(), X.astype("f2"))
+    half = nn.Sequential(nn.Linear(4, 3)).half()
+    weight = export(half, X.astype("f2")).layers[0].weight
+    assert weight.tobytes() == half[0].weight.detach().float().numpy().T.tobytes()
 
 
 def test_pytorch_with_weights_in_a_file_beside(tmp_path):
