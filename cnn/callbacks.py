@@ -196,6 +196,10 @@ class EarlyStopping(_Monitor):
             self.model._take_parameters(self._best_network)
             self._best_network = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        # The best weights belong to a fit that is going on, or was broken off.
+        return self.__dict__ | {"_best_network": None}
+
 
 class ModelCheckpoint(_Monitor):
     """Save the network and its optimizer after each epoch, or after the best ones.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -116,7 +117,7 @@ class Sequential(Doors):
     def _of_network(cls, network: _core.Network) -> Sequential:
         """Return a Sequential around a network from a file or a copy."""
         made = cls.__new__(cls)
-        made._adopt(network, [layers.of_description(layer) for layer in network.layers])
+        made._restore(network, {})
         return made
 
     # ---- What it is ----------------------------------------------------------------------------
@@ -548,15 +549,42 @@ class Sequential(Doors):
                 self._network.set(i, "weight", network.get(i, "weight"))
                 self._network.set(i, "bias", network.get(i, "bias"))
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _of_bytes, (self._network.to_bytes(),)
+    # Pickles, joblib and skops restore an object by __setstate__: skops runs no function that a
+    # file names. Attributes that users or subclasses have added travel with the network.
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self._attributes() | {"_network": self._network.to_bytes()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        data = state.get("_network") if isinstance(state, dict) else None
+        if not isinstance(data, bytes):
+            raise TypeError("Sequential: the state of a pickle should hold a network as bytes")
+        self._restore(_core.Network.from_bytes(data), state)
+
+    def __copy__(self) -> Sequential:
+        # Two objects with the same weights would train each other.
+        made = type(self).__new__(type(self))
+        made._restore(self._network.copy(), self._attributes())
+        return made
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Sequential:
-        return self._of_network(self._network.copy())
+        made = type(self).__new__(type(self))
+        memo[id(self)] = made
+        made._restore(self._network.copy(), copy.deepcopy(self._attributes(), memo))
+        return made
+
+    def _attributes(self) -> dict[str, Any]:
+        """Return all attributes but the network and its layers."""
+        return {k: v for k, v in self.__dict__.items() if k not in ("_network", "_layers")}
+
+    def _restore(self, network: _core.Network, attributes: dict[str, Any]) -> None:
+        """Make a new object, whose __init__ has not run, of a network and attributes."""
+        self._adopt(network, [layers.of_description(layer) for layer in network.layers])
+        self.__dict__ |= {k: v for k, v in attributes.items() if k not in ("_network", "_layers")}
 
 
 def _of_bytes(data: bytes) -> Sequential:
-    """Return the network of a pickle."""
+    """Return the network of a pickle that an earlier version of cnn wrote."""
     return Sequential._of_network(_core.Network.from_bytes(data))
 
 

@@ -342,8 +342,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         """
         chosen = self._chosen(self._outputs(X))
         if not self._multilabel:
-            # Where there is only one class, it is that one.
-            return self.classes_.take(chosen, mode="clip")
+            # If there is only one class, it is that one. joblib may have mapped classes_ from a
+            # file; the labels are an array in memory.
+            return np.asarray(self.classes_).take(chosen, mode="clip")
         marks = chosen.astype(np.int64)
         if self._sparse_labels:
             from scipy.sparse import csr_matrix  # noqa: PLC0415  # takes time, is needed seldom
