@@ -229,7 +229,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
             )
         check_classification_targets(y)
         if not known:
-            self.classes_, t = np.unique(y, return_inverse=True)
+            labels, t = np.unique(y, return_inverse=True)
+            # As scikit-learn's unique_labels has it: native and no wider than the labels need, so
+            # that strings in an array of objects become an array of strings.
+            self.classes_ = np.asarray(sorted(set(labels)))
             return x, t
         labels = np.unique(y)
         unknown = np.setdiff1d(labels, self.classes_)

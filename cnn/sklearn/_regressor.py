@@ -197,6 +197,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]  # scikit-lea
             y = y.toarray()
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
+        if y.dtype.kind not in "biuf":
+            y = _numbers(where, y)
         t = readable(y)
         if self.loss == "poisson":
             _checks.within(where, "y", t, 0.0)
@@ -260,3 +262,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]  # scikit-lea
         tags.target_tags.multi_output = True
         tags.target_tags.positive_only = self.loss == "poisson"
         return tags
+
+
+def _numbers(where: str, y: NDArray[Any]) -> NDArray[np.float64]:
+    """Return targets that are written as text as numbers, and refuse what is neither."""
+    try:
+        # NumPy would take dates for the numbers of their days, or of their nanoseconds.
+        if y.dtype.kind not in "USO":
+            raise TypeError(f"{y.dtype} is no type of numbers")
+        return y.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where}: y is of type {y.dtype}, should be numbers: {error}") from None
