@@ -48,6 +48,11 @@ class SparseRows:
         """Return some of the rows, by their numbers, which stay sparse."""
         return SparseRows(self._matrix[rows])
 
+    def largest(self, rows: int) -> NDArray[np.float64]:
+        """Return the largest magnitude of each column in the first rows."""
+        found: NDArray[np.float64] = abs(self._matrix[:rows].astype(np.float64)).max(axis=0)
+        return np.ravel(found.toarray())  # type: ignore[attr-defined]  # it is a sparse row
+
     def __getitem__(self, rows: slice | NDArray[Any]) -> NDArray[Any]:
         """Return rows, given as a slice or by their numbers, as a dense array."""
         which = rows if isinstance(rows, slice) else rows.astype(np.intp)

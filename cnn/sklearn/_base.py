@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -27,6 +26,7 @@ from cnn.sklearn._data import (
     refuse_no_weight,
 )
 from cnn.sklearn._parameters import Parameters, dense_layers, draw, packed, unpack
+from cnn.sklearn._split import hold_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -243,7 +243,9 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         # Drawn before the split, which then has the same rows as scikit-learn's.
         start = draw(random, units, self._init_names(activations)) if fresh else None
         if self.early_stopping and self.solver != "lbfgs" and validation is None:
-            data, validation = self._split(where, data, random)
+            data, validation = hold_out(
+                where, data, self._strata(data.t), float(self.validation_fraction), random
+            )
         data = data.weighted(self._class_weights(where, data))
         refuse_no_weight(where, "the weight of all samples to train with is 0", data.sample_weight)
         if start is not None:
@@ -326,28 +328,6 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
             # As of the rows that are set aside: R^2 of one is not defined.
             raise ValueError(f"{where} has 1 row, should have at least 2")
         return Data(x, t, checked_weights(where, weights, x))
-
-    def _split(self, where: str, data: Data, random: np.random.RandomState) -> tuple[Data, Data]:
-        """Set aside a share of the samples for validation."""
-        rows = np.arange(data.rows)
-        kept, aside = train_test_split(
-            rows,
-            random_state=random,
-            test_size=self.validation_fraction,
-            stratify=self._strata(data.t),
-        )
-        if len(aside) < 2:
-            raise ValueError(
-                f"{where}: validation_fraction is {self.validation_fraction}, which makes a "
-                f"validation set of {len(aside)} of {data.rows} rows; should make one of at least 2"
-            )
-        validation = data.only(aside)
-        refuse_no_weight(
-            where,
-            f"sample_weight is 0 in all {len(aside)} rows that are set aside for validation",
-            validation.sample_weight,
-        )
-        return data.only(kept), validation
 
     def _begin(
         self,

@@ -45,6 +45,12 @@ class Data:
         weight = self.sample_weight
         return Data(x, self.t[rows], None if weight is None else weight[rows])
 
+    def with_weights(self, weights: NDArray[Any]) -> Data:
+        """Return the samples whose new weights are not 0, with these weights."""
+        found = self.only(np.flatnonzero(weights))
+        weights = weights[weights != 0]
+        return Data(found.x, found.t, None if (weights == 1).all() else weights)
+
     def weighted(self, factor: NDArray[Any] | None) -> Data:
         """Return the samples with weights multiplied by a factor for each."""
         if factor is None:

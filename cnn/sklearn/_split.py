@@ -1,0 +1,225 @@
+"""The samples that early stopping sets aside, so that a weight of 2 counts as a row given twice."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from cnn import _core
+from cnn._sparse import SparseRows
+from cnn.sklearn._data import Data
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# So many rows tell about how large the numbers of each column are.
+_SOME_ROWS = 256
+_CURE = "have more, or early_stopping be False, or validation_data be given"
+
+
+def hold_out(
+    where: str,
+    data: Data,
+    strata: NDArray[Any] | None,
+    fraction: float,
+    random: np.random.RandomState,
+) -> tuple[Data, Data]:
+    """Part samples in those to train with and those to validate with.
+
+    If every row is another one and counts the same, the rows are those that scikit-learn sets
+    aside. Else shares of the weights are set aside, sample by sample: rows that are alike are one
+    sample, whose weight is the sum of theirs. So a row of weight 2 is the same as two rows, and a
+    row of weight 0 as none, whatever the order of the rows.
+
+    Parameters
+    ----------
+    where : str
+        What is called, for messages.
+    data : Data
+        The samples.
+    strata : ndarray of shape (n,) or None
+        Labels of which each part has the same share.
+    fraction : float
+        The share of the weights that is set aside.
+    random : numpy.random.RandomState
+        Chooses the samples.
+
+    Returns
+    -------
+    kept, aside : Data
+        The samples to train with and to validate with. A sample whose weight is large beside the
+        share that is set aside is in both, with a part of its weight in each.
+
+    Raises
+    ------
+    ValueError
+        If there are too few samples.
+    """
+    weights = data.sample_weight
+    if weights is not None:
+        weighty = np.flatnonzero(weights)
+        if weighty.size < data.rows:
+            strata = None if strata is None else strata[weighty]
+            data = data.only(weighty)
+        weights = data.sample_weight
+    plain = weights is None or bool((weights == 1).all())
+    if plain and _all_differ(_keys(data.x, _largest(data.x, _SOME_ROWS))):
+        return _rows_apart(where, data, strata, fraction, random)
+    keys = _keys(data.x, _largest(data.x, data.rows))
+    # An odd factor keeps what the keys of the rows tell apart; sums go round at 2**64.
+    keys = keys * np.uint64(0x9E3779B97F4A7C15) + _target_keys(data.t)
+    if plain and _all_differ(keys):
+        return _rows_apart(where, data, strata, fraction, random)
+    return _weights_apart(where, data, keys, strata, fraction, random)
+
+
+# ---- Rows that are alike -----------------------------------------------------------------------
+
+
+def _all_differ(keys: NDArray[np.uint64]) -> bool:
+    return bool(np.unique(keys).size == keys.size)
+
+
+def _largest(x: NDArray[Any] | SparseRows, rows: int) -> NDArray[np.float64]:
+    """Return the largest magnitude of each column in the first rows; 1 if there are only zeros."""
+    if isinstance(x, SparseRows):
+        found = x.largest(rows)
+    else:
+        some = x[:rows]
+        found = np.maximum(some.max(axis=0).astype(float), -some.min(axis=0).astype(float))
+    return np.where(found > 0, np.maximum(found, np.finfo(np.float32).tiny), 1.0)
+
+
+def _keys(x: NDArray[Any] | SparseRows, scale: NDArray[np.float64]) -> NDArray[np.uint64]:
+    """Return a number for each row: the same for rows that are alike, else almost surely another.
+
+    It is made of the bits of the row's product with random numbers, which do not depend on where
+    the row stands. The scale of the columns lets each of them count.
+    """
+    # One product in float64, or two in float32, have the bits of a key.
+    factors = np.random.default_rng(0).uniform(0.5, 1.0, (scale.size, 2))
+    factors /= scale[:, None] * scale.size
+    if x.dtype.kind != "f" or x.dtype.itemsize == 8:
+        factors = factors[:, :1]
+    step = x.block_rows if isinstance(x, SparseRows) else max(x.shape[0], 1)
+    parts = [
+        _core.dense(x[first : first + step], factors, None, "identity")
+        for first in range(0, x.shape[0], step)
+    ]
+    return np.ascontiguousarray(np.concatenate(parts)).view(np.uint64).reshape(-1)
+
+
+def _target_keys(t: NDArray[Any]) -> NDArray[np.uint64]:
+    if t.ndim == 2 and t.shape[1] > 1:
+        values = t.astype(np.float64)
+        return _keys(values, _largest(values, len(values)))
+    # 0.0 and -0.0 are alike.
+    return (t.reshape(-1).astype(np.float64) + 0.0).view(np.uint64)
+
+
+# ---- Ways to part ------------------------------------------------------------------------------
+
+
+def _rows_apart(
+    where: str,
+    data: Data,
+    strata: NDArray[Any] | None,
+    fraction: float,
+    random: np.random.RandomState,
+) -> tuple[Data, Data]:
+    """Set the rows aside that scikit-learn would."""
+    _check_sizes(
+        where,
+        "rows",
+        data.rows,
+        math.ceil(fraction * data.rows),
+        1 if strata is None else np.unique(strata).size,
+        fraction,
+    )
+    for label, count in _counts(strata, np.ones(data.rows)):
+        _check_class(where, label, count < 2, "1 row only")
+    kept, aside = train_test_split(
+        np.arange(data.rows), random_state=random, test_size=fraction, stratify=strata
+    )
+    return data.only(kept), data.only(aside)
+
+
+def _weights_apart(
+    where: str,
+    data: Data,
+    keys: NDArray[np.uint64],
+    strata: NDArray[Any] | None,
+    fraction: float,
+    random: np.random.RandomState,
+) -> tuple[Data, Data]:
+    """Set a share of the weights aside, some of each stratum."""
+    weights = np.ones(data.rows) if data.sample_weight is None else data.sample_weight
+    whole = bool((weights == np.floor(weights)).all())
+    _, first, sample = np.unique(keys, return_index=True, return_inverse=True)
+    sample = sample.reshape(-1)
+    total = np.bincount(sample, weights)
+    stratum = None if strata is None else strata[first]
+    strata_count = 1 if stratum is None else np.unique(stratum).size
+    if whole:
+        all_of_it = total.sum()
+        aside = math.ceil(fraction * all_of_it)
+        _check_sizes(where, "rows, by weight", all_of_it, aside, strata_count, fraction)
+    else:
+        _check_sizes(where, "rows", data.rows, 2, strata_count, fraction)
+    order = random.permutation(total.size)
+    share = np.zeros(total.size)
+    for label, weight in _counts(stratum, total):
+        target = math.ceil(fraction * weight) if whole else fraction * weight
+        _check_class(where, label, target >= weight, f"a weight of {weight:g} only")
+        of_it = order if stratum is None else order[stratum[order] == label]
+        # No sample is more than half of what is set aside, so that there are two at least, and
+        # that a sample of large weight stays in the training set too.
+        most = max(target // 2, 1.0) if whole else target / 2
+        offered = np.minimum(total[of_it], most)
+        share[of_it] = np.clip(target - (np.cumsum(offered) - offered), 0.0, offered)
+    # Of rows that are alike, the first ones are set aside.
+    rows = np.argsort(sample, kind="stable")
+    ordered = weights[rows]
+    before = np.cumsum(ordered) - ordered
+    begins = np.searchsorted(sample[rows], np.arange(total.size))
+    before -= before[begins][sample[rows]]
+    taken = np.empty(data.rows)
+    taken[rows] = np.clip(share[sample[rows]] - before, 0.0, ordered)
+    return data.with_weights(weights - taken), data.with_weights(taken)
+
+
+def _counts(strata: NDArray[Any] | None, weights: NDArray[Any]) -> list[tuple[Any, float]]:
+    """Return each stratum and its weight; None for the only one if there are none."""
+    if strata is None:
+        return [(None, float(weights.sum()))]
+    labels, number = np.unique(strata, return_inverse=True)
+    sums = np.bincount(number.reshape(-1), weights)
+    return list(zip(labels.tolist(), sums.tolist(), strict=True))
+
+
+def _check_sizes(
+    where: str, what: str, count: float, aside: float, strata: int, fraction: float
+) -> None:
+    """Refuse parts that are too small: of `count` rows, or of that weight."""
+    if count < 3:
+        raise ValueError(
+            f"{where}: X has {count:g} sample{'s' if count > 1 else ''}, too few for "
+            f"early_stopping, which sets some of them aside; should {_CURE}"
+        )
+    if fraction == 0 or aside < 2 or count - aside < strata:
+        raise ValueError(
+            f"{where}: validation_fraction is {fraction}, which makes a validation set of "
+            f"{aside:g} of {count:g} {what}; should make one of at least 2, and leave some of each "
+            f"class to train with"
+        )
+
+
+def _check_class(where: str, label: Any, is_too_small: bool, what: str) -> None:
+    if is_too_small and label is not None:
+        raise ValueError(
+            f"{where}: y has the label {label!r} in {what}, but early_stopping sets some samples "
+            f"of each class aside and trains with others; should {_CURE}"
+        )
