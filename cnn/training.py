@@ -7,14 +7,13 @@ each of some hundredths of a second: between them Ctrl-C is served and progress 
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnn import _checks, _core, _progress, losses, optimizers
+from cnn import _checks, _core, _progress, _warn, losses, optimizers
 from cnn._sparse import SparseRows
 from cnn.callbacks import Callback
 from cnn.history import History
@@ -260,6 +259,8 @@ class _Fit:
     shuffle: bool
     callbacks: list[Callback]
     show: bool
+    where: str
+    advice: str
     display: _progress.Display | None = None
 
     def metrics(self) -> tuple[str, ...]:
@@ -314,11 +315,14 @@ class _Fit:
             totals, lr = self._train(epoch, slices)
         except _NotFiniteError as error:
             self.trainer.restore()
-            kept = "as they were before fit" if is_first else f"those after epoch {epoch - 1}"
+            kept = (
+                f"as they were before {self.where}"
+                if is_first
+                else f"those after epoch {epoch - 1}"
+            )
             raise FloatingPointError(
-                f"fit: the {error.what} became NaN or infinite in epoch {epoch}, step "
-                f"{error.step}; the weights are {kept}. A smaller lr or clip_norm may help; NaN "
-                f"in x would do it too"
+                f"{self.where}: the {error.what} became NaN or infinite in epoch {epoch}, step "
+                f"{error.step}; the weights are {kept}. {self.advice}"
             ) from None
         finally:
             # An epoch that was broken off is not begun again: its order of rows has been used.
@@ -419,11 +423,9 @@ def _warn_of_step(net: Sequential) -> None:
         for i, layer in enumerate(net.layers[: with_step[-1] + 1])
         if isinstance(layer, Dense)
     ]
-    warnings.warn(
+    _warn.warn(
         f"fit: the derivative of step, the activation of layer {with_step[-1]}, is 0, so that "
-        f"{', '.join(stuck)} will not learn",
-        UserWarning,
-        stacklevel=4,  # at the call of Sequential.fit
+        f"{', '.join(stuck)} will not learn"
     )
 
 
@@ -442,9 +444,10 @@ def fit(
     shuffle: bool,
     callbacks: object,
     progress: object,
+    where: str = "fit",
+    advice: str = "A smaller lr or clip_norm may help; NaN in x would do it too",
 ) -> History:
-    """Do what `Sequential.fit` says."""
-    where = "fit"
+    """Do what `Sequential.fit` says; `where` and `advice` are for messages of estimators."""
     network = net._network
     epochs = _checks.integer(where, "epochs", epochs, 1)
     batch_size = _checks.integer(where, "batch_size", batch_size, 1)
@@ -470,4 +473,6 @@ def fit(
         shuffle=shuffle,
         callbacks=called,
         show=show,
+        where=where,
+        advice=advice,
     ).run()

@@ -239,6 +239,13 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
                 f"{wanted} (sizes, activations, dropout, output); should be the same"
             )
 
+        limit = float(np.finfo(_dtype_for(x)).max)
+        for name in ("alpha", "learning_rate_init"):
+            if getattr(self, name) > limit:
+                raise ValueError(
+                    f"{where}: {name} is {getattr(self, name)}, should be at most {limit:.3g}, as "
+                    f"the network is of {_dtype_for(x)}"
+                )
         random = check_random_state(self.random_state)
         # Drawn before the split, which then has the same rows as scikit-learn's.
         start = draw(random, units, self._init_names(activations)) if fresh else None
@@ -258,7 +265,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         given = self.hidden_layer_sizes
         given = list(given) if isinstance(given, Iterable) else [given]
         sizes = [
-            _checks.integer(where, f"hidden_layer_sizes[{i}]", size, 1)
+            _checks.integer(where, f"hidden_layer_sizes[{i}]", size, 1, 2**31 - 1)
             for i, size in enumerate(given)
         ]
         if isinstance(self.activation, str):
@@ -338,8 +345,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         out_activation: str,
     ) -> None:
         """Make the network, and forget what was learned before."""
-        dtype = "float32" if x.dtype == np.float32 else "float64"
-        self.net_ = make_network(*architecture, seed, dtype)
+        self.net_ = make_network(*architecture, seed, _dtype_for(x))
         unpack(self.net_, start)
         self._architecture = architecture
         self.out_activation_ = out_activation
@@ -445,6 +451,11 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     def n_outputs_(self) -> int:
         """The number of outputs."""
         return self._dense()[-1].outputs
+
+
+def _dtype_for(x: Any) -> str:
+    """Return the type of a network for these rows."""
+    return "float32" if x.dtype == np.float32 else "float64"
 
 
 def make_network(

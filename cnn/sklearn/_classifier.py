@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
@@ -18,7 +17,7 @@ from sklearn.utils.multiclass import (
 
 from cnn import _checks
 from cnn.sklearn._base import BaseMLP
-from cnn.sklearn._data import Data, Rows, checked_pair, outputs
+from cnn.sklearn._data import Data, Rows, checked_pair, one_column, outputs, warn
 from cnn.sklearn._docs import documented
 
 if TYPE_CHECKING:
@@ -216,7 +215,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         x, y = checked_pair(self, x, y, reset=reset, numeric=False)
         sparse = hasattr(y, "toarray")
         if not sparse and y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
+            y = one_column(y)
         if reset:
             self._multilabel = y.ndim == 2
             self._sparse_labels = sparse
@@ -227,14 +226,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
                 f"{where}: y has shape {y.shape}, should be ({y.shape[0]}, {len(self.classes_)}), "
                 f"a column for each label"
             )
-        check_classification_targets(y)
+        if type_of_target(y, input_name="y") not in ("binary", "multiclass"):
+            check_classification_targets(y)
         if not known:
             labels, t = np.unique(y, return_inverse=True)
+            _warn_of_many(labels, y)
             # As scikit-learn's unique_labels has it: native and no wider than the labels need, so
             # that strings in an array of objects become an array of strings.
             self.classes_ = np.asarray(sorted(set(labels)))
             return x, t
         labels = np.unique(y)
+        _warn_of_many(labels, y)
         unknown = np.setdiff1d(labels, self.classes_)
         if unknown.size > 0:
             raise ValueError(
@@ -402,6 +404,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _warn_of_many(labels: NDArray[Any], y: NDArray[Any]) -> None:
+    """Warn of labels that could be numbers to predict, in scikit-learn's own words."""
+    if len(y) > 20 and labels.size > round(0.5 * len(y)):
+        warn(
+            "The number of unique classes is greater than 50% of the number of samples. `y` could "
+            "represent a regression problem, not a classification problem."
+        )
 
 
 def _check_numbers(where: str, name: str, class_weight: Any) -> None:

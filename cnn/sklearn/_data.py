@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from cnn import _checks, _core
+from cnn import _checks, _core, _warn
 from cnn._sparse import SparseRows
 
 if TYPE_CHECKING:
@@ -62,6 +63,21 @@ class Data:
         """Return the samples as `cnn.Sequential.fit` takes its validation_data."""
         pair = (self.x, self.t)
         return pair if self.sample_weight is None else (*pair, self.sample_weight)
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the user's line, for filters of modules as the estimators of scikit-learn do."""
+    _warn.warn(message, category, module="sklearn.neural_network._multilayer_perceptron")
+
+
+def one_column(y: NDArray[Any]) -> NDArray[Any]:
+    """Return a column as an array of one dimension, with scikit-learn's warning."""
+    warn(
+        "A column-vector y was passed when a 1d array was expected. Please change the shape of y "
+        "to (n_samples, ), for example using ravel().",
+        DataConversionWarning,
+    )
+    return y.reshape(-1)
 
 
 def readable(array: Any) -> Any:

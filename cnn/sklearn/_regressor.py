@@ -9,13 +9,12 @@ import numpy as np
 from scipy.special import xlogy
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
-from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from cnn import _checks
 from cnn.sklearn._base import BaseMLP
-from cnn.sklearn._data import Data, Rows, checked_pair, outputs, readable
+from cnn.sklearn._data import Data, Rows, checked_pair, one_column, outputs, readable
 from cnn.sklearn._docs import documented
 
 if TYPE_CHECKING:
@@ -196,7 +195,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]  # scikit-lea
         if hasattr(y, "toarray"):
             y = y.toarray()
         if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
+            y = one_column(y)
         if y.dtype.kind not in "biuf":
             y = _numbers(where, y)
         t = readable(y)
@@ -236,11 +235,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]  # scikit-lea
         return found[:, 0] if found.shape[1] == 1 else found
 
     def _score_of(self, net: Sequential, data: Data) -> float:
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             found = self._mean(outputs(net, data.x))
-        if not np.isfinite(found).all():
-            return math.nan
-        return float(r2_score(data.t, found, sample_weight=data.sample_weight))
+            if not np.isfinite(found).all():
+                return math.nan
+            return float(r2_score(data.t, found, sample_weight=data.sample_weight))
 
     def predict(self, X: Rows) -> NDArray[Any]:
         """Return a prediction for each sample.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from cnn import losses, training
 from cnn.callbacks import Callback
 from cnn.optimizers import SGD, Adam, Optimizer
+from cnn.sklearn._data import warn
 from cnn.sklearn._parameters import dense_layers, packed, unpack
 
 if TYPE_CHECKING:
@@ -173,11 +173,9 @@ def _batch_size(estimator: BaseMLP, rows: int) -> int:
     if estimator.batch_size == "auto":
         return min(200, rows)
     if estimator.batch_size > rows:
-        warnings.warn(
-            f"batch_size is {estimator.batch_size}, but X has {rows} rows for training; batches "
-            f"have as many",
-            UserWarning,
-            stacklevel=7,  # at the call of the estimator's fit
+        warn(
+            f"Got `batch_size` less than 1 or larger than sample size. It is going to be clipped: "
+            f"batch_size is {estimator.batch_size}, but X has {rows} rows for training"
         )
     return min(int(estimator.batch_size), rows)
 
@@ -220,23 +218,20 @@ def train_epochs(
             shuffle=estimator.shuffle,
             callbacks=[watch, *called],
             progress=False,
+            where="partial_fit" if incremental else "fit",
+            advice="A smaller learning_rate_init may help, and so may X, and y of a regression, "
+            "that are scaled",
         )
-    except FloatingPointError as error:
-        error.add_note(
-            "Here, lr is learning_rate_init. To scale X, and y of a regression, helps too."
-        )
-        raise
     except KeyboardInterrupt:
         # What has been learned so far is kept, as scikit-learn does.
-        warnings.warn("Training interrupted by user.", UserWarning, stacklevel=6)
+        warn("Training interrupted by user.")
     else:
         finished = incremental or net.stop_training or estimator.n_iter_ < estimator.max_iter
         if not finished:
-            warnings.warn(
+            warn(
                 f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the "
                 f"optimization hasn't converged yet.",
                 ConvergenceWarning,
-                stacklevel=6,  # at the call of the estimator's fit
             )
     watch.restore_best()
 
@@ -311,9 +306,8 @@ def minimize(
     estimator.n_iter_ = min(int(result.nit), estimator.max_iter)
     estimator.loss_ = reported(float(result.fun))
     if result.status != 0:
-        warnings.warn(
+        warn(
             f"lbfgs failed to converge after {estimator.n_iter_} iteration(s): {result.message}. "
             f"Increase max_iter or max_fun, or scale the data.",
             ConvergenceWarning,
-            stacklevel=6,  # at the call of the estimator's fit
         )
