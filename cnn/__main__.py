@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import io
-import os
+import csv
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from cnn import _commands, _core, installed
+from cnn import _commands, _core, _csv_file, _numerals, _terminal, installed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from _typeshed import SupportsWrite
 
 _INTERRUPTED = 130  # as shells have it: 128 and the number of the signal
 
@@ -93,7 +94,60 @@ def _hidden(text: str) -> list[int]:
 
 
 def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",")]
+    """Return names between commas; one that has a comma itself is quoted, as in a CSV file."""
+    try:
+        (names,) = csv.reader([text], strict=True, skipinitialspace=True)
+    except (csv.Error, ValueError) as error:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} should be names between commas, such as id,"a, b"'
+        ) from error
+    return [name.strip() for name in names] or [""]
+
+
+# What later versions may do with missing values; here they would be taken for texts of a table.
+_POLICIES = {"mean", "median", "mode", "category", "drop", "error"}
+
+
+def _missing(text: str) -> frozenset[str]:
+    names = _names(text)
+    if _POLICIES.intersection(names):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} should be the texts that stand for missing values, such as 'NA,?'; missing "
+            f"values themselves should be filled in, or their rows left out"
+        )
+    # A field without a text has nothing that could be a number or a category.
+    return frozenset(["", *names])
+
+
+# A shell does not make it easy to write a tab.
+_DELIMITERS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "space": " "}
+
+
+def _delimiter(text: str) -> str:
+    delimiter = _DELIMITERS.get(text, text)
+    if len(delimiter) != 1 or delimiter in "\"'\r\n\0." or delimiter.isalnum():
+        raise argparse.ArgumentTypeError(
+            f"{text!r} should be one character that is neither letter, digit, point nor quote, or "
+            f"'tab'"
+        )
+    return delimiter
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that shows no control characters, and tells of a stdout that is broken."""
+
+    def error(self, message: str) -> NoReturn:
+        """Tell what is wrong with the arguments, and exit with 2."""
+        if message.endswith("expected one argument"):
+            message += "; one that begins with - is written as in --missing=-"
+        super().error(_terminal.shown(message))
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        # argparse itself would forget that a help text could not be written.
+        if file is sys.stdout:
+            _terminal.write(message)
+        else:
+            _terminal.complain(*message.removesuffix("\n").split("\n"))
 
 
 # ---- Parsers -----------------------------------------------------------------------------------
@@ -101,7 +155,7 @@ def _names(text: str) -> list[str]:
 
 def _parser() -> argparse.ArgumentParser:
     program = "cnn" if Path(sys.argv[0]).stem == "cnn" else "python -m cnn"
-    parser = argparse.ArgumentParser(prog=program, description="Dense neural networks.")
+    parser = _Parser(prog=program, description="Dense neural networks.")
     parser.add_argument("--version", action="version", version=f"cnn {_core.version()}")
     for flag, (_, text) in _FLAGS.items():
         parser.add_argument(f"--{flag}", action="store_true", help=f"print {text}")
@@ -120,7 +174,8 @@ def _parser() -> argparse.ArgumentParser:
     predict = add("predict", _commands.predict, "predict for the rows of a CSV file")
     _add_model(predict)
     predict.add_argument("data", metavar="DATA.csv", help="the columns, in any order")
-    _add_output(predict, "the CSV file to write; stdout where left out")
+    _add_output(predict, "the CSV file to write; stdout if left out")
+    _add_dialect(predict, "that of the model")
     _add_model(add("show", _commands.show, "tell what a model file holds"))
     export = add("export", _commands.export, "write a model as a C header or an ONNX file")
     _add_model(export)
@@ -138,12 +193,43 @@ def _add_output(parser: argparse.ArgumentParser, text: str) -> None:
     parser.add_argument("-o", "--output", metavar="FILE", help=text)
 
 
+def _add_dialect(parser: argparse.ArgumentParser, decimal: str) -> None:
+    """Add the options on how a table is written; `decimal` tells the default of one."""
+    training = decimal == "a point"
+    parser.add_argument(
+        "--delimiter",
+        metavar="CHAR",
+        type=_delimiter,
+        help="what is between fields, such as ';' or tab; if left out, the one of , ; | and tab "
+        "that fits the first lines",
+    )
+    parser.add_argument(
+        "--decimal",
+        choices=(_numerals.POINT, ","),
+        default=_numerals.POINT if training else None,
+        help=f"the mark before decimals (default {decimal})",
+    )
+    default = ", ".join(sorted(_csv_file.MISSING - {""}))
+    parser.add_argument(
+        "--missing",
+        metavar="TEXTS",
+        type=_missing,
+        default=_csv_file.MISSING if training else None,
+        help="texts that stand for a missing value, which is refused; an empty field always does, "
+        + (
+            f"and '' is for no others (default {default})".replace("%", "%%")
+            if training
+            else "and all texts that the model does not know are refused"
+        ),
+    )
+
+
 def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "data", metavar="DATA.csv", help="names in the first line, then numbers and categories"
     )
     add = parser.add_argument
-    add("--target", metavar="COL", required=True, help="the column to predict")
+    add("--target", metavar="COL", required=True, help="the column to predict, by its name")
     add("-o", "--output", metavar="FILE", required=True, help="the model file to write")
     add(
         "--drop",
@@ -151,7 +237,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         type=_names,
         action="extend",
         default=[],
-        help="columns to leave out, such as id,name",
+        help="columns to leave out, such as id,name; '' for those without a name",
     )
     add(
         "--categories",
@@ -159,8 +245,10 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         type=_names,
         action="extend",
         default=[],
-        help="columns to take for categories, though they have numbers",
+        help="columns to take for categories, though they have numbers: each text is one, so "
+        "that 7 and 07 are two",
     )
+    _add_dialect(parser, "a point")
     add(
         "--task",
         choices=("auto", "classification", "regression"),
@@ -214,6 +302,8 @@ def _message(error: BaseException) -> str:
     """Return an error as one line."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         text = f"{error.filename}: {error.strerror}"
+    elif isinstance(error, OSError) and error.strerror:
+        text = error.strerror
     else:
         text = str(error) or type(error).__name__
     return " ".join(text.split())
@@ -228,41 +318,60 @@ def _run(arguments: list[str] | None) -> int:
     ]
     if bool(words) == bool(parsed.command):
         parser.error("give a command or some of the options, and not both")
-    if words:
-        print(shlex.join(words))
-        return 0
-    command: Callable[[argparse.Namespace], int] = parsed.run
     try:
-        return command(parsed)
+        if words:
+            _terminal.say(shlex.join(words))
+            return _check_printed()
+        command: Callable[[argparse.Namespace], int] = parsed.run
+        code = command(parsed)
     except BrokenPipeError:
         raise
     except KeyboardInterrupt:
-        print("cnn: interrupted", file=sys.stderr)
+        _terminal.complain("cnn: interrupted")
         return _INTERRUPTED
     except (OSError, ValueError, ArithmeticError, ImportError, MemoryError) as error:
-        print(f"cnn: error: {_message(error)}", file=sys.stderr)
+        _terminal.complain(f"cnn: error: {_message(error)}")
         return 1
+    if parsed.command in ("train", "export") or getattr(parsed, "output", None):
+        return code  # a file has the result
+    return code or _check_printed()
+
+
+def _check_printed() -> int:
+    """Return 0, or 1 with a line on stderr if stdout is closed and a result was printed."""
+    if isinstance(sys.stdout, _terminal.Nowhere) and sys.stdout.used:
+        _terminal.complain("cnn: error: stdout is closed, so that the result cannot be printed")
+        return 1
+    return 0
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code.
 
-    It is 0 for success, 1 with a line on stderr where something failed, 2 for wrong usage, 130
-    where it was interrupted.
+    It is 0 for success, 1 with a line on stderr if something failed, 2 for wrong usage, 130 if it
+    was interrupted. If stdout is closed, then a command whose result is a file leaves out its
+    remarks; one whose result would be printed fails. If stdout breaks, any command fails, and
+    without a line if the reader of a pipe wants no more of it.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A name that a terminal cannot show is no reason to fail.
-        sys.stdout.reconfigure(errors="backslashreplace")
-    try:
+    with _terminal.streams():
+        stop = None
         try:
-            return _run(arguments)
-        finally:
-            if sys.stdout is not None:
-                sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read the output wants no more of it; nor does Python at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+            code = _run(arguments)
+        except BrokenPipeError:
+            code = 1
+        except OSError as error:  # of a help text
+            _terminal.complain(f"cnn: error: {_message(error)}")
+            code = 1
+        except SystemExit as error:  # of argparse, for --help and wrong usage
+            stop, code = error, 1 if error.code else _check_printed()
+        failure = _terminal.flush()
+        if failure is not None and code == 0:
+            if not isinstance(failure, BrokenPipeError):
+                _terminal.complain(f"cnn: error: {_message(failure)}")
+            code = 1
+        if stop is not None and (stop.code or code == 0):
+            raise stop
+        return code
 
 
 if __name__ == "__main__":

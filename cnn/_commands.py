@@ -6,8 +6,6 @@ Each takes parsed arguments and returns an exit code. What goes wrong is an exce
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import re
 import sys
@@ -17,9 +15,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnn import _core, _files, _formats, _preprocessing, _table, models, optimizers
+from cnn import (
+    _core,
+    _csv_file,
+    _files,
+    _formats,
+    _numerals,
+    _preprocessing,
+    _table,
+    _terminal,
+    models,
+    optimizers,
+)
+from cnn._csv_file import Dialect
 from cnn._preprocessing import Preprocessing
 from cnn._table import Category, Column, Number
+from cnn._terminal import say
 from cnn.sequential import EPOCHS
 
 if TYPE_CHECKING:
@@ -86,7 +97,7 @@ def info(_: Namespace) -> int:
         "numerics": f"version {_core.numerics_version()}",
     }
     for name, value in rows.items():
-        print(f"{name:10}{value}")
+        say(f"{name:10}{value}")
     return 0
 
 
@@ -125,23 +136,22 @@ def train(arguments: Namespace) -> int:
     path = arguments.data
     _check_output(arguments.output, path)
     _formats.destination("train", arguments.output, "a safetensors file")
-    found = _surveyed(arguments)
-    rows = found.rows
-    values = _values(path, rows, (*found.columns, found.target))
-    order = _core.permutation(arguments.seed, 0, rows, 0, rows).astype(np.intp)
-    held = _held_out(path, rows, arguments.hold_out)
-    preprocessing = _standardised(path, found.columns, found.target, values[order[held:]])
+    dialect = Dialect(arguments.delimiter, arguments.decimal, arguments.missing)
+    found = _surveyed(arguments, dialect)
+    values = _values(path, found.rows, (*found.columns, found.target), dialect)
+    test, kept = _split(arguments, found, values[:, -1])
+    preprocessing = _standardised(path, found, values[kept], dialect)
     x, t = preprocessing.x(values[:, :-1], path), preprocessing.t(values[:, -1], path)
+    goal = values[:, -1].copy()
     del values
-    test, kept = order[:held], order[held:]
     net = models.mlp(
         [preprocessing.inputs, *arguments.hidden, preprocessing.target.width],
         arguments.activation,
         "softmax" if preprocessing.task == "classification" else "identity",
         rng=arguments.seed,
     )
-    _print_plan(arguments, preprocessing, found, held)
-    validation = (x[test], t[test]) if held else None
+    _print_plan(arguments, preprocessing, found, len(test))
+    validation = (x[test], t[test]) if len(test) else None
     net.fit(
         x[kept],
         t[kept],
@@ -155,12 +165,12 @@ def train(arguments: Namespace) -> int:
     # Before anything is printed, which fails where nobody reads it.
     net.save(arguments.output)
     if validation is not None:
-        print(_score(preprocessing, net, *validation, t[kept]))
-    print(f"saved to {arguments.output}")
+        say(_score(preprocessing, net, validation[0], goal[test], goal[kept]))
+    say(f"saved to {arguments.output}")
     return 0
 
 
-def _surveyed(arguments: Namespace) -> _Found:
+def _surveyed(arguments: Namespace, dialect: Dialect) -> _Found:
     """Return the number of rows, the columns to learn from and the one to learn."""
     path, task, name = arguments.data, arguments.task, arguments.target
     categories = set(arguments.categories)
@@ -170,7 +180,9 @@ def _surveyed(arguments: Namespace) -> _Found:
         raise ValueError(f"column {name!r} is the target of regression, which has no categories")
     if task == "classification":
         categories.add(name)
-    rows, surveys = _table.survey(path, needed=[name], drop=arguments.drop, categories=categories)
+    rows, surveys = _table.survey(
+        path, needed=[name], drop=arguments.drop, categories=categories, dialect=dialect
+    )
     goal = surveys.pop(name)
     if not surveys:
         raise ValueError(f"{path}: there is no column to learn from, only the target")
@@ -210,11 +222,13 @@ def _target(path: str, task: str, goal: Survey) -> tuple[Column, str]:
     return target, hint
 
 
-def _values(path: str, rows: int, columns: tuple[Column, ...]) -> NDArray[np.float64]:
+def _values(
+    path: str, rows: int, columns: tuple[Column, ...], dialect: Dialect
+) -> NDArray[np.float64]:
     """Return all values of a file that has been surveyed."""
     values = np.empty((rows, len(columns)))
     first = 0
-    for block in _table.blocks(path, columns):
+    for block in _table.blocks(path, columns, dialect):
         if first + len(block) <= rows:
             values[first : first + len(block)] = block
         first += len(block)
@@ -223,28 +237,61 @@ def _values(path: str, rows: int, columns: tuple[Column, ...]) -> NDArray[np.flo
     return values
 
 
-def _held_out(path: str, rows: int, share: float) -> int:
-    """Return how many rows are held out."""
+def _split(
+    arguments: Namespace, found: _Found, goal: NDArray[np.float64]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the rows to hold out and those to learn from, both in the order of the seed.
+
+    Classes have the same shares in both, as near as whole rows allow.
+    """
+    rows, share = found.rows, arguments.hold_out
+    order = _core.permutation(arguments.seed, 0, rows, 0, rows).astype(np.intp)
     held = max(1, round(rows * share)) if share > 0 else 0
     if held >= rows:
         raise ValueError(
-            f"{path}: of {_counted(rows, 'row')}, {held} would be held out and none be left to "
-            f"learn from"
+            f"{arguments.data}: of {_counted(rows, 'row')}, {held} would be held out and none be "
+            f"left to learn from"
         )
-    return held
+    if isinstance(found.target, Number):
+        return order[:held], order[held:]
+    classes = goal[order].astype(np.intp)
+    counts = np.bincount(classes)
+    # The place of each row among those of its class.
+    by_class = np.argsort(classes, kind="stable")
+    places = np.empty(rows, np.intp)
+    places[by_class] = np.arange(rows) - np.repeat(np.cumsum(counts) - counts, counts)
+    is_held = places < _held_of_each(counts, held)[classes]
+    return order[is_held], order[~is_held]
+
+
+def _held_of_each(counts: NDArray[np.intp], held: int) -> NDArray[np.intp]:
+    """Return how many rows of each class are held out, by the method of largest remainders.
+
+    A row of each class is left to learn from, even if fewer than `held` can be had so.
+    """
+    shares, remainders = np.divmod(counts * held, counts.sum())
+    most = counts - 1
+    found = np.minimum(shares, most)
+    by_remainder = np.argsort(-remainders, kind="stable")
+    while (rest := held - found.sum()) > 0:
+        able = by_remainder[found[by_remainder] < most[by_remainder]]
+        if not len(able):
+            break
+        found[able[:rest]] += 1
+    return found
 
 
 def _standardised(
-    path: str, columns: list[Column], target: Column, values: NDArray[np.float64]
+    path: str, found: _Found, values: NDArray[np.float64], dialect: Dialect
 ) -> Preprocessing:
     """Return the columns with means and deviations, of the rows that are not held out."""
-    *found, goal = (
+    *columns, goal = (
         _preprocessing.standardised(column.name, value, path)
         if isinstance(column, Number)
         else column
-        for column, value in zip((*columns, target), values.T, strict=True)
+        for column, value in zip((*found.columns, found.target), values.T, strict=True)
     )
-    return Preprocessing(tuple(found), goal)
+    return Preprocessing(tuple(columns), goal, dialect.decimal)
 
 
 def _print_plan(arguments: Namespace, plan: Preprocessing, found: _Found, held: int) -> None:
@@ -252,45 +299,81 @@ def _print_plan(arguments: Namespace, plan: Preprocessing, found: _Found, held: 
     outputs = f"{plan.target.width} classes" if isinstance(plan.target, Category) else "a number"
     task = f"{plan.task}; {found.hint}" if found.hint else plan.task
     categories = [column for column in plan.columns if isinstance(column, Category)]
-    print(
+    say(
         f"{arguments.data}: {_counted(rows, 'row')}, {_counted(len(plan.columns), 'column')} to "
         f"learn from"
     )
     if categories:
-        counts = _table.listed([f"{column.name} ({column.width})" for column in categories])
-        print(f"categories: {counts}")
+        counts = _csv_file.listed([f"{column.name} ({column.width})" for column in categories])
+        say(f"categories: {counts}")
     for column in categories:
         # A category of one row, as a name or a number of it is, has nothing to teach.
         if column.width > max(_FEW_CATEGORIES, rows / 2):
-            print(
+            say(
                 f"column {column.name} is another one in most rows, which teaches nothing; "
-                f"--drop {column.name} leaves it out"
+                f"{_csv_file.option('--drop', column.name)} leaves it out"
             )
-    print(f"target {plan.target.name}: {outputs} ({task})")
+    for each in (*categories, plan.target):
+        if isinstance(each, Category) and (same := _same_number(each, plan.decimal)):
+            say(
+                f"column {each.name} has {same[0]} and {same[1]}, which are different texts, "
+                f"and so different categories, for one number"
+            )
+    say(f"target {plan.target.name}: {outputs} ({task})")
     hidden = "-".join(map(str, (plan.inputs, *arguments.hidden, plan.target.width)))
-    print(f"network {hidden}: learns from {_counted(rows - held, 'row')}, {held:,} held out")
+    say(f"network {hidden}: learns from {_counted(rows - held, 'row')}, {held:,} held out")
     # Before lines of progress, which go another way.
     sys.stdout.flush()
 
 
+def _same_number(column: Category, decimal: str) -> tuple[str, str] | None:
+    """Return two categories that are the same number, or None."""
+    seen: dict[float, str] = {}
+    for text in column.categories:
+        number = _numerals.number(text, decimal)
+        if number is not None and seen.setdefault(number, text) != text:
+            return seen[number], text
+    return None
+
+
 def _score(
-    plan: Preprocessing, net: Sequential, x: NDArray[Any], t: NDArray[Any], learnt: NDArray[Any]
+    plan: Preprocessing,
+    net: Sequential,
+    x: NDArray[Any],
+    goal: NDArray[np.float64],
+    learnt: NDArray[np.float64],
 ) -> str:
-    """Return a line on the held-out rows, beside what needs no network."""
+    """Return a line on the held-out rows, beside the best guess that needs no network.
+
+    `goal` has their values or classes, and `learnt` those of the rows that were learnt from.
+    """
+    y = net.predict(x)
     if isinstance(plan.target, Number):
-        error = (net.predict(x)[:, 0].astype(np.float64) - t) * plan.target.scale
-        # The mean of the rows that were learnt is 0 in these units.
-        guess = t.astype(np.float64) * plan.target.scale
-        rmse, of_mean = (float(np.sqrt(np.mean(e**2))) for e in (error, guess))
-        spread = float(np.mean((guess - guess.mean()) ** 2))
-        r2 = f", R2 {1 - rmse**2 / spread:.4f}" if spread > 0 else ""
-        return f"held out: RMSE {rmse:.6g}{r2} (always the mean: RMSE {of_mean:.6g})"
-    accuracy = net.evaluate(x, t)["accuracy"]
-    most = int(np.bincount(learnt).argmax())
+        errors = _numbers(plan.target, y) - goal
+        guesses = plan.target.mean - goal
+        # Squares of large numbers overflow, so these are scaled.
+        unit = float(max(np.abs(errors).max(), np.abs(guesses).max())) or 1.0
+        rmse, of_mean = (unit * float(np.sqrt(np.mean((e / unit) ** 2))) for e in (errors, guesses))
+        spread = float(np.std(guesses / unit)) * unit
+        r2 = f", R2 {1 - (rmse / spread) ** 2:.4f}" if spread > 0 else ""
+        return (
+            f"held out: RMSE {rmse:.6g}{r2} (always the mean: RMSE {of_mean:.6g}, the baseline of "
+            f"the same rows; rounded)"
+        )
+    right = int(np.sum(y.argmax(axis=1) == goal))
+    most = int(np.bincount(learnt.astype(np.intp)).argmax())
+    base = int(np.sum(goal == most))
+    rows = len(goal)
     return (
-        f"held out: accuracy {accuracy:.1%} (always {plan.target.categories[most]}: "
-        f"{np.mean(t == most):.1%})"
+        f"held out: accuracy {right / rows:.1%}, {right:,} of {_counted(rows, 'row')} (always "
+        f"{plan.target.categories[most]}: {base / rows:.1%}, {base:,}, the baseline of the same "
+        f"rows)"
     )
+
+
+def _numbers(target: Number, y: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the numbers that the outputs of a network stand for."""
+    return y[:, 0].astype(np.float64) * target.scale + target.mean
 
 
 # ---- predict -----------------------------------------------------------------------------------
@@ -306,29 +389,32 @@ def predict(arguments: Namespace) -> int:
             f"{arguments.model}: the file does not say how inputs are made of columns, since it is "
             f"not from 'train'; in Python, cnn.load reads it and takes numbers"
         )
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     target = plan.target
     classes = target.categories if isinstance(target, Category) else ()
-    writer.writerow([target.name, *(f"P({name})" for name in classes)])
+    names = list(map(_csv_file.quoted, classes))
+    head = [target.name, *(f"P({name})" for name in classes)]
+    lines = [",".join(map(_csv_file.quoted, head))]
+    dialect = Dialect(
+        arguments.delimiter, arguments.decimal or plan.decimal, arguments.missing or frozenset()
+    )
     rows = 0
-    for values in _table.blocks(arguments.data, plan.columns):
+    for values in _table.blocks(arguments.data, plan.columns, dialect):
         y = net.predict(plan.x(values, arguments.data, rows))
         rows += len(values)
+        # str and repr have the fewest digits that are read as the same number.
         if isinstance(target, Category):
-            for best, row in zip(y.argmax(axis=1), y, strict=True):
-                writer.writerow([classes[best], *(f"{p:.6g}" for p in row)])
+            lines += [
+                ",".join([names[best], *map(str, row)])
+                for best, row in zip(y.argmax(axis=1), y, strict=True)
+            ]
         else:
-            numbers = y[:, 0].astype(np.float64) * target.scale + target.mean
-            writer.writerows([f"{number:.7g}"] for number in numbers)
+            lines += map(repr, _numbers(target, y).tolist())
     # At the end, so that a bad row does not leave half of the predictions.
+    text = "\n".join(lines) + "\n"
     if arguments.output is None:
-        # As a file would be, whatever the terminal's encoding is.
-        if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
-            sys.stdout.reconfigure(encoding="utf-8")
-        sys.stdout.write(text.getvalue())
+        _terminal.write_file(text)
     else:
-        _files.replace(arguments.output, text.getvalue())
+        _files.replace(arguments.output, text)
     return 0
 
 
@@ -339,18 +425,20 @@ def show(arguments: Namespace) -> int:
     """Print what a model file holds."""
     net, plan = _loaded(arguments.model)
     sizes = f"{_counted(net.inputs, 'input')}, {_counted(net.outputs, 'output')}"
-    print(f"{arguments.model}: {sizes}, trained for {_counted(net.epochs, 'epoch')}\n")
-    print(net.summary())
+    say(f"{arguments.model}: {sizes}, trained for {_counted(net.epochs, 'epoch')}", "")
+    say(*net.summary().splitlines())
     if plan is not None:
-        print("", *_preprocessing.described(plan), sep="\n")
+        say("", *_preprocessing.described(plan))
+        if plan.decimal != _numerals.POINT:
+            say(f"Numbers of tables have a {plan.decimal} before their decimals")
     others = {
         key: value
         for key, value in sorted(net._network.metadata.items())
         if key not in (EPOCHS, _preprocessing.KEY)
     }
-    print(f"\nSeed: {net.seed}")
+    say("", f"Seed: {net.seed}")
     for key, value in others.items():
-        print(f"{key}: {value}")
+        say(f"{key}: {value}")
     return 0
 
 
@@ -370,8 +458,8 @@ def export(arguments: Namespace) -> int:
         net.to_c(output, name=name)
     else:
         net.to_onnx(output)
-    print(f"saved to {output}")
+    say(f"saved to {output}")
     if plan is not None:
-        print("It has the network alone, without what 'predict' does with columns:")
-        print("\n".join(_preprocessing.described(plan)))
+        say("It has the network alone, without what 'predict' does with columns:")
+        say(*_preprocessing.described(plan))
     return 0

@@ -8,14 +8,17 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
 from cnn import _core
+from cnn._numerals import POINT
 from cnn._table import Category, Column, Number
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from numpy.typing import NDArray
 
 # The key of a network's metadata, and the format of its value.
@@ -29,6 +32,8 @@ class Preprocessing:
 
     columns: tuple[Column, ...]
     target: Column
+    decimal: str = POINT
+    """The decimal mark of the texts that are numbers."""
 
     @property
     def inputs(self) -> int:
@@ -68,14 +73,14 @@ class Preprocessing:
 
     def to_json(self) -> str:
         """Return it as text."""
-        return json.dumps(
-            {
-                "format": _FORMAT,
-                "columns": [_described(column) for column in self.columns],
-                "target": _described(self.target),
-            },
-            ensure_ascii=False,
-        )
+        content = {
+            "format": _FORMAT,
+            "columns": [_described(column) for column in self.columns],
+            "target": _described(self.target),
+        }
+        if self.decimal != POINT:
+            content["decimal"] = self.decimal
+        return json.dumps(content, ensure_ascii=False)
 
 
 def standardised(name: str, values: NDArray[np.float64], path: str) -> Number:
@@ -90,8 +95,9 @@ def standardised(name: str, values: NDArray[np.float64], path: str) -> Number:
         scale = math.inf
     if not math.isfinite(scale):
         raise ValueError(f"{path}: column {name!r} has numbers that are too large to standardise")
-    # Of a number that is always the same nothing is left but 0; rounding is no deviation.
-    constant = scale <= 1e-12 * abs(mean)
+    # Of a number that is always the same nothing is left but 0; rounding is no deviation, and
+    # 1 in 1.7e12 is one.
+    constant = scale <= 2 * np.finfo(np.float64).eps * abs(mean)
     return Number(name, mean, 1.0 if constant else scale)
 
 
@@ -100,8 +106,9 @@ def _check_finite(
 ) -> None:
     bad = np.flatnonzero(~np.isfinite(found))
     if bad.size:
+        value = float(values[bad[0]])
         raise ValueError(
-            f"{path}: row {first + bad[0] + 1}, column {name!r} is {values[bad[0]]:g}, which is "
+            f"{path}: row {first + bad[0] + 1}, column {name!r} is {value!r}, which is "
             f"too far from the numbers that the network was trained on"
         )
 
@@ -134,21 +141,26 @@ def of_network(network: _core.Network, path: str) -> Preprocessing | None:
 
 
 def _of_json(text: str) -> Preprocessing:
-    content = _object("it", json.loads(text), {"format", "columns", "target"})
+    content = _object("it", json.loads(text), {"format", "columns", "target"}, {"decimal"})
     if content["format"] != _FORMAT:
         raise ValueError(f"its format is {content['format']!r}, should be {_FORMAT}")
     if not isinstance(content["columns"], list) or not content["columns"]:
         raise ValueError("its columns should be a list")
     columns = tuple(_column(f"column {i + 1}", c) for i, c in enumerate(content["columns"]))
-    found = Preprocessing(columns, _column("target", content["target"]))
+    decimal = content.get("decimal", POINT)
+    if decimal not in (POINT, ","):
+        raise ValueError(f"its decimal is {decimal!r}, should be a point or a comma")
+    found = Preprocessing(columns, _column("target", content["target"]), decimal)
     names = [column.name for column in (*columns, found.target)]
     if len(set(names)) < len(names):
         raise ValueError("two of its columns have the same name")
     return found
 
 
-def _object(what: str, value: object, keys: set[str]) -> dict[str, Any]:
-    if not isinstance(value, dict) or set(value) != keys:
+def _object(
+    what: str, value: object, keys: set[str], optional: Collection[str] = ()
+) -> dict[str, Any]:
+    if not isinstance(value, dict) or set(value).difference(optional) != keys:
         raise ValueError(f"{what} should be an object with {', '.join(sorted(keys))}")
     return value
 
@@ -167,7 +179,7 @@ def _column(what: str, value: object) -> Column:
         if (
             not isinstance(texts, list)
             or not texts
-            or not all(isinstance(text, str) for text in texts)
+            or not all(map(_is_text, texts))
             or len(set(texts)) < len(texts)
         ):
             raise ValueError(f"{what} should have categories, different texts")
@@ -176,9 +188,19 @@ def _column(what: str, value: object) -> Column:
 
 
 def _name(what: str, value: object) -> str:
-    if not isinstance(value, str) or not value:
+    if not _is_text(value) or not value:
         raise ValueError(f"{what} should have a name")
     return value
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()  # half of a pair of UTF-16 cannot be written to any file
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_real(value: object) -> bool:

@@ -1,23 +1,22 @@
-"""CSV files for the command line: their columns, and their rows as numbers, block by block.
+"""The columns of CSV files: what they hold, and their rows as numbers, block by block.
 
-Every refusal tells the file, the row (counted from 1, without the header) with its line, and the
-column.
+A category is a text, so that 7, 07 and 7.0 are three.
 """
 
 from __future__ import annotations
 
 import contextlib
-import csv
 import difflib
-import itertools
-import math
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from cnn import _numerals
+from cnn._csv_file import DEFAULT, MISSING, NONE_MISSING, Dialect, listed, opened, option
+from cnn._numerals import POINT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -25,30 +24,20 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# What programs write where they have no value.
-_MISSING = frozenset(
-    {
-        "",
-        "NA",
-        "N/A",
-        "n/a",
-        "<NA>",
-        "#N/A",
-        "NaN",
-        "nan",
-        "-nan",
-        "NAN",
-        "NULL",
-        "null",
-        "None",
-        "?",
-    }
-)
+    from cnn._csv_file import Rows
+
 # A number whose decimals, or whose thousands, are set off by commas.
 _WITH_COMMAS = re.compile(r"[+-]?[0-9.]*,[0-9.,]*[0-9]", re.ASCII)
 # One input for each would be too many; such texts are names or numbers of rows.
 MOST_CATEGORIES = 1000
-_BLOCK = 4096  # rows that are read at a time
+# A column is taken for numbers in disguise if so much of its texts look like them.
+_MOSTLY = 0.8
+# Of more texts with the same unit than these no one makes categories by hand.
+_FEW_WITH_UNIT = 20
+_DECIMAL_COMMA = "--decimal , reads commas as decimal marks"
+# Looking for a text that is like another one costs time for each of these.
+_MOST_NEAR = 1000
+_LONGEST_NEAR = 100
 
 
 # ---- Columns -----------------------------------------------------------------------------------
@@ -67,9 +56,9 @@ class Number:
         """How many inputs or outputs of a network it takes."""
         return 1
 
-    def encode(self, text: str) -> float | None:
+    def encode(self, text: str, decimal: str = POINT) -> float | None:
         """Return the number that a text stands for, or None."""
-        return _number(text)
+        return _numerals.number(text, decimal)
 
     @property
     def expected(self) -> str:
@@ -90,148 +79,37 @@ class Category:
         return len(self.categories)
 
     @cached_property
-    def _codes(self) -> dict[str, int]:
+    def codes(self) -> dict[str, int]:
+        """The place of each category."""
         return {text: i for i, text in enumerate(self.categories)}
 
-    def encode(self, text: str) -> float | None:
+    def encode(self, text: str) -> int | None:
         """Return the place of a text among the categories, or None."""
-        code = self._codes.get(text)
-        if code is None and (number := _number(text)) is not None:
-            code = self._codes.get(_spelling(number))  # 1.0 is the category 1
-        return code
+        return self.codes.get(text)
 
     @property
     def expected(self) -> str:
         """What its texts should be."""
         return f"one of {listed(self.categories)}"
 
+    def nearest(self, text: str) -> str | None:
+        """Return the category that somebody may have meant with a text, or None."""
+        some = [known for known in self.categories[:_MOST_NEAR] if len(known) <= _LONGEST_NEAR]
+        number = _numerals.number(text)
+        for known in some:
+            if number is not None and _numerals.number(known) == number:
+                return known
+        by_letters = {" ".join(known.split()).casefold(): known for known in some}
+        close = difflib.get_close_matches(
+            " ".join(text[:_LONGEST_NEAR].split()).casefold(), by_letters, n=1
+        )
+        return by_letters[close[0]] if close else None
+
 
 Column: TypeAlias = "Number | Category"
 
 
-def _number(text: str) -> float | None:
-    """Return the finite number that a text stands for, or None."""
-    if "_" in text:  # 1_000 is a number in Python alone
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def _spelling(number: float) -> str:
-    """Return the one text for a number that is a category."""
-    return str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)
-
-
-def listed(names: Sequence[str], most: int = 10) -> str:
-    """Return names in a line, the first of them where there are many."""
-    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
-
-
-# ---- Reading -----------------------------------------------------------------------------------
-
-
-class _Table:
-    """An open CSV file: the names of its columns, and its rows one after the other."""
-
-    def __init__(self, path: str, file: TextIO) -> None:
-        self.path = path
-        self._row = 0
-        first = file.readline()
-        if not first.strip():
-            raise ValueError(f"{path}: the first line is empty, should have the columns' names")
-        # The delimiter is the one that the first line has most of; a comma where it has none.
-        delimiter = max(",;\t", key=re.sub('"[^"]*"', "", first).count)
-        self._reader = csv.reader(
-            itertools.chain([first], file),
-            delimiter=delimiter,
-            strict=True,
-            skipinitialspace=True,  # a quote may follow a space, too
-        )
-        self.names = [name.strip() for name in self._next() or []]
-        self._check_names()
-
-    def _check_names(self) -> None:
-        where = f"{self.path}: column"
-        for i, name in enumerate(self.names):
-            if not name:
-                raise ValueError(f"{where} {i + 1} has no name in the first line")
-            if name in self.names[:i]:
-                raise ValueError(f"{where} {name!r} is there twice, names should differ")
-        if all(_number(name) is not None for name in self.names):
-            raise ValueError(
-                f"{self.path}: the first line has numbers ({', '.join(self.names[:3])} ...), "
-                f"should have the columns' names"
-            )
-
-    def _next(self) -> list[str] | None:
-        try:
-            return next(self._reader, None)
-        except csv.Error as error:
-            raise ValueError(f"{self.path}: line {self._reader.line_num}: {error}") from error
-
-    def __iter__(self) -> Iterator[list[str]]:
-        while (fields := self._next()) is not None:
-            if not fields:
-                continue  # an empty line
-            self._row += 1
-            if len(fields) != len(self.names):
-                raise ValueError(
-                    f"{self.path}: {self.place()} has {len(fields)} fields, should have "
-                    f"{len(self.names)}, as the first line does"
-                )
-            yield [field.strip() for field in fields]
-
-    def place(self) -> str:
-        """Return where the row is that was read last."""
-        return f"row {self._row} (line {self._reader.line_num})"
-
-    def column(self, name: str) -> int:
-        """Return the number of the column with a name."""
-        if name in self.names:
-            return self.names.index(name)
-        by_letters = {other.casefold(): other for other in self.names}
-        close = difflib.get_close_matches(name.casefold(), by_letters, n=1)
-        hint = f"; did you mean {by_letters[close[0]]!r}?" if close else ""
-        raise ValueError(
-            f"{self.path}: column {name!r} is missing, the file has {listed(self.names)}{hint}"
-        )
-
-    def refusal(self, name: str, text: str, expected: str) -> ValueError:
-        """Return the error for a text of the row that was read last."""
-        found = f"is {text!r}" if text else "is empty"
-        if text in _MISSING:
-            expected += "; missing values should be filled in, or their rows left out"
-        return ValueError(
-            f"{self.path}: {self.place()}, column {name!r} {found}, should be {expected}"
-        )
-
-
-@contextlib.contextmanager
-def _opened(path: str) -> Iterator[_Table]:
-    try:
-        # utf-8-sig, since spreadsheets write a mark at the beginning.
-        with Path(path).open(encoding="utf-8-sig", newline="") as file:
-            yield _Table(path, file)
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path}: {_undecodable(Path(path))} is not UTF-8, should be text saved as UTF-8"
-        ) from error
-
-
-def _undecodable(path: Path) -> str:
-    """Return where the first byte of a file is that is not UTF-8."""
-    # The error itself counts from the block that was read. What is no file has been used up.
-    if path.is_file():
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                try:
-                    line.decode()
-                except UnicodeDecodeError as error:
-                    return f"byte 0x{line[error.start]:02x} in line {number}"
-    return "the content"
+# ---- Looking at columns ------------------------------------------------------------------------
 
 
 @dataclass
@@ -241,6 +119,7 @@ class Survey:
     name: str
     forced: bool = False
     """Whether it has categories, whatever they look like."""
+    dialect: Dialect = field(default_factory=Dialect)
     is_whole: bool = True
     texts: set[str] | None = field(default_factory=set)
     """The different texts, unless there are more than categories can be."""
@@ -248,54 +127,124 @@ class Survey:
     """The first number and its place."""
     word: str = ""
     """The first text that is no number, and its place."""
+    _disguised: int = 0
+    """How many of the different texts look like numbers to a person alone."""
+    _disguise: str = ""
+    """The first of them, its place, and what keeps it from being a number."""
+    _looked_at: int = 0
+    """How many different texts `_disguised` is of."""
 
     @property
     def is_number(self) -> bool:
         """Whether it has numbers to count with."""
         return not self.word and not self.forced
 
-    def add(self, text: str, table: _Table) -> None:
-        """Look at a text of the row that was read last."""
+    def add(self, texts: list[str], rows: Rows) -> tuple[int, ValueError] | None:
+        """Look at the texts of some rows, and return the first that is refused, with its row."""
+        missing, decimal = self.dialect.missing, self.dialect.decimal
+        fresh = set(texts)
         if self.texts is not None:
-            if text in self.texts:
-                return
+            fresh -= self.texts
+        elif (
+            self.is_number
+            and missing.isdisjoint(fresh)
+            and _numerals.numbers(texts, decimal) is not None
+        ):
+            return None
+        for row, text in enumerate(texts if fresh else ()):
+            if text in fresh:
+                fresh.remove(text)
+                error = self._look(text, row, rows)
+                if error is not None:
+                    return row, error
+        return None
+
+    def _look(self, text: str, row: int, rows: Rows) -> ValueError | None:
+        """Look at a text that may be a new one, and return its error."""
+        if text.strip() in self.dialect.missing:
+            return rows.refusal(row, self.name, text.strip(), self._instead_of_missing(text))
+        decimal = self.dialect.decimal
+        number = _numerals.number(text, decimal)
+        self.is_whole = self.is_whole and number is not None and number.is_integer()
+        found = f"{text!r} in {rows.place(row)}"
+        if number is not None:
+            self.number = self.number or found
+        elif not self.forced and _numerals.is_infinite(text, decimal):
+            return rows.refusal(
+                row, self.name, text, f"a finite number{self._or_category()}, which are texts"
+            )
+        else:
+            if not self.forced and (self.texts is not None or not self.word):
+                cause = _numerals.disguise(text, decimal)
+                self._disguised += cause is not None
+                found += f", which has {cause}" if cause else ""
+                self._disguise = self._disguise or (found if cause else "")
+            self.word = self.word or found
+        if self.texts is not None:
+            self._looked_at += 1
             self.texts.add(text)
             if len(self.texts) > MOST_CATEGORIES:
                 self.texts = None
-        number = _number(text)
-        self.is_whole = self.is_whole and number is not None and number.is_integer()
-        if number is None:
-            self.word = self.word or f"{text!r} in {table.place()}"
-        else:
-            self.number = self.number or f"{text!r} in {table.place()}"
-        if self.forced:
-            return
-        if number is None and _WITH_COMMAS.fullmatch(text):
-            raise table.refusal(
-                self.name, text, "a number with a point and without commas" + self._or_category()
-            )
+        return None if self.forced else self._disagreement(text, row, rows, number)
+
+    def _disagreement(
+        self, text: str, row: int, rows: Rows, number: float | None
+    ) -> ValueError | None:
+        """Return the error for a text if the column is neither of numbers nor of categories."""
+        if number is None and self.dialect.decimal == POINT and _WITH_COMMAS.fullmatch(text):
+            expected = "a number with a point and without commas" + self._or_category()
+            return rows.refusal(row, self.name, text, f"{expected}; {_DECIMAL_COMMA}")
         if self.word and self.number:
-            raise ValueError(
-                f"{table.path}: column {self.name!r} has {self.number}, but {self.word}; should be "
+            return ValueError(
+                f"{rows.path}: column {self.name!r} has {self.number}, but {self.word}; should be "
                 f"numbers throughout{self._or_category()}"
             )
+        return None
 
     def _or_category(self) -> str:
-        return f", or categories by --categories {self.name}"
+        return f", or categories by {option('--categories', self.name)}"
+
+    def _instead_of_missing(self, text: str) -> str:
+        cures = (
+            "a finite number or a category; missing values should be filled in, or their rows left "
+            f"out, or the column by {option('--drop', self.name)}"
+        )
+        if text.strip():
+            cures += f"; --missing '' takes {text.strip()!r} for a text like others"
+        return cures
+
+    def check(self, path: str) -> None:
+        """Refuse numbers in disguise, which would become as many categories."""
+        if self.forced or not self.word:
+            return
+        found = self._disguise
+        if self._disguised < _MOSTLY * self._looked_at:
+            units = {_numerals.unit(text) for text in self.texts or ()}
+            if len(self.texts or ()) <= _FEW_WITH_UNIT or len(units) > 1 or None in units:
+                return
+            found = f"{self.word}, which has the unit {units.pop()!r}"
+        raise ValueError(
+            f"{path}: column {self.name!r} has {found}; should be plain numbers such as "
+            f"-1234.5{self._or_category()}"
+        )
 
     def category(self, path: str) -> Category:
-        """Return the column as one of categories, in the order of numbers or of letters."""
+        """Return the column as one of categories.
+
+        Numbers come first, by their values, then other texts, by their characters; so do the
+        different texts for one number.
+        """
         if self.texts is None:
             raise ValueError(
                 f"{path}: column {self.name!r} has more than {MOST_CATEGORIES} different texts, "
                 f"which are too many for categories"
             )
-        if not self.word:
-            numbers = {number for text in self.texts if (number := _number(text)) is not None}
-            return Category(self.name, tuple(_spelling(number) for number in sorted(numbers)))
-        # A number among words has one spelling as well.
-        spelt = (text if (n := _number(text)) is None else _spelling(n) for text in self.texts)
-        return Category(self.name, tuple(sorted(set(spelt))))
+
+        def place(text: str) -> tuple[bool, float, str]:
+            number = _numerals.number(text, self.dialect.decimal)
+            return number is None, number or 0.0, text
+
+        return Category(self.name, tuple(sorted(self.texts, key=place)))
 
 
 def survey(
@@ -304,52 +253,126 @@ def survey(
     needed: Collection[str] = (),
     drop: Collection[str] = (),
     categories: Collection[str] = (),
+    dialect: Dialect = DEFAULT,
 ) -> tuple[int, dict[str, Survey]]:
     """Read a file and return the number of its rows, and what is in its columns.
 
     Columns that are `needed`, to be dropped, or of categories must be there; what is in those to
-    be dropped is not looked at.
+    be dropped is not looked at. A name to be dropped that is empty stands for all columns without
+    one. Such columns are left out by themselves if they are empty, as delimiters at the ends of
+    lines make them.
     """
-    with _opened(path) as table:
+    dropped, forced = set(drop), set(categories)
+    with opened(path, dialect) as table:
         for name in (*needed, *drop, *categories):
-            table.column(name)
+            if name or not table.unnamed or name not in dropped:
+                table.column(name)
         found = [
-            (i, Survey(name, forced=name in categories))
+            (i, Survey(name, forced=name in forced, dialect=dialect))
             for i, name in enumerate(table.names)
-            if name not in drop
+            if name and name not in dropped
         ]
+        unnamed = [] if "" in dropped else table.unnamed
         rows = 0
-        for fields in table:
-            rows += 1
-            for i, column in found:
-                text = fields[i]
-                if text in _MISSING or text.lower().lstrip("+-") in ("inf", "infinity"):
-                    raise table.refusal(column.name, text, "a finite number or a category")
-                column.add(text, table)
+        for block in table.rows(len(table.names)):
+            rows += len(block.fields)
+            errors = [
+                error
+                for i, column in found
+                if (error := column.add(block.column(i), block)) is not None
+            ]
+            errors += [error for i in unnamed if (error := _without_name(i, block)) is not None]
+            if errors:
+                # That of the first row, and of its first column.
+                raise min(errors, key=lambda error: error[0])[1]
     if rows == 0:
         raise ValueError(f"{path}: the file has no rows but the first, which has names")
+    for _, column in found:
+        column.check(path)
     return rows, {column.name: column for _, column in found}
 
 
-def blocks(path: str, columns: Sequence[Column]) -> Iterator[NDArray[np.float64]]:
+def _without_name(place: int, rows: Rows) -> tuple[int, ValueError] | None:
+    """Return the first row that has something in a column without a name, with its error."""
+    for row, text in enumerate(rows.column(place)):
+        if text:
+            return row, ValueError(
+                f"{rows.path}: column {place + 1} has no name in the first line, but {text!r} in "
+                f"{rows.place(row)}; --drop '' leaves out columns without a name, such as an index"
+            )
+    return None
+
+
+# ---- Values ------------------------------------------------------------------------------------
+
+
+def blocks(
+    path: str,
+    columns: Sequence[Column],
+    dialect: Dialect = NONE_MISSING,
+) -> Iterator[NDArray[np.float64]]:
     """Read columns of a file, some rows at a time.
 
     A block has a column for each of `columns`, which the file may have in any order and among
-    others: the numbers, or the places of the categories.
+    others: the numbers, or the places of the categories. Texts of `dialect.missing` are refused
+    even if a column has them among its categories.
     """
-    with _opened(path) as table:
+    with opened(path, dialect) as table:
         places = [table.column(column.name) for column in columns]
-        encoded = []
-        for fields in table:
-            row = []
-            for column, place in zip(columns, places, strict=True):
-                value = column.encode(fields[place])
-                if value is None:
-                    raise table.refusal(column.name, fields[place], column.expected)
-                row.append(value)
-            encoded.append(row)
-            if len(encoded) == _BLOCK:
-                yield np.array(encoded, np.float64)
-                encoded = []
-        if encoded:
-            yield np.array(encoded, np.float64)
+        width = max(len(table.names), sum(column.width for column in columns))
+        for rows in table.rows(width):
+            values = np.empty((len(rows.fields), len(columns)))
+            errors = []
+            for i, (column, place) in enumerate(zip(columns, places, strict=True)):
+                texts = rows.column(place)
+                found = _encoded(column, texts, dialect)
+                if isinstance(found, int):
+                    errors.append((found, _refused(column, texts[found], found, rows, dialect)))
+                else:
+                    values[:, i] = found
+            if errors:
+                raise min(errors, key=lambda error: error[0])[1]
+            yield values
+
+
+def _encoded(
+    column: Column, texts: list[str], dialect: Dialect
+) -> NDArray[np.float64] | list[int] | int:
+    """Return the values of texts, or the row of the first that has none."""
+    if dialect.missing.isdisjoint(texts):
+        if isinstance(column, Number):
+            numbers = _numerals.numbers(texts, dialect.decimal)
+            if numbers is not None:
+                return numbers
+        else:
+            with contextlib.suppress(KeyError):
+                return [column.codes[text] for text in texts]
+    return next(
+        row
+        for row, text in enumerate(texts)
+        if text in dialect.missing or _encode(column, text, dialect) is None
+    )
+
+
+def _encode(column: Column, text: str, dialect: Dialect) -> float | None:
+    if isinstance(column, Number):
+        return column.encode(text, dialect.decimal)
+    return column.encode(text)
+
+
+def _refused(column: Column, text: str, row: int, rows: Rows, dialect: Dialect) -> ValueError:
+    """Return the error for a text that a column has no value for, with what may be meant."""
+    expected = column.expected
+    if text in dialect.missing or text.strip() in MISSING:
+        expected += "; missing values should be filled in, or their rows left out"
+    elif isinstance(column, Number):
+        cause = _numerals.disguise(text, dialect.decimal)
+        if cause is not None:
+            expected += f", but has {cause}"
+        if dialect.decimal == POINT and _WITH_COMMAS.fullmatch(text):
+            expected += f"; {_DECIMAL_COMMA}"
+    else:
+        near = column.nearest(text)
+        if near is not None:
+            expected += f"; the model knows {near!r}, which is another text"
+    return rows.refusal(row, column.name, text, expected)

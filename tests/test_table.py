@@ -79,11 +79,11 @@ def test_dialects(file, content):
     assert found["b, c"].texts == {"x", 'y "z", w'}
 
 
-def test_numbers_that_are_categories_have_one_spelling(file):
+def test_numbers_that_are_categories_are_texts(file):
     path = file("a\n1\n1.0\n10\n2.50\n-0\n")
     category = _table.survey(path)[1]["a"].category(path)
-    assert category.categories == ("0", "1", "2.5", "10")
-    np.testing.assert_array_equal(values(path, [category])[:, 0], [1, 1, 3, 2, 0])
+    assert category.categories == ("-0", "1", "1.0", "2.50", "10")
+    np.testing.assert_array_equal(values(path, [category])[:, 0], [1, 2, 4, 3, 0])
 
 
 def test_a_line_may_go_on_in_quotes(file):
@@ -102,8 +102,8 @@ def test_categories_may_have_numbers(file):
     path = file("doors,size\n2,1\nmore,2\n4,1\n2.0,1\n")
     found = _table.survey(path, categories=["doors", "size"])[1]
     category = found["doors"].category(path)
-    assert category.categories == ("2", "4", "more")
-    np.testing.assert_array_equal(values(path, [category])[:, 0], [0, 2, 1, 0])
+    assert category.categories == ("2", "2.0", "4", "more")
+    np.testing.assert_array_equal(values(path, [category])[:, 0], [0, 3, 2, 1])
     assert not found["size"].is_number
     assert found["size"].category(path).categories == ("1", "2")
 

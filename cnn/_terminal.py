@@ -1,0 +1,118 @@
+"""What the commands print: text of strangers, on streams that may be closed or broken.
+
+Names of columns and classes come out of files that anybody may have written. A terminal obeys
+control characters, so none of them reaches it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# ASCII's control characters, those of U+0080 to U+009F, which some terminals obey as well, ends of
+# lines, and marks that turn the direction of what follows (CVE-2021-42574).
+_CONTROL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufff9-\ufffb]"
+)
+
+
+def shown(text: str) -> str:
+    """Return a text with ? for each control character, as messages of libcnn have it."""
+    return _CONTROL.sub("?", text)
+
+
+def say(*lines: str) -> None:
+    """Print lines, each of them without control characters."""
+    write("\n".join(map(shown, lines)) + "\n")
+
+
+def write_file(text: str) -> None:
+    """Write the text of a file to stdout as it is, in UTF-8, unless a terminal shows it."""
+    if sys.stdout.isatty():
+        say(*text.removesuffix("\n").split("\n"))
+        return
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
+    write(text)
+
+
+def write(text: str) -> None:
+    """Write a text to stdout; an error names stdout."""
+    try:
+        sys.stdout.write(text)
+    except OSError as error:
+        error.filename = "stdout"
+        raise
+
+
+def complain(*lines: str) -> None:
+    """Print lines on stderr, if anybody can read them there."""
+    try:
+        print("\n".join(map(shown, lines)), file=sys.stderr, flush=True)
+    except OSError:
+        _abandon(sys.stderr)
+
+
+class Nowhere(io.TextIOBase):
+    """Takes the place of a stream that is closed."""
+
+    used = False
+    """Whether something was written to it."""
+
+    def writable(self) -> bool:
+        """Return True, since it takes all."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Forget a text."""
+        self.used = True
+        return len(text)
+
+
+@contextlib.contextmanager
+def streams() -> Iterator[None]:
+    """Put a `Nowhere` for each of stdout and stderr that is closed.
+
+    Python has None there, for which `print` takes the other stream, or nothing at all.
+    """
+    with contextlib.ExitStack() as stack:
+        if _is_closed(sys.stdout):
+            stack.enter_context(contextlib.redirect_stdout(Nowhere()))
+        if _is_closed(sys.stderr):
+            stack.enter_context(contextlib.redirect_stderr(Nowhere()))
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # A name that a terminal cannot show is no reason to fail.
+            sys.stdout.reconfigure(errors="backslashreplace")
+        yield
+
+
+def _is_closed(stream: TextIO | None) -> bool:
+    return stream is None or stream.closed
+
+
+def flush() -> OSError | None:
+    """Write what is left of stdout and stderr, and return what went wrong with stdout."""
+    failure = None
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError as error:
+            if stream is sys.stdout:
+                failure = error
+                failure.filename = "stdout"
+            _abandon(stream)
+    return failure
+
+
+def _abandon(stream: TextIO) -> None:
+    """Let a stream that is broken write to nowhere, so that Python can flush it at its exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
