@@ -365,10 +365,18 @@ def _score(
     base = int(np.sum(goal == most))
     rows = len(goal)
     return (
-        f"held out: accuracy {right / rows:.1%}, {right:,} of {_counted(rows, 'row')} (always "
-        f"{plan.target.categories[most]}: {base / rows:.1%}, {base:,}, the baseline of the same "
-        f"rows)"
+        f"held out: accuracy {_percent(right, rows)}, {right:,} of {_counted(rows, 'row')} (always "
+        f"{plan.target.categories[most]}: {_percent(base, rows)}, {base:,}, the baseline of the "
+        f"same rows)"
     )
+
+
+def _percent(part: int, whole: int) -> str:
+    """Return a share with one decimal, or with more if it would be rounded to none or to all."""
+    digits = 1
+    while 0 < part < whole and float(f"{part / whole:.{digits + 2}f}") in (0, 1):
+        digits += 1
+    return f"{part / whole:.{digits}%}"
 
 
 def _numbers(target: Number, y: NDArray[Any]) -> NDArray[np.float64]:

@@ -44,7 +44,7 @@ MISSING = frozenset(
 """What programs write where they have no value."""
 # Rows that are read at a time: fewer of wide tables, whose block may have so many numbers.
 _BLOCK_ROWS = 4096
-_BLOCK_NUMBERS = 1 << 22
+_BLOCK_NUMBERS = 1 << 20
 # What is looked at to find the delimiter.
 _DELIMITERS = ",;\t|"
 _SNIFFED_LINES = 64
@@ -182,10 +182,11 @@ class Table:
 
     def _without_blanks(self, fields: list[str]) -> list[str]:
         """Return fields without the blanks around them, but for those in quotes."""
-        record = "".join(self._record)
-        if '"' not in record:
-            return [field.strip(_BLANKS) for field in fields]
+        stripped = [field.strip(_BLANKS) for field in fields]
+        if stripped == fields or not any('"' in line for line in self._record):
+            return stripped
         # The csv module does not tell which fields were quoted; it has checked the quotes.
+        record = "".join(self._record)
         found = self._field.finditer(record.rstrip("\r\n"))
         return [
             field if match[1].startswith('"') else field.strip(_BLANKS)
@@ -201,6 +202,8 @@ class Table:
                 if not fields[-1].strip()
                 else "; an index before each row should have a name in the first line, too"
             )
+        elif len(fields) == len(self.names) - 1 and not self.names[-1]:
+            hint = "; the first line should not end with a delimiter if others do not"
         elif len(self.names) == 1 or len(fields) == 1:
             hint = "; --delimiter names what is between fields"
         return ValueError(f"{self.path}: row {row} (line {self._reader.line_num}) {counts}{hint}")

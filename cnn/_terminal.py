@@ -113,6 +113,8 @@ def flush() -> OSError | None:
 
 def _abandon(stream: TextIO) -> None:
     """Let a stream that is broken write to nowhere, so that Python can flush it at its exit."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
+    with contextlib.suppress(io.UnsupportedOperation):  # of a stream that is no file
+        file = stream.fileno()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, file)
+        os.close(nowhere)

@@ -70,15 +70,32 @@ static size_t utf8_write(uint32_t character, char *out)
     return 4;
 }
 
+/*
+ * Whether a character of `length` bytes, which is UTF-8, is one that terminals obey: a control
+ * character, those from U+0080 to U+009F included, an end of a line, or a mark that turns the
+ * direction of the text behind it (CVE-2021-42574). cnn/_terminal.py has the same list.
+ */
+static bool is_control(const char *text, size_t length)
+{
+    const unsigned char *byte = (const unsigned char *)text;
+    uint32_t character = byte[0];
+    if (length > 1)
+        character &= (uint32_t)0x7F >> length;
+    for (size_t i = 1; i < length; i++)
+        character = character << 6 | (byte[i] & 0x3F);
+    return character < 0x20 || (character >= 0x7F && character < 0xA0) || character == 0x061C ||
+           character == 0x200E || character == 0x200F ||
+           (character >= 0x2028 && character <= 0x202E) ||
+           (character >= 0x2066 && character <= 0x206F) ||
+           (character >= 0xFFF9 && character <= 0xFFFB);
+}
+
 const char *cnn_json_show(const char *text, char shown[CNN_JSON_SHOWN])
 {
     size_t size = 0, rest = strlen(text);
     while (rest > 0) {
         size_t length = cnn_json_utf8_length(text, rest);
-        unsigned char byte = (unsigned char)text[0];
-        /* U+0080 to U+009F are control characters too: some terminals obey them. */
-        bool control = length == 0 || byte < 0x20 || byte == 0x7F ||
-                       (byte == 0xC2 && (unsigned char)text[1] < 0xA0);
+        bool control = length == 0 || is_control(text, length);
         length = cnn_max(length, 1);
         if (size + length + sizeof "..." > CNN_JSON_SHOWN) {
             memcpy(shown + size, "...", 3);

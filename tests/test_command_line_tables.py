@@ -559,6 +559,8 @@ def test_delimiters_at_the_ends_of_lines(file, tmp_path, capsys):
     assert len(predicted(capsys, model, file(table))) == 31
     model, err = trained(file, tmp_path, capsys, "a,t\n1,2,\n2,3,\n")
     assert "row 1 (line 2) has 3 fields, should have 2, as the first line does; a delimiter" in err
+    model, err = trained(file, tmp_path, capsys, "a,t,\n1,2\n2,3\n")
+    assert "has 2 fields, should have 3, as the first line does; the first line should not" in err
     # The first row of a file that is refused is told, and of it the first column.
     model, err = trained(file, tmp_path, capsys, "a,,t\nx,,1\n1,,\ny,z,2\n")
     assert "column 'a' has '1' in row 2 (line 3), but 'x' in row 1 (line 2)" in err
@@ -608,6 +610,12 @@ def test_classes_have_their_shares_of_held_out_rows(file, tmp_path, capsys, seed
     assert "learns from 80 rows, 20 held out" in out
     # 8.8, 4, 7 and 0.2 rows.
     assert "(always Adelie: 45.0%, 9, the baseline of the same rows)" in out
+
+
+def test_a_share_is_not_rounded_to_all():
+    shares = [(1, 2), (0, 9), (9, 9), (5999, 6000), (1, 3000), (99999, 100000), (1, 3)]
+    texts = ["50.0%", "0.0%", "100.0%", "99.98%", "0.03%", "99.999%", "33.3%"]
+    assert [_commands._percent(*share) for share in shares] == texts
 
 
 def test_held_out_rows_of_each_class():
@@ -672,11 +680,11 @@ def test_blocks_of_wide_tables_have_few_rows(file):
         ",".join(f"c{i}" for i in range(columns)) + "\n" + ("1" + ",2" * (columns - 1) + "\n") * 900
     )
     sizes = [len(b) for b in _table.blocks(file(text), [Number("c0"), Number("c4999")])]
-    assert sizes == [838, 62]
+    assert sizes == [209, 209, 209, 209, 64]
     # So do those of columns with many categories.
     many = Category("c", tuple(map(str, range(100_000))))
     sizes = [len(b) for b in _table.blocks(file("c\n" + "7\n" * 100), [many])]
-    assert sizes == [41, 41, 18]
+    assert sizes == [16] * 6 + [4]
 
 
 def test_the_first_bad_row_is_told(file):

@@ -309,6 +309,12 @@ static void test_show(void)
 {
     char shown[CNN_JSON_SHOWN];
     CHECK(strcmp(cnn_json_show("", shown), "") == 0);
+    /* U+061C, U+200E, U+202E, U+2028, U+2066; not U+2027, U+200D, U+1F600. */
+    CHECK(
+        strcmp(cnn_json_show("\xD8\x9C.\xE2\x80\x8E.\xE2\x80\xAE.\xE2\x80\xA8.\xE2\x81\xA6", shown),
+               "?.?.?.?.?") == 0);
+    CHECK(strcmp(cnn_json_show("\xE2\x80\xA7\xE2\x80\x8D\xF0\x9F\x98\x80", shown),
+                 "\xE2\x80\xA7\xE2\x80\x8D\xF0\x9F\x98\x80") == 0);
     CHECK(strcmp(cnn_json_show("a\n\x1B\x7F\xC2\x9B\xFF\xC3\xA9", shown), "a?????\xC3\xA9") == 0);
     /* Cut between characters, not within one. */
     const char *text = "\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9"
