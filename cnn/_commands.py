@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from cnn._table import Survey
     from cnn.sequential import Sequential
 
-# Whole numbers are taken for classes where there are at most so many different ones.
-_MOST_WHOLE_CLASSES = 20
+# Whole numbers are taken for classes if there are at most so many different texts of them.
+_MOST_CLASSES = 20
 # So many categories may be one for each row.
 _FEW_CATEGORIES = 20
 
@@ -199,9 +199,11 @@ def _target(path: str, task: str, goal: Survey) -> tuple[Column, str]:
     hint = ""
     whole = goal.is_number and goal.is_whole and goal.texts is not None
     if task == "auto":
-        few = goal.texts is not None and len(goal.texts) <= _MOST_WHOLE_CLASSES
+        few = goal.texts is not None and len(goal.texts) <= _MOST_CLASSES
         task = "classification" if (whole and few) or not goal.is_number else "regression"
-        if whole:
+        if goal.is_number and few and not whole:
+            hint = "--task classification would take its texts for classes"
+        elif whole:
             hint = (
                 "--task regression would take it for a number"
                 if few
@@ -381,7 +383,8 @@ def _percent(part: int, whole: int) -> str:
 
 def _numbers(target: Number, y: NDArray[Any]) -> NDArray[np.float64]:
     """Return the numbers that the outputs of a network stand for."""
-    return y[:, 0].astype(np.float64) * target.scale + target.mean
+    with np.errstate(over="ignore", invalid="ignore"):  # the caller sees what is not finite
+        return y[:, 0].astype(np.float64) * target.scale + target.mean
 
 
 # ---- predict -----------------------------------------------------------------------------------
@@ -408,6 +411,13 @@ def predict(arguments: Namespace) -> int:
     rows = 0
     for values in _table.blocks(arguments.data, plan.columns, dialect):
         y = net.predict(plan.x(values, arguments.data, rows))
+        numbers = y if isinstance(target, Category) else _numbers(target, y)
+        bad = np.flatnonzero(~np.isfinite(numbers).reshape(len(y), -1).all(axis=1))
+        if bad.size:
+            raise ValueError(
+                f"{arguments.data}: the prediction for row {rows + bad[0] + 1} is NaN or infinite; "
+                f"the weights of {arguments.model} are damaged, or too large"
+            )
         rows += len(values)
         # str and repr have the fewest digits that are read as the same number.
         if isinstance(target, Category):
@@ -416,7 +426,7 @@ def predict(arguments: Namespace) -> int:
                 for best, row in zip(y.argmax(axis=1), y, strict=True)
             ]
         else:
-            lines += map(repr, _numbers(target, y).tolist())
+            lines += map(repr, numbers.tolist())
     # At the end, so that a bad row does not leave half of the predictions.
     text = "\n".join(lines) + "\n"
     if arguments.output is None:

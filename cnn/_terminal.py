@@ -54,10 +54,7 @@ def write(text: str) -> None:
 
 def complain(*lines: str) -> None:
     """Print lines on stderr, if anybody can read them there."""
-    try:
-        print("\n".join(map(shown, lines)), file=sys.stderr, flush=True)
-    except OSError:
-        _abandon(sys.stderr)
+    print("\n".join(map(shown, lines)), file=sys.stderr, flush=True)
 
 
 class Nowhere(io.TextIOBase):
@@ -76,17 +73,59 @@ class Nowhere(io.TextIOBase):
         return len(text)
 
 
+class _Forgiving(io.TextIOBase):
+    """A stderr that may break: no result is lost with what it would have told."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # it is an attribute there
+        """The encoding of the stream."""
+        return self._stream.encoding
+
+    def fileno(self) -> int:
+        """Return the descriptor of the stream."""
+        return self._stream.fileno()
+
+    def isatty(self) -> bool:
+        """Whether the stream is a terminal."""
+        return self._stream.isatty()
+
+    def writable(self) -> bool:
+        """Return True, since it takes all."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Write a text, or forget it."""
+        with self._forgiven():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is left, or forget it."""
+        with self._forgiven():
+            self._stream.flush()
+
+    @contextlib.contextmanager
+    def _forgiven(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError:
+            _abandon(self._stream)
+
+
 @contextlib.contextmanager
 def streams() -> Iterator[None]:
-    """Put a `Nowhere` for each of stdout and stderr that is closed.
+    """Put a `Nowhere` for each of stdout and stderr that is closed, and forgive a broken stderr.
 
-    Python has None there, for which `print` takes the other stream, or nothing at all.
+    Python has None for a stream that is closed; `print` takes the other one then, or nothing.
     """
     with contextlib.ExitStack() as stack:
         if _is_closed(sys.stdout):
             stack.enter_context(contextlib.redirect_stdout(Nowhere()))
-        if _is_closed(sys.stderr):
-            stack.enter_context(contextlib.redirect_stderr(Nowhere()))
+        stderr = Nowhere() if _is_closed(sys.stderr) else _Forgiving(sys.stderr)
+        stack.enter_context(contextlib.redirect_stderr(stderr))
         if isinstance(sys.stdout, io.TextIOWrapper):
             # A name that a terminal cannot show is no reason to fail.
             sys.stdout.reconfigure(errors="backslashreplace")
@@ -99,16 +138,14 @@ def _is_closed(stream: TextIO | None) -> bool:
 
 def flush() -> OSError | None:
     """Write what is left of stdout and stderr, and return what went wrong with stdout."""
-    failure = None
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except OSError as error:
-            if stream is sys.stdout:
-                failure = error
-                failure.filename = "stdout"
-            _abandon(stream)
-    return failure
+    sys.stderr.flush()
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _abandon(sys.stdout)
+        error.filename = "stdout"
+        return error
+    return None
 
 
 def _abandon(stream: TextIO) -> None:

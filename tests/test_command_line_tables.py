@@ -3,6 +3,7 @@
 import csv
 import io
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -207,6 +208,13 @@ def test_classes_with_blanks_and_quotes_come_back(file, tmp_path, capsys):
     assert list(found) == ["t", *(f"P({c})" for c in sorted(classes))]
 
 
+def test_few_numbers_may_be_classes(file, tmp_path, capsys):
+    rows = [["a", "t"], *([i, ["3.1", "3.10", "3.9"][i % 3]] for i in range(30))]
+    _, out = trained(file, tmp_path, capsys, content(rows))
+    hint = "--task classification would take its texts for classes"
+    assert f"target t: a number (regression; {hint})\n" in out
+
+
 # ---- Numbers -----------------------------------------------------------------------------------
 
 
@@ -258,6 +266,27 @@ def test_squares_of_errors_do_not_overflow():
     goal = np.array([3e200, -4e200])
     line = _commands._score(plan, net, np.ones((2, 1), np.float32), goal, goal)
     assert line.startswith("held out: RMSE 3.53553e+200, R2 -0.0204 (always the mean: RMSE 3.5")
+
+
+@pytest.mark.parametrize("kind", ["classes", "numbers", "scale"])
+def test_predictions_that_are_no_numbers(file, tmp_path, capsys, kind):
+    classes = kind == "classes"
+    net = cnn.mlp([1, 2 if classes else 1], "tanh", "softmax" if classes else "identity", rng=0)
+    target = Category("t", ("x", "y")) if classes else Number("t", 0.0, 1e308)
+    plan = Preprocessing((Number("a"),), target)
+    net._network.set_metadata(_preprocessing.KEY, plan.to_json())
+    if kind == "scale":
+        net.layers[0].weight = [[9.0]]
+    else:
+        net.layers[0].weight = [[np.nan] * net.outputs]
+    model = tmp_path / "model.safetensors"
+    net.save(model)
+    code, out, err = run(
+        capsys, "predict", model, file("a\n0\n1\n" if kind == "scale" else "a\n1\n")
+    )
+    row = 2 if kind == "scale" else 1
+    assert (code, out) == (1, "")
+    assert f"the prediction for row {row} is NaN or infinite; the weights of {model} are" in err
 
 
 # ---- What looks like numbers -------------------------------------------------------------------
@@ -700,3 +729,10 @@ def test_the_first_bad_row_is_told(file):
         list(_table.blocks(path, columns))
     with refused(ValueError, "'1' in row 1 (line 2), but 'bad' in row 5001 (line 5003); should be"):
         _table.survey(path)
+
+
+def test_the_docs_tell_what_is_missing():
+    path = Path(__file__).parent.parent / "docs" / "tables.md"
+    text = path.read_text(encoding="utf-8")
+    for missing in _csv_file.MISSING - {""}:
+        assert f"`{missing}`" in text
