@@ -205,9 +205,10 @@ def _add_dialect(parser: argparse.ArgumentParser, decimal: str) -> None:
     )
     parser.add_argument(
         "--decimal",
+        metavar="MARK",
         choices=(_numerals.POINT, ","),
         default=_numerals.POINT if training else None,
-        help=f"the mark before decimals (default {decimal})",
+        help=f"the mark before decimals: a point or a comma (default {decimal})",
     )
     default = ", ".join(sorted(_csv_file.MISSING - {""}))
     parser.add_argument(

@@ -2,11 +2,14 @@
 
 import csv
 import io
+import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from refused import refused
 
 import cnn
@@ -213,6 +216,63 @@ def test_few_numbers_may_be_classes(file, tmp_path, capsys):
     _, out = trained(file, tmp_path, capsys, content(rows))
     hint = "--task classification would take its texts for classes"
     assert f"target t: a number (regression; {hint})\n" in out
+
+
+# Texts of all kinds, blanks, quotes, delimiters and digits first of all.
+TEXTS = st.text(
+    st.one_of(
+        st.sampled_from(" \t\"',;|\r\n07.+-eE%$\xa0"),
+        st.characters(exclude_categories=["Cs"], exclude_characters="\0"),
+    ),
+    max_size=6,
+).filter(lambda text: text.strip() and text.strip() not in _csv_file.MISSING)
+
+
+@given(st.lists(TEXTS, min_size=1, max_size=20), st.sampled_from(",;\t|"), st.booleans())
+def test_texts_come_back(texts, delimiter, in_quotes):
+    quoting = csv.QUOTE_ALL if in_quotes else csv.QUOTE_MINIMAL
+    rows = io.StringIO(newline="")
+    writer = csv.writer(rows, delimiter=delimiter, quoting=quoting)
+    writer.writerow(["c", "d"])
+    writer.writerows([text, i] for i, text in enumerate(texts))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "data.csv"
+        path.write_bytes(rows.getvalue().encode())
+        found = _table.survey(str(path), categories=["c"])[1]["c"]
+        column = found.category(str(path))
+        (block, *_) = _table.blocks(str(path), [column, Number("d")])
+    if in_quotes:
+        assert [column.categories[int(code)] for code in block[:, 0]] == texts
+    expected = {
+        text if in_quotes or is_quoted(text, delimiter) else text.strip(" \t") for text in texts
+    }
+    assert set(column.categories) == expected
+
+
+def is_quoted(text, delimiter):
+    """Whether csv.writer puts a text in quotes though it need not."""
+    return any(mark in text for mark in f'{delimiter}"\r\n')
+
+
+@given(TEXTS)
+def test_quoted_texts_are_read_as_they_are(text):
+    ((found, _),) = csv.reader(
+        io.StringIO(f"{_csv_file.quoted(text)},1\n", newline=""), strict=True
+    )
+    assert found == text
+
+
+@given(TEXTS)
+def test_a_number_is_not_disguised(text):
+    for decimal in (".", ","):
+        if _numerals.number(text, decimal) is not None:
+            assert _numerals.disguise(text, decimal) is None
+            assert not _numerals.is_infinite(text, decimal)
+            np.testing.assert_array_equal(
+                _numerals.numbers([text], decimal), [_numerals.number(text, decimal)]
+            )
+        else:
+            assert _numerals.numbers([text], decimal) is None
 
 
 # ---- Numbers -----------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 import io
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -193,6 +192,7 @@ def test_predictions_on_a_terminal(tmp_path):
     model = hostile_model(tmp_path)
     data = write(tmp_path / "data.csv", [[f"{HOSTILE}a", f"{HOSTILE}b"], [1, 2], [3, 2]])
     command = [sys.executable, "-P", "-m", "cnn", "predict", model, data]
+    pty = pytest.importorskip("pty")
     ours, theirs = pty.openpty()
     done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, check=False)
     os.close(theirs)
