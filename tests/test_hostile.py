@@ -36,7 +36,9 @@ class Ending(NamedTuple):
 
 def run(folder, groups, starts, step):
     """Make calls in a process for each of `starts`; return where one ended that should not."""
-    environment = os.environ | {"PYTHONPATH": str(RUNNER.parent), "MPLBACKEND": "Agg"}
+    # Where cnn is, and where the runner's own modules are.
+    paths = [str(RUNNER.parent), os.environ.get("PYTHONPATH", "")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
     found = []
 
     def begin(i, first):
