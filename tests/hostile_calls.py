@@ -1,7 +1,7 @@
 """Each function of cnn with good arguments, and a runner that puts a hostile object in each place.
 
-``python hostile_calls.py PROGRESS FOLDER FIRST STEP GROUP...`` makes calls FIRST, FIRST + STEP, ... of
-the groups. Before each call it writes its number to the file PROGRESS.
+``python hostile_calls.py PROGRESS FOLDER FIRST STEP GROUP...`` makes calls FIRST, FIRST + STEP, ...
+of the groups. Before each call it writes its number to the file PROGRESS.
 """
 
 import contextlib
