@@ -1,18 +1,27 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, embedsignature=False
+# cython: language_level=3, binding=False, embedsignature=False, nonecheck=True, auto_pickle=False
 """The compiled floor: libcnn through Cython. Private; the public API is in the modules beside.
 
 This module alone holds C pointers. It turns NumPy arrays into pointers and strides, codes into
 exceptions, and lets go of the GIL where a call takes long enough to be worth it. Its parts are
 the included files, in the order in which they build on each other.
+
+No argument may crash the process. So Cython's checks of indices and of None stay on; binding=False
+makes methods that refuse a `self` of another type, and auto_pickle=False leaves out __setstate__,
+which would take any state.
 """
 
 import os
+import sys
 
 import numpy as np
 
 cimport cython
 cimport numpy as cnp
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.list cimport PyList_AsTuple
+from cpython.ref cimport PyObject
+from cpython.weakref cimport PyWeakref_NewRef
 from libc.float cimport DBL_MAX
 from libc.math cimport floor
 from libc.stddef cimport ptrdiff_t
@@ -87,6 +96,14 @@ cdef int check(cnn_status status, str where, object path=None) except -1:
     raise ValueError(message)
 
 
+cdef int initialize_once(bint *initialized, str name) except -1:
+    """Refuse a second __init__; what __new__ gives is whole, so there is nothing else to do."""
+    if initialized[0]:
+        raise RuntimeError(f"{name}: __init__ is called twice")
+    initialized[0] = True
+    return 0
+
+
 # ---- The GIL -----------------------------------------------------------------------------------
 
 # The work, in multiply-adds, from which letting go of the GIL costs little beside the call.
@@ -124,7 +141,7 @@ def isas():
 def select_isa(name):
     if not isinstance(name, str):
         raise TypeError(f"select_isa: name is of type {type(name).__name__}, should be a string")
-    encoded = name.encode()
+    cdef bytes encoded = str.encode(name)
     check(cnn_isa_select(encoded), "select_isa")
 
 

@@ -153,7 +153,7 @@ cdef class Handle:
     cdef Network network
     cdef object held
 
-    def __init__(self, Network network not None):
+    def __cinit__(self, Network network not None):
         self.network = network
         self.held = PyCapsule_New(network.network, HANDLE_NAME, release_capsule)
         Py_INCREF(network)

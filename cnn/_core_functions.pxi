@@ -60,23 +60,27 @@ cdef int run_rows(int kind, cnp.ndarray x, cnp.ndarray source, cnp.ndarray y, st
     c.x = cnp.PyArray_DATA(x)
     c.source = NULL if source is None else cnp.PyArray_DATA(source)
     c.y = cnp.PyArray_DATA(y)
+    cdef list hold
     cdef cnn_status status
     if ELEMENT_WORK * <double>size < RELEASE_WORK:
         status = run(&c)
     else:
+        hold = pinned(x, source, y)
         with nogil:
             status = run(&c)
     return check(status, where)
 
 
 cdef object run_forward(int kind, object x, object out, str where):
-    cdef cnp.ndarray given = numeric_array(x, where, "x")
-    cdef cnp.ndarray array = real_array(given, where, "x")
+    cdef list hold = pins(x, out)
+    cdef cnp.ndarray given = numeric_array(x, where, "x", hold)
+    cdef cnp.ndarray into = output_array(out, where)
+    cdef cnp.ndarray array = real_array(given)
+    check_overlap(into, given, where, "x", True)
     cdef cnp.ndarray y = target_array(
-        out, cnp.PyArray_NDIM(array), cnp.PyArray_DIMS(array), cnp.PyArray_TYPE(array), where)
-    check_overlap(out, given, where, "x", True)
+        into, cnp.PyArray_NDIM(array), cnp.PyArray_DIMS(array), cnp.PyArray_TYPE(array), where)
     run_rows(kind, array, None, y, where)
-    return handed_back(y, out)
+    return handed_back(y, into, out)
 
 
 def activation(name, x, out=None):
@@ -87,18 +91,21 @@ cdef object run_along_axis(int kind, object x, object out, object axis, str wher
     """Softmax or log-softmax along an axis, which C wants to be the last one."""
     if type(axis) is int and axis == -1 and cnp.PyArray_CheckExact(x) and cnp.PyArray_NDIM(x) > 0:
         return run_forward(kind, x, out, where)
-    cdef cnp.ndarray array = numeric_array(x, where, "x")
     if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
         raise TypeError(f"{where}: axis is of type {type(axis).__name__}, should be an int")
+    number = int(axis)
+    cdef list hold = pins(x, out)
+    cdef cnp.ndarray array = numeric_array(x, where, "x", hold)
+    cdef cnp.ndarray into = output_array(out, where)
     cdef int ndim = cnp.PyArray_NDIM(array)
-    if not -ndim <= axis < ndim:
+    if not -ndim <= number < ndim:
         dimensions = f"{ndim} dimension" + ("s" if ndim != 1 else "")
-        raise ValueError(f"{where}: axis is {axis}, but x has {dimensions}")
-    target = out
-    if isinstance(out, np.ndarray) and out.ndim == ndim:  # others are refused further down
-        target = np.moveaxis(out, axis, -1)
-    y = run_forward(kind, np.moveaxis(array, axis, -1), target, where)
-    return np.moveaxis(y, -1, axis) if out is None else out
+        raise ValueError(f"{where}: axis is {number}, but x has {dimensions}")
+    target = into
+    if into is not None and cnp.PyArray_NDIM(into) == ndim:  # others are refused further down
+        target = np.moveaxis(into, number, -1)
+    y = run_forward(kind, np.moveaxis(array, number, -1), target, where)
+    return np.moveaxis(y, -1, number) if out is None else out
 
 
 def softmax(x, out=None, axis=-1):
@@ -113,22 +120,24 @@ def activation_backward(name, dy, source, out=None):
     cdef str where = "activation_backward"
     cdef int kind = index_of(ACTIVATION_NUMBERS, name, "activation_backward: name")
     cdef str source_name = "x" if cnn_activation_needs_input(kind) else "y"
-    cdef cnp.ndarray given_dy = numeric_array(dy, where, "dy")
-    cdef cnp.ndarray given_source = numeric_array(source, where, source_name)
-    cdef cnp.ndarray gradient = real_array(given_dy, where, "dy")
-    cdef int ndim = cnp.PyArray_NDIM(gradient), type_number = cnp.PyArray_TYPE(gradient)
+    cdef list hold = pins(dy, source, out)
+    cdef cnp.ndarray given_dy = numeric_array(dy, where, "dy", hold)
+    cdef cnp.ndarray given_source = numeric_array(source, where, source_name, hold)
+    cdef cnp.ndarray into = output_array(out, where)
+    cdef cnp.ndarray gradient = real_array(given_dy)
+    cdef cnp.ndarray values = real_array(given_source, cnp.PyArray_TYPE(gradient))
+    check_overlap(into, given_dy, where, "dy", True)
+    check_overlap(into, given_source, where, source_name, False)
+    cdef int ndim = cnp.PyArray_NDIM(gradient)
     cdef cnp.npy_intp *shape = cnp.PyArray_DIMS(gradient)
-    if not has_shape(given_source, ndim, shape):
+    if not has_shape(values, ndim, shape):
         raise ValueError(
-            f"{where}: {source_name} has shape {shape_of(given_source)}, should be that of dy, "
+            f"{where}: {source_name} has shape {shape_of(values)}, should be that of dy, "
             f"{shape_of(gradient)}"
         )
-    cdef cnp.ndarray values = real_array(given_source, where, source_name, type_number)
-    cdef cnp.ndarray dx = target_array(out, ndim, shape, type_number, where)
-    check_overlap(out, given_dy, where, "dy", True)
-    check_overlap(out, given_source, where, source_name, False)
+    cdef cnp.ndarray dx = target_array(into, ndim, shape, cnp.PyArray_TYPE(gradient), where)
     run_rows(kind, gradient, values, dx, where)
-    return handed_back(dx, out)
+    return handed_back(dx, into, out)
 
 
 cdef struct dense_call:
@@ -156,13 +165,22 @@ def dense(x, weight, bias, activation, out=None):
     cdef dense_call c
     c.activation = <cnn_activation>index_of(
         ACTIVATION_NUMBERS, activation, "dense: activation")
-    cdef cnp.ndarray given_x = numeric_array(x, where, "x")
-    cdef cnp.ndarray given_weight = numeric_array(weight, where, "weight")
+    cdef list hold = pins(x, weight, bias, out)
+    cdef cnp.ndarray given_x = numeric_array(x, where, "x", hold)
+    cdef cnp.ndarray given_weight = numeric_array(weight, where, "weight", hold)
     cdef cnp.ndarray given_bias = None
-    cdef cnp.ndarray array = real_array(given_x, where, "x")
-    cdef int ndim = cnp.PyArray_NDIM(array), type_number = cnp.PyArray_TYPE(array)
-    cdef cnp.ndarray w = real_array(given_weight, where, "weight", type_number)
-    cdef cnp.ndarray b = None
+    if bias is not None:
+        given_bias = numeric_array(bias, where, "bias", hold)
+    cdef cnp.ndarray into = output_array(out, where)
+    cdef cnp.ndarray array = real_array(given_x)
+    cdef int type_number = cnp.PyArray_TYPE(array)
+    cdef cnp.ndarray w = real_array(given_weight, type_number)
+    cdef cnp.ndarray b = None if given_bias is None else real_array(given_bias, type_number)
+    check_overlap(into, given_x, where, "x", False)
+    check_overlap(into, given_weight, where, "weight", False)
+    if given_bias is not None:
+        check_overlap(into, given_bias, where, "bias", False)
+    cdef int ndim = cnp.PyArray_NDIM(array)
     check_rank(w, 2, where, "weight")
     if ndim != 1:
         check_rank(array, 2, where, "x")
@@ -170,17 +188,11 @@ def dense(x, weight, bias, activation, out=None):
         raise ValueError(
             f"{where}: x has {array.shape[ndim - 1]} columns, but weight has {w.shape[0]} rows"
         )
-    if bias is not None:
-        given_bias = numeric_array(bias, where, "bias")
-        b = real_array(given_bias, where, "bias", type_number)
+    if b is not None:
         check_shape(b, 1, &w.shape[1], where, "bias", " as weight has so many columns")
     cdef cnp.npy_intp[2] shape = [array.shape[0], w.shape[1]]
     # A row is the last of the two numbers alone.
-    cdef cnp.ndarray y = target_array(out, ndim, &shape[2 - ndim], type_number, where)
-    check_overlap(out, given_x, where, "x", False)
-    check_overlap(out, given_weight, where, "weight", False)
-    if given_bias is not None:
-        check_overlap(out, given_bias, where, "bias", False)
+    cdef cnp.ndarray y = target_array(into, ndim, &shape[2 - ndim], type_number, where)
     c.single = is_single(array)
     c.rows = array.shape[0] if ndim == 2 else 1
     c.inputs = w.shape[0]
@@ -194,18 +206,24 @@ def dense(x, weight, bias, activation, out=None):
     if (<double>c.rows + 8) * <double>c.inputs * <double>c.outputs < RELEASE_WORK:
         status = run_dense(&c)
     else:
+        hold = pinned(array, w, b, y)
         with nogil:
             status = run_dense(&c)
     check(status, where)
-    return handed_back(y, out)
+    return handed_back(y, into, out)
 
 
 def dense_backward(dy, x, weight):
     cdef str where = "dense_backward"
-    cdef cnp.ndarray d = real_array(dy, where, "dy")
+    cdef list hold = pins(dy, x, weight)
+    cdef cnp.ndarray given_dy = numeric_array(dy, where, "dy", hold)
+    cdef cnp.ndarray given_x = numeric_array(x, where, "x", hold)
+    cdef cnp.ndarray given_weight = numeric_array(weight, where, "weight", hold)
+    cdef cnp.ndarray d = real_array(given_dy)
     cdef int type_number = cnp.PyArray_TYPE(d)
-    cdef cnp.ndarray a = real_array(x, where, "x", type_number)
-    cdef cnp.ndarray w = real_array(weight, where, "weight", type_number)
+    cdef cnp.ndarray a = real_array(given_x, type_number)
+    cdef cnp.ndarray w = real_array(given_weight, type_number)
+    hold = pinned(d, a, w)
     check_rank(d, 2, where, "dy")
     check_rank(a, 2, where, "x")
     check_rank(w, 2, where, "weight")
@@ -245,11 +263,11 @@ cdef class Loss:
 
     cdef cnn_loss loss
     cdef readonly str kind
-    cdef object class_weight
+    cdef cnp.ndarray class_weight
+    cdef bint initialized
 
-    def __init__(self, kind, *, labels=False, delta=1.0, label_smoothing=0.0, class_weight=None):
-        if self.loss.struct_size != 0:
-            raise RuntimeError("Loss: __init__ is called twice")
+    def __cinit__(self, kind, *, labels=False, delta=1.0, label_smoothing=0.0, class_weight=None):
+        cdef cnp.ndarray weights
         self.loss.struct_size = sizeof(cnn_loss)
         self.loss.kind = <cnn_loss_kind>index_of(LOSS_NUMBERS, kind, "loss: kind")
         self.loss.target = CNN_TARGET_LABELS if labels else CNN_TARGET_ROWS
@@ -259,14 +277,20 @@ cdef class Loss:
         self.class_weight = None
         self.loss.class_weight = NULL
         if class_weight is not None:
-            self.class_weight = np.array(class_weight, dtype=np.float64, order="C", ndmin=1)
+            weights = numeric_array(class_weight, "loss", "class_weight")
+            # A copy of its own, which nobody else knows.
+            self.class_weight = np.array(real_array(weights, cnp.NPY_FLOAT64), order="C", ndmin=1)
             self.loss.class_weight = <const double *>cnp.PyArray_DATA(self.class_weight)
+
+    def __init__(self, *args, **kwargs):
+        initialize_once(&self.initialized, "Loss")
 
     cdef int check_outputs(self, size_t outputs, str where) except -1:
         """The number of class weights, which C cannot see."""
-        if self.class_weight is not None and self.class_weight.shape != (outputs,):
+        cdef cnp.npy_intp shape = outputs
+        if self.class_weight is not None and not has_shape(self.class_weight, 1, &shape):
             raise ValueError(
-                f"{where}: class_weight has shape {self.class_weight.shape}, should be "
+                f"{where}: class_weight has shape {shape_of(self.class_weight)}, should be "
                 f"({outputs},) for {outputs} classes"
             )
         return 0
@@ -307,16 +331,20 @@ cdef dict OUTPUT_NAMES = {"squared_error": "y", "huber": "y", "poisson": "log_ra
 def loss_gradient(Loss loss not None, z, t, sample_weight):
     cdef str where = loss.kind
     cdef str name = OUTPUT_NAMES.get(where, "logits")
-    cdef cnp.ndarray array = real_array(z, where, name)
+    cdef list hold = pins(z, t, sample_weight)
+    cdef cnp.ndarray given = numeric_array(z, where, name, hold)
+    cdef cnp.ndarray targets = numeric_array(t, where, "t", hold)
+    cdef cnp.ndarray weights = None
+    if sample_weight is not None:
+        weights = numeric_array(sample_weight, where, "sample_weight", hold)
+    cdef cnp.ndarray array = real_array(given)
+    hold = pinned(array, targets, weights)
     cdef int ndim = cnp.PyArray_NDIM(array), type_number = cnp.PyArray_TYPE(array)
     if ndim != 1:
         check_rank(array, 2, where, name)
-    cdef cnp.ndarray targets = numeric_array(t, where, "t")
     cdef cnn_matrix mt = matrix_of(targets, where, "t", True)
     cdef cnn_matrix mw = no_matrix()
-    cdef cnp.ndarray weights
-    if sample_weight is not None:
-        weights = numeric_array(sample_weight, where, "sample_weight")
+    if weights is not None:
         check_rank(weights, 1, where, "sample_weight")
         mw = matrix_of(weights, where, "sample_weight", True)
     cdef size_t rows = array.shape[0], cols = array.shape[1] if ndim == 2 else 1
@@ -340,37 +368,42 @@ def loss_gradient(Loss loss not None, z, t, sample_weight):
 
 @cython.final
 cdef class Samples:
-    """Inputs, targets and weights as C sees them; keeps the arrays alive."""
+    """Inputs, targets and weights as C sees them; keeps the arrays alive, and at their places.
+
+    So what C sees stays good, whatever happens to the arrays until the call.
+    """
 
     cdef cnn_data data
-    cdef object x, t, sample_weight
+    cdef cnp.ndarray x, t, sample_weight
+    cdef list hold
 
-    def __init__(self, x, t, sample_weight, size_t inputs, str where):
-        cdef cnp.ndarray array = numeric_array(x, where, "x")
-        check_rank(array, 2, where, "x")
-        if <size_t>array.shape[1] != inputs:
-            raise ValueError(
-                f"{where}: x has {array.shape[1]} columns, but the first layer has {inputs} inputs"
-            )
-        cdef cnp.ndarray targets = numeric_array(t, where, "t")
-        if targets.ndim not in (1, 2):
-            check_rank(targets, 2, where, "t")
-        if targets.shape[0] != array.shape[0]:
-            raise ValueError(
-                f"{where}: t has {targets.shape[0]} rows, but x has {array.shape[0]}"
-            )
-        self.x = array
-        self.t = targets
-        self.data.struct_size = sizeof(cnn_data)
-        self.data.x = matrix_of(array, where, "x", False)
-        self.data.t = matrix_of(targets, where, "t", True)
-        self.data.sample_weight = no_matrix()
-        cdef cnp.ndarray weights
+    def __cinit__(self, x, t, sample_weight, size_t inputs, str where not None):
+        cdef list hold = pins(x, t, sample_weight)
+        self.x = numeric_array(x, where, "x", hold)
+        self.t = numeric_array(t, where, "t", hold)
+        self.sample_weight = None
         if sample_weight is not None:
-            weights = numeric_array(sample_weight, where, "sample_weight")
-            check_shape(weights, 1, array.shape, where, "sample_weight", ", one number per row")
-            self.sample_weight = weights
-            self.data.sample_weight = matrix_of(weights, where, "sample_weight", True)
+            self.sample_weight = numeric_array(sample_weight, where, "sample_weight", hold)
+        self.hold = pinned(self.x, self.t, self.sample_weight)
+        check_rank(self.x, 2, where, "x")
+        if <size_t>self.x.shape[1] != inputs:
+            raise ValueError(
+                f"{where}: x has {self.x.shape[1]} columns, but the first layer has {inputs} inputs"
+            )
+        if cnp.PyArray_NDIM(self.t) not in (1, 2):
+            check_rank(self.t, 2, where, "t")
+        if self.t.shape[0] != self.x.shape[0]:
+            raise ValueError(
+                f"{where}: t has {self.t.shape[0]} rows, but x has {self.x.shape[0]}"
+            )
+        self.data.struct_size = sizeof(cnn_data)
+        self.data.x = matrix_of(self.x, where, "x", False)
+        self.data.t = matrix_of(self.t, where, "t", True)
+        self.data.sample_weight = no_matrix()
+        if self.sample_weight is not None:
+            check_shape(
+                self.sample_weight, 1, self.x.shape, where, "sample_weight", ", one number per row")
+            self.data.sample_weight = matrix_of(self.sample_weight, where, "sample_weight", True)
 
 
 # ---- Random numbers ----------------------------------------------------------------------------

@@ -7,6 +7,10 @@ cdef bytes path_bytes(object path):
     return encoded
 
 
+# What Network and Trainer take for their first argument where C has made what they hold.
+cdef object ADOPTED = object()
+
+
 @cython.final
 cdef class Network:
     """A network; layers as (kind, inputs, outputs, activation, l2, rate) tuples."""
@@ -17,11 +21,13 @@ cdef class Network:
     cdef double work
     # Whether a call that changes the network is running without the GIL.
     cdef bint busy
+    cdef bint initialized
 
-    def __init__(self, layers, *, dtype="float32", seed=0):
-        if self.network != NULL:
-            raise RuntimeError("Network: __init__ is called twice")
-        cdef list given = list(layers)
+    # In __cinit__, so that there is no object without a network.
+    def __cinit__(self, layers, *, dtype="float32", seed=0):
+        if layers is ADOPTED:
+            return
+        cdef tuple given = tuple(layers)
         cdef cnn_layer[64] few
         cdef cnn_layer *c_layers = few
         cdef bytearray many
@@ -45,6 +51,9 @@ cdef class Network:
         cdef cnn_network *made = NULL
         check(cnn_network_create(code, len(given), c_layers, c_seed, &made), "Sequential")
         self.adopt(made)
+
+    def __init__(self, *args, **kwargs):
+        initialize_once(&self.initialized, "Network")
 
     cdef int adopt(self, cnn_network *network) except -1:
         self.network = network
@@ -128,26 +137,29 @@ cdef class Network:
 
     def get(self, layer, parameter):
         cdef cnp.npy_intp[2] shape
-        cdef int ndim = self.find_shape(layer, parameter, shape)
+        cdef size_t c_layer = layer
+        cdef int ndim = self.find_shape(c_layer, parameter, shape)
         cdef cnp.ndarray values = cnp.PyArray_EMPTY(ndim, shape, self.type_number, 0)
         cdef cnn_parameter which = CNN_WEIGHT if parameter == "weight" else CNN_BIAS
         cdef void *to = cnp.PyArray_DATA(values)
         if self.type_number == cnp.NPY_FLOAT32:
-            check(cnn_network_get_f32(self.network, layer, which, <float *>to, values.size),
+            check(cnn_network_get_f32(self.network, c_layer, which, <float *>to, values.size),
                   parameter)
         else:
-            check(cnn_network_get_f64(self.network, layer, which, <double *>to, values.size),
+            check(cnn_network_get_f64(self.network, c_layer, which, <double *>to, values.size),
                   parameter)
         return values
 
     def set(self, layer, parameter, values):
-        cdef cnp.ndarray array = real_array(values, "set", parameter, self.type_number)
+        cdef size_t c_layer = layer
         cdef cnp.npy_intp[2] shape
-        cdef int ndim = self.find_shape(layer, parameter, shape)
+        cdef int ndim = self.find_shape(c_layer, parameter, shape)
+        cdef cnp.ndarray array = real_array(
+            numeric_array(values, "set", parameter), self.type_number)
         check_shape(array, ndim, shape, "set", parameter, "")
         cdef cnn_parameter which = CNN_WEIGHT if parameter == "weight" else CNN_BIAS
         cdef void *p = cnp.PyArray_DATA(array)
-        cdef size_t count = array.size, c_layer = layer
+        cdef size_t count = array.size
         cdef cnn_status status
         self.begin_change(parameter)
         if self.type_number == cnp.NPY_FLOAT32:
@@ -166,7 +178,10 @@ cdef class Network:
         check(status, "l2")
 
     def predict(self, x, out=None):
-        cdef cnp.ndarray array = numeric_array(x, "predict", "x")
+        cdef list hold = pins(x, out)
+        cdef cnp.ndarray array = numeric_array(x, "predict", "x", hold)
+        cdef cnp.ndarray into = output_array(out, "predict")
+        check_overlap(into, array, "predict", "x", False)
         cdef cnn_matrix m = matrix_of(array, "predict", "x", False)
         if m.cols != self.input_count:
             raise ValueError(
@@ -178,17 +193,17 @@ cdef class Network:
         cdef size_t y_stride = self.output_count
         # A row is the last of the two numbers alone.
         cdef cnp.ndarray y = row_target(
-            out, ndim, &shape[2 - ndim], self.type_number, "predict", &y_stride)
-        check_overlap(out, array, "predict", "x", False)
+            into, ndim, &shape[2 - ndim], self.type_number, "predict", &y_stride)
         cdef void *to = cnp.PyArray_DATA(y)
         cdef cnn_status status
         if self.work * <double>m.rows < RELEASE_WORK:
             status = cnn_network_predict(self.network, &m, to, y_stride, NULL, 0)
         else:
+            hold = pinned(array, y)
             with nogil:
                 status = cnn_network_predict(self.network, &m, to, y_stride, NULL, 0)
         check(status, "predict")
-        return handed_back(y, out)
+        return handed_back(y, into, out)
 
     def evaluate(self, Loss loss not None, x, t, sample_weight=None, where="evaluate"):
         cdef Samples samples = Samples(x, t, sample_weight, self.input_count, where)
@@ -269,8 +284,9 @@ cdef class Network:
     def from_bytes(data):
         if not isinstance(data, bytes):
             raise TypeError(f"from_bytes: data is of type {type(data).__name__}, should be bytes")
-        cdef const char *p = data
-        cdef size_t size = len(data)
+        # A subclass may have a __len__ of its own.
+        cdef const char *p = PyBytes_AS_STRING(data)
+        cdef size_t size = PyBytes_GET_SIZE(data)
         cdef cnn_network *made = NULL
         cdef cnn_status status
         with nogil:
@@ -306,6 +322,6 @@ cdef class Network:
 
 cdef Network network_of(cnn_network *made):
     """Wrap a handle, which the object then owns."""
-    cdef Network network = Network.__new__(Network)
+    cdef Network network = Network.__new__(Network, ADOPTED)
     network.adopt(made)
     return network

@@ -1,17 +1,26 @@
 # Trainers: an optimizer with its state for one network; included by _core.pyx.
 
 @cython.final
+@cython.no_gc_clear  # the network stays until the trainer, which points to it, is gone
 cdef class Trainer:
     """An optimizer with its state for one network. Options are named as in cnn_optimizer."""
 
     cdef cnn_trainer *trainer
     cdef readonly Network network
     cdef cnn_optimizer optimizer
+    cdef bint initialized
 
-    def __init__(self, Network network not None, kind, *, momentum=0.0, beta1=0.0, beta2=0.0,
-                 alpha=0.0, eps=0.0, weight_decay=0.0, clip_norm=0.0):
-        if self.trainer != NULL:
-            raise RuntimeError("Trainer: __init__ is called twice")
+    # In __cinit__, so that there is no object without a trainer.
+    def __cinit__(self, network, kind=None, *, momentum=0.0, beta1=0.0, beta2=0.0, alpha=0.0,
+                  eps=0.0, weight_decay=0.0, clip_norm=0.0):
+        cdef Network trained
+        if network is ADOPTED:
+            return
+        if not isinstance(network, Network):
+            raise TypeError(
+                f"Trainer: network is of type {type(network).__name__}, should be a Network"
+            )
+        trained = network
         self.optimizer.struct_size = sizeof(cnn_optimizer)
         self.optimizer.kind = <cnn_optimizer_kind>index_of(
             OPTIMIZER_NUMBERS, kind, "optimizer")
@@ -22,8 +31,11 @@ cdef class Trainer:
         self.optimizer.eps = eps
         self.optimizer.weight_decay = weight_decay
         self.optimizer.clip_norm = clip_norm
-        check(cnn_trainer_create(network.network, &self.optimizer, &self.trainer), "optimizer")
-        self.network = network
+        check(cnn_trainer_create(trained.network, &self.optimizer, &self.trainer), "optimizer")
+        self.network = trained
+
+    def __init__(self, *args, **kwargs):
+        initialize_once(&self.initialized, "Trainer")
 
     def __dealloc__(self):
         cnn_trainer_destroy(self.trainer)
@@ -33,7 +45,7 @@ cdef class Trainer:
         cdef bytes encoded = path_bytes(path)
         cdef const char *c_path = encoded
         cdef cnn_network *network = NULL
-        cdef Trainer made = Trainer.__new__(Trainer)
+        cdef Trainer made = Trainer.__new__(Trainer, ADOPTED)
         cdef cnn_status status
         with nogil:
             status = cnn_trainer_load(c_path, &network, &made.trainer)
@@ -79,8 +91,9 @@ cdef class Trainer:
 
     def set_state(self, state):
         slots = OPTIMIZER_SLOTS[self.kind]
-        arrays = [real_array(values, "set_state", "state", self.network.type_number)
-                  for values in state]
+        hold = []
+        arrays = [numeric_array(values, "set_state", "state", hold) for values in tuple(state)]
+        arrays = [real_array(array, self.network.type_number) for array in arrays]
         if len(arrays) != slots:
             raise ValueError(f"set_state: state has {len(arrays)} slots, should have {slots}")
         cdef cnp.ndarray array
@@ -126,17 +139,18 @@ cdef class Trainer:
 
     def epoch(self, Loss loss not None, x, t, sample_weight, cnp.ndarray index not None,
               batch_size, cnp.ndarray lr not None, seconds=0.0):
+        cdef double c_seconds = seconds
+        cdef size_t c_batch_size = min(max(int(batch_size), 0), 2**62)
         cdef Samples samples = Samples(x, t, sample_weight, self.network.input_count, "fit")
         loss.check_outputs(self.network.output_count, "fit")
         index = np.ascontiguousarray(index, dtype=np.uintp)
         lr = np.ascontiguousarray(lr, dtype=np.float64)
         cdef size_t count = index.size
-        cdef size_t c_batch_size = min(max(batch_size, 0), max(index.size, 1))
+        c_batch_size = min(c_batch_size, max(count, 1))
         if c_batch_size > 0 and <size_t>lr.size < (count + c_batch_size - 1) // c_batch_size:
             raise ValueError(f"fit: lr has {lr.size} numbers, should have one per step")
         cdef const size_t *c_index = <const size_t *>cnp.PyArray_DATA(index)
         cdef const double *c_lr = <const double *>cnp.PyArray_DATA(lr)
-        cdef double c_seconds = seconds
         cdef cnn_result result
         result.struct_size = sizeof(cnn_result)
         cdef cnn_status status

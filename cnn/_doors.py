@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from cnn import _checks, _core
 
 if TYPE_CHECKING:
@@ -13,15 +15,50 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
 
-@functools.cache
-def _prototype() -> Any:
-    """Return the type of libcnn's predict: see cnn.h.
+def _pointer(c_type: Any) -> Any:
+    """Return the type of pointers to numbers of a C type, as arguments of a `ctypes` function.
 
-    The network and the workspace are integers, since jitted code cannot hold an address otherwise.
+    Numba takes it for what it is, a pointer to these numbers, and refuses to compile a call with an
+    array of another dtype. Calls from Python may give an address too, as a pointer or an int, and
+    arrays, whose dtype is then checked here.
     """
     import ctypes  # noqa: PLC0415  # `import cnn` need not wait for it
 
-    size, pointer = ctypes.c_size_t, ctypes.c_void_p
+    dtype = np.dtype(c_type)
+
+    class Pointer(ctypes.POINTER(c_type)):  # type: ignore[misc]
+        _type_ = c_type
+
+        @classmethod
+        def from_param(cls, value: Any) -> Any:
+            # Of array.ctypes, which holds on to its array.
+            array = value if isinstance(value, np.ndarray) else getattr(value, "_arr", None)
+            if isinstance(array, np.ndarray):
+                if array.dtype != dtype:
+                    raise TypeError(f"an array of dtype {array.dtype}, should be {dtype}")
+                if array.size > 0 and array.strides[-1:] not in ((), (dtype.itemsize,)):
+                    raise TypeError("an array with gaps in its rows, should have none")
+                return array.ctypes.data_as(ctypes.c_void_p)
+            pointed: Any = type(value)
+            while issubclass(pointed, (ctypes.Array, ctypes.POINTER(c_type).__base__)):
+                pointed = pointed._type_
+            if pointed not in (c_type, type(value)):
+                raise TypeError(f"a pointer to {pointed.__name__}, should be to {c_type.__name__}")
+            return ctypes.c_void_p.from_param(value)
+
+    return Pointer
+
+
+@functools.cache
+def _prototype(dtype: str) -> Any:
+    """Return the type of libcnn's predict for a dtype: see cnn.h.
+
+    The network and the workspace are integers, since jitted code cannot hold an address otherwise.
+    """
+    import ctypes  # noqa: PLC0415  # as above
+
+    size = ctypes.c_size_t
+    pointer = _pointer({"float32": ctypes.c_float, "float64": ctypes.c_double}[dtype])
     return ctypes.CFUNCTYPE(ctypes.c_int, size, size, pointer, size, pointer, size, size, size)
 
 
@@ -60,23 +97,28 @@ class Doors:
         Its arguments are those of ``cnn_network_predict_f32`` (or ``_f64``): the handle's address,
         the number of rows, x, the distance between its rows in elements, y, the distance between
         its rows, and the address and bytes of a workspace, or 0 and 0. It returns a status, 0 for
-        success. It checks no types: x and y have the network's dtype, and their rows no gaps.
+        success. There is a function for each dtype: Numba compiles no call of it with arrays of
+        another, and a call from Python refuses them with `ctypes.ArgumentError`. But it trusts the
+        numbers. The distance between rows must be at least the network's number of inputs (for y: of
+        outputs), or the status is 1; that x and y have so many rows is for the caller to see to, and
+        what is given as an address (an int) has no dtype that could be checked.
 
         Examples
         --------
         In a function that is compiled by ``numba.njit``, ``x.ctypes`` stands for the pointer, and
-        no Python runs; without Numba, ``x.ctypes.data`` does:
+        no Python runs; without Numba, it may be the array itself too:
 
         >>> import cnn, numpy as np
         >>> net = cnn.mlp([4, 3, 1], "tanh", "identity", rng=0)
         >>> predict, handle = net.c_function, net.handle
         >>> x, y = np.ones((5, 4), np.float32), np.empty((5, 1), np.float32)
-        >>> predict(handle.address, 5, x.ctypes.data, 4, y.ctypes.data, 1, 0, 0)
+        >>> predict(handle.address, 5, x, 4, y, 1, 0, 0)
         0
         >>> bool((y == net.predict(x)).all())
         True
         """
-        return _prototype()(_core.predict_address(self._network.dtype))
+        dtype = self._network.dtype
+        return _prototype(dtype.name)(_core.predict_address(dtype))
 
     def to_c(
         self,

@@ -292,6 +292,8 @@ def _loss_gradient(
     """Check z, which the user knows as `name`, with its targets and weights, and compute."""
     where = loss.name
     array = _core.numeric(where, name, z)
+    # To read t and the weights may run code of theirs.
+    pins = _core.pinned(array)
     if array.ndim != 2 and (array.ndim != 1 or loss.takes_labels):
         should = "2" if loss.takes_labels else "1 or 2"
         raise ValueError(
@@ -301,6 +303,7 @@ def _loss_gradient(
         raise ValueError(f"{where}: {name} has shape {array.shape}, should not be empty")
     rows, outputs = array.shape[0], array.shape[1] if array.ndim == 2 else 1
     targets = losses.checked_targets(where, t, loss, rows, outputs, name)
+    pins += _core.pinned(targets)
     weights = losses.checked_weights(where, sample_weight, rows, name)
     compiled = loss.compiled(labels=loss.takes_labels and targets.ndim == 1)
     return _core.loss_gradient(compiled, array, targets, weights)

@@ -1,10 +1,15 @@
 # All of cnn.h, which documents it, for modules that are compiled with the folder cnn.get_include()
 # and linked to the library cnn.get_library(). Others cimport cnn, which needs neither.
+# tests/test_libcnn_pxd.py compares it with the header.
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 
 cdef extern from "cnn/cnn.h" nogil:
+    const char *CNN_VERSION
+    int CNN_ABI_VERSION
+    int CNN_NUMERICS_VERSION
+
     ctypedef enum cnn_status:
         CNN_OK
         CNN_ERROR_ARGUMENT
@@ -29,15 +34,44 @@ cdef extern from "cnn/cnn.h" nogil:
         CNN_UINT64
 
     ctypedef enum cnn_activation:
+        CNN_IDENTITY
+        CNN_STEP
+        CNN_SIGMOID
+        CNN_TANH
+        CNN_RELU
+        CNN_LEAKY_RELU
+        CNN_ELU
+        CNN_SOFTPLUS
+        CNN_SILU
+        CNN_GELU
         CNN_SOFTMAX
+        CNN_ACTIVATION_COUNT
 
     ctypedef enum cnn_loss_kind:
+        CNN_SQUARED_ERROR
+        CNN_CROSS_ENTROPY
+        CNN_BINARY_CROSS_ENTROPY
+        CNN_HUBER
+        CNN_POISSON
         CNN_LOSS_COUNT
 
     ctypedef enum cnn_optimizer_kind:
+        CNN_SGD
+        CNN_MOMENTUM
+        CNN_NESTEROV
+        CNN_ADAM
+        CNN_ADAMW
+        CNN_RMSPROP
+        CNN_ADAGRAD
         CNN_OPTIMIZER_COUNT
 
     ctypedef enum cnn_initializer:
+        CNN_INIT_GLOROT_UNIFORM
+        CNN_INIT_HE_UNIFORM
+        CNN_INIT_LECUN_UNIFORM
+        CNN_INIT_ZEROS
+        CNN_INIT_UNIFORM
+        CNN_INIT_TORCH
         CNN_INITIALIZER_COUNT
 
     ctypedef enum cnn_target_kind:

@@ -48,6 +48,8 @@ class Samples:
     t: NDArray[Any]
     sample_weight: NDArray[Any] | None
     loss: _core.Loss
+    pins: object
+    """What keeps the arrays' memory at its place, whatever callbacks do to the arrays."""
 
     @property
     def rows(self) -> int:
@@ -107,6 +109,8 @@ def checked_samples(
     Arrays are not copied, and their numbers are looked at block by block.
     """
     array = x if isinstance(x, SparseRows) else _core.numeric(where, "x", x)
+    # To read t and the weights may run code of theirs.
+    pins = _core.pinned(array)
     if array.ndim != 2:
         raise ValueError(
             f"{where}: x has {array.ndim} dimensions {array.shape}, should have 2: "
@@ -120,10 +124,13 @@ def checked_samples(
     if rows == 0:
         raise ValueError(f"{where}: x has 0 rows, should have at least 1")
     targets = losses.checked_targets(where, t, loss, rows, network.outputs)
+    pins += _core.pinned(targets)
     weights = losses.checked_weights(where, sample_weight, rows)
+    pins += _core.pinned(weights)
     labels = loss.takes_labels and targets.ndim == 1
     per_class = losses.checked_class_weight(where, class_weight, network.outputs, labels=labels)
-    return Samples(array, targets, weights, loss.compiled(labels=labels, class_weight=per_class))
+    compiled = loss.compiled(labels=labels, class_weight=per_class)
+    return Samples(array, targets, weights, compiled, pins)
 
 
 def _validation_samples(

@@ -140,3 +140,56 @@ def test_bad_command_lines(arguments):
     assert done.returncode == 2
     assert done.stdout == ""
     assert "usage: python -m cnn" in done.stderr
+
+
+def test_c_function_checks_what_has_a_dtype(dtype, bits):
+    """Arrays and pointers of another dtype, by which memory would be read beyond their ends."""
+    net = network(dtype)
+    c_type = {"float32": ctypes.c_float, "float64": ctypes.c_double}[dtype.name]
+    other_dtype = np.dtype({"float32": "float64", "float64": "float32"}[dtype.name])
+    other_type = {ctypes.c_float: ctypes.c_double, ctypes.c_double: ctypes.c_float}[c_type]
+    x = np.random.default_rng(0).standard_normal((4, 5)).astype(dtype)
+    y, handle, function = np.empty((4, 3), dtype), net.handle, net.c_function
+
+    def call(x, y):
+        return function(handle.address, 4, x, 5, y, 3, 0, 0)
+
+    pointer = ctypes.POINTER(c_type)
+    for good in (
+        x,
+        x.ctypes,
+        x.ctypes.data,
+        x.ctypes.data_as(pointer),
+        x.ctypes.data_as(ctypes.c_void_p),
+        ((c_type * 5) * 4)(*map(tuple, x.tolist())),
+        (c_type * 20)(*x.ravel().tolist()),
+    ):
+        y[...] = 0
+        assert call(good, y) == call(good, y.ctypes) == 0
+        assert bits(y) == bits(net.predict(x))
+    for bad, message in (
+        (x.astype(other_dtype), f"an array of dtype {other_dtype}, should be {dtype}"),
+        (x.astype(other_dtype).ctypes, f"an array of dtype {other_dtype}, should be {dtype}"),
+        (x.astype(int), f"an array of dtype int64, should be {dtype}"),
+        (x.astype(dtype.newbyteorder()), "an array of dtype >"),
+        (np.asfortranarray(x), "an array with gaps in its rows, should have none"),
+        (x[:, ::2], "an array with gaps in its rows, should have none"),
+        ((other_type * 20)(), f"a pointer to {other_type.__name__}, should be to {c_type.__name__}"),
+        (ctypes.pointer(other_type()), f"a pointer to {other_type.__name__}, should be"),
+        ([1.0], "wrong type"),
+        (1.5, "wrong type"),
+    ):
+        with refused(ctypes.ArgumentError, message):
+            call(bad, y)
+        with refused(ctypes.ArgumentError, message):
+            call(x, bad)
+
+
+def test_c_function_refuses_rows_that_are_too_short(dtype):
+    """One row too, where no distance is gone: a row of the wrong width is one of a wrong size."""
+    net = network(dtype)
+    x, y = np.ones(4, dtype), np.full(3, 7, dtype)
+    for x_stride, y_stride in ((4, 3), (5, 2), (0, 3), (5, 0)):
+        status = net.c_function(net.handle.address, 1, x, x_stride, y, y_stride, 0, 0)
+        assert status == 1  # CNN_ERROR_ARGUMENT
+    assert (y == 7).all()

@@ -87,7 +87,13 @@ def readable(array: Any) -> Any:
     """
     dtype = array.dtype
     if dtype.kind not in "biuf" or dtype.itemsize > 8 or not dtype.isnative:
-        array = array.astype(np.float64)
+        try:
+            with np.errstate(over="raise"):
+                array = array.astype(np.float64)
+        except FloatingPointError:
+            raise ValueError(
+                f"an array of dtype {dtype} has numbers that are too large for float64"
+            ) from None
     return SparseRows(array) if hasattr(array, "toarray") else array
 
 
@@ -96,6 +102,10 @@ def checked_pair(estimator: Any, x: Rows, y: Any, *, reset: bool, numeric: bool)
 
     y may be sparse too.
     """
+    # scikit-learn would leave their masks aside.
+    name = type(estimator).__name__
+    _core.no_mask(name, "X", x)
+    _core.no_mask(name, "y", y)
     x, y = validate_data(
         estimator,
         x,
@@ -113,6 +123,7 @@ def checked_weights(where: str, sample_weight: Any, x: Any) -> NDArray[Any] | No
     """Return the weights of samples, or tell what is wrong with them."""
     if sample_weight is None:
         return None
+    _core.no_mask(where, "sample_weight", sample_weight)
     weights: NDArray[Any] = _check_sample_weight(sample_weight, np.empty((x.shape[0], 0)))
     _checks.within(where, "sample_weight", weights, 0.0)
     refuse_no_weight(where, "sample_weight is 0 in all rows", weights)

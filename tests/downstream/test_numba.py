@@ -29,13 +29,39 @@ def test_c_function_in_a_jitted_loop():
     assert loop(0, x, y) == 200
 
 
+@pytest.mark.parametrize("wrong", ["x", "y"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_c_function_refuses_arrays_of_another_dtype(dtype, wrong):
+    """Numba compiles no such call, which would read or write beyond the ends of arrays."""
+    numba = pytest.importorskip("numba")
+    net = cnn.mlp([5, 3], "tanh", "softmax", rng=0, dtype=dtype)
+    predict, handle = net.c_function, net.handle
+
+    @numba.njit
+    def one(network, x, y):
+        return predict(network, 1, x.ctypes, x.size, y.ctypes, y.size, 0, 0)
+
+    other = {"float32": "float64", "float64": "float32"}[dtype]
+    x, y = np.ones(5, other if wrong == "x" else dtype), np.zeros(3, other if wrong == "y" else dtype)
+    with pytest.raises(numba.TypingError):
+        one(handle.address, x, y)
+    x, y = np.ones(5, dtype), np.zeros(3, dtype)
+    assert one(handle.address, x, y) == 0
+    assert (y == net.predict(x)).all()
+    # Rows of another width are refused by their size.
+    assert one(handle.address, x[:4], y) == 1
+    assert one(handle.address, x, y[:2]) == 1
+
+
 def test_cython_function_in_a_jitted_loop():
     numba = pytest.importorskip("numba")
     from numba.extending import get_cython_function_address
 
     address = get_cython_function_address("cnn._core", "activation_forward_f64")
-    types = [ctypes.c_int, *[ctypes.c_size_t] * 2, ctypes.c_void_p, ctypes.c_size_t]
-    forward = ctypes.CFUNCTYPE(ctypes.c_int, *types, ctypes.c_void_p, ctypes.c_size_t)(address)
+    # Pointers with a type, so that arrays of another dtype are refused.
+    size, numbers = ctypes.c_size_t, ctypes.POINTER(ctypes.c_double)
+    types = [ctypes.c_int, size, size, numbers, size, numbers, size]
+    forward = ctypes.CFUNCTYPE(ctypes.c_int, *types)(address)
     tanh = _core.ACTIVATIONS.index("tanh")
 
     @numba.njit
@@ -47,6 +73,8 @@ def test_cython_function_in_a_jitted_loop():
     y = np.empty_like(x)
     assert apply(x, y) == 0
     assert (y == cnn.tanh(x)).all()
+    with pytest.raises(numba.TypingError):
+        apply(x.astype(np.float32), y)
 
 
 def test_integrand():
