@@ -129,6 +129,8 @@ class _Found:
     target: Column
     hint: str
     """What else the target could be taken for."""
+    inexact: list[str]
+    """What to tell of columns whose numbers have more digits than float64 has."""
 
 
 def train(arguments: Namespace) -> int:
@@ -191,7 +193,13 @@ def _surveyed(arguments: Namespace, dialect: Dialect) -> _Found:
         Number(other) if column.is_number else column.category(path)
         for other, column in surveys.items()
     ]
-    return _Found(rows, columns, target, hint)
+    inexact = [
+        f"column {column.name} has {survey.inexact}, of which a number keeps the first digits "
+        f"alone; {_csv_file.option('--categories', column.name)} keeps texts"
+        for column, survey in zip((*columns, target), (*surveys.values(), goal), strict=True)
+        if isinstance(column, Number) and survey.inexact
+    ]
+    return _Found(rows, columns, target, hint, inexact)
 
 
 def _target(path: str, task: str, goal: Survey) -> tuple[Column, str]:
@@ -321,7 +329,7 @@ def _print_plan(arguments: Namespace, plan: Preprocessing, found: _Found, held: 
                 f"column {each.name} has {same[0]} and {same[1]}, which are different texts, "
                 f"and so different categories, for one number"
             )
-    say(f"target {plan.target.name}: {outputs} ({task})")
+    say(*found.inexact, f"target {plan.target.name}: {outputs} ({task})")
     hidden = "-".join(map(str, (plan.inputs, *arguments.hidden, plan.target.width)))
     say(f"network {hidden}: learns from {_counted(rows - held, 'row')}, {held:,} held out")
     # Before lines of progress, which go another way.

@@ -50,6 +50,8 @@ _DELIMITERS = ",;\t|"
 _SNIFFED_LINES = 64
 _SNIFFED_SIZE = 1 << 20
 _BLANKS = " \t"
+# What spreadsheets write before the names, and read there.
+_TOLD = re.compile(r'"?sep=([^\w\s"]|\t| )"?\s*', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,8 @@ class Table:
         if not first.strip():
             raise ValueError(f"{path}: the first line is empty, should have the columns' names")
         lines = [first]
-        delimiter = dialect.delimiter
+        told = _TOLD.fullmatch(first)
+        delimiter = dialect.delimiter or (told and told[1])
         if delimiter is None:
             size = len(first)
             while (
@@ -141,6 +144,8 @@ class Table:
             rf'{lead}("(?:[^"]|"")*"|[^{re.escape(delimiter)}]*)(?:{re.escape(delimiter)}|$)',
             re.DOTALL,
         )
+        if told:
+            self._next()
         self.names = [name.strip() for name in self._next() or []]
         self._places = {name: place for place, name in enumerate(self.names) if name}
         self.unnamed = [place for place, name in enumerate(self.names) if not name]

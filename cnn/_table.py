@@ -127,6 +127,8 @@ class Survey:
     """The first number and its place."""
     word: str = ""
     """The first text that is no number, and its place."""
+    inexact: str = ""
+    """The first whole number of more digits than float64 has, and its place."""
     _disguised: int = 0
     """How many of the different texts look like numbers to a person alone."""
     _disguise: str = ""
@@ -169,6 +171,8 @@ class Survey:
         found = f"{text!r} in {rows.place(row)}"
         if number is not None:
             self.number = self.number or found
+            if abs(number) > 1 / np.finfo(np.float64).eps and not _is_exact(text, number):
+                self.inexact = self.inexact or found
         elif not self.forced and _numerals.is_infinite(text, decimal):
             return rows.refusal(
                 row, self.name, text, f"a finite number{self._or_category()}, which are texts"
@@ -290,6 +294,12 @@ def survey(
     for _, column in found:
         column.check(path)
     return rows, {column.name: column for _, column in found}
+
+
+def _is_exact(text: str, number: float) -> bool:
+    """Whether a whole number is the one that its text stands for; True for other numbers."""
+    digits = text.strip().removeprefix("+").removeprefix("-")
+    return not digits.isdecimal() or int(digits) == abs(int(number))
 
 
 def _without_name(place: int, rows: Rows) -> tuple[int, ValueError] | None:

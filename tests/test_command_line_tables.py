@@ -211,6 +211,22 @@ def test_classes_with_blanks_and_quotes_come_back(file, tmp_path, capsys):
     assert list(found) == ["t", *(f"P({c})" for c in sorted(classes))]
 
 
+def test_numbers_that_float64_does_not_hold_are_told(file, tmp_path, capsys):
+    ids = [f"{12345678901234567 + i}" for i in range(3)]
+    rows = [["id", "t"], *([ids[i % 3], i / 2] for i in range(30))]
+    _, out = trained(file, tmp_path, capsys, content(rows))
+    told = "column id has '12345678901234567' in row 1 (line 2), of which a number keeps the first"
+    assert f"{told} digits alone; --categories id keeps texts\n" in out
+    _, out = trained(file, tmp_path, capsys, content(rows), "--categories", "id")
+    assert "keeps" not in out
+    # These are held.
+    for texts in (["9007199254740992", "-1e300"], ["1.5", "0.12345678901234567890123"]):
+        rows = [["id", "t"], *([texts[i % 2], i / 2] for i in range(30))]
+        if texts[0] == "1.5":
+            assert "keeps" not in trained(file, tmp_path, capsys, content(rows))[1]
+        assert not _table.survey(file(content(rows)))[1]["id"].inexact
+
+
 def test_few_numbers_may_be_classes(file, tmp_path, capsys):
     rows = [["a", "t"], *([i, ["3.1", "3.10", "3.9"][i % 3]] for i in range(30))]
     _, out = trained(file, tmp_path, capsys, content(rows))
@@ -605,6 +621,14 @@ def test_the_delimiter_is_found_by_rows(file):
         _table.survey(file("a,b\n" + rows + "1;2\n"))
 
 
+def test_a_line_that_tells_the_delimiter(file):
+    for text in ("sep=;\na,b;t\nx;1\n", '"sep=;"\r\na,b;t\r\nx;1\r\n'):
+        assert list(_table.survey(file(text))[1]) == ["a,b", "t"]
+    with refused(ValueError, "row 1 (line 3), column 't' is empty"):
+        _table.survey(file("sep=|\na|t\nx|\n"))
+    assert list(_table.survey(file("sep=,t\n1,2\n"))[1]) == ["sep=", "t"]
+
+
 def test_a_delimiter_that_is_not_clear(file, tmp_path, capsys):
     table = "a,b;c\nx,y;z\nz,x;y\n"
     model, err = trained(file, tmp_path, capsys, table, target="c")
@@ -734,7 +758,7 @@ def test_the_split_is_of_all_rows():
         data, seed, hold_out = "f", 3, 0.25
 
     goal = np.array([0, 1, 2, 1, 1, 0, 2, 1] * 10, float)
-    found = _commands._Found(80, [], Category("t", ("a", "b", "c")), "")
+    found = _commands._Found(80, [], Category("t", ("a", "b", "c")), "", [])
     test, kept = _commands._split(Arguments, found, goal)
     assert sorted([*test, *kept]) == list(range(80))
     assert np.bincount(goal[test].astype(int)).tolist() == [5, 10, 5]
