@@ -8,7 +8,7 @@
 True
 """
 
-from cnn import _threadpool, datasets
+from cnn import _threadpool, datasets, runtime
 from cnn._core import ModelFileError, version
 from cnn.callbacks import Callback, EarlyStopping, LambdaCallback, ModelCheckpoint
 from cnn.functional import (
@@ -47,6 +47,7 @@ from cnn.sequential import Gradient, Sequential
 
 __version__ = version()
 _threadpool.register()
+runtime.warn_of_variables()
 
 __all__ = [
     "SGD",

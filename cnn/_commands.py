@@ -26,6 +26,7 @@ from cnn import (
     _terminal,
     models,
     optimizers,
+    runtime,
 )
 from cnn._csv_file import Dialect
 from cnn._preprocessing import Preprocessing
@@ -96,8 +97,16 @@ def info(_: Namespace) -> int:
         "threads": f"{_core.get_num_threads()} (from {_core.threads_origin()})",
         "numerics": f"version {_core.numerics_version()}",
     }
+    for name, (value, wrong) in runtime.variables().items():
+        rows[name] = "not set" if value is None else repr(value) if wrong else value
+        if wrong:
+            rows[name] += f", which is not used: it {wrong}"
+    folder = os.environ.get("CNN_DATA") or None
+    rows["CNN_DATA"] = "not set" if folder is None else folder
+    if folder is not None and not os.path.isdir(folder):
+        rows["CNN_DATA"] = f"{folder!r}, which is not a folder"
     for name, value in rows.items():
-        say(f"{name:10}{value}")
+        say(f"{name:17}{value}")
     return 0
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 import warnings
 
-# What stands between a user's line and ours: estimators are called through scikit-learn's wrappers,
-# pipelines and searches.
-_PASSED = ("cnn", "sklearn", "joblib")
+# What stands between a user's line and ours: `import cnn` runs in importlib, and estimators are
+# called through scikit-learn's wrappers, pipelines and searches.
+_PASSED = ("cnn", "importlib", "joblib", "sklearn")
 
 
 def warn(message: str, category: type[Warning] = UserWarning, *, module: str | None = None) -> None:

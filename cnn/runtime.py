@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from cnn import _core
+import os
+
+from cnn import _core, _warn
 
 __all__ = ["get_num_threads", "numerics_version", "set_num_threads"]
 
@@ -11,8 +13,10 @@ def get_num_threads() -> int:
     """Return the number of threads that a call may use.
 
     It is the last one given to `set_num_threads`, else the one in the environment variable
-    CNN_NUM_THREADS, else OMP_NUM_THREADS, else the smaller of the CPUs that the process may run on
-    and of the quota of its cgroup; 1 at least. Results do not depend on it.
+    CNN_NUM_THREADS, else the first one in OMP_NUM_THREADS, else the smaller of the CPUs that the
+    process may run on and of the quota of its cgroup; 1 at least. A variable that is no whole
+    number from 1 to 1024 counts as not set; for CNN_NUM_THREADS, there is a RuntimeWarning when cnn
+    is imported. Results do not depend on it.
 
     Returns
     -------
@@ -71,3 +75,48 @@ def numerics_version() -> int:
     1
     """
     return _core.numerics_version()
+
+
+# ---- Environment variables ---------------------------------------------------------------------
+
+# Those of all builds: a known one that this machine lacks caps nothing here, and is no mistake.
+_ISAS = ("scalar", "avx2", "avx512", "neon")
+
+
+def _is_count(text: str) -> bool:
+    """Whether libcnn takes a text for a number of threads."""
+    # Thousands of digits are more than int reads.
+    return text.isascii() and text.isdigit() and len(text) < 1000 and 1 <= int(text) <= 1024
+
+
+def variables() -> dict[str, tuple[str | None, str]]:
+    """Return the environment variables that cnn reads when it begins.
+
+    Returns
+    -------
+    dict of str to tuple
+        For each name its value, None if it is not set or empty; and what is wrong with it, "" if
+        nothing is.
+    """
+    isa, ours, openmps = (
+        os.environ.get(name) or None for name in ("CNN_ISA", "CNN_NUM_THREADS", "OMP_NUM_THREADS")
+    )
+    isa_is_known = isa is None or isa in _ISAS
+    # OpenMP's may have a number for each level of nesting, of which the first is for cnn.
+    is_list = openmps is None or _is_count(openmps.partition(",")[0])
+    is_count = ours is None or _is_count(ours)
+    return {
+        "CNN_ISA": (isa, "" if isa_is_known else f"should be one of {', '.join(_ISAS)}"),
+        "CNN_NUM_THREADS": (ours, "" if is_count else "should be a whole number from 1 to 1024"),
+        "OMP_NUM_THREADS": (
+            openmps,
+            "" if is_list else "should be whole numbers from 1 to 1024 with commas between them",
+        ),
+    }
+
+
+def warn_of_variables() -> None:
+    """Warn of variables of cnn's own whose values are not used."""
+    for name, (value, wrong) in variables().items():
+        if wrong and name.startswith("CNN_"):
+            _warn.warn(f"{name} is {value!r}, {wrong}; it is not used", RuntimeWarning)

@@ -192,13 +192,15 @@ CNN_API const char *cnn_isa_available(size_t i);
 /*
  * Use this instruction set from now on. Networks keep the one they were created with. The
  * results do not change; this is for tests and measurements. The environment variable CNN_ISA
- * caps the choice made at load.
+ * caps the choice made at load; a name that is not known caps nothing.
  */
 CNN_API cnn_status cnn_isa_select(const char *name);
 
 /*
  * The number of threads that a call may use: the last cnn_threads_set, else CNN_NUM_THREADS,
- * else OMP_NUM_THREADS, else the smaller of the CPU affinity and the cgroup quota; at least 1.
+ * else the first number of OMP_NUM_THREADS, else the smaller of the CPU affinity and the cgroup
+ * quota; at least 1. A variable that is no whole number from 1 to 1024 counts as not set, without a
+ * message: cnn_threads_origin tells what is in use.
  */
 CNN_API size_t cnn_threads_get(void);
 
