@@ -5,6 +5,10 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 
 cdef extern from "cnn/cnn.h" nogil:
+    const double CNN_LARGEST
+    const double CNN_LARGEST_WEIGHT
+    const double CNN_LEAST_WEIGHT_SUM
+
     ctypedef enum cnn_status:
         CNN_OK
         CNN_ERROR_ARGUMENT
@@ -82,6 +86,10 @@ cdef extern from "cnn/cnn.h" nogil:
         size_t rows
         size_t correct
         size_t steps
+        size_t accumulate
+        size_t nonfinite_rows
+        double[16] loss_lanes
+        double[16] weight_lanes
 
     ctypedef struct cnn_layer:
         size_t struct_size

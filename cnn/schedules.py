@@ -28,6 +28,9 @@ __all__ = ["Constant", "CosineDecay", "ExponentialDecay", "Schedule", "StepDecay
 LearningRate: TypeAlias = "float | Schedule | Callable[[int], float]"
 """What an optimizer takes as `lr`."""
 
+# Steps are counted in 64 bits with a sign.
+MOST_STEPS = 2**63 - 1
+
 
 class Schedule(ABC):
     """A learning rate as a function of the step.
@@ -41,8 +44,8 @@ class Schedule(ABC):
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0."""
-        step = _checks.integer(type(self).__name__, "step", step, 0)
-        return float(self._rates(np.array([step], dtype=np.int64))[0])
+        step = _checks.integer(type(self).__name__, "step", step, 0, MOST_STEPS)
+        return float(self._finite_or_not(np.array([step], dtype=np.int64))[0])
 
     def values(self, first: int, count: int) -> Floats:
         """Return the learning rates of `count` steps, beginning with step `first`.
@@ -66,9 +69,14 @@ class Schedule(ABC):
         array([1.  , 1.  , 0.5 , 0.5 , 0.25])
         """
         where = f"{type(self).__name__}.values"
-        first = _checks.integer(where, "first", first, 0)
-        count = _checks.integer(where, "count", count, 0)
-        return self._rates(np.arange(first, first + count, dtype=np.int64))
+        first = _checks.integer(where, "first", first, 0, MOST_STEPS)
+        count = _checks.integer(where, "count", count, 0, MOST_STEPS - first)
+        return self._finite_or_not(np.arange(first, first + count, dtype=np.int64))
+
+    def _finite_or_not(self, steps: Steps) -> Floats:
+        """Return the rates; an optimizer looks at them, and refuses one that has overflowed."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._rates(steps)
 
 
 def _power(base: float, exponents: Steps) -> Floats:
@@ -76,11 +84,10 @@ def _power(base: float, exponents: Steps) -> Floats:
     result = np.ones(exponents.shape)
     square = float(base)
     left = exponents.copy()
-    with np.errstate(over="ignore", invalid="ignore"):  # the caller looks at the result
-        while left.any():
-            result = np.where(left % 2 == 1, result * square, result)
-            square *= square
-            left //= 2
+    while left.any():
+        result = np.where(left % 2 == 1, result * square, result)
+        square *= square
+        left //= 2
     return result
 
 
@@ -147,7 +154,7 @@ class StepDecay(Schedule):
 
     def __post_init__(self) -> None:
         _checks.real("StepDecay", "lr", self.lr)
-        _checks.integer("StepDecay", "step_size", self.step_size, 1)
+        _checks.integer("StepDecay", "step_size", self.step_size, 1, MOST_STEPS)
         _checks.real("StepDecay", "gamma", self.gamma)
 
     def _rates(self, steps: Steps) -> Floats:
@@ -215,7 +222,7 @@ class CosineDecay(Schedule):
 
     def __post_init__(self) -> None:
         _checks.real("CosineDecay", "lr", self.lr)
-        _checks.integer("CosineDecay", "steps", self.steps, 1)
+        _checks.integer("CosineDecay", "steps", self.steps, 1, MOST_STEPS)
         _checks.real("CosineDecay", "final", self.final)
 
     def _rates(self, steps: Steps) -> Floats:
@@ -252,7 +259,7 @@ class Warmup(Schedule):
 
     def __post_init__(self) -> None:
         check("Warmup", "schedule", self.schedule)
-        _checks.integer("Warmup", "steps", self.steps, 1)
+        _checks.integer("Warmup", "steps", self.steps, 1, MOST_STEPS - 1)
 
     def _rates(self, steps: Steps) -> Floats:
         full = float(rates("Warmup", self.schedule, 0, 1)[0])

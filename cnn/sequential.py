@@ -401,13 +401,9 @@ class Sequential(Doors):
         (0.5, array([[1.],
                [2.]], dtype=float32))
         """
-        where = "gradients"
-        step = -1
-        if dropout_step is not None:
-            step = _checks.integer(where, "dropout_step", dropout_step, 0, 2**63 - 1)
-        chosen = losses.resolve(where, loss, self.activation)
-        samples = training.checked_samples(where, self._network, chosen, x, t, sample_weight)
-        value, flat = self._network.gradients(samples.loss, *samples.slice(0, samples.rows), step)
+        value, flat = training.gradients(
+            self, x, t, loss=loss, sample_weight=sample_weight, dropout_step=dropout_step
+        )
         parts = iter(flat)
         return value, [
             Gradient(next(parts), next(parts)) if isinstance(layer, Dense) else None
@@ -483,10 +479,10 @@ class Sequential(Doors):
         {'loss': 2.5}
         """
         where = "evaluate"
-        chosen = losses.resolve(where, loss, self.activation)
+        chosen = losses.resolve(where, loss, self.activation, self.outputs)
         samples = training.checked_samples(where, self._network, chosen, x, t, sample_weight)
-        totals = training.evaluate(where, self._network, samples, has_accuracy=chosen.has_accuracy)
-        return totals.logs()
+        measured = training.evaluate(where, self._network, samples)
+        return training.logs_of(measured, has_accuracy=chosen.has_accuracy)
 
     # ---- Files and copies ----------------------------------------------------------------------
 

@@ -17,11 +17,9 @@
 #include <windows.h>
 #else
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <unistd.h>
-#endif
-#if defined(__linux__)
-#include <sched.h>
 #endif
 
 #if defined(__x86_64__)
