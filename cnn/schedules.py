@@ -45,7 +45,7 @@ class Schedule(ABC):
     def __call__(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0."""
         step = _checks.integer(type(self).__name__, "step", step, 0, MOST_STEPS)
-        return float(self._finite_or_not(np.array([step], dtype=np.int64))[0])
+        return float(self._computed(np.array([step], dtype=np.int64))[0])
 
     def values(self, first: int, count: int) -> Floats:
         """Return the learning rates of `count` steps, beginning with step `first`.
@@ -71,9 +71,9 @@ class Schedule(ABC):
         where = f"{type(self).__name__}.values"
         first = _checks.integer(where, "first", first, 0, MOST_STEPS)
         count = _checks.integer(where, "count", count, 0, MOST_STEPS - first)
-        return self._finite_or_not(np.arange(first, first + count, dtype=np.int64))
+        return self._computed(np.arange(first, first + count, dtype=np.int64))
 
-    def _finite_or_not(self, steps: Steps) -> Floats:
+    def _computed(self, steps: Steps) -> Floats:
         """Return the rates; an optimizer looks at them, and refuses one that has overflowed."""
         with np.errstate(over="ignore", invalid="ignore"):
             return self._rates(steps)

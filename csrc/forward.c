@@ -424,8 +424,7 @@ static void evaluate_block(void *context, size_t index, size_t worker)
     void *z = cnn_at(network, e->outputs, worker * e->plan.block * e->output_row);
     size_t in_row;
     char *scratch = e->scratch + worker * e->plan.worker_bytes;
-    const void *in = find_inputs(network, &e->data->x, e->first + first, rows, &in_row,
-                                        scratch);
+    const void *in = find_inputs(network, &e->data->x, e->first + first, rows, &in_row, scratch);
     forward_inputs(network, in, in_row, rows, cnn_loss_takes_logits(e->loss) ? CNN_LOGITS : 0, z,
                    e->output_row, scratch);
     if (cnn_dtype_has_infinity(e->data->x.dtype))
@@ -510,8 +509,7 @@ static cnn_status evaluate_segments(struct evaluation *e, cnn_result *made)
     memcpy(made->loss_lanes, losses.lane, sizeof losses.lane);
     memcpy(made->weight_lanes, weights.lane, sizeof weights.lane);
     made->weight_sum = cnn_lanes_total(&weights);
-    made->loss_sum =
-        cnn_lanes_total(&losses) + cnn_network_penalty(e->network) * made->weight_sum;
+    made->loss_sum = cnn_lanes_total(&losses) + cnn_network_penalty(e->network) * made->weight_sum;
     made->rows += data->x.rows;
     if (made->accumulate)
         return CNN_OK;

@@ -48,9 +48,9 @@ struct cnn_network {
     /* 2 (version + 1) + what cnn_sparse_forward_is_exact has found then. */
     atomic_uint_least64_t sparse;
     atomic_uint_least64_t unpacking; /* 1 + the process whose thread is at it, or 0 */
-    size_t block_rows; /* rows that cnn_forward_block takes, at most */
-    size_t input_row;  /* elements between rows of converted inputs in its scratch */
-    size_t hidden_row; /* and between rows of activations */
+    size_t block_rows;               /* rows that cnn_forward_block takes, at most */
+    size_t input_row;                /* elements between rows of converted inputs in its scratch */
+    size_t hidden_row;               /* and between rows of activations */
     size_t metadata_count;
     cnn_metadata *metadata;
 };

@@ -433,8 +433,7 @@ static cnn_status check_rows(const cnn_trainer *trainer, const cnn_loss *loss, c
         cnn_status status = cnn_samples_read(loss, &data->t, &data->sample_weight, outputs, dtype,
                                              index + i, 0, rows, targets);
         if (status == CNN_OK)
-            status =
-                cnn_targets_check(loss, &data->t, outputs, dtype, index + i, 0, rows, targets);
+            status = cnn_targets_check(loss, &data->t, outputs, dtype, index + i, 0, rows, targets);
         if (status != CNN_OK)
             return status;
         cnn_lanes_add(&weights, rows, targets->weight);

@@ -42,7 +42,13 @@ def last(values, bad):
 ROWS_OF_TARGETS = np.full((ROWS, 2), 0.5)
 # Of each argument, a bad number that comes last: the network, t, options, and the message.
 LATE = {
-    "sample_weight": ("softmax", 4, LABELS, {"sample_weight": last(np.ones(ROWS), 1e101)}, "1e+100"),
+    "sample_weight": (
+        "softmax",
+        4,
+        LABELS,
+        {"sample_weight": last(np.ones(ROWS), 1e101)},
+        "1e+100",
+    ),
     "negative": ("softmax", 4, LABELS, {"sample_weight": last(np.ones(ROWS), -1.0)}, "-1 in row"),
     "nan weight": ("softmax", 4, LABELS, {"sample_weight": last(np.ones(ROWS), np.nan)}, "nan in"),
     "label": ("softmax", 4, last(LABELS, 4), {}, "t has label 4"),
@@ -54,7 +60,13 @@ LATE = {
     "large target": ("identity", 1, last(T, 1e39), {}, "t has 1e+39 in row 2999, which overflows"),
     "count": ("identity", 1, last(np.ones(ROWS), -1.0), {"loss": "poisson"}, "at least 0"),
     "huber": ("identity", 1, last(T, -np.inf), {"loss": "huber"}, "t has -inf in row 2999"),
-    "validation": ("identity", 1, T, {"validation_data": (X, last(T, np.nan))}, "validation_data: t"),
+    "validation": (
+        "identity",
+        1,
+        T,
+        {"validation_data": (X, last(T, np.nan))},
+        "validation_data: t",
+    ),
 }
 
 
@@ -134,7 +146,9 @@ def test_a_later_rate_ends_the_run_at_the_last_whole_epoch(value, error, message
     """94 steps of an epoch: in the second, at step 150. The state is that after the first."""
     net, optimizer = net_for("identity", 1), cnn.Adam(failing(150, value))
     kept = {}
-    keep = cnn.LambdaCallback(on_epoch_end=lambda epoch, logs: kept.update({epoch: parameters(net)}))
+    keep = cnn.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: kept.update({epoch: parameters(net)})
+    )
     with refused(error, message) as caught:
         net.fit(X, T, epochs=5, optimizer=optimizer, callbacks=[keep])
     assert list(kept) == [1]
@@ -228,11 +242,35 @@ INPUTS = [
     (1e39, "1e+39", "float32"),
     (-3.5e38, "-3.5e+38", "float32"),
 ]
-ALL = ["identity", "step", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus", "silu", "gelu"]
+ALL = [
+    "identity",
+    "step",
+    "sigmoid",
+    "tanh",
+    "relu",
+    "leaky_relu",
+    "elu",
+    "softplus",
+    "silu",
+    "gelu",
+]
+
+
+def calls(net, optimizer, x, t):
+    """Return all that reads samples, by the name that its messages begin with."""
+    return {
+        "fit": lambda: net.fit(x, t, optimizer=optimizer, epochs=3),
+        "train_step": lambda: net.train_step(x, t, optimizer=optimizer),
+        "evaluate": lambda: net.evaluate(x, t),
+        "gradients": lambda: net.gradients(x, t),
+        "fit: validation_data": lambda: net.fit(
+            X, LABELS, optimizer=optimizer, validation_data=(x, t)
+        ),
+    }
 
 
 @pytest.mark.filterwarnings("ignore:fit. the derivative of step")
-@pytest.mark.parametrize("hidden", ALL)
+@pytest.mark.parametrize("hidden", [name for name in _core.ACTIVATIONS if name != "softmax"])
 @pytest.mark.parametrize(("value", "shown", "overflows"), INPUTS)
 def test_inputs(hidden, value, shown, overflows):
     """Even where an activation makes a finite number of it, and the loss stays one."""
@@ -243,16 +281,7 @@ def test_inputs(hidden, value, shown, overflows):
     for rows in (x, np.asfortranarray(x), x[::-1][::-1]):
         net, optimizer = cnn.mlp([3, 5, 4], hidden, "softmax", rng=0), cnn.Adam()
         before = parameters(net)
-        calls = {
-            "fit": lambda: net.fit(rows, LABELS[:200], optimizer=optimizer, epochs=3),
-            "train_step": lambda: net.train_step(rows, LABELS[:200], optimizer=optimizer),
-            "evaluate": lambda: net.evaluate(rows, LABELS[:200]),
-            "gradients": lambda: net.gradients(rows, LABELS[:200]),
-            "fit: validation_data": lambda: net.fit(
-                X, LABELS, optimizer=optimizer, validation_data=(rows, LABELS[:200])
-            ),
-        }
-        for where, call in calls.items():
+        for where, call in calls(net, optimizer, rows, LABELS[:200]).items():
             for error in (FloatingPointError, ValueError):
                 with refused(error, should) as caught:
                     call()
@@ -345,7 +374,6 @@ def test_large_targets(dtype):
 def test_softmax_of_one_output():
     net = cnn.mlp([3, 5, 1], "relu", "softmax", rng=0)
     t = np.zeros(20, dtype=int)
-    message = "the output layer has 1 class, whose softmax is always 1"
     for where, call in {
         "fit": lambda **o: net.fit(X[:20], t, **o),
         "train_step": lambda **o: net.train_step(X[:20], t, optimizer=cnn.SGD(), **o),
@@ -353,7 +381,8 @@ def test_softmax_of_one_output():
         "gradients": lambda **o: net.gradients(X[:20], t, **o),
     }.items():
         for options in ({}, {"loss": "cross_entropy"}, {"loss": cnn.CrossEntropy(0.1)}):
-            with refused(ValueError, f"{where}: {message}") as caught:
+            message = f"{where}: the output layer has 1 class, whose softmax is always 1"
+            with refused(ValueError, message) as caught:
                 call(**options)
             assert "should be 1 output with sigmoid and binary_cross_entropy" in str(caught.value)
     for targets in (t, np.ones((20, 1))):

@@ -157,7 +157,7 @@ def test_lbfgs_goes_through_slices_without_weight(monkeypatch):
         monkeypatch.setattr("cnn.training.SLICE_ROWS", rows)
         model = cnn_sklearn.MLPRegressor(hidden_layer_sizes=(4,), solver="lbfgs", random_state=0)
         model.set_params(max_iter=5, tol=0)
-        with pytest.warns(UserWarning):
+        with pytest.warns(UserWarning, match="lbfgs failed to converge"):
             model.fit(X, T, sample_weight=weight)
         coefs.append(model.coefs_[0])
     np.testing.assert_allclose(*coefs, rtol=1e-6)
@@ -171,9 +171,9 @@ def test_lbfgs_goes_through_slices_without_weight(monkeypatch):
 def test_a_batch_without_weight_makes_no_step(zeros, kind):
     """It is as if its rows were not there: for weights, state, step number, rate and dropout."""
     make = {
-        "sgd": lambda lr: cnn.SGD(lr),
+        "sgd": cnn.SGD,
         "momentum": lambda lr: cnn.SGD(lr, momentum=0.9),
-        "adam": lambda lr: cnn.Adam(lr),
+        "adam": cnn.Adam,
         "adamw": lambda lr: cnn.AdamW(lr, weight_decay=0.1),
         "clipped": lambda lr: cnn.Adam(lr, clip_norm=0.1),
     }[kind]

@@ -331,9 +331,9 @@ typedef struct cnn_data {
  *
  * A pass may be made by several calls, each with some of the rows: begin with a result that is zero
  * but for struct_size and `accumulate`, and give the same one to each call. Sums then go on as if
- * there were one call, to the last bit, wherever it is cut. Such a call may have rows without weight
- * alone; after the last one it is for the caller to look at weight_sum. Without `accumulate` a call
- * is a whole pass, and what the result held is lost.
+ * there were one call, to the last bit, wherever it is cut. Such a call may have rows without
+ * weight alone; after the last one it is for the caller to look at weight_sum. Without `accumulate`
+ * a call is a whole pass, and what the result held is lost.
  */
 typedef struct cnn_result {
     size_t struct_size;
@@ -461,7 +461,8 @@ CNN_API size_t cnn_network_workspace_size(const cnn_network *network, size_t row
  * NULL for a buffer of the calling thread. A workspace smaller than
  * cnn_network_workspace_size(network, rows) costs threads, and then speed. One smaller than
  * cnn_network_workspace_size(network, 1) may be CNN_ERROR_ARGUMENT, whose message has the least
- * size; y is then as before. O(rows parameters). CNN_ERROR_TYPE where the network is of the other type.
+ * size; y is then as before. O(rows parameters). CNN_ERROR_TYPE where the network is of the other
+ * type.
  */
 CNN_API cnn_status cnn_network_predict_f32(const cnn_network *network, size_t rows, const float *x,
                                            size_t x_stride, float *y, size_t y_stride,
@@ -540,8 +541,8 @@ CNN_API cnn_status cnn_trainer_step(cnn_trainer *trainer, const cnn_loss *loss,
  * one smaller where it must be. lr has one learning rate per step. Returns early, after a whole
  * step, when `seconds` have passed (0: never); result->rows tells how far it came. A loss that is
  * not finite ends the call before its update, with CNN_ERROR_NONFINITE, and so does an x that is
- * not finite in the network's type. An index of `rows` or more, and targets or weights out of range,
- * are refused before the first step. O(count parameters).
+ * not finite in the network's type. An index of `rows` or more, and targets or weights out of
+ * range, are refused before the first step. O(count parameters).
  *
  * A batch whose weights add up to less than CNN_LEAST_WEIGHT_SUM makes no step: weights, optimizer,
  * step number and dropout stay as they are, it takes none of `lr`, and it adds its rows, and those
