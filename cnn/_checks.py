@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import os
+import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,25 +35,37 @@ def integer(where: str, name: str, value: object, low: int, high: int | None = N
 
 
 def real(
-    where: str, name: str, value: object, *, low: float = 0.0, below: float = math.inf
+    where: str,
+    name: str,
+    value: object,
+    *,
+    low: float = 0.0,
+    below: float = math.inf,
+    most: float | None = None,
 ) -> float:
-    """Return `value` as a finite float in [low, below)."""
+    """Return `value` as a finite float in [low, below), and not above `most`."""
     number = value if type(value) is float else _as_float(where, name, value)
-    if not low <= number < below:
+    if not low <= number < below or (most is not None and number > most):
         if below < math.inf:
             should = f"at least {low:g} and less than {below:g}"
         else:
-            should = f"finite and at least {low:g}"
+            should = f"finite and at least {low:g}{_at_most(most)}"
         raise ValueError(f"{where}: {name} is {number:g}, should be {should}")
     return number
 
 
-def positive(where: str, name: str, value: object) -> float:
-    """Return `value` as a finite float above 0."""
+def positive(where: str, name: str, value: object, *, most: float | None = None) -> float:
+    """Return `value` as a finite float above 0, and not above `most`."""
     number = _as_float(where, name, value)
-    if not 0 < number < math.inf:
-        raise ValueError(f"{where}: {name} is {number:g}, should be finite and more than 0")
+    if not 0 < number < math.inf or (most is not None and number > most):
+        raise ValueError(
+            f"{where}: {name} is {number:g}, should be finite and more than 0{_at_most(most)}"
+        )
     return number
+
+
+def _at_most(most: float | None) -> str:
+    return "" if most is None else f", at most {most:g}"
 
 
 def _as_float(where: str, name: str, value: object) -> float:
@@ -107,21 +121,66 @@ def choice(where: str, name: str, value: object, options: Collection[str]) -> st
     return value
 
 
-def within(
-    where: str, name: str, array: NDArray[Any], low: float = -math.inf, high: float = math.inf
-) -> None:
-    """Refuse an array of 1 or 2 dimensions with a number that is not finite or not in range."""
-    if array.dtype.kind in "biu" and low == -math.inf and high == math.inf:
-        return
+FLOAT32: np.dtype[Any] = np.dtype(np.float32)
+FLOAT64: np.dtype[Any] = np.dtype(np.float64)
+
+# A number of at most this size is finite in a type of so many bytes; a larger one is infinite.
+_LARGEST = {4: math.nextafter(2.0**128 - 2.0**103, 0.0), 8: sys.float_info.max}
+
+
+@dataclass(frozen=True)
+class BadNumber:
+    """A number of an array of 1 or 2 dimensions that it should not have."""
+
+    value: float
+    row: int
+    column: int
+
+    def overflows(self, dtype: np.dtype[Any]) -> bool:
+        """Whether the number is finite, but not in this type."""
+        return _LARGEST[dtype.itemsize] < abs(self.value) < math.inf
+
+
+def first_bad(
+    array: NDArray[Any], dtype: np.dtype[Any], low: float = -math.inf, high: float = math.inf
+) -> BadNumber | None:
+    """Return the first number that is not in range, or not finite in a type of networks."""
+    limit = _LARGEST[dtype.itemsize]
+    if low < -limit and high > limit and array.dtype.kind in "biu":
+        return None
+    low, high = max(low, -limit), min(high, limit)
     at = _core.first_outside(array, low, high)
     if at < 0:
+        return None
+    columns = array.size // len(array)
+    return BadNumber(float(array.flat[at]), at // columns, at % columns)
+
+
+def within(
+    where: str,
+    name: str,
+    array: NDArray[Any],
+    low: float = -math.inf,
+    high: float = math.inf,
+    *,
+    most: float | None = None,
+    dtype: np.dtype[Any] = FLOAT64,
+) -> None:
+    """Refuse an array of 1 or 2 dimensions with a number that is not finite or not in range.
+
+    With `most`, numbers above it are refused too; with `dtype`, those that overflow it.
+    """
+    found = first_bad(array, dtype, low, high if most is None else min(high, most))
+    if found is None:
         return
+    has = f"{where}: {name} has {found.value:g} in row {found.row}"
+    if low <= found.value <= high and found.overflows(dtype):
+        column = f", column {found.column}" if array.ndim == 2 else ""
+        raise ValueError(f"{has}{column}, which overflows {dtype}, the type it is used in")
     should = "finite"
     if high < math.inf:
         should = f"from {low:g} to {high:g}"
     elif low > -math.inf:
-        should = f"finite and at least {low:g}"
-    raise ValueError(
-        f"{where}: {name} has {float(array.flat[at]):g} in row {at * len(array) // array.size}, "
-        f"but its numbers should be {should}"
-    )
+        should = f"finite and at least {low:g}{_at_most(most)}"
+    column = f"; it is in column {found.column}" if array.ndim == 2 else ""
+    raise ValueError(f"{has}, but its numbers should be {should}{column}")

@@ -14,6 +14,9 @@ LOSSES: Final[tuple[str, ...]]
 OPTIMIZERS: Final[tuple[str, ...]]
 INITIALIZERS: Final[tuple[str, ...]]
 NEEDS_INPUT: Final[frozenset[str]]
+LARGEST: Final[float]
+LARGEST_WEIGHT: Final[float]
+LEAST_WEIGHT_SUM: Final[float]
 OPTIMIZER_SLOTS: Final[dict[str, int]]
 
 class ModelFileError(ValueError): ...
@@ -84,13 +87,20 @@ class Samples:
 
 @final
 class Result:
-    """What a pass over samples measured."""
+    """What a pass over samples has measured so far; a new one, nothing."""
 
-    loss_sum: float
-    weight_sum: float
-    rows: int
-    correct: int
-    steps: int
+    @property
+    def loss_sum(self) -> float: ...
+    @property
+    def weight_sum(self) -> float: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def correct(self) -> int: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def nonfinite_rows(self) -> int: ...
     finite: bool
     @property
     def loss(self) -> float: ...
@@ -133,6 +143,7 @@ class Network:
         t: npt.ArrayLike,
         sample_weight: npt.ArrayLike | None = None,
         where: str = "evaluate",
+        so_far: Result | None = None,
     ) -> Result: ...
     def gradients(
         self,
@@ -227,4 +238,5 @@ class Trainer:
         batch_size: int,
         lr: npt.NDArray[np.float64],
         seconds: float = 0.0,
+        so_far: Result | None = None,
     ) -> Result: ...

@@ -51,6 +51,9 @@ INITIALIZERS = names(<name_function>cnn_initializer_name)
 NEEDS_INPUT = frozenset(
     name for i, name in enumerate(ACTIVATIONS) if cnn_activation_needs_input(<int>i)
 )
+LARGEST = CNN_LARGEST
+LARGEST_WEIGHT = CNN_LARGEST_WEIGHT
+LEAST_WEIGHT_SUM = CNN_LEAST_WEIGHT_SUM
 OPTIMIZER_SLOTS = {name: cnn_optimizer_slots(<int>i) for i, name in enumerate(OPTIMIZERS)}
 
 

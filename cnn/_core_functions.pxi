@@ -298,30 +298,56 @@ cdef class Loss:
 
 @cython.final
 cdef class Result:
-    """What a pass over samples measured."""
+    """What a pass over samples has measured so far; a new one, nothing."""
 
-    cdef readonly double loss_sum, weight_sum
-    cdef readonly size_t rows, correct, steps
+    cdef cnn_result result
     cdef readonly bint finite
+
+    def __cinit__(self):
+        self.result.struct_size = sizeof(cnn_result)
+        self.finite = True
+
+    @property
+    def loss_sum(self):
+        return self.result.loss_sum
+
+    @property
+    def weight_sum(self):
+        return self.result.weight_sum
+
+    @property
+    def rows(self):
+        return self.result.rows
+
+    @property
+    def correct(self):
+        return self.result.correct
+
+    @property
+    def steps(self):
+        return self.result.steps
+
+    @property
+    def nonfinite_rows(self):
+        return self.result.nonfinite_rows
 
     @property
     def loss(self):
-        return self.loss_sum / self.weight_sum if self.weight_sum > 0 else 0.0
+        found = self.result.loss_sum, self.result.weight_sum
+        return found[0] / found[1] if found[1] > 0 else float("nan")
 
     @property
     def accuracy(self):
-        return self.correct / self.rows if self.rows else float("nan")
+        return self.result.correct / self.result.rows if self.result.rows else float("nan")
 
 
-cdef Result result_of(cnn_result *r, bint finite):
-    cdef Result result = Result.__new__(Result)
-    result.loss_sum = r.loss_sum
-    result.weight_sum = r.weight_sum
-    result.rows = r.rows
-    result.correct = r.correct
-    result.steps = r.steps
-    result.finite = finite
-    return result
+cdef Result begin_result(Result so_far):
+    """A result for a call to write to: the whole of a pass, or what goes on with one."""
+    cdef Result made = Result.__new__(Result)
+    if so_far is not None:
+        made.result = so_far.result
+        made.result.accumulate = 1
+    return made
 
 
 # What the argument is called that is no logits.

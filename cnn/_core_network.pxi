@@ -10,6 +10,20 @@ cdef bytes path_bytes(object path):
 # What Network and Trainer take for their first argument where C has made what they hold.
 cdef object ADOPTED = object()
 
+cdef object FLOAT32 = np.dtype(np.float32), FLOAT64 = np.dtype(np.float64)
+
+# 1 and, in the child of a fork, 1 more than in its parent.
+cdef uint64_t process = 1
+
+
+def _count_fork():
+    global process
+    process += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_count_fork)
+
 
 @cython.final
 cdef class Network:
@@ -19,8 +33,8 @@ cdef class Network:
     cdef size_t input_count, output_count
     cdef int type_number
     cdef double work
-    # Whether a call that changes the network is running without the GIL.
-    cdef bint busy
+    # The process in which a call that changes the network is running without the GIL, or 0.
+    cdef uint64_t busy
     cdef bint initialized
 
     # In __cinit__, so that there is no object without a network.
@@ -62,7 +76,7 @@ cdef class Network:
         single = cnn_network_dtype(network) == CNN_FLOAT32
         self.type_number = cnp.NPY_FLOAT32 if single else cnp.NPY_FLOAT64
         self.work = <double>cnn_network_parameter_count(network)
-        self.busy = False
+        self.busy = 0
         return 0
 
     def __dealloc__(self):
@@ -70,17 +84,24 @@ cdef class Network:
 
     cdef int begin_change(self, str where) except -1:
         """Claim the network for a change; end_change follows, with no Python code in between."""
-        if self.busy:
+        if self.busy == process:
             raise RuntimeError(f"{where}: the network is being trained by another thread")
-        self.busy = True
+        if self.busy != 0:
+            raise RuntimeError(
+                f"{where}: another thread was training the network when this process was forked, "
+                f"so that its weights here may be those of between two steps; should be a copy of "
+                f"it (copy.deepcopy) or one from a file, or start the process by 'spawn' or while "
+                f"no thread trains"
+            )
+        self.busy = process
         return 0
 
     cdef void end_change(self) noexcept:
-        self.busy = False
+        self.busy = 0
 
     @property
     def dtype(self):
-        return np.dtype(np.float32 if self.type_number == cnp.NPY_FLOAT32 else np.float64)
+        return FLOAT32 if self.type_number == cnp.NPY_FLOAT32 else FLOAT64
 
     @property
     def seed(self):
@@ -205,16 +226,16 @@ cdef class Network:
         check(status, "predict")
         return handed_back(y, into, out)
 
-    def evaluate(self, Loss loss not None, x, t, sample_weight=None, where="evaluate"):
+    def evaluate(self, Loss loss not None, x, t, sample_weight=None, where="evaluate",
+                 Result so_far=None):
         cdef Samples samples = Samples(x, t, sample_weight, self.input_count, where)
         loss.check_outputs(self.output_count, where)
-        cdef cnn_result result
-        result.struct_size = sizeof(cnn_result)
+        cdef Result made = begin_result(so_far)
         cdef cnn_status status
         with nogil:
-            status = cnn_network_evaluate(self.network, &loss.loss, &samples.data, &result)
+            status = cnn_network_evaluate(self.network, &loss.loss, &samples.data, &made.result)
         check(status, where)
-        return result_of(&result, True)
+        return made
 
     def gradients(self, Loss loss not None, x, t, sample_weight=None, step=-1):
         cdef Samples samples = Samples(x, t, sample_weight, self.input_count, "gradients")

@@ -125,20 +125,21 @@ cdef class Trainer:
     def step(self, Loss loss not None, x, t, sample_weight, lr):
         cdef Samples samples = Samples(x, t, sample_weight, self.network.input_count, "train_step")
         loss.check_outputs(self.network.output_count, "train_step")
-        cdef cnn_result result
-        result.struct_size = sizeof(cnn_result)
+        cdef Result made = begin_result(None)
         cdef double c_lr = lr
         cdef cnn_status status
         self.network.begin_change("train_step")
         with nogil:
-            status = cnn_trainer_step(self.trainer, &loss.loss, &samples.data, c_lr, &result)
+            status = cnn_trainer_step(
+                self.trainer, &loss.loss, &samples.data, c_lr, &made.result)
         self.network.end_change()
+        made.finite = status == CNN_OK
         if status != CNN_ERROR_NONFINITE:
             check(status, "train_step")
-        return result_of(&result, status == CNN_OK)
+        return made
 
     def epoch(self, Loss loss not None, x, t, sample_weight, cnp.ndarray index not None,
-              batch_size, cnp.ndarray lr not None, seconds=0.0):
+              batch_size, cnp.ndarray lr not None, seconds=0.0, Result so_far=None):
         cdef double c_seconds = seconds
         cdef size_t c_batch_size = min(max(int(batch_size), 0), 2**62)
         cdef Samples samples = Samples(x, t, sample_weight, self.network.input_count, "fit")
@@ -151,15 +152,15 @@ cdef class Trainer:
             raise ValueError(f"fit: lr has {lr.size} numbers, should have one per step")
         cdef const size_t *c_index = <const size_t *>cnp.PyArray_DATA(index)
         cdef const double *c_lr = <const double *>cnp.PyArray_DATA(lr)
-        cdef cnn_result result
-        result.struct_size = sizeof(cnn_result)
+        cdef Result made = begin_result(so_far)
         cdef cnn_status status
         self.network.begin_change("fit")
         with nogil:
             status = cnn_trainer_epoch(
                 self.trainer, &loss.loss, &samples.data, c_index, count, c_batch_size, c_lr,
-                c_seconds, &result)
+                c_seconds, &made.result)
         self.network.end_change()
+        made.finite = status == CNN_OK
         if status != CNN_ERROR_NONFINITE:
             check(status, "fit")
-        return result_of(&result, status == CNN_OK)
+        return made

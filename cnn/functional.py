@@ -302,7 +302,11 @@ def _loss_gradient(
     if array.size == 0:
         raise ValueError(f"{where}: {name} has shape {array.shape}, should not be empty")
     rows, outputs = array.shape[0], array.shape[1] if array.ndim == 2 else 1
-    targets = losses.checked_targets(where, t, loss, rows, outputs, name)
+    if loss.takes_labels:
+        losses.check_classes(where, outputs, name)
+    # What is computed in: float32 for it and for float16, else float64.
+    dtype = _checks.FLOAT32 if array.dtype.char in "ef" else _checks.FLOAT64
+    targets = losses.checked_targets(where, t, loss, rows, outputs, dtype, name)
     pins += _core.pinned(targets)
     weights = losses.checked_weights(where, sample_weight, rows, name)
     compiled = loss.compiled(labels=loss.takes_labels and targets.ndim == 1)

@@ -43,7 +43,7 @@ class uniform:  # an initialiser beside "he_uniform" and the like
     a: float
 
     def __post_init__(self) -> None:
-        _checks.real("uniform", "a", self.a)
+        _checks.real("uniform", "a", self.a, most=_core.LARGEST)
 
 
 class Layer:
@@ -136,7 +136,7 @@ class Dense(Layer):
                 )
             _checks.choice("Dense", "init", init, (*_INITIALIZERS, "cnn.uniform(a)"))
         self._init = init
-        self._l2 = _checks.real("Dense", "l2", l2)
+        self._l2 = _checks.real("Dense", "l2", l2, most=_core.LARGEST)
 
     @property
     def inputs(self) -> int:
@@ -165,7 +165,7 @@ class Dense(Layer):
 
     @l2.setter
     def l2(self, l2: float) -> None:
-        value = _checks.real("Dense", "l2", l2)
+        value = _checks.real("Dense", "l2", l2, most=_core.LARGEST)
         if self._network is not None:
             self._network.set_l2(self._index, value)
         self._l2 = value

@@ -9,6 +9,9 @@ cdef extern from "cnn/cnn.h" nogil:
     const char *CNN_VERSION
     int CNN_ABI_VERSION
     int CNN_NUMERICS_VERSION
+    const double CNN_LARGEST
+    const double CNN_LARGEST_WEIGHT
+    const double CNN_LEAST_WEIGHT_SUM
 
     ctypedef enum cnn_status:
         CNN_OK
@@ -116,6 +119,10 @@ cdef extern from "cnn/cnn.h" nogil:
         size_t rows
         size_t correct
         size_t steps
+        size_t accumulate
+        size_t nonfinite_rows
+        double[16] loss_lanes
+        double[16] weight_lanes
 
     ctypedef struct cnn_layer:
         size_t struct_size

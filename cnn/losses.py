@@ -154,7 +154,7 @@ class Huber(Loss):
     delta: float = 1.0
 
     def __post_init__(self) -> None:
-        _checks.positive("Huber", "delta", self.delta)
+        _checks.positive("Huber", "delta", self.delta, most=_core.LARGEST)
 
     def compiled(
         self, *, labels: bool = False, class_weight: NDArray[np.float64] | None = None
@@ -190,11 +190,11 @@ LOSSES: Mapping[str, type[Loss]] = {
 _DEFAULTS: Mapping[str, type[Loss]] = {"softmax": CrossEntropy, "sigmoid": BinaryCrossEntropy}
 
 
-def resolve(where: str, loss: str | Loss | None, activation: str) -> Loss:
+def resolve(where: str, loss: str | Loss | None, activation: str, outputs: int) -> Loss:
     """Return the loss that is meant, and refuse one that does not go with the output layer."""
     if loss is None:
-        return _DEFAULTS.get(activation, SquaredError)()
-    if isinstance(loss, str):
+        chosen: Loss = _DEFAULTS.get(activation, SquaredError)()
+    elif isinstance(loss, str):
         chosen = LOSSES[_checks.choice(where, "loss", loss, LOSSES)]()
     elif isinstance(loss, Loss):
         chosen = loss
@@ -211,14 +211,31 @@ def resolve(where: str, loss: str | Loss | None, activation: str) -> Loss:
             f"{where}: loss {chosen.name} does not go with an output layer with activation "
             f"softmax; should be cross_entropy"
         )
+    if chosen.name == CrossEntropy.name:
+        check_classes(where, outputs)
     return chosen
+
+
+def check_classes(where: str, outputs: int, holder: str = OUTPUT_LAYER) -> None:
+    """Refuse the cross-entropy of one class; `holder` is what has the classes."""
+    if outputs == 1:
+        raise ValueError(
+            f"{where}: {holder} has 1 class, whose softmax is always 1 and whose cross_entropy is "
+            f"always 0; should be 1 output with sigmoid and binary_cross_entropy, or 2 classes"
+        )
 
 
 # ---- Targets and weights -----------------------------------------------------------------------
 
 
 def checked_targets(
-    where: str, t: ArrayLike, loss: Loss, rows: int, outputs: int, z: str = ""
+    where: str,
+    t: ArrayLike,
+    loss: Loss,
+    rows: int,
+    outputs: int,
+    dtype: np.dtype[Any],
+    z: str = "",
 ) -> NDArray[Any]:
     """Return targets as an array, their shape and numbers checked.
 
@@ -232,6 +249,8 @@ def checked_targets(
         The loss that they are for.
     rows, outputs : int
         The shape of the outputs.
+    dtype : numpy.dtype
+        Their type, in which the targets must be finite.
     z : str, optional
         The argument that has these outputs; where there is none, it is the network's outputs.
     """
@@ -248,7 +267,7 @@ def checked_targets(
     if labels:
         check_labels(where, array, outputs, z or OUTPUT_LAYER)
     else:
-        _checks.within(where, "t", array, *loss.target_range)
+        _checks.within(where, "t", array, *loss.target_range, dtype=dtype)
     return array
 
 
@@ -278,7 +297,7 @@ def checked_weights(
             f"{where}: sample_weight has shape {array.shape}, should be ({rows},), a number for "
             f"each row of {x}"
         )
-    _checks.within(where, "sample_weight", array, 0.0)
+    _checks.within(where, "sample_weight", array, 0.0, most=_core.LARGEST_WEIGHT)
     return array
 
 
@@ -301,7 +320,8 @@ def checked_class_weight(
         array = np.ones(outputs)
         for label, weight in class_weight.items():
             key = _checks.integer(where, "a label in class_weight", label, 0, outputs - 1)
-            array[key] = _checks.real(where, f"class_weight[{label}]", weight)
+            name = f"class_weight[{label}]"
+            array[key] = _checks.real(where, name, weight, most=_core.LARGEST_WEIGHT)
         return array
     given = _core.numeric(where, "class_weight", class_weight)
     if given.shape != (outputs,):
@@ -309,5 +329,46 @@ def checked_class_weight(
             f"{where}: class_weight has shape {given.shape}, should be ({outputs},), a number for "
             f"each class, or a dict"
         )
-    _checks.within(where, "class_weight", given, 0.0)
+    _checks.within(where, "class_weight", given, 0.0, most=_core.LARGEST_WEIGHT)
     return given.astype(np.float64)
+
+
+# Rows whose weights are added up at a time.
+_ROWS = 65536
+
+
+def check_total_weight(
+    where: str,
+    t: NDArray[Any],
+    sample_weight: NDArray[Any] | None,
+    class_weight: NDArray[np.float64] | None,
+) -> None:
+    """Refuse checked weights of which no mean can be made, since they add up to nothing.
+
+    With `class_weight`, t holds labels.
+    """
+    if sample_weight is None and class_weight is None:
+        return
+    total = 0.0
+    for first in range(0, len(t), _ROWS):
+        rows = slice(first, first + _ROWS)
+        weight = np.ones(1) if sample_weight is None else sample_weight[rows].astype(np.float64)
+        if class_weight is not None:
+            weight = weight * class_weight[t[rows].astype(np.intp)]
+        total += float(weight.sum())
+        if total >= _core.LEAST_WEIGHT_SUM:
+            return
+    given = {"sample_weight": sample_weight, "class_weight": class_weight}
+    names = [name for name, weights in given.items() if weights is not None]
+    refuse_total(where, " times ".join(names), total)
+
+
+def refuse_total(where: str, name: str, total: float) -> None:
+    """Refuse weights that add up to so little that no mean can be made of them."""
+    if total == 0:
+        raise ValueError(f"{where}: {name} is 0 in all rows, should be more in one at least")
+    if total < _core.LEAST_WEIGHT_SUM:
+        raise ValueError(
+            f"{where}: {name} adds up to {total:g} over all rows, should be at least "
+            f"{_core.LEAST_WEIGHT_SUM:g}"
+        )

@@ -81,7 +81,7 @@ def mlp(
     _checks.choice(where, "hidden_activation", hidden_activation, _core.ACTIVATIONS)
     _checks.choice(where, "output_activation", output_activation, _core.ACTIVATIONS)
     rate = _checks.real(where, "dropout", dropout, below=1.0)
-    l2 = _checks.real(where, "l2", l2)
+    l2 = _checks.real(where, "l2", l2, most=_core.LARGEST)
     found: list[Layer] = []
     for i in range(len(widths) - 1):
         if i > 0 and rate > 0:

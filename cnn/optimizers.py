@@ -260,7 +260,7 @@ class Adam(Optimizer):
 
     def _check(self) -> None:
         _checked_betas("Adam", self.betas)
-        _checks.real("Adam", "eps", self.eps)
+        _checks.real("Adam", "eps", self.eps, most=_core.LARGEST)
         _checked_clip_norm("Adam", self.clip_norm)
 
     def _options(self) -> dict[str, float]:
@@ -316,8 +316,8 @@ class AdamW(Optimizer):
 
     def _check(self) -> None:
         _checked_betas("AdamW", self.betas)
-        _checks.real("AdamW", "eps", self.eps)
-        _checks.real("AdamW", "weight_decay", self.weight_decay)
+        _checks.real("AdamW", "eps", self.eps, most=_core.LARGEST)
+        _checks.real("AdamW", "weight_decay", self.weight_decay, most=_core.LARGEST)
         _checked_clip_norm("AdamW", self.clip_norm)
 
     def _options(self) -> dict[str, float]:
@@ -371,7 +371,7 @@ class RMSprop(Optimizer):
 
     def _check(self) -> None:
         _checks.real("RMSprop", "alpha", self.alpha, below=1.0)
-        _checks.real("RMSprop", "eps", self.eps)
+        _checks.real("RMSprop", "eps", self.eps, most=_core.LARGEST)
         _checked_clip_norm("RMSprop", self.clip_norm)
 
     def _options(self) -> dict[str, float]:
@@ -414,7 +414,7 @@ class Adagrad(Optimizer):
     clip_norm: float | None = None
 
     def _check(self) -> None:
-        _checks.real("Adagrad", "eps", self.eps)
+        _checks.real("Adagrad", "eps", self.eps, most=_core.LARGEST)
         _checked_clip_norm("Adagrad", self.clip_norm)
 
     def _options(self) -> dict[str, float]:

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Constant", "CosineDecay", "ExponentialDecay", "Schedule", "StepDecay", "Warmup"]
 
-# The most steps of an optimizer, as model files have it.
-_MOST_STEPS = 2**63 - 1
-
 LearningRate: TypeAlias = "float | Schedule | Callable[[int], float]"
 """What an optimizer takes as `lr`."""
+
+# The most steps of an optimizer: files and libcnn count them in 64 bits with a sign.
+MOST_STEPS = 2**63 - 1
 
 
 class Schedule(ABC):
@@ -44,8 +44,8 @@ class Schedule(ABC):
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0."""
-        step = _checks.integer(type(self).__name__, "step", step, 0, _MOST_STEPS - 1)
-        return float(self._rates(np.array([step], dtype=np.int64))[0])
+        step = _checks.integer(type(self).__name__, "step", step, 0, MOST_STEPS - 1)
+        return float(self._computed(np.array([step], dtype=np.int64))[0])
 
     def values(self, first: int, count: int) -> Floats:
         """Return the learning rates of `count` steps, beginning with step `first`.
@@ -69,9 +69,14 @@ class Schedule(ABC):
         array([1.  , 1.  , 0.5 , 0.5 , 0.25])
         """
         where = f"{type(self).__name__}.values"
-        first = _checks.integer(where, "first", first, 0, _MOST_STEPS)
-        count = _checks.integer(where, "count", count, 0, _MOST_STEPS - first)
-        return self._rates(np.arange(first, first + count, dtype=np.int64))
+        first = _checks.integer(where, "first", first, 0, MOST_STEPS)
+        count = _checks.integer(where, "count", count, 0, MOST_STEPS - first)
+        return self._computed(np.arange(first, first + count, dtype=np.int64))
+
+    def _computed(self, steps: Steps) -> Floats:
+        """Return the rates; an optimizer looks at them, and refuses one that has overflowed."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._rates(steps)
 
 
 def _power(base: float, exponents: Steps) -> Floats:
@@ -79,11 +84,10 @@ def _power(base: float, exponents: Steps) -> Floats:
     result = np.ones(exponents.shape)
     square = float(base)
     left = exponents.copy()
-    with np.errstate(over="ignore", invalid="ignore"):  # the caller looks at the result
-        while left.any():
-            result = np.where(left % 2 == 1, result * square, result)
-            square *= square
-            left //= 2
+    while left.any():
+        result = np.where(left % 2 == 1, result * square, result)
+        square *= square
+        left //= 2
     return result
 
 
@@ -150,7 +154,7 @@ class StepDecay(Schedule):
 
     def __post_init__(self) -> None:
         _checks.real("StepDecay", "lr", self.lr)
-        _checks.integer("StepDecay", "step_size", self.step_size, 1)
+        _checks.integer("StepDecay", "step_size", self.step_size, 1, MOST_STEPS)
         _checks.real("StepDecay", "gamma", self.gamma)
 
     def _rates(self, steps: Steps) -> Floats:
@@ -218,7 +222,7 @@ class CosineDecay(Schedule):
 
     def __post_init__(self) -> None:
         _checks.real("CosineDecay", "lr", self.lr)
-        _checks.integer("CosineDecay", "steps", self.steps, 1)
+        _checks.integer("CosineDecay", "steps", self.steps, 1, MOST_STEPS)
         _checks.real("CosineDecay", "final", self.final)
 
     def _rates(self, steps: Steps) -> Floats:
@@ -255,7 +259,7 @@ class Warmup(Schedule):
 
     def __post_init__(self) -> None:
         check("Warmup", "schedule", self.schedule)
-        _checks.integer("Warmup", "steps", self.steps, 1)
+        _checks.integer("Warmup", "steps", self.steps, 1, MOST_STEPS - 1)
 
     def _rates(self, steps: Steps) -> Floats:
         full = float(rates("Warmup", self.schedule, 0, 1)[0])
@@ -281,9 +285,9 @@ def check(where: str, name: str, lr: object) -> None:
 
 def rates(where: str, lr: LearningRate, first: int, count: int) -> Floats:
     """Return the learning rates of `count` steps from `first` on, checked."""
-    if count > _MOST_STEPS - first:
+    if count > MOST_STEPS - first:
         raise ValueError(
-            f"{where}: optimizer has made {first} steps, should make at most {_MOST_STEPS} in all"
+            f"{where}: optimizer has made {first} steps, should make at most {MOST_STEPS} in all"
         )
     if isinstance(lr, Schedule):
         values = lr.values(first, count)

@@ -226,11 +226,13 @@ class Sequential(Doors):
         ----------
         x : array_like of shape (n, inputs)
             A sample in each row. Arrays of any type of numbers and any layout are read where they
-            are, `numpy.memmap` included; beside them, memory grows with the batch alone.
+            are, `numpy.memmap` included; beside them, memory grows with the batch alone. They must
+            be finite in the network's dtype.
         t : array_like of shape (n,) or (n, outputs)
             Targets. With softmax: class numbers (n,) from 0 to outputs - 1, or rows of
             probabilities. Else a row for each sample; (n,) will do where there is one output. For
-            binary_cross_entropy they are from 0 to 1, for poisson 0 or more.
+            binary_cross_entropy they are from 0 to 1, for poisson 0 or more, and always finite in
+            the network's dtype.
         epochs : int, default 1
             How many times each sample is used.
         batch_size : int, default 32
@@ -245,10 +247,11 @@ class Sequential(Doors):
         validation_data : tuple (x, t) or (x, t, sample_weight), optional
             Samples to measure the network with after each epoch.
         sample_weight : array_like of shape (n,), optional
-            How much each sample counts in the loss, 0 or more.
+            How much each sample counts in the loss, from 0 to 1e100. The sum must be at least
+            1e-270, since a mean over nothing is none.
         class_weight : dict or array_like of shape (outputs,), optional
-            How much samples of each class count, 0 or more; with class numbers only. Classes that
-            a dict does not have count 1. The validation does not use it.
+            How much samples of each class count, from 0 to 1e100; with class numbers only. Classes
+            that a dict does not have count 1. The validation does not use it.
         shuffle : bool, default True
             Whether the samples come in another order in each epoch.
         callbacks : iterable of Callback, optional
@@ -266,10 +269,13 @@ class Sequential(Doors):
         ------
         TypeError, ValueError
             Where an argument is of a wrong type or shape, or out of range; the network is then as
-            before.
+            before. All targets and weights are looked at before the first step. Where a learning
+            rate that a function gives later is out of range, or the function raises, network and
+            optimizer are as they were at the end of the last finished epoch.
         FloatingPointError
             Where the loss or the weights become NaN or infinite. The network and the optimizer are
-            then as they were at the end of the last finished epoch.
+            then as they were at the end of the last finished epoch. Where a number in x is the
+            reason, the error names the first one, its row and its column, and is a ValueError too.
         KeyboardInterrupt
             On Ctrl-C, between two steps; network and optimizer are those of the last step.
 
@@ -284,6 +290,13 @@ class Sequential(Doors):
         over the life of the network, and dropout is one of the seed and the number of the
         optimizer's step. So a run that is saved with its optimizer and loaded by
         `cnn.load_checkpoint` goes on to the same bits as one that was not interrupted.
+
+        A batch whose weights are all 0, or add up to less than 1e-270, makes no step: weights,
+        state and step number of the optimizer, and with them its learning rate and dropout, stay
+        as they are. Its rows count in the accuracy of the epoch, but not in its loss.
+
+        softmax with one output is always 1, and its cross_entropy 0, so that there is nothing to
+        learn: it is refused. Use sigmoid with one output, or softmax with two.
 
         Examples
         --------
@@ -339,7 +352,9 @@ class Sequential(Doors):
             Where an argument is of a wrong type or shape, or out of range; the network is then as
             before.
         FloatingPointError
-            Where the loss is NaN or infinite; the step is then not made.
+            Where the loss is NaN or infinite, or x is so in the network's dtype; the step is then
+            not made. If it is x, the error names the first such number, its row and its column, and
+            is a ValueError too.
 
         Examples
         --------
@@ -391,7 +406,8 @@ class Sequential(Doors):
         Raises
         ------
         TypeError, ValueError
-            Where an argument is of a wrong type or shape, or out of range.
+            Where an argument is of a wrong type or shape, or out of range. For a number of x that
+            is not finite in the network's dtype the error is a FloatingPointError too.
 
         Examples
         --------
@@ -402,13 +418,9 @@ class Sequential(Doors):
         (0.5, array([[1.],
                [2.]], dtype=float32))
         """
-        where = "gradients"
-        step = -1
-        if dropout_step is not None:
-            step = _checks.integer(where, "dropout_step", dropout_step, 0, 2**63 - 1)
-        chosen = losses.resolve(where, loss, self.activation)
-        samples = training.checked_samples(where, self._network, chosen, x, t, sample_weight)
-        value, flat = self._network.gradients(samples.loss, *samples.slice(0, samples.rows), step)
+        value, flat = training.gradients(
+            self, x, t, loss=loss, sample_weight=sample_weight, dropout_step=dropout_step
+        )
         parts = iter(flat)
         return value, [
             Gradient(next(parts), next(parts)) if isinstance(layer, Dense) else None
@@ -423,7 +435,11 @@ class Sequential(Doors):
         Parameters
         ----------
         x : array_like of shape (n, inputs) or (inputs,)
-            Samples, or one. Any type of numbers and any layout.
+            Samples, or one. Any type of numbers and any layout. They are not looked at, which would
+            take time: a NaN in a row makes all outputs of that row NaN, whatever the activations,
+            and does nothing to other rows. An infinity, or a number that is too large for the
+            network's dtype and becomes one, gives infinite or NaN outputs, or the limits of
+            activations such as tanh.
         out : ndarray of shape (n, outputs) or (outputs,), optional
             Where to put the outputs, of the network's dtype.
 
@@ -474,7 +490,9 @@ class Sequential(Doors):
         Raises
         ------
         TypeError, ValueError
-            Where an argument is of a wrong type or shape, or out of range.
+            Where an argument is of a wrong type or shape, or out of range. For a number of x that
+            is not finite in the network's dtype, which the error names with its row and its column,
+            it is a FloatingPointError too.
 
         Examples
         --------
@@ -484,10 +502,10 @@ class Sequential(Doors):
         {'loss': 2.5}
         """
         where = "evaluate"
-        chosen = losses.resolve(where, loss, self.activation)
+        chosen = losses.resolve(where, loss, self.activation, self.outputs)
         samples = training.checked_samples(where, self._network, chosen, x, t, sample_weight)
-        totals = training.evaluate(where, self._network, samples, has_accuracy=chosen.has_accuracy)
-        return totals.logs()
+        measured = training.evaluate(where, self._network, samples)
+        return training.logs_of(measured, has_accuracy=chosen.has_accuracy)
 
     # ---- Files and copies ----------------------------------------------------------------------
 

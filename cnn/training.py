@@ -123,12 +123,13 @@ def checked_samples(
         )
     if rows == 0:
         raise ValueError(f"{where}: x has 0 rows, should have at least 1")
-    targets = losses.checked_targets(where, t, loss, rows, network.outputs)
+    targets = losses.checked_targets(where, t, loss, rows, network.outputs, network.dtype)
     pins += _core.pinned(targets)
     weights = losses.checked_weights(where, sample_weight, rows)
     pins += _core.pinned(weights)
     labels = loss.takes_labels and targets.ndim == 1
     per_class = losses.checked_class_weight(where, class_weight, network.outputs, labels=labels)
+    losses.check_total_weight(where, targets, weights, per_class)
     compiled = loss.compiled(labels=labels, class_weight=per_class)
     return Samples(array, targets, weights, compiled, pins)
 
@@ -153,36 +154,47 @@ def _validation_samples(
 # ---- Evaluation --------------------------------------------------------------------------------
 
 
-class Totals:
-    """Sums over the passes of an epoch or an evaluation."""
-
-    def __init__(self, *, has_accuracy: bool) -> None:
-        self.has_accuracy = has_accuracy
-        self.loss_sum = self.weight_sum = 0.0
-        self.rows = self.correct = self.steps = 0
-
-    def add(self, result: _core.Result) -> None:
-        """Add what a pass measured."""
-        self.loss_sum += result.loss_sum
-        self.weight_sum += result.weight_sum
-        self.rows += result.rows
-        self.correct += result.correct
-        self.steps += result.steps
-
-    def logs(self, prefix: str = "") -> dict[str, float]:
-        """Return the mean loss and, of a classification, the accuracy."""
-        found = {f"{prefix}loss": self.loss_sum / self.weight_sum if self.weight_sum > 0 else 0.0}
-        if self.has_accuracy:
-            found[f"{prefix}accuracy"] = self.correct / self.rows if self.rows else 0.0
-        return found
+def logs_of(result: _core.Result, prefix: str = "", *, has_accuracy: bool) -> dict[str, float]:
+    """Return the mean loss of a pass so far and, of a classification, the accuracy."""
+    found = {f"{prefix}loss": result.loss}
+    if has_accuracy:
+        found[f"{prefix}accuracy"] = result.accuracy
+    return found
 
 
-def evaluate(where: str, network: _core.Network, samples: Samples, *, has_accuracy: bool) -> Totals:
+def evaluate(where: str, network: _core.Network, samples: Samples) -> _core.Result:
     """Measure a network, a slice of rows at a time, so that Ctrl-C is served in between."""
-    totals = Totals(has_accuracy=has_accuracy)
+    result = _core.Result()
     for x, t, sample_weight in samples.slices(network):
-        totals.add(network.evaluate(samples.loss, x, t, sample_weight, where))
-    return totals
+        result = network.evaluate(samples.loss, x, t, sample_weight, where, result)
+    if result.nonfinite_rows:
+        raise _InputError(f"{where}: {_fault_of_input(samples, network)}")
+    return result
+
+
+# ---- Inputs that are not finite ----------------------------------------------------------------
+
+
+class _InputError(FloatingPointError, ValueError):
+    """x has a number that is not finite in the network's type."""
+
+
+def _fault_of_input(samples: Samples, network: _core.Network) -> str:
+    """Tell of the first number of x that is not finite in the network's type; "" for none.
+
+    No other pass over all of x is made: what such a number does shows in the loss, or in weights.
+    """
+    x, dtype = samples.x, network.dtype
+    rows = x.block_rows if isinstance(x, SparseRows) else samples.rows
+    for first in range(0, samples.rows, rows):
+        found = _checks.first_bad(x[first : first + rows], dtype)
+        if found is None:
+            continue
+        where = f"x has {found.value:g} in row {first + found.row}, column {found.column}"
+        if found.overflows(dtype):
+            return f"{where}, which overflows {dtype}, the network's type"
+        return f"{where}, but its numbers should be finite"
+    return ""
 
 
 # ---- Single steps ------------------------------------------------------------------------------
@@ -206,19 +218,45 @@ def train_step(
             f"{where}: optimizer is {optimizer!r}, should be an object like cnn.Adam() that is "
             f"kept from step to step"
         )
-    chosen = losses.resolve(where, loss, net.activation)
+    chosen = losses.resolve(where, loss, net.activation, net.outputs)
     samples = checked_samples(where, network, chosen, x, t, sample_weight, class_weight)
     lr = float(optimizer._rates(where, 1)[0])
     trainer = optimizer._bind(where, network)
     result = trainer.step(samples.loss, *samples.slice(0, samples.rows), lr)
     if not result.finite:
-        raise FloatingPointError(
+        what = (
             f"{where}: the loss became NaN or infinite in step {trainer.steps + 1}; the step was "
             f"not made"
         )
-    totals = Totals(has_accuracy=chosen.has_accuracy)
-    totals.add(result)
-    return totals.logs()
+        fault = _fault_of_input(samples, network)
+        raise _InputError(f"{what}. {fault}") if fault else FloatingPointError(what)
+    return logs_of(result, has_accuracy=chosen.has_accuracy)
+
+
+def gradients(
+    net: Sequential,
+    x: ArrayLike,
+    t: ArrayLike,
+    *,
+    loss: str | losses.Loss | None,
+    sample_weight: ArrayLike | None,
+    dropout_step: int | None,
+) -> tuple[float, list[NDArray[Any]]]:
+    """Do what `Sequential.gradients` says, but for the names of the gradients."""
+    where = "gradients"
+    network = net._network
+    step = -1
+    if dropout_step is not None:
+        step = _checks.integer(where, "dropout_step", dropout_step, 0, 2**63 - 1)
+    chosen = losses.resolve(where, loss, net.activation, net.outputs)
+    samples = checked_samples(where, network, chosen, x, t, sample_weight)
+    value, flat = network.gradients(samples.loss, *samples.slice(0, samples.rows), step)
+    # x is a factor of the first weight's gradient, even where an activation has saturated.
+    if not (np.isfinite(value) and np.isfinite(flat[0]).all()):
+        fault = _fault_of_input(samples, network)
+        if fault:
+            raise _InputError(f"{where}: {fault}")
+    return value, flat
 
 
 # ---- Epochs ------------------------------------------------------------------------------------
@@ -318,65 +356,72 @@ class _Fit:
         self.trainer.snapshot()
         if self.display is not None:
             self.display.begin(epoch)
+        kept = f"as they were before {self.where}" if is_first else f"those after epoch {epoch - 1}"
         try:
-            totals, lr = self._train(epoch, slices)
+            result, lr = self._train(epoch, slices)
+            logs = logs_of(result, has_accuracy=self.has_accuracy)
+            if self.validation is not None:
+                measured = evaluate("fit: validation_data", self.net._network, self.validation)
+                logs |= logs_of(measured, "val_", has_accuracy=self.has_accuracy)
         except _NotFiniteError as error:
             self.trainer.restore()
-            kept = (
-                f"as they were before {self.where}"
-                if is_first
-                else f"those after epoch {epoch - 1}"
-            )
-            raise FloatingPointError(
-                f"{self.where}: the {error.what} became NaN or infinite in epoch {epoch}, step "
-                f"{error.step}; the weights are {kept}. {self.advice}"
-            ) from None
+            raise self._divergence(error, epoch, kept) from None
+        except Exception as error:
+            # A learning rate that cannot be used, say, or samples that were changed meanwhile.
+            self.trainer.restore()
+            error.add_note(f"{self.where} ended in epoch {epoch}; the weights are {kept}")
+            raise
         finally:
             # An epoch that was broken off is not begun again: its order of rows has been used.
             if self.trainer.steps > steps:
                 self.net._set_epochs(epoch)
-        logs = totals.logs()
-        if self.validation is not None:
-            measured = evaluate(
-                "fit: validation_data",
-                self.net._network,
-                self.validation,
-                has_accuracy=self.has_accuracy,
-            )
-            logs |= measured.logs("val_")
         return logs | {"lr": lr, "seconds": time.perf_counter() - begin}
 
-    def _train(self, epoch: int, slices: _Slices) -> tuple[Totals, float]:
+    def _divergence(self, error: _NotFiniteError, epoch: int, kept: str) -> FloatingPointError:
+        """Return the error that tells what became infinite, and whether x was so before."""
+        what = (
+            f"{self.where}: the {error.what} became NaN or infinite in epoch {epoch}, step "
+            f"{error.step}; the weights are {kept}"
+        )
+        fault = _fault_of_input(self.samples, self.net._network)
+        if fault:
+            return _InputError(f"{what}. {fault}")
+        return FloatingPointError(f"{what}. {self.advice}")
+
+    def _train(self, epoch: int, slices: _Slices) -> tuple[_core.Result, float]:
         """Make the steps of an epoch; return what they measured and the last learning rate."""
         samples, network = self.samples, self.net._network
-        totals = Totals(has_accuracy=self.has_accuracy)
         order = epoch - 1 if self.shuffle else None
         index = np.empty(0, dtype=np.uintp)
-        lr = np.empty(0)
-        result: _core.Result | None = None
-        while totals.rows < samples.rows:
+        last_lr = 0.0
+        # Sums go on from slice to slice, so that it does not show where time has cut them.
+        result = _core.Result()
+        while result.rows < samples.rows:
             if index.size == 0:
-                index = slices.rows(network.seed, order, totals.rows)
-            steps = -(-index.size // self.batch_size)
-            lr = self.optimizer._rates("fit", steps)
+                index = slices.rows(network.seed, order, result.rows)
+            rows, steps = result.rows, result.steps
+            lr = self.optimizer._rates("fit", -(-index.size // self.batch_size))
             result = self.trainer.epoch(
                 samples.loss,
                 *samples.chosen(index),
                 self.batch_size,
                 lr,
                 SLICE_SECONDS,
+                result,
             )
-            totals.add(result)
             if not result.finite:
-                raise _NotFiniteError("loss", totals.steps + 1)
-            slices.adapt(result.rows, whole=result.rows == index.size)
-            index = index[result.rows :]
+                raise _NotFiniteError("loss", result.steps + 1)
+            rows, steps = result.rows - rows, result.steps - steps
+            if steps > 0:
+                last_lr = float(lr[steps - 1])
+            slices.adapt(rows, whole=rows == index.size)
+            index = index[rows:]
             if self.display is not None:
-                self.display.advance(result.rows, totals.logs())
+                self.display.advance(rows, logs_of(result, has_accuracy=self.has_accuracy))
         # The last step's own result shows in no loss of this epoch.
         if not _finite_parameters(network):
-            raise _NotFiniteError("weights", totals.steps)
-        return totals, float(lr[result.steps - 1]) if result is not None else 0.0
+            raise _NotFiniteError("weights", result.steps)
+        return result, last_lr
 
 
 class _NotFiniteError(Exception):
@@ -452,13 +497,13 @@ def fit(
     callbacks: object,
     progress: object,
     where: str = "fit",
-    advice: str = "A smaller lr or clip_norm may help; NaN in x would do it too",
+    advice: str = "A smaller lr or clip_norm may help",
 ) -> History:
     """Do what `Sequential.fit` says; `where` and `advice` are for messages of estimators."""
     network = net._network
     epochs = _checks.integer(where, "epochs", epochs, 1)
     batch_size = _checks.integer(where, "batch_size", batch_size, 1)
-    chosen = losses.resolve(where, loss, net.activation)
+    chosen = losses.resolve(where, loss, net.activation, net.outputs)
     samples = checked_samples(where, network, chosen, x, t, sample_weight, class_weight)
     validation = _validation_samples(where, network, chosen, validation_data)
     shuffle = _checks.flag(where, "shuffle", shuffle)

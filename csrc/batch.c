@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "convert.h"
 #include "error.h"
 #include "platform.h"
 #include "random.h"
@@ -22,7 +23,8 @@
 #define SOME_PANELS 4
 #define SOME_ROWS CNN_CHUNK
 
-/* Workers count on cache lines of their own. */
+/* Workers count on cache lines of their own: rows that are correct, and rows of inputs that are not
+ * finite. */
 #define COUNTER_STRIDE 8
 
 /* ---- Memory ------------------------------------------------------------------------------ */
@@ -173,6 +175,36 @@ static void forward_rows(const struct pass *p, size_t first, size_t rows, size_t
         in = cnn_at(network, handed_on(batch, l, job->step), at);
         in_row = layer->row;
     }
+}
+
+/* Note whether inputs, which are in the cache now, are finite in the network's type. */
+static void look_at_inputs(const struct pass *p, size_t first, size_t rows, size_t worker)
+{
+    const cnn_batch *batch = p->batch;
+    const cnn_network *network = batch->network;
+    if (!cnn_dtype_has_infinity(p->job->data->x.dtype))
+        return;
+    const cnn_inputs *inputs = &batch->inputs;
+    batch->correct[worker * COUNTER_STRIDE + 1] += cnn_count_nonfinite(
+        network, rows, cnn_at(network, inputs->present.x, first * inputs->row), inputs->row);
+}
+
+cnn_status cnn_batch_check_inputs(const cnn_batch *batch, const cnn_batch_job *job)
+{
+    const cnn_network *network = batch->network;
+    const cnn_inputs *inputs = &batch->inputs;
+    const size_t cols = cnn_network_inputs(network);
+    size_t bad = 0, i = 0, j = 0;
+    for (size_t w = 0; w < batch->workers; w++)
+        bad += batch->correct[w * COUNTER_STRIDE + 1];
+    if (bad == 0)
+        return CNN_OK;
+    while (network->kernels->finite(cols, cnn_at(network, inputs->present.x, i * inputs->row)))
+        i++;
+    while (network->kernels->finite(1, cnn_at(network, inputs->present.x, i * inputs->row + j)))
+        j++;
+    return cnn_fail_number(CNN_ERROR_NONFINITE, "x", &job->data->x, network->dtype,
+                           job->index ? job->index[i] : job->first + i, j, "finite");
 }
 
 /* The losses of rows, and the delta of the last layer. */
@@ -354,6 +386,7 @@ static void run_block(void *context, size_t index, size_t worker)
     const size_t first = index * p->block;
     const size_t rows = cnn_min(p->block, p->batch->rows - first);
     forward_rows(p, first, rows, worker);
+    look_at_inputs(p, first, rows, worker);
     loss_rows(p, first, rows, worker);
     for (size_t l = p->batch->network->dense_count; l-- > 0;) {
         pack_delta(p, l, first, rows);
@@ -431,7 +464,7 @@ cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *los
     cnn_inputs_find_next(&batch->inputs, &job->data->x, job->index ? job->index + job->rows : NULL,
                          job->soon);
     const double total = cnn_weights_scale(job->rows, batch->targets.weight, batch->scale);
-    cnn_lanes losses = {{0}};
+    cnn_lanes losses = {.count = 0};
     memset(batch->correct, 0, batch->workers * COUNTER_STRIDE * sizeof *batch->correct);
     cnn_parallel(blocks, batch->threads, run_block, &pass);
     cnn_inputs_check_delta(&batch->inputs, job->rows, batch->layers[0].delta, batch->layers[0].row);

@@ -36,7 +36,7 @@ typedef struct cnn_batch {
     cnn_batch_layer *layers;
     cnn_targets targets;
     double *loss_rows, *scale;
-    size_t *correct;        /* a cache line for each worker */
+    size_t *correct;        /* counts of rows, a cache line for each worker */
     size_t rows;            /* of the present batch */
     int64_t step;           /* of the present batch */
     size_t threads;         /* for all work on the present batch, forward, back and update */
@@ -77,6 +77,9 @@ typedef struct cnn_batch_job {
  */
 cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *loss, double *weight,
                          size_t *correct);
+
+/* CNN_ERROR_NONFINITE for the first input of the batch just run that is not finite. */
+cnn_status cnn_batch_check_inputs(const cnn_batch *batch, const cnn_batch_job *job);
 
 /*
  * The product that gives a part of a weight's gradient, without the L2 term, into c. r.j is a

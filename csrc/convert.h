@@ -2,10 +2,19 @@
 #ifndef CNN_CONVERT_H
 #define CNN_CONVERT_H
 
+#include <stdbool.h>
+
 #include "cnn/cnn.h"
 
 /* Bytes of one element; 0 for a value outside the list. */
 size_t cnn_dtype_size(cnn_dtype dtype);
+
+/* Whether numbers of an input type may be NaN or infinite in the network's: not those of integers.
+ */
+static inline bool cnn_dtype_has_infinity(cnn_dtype dtype)
+{
+    return dtype == CNN_FLOAT32 || dtype == CNN_FLOAT64 || dtype == CNN_FLOAT16;
+}
 
 /*
  * out (count, cols) of type `dtype` (float32 or float64), row stride out_row, receives rows

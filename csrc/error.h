@@ -25,9 +25,6 @@ cnn_status cnn_fail_system(int error, const char *what, const char *path);
 cnn_status cnn_check_layout(const char *name, const void *data, size_t rows, size_t cols,
                             size_t stride);
 
-/* Settings beyond this are refused, so that their products and float32 forms stay finite. */
-#define CNN_LARGEST 1e30
-
 /* *product = a * b, or false where that overflows. */
 static inline bool cnn_multiply(size_t a, size_t b, size_t *product)
 {

@@ -131,19 +131,37 @@ void cnn_dense_forward(const cnn_network *network, const cnn_dense *dense, size_
         kernels->softmax_forward(rows, dense->outputs, out, out_row, out, out_row, 0);
 }
 
-void cnn_forward_block(const cnn_network *network, const cnn_matrix *x, size_t first, size_t rows,
-                       unsigned how, void *y, size_t y_row, void *scratch)
+/* Rows of x in the network's type, *in_row elements apart: where they are, or in scratch. */
+static const void *find_inputs(const cnn_network *network, const cnn_matrix *x, size_t first,
+                               size_t rows, size_t *in_row, void *scratch)
+{
+    if (readable_in_place(network, x, first, rows)) {
+        *in_row = (size_t)x->row_stride / network->real_size;
+        return (const char *)x->data + (ptrdiff_t)first * x->row_stride;
+    }
+    *in_row = network->input_row;
+    cnn_convert_rows(x, NULL, first, rows, network->dtype, scratch, *in_row);
+    return scratch;
+}
+
+size_t cnn_count_nonfinite(const cnn_network *network, size_t rows, const void *x, size_t x_row)
+{
+    const size_t cols = cnn_network_inputs(network);
+    size_t count = 0;
+    if (network->kernels->finite_rows(rows, cols, x, x_row))
+        return 0;
+    for (size_t i = 0; i < rows; i++)
+        count += !network->kernels->finite(cols, cnn_at(network, x, i * x_row));
+    return count;
+}
+
+/* The outputs of rows that find_inputs has found. */
+static void forward_inputs(const cnn_network *network, const void *in, size_t in_row, size_t rows,
+                           unsigned how, void *y, size_t y_row, void *scratch)
 {
     const size_t input_row = network->input_row, hidden_row = network->hidden_row;
     void *const buffers[2] = {cnn_at(network, scratch, rows * input_row),
                               cnn_at(network, scratch, rows * (input_row + hidden_row))};
-    const void *in = (const char *)x->data + (ptrdiff_t)first * x->row_stride;
-    size_t in_row = (size_t)x->row_stride / network->real_size;
-    if (!readable_in_place(network, x, first, rows)) {
-        cnn_convert_rows(x, NULL, first, rows, network->dtype, scratch, input_row);
-        in = scratch;
-        in_row = input_row;
-    }
     cnn_lists memory;
     const cnn_lists *lists = find_lists(network, rows, in, in_row, scratch, &memory);
     for (size_t l = 0; l < network->dense_count; l++) {
@@ -156,6 +174,14 @@ void cnn_forward_block(const cnn_network *network, const cnn_matrix *x, size_t f
         in = out;
         in_row = out_row;
     }
+}
+
+void cnn_forward_block(const cnn_network *network, const cnn_matrix *x, size_t first, size_t rows,
+                       unsigned how, void *y, size_t y_row, void *scratch)
+{
+    size_t in_row;
+    const void *in = find_inputs(network, x, first, rows, &in_row, scratch);
+    forward_inputs(network, in, in_row, rows, how, y, y_row, scratch);
 }
 
 /* ---- Predict ----------------------------------------------------------------------------- */
@@ -367,6 +393,10 @@ cnn_status cnn_network_check(const cnn_network *network, const cnn_loss *loss, c
                         cnn_loss_name((int)loss->kind), cnn_activation_name(has),
                         needs >= 0 ? "; it needs " : "",
                         needs >= 0 ? cnn_activation_name(needs) : "");
+    if (loss->kind == CNN_CROSS_ENTROPY && outputs == 1)
+        return cnn_fail(CNN_ERROR_ARGUMENT,
+                        "cross_entropy of one output is 0, whatever the weights; should be sigmoid "
+                        "with binary_cross_entropy, or 2 outputs");
     return CNN_OK;
 }
 
@@ -382,7 +412,7 @@ struct evaluation {
     char *scratch;
     char *outputs; /* (block, outputs) for each worker */
     size_t output_row;
-    size_t *correct;
+    size_t *correct, *nonfinite; /* counts of rows, of each worker */
 };
 
 static void evaluate_block(void *context, size_t index, size_t worker)
@@ -392,9 +422,13 @@ static void evaluate_block(void *context, size_t index, size_t worker)
     const size_t first = index * e->plan.block;
     const size_t rows = cnn_min(e->plan.block, e->rows - first);
     void *z = cnn_at(network, e->outputs, worker * e->plan.block * e->output_row);
-    cnn_forward_block(network, &e->data->x, e->first + first, rows,
-                      cnn_loss_takes_logits(e->loss) ? CNN_LOGITS : 0, z, e->output_row,
-                      e->scratch + worker * e->plan.worker_bytes);
+    size_t in_row;
+    char *scratch = e->scratch + worker * e->plan.worker_bytes;
+    const void *in = find_inputs(network, &e->data->x, e->first + first, rows, &in_row, scratch);
+    forward_inputs(network, in, in_row, rows, cnn_loss_takes_logits(e->loss) ? CNN_LOGITS : 0, z,
+                   e->output_row, scratch);
+    if (cnn_dtype_has_infinity(e->data->x.dtype))
+        e->nonfinite[worker] += cnn_count_nonfinite(network, rows, in, in_row);
     const bool labels = e->loss->target == CNN_TARGET_LABELS;
     const cnn_loss_rows l = {
         .kind = e->loss->kind,
@@ -429,7 +463,7 @@ static cnn_status prepare_evaluation(struct evaluation *e, void **memory)
         cnn_round_up(segment * outputs * size, 64),
         e->plan.threads * e->plan.worker_bytes,
         e->plan.threads * output_bytes,
-        cnn_round_up(e->plan.threads * sizeof(size_t), 64),
+        cnn_round_up(2 * e->plan.threads * sizeof(size_t), 64),
     };
     size_t total = 0;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
@@ -444,19 +478,27 @@ static cnn_status prepare_evaluation(struct evaluation *e, void **memory)
     e->scratch = at += parts[3];
     e->outputs = at += parts[4];
     e->correct = (size_t *)(void *)(at + parts[5]);
+    e->nonfinite = e->correct + e->plan.threads;
     memset(e->correct, 0, parts[6]);
     return CNN_OK;
 }
 
-static cnn_status evaluate_segments(struct evaluation *e, double *loss_sum, double *weight_sum)
+/* All rows, in order; their sums go on in the lanes of `made`. */
+static cnn_status evaluate_segments(struct evaluation *e, cnn_result *made)
 {
+    cnn_lanes losses = {.count = made->rows}, weights = {.count = made->rows};
+    memcpy(losses.lane, made->loss_lanes, sizeof losses.lane);
+    memcpy(weights.lane, made->weight_lanes, sizeof weights.lane);
     const cnn_data *data = e->data;
-    cnn_lanes losses = {{0}}, weights = {{0}};
     for (e->first = 0; e->first < data->x.rows; e->first += e->rows) {
         e->rows = cnn_min(SEGMENT_ROWS, data->x.rows - e->first);
-        const cnn_status status = cnn_samples_read(
-            e->loss, &data->t, &data->sample_weight, cnn_network_outputs(e->network),
-            e->network->dtype, NULL, e->first, e->rows, &e->targets);
+        const size_t outputs = cnn_network_outputs(e->network);
+        cnn_status status =
+            cnn_samples_read(e->loss, &data->t, &data->sample_weight, outputs, e->network->dtype,
+                             NULL, e->first, e->rows, &e->targets);
+        if (status == CNN_OK)
+            status = cnn_targets_check(e->loss, &data->t, outputs, e->network->dtype, NULL,
+                                       e->first, e->rows, &e->targets);
         if (status != CNN_OK)
             return status;
         cnn_parallel((e->rows + e->plan.block - 1) / e->plan.block, e->plan.threads, evaluate_block,
@@ -464,9 +506,14 @@ static cnn_status evaluate_segments(struct evaluation *e, double *loss_sum, doub
         cnn_lanes_add_products(&losses, e->rows, e->targets.weight, e->loss_rows);
         cnn_lanes_add(&weights, e->rows, e->targets.weight);
     }
-    *loss_sum = cnn_lanes_total(&losses);
-    *weight_sum = cnn_lanes_total(&weights);
-    return CNN_OK;
+    memcpy(made->loss_lanes, losses.lane, sizeof losses.lane);
+    memcpy(made->weight_lanes, weights.lane, sizeof weights.lane);
+    made->weight_sum = cnn_lanes_total(&weights);
+    made->loss_sum = cnn_lanes_total(&losses) + cnn_network_penalty(e->network) * made->weight_sum;
+    made->rows += data->x.rows;
+    if (made->accumulate)
+        return CNN_OK;
+    return cnn_weights_check(e->loss, &data->sample_weight, made->weight_sum);
 }
 
 double cnn_network_penalty(const cnn_network *network)
@@ -487,8 +534,10 @@ cnn_status cnn_network_evaluate(const cnn_network *network, const cnn_loss *loss
     cnn_status status = cnn_network_check(network, loss, data);
     if (status != CNN_OK)
         return status;
-    if (!result || result->struct_size != sizeof *result)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "result is NULL or has a wrong struct_size");
+    cnn_result made;
+    status = cnn_result_begin(result, &made);
+    if (status != CNN_OK)
+        return status;
     if (data->x.rows == 0)
         return cnn_fail(CNN_ERROR_ARGUMENT, "x has 0 rows, needs at least 1");
     struct evaluation e = {.network = network, .loss = loss, .data = data};
@@ -497,15 +546,15 @@ cnn_status cnn_network_evaluate(const cnn_network *network, const cnn_loss *loss
     status = prepare_evaluation(&e, &memory);
     if (status != CNN_OK)
         return status;
-    cnn_result made = {.struct_size = sizeof made, .rows = data->x.rows};
     const uint64_t before = cnn_platform_float_enter();
-    status = evaluate_segments(&e, &made.loss_sum, &made.weight_sum);
-    made.loss_sum += cnn_network_penalty(network) * made.weight_sum;
+    status = evaluate_segments(&e, &made);
     cnn_platform_float_leave(before);
-    for (size_t i = 0; i < e.plan.threads; i++)
+    for (size_t i = 0; i < e.plan.threads; i++) {
         made.correct += e.correct[i];
+        made.nonfinite_rows += e.nonfinite[i];
+    }
     cnn_platform_free(memory);
     if (status == CNN_OK)
-        *result = made;
+        cnn_result_end(result, &made);
     return status;
 }

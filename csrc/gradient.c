@@ -192,12 +192,18 @@ cnn_status cnn_network_gradients(const cnn_network *network, const cnn_loss *los
     if (!padded)
         status = cnn_fail(CNN_ERROR_MEMORY, "out of memory for gradients");
     const cnn_batch_job job = {.loss = loss, .data = data, .rows = data->x.rows, .step = step};
-    double weight;
+    double loss_value = 0, weight = 0;
     size_t correct = 0;
     const uint64_t before = cnn_platform_float_enter();
     if (status == CNN_OK)
-        status = cnn_batch_run(batch, &job, value, &weight, &correct);
+        status = cnn_batch_run(batch, &job, &loss_value, &weight, &correct);
+    if (status == CNN_OK)
+        status = cnn_targets_check(loss, &data->t, cnn_network_outputs(network), network->dtype,
+                                   NULL, 0, data->x.rows, &batch->targets);
+    if (status == CNN_OK)
+        status = cnn_weights_check(loss, &data->sample_weight, weight);
     if (status == CNN_OK) {
+        *value = loss_value;
         cnn_gradient_whole(batch, padded);
         cnn_parameters_to_flat(network, padded, gradients);
     }

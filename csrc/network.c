@@ -75,6 +75,19 @@ void cnn_network_leave_behind(cnn_network *network)
     atomic_fetch_add_explicit(&network->left_behind, 1, memory_order_relaxed);
 }
 
+/* Wait for a turn at unpacking, but not for a thread that a fork has not taken along. */
+static void begin_unpacking(cnn_network *network)
+{
+    const uint64_t own = 1 + cnn_platform_process();
+    uint64_t found = 0;
+    while (!atomic_compare_exchange_weak_explicit(&network->unpacking, &found, own,
+                                                  memory_order_acquire, memory_order_relaxed))
+        if (found == own) {
+            cnn_platform_yield();
+            found = 0;
+        }
+}
+
 void cnn_network_unpack(const cnn_network *network)
 {
     /* Whoever reads a const network cannot tell whether this has been done. */
@@ -82,7 +95,7 @@ void cnn_network_unpack(const cnn_network *network)
     size_t now = atomic_load_explicit(&changed->left_behind, memory_order_acquire);
     if (atomic_load_explicit(&changed->unpacked, memory_order_acquire) == now)
         return;
-    cnn_mutex_lock(&changed->unpacking);
+    begin_unpacking(changed);
     now = atomic_load_explicit(&changed->left_behind, memory_order_acquire);
     if (atomic_load_explicit(&changed->unpacked, memory_order_relaxed) != now) {
         for (size_t l = 0; l < network->dense_count; l++) {
@@ -92,7 +105,7 @@ void cnn_network_unpack(const cnn_network *network)
         }
         atomic_store_explicit(&changed->unpacked, now, memory_order_release);
     }
-    cnn_mutex_unlock(&changed->unpacking);
+    atomic_store_explicit(&changed->unpacking, 0, memory_order_release);
 }
 
 void cnn_network_copy_parameters(const cnn_network *network, void *to)
@@ -127,8 +140,9 @@ static cnn_status check_dense(const cnn_layer *layer, size_t index, size_t count
         return cnn_fail(CNN_ERROR_ARGUMENT,
                         "layer %zu has activation softmax, which belongs in the last layer", index);
     if (!(layer->l2 >= 0 && layer->l2 <= CNN_LARGEST))
-        return cnn_fail(CNN_ERROR_ARGUMENT, "layer %zu has l2 %g, should be finite, 0 or more",
-                        index, layer->l2);
+        return cnn_fail(CNN_ERROR_ARGUMENT,
+                        "layer %zu has l2 %g, should be finite, 0 or more, at most %g", index,
+                        layer->l2, CNN_LARGEST);
     return CNN_OK;
 }
 
@@ -237,10 +251,10 @@ cnn_status cnn_network_create(cnn_dtype dtype, size_t count, const cnn_layer *la
     cnn_status status = check_layers(count, layers);
     if (status != CNN_OK)
         return status;
-    cnn_network *made = cnn_platform_allocate(sizeof *made); /* a mutex is aligned */
+    cnn_network *made = cnn_platform_allocate(sizeof *made);
     if (made) {
         memset(made, 0, sizeof *made);
-        cnn_mutex_init(&made->unpacking);
+        atomic_init(&made->unpacking, 0);
         made->layers = calloc(count, sizeof *layers);
         made->dense = calloc(count, sizeof *made->dense);
     }
@@ -298,7 +312,6 @@ void cnn_network_destroy(cnn_network *network)
     free(network->dense);
     cnn_platform_free(network->parameters);
     cnn_platform_free(network->packed);
-    cnn_mutex_destroy(&network->unpacking);
     cnn_platform_free(network);
 }
 
@@ -456,7 +469,8 @@ cnn_status cnn_network_set_l2(cnn_network *network, size_t layer, double l2)
     if (!dense)
         return CNN_ERROR_ARGUMENT;
     if (!(l2 >= 0 && l2 <= CNN_LARGEST))
-        return cnn_fail(CNN_ERROR_ARGUMENT, "l2 is %g, should be finite, 0 or more", l2);
+        return cnn_fail(CNN_ERROR_ARGUMENT, "l2 is %g, should be finite, 0 or more, at most %g", l2,
+                        CNN_LARGEST);
     cnn_network_unpack(network); /* with a penalty the row-major weight is never behind */
     dense->l2 = l2;
     network->layers[layer].l2 = l2;
@@ -516,7 +530,8 @@ cnn_status cnn_network_initialize(cnn_network *network, size_t layer, cnn_initia
         return cnn_fail(CNN_ERROR_ARGUMENT, "initializer is %d, should be 0 to %d",
                         (int)initializer, CNN_INITIALIZER_COUNT - 1);
     if (initializer == CNN_INIT_UNIFORM && !(a >= 0 && a <= CNN_LARGEST))
-        return cnn_fail(CNN_ERROR_ARGUMENT, "a is %g, should be finite, 0 or more", a);
+        return cnn_fail(CNN_ERROR_ARGUMENT, "a is %g, should be finite, 0 or more, at most %g", a,
+                        CNN_LARGEST);
     const size_t weights = dense->inputs * dense->outputs;
     double *values = malloc((weights + dense->outputs) * sizeof *values);
     if (!values)

@@ -47,10 +47,10 @@ struct cnn_network {
     atomic_size_t unpacked;    /* left_behind when it was last done */
     /* 2 (version + 1) + what cnn_sparse_forward_is_exact has found then. */
     atomic_uint_least64_t sparse;
-    cnn_mutex unpacking;
-    size_t block_rows; /* rows that cnn_forward_block takes, at most */
-    size_t input_row;  /* elements between rows of converted inputs in its scratch */
-    size_t hidden_row; /* and between rows of activations */
+    atomic_uint_least64_t unpacking; /* 1 + the process whose thread is at it, or 0 */
+    size_t block_rows;               /* rows that cnn_forward_block takes, at most */
+    size_t input_row;                /* elements between rows of converted inputs in its scratch */
+    size_t hidden_row;               /* and between rows of activations */
     size_t metadata_count, metadata_capacity;
     cnn_metadata **metadata;        /* in the order in which the keys came */
     cnn_metadata **sorted_metadata; /* the same, sorted by key */
@@ -87,8 +87,7 @@ void cnn_dense_unpack(const cnn_network *network, const cnn_dense *dense, size_t
 /*
  * A step that does not read weights in place changes their packed form alone, since writing two
  * forms would be slow. The row-major form of layers without an L2 penalty is then left behind, and
- * whoever reads it brings it up to date first, by this; any threads may do so at once. (A process
- * that forks meanwhile leaves the child a network that cannot be read.)
+ * whoever reads it brings it up to date first, by this; any threads may do so at once.
  */
 void cnn_network_unpack(const cnn_network *network);
 void cnn_network_leave_behind(cnn_network *network);
@@ -146,6 +145,9 @@ size_t cnn_forward_scratch(const cnn_network *network, size_t rows);
  */
 void cnn_forward_block(const cnn_network *network, const cnn_matrix *x, size_t first, size_t rows,
                        unsigned how, void *y, size_t y_row, void *scratch);
+
+/* How many of these rows of inputs have a number that is not finite. */
+size_t cnn_count_nonfinite(const cnn_network *network, size_t rows, const void *x, size_t x_row);
 
 /* Multiply-adds of one row through all layers, for the decision how many threads to use. */
 double cnn_forward_work(const cnn_network *network);

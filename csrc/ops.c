@@ -382,13 +382,17 @@ static cnn_status loss_gradient(cnn_dtype dtype, const cnn_loss *loss, size_t ro
         return cnn_fail(CNN_ERROR_MEMORY, "out of memory for %zu rows of targets", rows);
     const uint64_t before = cnn_platform_float_enter();
     status = cnn_samples_read(loss, t, sample_weight, cols, dtype, NULL, 0, rows, &targets);
+    double total = 0;
+    if (status == CNN_OK) {
+        total = cnn_weights_scale(rows, targets.weight, scale);
+        status = cnn_weights_check(loss, sample_weight, total);
+    }
     if (status != CNN_OK) {
         cnn_platform_float_leave(before);
         cnn_platform_free(memory);
         return status;
     }
-    const double total = cnn_weights_scale(rows, targets.weight, scale);
-    cnn_lanes losses = {{0}};
+    cnn_lanes losses = {.count = 0};
     const bool labels = loss->target == CNN_TARGET_LABELS;
     const cnn_loss_rows l = {
         .kind = loss->kind,
@@ -408,7 +412,7 @@ static cnn_status loss_gradient(cnn_dtype dtype, const cnn_loss *loss, size_t ro
     };
     cnn_dispatch(dtype)->loss(&l);
     cnn_lanes_add_products(&losses, rows, targets.weight, loss_rows);
-    *value = total > 0 ? cnn_lanes_total(&losses) / total : 0;
+    *value = cnn_lanes_total(&losses) / total;
     cnn_platform_float_leave(before);
     cnn_platform_free(memory);
     return CNN_OK;

@@ -44,6 +44,9 @@ int cnn_platform_cpu(void);
 /* Move the calling thread from this CPU to another of those it may use, without tying it there. */
 void cnn_platform_leave_cpu(int cpu);
 
+/* Let another thread have the calling thread's CPU. */
+void cnn_platform_yield(void);
+
 /* A value that changes in the child of a fork. */
 uint64_t cnn_platform_process(void);
 

@@ -286,6 +286,11 @@ __attribute__((constructor)) static void watch_forks(void)
     forks_watched = pthread_atfork(NULL, NULL, count_fork) == 0;
 }
 
+void cnn_platform_yield(void)
+{
+    (void)sched_yield();
+}
+
 uint64_t cnn_platform_process(void)
 {
     if (!forks_watched) /* out of memory at load; a system call tells as well */

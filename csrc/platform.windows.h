@@ -71,6 +71,11 @@ void cnn_platform_leave_cpu(int cpu)
     (void)cpu;
 }
 
+void cnn_platform_yield(void)
+{
+    (void)SwitchToThread();
+}
+
 uint64_t cnn_platform_process(void)
 {
     return 0; /* there is no fork */

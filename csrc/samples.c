@@ -1,6 +1,12 @@
 #include "samples.h"
 
+#include <float.h>
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
 #include "convert.h"
+#include "dispatch.h"
 #include "error.h"
 
 cnn_status cnn_loss_check(const cnn_loss *loss, size_t outputs)
@@ -20,7 +26,8 @@ cnn_status cnn_loss_check(const cnn_loss *loss, size_t outputs)
         return cnn_fail(CNN_ERROR_ARGUMENT, "%s takes rows of targets, not labels",
                         cnn_loss_name((int)loss->kind));
     if (!(loss->delta >= 0 && loss->delta <= CNN_LARGEST))
-        return cnn_fail(CNN_ERROR_ARGUMENT, "delta is %g, should be positive", loss->delta);
+        return cnn_fail(CNN_ERROR_ARGUMENT, "delta is %g, should be positive, at most %g",
+                        loss->delta, CNN_LARGEST);
     if (!(loss->label_smoothing >= 0 && loss->label_smoothing < 1))
         return cnn_fail(CNN_ERROR_ARGUMENT, "label_smoothing is %g, should be in [0, 1)",
                         loss->label_smoothing);
@@ -32,10 +39,11 @@ cnn_status cnn_loss_check(const cnn_loss *loss, size_t outputs)
     if (loss->target != CNN_TARGET_LABELS)
         return cnn_fail(CNN_ERROR_ARGUMENT, "class_weight needs labels as targets");
     for (size_t j = 0; j < outputs; j++)
-        if (!(loss->class_weight[j] >= 0 && loss->class_weight[j] <= CNN_LARGEST))
+        if (!(loss->class_weight[j] >= 0 && loss->class_weight[j] <= CNN_LARGEST_WEIGHT))
             return cnn_fail(CNN_ERROR_ARGUMENT,
-                            "class_weight of class %zu is %g, should be finite and not negative", j,
-                            loss->class_weight[j]);
+                            "class_weight of class %zu is %g, should be finite and not negative, "
+                            "at most %g",
+                            j, loss->class_weight[j], CNN_LARGEST_WEIGHT);
     return CNN_OK;
 }
 
@@ -93,10 +101,12 @@ cnn_status cnn_samples_read(const cnn_loss *loss, const cnn_matrix *t,
     if (sample_weight && sample_weight->data) {
         cnn_convert_rows(sample_weight, index, first, count, CNN_FLOAT64, targets->weight, 1);
         for (size_t i = 0; i < count; i++)
-            if (!(targets->weight[i] >= 0 && targets->weight[i] <= CNN_LARGEST))
+            if (!(targets->weight[i] >= 0 && targets->weight[i] <= CNN_LARGEST_WEIGHT))
                 return cnn_fail(CNN_ERROR_ARGUMENT,
-                                "sample_weight of row %zu is %g, should be finite and not negative",
-                                index ? index[i] : first + i, targets->weight[i]);
+                                "sample_weight of row %zu is %g, should be finite and not "
+                                "negative, at most %g",
+                                index ? index[i] : first + i, targets->weight[i],
+                                CNN_LARGEST_WEIGHT);
     } else {
         for (size_t i = 0; i < count; i++)
             targets->weight[i] = 1;
@@ -107,16 +117,99 @@ cnn_status cnn_samples_read(const cnn_loss *loss, const cnn_matrix *t,
     return CNN_OK;
 }
 
+/* ---- Numbers that are not finite --------------------------------------------------------- */
+
+cnn_status cnn_fail_number(cnn_status status, const char *name, const cnn_matrix *matrix,
+                           cnn_dtype dtype, size_t row, size_t col, const char *should)
+{
+    cnn_matrix one = *matrix;
+    one.data = (const char *)matrix->data + (ptrdiff_t)col * matrix->col_stride;
+    one.cols = 1;
+    double number;
+    cnn_convert_rows(&one, &row, 0, 1, CNN_FLOAT64, &number, 1);
+    const bool overflows = dtype == CNN_FLOAT32 && isfinite(number) && !isfinite((float)number);
+    return cnn_fail(status, "%s has %g in row %zu, column %zu%s, should be %s", name, number, row,
+                    col, overflows ? ", which overflows float32" : "", should);
+}
+
+/* The range of a loss's targets; ends that are largest numbers stand for any that is finite. */
+struct range {
+    double low, high;
+    const char *should;
+};
+
+static struct range range_of(cnn_loss_kind kind)
+{
+    if (kind == CNN_SQUARED_ERROR || kind == CNN_HUBER)
+        return (struct range){-DBL_MAX, DBL_MAX, "finite"};
+    if (kind == CNN_BINARY_CROSS_ENTROPY)
+        return (struct range){0, 1, "from 0 to 1"};
+    return (struct range){0, DBL_MAX, "finite and at least 0"};
+}
+
+/* Whether n numbers are at least 0 and in range. Without branches, so that loops are vectorised. */
+static bool row_in_range(const struct range *range, cnn_dtype dtype, size_t n, const void *numbers)
+{
+    int bad = 0;
+    if (dtype == CNN_FLOAT32) {
+        const float *x = numbers, high = range->high > 1 ? FLT_MAX : 1;
+        for (size_t i = 0; i < n; i++)
+            bad |= !(x[i] >= 0) | !(x[i] <= high);
+    } else {
+        const double *x = numbers, high = range->high;
+        for (size_t i = 0; i < n; i++)
+            bad |= !(x[i] >= 0) | !(x[i] <= high);
+    }
+    return bad == 0;
+}
+
+/* Whether (rows, cols) numbers are in range. */
+static bool all_in_range(const struct range *range, cnn_dtype dtype, size_t rows, size_t cols,
+                         const void *numbers, size_t row)
+{
+    if (range->low < 0)
+        return cnn_dispatch(dtype)->finite_rows(rows, cols, numbers, row);
+    for (size_t i = 0; i < rows; i++)
+        if (!row_in_range(range, dtype, cols,
+                          (const char *)numbers + i * row * cnn_dtype_size(dtype)))
+            return false;
+    return true;
+}
+
+cnn_status cnn_targets_check(const cnn_loss *loss, const cnn_matrix *t, size_t outputs,
+                             cnn_dtype dtype, const size_t *index, size_t first, size_t count,
+                             const cnn_targets *targets)
+{
+    if (loss->target == CNN_TARGET_LABELS)
+        return CNN_OK;
+    const struct range range = range_of(loss->kind);
+    if (all_in_range(&range, dtype, count, outputs, targets->t, targets->t_row))
+        return CNN_OK;
+    const size_t size = cnn_dtype_size(dtype), row = targets->t_row;
+    const char *const numbers = targets->t;
+    size_t i = 0, j = 0;
+    while (all_in_range(&range, dtype, 1, outputs, numbers + i * row * size, row))
+        i++;
+    while (all_in_range(&range, dtype, 1, 1, numbers + (i * row + j) * size, row))
+        j++;
+    return cnn_fail_number(CNN_ERROR_ARGUMENT, "t", t, dtype, index ? index[i] : first + i, j,
+                           range.should);
+}
+
+/* ---- Sums -------------------------------------------------------------------------------- */
+
 void cnn_lanes_add(cnn_lanes *lanes, size_t n, const double *x)
 {
     for (size_t i = 0; i < n; i++)
-        lanes->lane[i % 16] += x[i];
+        lanes->lane[(lanes->count + i) % 16] += x[i];
+    lanes->count += n;
 }
 
 void cnn_lanes_add_products(cnn_lanes *lanes, size_t n, const double *x, const double *y)
 {
     for (size_t i = 0; i < n; i++)
-        lanes->lane[i % 16] += x[i] * y[i];
+        lanes->lane[(lanes->count + i) % 16] += x[i] * y[i];
+    lanes->count += n;
 }
 
 double cnn_lanes_total(const cnn_lanes *lanes)
@@ -130,10 +223,46 @@ double cnn_lanes_total(const cnn_lanes *lanes)
 
 double cnn_weights_scale(size_t n, const double *weight, double *scale)
 {
-    cnn_lanes weights = {{0}};
+    cnn_lanes weights = {.count = 0};
     cnn_lanes_add(&weights, n, weight);
     const double total = cnn_lanes_total(&weights);
     for (size_t i = 0; i < n; i++)
         scale[i] = total > 0 ? weight[i] / total : 0;
     return total;
+}
+
+cnn_status cnn_weights_check(const cnn_loss *loss, const cnn_matrix *sample_weight, double total)
+{
+    if (total >= CNN_LEAST_WEIGHT_SUM)
+        return CNN_OK;
+    const bool samples = sample_weight && sample_weight->data, classes = loss->class_weight;
+    const char *const what = samples && classes ? "sample_weight times class_weight"
+                             : samples          ? "sample_weight"
+                                                : "class_weight";
+    if (total == 0)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "%s is 0 in all rows, should be more in one at least",
+                        what);
+    return cnn_fail(CNN_ERROR_ARGUMENT, "%s adds up to %g over all rows, should be at least %g",
+                    what, total, CNN_LEAST_WEIGHT_SUM);
+}
+
+/* ---- Results ----------------------------------------------------------------------------- */
+
+/* The size of the struct before there was `accumulate`. */
+#define OLD_SIZE offsetof(cnn_result, accumulate)
+
+cnn_status cnn_result_begin(const cnn_result *result, cnn_result *made)
+{
+    if (!result || (result->struct_size != sizeof *result && result->struct_size != OLD_SIZE))
+        return cnn_fail(CNN_ERROR_ARGUMENT, "result is NULL or has a wrong struct_size");
+    memset(made, 0, sizeof *made);
+    if (result->struct_size == sizeof *result && result->accumulate)
+        *made = *result;
+    made->struct_size = result->struct_size;
+    return CNN_OK;
+}
+
+void cnn_result_end(cnn_result *result, const cnn_result *made)
+{
+    memcpy(result, made, made->struct_size);
 }

@@ -2,6 +2,8 @@
 #ifndef CNN_SAMPLES_H
 #define CNN_SAMPLES_H
 
+#include <stdbool.h>
+
 #include "cnn/cnn.h"
 
 /* Where cnn_samples_read puts a batch. Only one of labels and t is used, as loss->target says. */
@@ -31,6 +33,25 @@ cnn_status cnn_samples_read(const cnn_loss *loss, const cnn_matrix *t,
                             const size_t *index, size_t first, size_t count,
                             const cnn_targets *targets);
 
+/*
+ * Check rows of targets as cnn_samples_read has read them, with the same arguments: finite in the
+ * network's type, and in the range of the loss. Labels are checked as they are read.
+ */
+cnn_status cnn_targets_check(const cnn_loss *loss, const cnn_matrix *t, size_t outputs,
+                             cnn_dtype dtype, const size_t *index, size_t first, size_t count,
+                             const cnn_targets *targets);
+
+/* Fail for the number of a matrix that should be finite in type `dtype` and is not. */
+cnn_status cnn_fail_number(cnn_status status, const char *name, const cnn_matrix *matrix,
+                           cnn_dtype dtype, size_t row, size_t col, const char *should);
+
+/* Refuse weights with this sum, of which no mean can be made; they are those of all rows. */
+cnn_status cnn_weights_check(const cnn_loss *loss, const cnn_matrix *sample_weight, double total);
+
+/* What `result` holds, for a call to go on with, or zeros; and hand back what the call made. */
+cnn_status cnn_result_begin(const cnn_result *result, cnn_result *made);
+void cnn_result_end(cnn_result *result, const cnn_result *made);
+
 /* Huber's threshold with its default. */
 static inline double cnn_loss_delta(const cnn_loss *loss)
 {
@@ -44,11 +65,11 @@ static inline double cnn_loss_delta(const cnn_loss *loss)
 double cnn_weights_scale(size_t n, const double *weight, double *scale);
 
 /*
- * Sums in float64 with 16 lanes (numerics contract, 4.4 and 4.5), which may come in pieces whose
- * lengths are multiples of 16.
+ * Sums in float64 with 16 lanes (numerics contract, 4.4 and 4.5), which may come in pieces.
  */
 typedef struct cnn_lanes {
     double lane[16];
+    size_t count; /* of the numbers so far */
 } cnn_lanes;
 void cnn_lanes_add(cnn_lanes *lanes, size_t n, const double *x);
 /* The same for products x[i] * y[i]. */

@@ -327,38 +327,56 @@ static cnn_status reserve(cnn_trainer *trainer, size_t rows)
     return CNN_OK;
 }
 
+/*
+ * One batch. *stepped is whether it has a weight; if not, there is no step, and neither the
+ * optimizer nor its learning rate take notice. A batch without an index is a call of its own,
+ * whose targets and weights have not been looked at.
+ */
 static cnn_status step(cnn_trainer *trainer, const cnn_batch_job *job, double lr,
-                       cnn_result *result)
+                       cnn_result *result, bool *stepped)
 {
+    const cnn_network *network = trainer->network;
+    const cnn_data *data = job->data;
     double loss, weight;
     size_t correct = 0;
-    const cnn_status status = cnn_batch_run(trainer->batch, job, &loss, &weight, &correct);
+    cnn_status status = cnn_batch_run(trainer->batch, job, &loss, &weight, &correct);
+    if (status == CNN_OK && !job->index)
+        status = cnn_targets_check(job->loss, &data->t, cnn_network_outputs(network),
+                                   network->dtype, NULL, 0, job->rows, &trainer->batch->targets);
+    if (status == CNN_OK && !job->index && !result->accumulate)
+        status = cnn_weights_check(job->loss, &data->sample_weight, weight);
     if (status != CNN_OK)
         return status;
-    if (!isfinite(loss))
+    status = cnn_batch_check_inputs(trainer->batch, job);
+    if (status != CNN_OK)
+        return cnn_fail(status, "the loss is %g in step %zu; %s", loss, result->steps,
+                        cnn_last_error());
+    *stepped = weight >= CNN_LEAST_WEIGHT_SUM;
+    if (*stepped && !isfinite(loss))
         return cnn_fail(CNN_ERROR_NONFINITE, "the loss is %g in step %zu", loss, result->steps);
-    apply(trainer, lr);
-    result->loss_sum += loss * weight;
-    result->weight_sum += weight;
+    if (*stepped) {
+        apply(trainer, lr);
+        result->loss_sum += loss * weight;
+        result->weight_sum += weight;
+        result->steps++;
+    }
     result->rows += job->rows;
     result->correct += correct;
-    result->steps++;
     return CNN_OK;
 }
 
 static cnn_status check_call(const cnn_trainer *trainer, const cnn_loss *loss, const cnn_data *data,
-                             const cnn_result *result)
+                             const cnn_result *result, cnn_result *made)
 {
     if (!trainer)
         return cnn_fail(CNN_ERROR_ARGUMENT, "trainer is NULL");
-    if (!result || result->struct_size != sizeof *result)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "result is NULL or has a wrong struct_size");
-    return cnn_network_check(trainer->network, loss, data);
+    const cnn_status status = cnn_result_begin(result, made);
+    return status == CNN_OK ? cnn_network_check(trainer->network, loss, data) : status;
 }
 
 static cnn_status check_lr(double lr)
 {
-    if (lr >= 0 && lr <= 1e300)
+    if (lr >= 0 && isfinite(lr))
         return CNN_OK;
     return cnn_fail(CNN_ERROR_ARGUMENT, "lr is %g, should be finite, 0 or more", lr);
 }
@@ -366,7 +384,8 @@ static cnn_status check_lr(double lr)
 cnn_status cnn_trainer_step(cnn_trainer *trainer, const cnn_loss *loss, const cnn_data *data,
                             double lr, cnn_result *result)
 {
-    cnn_status status = check_call(trainer, loss, data, result);
+    cnn_result made;
+    cnn_status status = check_call(trainer, loss, data, result, &made);
     if (status == CNN_OK)
         status = check_lr(lr);
     if (status == CNN_OK && data->x.rows == 0)
@@ -383,45 +402,53 @@ cnn_status cnn_trainer_step(cnn_trainer *trainer, const cnn_loss *loss, const cn
     status = cnn_slots_arrange(trainer, !job.in_place);
     if (status != CNN_OK)
         return status;
-    cnn_result made = {.struct_size = sizeof made};
+    bool stepped;
     const uint64_t before = cnn_platform_float_enter();
     if (job.in_place)
         cnn_network_unpack(trainer->network);
-    status = step(trainer, &job, lr, &made);
+    status = step(trainer, &job, lr, &made, &stepped);
     if (job.in_place)
         cnn_network_repack(trainer->network);
     cnn_platform_float_leave(before);
     if (status == CNN_OK || status == CNN_ERROR_NONFINITE)
-        *result = made;
+        cnn_result_end(result, &made);
     return status;
 }
 
 /* Look at every row that the call will use, before the first step changes anything. */
 static cnn_status check_rows(const cnn_trainer *trainer, const cnn_loss *loss, const cnn_data *data,
-                             const size_t *index, size_t count, size_t batch_size)
+                             const size_t *index, size_t count, size_t batch_size,
+                             const cnn_result *result)
 {
+    const size_t outputs = cnn_network_outputs(trainer->network);
+    const cnn_dtype dtype = trainer->network->dtype;
+    const cnn_targets *targets = &trainer->batch->targets;
     for (size_t i = 0; i < count; i++)
         if (index[i] >= data->x.rows)
             return cnn_fail(CNN_ERROR_ARGUMENT, "index has row %zu, but x has %zu rows", index[i],
                             data->x.rows);
-    if (loss->target == CNN_TARGET_ROWS && !data->sample_weight.data)
-        return CNN_OK;
+    cnn_lanes weights = {.count = 0};
     for (size_t i = 0; i < count; i += batch_size) {
-        const cnn_status status = cnn_samples_read(
-            loss, &data->t, &data->sample_weight, cnn_network_outputs(trainer->network),
-            trainer->network->dtype, index + i, 0, cnn_min(batch_size, count - i),
-            &trainer->batch->targets);
+        const size_t rows = cnn_min(batch_size, count - i);
+        cnn_status status = cnn_samples_read(loss, &data->t, &data->sample_weight, outputs, dtype,
+                                             index + i, 0, rows, targets);
+        if (status == CNN_OK)
+            status = cnn_targets_check(loss, &data->t, outputs, dtype, index + i, 0, rows, targets);
         if (status != CNN_OK)
             return status;
+        cnn_lanes_add(&weights, rows, targets->weight);
     }
-    return CNN_OK;
+    if (result->accumulate)
+        return CNN_OK;
+    return cnn_weights_check(loss, &data->sample_weight, cnn_lanes_total(&weights));
 }
 
 cnn_status cnn_trainer_epoch(cnn_trainer *trainer, const cnn_loss *loss, const cnn_data *data,
                              const size_t *index, size_t count, size_t batch_size, const double *lr,
                              double seconds, cnn_result *result)
 {
-    cnn_status status = check_call(trainer, loss, data, result);
+    cnn_result made;
+    cnn_status status = check_call(trainer, loss, data, result, &made);
     if (status != CNN_OK)
         return status;
     if (!index || !lr)
@@ -435,10 +462,9 @@ cnn_status cnn_trainer_epoch(cnn_trainer *trainer, const cnn_loss *loss, const c
     if (status == CNN_OK)
         status = reserve(trainer, batch_size);
     if (status == CNN_OK)
-        status = check_rows(trainer, loss, data, index, count, batch_size);
+        status = check_rows(trainer, loss, data, index, count, batch_size, &made);
     if (status != CNN_OK)
         return status;
-    cnn_result made = {.struct_size = sizeof made};
     const bool in_place = cnn_batch_in_place(trainer->batch, batch_size);
     status = cnn_slots_arrange(trainer, !in_place);
     if (status != CNN_OK)
@@ -447,24 +473,28 @@ cnn_status cnn_trainer_epoch(cnn_trainer *trainer, const cnn_loss *loss, const c
     const uint64_t before = cnn_platform_float_enter();
     if (in_place)
         cnn_network_unpack(trainer->network);
-    while (made.rows < count && status == CNN_OK) {
+    size_t done = 0, steps = 0;
+    bool stepped = false; /* The update gathers the next batch, if there is an update. */
+    while (done < count && status == CNN_OK) {
         const cnn_batch_job job = {
             .loss = loss,
             .data = data,
-            .index = index + made.rows,
-            .rows = cnn_min(batch_size, count - made.rows),
-            .soon = cnn_min(batch_size, count - cnn_min(count, made.rows + batch_size)),
+            .index = index + done,
+            .rows = cnn_min(batch_size, count - done),
+            .soon = cnn_min(batch_size, count - cnn_min(count, done + batch_size)),
             .step = (int64_t)trainer->steps,
-            .follows = made.steps > 0,
+            .follows = stepped,
             .in_place = in_place,
         };
-        status = step(trainer, &job, lr[made.steps], &made);
+        status = step(trainer, &job, lr[steps], &made, &stepped);
+        done += job.rows;
+        steps += stepped;
         if (seconds > 0 && cnn_platform_seconds() >= end)
             break;
     }
     if (in_place)
         cnn_network_repack(trainer->network);
     cnn_platform_float_leave(before);
-    *result = made;
+    cnn_result_end(result, &made);
     return status;
 }

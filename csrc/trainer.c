@@ -43,10 +43,13 @@ cnn_status cnn_optimizer_check(const cnn_optimizer *o)
         {"weight_decay", o->weight_decay, CNN_LARGEST},
         {"clip_norm", o->clip_norm, INFINITY},
     };
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-        if (!(fields[i].value >= 0 && fields[i].value < fields[i].end))
-            return cnn_fail(CNN_ERROR_ARGUMENT, "%s is %g, should be in [0, %g)", fields[i].name,
-                            fields[i].value, fields[i].end);
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        const double value = fields[i].value, end = fields[i].end;
+        const bool closed = end == CNN_LARGEST;
+        if (!(value >= 0 && (value < end || (closed && value == end))))
+            return cnn_fail(CNN_ERROR_ARGUMENT, "%s is %g, should be in [0, %g%c", fields[i].name,
+                            value, end, closed ? ']' : ')');
+    }
     return CNN_OK;
 }
 

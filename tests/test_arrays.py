@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import cnn
@@ -181,6 +181,7 @@ def test_samples(networks, parameters, bits, of_x, of_t, of_weight, network_dtyp
     weight = None
     if of_weight is not None:
         weight = of_weight[1](np.abs(values(of_weight[0], rows, seed + 2) % 5))
+        assume(np.array(weight).any())
     index = np.random.default_rng(seed).permutation(rows).astype(np.uintp)
 
     def run(*data):

@@ -167,6 +167,87 @@ def test_forks(pool):
     assert done.returncode == 0, done.stderr
 
 
+FORK_BESIDE_TRAINING = """
+import copy, multiprocessing, os, signal, sys, threading, time, warnings
+import numpy as np
+import cnn
+from cnn import _core
+
+warnings.simplefilter("ignore")  # Python warns of a fork beside threads
+cnn.set_num_threads(2)
+wide, l2 = int(sys.argv[1]), float(sys.argv[2])
+net = cnn.Sequential([cnn.Dense(20, wide, "tanh", l2=l2), cnn.Dense(wide, 3, "softmax")], rng=0)
+rng = np.random.default_rng(0)
+x, t = rng.standard_normal((2000, 20)).astype(np.float32), rng.integers(0, 3, 2000)
+stop = threading.Event()
+
+class Stop(cnn.Callback):
+    def on_epoch_end(self, epoch, logs):
+        self.model.stop_training = stop.is_set()
+
+def train():
+    net.fit(x, t, epochs=10**6, callbacks=[Stop()], progress=False)
+
+def use():
+    # A hang ends by the signal, which is not 0.
+    signal.alarm(20)
+    assert np.isfinite(net.predict(x)).all()
+    assert np.isfinite(net.layers[0].weight).all()
+    net.evaluate(x, t)
+    net.gradients(x[:50], t[:50])
+    refused = ""
+    try:
+        net.fit(x[:200], t[:200], progress=False)
+    except RuntimeError as error:
+        refused = str(error)
+        assert "another thread was training the network when this process was forked" in refused
+        assert "copy.deepcopy" in refused
+    own = copy.deepcopy(net)
+    history = own.fit(x, t, epochs=2, progress=False)
+    assert np.isfinite(history.loss).all()
+    data = own._network.to_bytes()
+    assert (_core.Network.from_bytes(data).predict(x) == own.predict(x)).all()
+    return 7 if refused else 0
+
+def use_in_a_process():
+    sys.exit(use())
+
+caller = threading.Thread(target=train)
+caller.start()
+found = set()
+for i in range(12):
+    time.sleep(0.002 * i)
+    child = os.fork()
+    if child == 0:
+        code = 9
+        try:
+            code = use()
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFEXITED(status), f"signal {os.WTERMSIG(status)}"
+    found.add(os.WEXITSTATUS(status))
+    process = multiprocessing.get_context("fork").Process(target=use_in_a_process)
+    process.start()
+    process.join(30)
+    found.add(process.exitcode)
+assert found <= {0, 7}, found
+assert 7 in found
+stop.set()
+caller.join()
+net.fit(x, t, progress=False)  # the parent goes on as if nothing had been
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+@pytest.mark.parametrize(("wide", "l2"), [(8, 0), (300, 0), (300, 0.1)])
+def test_forks_beside_training(wide, l2):
+    """The child uses a network that another thread was training, and trains a copy of it."""
+    command = [sys.executable, "-P", "-c", FORK_BESIDE_TRAINING, str(wide), str(l2)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
 # ---- The number of threads ---------------------------------------------------------------------
 
 

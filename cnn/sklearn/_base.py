@@ -255,6 +255,9 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
             )
         data = data.weighted(self._class_weights(where, data))
         refuse_no_weight(where, "the weight of all samples to train with is 0", data.sample_weight)
+        if data.sample_weight is not None:
+            name = "sample_weight times class_weight"
+            _checks.within(where, name, data.sample_weight, 0.0, most=_core.LARGEST_WEIGHT)
         if start is not None:
             seed = int(random.randint(0, 2**63 - 1, dtype=np.int64))
             self._begin(x, architecture, seed, start, out_activation)

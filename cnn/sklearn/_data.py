@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from cnn import _checks, _core, _warn
+from cnn import _checks, _core, _warn, losses
 from cnn._sparse import SparseRows
 
 if TYPE_CHECKING:
@@ -125,15 +125,18 @@ def checked_weights(where: str, sample_weight: Any, x: Any) -> NDArray[Any] | No
         return None
     _core.no_mask(where, "sample_weight", sample_weight)
     weights: NDArray[Any] = _check_sample_weight(sample_weight, np.empty((x.shape[0], 0)))
-    _checks.within(where, "sample_weight", weights, 0.0)
+    _checks.within(where, "sample_weight", weights, 0.0, most=_core.LARGEST_WEIGHT)
     refuse_no_weight(where, "sample_weight is 0 in all rows", weights)
     return weights
 
 
 def refuse_no_weight(where: str, what: str, weights: NDArray[Any] | None) -> None:
-    """Refuse weights that are all 0, of which no mean can be made."""
-    if weights is not None and not weights.any():
+    """Refuse weights that are all 0 or next to it, of which no mean can be made."""
+    if weights is None:
+        return
+    if not weights.any():
         raise ValueError(f"{where}: {what}, should be more in one at least")
+    losses.refuse_total(where, "sample_weight", float(weights.sum(dtype=np.float64)))
 
 
 def outputs(net: Sequential, x: NDArray[Any] | SparseRows) -> NDArray[Any]:

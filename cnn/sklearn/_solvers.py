@@ -9,7 +9,7 @@ import numpy as np
 import scipy.optimize
 from sklearn.exceptions import ConvergenceWarning
 
-from cnn import losses, training
+from cnn import _core, losses, training
 from cnn.callbacks import Callback
 from cnn.optimizers import SGD, Adam, Optimizer
 from cnn.sklearn._data import warn
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cnn import _core
     from cnn.callbacks import Logs
     from cnn.sequential import Sequential
     from cnn.sklearn._base import BaseMLP
@@ -243,7 +242,7 @@ def _objective(
     net: Sequential, loss_name: str | None, data: Data
 ) -> Callable[[NDArray[Any]], tuple[float, NDArray[Any]]]:
     """Return what computes the loss and its gradient for packed parameters, which net then has."""
-    loss = losses.resolve("fit", loss_name, net.activation)
+    loss = losses.resolve("fit", loss_name, net.activation, net.outputs)
     samples = training.checked_samples(
         "fit", net._network, loss, data.x, data.t, data.sample_weight
     )
@@ -254,6 +253,8 @@ def _objective(
         gradient = np.zeros_like(parameters)
         for x, t, weights in samples.slices(net._network):
             share = float(len(x) if weights is None else np.sum(weights, dtype=np.float64))
+            if share < _core.LEAST_WEIGHT_SUM:
+                continue  # they have no mean, and make no difference to that of all rows
             part, parts = net._network.gradients(samples.loss, x, t, weights)
             value += share * part
             total += share

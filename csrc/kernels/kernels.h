@@ -167,6 +167,8 @@ typedef struct cnn_update {
       (size_t m, size_t k, const uint64_t *map, size_t words, size_t first, cnn_lists *lists))     \
     /* Whether n numbers are finite. */                                                            \
     X(int, finite, (size_t n, const void *x))                                                      \
+    /* The same of (rows, cols) numbers. */                                                        \
+    X(int, finite_rows, (size_t rows, size_t cols, const void *x, size_t x_row))                   \
     /* The sum of squares of n numbers in float64, 16 virtual lanes. */                            \
     X(double, square_sum, (size_t n, const void *x))                                               \
     /* y = x * keep / (1 - rate); keep from the Philox stream `key`, row r being `row` + r. */     \

@@ -102,11 +102,10 @@ void KERNEL(list_columns)(size_t m, size_t k, const uint64_t *map, size_t words,
     }
 }
 
-/* x - x is 0 where x is finite, and else NaN; four sums, since each waits for its last addition. */
-int KERNEL(finite)(size_t n, const void *x)
+/* Add x - x for n numbers, which is 0 if x is finite and else NaN, to four sums, since each waits
+ * for its last addition. */
+INLINE void add_differences(size_t n, const real *p, v_real zeros[4])
 {
-    const real *p = x;
-    v_real zeros[4] = {v_zero(), v_zero(), v_zero(), v_zero()};
     size_t j = 0;
     for (; j + 4 * V_LANES <= n; j += 4 * V_LANES) {
         UNROLL
@@ -119,6 +118,18 @@ int KERNEL(finite)(size_t n, const void *x)
         const v_real part = row_load(p + j, n - j < V_LANES ? n - j : V_LANES);
         zeros[0] = v_add(zeros[0], v_sub(part, part));
     }
+}
+
+int KERNEL(finite)(size_t n, const void *x)
+{
+    return KERNEL(finite_rows)(1, n, x, n);
+}
+
+int KERNEL(finite_rows)(size_t rows, size_t cols, const void *x, size_t x_row)
+{
+    v_real zeros[4] = {v_zero(), v_zero(), v_zero(), v_zero()};
+    for (size_t i = 0; i < rows; i++)
+        add_differences(cols, (const real *)x + i * x_row, zeros);
     const v_real sum = v_add(v_add(zeros[0], zeros[1]), v_add(zeros[2], zeros[3]));
     return v_all(v_eq(sum, v_zero()));
 }

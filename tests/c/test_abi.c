@@ -82,6 +82,10 @@ static void test_structs(void)
     AT(cnn_result, rows, 24);
     AT(cnn_result, correct, 32);
     AT(cnn_result, steps, 40);
+    AT(cnn_result, accumulate, 48);
+    AT(cnn_result, nonfinite_rows, 56);
+    AT(cnn_result, loss_lanes, 64);
+    AT(cnn_result, weight_lanes, 192);
     AT(cnn_layer, kind, 8);
     AT(cnn_layer, inputs, 16);
     AT(cnn_layer, outputs, 24);

@@ -7,6 +7,7 @@
 
 #include "check.h"
 #include "cnn/cnn.h"
+#include "network.h"
 #include "platform.h"
 
 /* A row of the first weight has more than the 4 KiB up to which weights are changed in place. */
@@ -96,6 +97,13 @@ int main(void)
         CHECK(memcmp(now, before, WEIGHTS * sizeof *now) != 0);
     }
     CHECK(readers && weight);
+    /* As in the child of a fork whose parent had a thread at it: nobody is going to end it here. */
+    cnn_result result = {.struct_size = sizeof result};
+    CHECK(cnn_trainer_step(trainer, &loss, &data, 1e-3, &result) == CNN_OK);
+    atomic_store(&made->unpacking, cnn_platform_process() + 2);
+    CHECK(cnn_network_get_f32(made, 0, CNN_WEIGHT, readers[0].weight, WEIGHTS) == CNN_OK);
+    CHECK(memcmp(readers[0].weight, weight, WEIGHTS * sizeof *weight) != 0);
+    CHECK(atomic_load(&made->unpacking) == 0);
     free(readers);
     free(weight);
     cnn_trainer_destroy(trainer);

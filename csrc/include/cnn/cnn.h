@@ -181,6 +181,10 @@ CNN_API int cnn_activation_needs_input(int activation);
 /* How many slots the optimizer keeps per parameter; -1 for a value outside the list. */
 CNN_API int cnn_optimizer_slots(int optimizer);
 
+/* The largest l2, delta, eps and weight_decay, and bound of CNN_INIT_UNIFORM: products of two, and
+ * their float32 forms, stay finite. */
+#define CNN_LARGEST 1e30
+
 /* ---- Machine ----------------------------------------------------------------------------- */
 
 /* The instruction set in use: "scalar", "avx2", "avx512" or "neon". */
@@ -315,7 +319,24 @@ typedef struct cnn_data {
     cnn_matrix sample_weight;
 } cnn_data;
 
-/* What one pass over samples measured. */
+/*
+ * Weights. A sample weight and a class weight are each from 0 to CNN_LARGEST_WEIGHT, so that no sum
+ * of their products overflows. There is no mean of rows whose weights add up to less than
+ * CNN_LEAST_WEIGHT_SUM, below which products with losses lose digits: a call that has no other rows
+ * is CNN_ERROR_ARGUMENT.
+ */
+#define CNN_LARGEST_WEIGHT 1e100
+#define CNN_LEAST_WEIGHT_SUM 1e-270
+
+/*
+ * What one pass over samples measured. The mean loss is loss_sum / weight_sum.
+ *
+ * A pass may be made by several calls, each with some of the rows: begin with a result that is zero
+ * but for struct_size and `accumulate`, and give the same one to each call. Sums then go on as if
+ * there were one call, to the last bit, wherever it is cut. Such a call may have rows without
+ * weight alone; after the last one it is for the caller to look at weight_sum. Without `accumulate`
+ * a call is a whole pass, and what the result held is lost.
+ */
 typedef struct cnn_result {
     size_t struct_size;
     double loss_sum;   /* sum of the batches' losses, each times its sum of weights */
@@ -323,11 +344,17 @@ typedef struct cnn_result {
     size_t rows;       /* rows that were seen */
     size_t correct;    /* rows whose largest output is the target's; classification only */
     size_t steps;      /* steps that were finished */
+    size_t accumulate; /* set by the caller: not 0 if the call goes on with a pass */
+    /* evaluate: rows of x with a NaN, an infinity, or a number that is too large for the network's
+     * type; their losses mean nothing, whether or not they are finite. */
+    size_t nonfinite_rows;
+    double loss_lanes[16], weight_lanes[16]; /* evaluate's sums, for the next call */
 } cnn_result;
 
 /*
  * The loss of a batch and its gradient with respect to z (rows, cols). t and sample_weight as in
- * cnn_data. gradient (rows, cols) without gaps, or NULL.
+ * cnn_data; with CNN_TARGET_ROWS the formulas take any t. gradient (rows, cols) without gaps, or
+ * NULL.
  */
 CNN_API cnn_status cnn_loss_gradient_f32(const cnn_loss *loss, size_t rows, size_t cols,
                                          const float *z, size_t z_stride, const cnn_matrix *t,
@@ -424,14 +451,20 @@ CNN_API const char *cnn_network_metadata(const cnn_network *network, const char 
 CNN_API size_t cnn_network_metadata_count(const cnn_network *network);
 CNN_API const char *cnn_network_metadata_key(const cnn_network *network, size_t index);
 
-/* Bytes of workspace with which a predict of `rows` rows allocates nothing. */
+/*
+ * Bytes of workspace with which a predict of `rows` rows runs at full speed. The least workspace is
+ * that for one row: it does for any number of rows, and any number of threads.
+ */
 CNN_API size_t cnn_network_workspace_size(const cnn_network *network, size_t rows);
 
 /*
  * y = network(x). x (rows, inputs), y (rows, outputs). `workspace` is memory of
- * `workspace_size` bytes for this call alone, or NULL for a buffer of the calling thread; a
- * workspace smaller than cnn_network_workspace_size costs threads, and then speed.
- * O(rows parameters). CNN_ERROR_TYPE where the network is of the other type.
+ * `workspace_size` bytes for this call alone, at any address, with which nothing is allocated; or
+ * NULL for a buffer of the calling thread. A workspace smaller than
+ * cnn_network_workspace_size(network, rows) costs threads, and then speed. One smaller than
+ * cnn_network_workspace_size(network, 1) may be CNN_ERROR_ARGUMENT, whose message has the least
+ * size; y is then as before. O(rows parameters). CNN_ERROR_TYPE where the network is of the other
+ * type.
  */
 CNN_API cnn_status cnn_network_predict_f32(const cnn_network *network, size_t rows, const float *x,
                                            size_t x_stride, float *y, size_t y_stride,
@@ -447,7 +480,9 @@ CNN_API cnn_status cnn_network_predict(const cnn_network *network, const cnn_mat
 /*
  * The loss of the network over the samples (L2 penalties included), without dropout. The output
  * layer must suit the loss: softmax for cross_entropy, sigmoid for binary_cross_entropy,
- * identity for poisson, any but softmax for squared_error and huber.
+ * identity for poisson, any but softmax for squared_error and huber. Targets must be finite in the
+ * network's type and, for cross_entropy and poisson, not negative, for binary_cross_entropy from 0
+ * to 1. cross_entropy needs two outputs or more: of one output it is 0, whatever the weights.
  */
 CNN_API cnn_status cnn_network_evaluate(const cnn_network *network, const cnn_loss *loss,
                                         const cnn_data *data, cnn_result *result);
@@ -495,16 +530,25 @@ CNN_API cnn_status cnn_trainer_create(cnn_network *network, const cnn_optimizer 
 /* Free a trainer; NULL is allowed. The network stays. */
 CNN_API void cnn_trainer_destroy(cnn_trainer *trainer);
 
-/* Train on all samples of `data` as one batch. result->loss_sum is the loss before the step. */
+/*
+ * Train on all samples of `data` as one batch. result->loss_sum / result->weight_sum is the loss
+ * before the step. A loss that is not finite, or an x that is not finite in the network's type, is
+ * CNN_ERROR_NONFINITE, and the step is not made.
+ */
 CNN_API cnn_status cnn_trainer_step(cnn_trainer *trainer, const cnn_loss *loss,
                                     const cnn_data *data, double lr, cnn_result *result);
 
 /*
  * Train on rows index[0], index[1], ... (count of them) in batches of batch_size, the last
  * one smaller where it must be. lr has one learning rate per step. Returns early, after a whole
- * step, when `seconds` have passed (0: never); result->rows tells how far it came. A loss that
- * is not finite ends the call before its update, with CNN_ERROR_NONFINITE. An index of `rows` or
- * more, or a label out of range, is refused before the first step. O(count parameters).
+ * step, when `seconds` have passed (0: never); result->rows tells how far it came. A loss that is
+ * not finite ends the call before its update, with CNN_ERROR_NONFINITE, and so does an x that is
+ * not finite in the network's type. An index of `rows` or more, and targets or weights out of
+ * range, are refused before the first step. O(count parameters).
+ *
+ * A batch whose weights add up to less than CNN_LEAST_WEIGHT_SUM makes no step: weights, optimizer,
+ * step number and dropout stay as they are, it takes none of `lr`, and it adds its rows, and those
+ * that are correct, to the result but nothing to the loss.
  */
 CNN_API cnn_status cnn_trainer_epoch(cnn_trainer *trainer, const cnn_loss *loss,
                                      const cnn_data *data, const size_t *index, size_t count,
