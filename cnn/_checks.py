@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnn import _core
+from cnn._numbers import exact
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -39,10 +40,10 @@ def real(
     number = value if type(value) is float else _as_float(where, name, value)
     if not low <= number < below:
         if below < math.inf:
-            should = f"at least {low:g} and less than {below:g}"
+            should = f"at least {exact(low)} and less than {exact(below)}"
         else:
-            should = f"finite and at least {low:g}"
-        raise ValueError(f"{where}: {name} is {number:g}, should be {should}")
+            should = f"finite and at least {exact(low)}"
+        raise ValueError(f"{where}: {name} is {exact(number)}, should be {should}")
     return number
 
 
@@ -50,7 +51,7 @@ def positive(where: str, name: str, value: object) -> float:
     """Return `value` as a finite float above 0."""
     number = _as_float(where, name, value)
     if not 0 < number < math.inf:
-        raise ValueError(f"{where}: {name} is {number:g}, should be finite and more than 0")
+        raise ValueError(f"{where}: {name} is {exact(number)}, should be finite and more than 0")
     return number
 
 
@@ -118,10 +119,10 @@ def within(
         return
     should = "finite"
     if high < math.inf:
-        should = f"from {low:g} to {high:g}"
+        should = f"from {exact(low)} to {exact(high)}"
     elif low > -math.inf:
-        should = f"finite and at least {low:g}"
+        should = f"finite and at least {exact(low)}"
     raise ValueError(
-        f"{where}: {name} has {float(array.flat[at]):g} in row {at * len(array) // array.size}, "
+        f"{where}: {name} has {exact(array.flat[at])} in row {at * len(array) // array.size}, "
         f"but its numbers should be {should}"
     )

@@ -21,6 +21,7 @@ from cnn import _core, _files, _preprocessing, _table, models, optimizers
 from cnn._preprocessing import Preprocessing
 from cnn._table import Category, Column, Number
 from cnn.sequential import EPOCHS
+from cnn.tabular import TableModel
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -36,15 +37,15 @@ _MOST_WHOLE_CLASSES = 20
 _FEW_CATEGORIES = 20
 
 
-def _loaded(path: str) -> tuple[Sequential, Preprocessing | None]:
-    """Return the network of a model file, and what it says about columns."""
+def _loaded(path: str) -> tuple[Sequential, TableModel | None]:
+    """Return the network of a model file, and the model around it if it says what columns are."""
     try:
-        net = models.load(path)
+        found = models.load(path)
     except _core.ModelFileError as error:
         raise _core.ModelFileError(
             f"{path}: {error}; should be a file that 'train' or net.save wrote"
         ) from error
-    return net, _preprocessing.of_network(net._network, path)
+    return (found.net, found) if isinstance(found, TableModel) else (found, None)
 
 
 def _counted(number: int, noun: str) -> str:
@@ -299,12 +300,13 @@ def predict(arguments: Namespace) -> int:
     """Predict for the rows of a CSV file, and print or save a CSV file."""
     if arguments.output is not None:
         _check_output(arguments.output, arguments.model, arguments.data, device=True)
-    net, plan = _loaded(arguments.model)
-    if plan is None:
+    _, model = _loaded(arguments.model)
+    if model is None:
         raise ValueError(
             f"{arguments.model}: the file does not say how inputs are made of columns, since it is "
             f"not from 'train'; in Python, cnn.load reads it and takes numbers"
         )
+    plan = model._plan
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     target = plan.target
@@ -312,14 +314,13 @@ def predict(arguments: Namespace) -> int:
     writer.writerow([target.name, *(f"P({name})" for name in classes)])
     rows = 0
     for values in _table.blocks(arguments.data, plan.columns):
-        y = net.predict(plan.x(values, arguments.data, rows))
+        y = model._of_values(values, arguments.data, rows)
         rows += len(values)
         if isinstance(target, Category):
             for best, row in zip(y.argmax(axis=1), y, strict=True):
                 writer.writerow([classes[best], *(f"{p:.6g}" for p in row)])
         else:
-            numbers = y[:, 0].astype(np.float64) * target.scale + target.mean
-            writer.writerows([f"{number:.7g}"] for number in numbers)
+            writer.writerows([f"{number:.7g}"] for number in y[:, 0])
     # At the end, so that a bad row does not leave half of the predictions.
     if arguments.output is None:
         # As a file would be, whatever the terminal's encoding is.
@@ -336,12 +337,10 @@ def predict(arguments: Namespace) -> int:
 
 def show(arguments: Namespace) -> int:
     """Print what a model file holds."""
-    net, plan = _loaded(arguments.model)
+    net, model = _loaded(arguments.model)
     sizes = f"{_counted(net.inputs, 'input')}, {_counted(net.outputs, 'output')}"
     print(f"{arguments.model}: {sizes}, trained for {_counted(net.epochs, 'epoch')}\n")
-    print(net.summary())
-    if plan is not None:
-        print("", *_preprocessing.described(plan), sep="\n")
+    print((model or net).summary())
     others = {
         key: value
         for key, value in sorted(net._network.metadata.items())
@@ -362,15 +361,19 @@ def export(arguments: Namespace) -> int:
             f"export: --name is {arguments.name!r}, should be left out, since only --to c has names"
         )
     _check_output(output, arguments.model)
-    net, plan = _loaded(arguments.model)
+    net, model = _loaded(arguments.model)
+    # A file may have any name, but what it declares may not.
+    name = arguments.name or re.sub(r"\W", "_", Path(output).stem, flags=re.ASCII)
     if arguments.to == "c":
-        # A file may have any name, but what it declares may not.
-        name = arguments.name or re.sub(r"\W", "_", Path(output).stem, flags=re.ASCII)
-        net.to_c(output, name=name)
+        (model or net).to_c(output, name=name)
     else:
-        net.to_onnx(output)
+        (model or net).to_onnx(output)
     print(f"saved to {output}")
-    if plan is not None:
-        print("It has the network alone, without what 'predict' does with columns:")
-        print("\n".join(_preprocessing.described(plan)))
+    if model is not None:
+        takes = {
+            "c": f"{name}_predict takes the raw values of a row",
+            "onnx": "It takes the raw values of columns by their names",
+        }[arguments.to]
+        print(f"{takes}, and does with them what 'predict' does:")
+        print("\n".join(_preprocessing.described(model._plan)))
     return 0
