@@ -1,4 +1,4 @@
-"""What a C header has beside the network of a table's model: columns, categories and their names."""
+"""What the C header of a table's model has beside the network: columns, categories, names."""
 
 from __future__ import annotations
 
@@ -175,7 +175,8 @@ class Table:
             return most * (1 + y.astype(np.float64) ** 2)
         scale, mean = self._plan.target.scale, self._plan.target.mean
         rounding = 4 * np.finfo(np.float64).eps * np.abs(y)
-        return most * scale * (1 + ((y - mean) / scale) ** 2) + rounding
+        found: NDArray[np.float64] = most * scale * (1 + ((y - mean) / scale) ** 2) + rounding
+        return found
 
     @staticmethod
     def _lines(values: NDArray[Any], text: Callable[[Any], str]) -> str:

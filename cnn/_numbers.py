@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -19,4 +20,4 @@ def exact(value: Any) -> str:
 def rounded(value: float, digits: int) -> str:
     """Return a number with so many digits, after ~ if it has more."""
     text = f"{value:.{digits}g}"
-    return text if float(text) == value or value != value else f"~{text}"
+    return text if float(text) == value or math.isnan(value) else f"~{text}"

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 _ML_OPSET = 3
 
 
-def write(
-    network: _core.Network, plan: Preprocessing, path: str | os.PathLike[str]
-) -> None:
+def write(network: _core.Network, plan: Preprocessing, path: str | os.PathLike[str]) -> None:
     """Write a table's model; `TableModel.to_onnx` documents it."""
     onnx = checked(network)
     _check_texts(plan)
@@ -75,24 +73,28 @@ class _TableModel(Model):
         axis = self._constant("check.axis", np.array([1]))
         check = self._node("ReduceSum", "check", [lost, axis], keepdims=1)
         y = self._node("Add", "checked", [y, check])
-        return inputs, self._classes(y) if self._plan.task == "classification" else self._number(y)
+        target = self._plan.target
+        if isinstance(target, Number):
+            return inputs, self._scaled(y, target)
+        return inputs, self._classes(y, target.categories)
 
     def _standardised(self) -> str:
         """Return the network's inputs: runs of numbers, and categories, side by side."""
         parts: list[str] = []
-        for kind, group in groupby(self._plan.columns, type):
+        for _, group in groupby(self._plan.columns, type):
             columns = list(group)
-            if kind is Number:
-                parts.append(self._numbers(f"columns.{len(parts)}", columns))
-                continue
+            numbers = [column for column in columns if isinstance(column, Number)]
+            if numbers:
+                parts.append(self._numbers(f"columns.{len(parts)}", numbers))
             for column in columns:
-                parts.append(self._places(f"columns.{len(parts)}", column))
+                if isinstance(column, Category):
+                    parts.append(self._places(f"columns.{len(parts)}", column))
         return self._joined("columns", parts)
 
     def _joined(self, name: str, parts: list[str]) -> str:
         return parts[0] if len(parts) == 1 else self._node("Concat", name, parts, axis=1)
 
-    def _numbers(self, name: str, columns: list[Any]) -> str:
+    def _numbers(self, name: str, columns: list[Number]) -> str:
         mean = self._constant(f"{name}.mean", np.array([column.mean for column in columns]))
         scale = self._constant(f"{name}.scale", np.array([column.scale for column in columns]))
         values = self._joined(f"{name}.values", [column.name for column in columns])
@@ -113,8 +115,7 @@ class _TableModel(Model):
         flat = self._node("Flatten", f"{name}.flat", [found], axis=1)
         return self._node("Cast", f"{name}.rounded", [flat], to=self._type)
 
-    def _classes(self, y: str) -> list[Any]:
-        classes = self._plan.target.categories  # type: ignore[union-attr]
+    def _classes(self, y: str, classes: tuple[str, ...]) -> list[Any]:
         info = self._onnx.helper.make_tensor_value_info
         names = [self._value(name) for name in ("label", "probabilities")]
         best = self._node("ArgMax", "label.place", [y], axis=1, keepdims=0)
@@ -139,13 +140,12 @@ class _TableModel(Model):
             info(names[1], self._type, ["batch", len(classes)]),
         ]
 
-    def _number(self, y: str) -> list[Any]:
-        target = self._plan.target
+    def _scaled(self, y: str, target: Number) -> list[Any]:
         double = self._onnx.TensorProto.DOUBLE
         name = self._value("number")
         wide = self._node("Cast", "number.wide", [y], to=double)
-        scale = self._constant("number.scale", np.array(target.scale))  # type: ignore[union-attr]
-        mean = self._constant("number.mean", np.array(target.mean))  # type: ignore[union-attr]
+        scale = self._constant("number.scale", np.array(target.scale))
+        mean = self._constant("number.mean", np.array(target.mean))
         scaled = self._node("Mul", "number.scaled", [wide, scale])
         shifted = self._node("Add", "number.shifted", [scaled, mean])
         shape = self._constant("number.shape", np.array([-1]))

@@ -228,24 +228,35 @@ def described(plan: Preprocessing) -> list[str]:
     at = 0
     for column in plan.columns:
         if isinstance(column, Number):
-            how = f"({column.name} - {exact(column.mean)}) / {exact(column.scale)}"
+            how = f"({printable(column.name)} - {exact(column.mean)}) / {exact(column.scale)}"
         else:
-            how = f"1 for its category, 0 for others: {', '.join(column.categories)}"
-        rows.append((_span(at, column.width), column.name, how))
+            how = f"1 for its category, 0 for others: {_listed(column)}"
+        rows.append((_span(at, column.width), printable(column.name), how))
         at += column.width
     target = plan.target
     if isinstance(target, Number):
-        how = f"standardised: {target.name} = output * {exact(target.scale)}"
+        how = f"standardised: {printable(target.name)} = output * {exact(target.scale)}"
         how += f" + {exact(target.mean)}"
     else:
-        how = f"probabilities of {', '.join(target.categories)}"
-    last = (_span(0, target.width), target.name, how)
+        how = f"probabilities of {_listed(target)}"
+    last = (_span(0, target.width), printable(target.name), how)
     widths = [max(len(row[i]) for row in (*rows, last)) for i in range(2)]
 
     def line(row: tuple[str, str, str]) -> str:
         return f"  {row[0]:>{widths[0]}}  {row[1]:{widths[1]}}  {row[2]}"
 
     return ["Inputs", *map(line, rows), f"Outputs ({plan.task})", line(last)]
+
+
+def printable(text: str) -> str:
+    """Return a text of a file as a terminal may have it: what would control it is escaped."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _listed(column: Category) -> str:
+    return ", ".join(map(printable, column.categories))
 
 
 def _span(first: int, width: int) -> str:

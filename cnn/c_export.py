@@ -128,7 +128,9 @@ class _Header:
         # If net and NET had the same macros, those of the second would be the first's.
         has_capitals = name != name.lower()
         words = ("INPUTS", "OUTPUTS", "COLUMNS")
-        macros = {w: f"{name}_{w.lower()}" if has_capitals else f"{name}_{w}".upper() for w in words}
+        macros = {
+            w: f"{name}_{w.lower()}" if has_capitals else f"{name}_{w}".upper() for w in words
+        }
         return {
             "name": name,
             "NAME": name.upper(),
@@ -196,7 +198,11 @@ class _Header:
         arithmetic = "\n\n".join(self._formulas.needed_by(layers))
         with_fma = "fma" in arithmetic
         parts = [
-            re.sub(r"\bfmaf?\(", f"{self._name}_fma(", self._formulas.renamed(part, f"{self._name}_cnn"))
+            re.sub(
+                r"\bfmaf?\(",
+                f"{self._name}_fma(",
+                self._formulas.renamed(part, f"{self._name}_cnn"),
+            )
             for part in (arithmetic, layers)
         ]
         if with_fma:
@@ -211,13 +217,13 @@ class _Header:
     def _predict(self) -> Iterator[str]:
         for buffer, size in self._buffers().items():
             yield f"    {self._type} {buffer}[{size}];"
-        source = "x"
+        source, name = "x", self._name
         for number, (i, inputs, outputs, activation) in enumerate(self._dense):
             last = number + 1 == len(self._dense)
             target = "y" if last else "ab"[number % 2]
             yield (
-                f"    {self._name}_cnn_dense({inputs}, {outputs}, {source}, {self._name}_weight_{i}, "
-                f"{self._name}_bias_{i}, {target});"
+                f"    {name}_cnn_dense({inputs}, {outputs}, {source}, {name}_weight_{i}, "
+                f"{name}_bias_{i}, {target});"
             )
             if activation != "identity":
                 yield f"    {self._name}_cnn_{activation}({outputs}, {target});"

@@ -110,6 +110,8 @@ def _loaded(where: str, network: _core.Network) -> Sequential | Any:
     return TableModel._of_file(where, net)
 
 
+# Any stands for a TableModel: type checkers take the result for a Sequential, as nearly all of them
+# are, and yet let isinstance tell otherwise.
 def load(path: str | os.PathLike[str]) -> Sequential | Any:
     """Load a network from a file that `Sequential.save`, ``cnn train`` or libcnn wrote.
 

@@ -292,7 +292,8 @@ def rates(where: str, lr: LearningRate, first: int, count: int) -> Floats:
     if bad.any():
         at = int(bad.argmax())
         raise ValueError(
-            f"{where}: lr is {exact(values[at])} at step {first + at}, should be finite and at least 0"
+            f"{where}: lr is {exact(values[at])} at step {first + at}, should be finite and at "
+            f"least 0"
         )
     return values
 

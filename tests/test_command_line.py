@@ -267,7 +267,9 @@ def test_export_to_c(trained, capsys, tmp_path):
     header = tmp_path / "my-model.h"
     assert command_line.main(["export", model, "--to", "c", "-o", str(header)]) == 0
     text = capsys.readouterr().out
-    assert text.startswith(f"saved to {header}\nmy_model_predict takes the raw values of a row, and")
+    assert text.startswith(
+        f"saved to {header}\nmy_model_predict takes the raw values of a row, and"
+    )
     plan = _preprocessing.of_network(table.net._network, model)
     assert text.endswith("\n".join(["", *_preprocessing.described(plan), ""]))
     table.to_c(tmp_path / "expected.h", name="my_model")

@@ -84,7 +84,9 @@ def test_a_history_marks_what_it_rounds():
 def test_refusals_have_all_digits():
     """1.0000001 was refused as 1, which should be from 0 to 1."""
     net = cnn.mlp([1, 1], "tanh", "sigmoid", rng=0, dtype="float64")
-    with refused(ValueError, "fit: t has 1.0000001 in row 1, but its numbers should be from 0 to 1"):
+    with refused(
+        ValueError, "fit: t has 1.0000001 in row 1, but its numbers should be from 0 to 1"
+    ):
         net.fit([[0.0], [1.0]], [1.0, 1.0000001])
     with refused(ValueError, "SGD: momentum is 1.0000001, should be at least 0 and less than 1"):
         cnn.SGD(0.1, momentum=1.0000001)

@@ -9,14 +9,15 @@ import shlex
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from refused import refused
 
 import cnn
-from cnn import _core, _preprocessing
 from cnn import __main__ as command_line
+from cnn import _core, _preprocessing
 from cnn._preprocessing import Preprocessing
 from cnn._table import Category, Number
 from cnn.tabular import TableModel
@@ -51,13 +52,13 @@ TEXTS = (
 )
 COLUMNS = (
     Number("t", 1.7e12 + 0.25, 10.0),
-    Category("isl\"and\\??/", TEXTS),
+    Category('isl"and\\??/', TEXTS),
     Number("\u00fcber\nalles */", -1 / 3, 1e-3),
     Number("scale of 1e300", 0.0, 1e300),
     Category("x", ("a", "b")),
 )
 SPECIES = Category("spe\\cies", TEXTS)
-PRICE = Number("pri\"ce", 1.7e12 + 0.123, 1 / 3)
+PRICE = Number('pri"ce', 1.7e12 + 0.123, 1 / 3)
 
 
 def made(target, dtype="float32", columns=COLUMNS, hidden="tanh"):
@@ -138,7 +139,9 @@ def header(folder, model, options, **settings):
     result = "float" if is_class and small else "double"
     source = PROGRAM.replace("MORE", CLASSES if is_class else "")
     width = model.net.outputs
-    library = compiled(folder, source.replace("RESULT", result).replace("WIDTH", str(width)), options)
+    library = compiled(
+        folder, source.replace("RESULT", result).replace("WIDTH", str(width)), options
+    )
     for name in ("column_name", "target_name", "class_name")[: 3 if is_class else 2]:
         getattr(library, name).restype = ctypes.c_char_p
     library.column_name.argtypes = [ctypes.c_size_t]
@@ -317,8 +320,36 @@ ALIKE = [
     ["net", "Net", "NET", "nET", "NeT"],
     ["net", "net_v", "net_leaky", "net_element", "net_vm", "net_cnn_vm", "net_dense", "net_x"],
     ["v", "V", "vm", "vi", "real", "R", "INLINE", "VM", "cnn", "CNN", "Cnn", "bits", "integer"],
-    ["x", "y", "a", "b", "i", "j", "k", "sum", "total", "column", "row", "bad", "E1", "INT8", "isx"],
-    ["linux", "NULL", "size_t", "uint32", "uint32_t", "int8", "float64", "str", "mem", "a_", "a__b"],
+    [
+        "x",
+        "y",
+        "a",
+        "b",
+        "i",
+        "j",
+        "k",
+        "sum",
+        "total",
+        "column",
+        "row",
+        "bad",
+        "E1",
+        "INT8",
+        "isx",
+    ],
+    [
+        "linux",
+        "NULL",
+        "size_t",
+        "uint32",
+        "uint32_t",
+        "int8",
+        "float64",
+        "str",
+        "mem",
+        "a_",
+        "a__b",
+    ],
 ]
 
 
@@ -332,13 +363,23 @@ def test_one_file_may_include_headers_of_all_names(tmp_path, names, options):
         # Each function is in one of them at least, in both types, with and without a table.
         activation = [a for a in _core.ACTIVATIONS if a != "softmax"][i % 8]
         dtype = ("float32", "float64")[i % 2]
-        net = cnn.mlp([3, 4, 2], activation, "softmax" if i % 3 else "leaky_relu", rng=i, dtype=dtype)
+        net = cnn.mlp(
+            [3, 4, 2], activation, "softmax" if i % 3 else "leaky_relu", rng=i, dtype=dtype
+        )
         model = made(SPECIES, dtype, hidden=activation) if i % 4 == 3 else net
         model.to_c(tmp_path / f"header{i}.h", name=name)
         nets.append(model)
-        lines += [f"#define {name.upper()}_SELF_TEST"] * (f"#define {name.upper()}_SELF_TEST" not in lines)
+        lines += [f"#define {name.upper()}_SELF_TEST"] * (
+            f"#define {name.upper()}_SELF_TEST" not in lines
+        )
     lines += [f'#include "header{i}.h"' for i in range(len(names))] * 2
-    lines += ["#ifdef __cplusplus", 'extern "C"', "#endif", "int test(void);", "int test(void) { return"]
+    lines += [
+        "#ifdef __cplusplus",
+        'extern "C"',
+        "#endif",
+        "int test(void);",
+        "int test(void) { return",
+    ]
     lines += [f"    {name}_self_test() * {i + 1} +" for i, name in enumerate(names)]
     library = compiled(tmp_path, "\n".join([*lines, "0; }", ""]), OPTIONS[options])
     assert library.test() == 0
@@ -396,6 +437,48 @@ def test_names_of_headers_can_be_told_apart(tmp_path):
         assert not [other for other in public if suffix.endswith(f"_{other}")], suffix
 
 
+FRUIT = "weight,skin,fruit\n" + "150,smooth,apple\n10,rough,lychee\n140,rough,avocado\n" * 20
+
+
+def blocks(page, language):
+    """Return the blocks of code of a page of the documentation."""
+    text = (Path(__file__).parent.parent / page).read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+@needs_compiler
+def test_the_example_of_the_documentation(tmp_path):
+    (tmp_path / "fruit.csv").write_text(FRUIT)
+    model = str(tmp_path / "fruit.safetensors")
+    data = ["train", str(tmp_path / "fruit.csv"), "--target", "fruit", "-q", "-o", model]
+    assert command_line.main(data) == 0
+    assert command_line.main(["export", model, "--to", "c"]) == 0
+    (source,) = [block for block in blocks("docs/doors.md", "c") if "fruit.h" in block]
+    (tmp_path / "main.c").write_text(source)
+    program = tmp_path / "main"
+    command = [*COMPILER, "-std=c99", *WARNINGS, tmp_path / "main.c", "-o", program]
+    subprocess.run(command, check=True)
+    done = subprocess.run([program], capture_output=True, text=True, check=True)
+    assert done.stdout == "avocado\n"
+
+
+def test_the_example_of_the_readme(tmp_path, monkeypatch):
+    pytest.importorskip("onnx")
+    pandas = pytest.importorskip("pandas")
+    names, content = iris()
+    frame = pandas.DataFrame(content, columns=names)
+    frame.to_csv(tmp_path / "iris.csv", index=False)
+    frame.drop(columns="species").to_csv(tmp_path / "new.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    train = ["train", "iris.csv", "--target", "species", "-o", "iris.safetensors"]
+    assert command_line.main([*train, "--quiet"]) == 0
+    (source,) = [block for block in blocks("README.md", "python") if "model.transform" in block]
+    found = {}
+    exec(source, found)
+    assert (found["model"].predict(found["frame"]) == frame["species"]).mean() > 0.9
+    assert (tmp_path / "iris.h").is_file()
+
+
 # ---- ONNX --------------------------------------------------------------------------------------
 
 
@@ -408,9 +491,7 @@ def session(path):
     onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
-    return onnxruntime.InferenceSession(
-        str(path), options, providers=["CPUExecutionProvider"]
-    )
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def fed(model, table):
@@ -442,6 +523,19 @@ def test_onnx(tmp_path, onnx, target, dtype):
         assert [entry.name for entry in loaded.graph.output] == ["label", "probabilities"]
         assert found[0].tolist() == model.predict(table).tolist()
         np.testing.assert_allclose(found[1], model.predict_proba(table), rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize("activation", [name for name in _core.ACTIVATIONS if name != "softmax"])
+def test_onnx_with_all_activations(tmp_path, onnx, activation):
+    for target in (SPECIES, PRICE):
+        model = made(target, hidden=activation)
+        model.to_onnx(tmp_path / "m.onnx")
+        table = rows(20)
+        found = session(tmp_path / "m.onnx").run(None, fed(model, table))
+        if model.classes is None:
+            np.testing.assert_allclose(found[0], model.predict(table), rtol=0, atol=1e-3)
+        else:
+            np.testing.assert_allclose(found[1], model.predict_proba(table), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -521,7 +615,9 @@ def penguins():
     table = []
     for _ in range(300):
         kind = rng.integers(3)
-        island = rng.choice([["Torgersen", "Biscoe"], ["Dream", "Dream"], ["Biscoe", "Dream"]][kind])
+        island = rng.choice(
+            [["Torgersen", "Biscoe"], ["Dream", "Dream"], ["Biscoe", "Dream"]][kind]
+        )
         when = 1.7e12 + 10 * rng.standard_normal() + 8 * kind
         table.append([float(rng.normal(38 + 5 * kind, 1)), str(island), float(when),
                       ["Ad\u00e9lie", "Chinstrap", 'Gen"too'][kind]])  # fmt: skip

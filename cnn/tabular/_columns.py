@@ -84,9 +84,7 @@ class Reader:
         if isinstance(given, (str, bytes)) or not (
             isinstance(given, (Sequence, np.ndarray)) or hasattr(given, "__array__")
         ):
-            raise TypeError(
-                f"{where}: rows is of type {type(given).__name__}, should be {_SHOULD}"
-            )
+            raise TypeError(f"{where}: rows is of type {type(given).__name__}, should be {_SHOULD}")
         return self._of_rows(where, given)
 
     def _by_name(self, where: str, names: list[Any], get: Any) -> list[Values]:
@@ -103,9 +101,7 @@ class Reader:
         if not isinstance(given, (list, tuple)):
             array = given if isinstance(given, np.ndarray) else np.asarray(given)
             if array.ndim != 2:
-                raise ValueError(
-                    f"{where}: rows has {array.ndim} dimensions, should be {_SHOULD}"
-                )
+                raise ValueError(f"{where}: rows has {array.ndim} dimensions, should be {_SHOULD}")
             self._check_width(where, 0, array.shape[1])
             return [array[:, i] for i in range(array.shape[1])]
         found: list[list[Any]] = [[] for _ in self._names]
@@ -145,8 +141,11 @@ class Reader:
         distinct: Iterable[Any] = values
         inverse: NDArray[Any] | None = None
         rows: Iterable[int] = range(len(values))
-        is_plain = isinstance(values, np.ndarray) and not isinstance(values, np.ma.MaskedArray)
-        if is_plain and values.dtype.kind in "iuf":
+        if (
+            isinstance(values, np.ndarray)
+            and not isinstance(values, np.ma.MaskedArray)
+            and values.dtype.kind in "iuf"
+        ):
             # Each different number is looked up once.
             distinct, rows, inverse = np.unique(values, return_index=True, return_inverse=True)
         found, refused = [], []
@@ -268,7 +267,7 @@ def _is_missing(value: Any) -> bool:
     if value is None or value is np.ma.masked:
         return True
     try:
-        return bool(value != value)
+        return bool(value != value)  # noqa: PLR0124  # as NaN and NaT alone are
     except (TypeError, ValueError):  # pandas.NA is neither equal nor unequal
         return type(value).__name__ == "NAType"
 

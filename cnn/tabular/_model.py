@@ -84,7 +84,8 @@ class TableModel:
     >>> import cnn, os, tempfile
     >>> from cnn.__main__ import main
     >>> folder = tempfile.TemporaryDirectory()
-    >>> data, path = (os.path.join(folder.name, name) for name in ("fruit.csv", "fruit.safetensors"))
+    >>> data = os.path.join(folder.name, "fruit.csv")
+    >>> path = os.path.join(folder.name, "fruit.safetensors")
     >>> with open(data, "w") as file:
     ...     print("weight,skin,fruit", *["150,smooth,apple", "10,rough,lychee"] * 20, file=file,
     ...           sep=chr(10))
@@ -164,7 +165,8 @@ class TableModel:
 
     def __repr__(self) -> str:
         made = "a number" if self.classes is None else listed(self.classes)
-        return f"TableModel({listed(self.columns)} -> {self.target}: {made})"
+        text = f"TableModel({listed(self.columns)} -> {self.target}: {made})"
+        return _preprocessing.printable(text)
 
     def summary(self) -> str:
         """Return a table of the layers and of what columns become, to be printed.
@@ -225,8 +227,8 @@ class TableModel:
         found = list(self._outputs("predict", rows))
         if self.classes is None:
             return np.concatenate([y[:, 0] for y in found])
-        names = np.array(self.classes, object)
-        return names[np.concatenate([y.argmax(axis=1) for y in found])]
+        best = np.concatenate([y.argmax(axis=1) for y in found])
+        return np.array(self.classes, object).take(best)
 
     def predict_proba(self, rows: Rows) -> NDArray[Any]:
         """Compute the probability of each class for each row.
