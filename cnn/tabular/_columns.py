@@ -150,6 +150,9 @@ class Reader:
             distinct, rows, inverse = np.unique(values, return_index=True, return_inverse=True)
         found, refused = [], []
         for row, value in zip(rows, distinct, strict=True):
+            if type(value) is str and value in codes:  # most of them, and fast
+                found.append(codes[value])
+                continue
             texts = [text for text in _texts(value) if text in codes]
             if len(texts) == 1:
                 found.append(codes[texts[0]])
@@ -228,6 +231,8 @@ def _numbers_of(where: str, column: Column, values: Values) -> NDArray[np.float6
 
 def _number_of(column: Column, value: Any) -> float | None:
     """Return the finite number that a value is, or None."""
+    if type(value) is float:  # most of them, and fast
+        return value if math.isfinite(value) else None
     if isinstance(value, str):  # as csv.reader and the like have all of them
         return column.encode(value)
     # NumPy's timedelta64 is a whole number to Python.
