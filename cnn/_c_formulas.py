@@ -185,10 +185,7 @@ class Formulas:
         """Return C source in which all names of the formulas begin with a prefix."""
 
         def rename(match: re.Match[str]) -> str:
-            name = match[0]
-            if name not in self._found:
-                return name
-            return f"{prefix.upper() if name.isupper() else prefix}_{name}"
+            return f"{prefix}_{match[0]}" if match[0] in self._found else match[0]
 
         parts = re.split(r"(/\*.*?\*/)", text, flags=re.DOTALL)
         return "".join(

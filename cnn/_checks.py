@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnn import _core
+from cnn._numbers import exact
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -47,10 +48,10 @@ def real(
     number = value if type(value) is float else _as_float(where, name, value)
     if not low <= number < below or (most is not None and number > most):
         if below < math.inf:
-            should = f"at least {low:g} and less than {below:g}"
+            should = f"at least {exact(low)} and less than {exact(below)}"
         else:
-            should = f"finite and at least {low:g}{_at_most(most)}"
-        raise ValueError(f"{where}: {name} is {number:g}, should be {should}")
+            should = f"finite and at least {exact(low)}{_at_most(most)}"
+        raise ValueError(f"{where}: {name} is {exact(number)}, should be {should}")
     return number
 
 
@@ -59,13 +60,13 @@ def positive(where: str, name: str, value: object, *, most: float | None = None)
     number = _as_float(where, name, value)
     if not 0 < number < math.inf or (most is not None and number > most):
         raise ValueError(
-            f"{where}: {name} is {number:g}, should be finite and more than 0{_at_most(most)}"
+            f"{where}: {name} is {exact(number)}, should be finite and more than 0{_at_most(most)}"
         )
     return number
 
 
 def _at_most(most: float | None) -> str:
-    return "" if most is None else f", at most {most:g}"
+    return "" if most is None else f", at most {exact(most)}"
 
 
 def _as_float(where: str, name: str, value: object) -> float:
@@ -173,14 +174,14 @@ def within(
     found = first_bad(array, dtype, low, high if most is None else min(high, most))
     if found is None:
         return
-    has = f"{where}: {name} has {found.value:g} in row {found.row}"
+    has = f"{where}: {name} has {exact(found.value)} in row {found.row}"
     if low <= found.value <= high and found.overflows(dtype):
         column = f", column {found.column}" if array.ndim == 2 else ""
         raise ValueError(f"{has}{column}, which overflows {dtype}, the type it is used in")
     should = "finite"
     if high < math.inf:
-        should = f"from {low:g} to {high:g}"
+        should = f"from {exact(low)} to {exact(high)}"
     elif low > -math.inf:
-        should = f"finite and at least {low:g}{_at_most(most)}"
+        should = f"finite and at least {exact(low)}{_at_most(most)}"
     column = f"; it is in column {found.column}" if array.ndim == 2 else ""
     raise ValueError(f"{has}, but its numbers should be {should}{column}")

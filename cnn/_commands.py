@@ -33,6 +33,7 @@ from cnn._preprocessing import Preprocessing
 from cnn._table import Category, Column, Number
 from cnn._terminal import say
 from cnn.sequential import EPOCHS
+from cnn.tabular import TableModel
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -48,15 +49,15 @@ _MOST_CLASSES = 20
 _FEW_CATEGORIES = 20
 
 
-def _loaded(path: str) -> tuple[Sequential, Preprocessing | None]:
-    """Return the network of a model file, and what it says about columns."""
+def _loaded(path: str) -> tuple[Sequential, TableModel | None]:
+    """Return the network of a model file, and the model around it if it says what columns are."""
     try:
-        net = models.load(path)
+        found = models.load(path)
     except _core.ModelFileError as error:
         raise _core.ModelFileError(
             f"{path}: {error}; should be a file that 'train' or net.save wrote"
         ) from error
-    return net, _preprocessing.of_network(net._network, path)
+    return (found.net, found) if isinstance(found, TableModel) else (found, None)
 
 
 def _counted(number: int, noun: str) -> str:
@@ -368,7 +369,8 @@ def _score(
     """
     y = net.predict(x)
     if isinstance(plan.target, Number):
-        errors = _numbers(plan.target, y) - goal
+        with np.errstate(over="ignore", invalid="ignore"):  # it shows in the score
+            errors = plan.outputs(y)[:, 0] - goal
         guesses = plan.target.mean - goal
         # Squares of large numbers overflow, so these are scaled.
         unit = float(max(np.abs(errors).max(), np.abs(guesses).max())) or 1.0
@@ -398,12 +400,6 @@ def _percent(part: int, whole: int) -> str:
     return f"{part / whole:.{digits}%}"
 
 
-def _numbers(target: Number, y: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the numbers that the outputs of a network stand for."""
-    with np.errstate(over="ignore", invalid="ignore"):  # the caller sees what is not finite
-        return y[:, 0].astype(np.float64) * target.scale + target.mean
-
-
 # ---- predict -----------------------------------------------------------------------------------
 
 
@@ -411,12 +407,13 @@ def predict(arguments: Namespace) -> int:
     """Predict for the rows of a CSV file, and print or save a CSV file."""
     if arguments.output is not None:
         _check_output(arguments.output, arguments.model, arguments.data, device=True)
-    net, plan = _loaded(arguments.model)
-    if plan is None:
+    _, model = _loaded(arguments.model)
+    if model is None:
         raise ValueError(
             f"{arguments.model}: the file does not say how inputs are made of columns, since it is "
             f"not from 'train'; in Python, cnn.load reads it and takes numbers"
         )
+    plan = model._plan
     target = plan.target
     classes = target.categories if isinstance(target, Category) else ()
     names = list(map(_csv_file.quoted, classes))
@@ -427,14 +424,7 @@ def predict(arguments: Namespace) -> int:
     )
     rows = 0
     for values in _table.blocks(arguments.data, plan.columns, dialect):
-        y = net.predict(plan.x(values, arguments.data, rows))
-        numbers = y if isinstance(target, Category) else _numbers(target, y)
-        bad = np.flatnonzero(~np.isfinite(numbers).reshape(len(y), -1).all(axis=1))
-        if bad.size:
-            raise ValueError(
-                f"{arguments.data}: the prediction for row {rows + bad[0] + 1} is NaN or infinite; "
-                f"the weights of {arguments.model} are damaged, or too large"
-            )
+        y = model._of_values(values, arguments.data, rows)
         rows += len(values)
         # str and repr have the fewest digits that are read as the same number.
         if isinstance(target, Category):
@@ -443,7 +433,7 @@ def predict(arguments: Namespace) -> int:
                 for best, row in zip(y.argmax(axis=1), y, strict=True)
             ]
         else:
-            lines += map(repr, numbers.tolist())
+            lines += map(repr, y[:, 0].tolist())
     # At the end, so that a bad row does not leave half of the predictions.
     text = "\n".join(lines) + "\n"
     if arguments.output is None:
@@ -458,14 +448,10 @@ def predict(arguments: Namespace) -> int:
 
 def show(arguments: Namespace) -> int:
     """Print what a model file holds."""
-    net, plan = _loaded(arguments.model)
+    net, model = _loaded(arguments.model)
     sizes = f"{_counted(net.inputs, 'input')}, {_counted(net.outputs, 'output')}"
     say(f"{arguments.model}: {sizes}, trained for {_counted(net.epochs, 'epoch')}", "")
-    say(*net.summary().splitlines())
-    if plan is not None:
-        say("", *_preprocessing.described(plan))
-        if plan.decimal != _numerals.POINT:
-            say(f"Numbers of tables have a {plan.decimal} before their decimals")
+    say(*(model or net).summary().splitlines())
     others = {
         key: value
         for key, value in sorted(net._network.metadata.items())
@@ -486,15 +472,19 @@ def export(arguments: Namespace) -> int:
             f"export: --name is {arguments.name!r}, should be left out, since only --to c has names"
         )
     _check_output(output, arguments.model)
-    net, plan = _loaded(arguments.model)
+    net, model = _loaded(arguments.model)
+    # A file may have any name, but what it declares may not.
+    name = arguments.name or re.sub(r"\W", "_", Path(output).stem, flags=re.ASCII)
     if arguments.to == "c":
-        # A file may have any name, but what it declares may not.
-        name = arguments.name or re.sub(r"\W", "_", Path(output).stem, flags=re.ASCII)
-        net.to_c(output, name=name)
+        (model or net).to_c(output, name=name)
     else:
-        net.to_onnx(output)
+        (model or net).to_onnx(output)
     say(f"saved to {output}")
-    if plan is not None:
-        say("It has the network alone, without what 'predict' does with columns:")
-        say(*_preprocessing.described(plan))
+    if model is not None:
+        takes = {
+            "c": f"{name}_predict takes the raw values of a row",
+            "onnx": "It takes the raw values of columns by their names",
+        }[arguments.to]
+        say(f"{takes}, and does with them what 'predict' does:")
+        say(*_preprocessing.described(model._plan))
     return 0

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 import numpy as np
 
 from cnn._assembly import Part
+from cnn._numbers import exact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,8 +120,12 @@ class Node:
         else:
             good = value == should
         if not good:
-            self.refuse(f"has {name} {value:g}, should be {should:g}" if isinstance(value, float)
-                        else f"has {name} {value!r}, should be {should!r}")  # fmt: skip
+            if isinstance(value, float):
+                # Attributes are float32.
+                value, should = exact(np.float32(value)), exact(should)
+            else:
+                value, should = repr(value), repr(should)
+            self.refuse(f"has {name} {value}, should be {should}")
 
 
 # ---- Layers --------------------------------------------------------------------------------------
@@ -359,7 +364,7 @@ def _cast(node: Node, inputs: list[Value]) -> Value:
         )
     if x.form == "above":
         if x.factor != 0:
-            node.refuse(f"makes numbers of x > {x.factor:g}, should be x > 0 for step")
+            node.refuse(f"makes numbers of x > {exact(x.factor)}, should be x > 0 for step")
         return _activated(node, x.base, "step")
     return x
 

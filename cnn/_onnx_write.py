@@ -31,17 +31,25 @@ _NODES: dict[str, tuple[str, dict[str, Any]]] = {
 
 def write(network: _core.Network, path: str | os.PathLike[str]) -> None:
     """Write a network as an ONNX model; `Sequential.to_onnx` documents it."""
+    Model(checked(network), network).save(path)
+
+
+def checked(network: _core.Network) -> Any:
+    """Return the package onnx, if it is there and a file of it holds the network."""
     onnx = _extras.require("to_onnx", "onnx", "onnx")
     size = network.parameter_count * network.dtype.itemsize
     if size > _MOST_BYTES:
         raise ValueError(
             f"to_onnx: the parameters take {size:,} bytes, but an ONNX file holds less than 2 GiB"
         )
-    _files.replace(path, _Model(onnx, network).made().SerializeToString())
+    return onnx
 
 
-class _Model:
+class Model:
     """The nodes and constants of a model, as they are added."""
+
+    domains: tuple[str, int] | None = None
+    """A domain of nodes beside ONNX's own, and its opset."""
 
     def __init__(self, onnx: Any, network: _core.Network) -> None:
         self._onnx = onnx
@@ -50,25 +58,33 @@ class _Model:
         self._type = onnx.helper.np_dtype_to_tensor_dtype(network.dtype)
         self._nodes: list[Any] = []
         self._constants: dict[str, Any] = {}
+        self.properties: dict[str, str] = {}
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to a file."""
+        _files.replace(path, self.made().SerializeToString())
+
+    def body(self) -> tuple[list[Any], list[Any]]:
+        """Add all nodes, and return the graph's inputs and outputs."""
+        info = self._onnx.helper.make_tensor_value_info
+        self._layers("input", "output")
+        return (
+            [info("input", self._type, ["batch", self._network.inputs])],
+            [info("output", self._type, ["batch", self._network.outputs])],
+        )
 
     def made(self) -> Any:
+        """Return the model."""
         helper = self._onnx.helper
-        value, last = "input", len(self._network.layers) - 1
-        for i, (kind, _, _, activation, _, _) in enumerate(self._network.layers):
-            # Dropout does nothing to a prediction.
-            if kind == "dense":
-                value = self._dense(i, activation, value, "output" if i == last else f"layers.{i}")
-        graph = helper.make_graph(
-            self._nodes,
-            "cnn",
-            [helper.make_tensor_value_info("input", self._type, ["batch", self._network.inputs])],
-            [helper.make_tensor_value_info("output", self._type, ["batch", self._network.outputs])],
-            list(self._constants.values()),
-        )
+        inputs, outputs = self.body()
+        constants = list(self._constants.values())
+        opsets = [helper.make_opsetid("", _OPSET)]
+        if self.domains is not None:
+            opsets.append(helper.make_opsetid(*self.domains))
         model = helper.make_model(
-            graph,
+            helper.make_graph(self._nodes, "cnn", inputs, outputs, constants),
             ir_version=_IR_VERSION,
-            opset_imports=[helper.make_opsetid("", _OPSET)],
+            opset_imports=opsets,
             producer_name="cnn",
             producer_version=_core.version(),
         )
@@ -77,9 +93,24 @@ class _Model:
             {
                 "cnn_version": _core.version(),
                 "cnn_numerics_version": str(_core.numerics_version()),
+                **self.properties,
             },
         )
         return model
+
+    def _value(self, name: str) -> str:
+        """Return the name of what a node computes."""
+        return name
+
+    def _layers(self, value: str, output: str) -> str:
+        """Add the layers, from the value with inputs to that with outputs."""
+        last = len(self._network.layers) - 1
+        for i, (kind, _, _, activation, _, _) in enumerate(self._network.layers):
+            # Dropout does nothing to a prediction.
+            if kind == "dense":
+                name = output if i == last else self._value(f"layers.{i}")
+                value = self._dense(i, activation, value, name)
+        return value
 
     def _dense(self, i: int, activation: str, value: str, output: str) -> str:
         name = f"layers.{i}"
@@ -114,12 +145,13 @@ class _Model:
     def _node(
         self, op: str, name: str, inputs: list[str], output: str | None = None, **attributes: Any
     ) -> str:
-        output = output or f"{name}.output"
+        output = output or self._value(f"{name}.output")
         made = self._onnx.helper.make_node(op, inputs, [output], name=name, **attributes)
         self._nodes.append(made)
         return output
 
     def _constant(self, name: str, values: Any) -> str:
+        name = self._value(name)
         self._constants.setdefault(name, self._onnx.numpy_helper.from_array(values, name))
         return name
 

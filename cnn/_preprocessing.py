@@ -1,6 +1,11 @@
 """From the columns of a table to the inputs and outputs of a network, and back.
 
-Numbers are standardised, categories become one input for each. A model file keeps this as JSON.
+A number v becomes (v - mean) / scale, in float64, rounded once to the network's type: the
+subtraction comes first and in the wider type, so that 1.7e12 and 1.7e12 + 10 stay apart. A category
+becomes an input of 1 among those of 0 of the other categories. An output z of a network that
+predicts a number is z * scale + mean, in float64, the product and the sum each rounded. Python, C
+headers and ONNX files compute these in this order, so that they have the same bits. A model file
+keeps columns and target as JSON.
 """
 
 from __future__ import annotations
@@ -13,16 +18,18 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import numpy as np
 
 from cnn import _core
+from cnn._numbers import exact
 from cnn._numerals import POINT
 from cnn._table import Category, Column, Number
+from cnn.sequential import COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from numpy.typing import NDArray
 
-# The key of a network's metadata, and the format of its value.
-KEY = "preprocessing"
+KEY = COLUMNS
+# The format of the value that a network's metadata have under this key.
 _FORMAT = 1
 
 
@@ -45,12 +52,19 @@ class Preprocessing:
         """What the network does."""
         return "classification" if isinstance(self.target, Category) else "regression"
 
-    def x(self, values: NDArray[np.float64], path: str, first: int = 0) -> NDArray[np.float32]:
+    def x(
+        self,
+        values: NDArray[np.float64],
+        path: str,
+        first: int = 0,
+        *,
+        dtype: np.dtype[Any] | type[np.floating[Any]] = np.float32,
+    ) -> NDArray[Any]:
         """Return a network's inputs for the values of the columns, as `_table.blocks` has them.
 
-        `first` is the number of rows before them, for messages.
+        `path` begins messages, which count rows from `first` + 1; `dtype` is the network's.
         """
-        x = np.zeros((len(values), self.inputs), np.float32)
+        x = np.zeros((len(values), self.inputs), dtype)
         at = 0
         for column, value in zip(self.columns, values.T, strict=True):
             if isinstance(column, Number):
@@ -61,6 +75,12 @@ class Preprocessing:
                 x[np.arange(len(values)), at + value.astype(np.intp)] = 1
             at += column.width
         return x
+
+    def outputs(self, y: NDArray[Any]) -> NDArray[Any]:
+        """Return the probabilities (n, classes), or the numbers (n, 1), of a network's outputs."""
+        if isinstance(self.target, Category):
+            return y
+        return y.astype(np.float64) * self.target.scale + self.target.mean
 
     def t(self, values: NDArray[np.float64], path: str) -> NDArray[Any]:
         """Return a network's targets for the values of the target's column."""
@@ -106,10 +126,9 @@ def _check_finite(
 ) -> None:
     bad = np.flatnonzero(~np.isfinite(found))
     if bad.size:
-        value = float(values[bad[0]])
         raise ValueError(
-            f"{path}: row {first + bad[0] + 1}, column {name!r} is {value!r}, which is "
-            f"too far from the numbers that the network was trained on"
+            f"{path}: row {first + bad[0] + 1}, column {name!r} is {exact(values[bad[0]])}, "
+            f"which is too far from the numbers that the network was trained on"
         )
 
 
@@ -230,30 +249,39 @@ def described(plan: Preprocessing) -> list[str]:
     at = 0
     for column in plan.columns:
         if isinstance(column, Number):
-            how = f"({column.name} - {_exact(column.mean)}) / {_exact(column.scale)}"
+            how = f"({printable(column.name)} - {exact(column.mean)}) / {exact(column.scale)}"
         else:
-            how = f"1 for its category, 0 for others: {', '.join(column.categories)}"
-        rows.append((_span(at, column.width), column.name, how))
+            how = f"1 for its category, 0 for others: {_listed(column)}"
+        rows.append((_span(at, column.width), printable(column.name), how))
         at += column.width
     target = plan.target
     if isinstance(target, Number):
-        how = f"standardised: {target.name} = output * {_exact(target.scale)}"
-        how += f" + {_exact(target.mean)}"
+        how = f"standardised: {printable(target.name)} = output * {exact(target.scale)}"
+        how += f" + {exact(target.mean)}"
     else:
-        how = f"probabilities of {', '.join(target.categories)}"
-    last = (_span(0, target.width), target.name, how)
+        how = f"probabilities of {_listed(target)}"
+    last = (_span(0, target.width), printable(target.name), how)
     widths = [max(len(row[i]) for row in (*rows, last)) for i in range(2)]
 
     def line(row: tuple[str, str, str]) -> str:
         return f"  {row[0]:>{widths[0]}}  {row[1]:{widths[1]}}  {row[2]}"
 
-    return ["Inputs", *map(line, rows), f"Outputs ({plan.task})", line(last)]
+    lines = ["Inputs", *map(line, rows), f"Outputs ({plan.task})", line(last)]
+    if plan.decimal != POINT:
+        lines.append(f"Numbers of tables have a {plan.decimal} before their decimals")
+    return lines
+
+
+def printable(text: str) -> str:
+    """Return a text of a file as a terminal may have it: what would control it is escaped."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _listed(column: Category) -> str:
+    return ", ".join(map(printable, column.categories))
 
 
 def _span(first: int, width: int) -> str:
     return f"{first}" if width == 1 else f"{first}-{first + width - 1}"
-
-
-def _exact(number: float) -> str:
-    """Return a number to the precision that float32 needs."""
-    return f"{number:.9g}"

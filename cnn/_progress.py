@@ -6,6 +6,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
+from cnn._numbers import rounded
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -152,4 +154,4 @@ class Log:
 
 
 def _text(logs: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {value:.4g}" for name, value in logs.items())
+    return ", ".join(f"{name} {rounded(value, 4)}" for name, value in logs.items())

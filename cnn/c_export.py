@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+import zlib
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -12,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnn import _c_formulas, _core, _files
+from cnn._c_table import Table
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
+
+    from cnn._preprocessing import Preprocessing
 
 # C++'s words too, since C++ may include a header.
 _RESERVED = frozenset(
@@ -50,12 +54,16 @@ def write(
     name: str | None,
     dtype: str,
     fast: bool,
+    plan: Preprocessing | None = None,
 ) -> None:
-    """Write a network as a C header; `Sequential.to_c` documents the arguments."""
+    """Write a network as a C header; `Sequential.to_c` documents the arguments.
+
+    With `plan`, the columns that its inputs are made of, the header takes rows of a table.
+    """
     chosen = _checked_name(path, name)
     if np.dtype(dtype) != network.dtype:
         network = _converted(network, dtype)
-    _files.replace(path, _Header(network, chosen, fast=fast).text())
+    _files.replace(path, _Header(network, chosen, fast=fast, plan=plan).text())
 
 
 def _checked_name(path: str | os.PathLike[str], name: str | None) -> str:
@@ -88,10 +96,13 @@ def _converted(network: _core.Network, dtype: str) -> _core.Network:
 class _Header:
     """The text of a header: its parts, and the templates that they fill."""
 
-    def __init__(self, network: _core.Network, name: str, *, fast: bool) -> None:
+    def __init__(
+        self, network: _core.Network, name: str, *, fast: bool, plan: Preprocessing | None
+    ) -> None:
         self._network = network
         self._name = name
         self._fast = fast
+        self._table = None if plan is None else Table(plan, network, name, fast=fast)
         self._bits = 8 * network.dtype.itemsize
         self._type = "float" if self._bits == 32 else "double"
         self._formulas = _c_formulas.Formulas(self._bits)
@@ -100,21 +111,56 @@ class _Header:
             for i, (kind, inputs, outputs, activation, _, _) in enumerate(network.layers)
             if kind == "dense"
         ]
+        self._common = self._names() | {
+            "type": self._type,
+            "inputs": network.inputs,
+            "outputs": network.outputs,
+            **(self._table.values if self._table else {}),
+        }
+
+    def _names(self) -> dict[str, object]:
+        """Return the names by which templates call what the header declares.
+
+        Those of two headers differ wherever their `name` does, in capitals too, so that one file
+        may include both. What is for the header alone has _cnn in its name.
+        """
+        name = self._name
+        # If net and NET had the same macros, those of the second would be the first's.
+        has_capitals = name != name.lower()
+        words = ("INPUTS", "OUTPUTS", "COLUMNS")
+        macros = {
+            w: f"{name}_{w.lower()}" if has_capitals else f"{name}_{w}".upper() for w in words
+        }
+        return {
+            "name": name,
+            "NAME": name.upper(),
+            "own": f"{name}_cnn",
+            "guard": f"CNN_HEADER_{name}_H",
+            **macros,
+        }
 
     def text(self) -> str:
         arithmetic, layers = self._functions()
         promise = _FAST if self._fast else _STRICT
         shape = [self._network.inputs, *(outputs for _, _, outputs, _ in self._dense)]
-        return self._filled(
+        stack = sum(self._buffers().values()) + (self._table.stack if self._table else 0)
+        table = self._table
+        text = self._filled(
             "header",
-            type=self._type,
+            identity="$identity",
+            network="forward" if table else "predict",
+            table=table.text(self._filled) if table else "",
+            table_test=table.test(self._filled) if table else "",
+            wrong=f"wrong + {self._name}_cnn_table_test()" if table else "wrong",
+            usage=self._filled(
+                "usage_table" if table else "usage_network",
+                stack=stack * self._bits // 8,
+                meaning=table.meaning if table else "",
+            ),
             bits=self._bits,
             dtype=self._network.dtype.name,
             version=_core.version(),
-            inputs=self._network.inputs,
-            outputs=self._network.outputs,
             shape="-".join(map(str, shape)),
-            stack=sum(self._buffers().values()) * self._bits // 8,
             promise=textwrap.fill(
                 promise.format(numerics=_core.numerics_version()), 96, subsequent_indent=" * "
             ),
@@ -124,12 +170,12 @@ class _Header:
             predict="\n".join(self._predict()),
             **self._test(),
         )
+        # By which a header tells another of the same name from itself.
+        return text.replace("$identity", f"0x{zlib.crc32(text.encode()):08x}")
 
     def _filled(self, template: str, **values: object) -> str:
         path = resources.files("cnn").joinpath("c_templates", f"{template}.h")
-        return Template(path.read_text(encoding="utf-8")).substitute(
-            name=self._name, NAME=self._name.upper(), **values
-        )
+        return Template(path.read_text(encoding="utf-8")).substitute(self._common, **values)
 
     def _functions(self) -> tuple[str, str]:
         """Return arithmetic that layers need, and the functions of layers."""
@@ -152,7 +198,11 @@ class _Header:
         arithmetic = "\n\n".join(self._formulas.needed_by(layers))
         with_fma = "fma" in arithmetic
         parts = [
-            re.sub(r"\bfmaf?\(", f"{self._name}_fma(", self._formulas.renamed(part, self._name))
+            re.sub(
+                r"\bfmaf?\(",
+                f"{self._name}_fma(",
+                self._formulas.renamed(part, f"{self._name}_cnn"),
+            )
             for part in (arithmetic, layers)
         ]
         if with_fma:
@@ -167,16 +217,16 @@ class _Header:
     def _predict(self) -> Iterator[str]:
         for buffer, size in self._buffers().items():
             yield f"    {self._type} {buffer}[{size}];"
-        source = "x"
+        source, name = "x", self._name
         for number, (i, inputs, outputs, activation) in enumerate(self._dense):
             last = number + 1 == len(self._dense)
             target = "y" if last else "ab"[number % 2]
             yield (
-                f"    {self._name}_dense({inputs}, {outputs}, {source}, {self._name}_weight_{i}, "
-                f"{self._name}_bias_{i}, {target});"
+                f"    {name}_cnn_dense({inputs}, {outputs}, {source}, {name}_weight_{i}, "
+                f"{name}_bias_{i}, {target});"
             )
             if activation != "identity":
-                yield f"    {self._name}_{activation}({outputs}, {target});"
+                yield f"    {self._name}_cnn_{activation}({outputs}, {target});"
             source = target
 
     def _parameters(self) -> Iterator[str]:
@@ -204,7 +254,6 @@ class _Header:
         digits = self._bits // 4
         compare = self._filled(
             "compare_fast" if self._fast else "compare_strict",
-            type=self._type,
             bits=self._bits,
             tolerance="1e-4f" if self._bits == 32 else "1e-12",
         )

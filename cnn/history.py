@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cnn._numbers import rounded
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -97,6 +99,8 @@ class History:
     def __repr__(self) -> str:
         if not self.epoch:
             return "History(no epochs)"
-        last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self.history.items())
+        last = ", ".join(
+            f"{name} {rounded(values[-1], 4)}" for name, values in self.history.items()
+        )
         count = f"{len(self)} epoch" + ("s" if len(self) != 1 else "")
         return f"History({count}; in the last, {last})"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 
 from cnn import _checks, _core
 from cnn._activations import TABLE
+from cnn._numbers import exact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -230,7 +231,7 @@ class Dense(Layer):
         if self._init is not None:
             text += f", init={self._init!r}"
         if self._l2 > 0:
-            text += f", l2={self._l2:g}"
+            text += f", l2={exact(self._l2)}"
         return text + ")"
 
 
@@ -280,7 +281,7 @@ class Dropout(Layer):
         return ("dropout", 0, 0, "identity", 0.0, self._rate)
 
     def __repr__(self) -> str:
-        return f"Dropout({self._rate:g})"
+        return f"Dropout({exact(self._rate)})"
 
 
 def of_description(description: tuple[str, int, int, str, float, float]) -> Layer:
@@ -350,7 +351,7 @@ def table(layers: Sequence[Layer]) -> list[str]:
             count = f"{layer.parameter_count:,}"
             rows.append((str(i), "Dense", shape, layer.activation, count))
         elif isinstance(layer, Dropout):
-            rows.append((str(i), "Dropout", f"rate {layer.rate:g}", "", ""))
+            rows.append((str(i), "Dropout", f"rate {exact(layer.rate)}", "", ""))
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     lines = [
         "  ".join(

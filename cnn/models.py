@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cnn import _checks, _core, _formats, optimizers, schedules
 from cnn.layers import Dense, Dropout, Layer
-from cnn.sequential import EPOCHS, LR, Sequential
+from cnn.sequential import COLUMNS, EPOCHS, LR, Sequential
 
 if TYPE_CHECKING:
     import os
@@ -93,19 +93,26 @@ def mlp(
     return made
 
 
-def _loaded(where: str, network: _core.Network) -> Sequential:
-    """Return the network of a file, whose metadata anybody may have written."""
+def _loaded(where: str, network: _core.Network) -> Sequential | Any:
+    """Return what a file has; anybody may have written its metadata."""
     epochs = network.get_metadata(EPOCHS)
     if epochs is not None and not (epochs.isascii() and epochs.isdigit() and len(epochs) < 19):
         raise _core.ModelFileError(
             f"{where}: the file has {epochs!r} epochs, should have a whole number"
         )
     network.set_metadata(LR, None)
-    return Sequential._of_network(network)
+    net = Sequential._of_network(network)
+    if network.get_metadata(COLUMNS) is None:
+        return net
+    from cnn.tabular import TableModel  # noqa: PLC0415  # most files have no columns
+
+    return TableModel._of_file(where, net)
 
 
-def load(path: str | os.PathLike[str]) -> Sequential:
-    """Load a network from a file that `Sequential.save` or libcnn wrote.
+# Any stands for a TableModel: type checkers take the result for a Sequential, as nearly all of them
+# are, and yet let isinstance tell otherwise.
+def load(path: str | os.PathLike[str]) -> Sequential | Any:
+    """Load a network from a file that `Sequential.save`, ``cnn train`` or libcnn wrote.
 
     Parameters
     ----------
@@ -114,8 +121,11 @@ def load(path: str | os.PathLike[str]) -> Sequential:
 
     Returns
     -------
-    Sequential
-        The network.
+    Sequential or cnn.tabular.TableModel
+        The network. If the file also has how its inputs are made of the columns of a table, as
+        those of ``cnn train`` do, a `cnn.tabular.TableModel`: its ``predict`` takes data frames and
+        rows of raw values, and its ``net`` is the network. For type checkers the result is a
+        Sequential unless ``isinstance(model, cnn.tabular.TableModel)`` tells otherwise.
 
     Raises
     ------
@@ -139,7 +149,9 @@ def load(path: str | os.PathLike[str]) -> Sequential:
         return _loaded("load", _core.Network.load(path))
 
 
-def load_checkpoint(path: str | os.PathLike[str]) -> tuple[Sequential, optimizers.Optimizer]:
+def load_checkpoint(
+    path: str | os.PathLike[str],
+) -> tuple[Sequential | Any, optimizers.Optimizer]:
     """Load a network and its optimizer from a file, to go on with training.
 
     Parameters
@@ -149,8 +161,9 @@ def load_checkpoint(path: str | os.PathLike[str]) -> tuple[Sequential, optimizer
 
     Returns
     -------
-    net : Sequential
-        The network.
+    net : Sequential or cnn.tabular.TableModel
+        What `load` returns: of a file with the columns of a table a TableModel, whose ``net`` is
+        trained on.
     optimizer : Optimizer
         Its optimizer. Where the learning rate was a function of the program's own, which a file
         cannot hold, ``optimizer.lr`` must be set before training goes on.

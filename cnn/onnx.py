@@ -48,7 +48,8 @@ def from_onnx(path: str | os.PathLike[str]) -> Sequential:
     ModelFileError
         Where it is not a well-formed ONNX model.
     ValueError
-        Where the model is not a dense network that cnn can run, by the name of the node, keeps
+        Where the model is not a dense network that cnn can run, by the name of the node, is that of
+        `cnn.tabular.TableModel.to_onnx`, which takes the columns of a table, keeps
         parameters in other files, or shares them so often that they would take many times the
         file's size.
 
@@ -100,6 +101,11 @@ def _checked_model(where: str, onnx: Any, data: bytes) -> Any:
         raise _core.ModelFileError(f"{where}: the file is not an ONNX model: {error}") from error
     if not model.graph.node or not model.graph.output:
         raise _core.ModelFileError(f"{where}: the file is not an ONNX model: it has no nodes")
+    if any(entry.key == "cnn_preprocessing" for entry in model.metadata_props):
+        raise ValueError(
+            f"{where}: the model takes the columns of a table, should be a network alone; cnn.load "
+            f"reads the file that it was exported from, and model.net.to_onnx writes its network"
+        )
     for tensor in _tensors(model):
         # Another file's name in a model may be any path of this machine.
         if tensor.data_location == onnx.TensorProto.EXTERNAL:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from cnn import _checks
+from cnn._numbers import exact
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -302,7 +303,8 @@ def rates(where: str, lr: LearningRate, first: int, count: int) -> Floats:
     if bad.any():
         at = int(bad.argmax())
         raise ValueError(
-            f"{where}: lr is {values[at]:g} at step {first + at}, should be finite and at least 0"
+            f"{where}: lr is {exact(values[at])} at step {first + at}, should be finite and at "
+            f"least 0"
         )
     return values
 

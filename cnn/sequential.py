@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Gradient", "Sequential"]
 
 # Keys of a network's metadata, which files keep.
+COLUMNS = "preprocessing"
 EPOCHS = "epochs"
 LR = "lr"
 
@@ -258,7 +259,8 @@ class Sequential(Doors):
             What to call as training goes on.
         progress : {"auto", True, False}, default "auto"
             Whether to show progress: a bar on a terminal and in a notebook, else, with True only,
-            plain lines on stderr, of about every tenth epoch.
+            plain lines on stderr, of about every tenth epoch. Bars round metrics to 3 digits, lines
+            to 4, after ~ if there are more; the History that is returned has all of them.
 
         Returns
         -------

@@ -16,6 +16,7 @@ from tables import QUALITY, train, write
 import cnn
 from cnn import __main__ as command_line
 from cnn import _commands, _core, _preprocessing
+from cnn._numbers import exact
 
 
 def run(*arguments, **environment):
@@ -211,7 +212,7 @@ def test_columns_are_found_by_name(trained, capsys, tmp_path):
 
 def test_predict_does_as_python_does(trained, capsys):
     data, model, task, _ = trained
-    net = cnn.load(model)
+    net = cnn.load(model).net
     rows = rows_of(task)[1:]
     plan = _preprocessing.of_network(net._network, model)
     age, city = plan.columns
@@ -230,14 +231,14 @@ def test_predict_does_as_python_does(trained, capsys):
 
 def test_show(trained, capsys):
     _, model, task, _ = trained
-    net = cnn.load(model)
+    net = cnn.load(model).net
     assert command_line.main(["show", model]) == 0
     text = capsys.readouterr().out
     assert net.summary() in text
     outputs = "3 outputs" if task == "classification" else "1 output"
     assert text.startswith(f"{model}: 4 inputs, {outputs}, trained for 60 epochs\n")
     age, _ = _preprocessing.of_network(net._network, model).columns
-    assert f"\nInputs\n    0  age    (age - {age.mean:.9g}) / {age.scale:.9g}\n" in text
+    assert f"\nInputs\n    0  age    (age - {exact(age.mean)}) / {exact(age.scale)}\n" in text
     assert "  1-3  city   1 for its category, 0 for others: Paris, Rome, Zürich, CH\n" in text
     assert f"\nOutputs ({task})\n" in text
     if task == "classification":
@@ -262,14 +263,16 @@ def test_show_a_network_from_python(capsys, tmp_path):
 
 def test_export_to_c(trained, capsys, tmp_path):
     _, model, *_ = trained
-    net = cnn.load(model)
+    table = cnn.load(model)
     header = tmp_path / "my-model.h"
     assert command_line.main(["export", model, "--to", "c", "-o", str(header)]) == 0
     text = capsys.readouterr().out
-    assert text.startswith(f"saved to {header}\nIt has the network alone, without what 'predict'")
-    plan = _preprocessing.of_network(net._network, model)
+    assert text.startswith(
+        f"saved to {header}\nmy_model_predict takes the raw values of a row, and"
+    )
+    plan = _preprocessing.of_network(table.net._network, model)
     assert text.endswith("\n".join(["", *_preprocessing.described(plan), ""]))
-    net.to_c(tmp_path / "expected.h", name="my_model")
+    table.to_c(tmp_path / "expected.h", name="my_model")
     assert header.read_bytes() == (tmp_path / "expected.h").read_bytes()
     command = ["export", model, "--to", "c", "-o", str(header), "--name", "other"]
     assert command_line.main(command) == 0
@@ -541,7 +544,7 @@ def test_the_model_is_saved_before_the_score_is_told(tmp_path, monkeypatch):
         monkeypatch.setattr(sys, "stdout", out)
         code, model = train(tmp_path, QUALITY)
     assert code == 1
-    assert cnn.load(model).epochs == 2
+    assert cnn.load(model).net.epochs == 2
 
 
 def test_names_that_a_terminal_cannot_show(tmp_path):

@@ -62,7 +62,7 @@ def test_network_options(tmp_path, capsys):
     code, model = train(tmp_path, QUALITY, *options)
     assert code == 0
     assert "network 1-7-5-6: learns from 60 rows, 0 held out" in capsys.readouterr().out
-    net = cnn.load(model)
+    net = cnn.load(model).net
     assert [layer.activation for layer in net.layers] == ["tanh", "tanh", "softmax"]
     assert (net.seed, net.epochs) == (3, 2)
     values = np.arange(60) * 0.5
@@ -87,4 +87,4 @@ def test_a_constant_column_does_no_harm(tmp_path, capsys):
     rows = [["a", "b", "t"], *([i, 3.1, i / 2] for i in range(30))]
     code, model = train(tmp_path, rows, "--task", "regression")
     assert code == 0
-    assert np.isfinite(cnn.load(model).layers[0].weight).all()
+    assert np.isfinite(cnn.load(model).net.layers[0].weight).all()

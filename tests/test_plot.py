@@ -62,7 +62,7 @@ def test_learning_curves(history, ax):
     np.testing.assert_array_equal(found["validation"].get_ydata(), history.val_loss)
     np.testing.assert_array_equal(found["training"].get_xdata(), history.epoch)
     best = int(np.argmin(history.val_loss))
-    label = f"best validation: {history.val_loss[best]:.4g} in epoch {best + 1}"
+    label = f"best validation: ~{history.val_loss[best]:.4g} in epoch {best + 1}"
     assert legend(ax) == ["training", "validation", label]
     assert found[label].get_xdata() == [best + 1]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "loss")
@@ -275,7 +275,7 @@ def test_bad_confusion_matrix():
         ([0, 2], np.ones((2, 2)), "t has label 2, but p has 2 classes (labels 0 to 1)"),
         ([0, -1], [0, 1], "t has -1 in row 1, should have class numbers from 0 to 999"),
         ([0, 1], [0, 0.5], "p has 0.5 in row 1, should have class numbers"),
-        ([0, 10**6], [0, 1], "t has 1e+06 in row 1, should have class numbers"),
+        ([0, 10**6], [0, 1], "t has 1000000 in row 1, should have class numbers"),
         ([], [], "t has shape (0,), should be (1,), a class for each sample"),
         ([0, 1], [[0.5, np.nan], [0, 1]], "p has nan in row 0"),
         ([0, 1], [[0.5], [-2]], "p has -2 in row 1"),

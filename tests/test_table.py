@@ -296,7 +296,7 @@ def test_lines_for_people():
         "    0  age    (age - 40) / 10",
         "  1-2  city   1 for its category, 0 for others: Paris, Rome",
         "Outputs (regression)",
-        "    0  price  standardised: price = output * 2 + 0.333333333",
+        "    0  price  standardised: price = output * 2 + 0.3333333333333333",
     ]
     assert _preprocessing.described(PLAN)[3:] == [
         "Outputs (classification)",

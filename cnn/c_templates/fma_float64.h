@@ -5,13 +5,13 @@ static inline double ${name}_fma(double a, double b, double c)
 }
 #else
 /* A number (-1)^negative (high 2^64 + low) 2^exponent. */
-typedef struct ${name}_wide {
+typedef struct ${own}_wide {
     uint64_t high, low;
     int exponent, negative;
-} ${name}_wide;
+} ${own}_wide;
 
 /* Shift right by n > 0; the lowest bit tells whether anything was lost. */
-static inline void ${name}_shift_right(${name}_wide *x, int n)
+static inline void ${own}_shift_right(${own}_wide *x, int n)
 {
     uint64_t lost;
     x->exponent += n;
@@ -31,13 +31,13 @@ static inline void ${name}_shift_right(${name}_wide *x, int n)
 }
 
 /* A finite number but 0, with the highest bit of its 53 at bit 52 of `low`. */
-static inline ${name}_wide ${name}_widen(double value)
+static inline ${own}_wide ${own}_widen(double value)
 {
     union {
         double value;
         uint64_t bits;
     } same = {value};
-    ${name}_wide x = {0, same.bits & (((uint64_t)1 << 52) - 1), -1074, (int)(same.bits >> 63)};
+    ${own}_wide x = {0, same.bits & (((uint64_t)1 << 52) - 1), -1074, (int)(same.bits >> 63)};
     const int exponent = (int)((same.bits >> 52) & 2047);
     if (exponent > 0) {
         x.low |= (uint64_t)1 << 52;
@@ -49,7 +49,7 @@ static inline ${name}_wide ${name}_widen(double value)
 }
 
 /* Round to the nearest double, ties to even. */
-static inline double ${name}_narrow(${name}_wide x)
+static inline double ${own}_narrow(${own}_wide x)
 {
     union {
         uint64_t bits;
@@ -65,7 +65,7 @@ static inline double ${name}_narrow(${name}_wide x)
         const uint64_t half = 1024;
         int biased = x.exponent + 127 + 1023;
         if (biased < 1) { /* a denormal */
-            ${name}_shift_right(&x, 1 - biased);
+            ${own}_shift_right(&x, 1 - biased);
             biased = 1;
         }
         /* The highest bit adds 1 to the exponent, and so may rounding up. */
@@ -79,13 +79,13 @@ static inline double ${name}_narrow(${name}_wide x)
 }
 
 /* The product of two such numbers, with its highest bit at bit 60 or 61 of `high`. */
-static inline ${name}_wide ${name}_product(${name}_wide a, ${name}_wide b)
+static inline ${own}_wide ${own}_product(${own}_wide a, ${own}_wide b)
 {
     const uint64_t mask = 0xffffffff;
     const uint64_t x = a.low << 10, y = b.low << 10;
     const uint64_t low = (x & mask) * (y & mask), cross = (x >> 32) * (y & mask) + (low >> 32);
     const uint64_t middle = (x & mask) * (y >> 32) + (cross & mask);
-    ${name}_wide product = {(x >> 32) * (y >> 32) + (cross >> 32) + (middle >> 32),
+    ${own}_wide product = {(x >> 32) * (y >> 32) + (cross >> 32) + (middle >> 32),
                             (middle << 32) | (low & mask), a.exponent + b.exponent - 20,
                             a.negative ^ b.negative};
     return product;
@@ -100,20 +100,20 @@ static inline double ${name}_fma(double a, double b, double c)
         return c;
     if (c == 0)
         return a * b;
-    ${name}_wide p = ${name}_product(${name}_widen(a), ${name}_widen(b)), q = ${name}_widen(c);
+    ${own}_wide p = ${own}_product(${own}_widen(a), ${own}_widen(b)), q = ${own}_widen(c);
     q.high = q.low << 8;
     q.low = 0;
     q.exponent -= 72;
     if (p.exponent > q.exponent)
-        ${name}_shift_right(&q, p.exponent - q.exponent);
+        ${own}_shift_right(&q, p.exponent - q.exponent);
     else if (q.exponent > p.exponent)
-        ${name}_shift_right(&p, q.exponent - p.exponent);
+        ${own}_shift_right(&p, q.exponent - p.exponent);
     if (p.negative == q.negative) {
         p.low += q.low;
         p.high += q.high + (p.low < q.low);
     } else {
         if (p.high < q.high || (p.high == q.high && p.low < q.low)) {
-            const ${name}_wide larger = q;
+            const ${own}_wide larger = q;
             q = p;
             p = larger;
         }
@@ -123,6 +123,6 @@ static inline double ${name}_fma(double a, double b, double c)
     }
     if ((p.high | p.low) == 0)
         return 0;
-    return ${name}_narrow(p);
+    return ${own}_narrow(p);
 }
 #endif

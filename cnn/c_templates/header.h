@@ -1,28 +1,28 @@
 /*
  * ${name}.h: the dense network ${shape} in ${dtype}, made by cnn ${version}.
  *
- *     void ${name}_predict(const ${type} *x, ${type} *y);
- *
- * x (${inputs}) and y (${outputs}) must not overlap. Values between layers take ${stack} bytes of stack; there is
- * no other memory, no C library, no other file. Any number of threads may call it at once. Include
- * it in one source file, since each that includes it holds the parameters.
- *
+${usage} *
  * ${promise}
  *
- * Where ${NAME}_SELF_TEST is defined, int ${name}_self_test(void) runs a sample and returns how many
- * outputs differ from those that cnn computed: 0.
+ * If ${NAME}_SELF_TEST is defined, int ${name}_self_test(void) runs samples and returns how many
+ * results differ from those that cnn computed: 0.
  */
-#ifndef ${NAME}_H
-#define ${NAME}_H
+#ifdef ${guard}
+#if ${guard} != ${identity}
+#error "two different headers have the name ${name}; give one of them another by to_c(name=...)"
+#endif
+#else
+#define ${guard} ${identity}
 
 #include <float.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define ${NAME}_INPUTS ${inputs}
-#define ${NAME}_OUTPUTS ${outputs}
+#define ${INPUTS} ${inputs}
+#define ${OUTPUTS} ${outputs}
 
-#if defined(__FAST_MATH__) || FLT_EVAL_METHOD != 0
+/* 16 is for _Float16 alone: float and double are computed as they are. */
+#if defined(__FAST_MATH__) || (FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16)
 #error "${name}.h needs IEEE arithmetic: no -ffast-math, no excess precision"
 #endif
 
@@ -41,25 +41,25 @@ ${parameters}
 /* ---- The network ------------------------------------------------------------------------- */
 
 /* y (${outputs}) = network(x (${inputs})). */
-static inline void ${name}_predict(const ${type} *x, ${type} *y)
+static inline void ${name}_${network}(const ${type} *x, ${type} *y)
 {
 ${predict}
 }
 
-#ifdef ${NAME}_SELF_TEST
-static inline int ${name}_self_test(void)
+${table}#ifdef ${NAME}_SELF_TEST
+${table_test}static inline int ${name}_self_test(void)
 {
     static const ${type} x[] = {
 ${sample}};
     static const uint${bits}_t expected[] = {
 ${expected}};
-    ${type} y[${NAME}_OUTPUTS];
+    ${type} y[${OUTPUTS}];
     int wrong = 0;
-    ${name}_predict(x, y);
-    for (size_t j = 0; j < ${NAME}_OUTPUTS; j++) {
+    ${name}_${network}(x, y);
+    for (size_t j = 0; j < ${OUTPUTS}; j++) {
 ${compare}
     }
-    return wrong;
+    return ${wrong};
 }
 #endif
 

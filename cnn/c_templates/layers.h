@@ -1,14 +1,14 @@
 /* Columns that are computed side by side. */
-#define ${NAME}_COLUMNS 64
+#define ${own}_TILE 64
 
 /*
  * y (count) = x (inputs) . weight + bias, for `count` columns of a weight whose rows are `outputs`
  * apart. Products are summed in order, 256 at a time, and these sums from left to right.
  */
-INLINE void ${name}_columns(size_t inputs, size_t outputs, const size_t count, const real *x,
+INLINE void ${own}_columns(size_t inputs, size_t outputs, const size_t count, const real *x,
                             const real *weight, const real *bias, real *y)
 {
-    real total[${NAME}_COLUMNS], sum[${NAME}_COLUMNS];
+    real total[${own}_TILE], sum[${own}_TILE];
     for (size_t j = 0; j < count; j++)
         total[j] = 0;
     for (size_t k = 0; k < inputs;) {
@@ -27,12 +27,12 @@ INLINE void ${name}_columns(size_t inputs, size_t outputs, const size_t count, c
 }
 
 /* y (outputs) = x (inputs) . weight + bias; weight (inputs, outputs). */
-INLINE void ${name}_dense(size_t inputs, size_t outputs, const real *x, const real *weight,
+INLINE void ${own}_dense(size_t inputs, size_t outputs, const real *x, const real *weight,
                           const real *bias, real *y)
 {
     size_t j = 0;
-    for (; j + ${NAME}_COLUMNS <= outputs; j += ${NAME}_COLUMNS)
-        ${name}_columns(inputs, outputs, ${NAME}_COLUMNS, x, weight + j, bias + j, y + j);
+    for (; j + ${own}_TILE <= outputs; j += ${own}_TILE)
+        ${own}_columns(inputs, outputs, ${own}_TILE, x, weight + j, bias + j, y + j);
     if (j < outputs)
-        ${name}_columns(inputs, outputs, outputs - j, x, weight + j, bias + j, y + j);
+        ${own}_columns(inputs, outputs, outputs - j, x, weight + j, bias + j, y + j);
 }

@@ -1,6 +1,6 @@
 
 /* In place. Lane l of 16 sums terms l, l + 16, ... in order, then the lanes are folded. */
-INLINE void ${name}_softmax(size_t n, real *y)
+INLINE void ${own}_softmax(size_t n, real *y)
 {
     real lanes[16], max = y[0];
     for (size_t j = 1; j < n; j++)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnn import _checks, _core
+from cnn._numbers import exact
 from cnn.sequential import Sequential
 
 if TYPE_CHECKING:
@@ -64,8 +65,8 @@ def labels(where: str, name: str, value: ArrayLike, rows: int) -> NDArray[np.int
     at = _core.first_outside(found, 0, MOST_CLASSES - 1, whole=True)
     if at >= 0:
         raise ValueError(
-            f"{where}: {name} has {found[at]:g} in row {at}, should have class numbers from 0 to "
-            f"{MOST_CLASSES - 1}"
+            f"{where}: {name} has {exact(found[at])} in row {at}, should have class numbers from "
+            f"0 to {MOST_CLASSES - 1}"
         )
     return found.astype(np.int64)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnn import _activations, _checks, _core, functional
+from cnn._numbers import rounded
 from cnn.history import History
 from cnn.plot import _arguments, _axes
 
@@ -93,7 +94,7 @@ def learning_curves(history: History, *, metric: str = "loss", ax: Axes | None =
             color=_axes.VERMILION,
             markeredgecolor="white",
             markersize=8,
-            label=f"best validation: {value:.4g} in epoch {epoch}",
+            label=f"best validation: {rounded(value, 4)} in epoch {epoch}",
         )
     ax.set_xlabel("epoch")
     ax.set_ylabel(label)

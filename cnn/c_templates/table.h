@@ -1,0 +1,65 @@
+/* ---- The table --------------------------------------------------------------------------- */
+
+#define ${COLUMNS} ${columns}
+
+${names}
+
+typedef struct ${own}_column {
+    double mean, scale;            /* of a number */
+    const char *const *categories; /* NULL for a number */
+    int count;                     /* of categories */
+} ${own}_column;
+
+static const ${own}_column ${own}_table[${COLUMNS}] = {
+${described}};
+
+static inline int ${own}_is_same(const char *a, const char *b)
+{
+    while (*a != 0 && *a == *b) {
+        a++;
+        b++;
+    }
+    return *a == *b;
+}
+
+/* The place of a category among those of a column, or -1. */
+static inline int ${name}_category(size_t column, const char *text)
+{
+    if (column < ${COLUMNS}) {
+        for (int i = 0; i < ${own}_table[column].count; i++)
+            if (${own}_is_same(${own}_table[column].categories[i], text))
+                return i;
+    }
+    return -1;
+}
+
+static inline double ${own}_nan(void)
+{
+    const union {
+        uint64_t bits;
+        double value;
+    } nan = {0x7ff8000000000000};
+    return nan.value;
+}
+
+/* x (${inputs}) from row (${columns}). Returns 0, or 1 + the number of the column that is bad. */
+static inline int ${own}_standardise(const double *row, ${type} *x)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < ${COLUMNS}; i++) {
+        const ${own}_column *column = &${own}_table[i];
+        if (column->categories == NULL) {
+            x[at] = (${type})((row[i] - column->mean) / column->scale);
+            if (!(x[at] - x[at] == 0))
+                return (int)i + 1;
+            at++;
+        } else {
+            if (!(row[i] >= 0 && row[i] < column->count) || row[i] > (int)row[i])
+                return (int)i + 1;
+            for (int j = 0; j < column->count; j++)
+                x[at++] = j == (int)row[i] ? 1 : 0;
+        }
+    }
+    return 0;
+}
+
