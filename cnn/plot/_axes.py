@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -10,9 +11,11 @@ import numpy as np
 from cnn import _extras
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.text import Text
     from numpy.typing import NDArray
 
 # Those of Okabe and Ito.
@@ -26,6 +29,8 @@ BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = COLOURS = (
 )
 DASHES = ("-", "--", ":")
 GREY, PALE = "#555555", "#DDDDDD"
+# What matplotlib calls lines that have no name.
+_OF_MATPLOTLIB = re.compile(r"_(child\d+|nolegend_)")
 
 
 def one(where: str, ax: Axes | None, size: tuple[float, float]) -> Axes:
@@ -102,7 +107,45 @@ def legend(ax: Axes, place: Literal["upper left", "upper right", "lower right"])
 
     The "best" place takes matplotlib long to find among many points, of which it warns.
     """
-    ax.legend(loc=place, framealpha=0.8, edgecolor="none")
+    handles, names = ax.get_legend_handles_labels()
+    # matplotlib leaves out names that begin with "_", as it names lines without one so itself.
+    handles += [
+        line
+        for line in ax.get_lines()
+        if str(line.get_label()).startswith("_") and not _OF_MATPLOTLIB.fullmatch(line.get_label())
+    ]
+    names += [str(line.get_label()) for line in handles[len(names) :]]
+    order = {line: i for i, line in enumerate(ax.get_lines())}
+    pairs = sorted(zip(handles, names, strict=True), key=lambda pair: order.get(pair[0], -1))
+    drawn = ax.legend(
+        [handle for handle, _ in pairs],
+        [f"line {i}" for i in range(len(pairs))],
+        loc=place,
+        framealpha=0.8,
+        edgecolor="none",
+    )
+    for text, (_, name) in zip(drawn.get_texts(), pairs, strict=True):
+        text.set_text(shown(name))
+    as_text(drawn.get_texts())
+
+
+def as_text(texts: Iterable[Text]) -> None:
+    """Show names as they are written: dollar signs and the like in them are no markup."""
+    for text in texts:
+        text.set_parse_math(False)
+        text.set_usetex(False)
+
+
+def as_text_ticks(*axes: Axis) -> None:
+    """Do so for the names at the ticks of axes, visible or not yet."""
+    for axis in axes:
+        as_text(tick.label1 for tick in axis.get_major_ticks())
+
+
+def shown(name: str, most: int = 200) -> str:
+    """Return a name in one line, and not too long for its place."""
+    line = "".join(letter if letter.isprintable() else " " for letter in name)
+    return line if len(line) <= most else line[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def no_ticks(ax: Axes) -> None:

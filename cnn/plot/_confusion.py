@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnn import _core, losses
+from cnn import _core, _extras, losses
 from cnn.plot import _arguments, _axes
 
 if TYPE_CHECKING:
@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 
 
 _SMALLEST_FONT = 5.0
-# From this share on, white is the easier to read.
-_DARK = 0.7
+# More classes have no room for names even in small letters.
+_MOST_NAMED = 100
+# The letters of a name that there is room for.
+_LONGEST = 30
+# On colours that are darker, white is the easier to read.
+_DARK = 0.5
+_LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 
 
 def confusion_matrix(
@@ -38,15 +43,16 @@ def confusion_matrix(
         The probabilities that ``net.predict(x)`` returned, of which the largest counts; where they
         are one column, those of class 1 of two; or class numbers.
     class_names : sequence of str, optional
-        The names of the classes; their numbers where they are left out.
+        The names of the classes; their numbers where they are left out. Names are text, no markup.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure where it is left out.
 
     Returns
     -------
     matplotlib.axes.Axes
-        `ax`, or the new one. Colours are shares of the true class, numbers are samples; where
-        there is no room for numbers, a bar beside a new figure tells the colours.
+        `ax`, or the new one. Colours are shares of the true class, on a scale of their cube
+        roots up to the largest, so that small shares are seen too. Numbers are samples; where there
+        is no room for numbers, a bar beside a new figure tells the colours.
 
     Raises
     ------
@@ -82,36 +88,52 @@ def confusion_matrix(
     # A class that no sample has keeps a row of 0.
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     few = classes <= _arguments.MOST_NAMED
-    side = min(3.0 + 0.4 * classes, 11.0)
+    side = min(3.0 + 0.4 * classes, 11.0 + 0.05 * max(classes - 20, 0), 15.0)
     made = ax is None
     ax = _axes.one(where, ax, (side if few else 1.15 * side, side))
-    drawn = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    # By the cube root of a share: of many classes, most shares are small, and are to be seen.
+    scale = _extras.require(where, "matplotlib.colors", "plot").PowerNorm(
+        1 / 3, vmin=0, vmax=shares.max()
+    )
+    drawn = ax.imshow(shares, cmap="Blues", norm=scale, interpolation="nearest")
     cell = _cell(ax, classes)
     # A digit is about 0.64 of the size wide; some of the cell is for the space around.
     size = min(9.0, 0.85 * cell / (0.64 * len(str(counts.max()))))
     if size >= _SMALLEST_FONT and few:
+        colours = drawn.to_rgba(shares)[..., :3] @ _LUMINANCE
         for (row, column), count in np.ndenumerate(counts):
             if count:
-                colour = "white" if shares[row, column] > _DARK else "black"
+                colour = "white" if colours[row, column] < _DARK else "black"
                 ax.text(
                     column, row, f"{count}", ha="center", va="center", color=colour, fontsize=size
                 )
     elif made:
         ax.figure.colorbar(drawn, ax=ax, label="share of the true class", shrink=0.8)
-    if few:
-        ax.set_xticks(range(classes), names)
-        # The letters of ticks have 10 points, and are narrower than high.
-        if 7 * max(map(len, names)) > cell:
-            ax.tick_params(axis="x", rotation=45)
-            for tick in ax.get_xticklabels():
-                tick.set(horizontalalignment="right", rotation_mode="anchor")
-        ax.set_yticks(range(classes), names)
+    if few or (class_names is not None and classes <= _MOST_NAMED):
+        _name_classes(ax, names, cell)
     ax.set_xlabel("predicted class")
     ax.set_ylabel("true class")
     ax.set_title(f"{np.trace(counts) / counts.sum():.1%} of {counts.sum():,} samples are right")
     ax.tick_params(length=0)
     ax.spines[:].set_color(_axes.PALE)
     return ax
+
+
+def _name_classes(ax: Axes, names: list[str], cell: float) -> None:
+    """Name the classes on both axes, in letters of which a line fits into a cell."""
+    places = range(len(names))
+    names = [_axes.shown(name, _LONGEST) for name in names]
+    size = min(10.0, max(0.75 * cell, 4.0))
+    ax.set_xticks(places, names, fontsize=size)
+    ax.set_yticks(places, names, fontsize=size)
+    # Letters are narrower than high.
+    if 0.7 * size * max(map(len, names)) > cell:
+        steep = size < 10.0  # names that are near each other would overlap at 45 degrees
+        ax.tick_params(axis="x", rotation=90 if steep else 45)
+        if not steep:
+            for tick in ax.get_xticklabels():
+                tick.set(horizontalalignment="right", rotation_mode="anchor")
+    _axes.as_text_ticks(ax.xaxis, ax.yaxis)
 
 
 def _cell(ax: Axes, classes: int) -> float:

@@ -97,7 +97,7 @@ def learning_curves(history: History, *, metric: str = "loss", ax: Axes | None =
             label=f"best validation: {rounded(value, 4)} in epoch {epoch}",
         )
     ax.set_xlabel("epoch")
-    ax.set_ylabel(label)
+    _axes.as_text([ax.set_ylabel(_axes.shown(label))])
     ax.xaxis.set_major_locator(_axes.whole_numbers(where))
     if is_of_rows:
         # Accuracies rise, losses fall.

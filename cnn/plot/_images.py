@@ -154,10 +154,11 @@ def _draw_prediction(
     image.imshow(picture, cmap="gray_r")
     _axes.no_ticks(image)
     right = guess == label
-    text = f"{_short(names[guess], _LONGEST - 6)} ({p[guess]:.0%})"
+    text = f"{_axes.shown(names[guess], _LONGEST - 6)} ({p[guess]:.0%})"
     if not right:
-        text += f"\ntruth: {_short(names[label], _LONGEST - 6)}"
-    image.set_title(text, color=_axes.BLUE if right else _axes.VERMILION, fontsize=10)
+        text += f"\ntruth: {_axes.shown(names[label], _LONGEST - 6)}"
+    colour = _axes.BLUE if right else _axes.VERMILION
+    _axes.as_text([image.set_title(text, color=colour, fontsize=10)])
     colours = [_axes.PALE] * len(p)
     colours[label] = _axes.GREEN
     colours[guess] = _axes.BLUE if right else _axes.VERMILION
@@ -174,13 +175,10 @@ def _draw_prediction(
     bars.set_ylim(len(p) - 0.5, -0.5)
     bars.tick_params(length=0, labelsize=8, labelleft=False)
     if few:
-        bars.set_yticks(range(len(p)), [_short(name, _LONGEST) for name in names])
+        bars.set_yticks(range(len(p)), [_axes.shown(name, _LONGEST) for name in names])
+        _axes.as_text_ticks(bars.yaxis)
     bars.spines[["top", "right"]].set_visible(False)
     bars.spines[:].set_color(_axes.PALE)
-
-
-def _short(name: str, most: int) -> str:
-    return name if len(name) <= most else name[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 # ---- Weights -----------------------------------------------------------------------------------
