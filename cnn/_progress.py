@@ -43,10 +43,70 @@ def _in_notebook() -> bool:
     return "IPKernelApp" in getattr(shell, "config", ())
 
 
+class Stream:
+    """A stream to show progress on, which is no reason for training to fail.
+
+    A program without a console has none, and one that there is may be closed, be a pipe that
+    nobody reads, or an object of any kind. What cannot be written is dropped, and so is all that
+    follows.
+
+    Parameters
+    ----------
+    stream : file or None
+        The stream; None for nothing at all.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def _try(self, name: str, *arguments: Any) -> Any:
+        """Call a method of the stream; None if there is no stream or it fails."""
+        if self._stream is None:
+            return None
+        try:
+            return getattr(self._stream, name)(*arguments)
+        except Exception:  # a stream of the user's may raise anything
+            self._stream = None
+            return None
+
+    def write(self, text: str) -> int:
+        """Write text, if that is possible."""
+        self._try("write", text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush the stream, if it can be."""
+        if hasattr(self._stream, "flush"):
+            self._try("flush")
+
+    def isatty(self) -> bool:
+        """Whether the stream is a terminal."""
+        return hasattr(self._stream, "isatty") and bool(self._try("isatty"))
+
+    def fileno(self) -> int:
+        """Return the number of the file, of which tqdm asks how wide the terminal is."""
+        if self._stream is None:
+            raise OSError("there is no stream")
+        return int(self._stream.fileno())
+
+    @property
+    def encoding(self) -> str:
+        """The encoding, by which tqdm chooses what a bar is made of."""
+        return str(getattr(self._stream, "encoding", None) or "ascii")
+
+
+def _stderr() -> Stream:
+    return Stream(getattr(sys, "stderr", None))
+
+
+def say(text: str) -> None:
+    """Print a line on stdout, as `verbose` of estimators does."""
+    print(text, file=Stream(getattr(sys, "stdout", None)))
+
+
 def _has_bars() -> bool:
     """Whether bars can move where progress is shown."""
-    # A program without a console has no stderr.
-    return _in_notebook() or (sys.stderr is not None and sys.stderr.isatty())
+    return _in_notebook() or _stderr().isatty()
 
 
 def wanted(where: str, progress: object) -> bool:
@@ -70,10 +130,13 @@ class Bar:
 
     def __init__(self, rows: int, first_epoch: int, last_epoch: int) -> None:
         # tqdm is imported here, so that `import cnn` need not wait for it.
+        file = None  # that of the notebook
         if _in_notebook():
             from tqdm.auto import tqdm  # noqa: PLC0415
         else:
             from tqdm.std import tqdm  # noqa: PLC0415
+
+            file = _stderr()
         self._last_epoch = last_epoch
         self._validation: dict[str, float] = {}
         self._bar: Any = tqdm(
@@ -81,6 +144,7 @@ class Bar:
             total=rows * (last_epoch - first_epoch + 1),
             bar_format=_FORMAT,
             dynamic_ncols=True,
+            file=file,
             leave=True,
         )
 
@@ -147,8 +211,8 @@ class Log:
         self._write()
 
     def _write(self) -> None:
-        if self._unwritten and sys.stderr is not None:
-            print(self._unwritten, file=sys.stderr, flush=True)
+        if self._unwritten:
+            print(self._unwritten, file=_stderr(), flush=True)
         self._unwritten = ""
         self._written = time.monotonic()
 

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.optimize
 from sklearn.exceptions import ConvergenceWarning
 
-from cnn import _core, losses, training
+from cnn import _core, _progress, losses, training
 from cnn.callbacks import Callback
 from cnn.optimizers import SGD, Adam, Optimizer
 from cnn.sklearn._data import warn
@@ -112,7 +112,7 @@ class Convergence(Callback):
 
     def _say(self, text: str) -> None:
         if self.estimator.verbose:
-            print(text)
+            _progress.say(text)
 
     def _loss_improved(self) -> bool:
         estimator = self.estimator
@@ -277,7 +277,7 @@ def minimize(
         estimator.n_iter_ += 1
         if estimator.verbose:
             found = reported(float(intermediate_result.fun))
-            print(f"Iteration {estimator.n_iter_}, loss = {found:.8f}")
+            _progress.say(f"Iteration {estimator.n_iter_}, loss = {found:.8f}")
 
     estimator.n_iter_ = 0
     try:
