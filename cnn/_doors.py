@@ -99,9 +99,9 @@ class Doors:
         its rows, and the address and bytes of a workspace, or 0 and 0. It returns a status, 0 for
         success. There is a function for each dtype: Numba compiles no call of it with arrays of
         another, and a call from Python refuses them with `ctypes.ArgumentError`. But it trusts the
-        numbers. The distance between rows must be at least the network's number of inputs (for y: of
-        outputs), or the status is 1; that x and y have so many rows is for the caller to see to, and
-        what is given as an address (an int) has no dtype that could be checked.
+        numbers. The distance between rows must be at least the network's number of inputs (for y:
+        of outputs), or else the status is 1. That x and y have so many rows is for the caller to
+        see to, and what is given as an address (an int) has no dtype that could be checked.
 
         Examples
         --------

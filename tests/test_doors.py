@@ -174,7 +174,10 @@ def test_c_function_checks_what_has_a_dtype(dtype, bits):
         (x.astype(dtype.newbyteorder()), "an array of dtype >"),
         (np.asfortranarray(x), "an array with gaps in its rows, should have none"),
         (x[:, ::2], "an array with gaps in its rows, should have none"),
-        ((other_type * 20)(), f"a pointer to {other_type.__name__}, should be to {c_type.__name__}"),
+        (
+            (other_type * 20)(),
+            f"a pointer to {other_type.__name__}, should be to {c_type.__name__}",
+        ),
         (ctypes.pointer(other_type()), f"a pointer to {other_type.__name__}, should be"),
         ([1.0], "wrong type"),
         (1.5, "wrong type"),

@@ -42,7 +42,10 @@ def test_c_function_refuses_arrays_of_another_dtype(dtype, wrong):
         return predict(network, 1, x.ctypes, x.size, y.ctypes, y.size, 0, 0)
 
     other = {"float32": "float64", "float64": "float32"}[dtype]
-    x, y = np.ones(5, other if wrong == "x" else dtype), np.zeros(3, other if wrong == "y" else dtype)
+    x, y = (
+        np.ones(5, other if wrong == "x" else dtype),
+        np.zeros(3, other if wrong == "y" else dtype),
+    )
     with pytest.raises(numba.TypingError):
         one(handle.address, x, y)
     x, y = np.ones(5, dtype), np.zeros(3, dtype)

@@ -1,0 +1,101 @@
+"""The blocks of code in the project's documents, as they stand, and what runs them.
+
+A block between lines of three backquotes has the language that the first of them names; one that is
+indented by four spaces holds commands of a shell.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted(
+    path.relative_to(ROOT).as_posix()
+    for pattern in ("*.md", "docs/**/*.md", "csrc/*.md", "examples/**/*.md", "benchmarks/*.md")
+    for path in ROOT.glob(pattern)
+)
+
+
+class Block(NamedTuple):
+    """A block of code, and the line of the document at which it begins."""
+
+    language: str
+    text: str
+    line: int
+
+
+def blocks_of(document):
+    """Return the blocks of a document in their order."""
+    found, lines = [], (ROOT / document).read_text(encoding="utf-8").splitlines()
+    i, in_list = 0, False
+    while i < len(lines):
+        line = lines[i]
+        if match := re.fullmatch(r"( *)```(\w*)", line):
+            end = next(j for j in range(i + 1, len(lines)) if lines[j].strip() == "```")
+            text = "\n".join(row.removeprefix(match[1]) for row in lines[i + 1 : end])
+            found.append(Block(match[2], text + "\n", i + 2))
+            i = end
+        elif line.startswith("    ") and not lines[i - 1].strip() and not in_list:
+            end = next(
+                (j for j in range(i, len(lines)) if not lines[j].startswith("    ")), len(lines)
+            )
+            text = "\n".join(row[4:] for row in lines[i:end])
+            found.append(Block("shell", text + "\n", i + 1))
+            i = end - 1
+        elif line.strip():
+            in_list = bool(re.match(r" *(-|\d+\.) ", line)) or (in_list and line.startswith(" "))
+        i += 1
+    return found
+
+
+def named(block):
+    """Return the name of the file that a block is, which its first lines tell, or None."""
+    found = re.search(r"^(?:/\* | *# )(\w+\.\w+)(?: \*/)?$", block.text, re.MULTILINE)
+    return found[1] if found else None
+
+
+# Runs blocks, given as JSON, in one namespace; tells of each what was wrong with it, or missing.
+_RUNNER = """
+import json, sys, traceback, types
+module = types.ModuleType("__main__")
+sys.modules["__main__"] = module
+for line, text, name in json.load(sys.stdin):
+    try:
+        exec(compile("\\n" * (line - 1) + text, name, "exec"), vars(module))
+        said = None
+    except ImportError as error:
+        said = ["missing", str(error)]
+    except BaseException:
+        said = ["failed", traceback.format_exc()]
+    print(json.dumps([line, said]), file=sys.stderr, flush=True)
+"""
+
+
+def run_python(document, folder):
+    """Run the document's blocks of Python in one process; return [line, None or what is wrong]."""
+    given = [
+        (block.line, block.text, document)
+        for block in blocks_of(document)
+        if block.language == "python"
+    ]
+    done = subprocess.run(
+        [sys.executable, "-P", "-W", "ignore", "-c", _RUNNER],
+        input=json.dumps(given),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    told = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("[")]
+    assert len(told) == len(given), done.stderr
+    return told
+
+
+def commands(block):
+    """Return a shell's commands, without their comments; a line that ends with \\ goes on."""
+    text = block.text.replace("\\\n", " ")
+    stripped = [re.sub(r"(^|\s)#.*", "", line).strip() for line in text.splitlines()]
+    return [line for line in stripped if line]

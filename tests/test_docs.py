@@ -1,0 +1,131 @@
+"""Each block of code in the documents works as it stands.
+
+Blocks of C, CMake and Cython, and those of Python that need Numba or cffi, are built and run by
+tests/downstream/test_docs.py, and those that need PyTorch by `make test-peers`.
+"""
+
+import csv
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+
+import pytest
+from doc_blocks import DOCUMENTS, ROOT, blocks_of, commands, named, run_python
+
+# What blocks may need that is not here; other environments have it.
+ELSEWHERE = {"cffi", "numba", "torch"}
+
+
+def with_blocks(*languages):
+    return [name for name in DOCUMENTS if any(b.language in languages for b in blocks_of(name))]
+
+
+def test_documents_are_read():
+    assert {"README.md", "docs/doors.md", "csrc/README.md", "examples/c/README.md"} <= set(
+        DOCUMENTS
+    )
+    assert [block.language for block in blocks_of("docs/doors.md")][:3] == ["python", "c", "cmake"]
+    assert "cnn train iris.csv" in next(
+        block.text for block in blocks_of("README.md") if "cnn train" in block.text
+    )
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_each_language_is_one_that_is_run(document):
+    """A text that is no code says so; C, CMake and Cython name their files in a comment."""
+    for block in blocks_of(document):
+        assert block.language in {"c", "cmake", "cython", "python", "shell", "text"}, block
+        if block.language in {"c", "cmake", "cython"}:
+            assert named(block), block
+
+
+@pytest.mark.parametrize("document", with_blocks("python"))
+def test_python(document, tmp_path):
+    for line, wrong in run_python(document, tmp_path):
+        if wrong is None:
+            continue
+        kind, text = wrong
+        needed = kind == "missing" and any(re.search(rf"\b{name}\b", text) for name in ELSEWHERE)
+        assert needed, f"{document}:{line}: {text}"
+
+
+# ---- Commands ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tables(tmp_path):
+    """Return a folder with the tables that the commands read."""
+    datasets = pytest.importorskip("sklearn.datasets")
+    iris = datasets.load_iris()
+    names = [name.removesuffix(" (cm)").replace(" ", "_") for name in iris.feature_names]
+    with (tmp_path / "iris.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*names, "species"])
+        writer.writerows(
+            [*row, iris.target_names[t]] for row, t in zip(iris.data, iris.target, strict=True)
+        )
+    with (tmp_path / "new.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(names)
+        writer.writerows(iris.data[::10].tolist())
+    return tmp_path
+
+
+def make_targets():
+    """Return the targets that the Makefile lists for users."""
+    text = (ROOT / "Makefile").read_text()
+    return set(re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)[1].split())
+
+
+def check_line(line, folder):
+    """Run a command of cnn; of make, pip and tests look whether there is what they name."""
+    words = shlex.split(line)
+    while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+        words.pop(0)
+    if words[0] == "cnn" or words[:3] == ["python", "-m", "cnn"]:
+        rest = line[line.index("cnn") + 3 :]
+        done = subprocess.run(
+            f"{shlex.quote(sys.executable)} -P -m cnn{rest}",
+            cwd=folder,
+            shell=True,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{line}: {done.stderr}"
+    elif words[0] == "make":
+        assert next(word for word in words[1:] if "=" not in word) in make_targets(), line
+    elif words[:2] == ["pip", "install"]:
+        extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        for named_extras in re.findall(r"\[([\w,-]+)\]", line):
+            assert set(named_extras.split(",")) <= set(extras["optional-dependencies"]), line
+    elif words[0] == ".venv/bin/python":
+        for word in words:
+            if word.startswith("tests"):
+                assert (ROOT / word).exists(), line
+    else:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("document", with_blocks("shell"))
+def test_commands(document, request):
+    """In the order of the document. Compilers and what they make are tested downstream."""
+    lines = [line for b in blocks_of(document) if b.language == "shell" for line in commands(b)]
+    needs_tables = any(re.match(r"(python -m )?cnn ", line) for line in lines)
+    folder = request.getfixturevalue("tables" if needs_tables else "tmp_path")
+    others = [line for line in lines if not check_line(line, folder)]
+    if document not in {"docs/doors.md", "examples/c/README.md"}:
+        assert others == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the shell is another one")
+def test_faults_are_found(tmp_path):
+    """What is not there, or fails, is told."""
+    for line in ("make absent", "pip install cnn[absent]", "cnn train absent.csv -o a --target b"):
+        with pytest.raises(AssertionError):
+            check_line(line, tmp_path)
+    assert not check_line("cc absent.c", tmp_path)
