@@ -119,7 +119,10 @@ class _TableModel(Model):
         info = self._onnx.helper.make_tensor_value_info
         names = [self._value(name) for name in ("label", "probabilities")]
         best = self._node("ArgMax", "label.place", [y], axis=1, keepdims=0)
-        # No place is that of no class.
+        # The label of a row that has none: a text that is no class.
+        unknown = ""
+        while unknown in classes:
+            unknown = f"{unknown}_" if unknown else "NaN"
         most = self._node("ReduceMax", "label.most", [y], axes=[1], keepdims=0)
         is_nan = self._node("IsNaN", "label.is_nan", [most])
         none = self._constant("label.none", np.array(-1, np.int64))
@@ -132,7 +135,7 @@ class _TableModel(Model):
             domain="ai.onnx.ml",
             keys_int64s=list(range(len(classes))),
             values_strings=list(classes),
-            default_string="",
+            default_string=unknown,
         )
         self._node("Identity", "probabilities", [y], names[1])
         return [

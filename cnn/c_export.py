@@ -170,8 +170,8 @@ class _Header:
             predict="\n".join(self._predict()),
             **self._test(),
         )
-        # By which a header tells another of the same name from itself.
-        return text.replace("$identity", f"0x{zlib.crc32(text.encode()):08x}")
+        # By which a header tells another of the same name from itself; twice, before all names.
+        return text.replace("$identity", f"0x{zlib.crc32(text.encode()):08x}", 2)
 
     def _filled(self, template: str, **values: object) -> str:
         path = resources.files("cnn").joinpath("c_templates", f"{template}.h")

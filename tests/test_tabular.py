@@ -101,7 +101,8 @@ def test_files_of_before(tmp_path):
     net = cnn.mlp([3, 1], "tanh", "identity", rng=0)
     net._network.set_metadata(
         "preprocessing",
-        '{"format": 1, "columns": [{"name": "age", "kind": "number", "mean": 49.5, "scale": 17.25}, '
+        '{"format": 1, "columns": ['
+        '{"name": "age", "kind": "number", "mean": 49.5, "scale": 17.25}, '
         '{"name": "city", "kind": "category", "categories": ["Paris", "Z\u00fcrich, CH"]}], '
         '"target": {"name": "price", "kind": "number", "mean": 100, "scale": 0.5}}',
     )

@@ -388,7 +388,8 @@ class TableModel:
         name ends with "_". The metadata ``cnn_preprocessing`` has columns and target as JSON.
 
         A category that was not there in training is an error of ONNX Runtime. If a number is NaN,
-        infinite or too far from those of training, outputs are NaN and the label is empty.
+        infinite or too far from those of training, outputs are NaN and the label is empty, or "NaN"
+        if an empty text is one of the classes.
 
         Parameters
         ----------
