@@ -328,7 +328,7 @@ def squared_error(
     t : array_like of the shape of y
         Targets. (n,) is the same as (n, 1).
     sample_weight : array_like of shape (n,), optional
-        The weight of each row, 0 or more; all 1 where it is left out.
+        The weight of each row, from 0 to 1e100 and not 0 in all; all 1 where it is left out.
 
     Returns
     -------
@@ -375,7 +375,7 @@ def cross_entropy(
     label_smoothing : float, default 0.0
         s in ``t <- (1 - s) t + s / k`` (Szegedy et al., 2016), 0 <= s < 1.
     sample_weight : array_like of shape (n,), optional
-        The weight of each row, 0 or more; all 1 where it is left out.
+        The weight of each row, from 0 to 1e100 and not 0 in all; all 1 where it is left out.
 
     Returns
     -------
@@ -421,7 +421,7 @@ def binary_cross_entropy(
     t : array_like of the shape of the logits
         Targets from 0 to 1. (n,) is the same as (n, 1).
     sample_weight : array_like of shape (n,), optional
-        The weight of each row, 0 or more; all 1 where it is left out.
+        The weight of each row, from 0 to 1e100 and not 0 in all; all 1 where it is left out.
 
     Returns
     -------
@@ -466,7 +466,7 @@ def huber(
     delta : float, default 1.0
         Where the loss goes over from a square to a line; more than 0.
     sample_weight : array_like of shape (n,), optional
-        The weight of each row, 0 or more; all 1 where it is left out.
+        The weight of each row, from 0 to 1e100 and not 0 in all; all 1 where it is left out.
 
     Returns
     -------
@@ -509,7 +509,7 @@ def poisson(
     t : array_like of the shape of log_rate
         Counts, 0 or more. (n,) is the same as (n, 1).
     sample_weight : array_like of shape (n,), optional
-        The weight of each row, 0 or more; all 1 where it is left out.
+        The weight of each row, from 0 to 1e100 and not 0 in all; all 1 where it is left out.
 
     Returns
     -------

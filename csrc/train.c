@@ -330,7 +330,7 @@ static cnn_status reserve(cnn_trainer *trainer, size_t rows)
 /*
  * One batch. *stepped is whether it has a weight; if not, there is no step, and neither the
  * optimizer nor its learning rate take notice. A batch without an index is a call of its own,
- * whose targets and weights have not been looked at.
+ * whose targets and weights have not been looked at; nor have the targets of a pass in pieces.
  */
 static cnn_status step(cnn_trainer *trainer, const cnn_batch_job *job, double lr,
                        cnn_result *result, bool *stepped)
@@ -340,7 +340,7 @@ static cnn_status step(cnn_trainer *trainer, const cnn_batch_job *job, double lr
     double loss, weight;
     size_t correct = 0;
     cnn_status status = cnn_batch_run(trainer->batch, job, &loss, &weight, &correct);
-    if (status == CNN_OK && !job->index)
+    if (status == CNN_OK && (!job->index || result->accumulate))
         status = cnn_targets_check(job->loss, &data->t, cnn_network_outputs(network),
                                    network->dtype, NULL, 0, job->rows, &trainer->batch->targets);
     if (status == CNN_OK && !job->index && !result->accumulate)
@@ -415,7 +415,11 @@ cnn_status cnn_trainer_step(cnn_trainer *trainer, const cnn_loss *loss, const cn
     return status;
 }
 
-/* Look at every row that the call will use, before the first step changes anything. */
+/*
+ * Look at every row that the call will use, before the first step changes anything. Rows of targets
+ * of a pass in pieces are left to the steps: the caller, who alone can look at all of them before
+ * the first piece, would have them read from memory once more in each epoch.
+ */
 static cnn_status check_rows(const cnn_trainer *trainer, const cnn_loss *loss, const cnn_data *data,
                              const size_t *index, size_t count, size_t batch_size,
                              const cnn_result *result)
@@ -427,12 +431,14 @@ static cnn_status check_rows(const cnn_trainer *trainer, const cnn_loss *loss, c
         if (index[i] >= data->x.rows)
             return cnn_fail(CNN_ERROR_ARGUMENT, "index has row %zu, but x has %zu rows", index[i],
                             data->x.rows);
+    if (loss->target == CNN_TARGET_ROWS && !data->sample_weight.data && result->accumulate)
+        return CNN_OK;
     cnn_lanes weights = {.count = 0};
     for (size_t i = 0; i < count; i += batch_size) {
         const size_t rows = cnn_min(batch_size, count - i);
         cnn_status status = cnn_samples_read(loss, &data->t, &data->sample_weight, outputs, dtype,
                                              index + i, 0, rows, targets);
-        if (status == CNN_OK)
+        if (status == CNN_OK && !result->accumulate)
             status = cnn_targets_check(loss, &data->t, outputs, dtype, index + i, 0, rows, targets);
         if (status != CNN_OK)
             return status;

@@ -371,9 +371,14 @@ def test_nan_in_outputs_reaches_the_loss(name, dtype):
 
 def test_weights_of_zero_move_nothing(dtype):
     z, t = numbers(1, (3, 4), dtype), np.zeros((3, 4))
-    value, gradient = _core.loss_gradient(_core.Loss("squared_error"), z, t, np.zeros(3))
-    assert value == 0
-    assert not gradient.any()
+    loss = _core.Loss("squared_error")
+    value, gradient = _core.loss_gradient(loss, z, t, np.array([0, 2, 0]))
+    alone, its_gradient = _core.loss_gradient(loss, z[1:2], t[1:2], None)
+    assert value == alone
+    assert np.array_equal(gradient[1:2], its_gradient)
+    assert not gradient[[0, 2]].any()
+    with pytest.raises(ValueError, match="sample_weight is 0 in all rows"):
+        _core.loss_gradient(loss, z, t, np.zeros(3))
 
 
 # ---- Networks ----------------------------------------------------------------------------------

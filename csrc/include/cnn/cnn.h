@@ -15,7 +15,9 @@
  *   Threads     Functions may be called from any thread. A `const cnn_network *` may be used by
  *               any number of threads at once; a call that takes a non-const handle must be
  *               the only one using that handle. A call that is long enough uses several threads
- *               by itself (cnn_threads_set), unless another call does so already.
+ *               by itself (cnn_threads_set), unless another call does so already. The child of a
+ *               fork may use all handles. A network that another thread was training at that time
+ *               has weights of between two steps there: train a copy of it.
  *   Errors      Functions that can fail return a cnn_status; cnn_last_error() tells the details
  *               of the calling thread's last failure. After a failure the handle is as before.
  *               What is not said again at each function: CNN_ERROR_ARGUMENT for NULL where memory
@@ -546,7 +548,8 @@ CNN_API cnn_status cnn_trainer_step(cnn_trainer *trainer, const cnn_loss *loss,
  * step, when `seconds` have passed (0: never); result->rows tells how far it came. A loss that is
  * not finite ends the call before its update, with CNN_ERROR_NONFINITE, and so does an x that is
  * not finite in the network's type. An index of `rows` or more, and targets or weights out of
- * range, are refused before the first step. O(count parameters).
+ * range, are refused before the first step; rows of targets, if result->accumulate is set, before
+ * the step that they are for. O(count parameters).
  *
  * A batch whose weights add up to less than CNN_LEAST_WEIGHT_SUM makes no step: weights, optimizer,
  * step number and dropout stay as they are, it takes none of `lr`, and it adds its rows, and those
