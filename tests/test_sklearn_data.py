@@ -231,8 +231,6 @@ def test_indices_beyond_the_shape(make):
             getattr(wrong, name)[1] = bad
             for call in (MLPClassifier(**settings).fit, model.predict, model.predict_proba):
                 arguments = (wrong, t) if call.__name__ == "fit" else (wrong,)
-                with refused(
-                    ValueError, "X is a sparse matrix whose indices do not lie in"
-                ):
+                with refused(ValueError, "X is a sparse matrix whose indices do not lie in"):
                     call(*arguments)
     assert (model.predict(x) == model.predict(x.toarray())).all()
