@@ -13,6 +13,31 @@ if TYPE_CHECKING:
 BLOCK_NUMBERS = 2**20
 
 
+def is_sound(matrix: Any) -> bool:
+    """Whether the indices of a COO, CSC or CSR matrix lie in its shape.
+
+    SciPy looks at them when a matrix is made, and not again. It writes where they point.
+    """
+    rows, columns = matrix.shape
+    if matrix.format == "coo":
+        pairs = ((matrix.row, rows), (matrix.col, columns))
+        stored = len(matrix.data)
+    else:
+        major, minor = (rows, columns) if matrix.format == "csr" else (columns, rows)
+        starts = matrix.indptr
+        if starts.shape != (major + 1,) or starts[0] != 0 or bool((starts[1:] < starts[:-1]).any()):
+            return False
+        stored = int(starts[-1])
+        pairs = ((matrix.indices, minor),)
+        if stored > len(matrix.data):
+            return False
+    return all(
+        len(index) >= stored
+        and (stored == 0 or (index[:stored].min() >= 0 and index[:stored].max() < size))
+        for index, size in pairs
+    )
+
+
 class SparseRows:
     """The rows of a SciPy CSR matrix, to be had as dense arrays, some at a time.
 

@@ -142,7 +142,7 @@ def test_missing_values_of_pandas(net):
     pandas = pytest.importorskip("pandas")
     labels = pandas.Series([0, 1, None, 0, 1], dtype="Int64")
     # Of objects in older versions of pandas, of NaN in younger ones.
-    with pytest.raises((TypeError, ValueError), match="fit: t has (dtype object|label nan)"):
+    with pytest.raises((TypeError, ValueError), match=r"fit: t has (dtype object|label nan)"):
         net.fit(X, labels)
     assert net.evaluate(X, labels.fillna(1)) == net.evaluate(X, T)
     frame = pandas.DataFrame(X.astype(float))

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 import cnn
 from cnn import _sparse
-from cnn.sklearn import MLPRegressor
+from cnn.sklearn import MLPClassifier, MLPRegressor
 
 # What stops before it has converged is what most of these tests want, for it takes less time.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -217,3 +217,20 @@ def test_rows_of_other_layouts():
         np.testing.assert_array_equal(model.predict_proba(x), expected)
     for i in range(3):
         np.testing.assert_array_equal(model.predict_proba(X[i : i + 1]), expected[i : i + 1])
+
+
+@pytest.mark.parametrize("make", ["csr_array", "csc_matrix", "coo_array"])
+def test_indices_beyond_the_shape(make):
+    """SciPy would write there, and crash the process."""
+    x, t = getattr(scipy.sparse, make)(np.eye(50, 3, dtype=np.float32)), np.arange(50) % 2
+    settings = {"hidden_layer_sizes": [3], "max_iter": 1, "random_state": 0}
+    model = MLPClassifier(**settings).fit(x, t)
+    for name in ("row", "col") if make.startswith("coo") else ("indices", "indptr"):
+        for bad in (10**8, -(10**8)):
+            wrong = x.copy()
+            getattr(wrong, name)[1] = bad
+            for call in (MLPClassifier(**settings).fit, model.predict, model.predict_proba):
+                arguments = (wrong, t) if call.__name__ == "fit" else (wrong,)
+                with refused(ValueError, "X is a sparse matrix whose indices do not lie in"):
+                    call(*arguments)
+    assert (model.predict(x) == model.predict(x.toarray())).all()

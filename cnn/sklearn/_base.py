@@ -24,6 +24,7 @@ from cnn.sklearn._data import (
     outputs,
     readable,
     refuse_no_weight,
+    refuse_unsafe,
 )
 from cnn.sklearn._parameters import Parameters, dense_layers, draw, packed, unpack
 from cnn.sklearn._split import hold_out
@@ -400,7 +401,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         if net is not None and "feature_names_in_" not in fitted and is_plain(X, net.inputs):
             return net.predict(X)  # type: ignore[no-any-return]
         check_is_fitted(self)
-        _core.no_mask(type(self).__name__, "X", X)
+        refuse_unsafe(type(self).__name__, "X", X)
         X = validate_data(self, X, reset=False, accept_sparse="csr", dtype="numeric")
         return outputs(self.net_, readable(X))
 

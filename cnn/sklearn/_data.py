@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from cnn import _checks, _core, _warn, losses
+from cnn import _checks, _core, _sparse, _warn, losses
 from cnn._sparse import SparseRows
 
 if TYPE_CHECKING:
@@ -97,15 +97,24 @@ def readable(array: Any) -> Any:
     return SparseRows(array) if hasattr(array, "toarray") else array
 
 
+def refuse_unsafe(where: str, name: str, value: Any) -> None:
+    """Refuse what scikit-learn and SciPy would take, leaving a mask aside or crashing."""
+    _core.no_mask(where, name, value)
+    if getattr(value, "format", None) in ("coo", "csc", "csr") and not _sparse.is_sound(value):
+        raise ValueError(
+            f"{where}: {name} is a sparse matrix whose indices do not lie in its shape "
+            f"{value.shape}"
+        )
+
+
 def checked_pair(estimator: Any, x: Rows, y: Any, *, reset: bool, numeric: bool) -> tuple[Any, Any]:
     """Return x, as libcnn reads it, and y as an array, or tell what is wrong with them.
 
     y may be sparse too.
     """
-    # scikit-learn would leave their masks aside.
-    name = type(estimator).__name__
-    _core.no_mask(name, "X", x)
-    _core.no_mask(name, "y", y)
+    where = type(estimator).__name__
+    refuse_unsafe(where, "X", x)
+    refuse_unsafe(where, "y", y)
     x, y = validate_data(
         estimator,
         x,
@@ -123,7 +132,7 @@ def checked_weights(where: str, sample_weight: Any, x: Any) -> NDArray[Any] | No
     """Return the weights of samples, or tell what is wrong with them."""
     if sample_weight is None:
         return None
-    _core.no_mask(where, "sample_weight", sample_weight)
+    refuse_unsafe(where, "sample_weight", sample_weight)
     weights: NDArray[Any] = _check_sample_weight(sample_weight, np.empty((x.shape[0], 0)))
     _checks.within(where, "sample_weight", weights, 0.0, most=_core.LARGEST_WEIGHT)
     refuse_no_weight(where, "sample_weight is 0 in all rows", weights)

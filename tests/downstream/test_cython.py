@@ -70,5 +70,10 @@ def test_scikit_build_core(skbuild, tmp_path):
     assert (y == net.predict(x)).all()
     net.save(tmp_path / "net.safetensors")
     assert linked.inputs_of(str(tmp_path / "net.safetensors")) == 6
+    assert linked.constants() == {
+        "version": cnn.__version__,
+        "abi_version": 1,
+        "names": ["relu", "huber", "adam", "he_uniform"],
+    }
     with pytest.raises(ValueError, match="No such file"):
         linked.inputs_of(str(tmp_path / "absent.safetensors"))
