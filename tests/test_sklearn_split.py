@@ -1,5 +1,7 @@
 """What early stopping sets aside: as scikit-learn does, and a weight of 2 is a row given twice."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -32,7 +34,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
     ids=str,
 )
 @pytest.mark.parametrize("data", ["dense", "sparse"])
-@pytest.mark.filterwarnings("ignore:batch_size is")
+@pytest.mark.filterwarnings("ignore:Got `batch_size`")
 def test_scikit_learns_check_of_weights(kind, options, data):
     check = getattr(estimator_checks, f"check_sample_weight_equivalence_on_{data}_data")
     check(kind.__name__, kind(**options))
@@ -108,7 +110,15 @@ def parts(x, t, weights=None, strata=None, fraction=0.1):
 
 
 @pytest.mark.parametrize(
-    "x", [X, X.astype(np.float32), np.arange(120, dtype=np.uint8).reshape(60, 2)]
+    "x",
+    [
+        X,
+        np.asfortranarray(X),
+        X.astype(np.float32),
+        X.astype(np.float16),
+        np.arange(120, dtype=np.uint8).reshape(60, 2),
+    ],
+    ids=lambda x: x.dtype.name,
 )
 @pytest.mark.parametrize("fraction", [0.1, 0.25, 0.5])
 @pytest.mark.parametrize("strata", [None, BINARY])
@@ -153,6 +163,15 @@ def test_columns_of_any_scale_tell_rows_apart():
         kept, aside = parts(columns, np.zeros(60))
         assert kept.sample_weight is aside.sample_weight is None
         assert aside.rows == 6
+
+
+def test_whole_numbers_are_not_copied_whole():
+    x = np.random.default_rng(0).integers(0, 256, (20000, 400), dtype=np.uint8)
+    tracemalloc.start()
+    _split._keys(x, _split._largest(x, len(x)))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3 * 8 * _split.BLOCK_NUMBERS
 
 
 def test_rows_alike_but_for_their_targets_are_others():

@@ -107,16 +107,14 @@ def legend(ax: Axes, place: Literal["upper left", "upper right", "lower right"])
 
     The "best" place takes matplotlib long to find among many points, of which it warns.
     """
-    handles, names = ax.get_legend_handles_labels()
+    found: dict[Any, str] = dict(zip(*ax.get_legend_handles_labels(), strict=True))
     # matplotlib leaves out names that begin with "_", as it names lines without one so itself.
-    handles += [
-        line
-        for line in ax.get_lines()
-        if str(line.get_label()).startswith("_") and not _OF_MATPLOTLIB.fullmatch(line.get_label())
-    ]
-    names += [str(line.get_label()) for line in handles[len(names) :]]
+    for line in ax.get_lines():
+        name = str(line.get_label())
+        if name.startswith("_") and not _OF_MATPLOTLIB.fullmatch(name):
+            found[line] = name
     order = {line: i for i, line in enumerate(ax.get_lines())}
-    pairs = sorted(zip(handles, names, strict=True), key=lambda pair: order.get(pair[0], -1))
+    pairs = sorted(found.items(), key=lambda pair: order.get(pair[0], -1))
     drawn = ax.legend(
         [handle for handle, _ in pairs],
         [f"line {i}" for i in range(len(pairs))],

@@ -49,7 +49,8 @@ _PARAMETERS = """hidden_layer_sizes : int or sequence of int, default (100,)
         and which weights are kept: those with the best score. Not for "lbfgs".
     validation_fraction : float, default 0.1
         The share of the samples that early stopping sets aside, unless fit is given
-        `validation_data`.
+        `validation_data`. If there are weights, or rows that are alike, it is the share of the
+        weight: a weight of 2 is a row given twice, 0 is none.
     beta_1, beta_2 : float, default 0.9 and 0.999
         How fast Adam's means of gradients and of their squares decay.
     epsilon : float, default 1e-8

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from cnn import _core
-from cnn._sparse import SparseRows
+from cnn._sparse import BLOCK_NUMBERS, SparseRows
 from cnn.sklearn._data import Data
 
 if TYPE_CHECKING:
@@ -99,17 +99,19 @@ def _keys(x: NDArray[Any] | SparseRows, scale: NDArray[np.float64]) -> NDArray[n
     It is made of the bits of the row's product with random numbers, which do not depend on where
     the row stands. The scale of the columns lets each of them count.
     """
-    # One product in float64, or two in float32, have the bits of a key.
-    factors = np.random.default_rng(0).uniform(0.5, 1.0, (scale.size, 2))
-    factors /= scale[:, None] * scale.size
-    if x.dtype.kind != "f" or x.dtype.itemsize == 8:
-        factors = factors[:, :1]
-    step = x.block_rows if isinstance(x, SparseRows) else max(x.shape[0], 1)
+    random = np.random.default_rng(0).uniform(0.5, 1.0, (scale.size, 2))
+    # Two products in float32, or one in float64, have the bits of a key.
+    real = np.float32 if x.dtype == np.float32 else np.float64
+    products = 8 // np.dtype(real).itemsize
+    factors = (random / (scale[:, None] * scale.size)).astype(real)[:, :products]
+    # Arrays of the network's type are taken as a whole, others made so by blocks.
+    whole = x.dtype == real and not isinstance(x, SparseRows)
+    step = x.shape[0] if whole else max(1, BLOCK_NUMBERS // scale.size)
     parts = [
-        _core.dense(x[first : first + step], factors, None, "identity")
+        _core.dense(np.asarray(x[first : first + step], real), factors, None, "identity")
         for first in range(0, x.shape[0], step)
     ]
-    return np.ascontiguousarray(np.concatenate(parts)).view(np.uint64).reshape(-1)
+    return np.concatenate(parts).view(np.uint64).reshape(-1)
 
 
 def _target_keys(t: NDArray[Any]) -> NDArray[np.uint64]:
