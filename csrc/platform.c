@@ -238,7 +238,7 @@ static size_t directory_length(const char *path)
  * Temporary files are named .cnn-TARGET-RANDOM.tmp, where both words have 16 hexadecimal digits and
  * the first is the FNV-1a hash of the target's name. cnn/_files.py names its own likewise.
  */
-enum { TEMPORARY_PREFIX = 22, TEMPORARY_NAME = 43 };
+enum { TEMPORARY_PREFIX = 22, TEMPORARY_NAME = 42 };
 
 /* What the names of a target's temporary files begin with, up to and with the second dash. */
 static void temporary_prefix(char prefix[TEMPORARY_PREFIX + 1], const char *target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gzip
 import math
 import os
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 
-from cnn import _checks
+from cnn import _checks, _files
 from cnn.datasets import _download
 
 if TYPE_CHECKING:
@@ -127,9 +128,11 @@ def _folder(path: str | os.PathLike[str] | None) -> Path:
     if not folder.is_dir():
         found = "is not a folder" if folder.exists() else "does not exist"
         raise FileNotFoundError(
+            errno.ENOENT,
             f"load_mnist: {origin} is {name!r}, which {found}; it should be the folder with the "
             "MNIST files, which path= or the environment variable CNN_DATA names. "
-            "cnn.datasets.load_digits() needs no files."
+            "cnn.datasets.load_digits() needs no files.",
+            name,
         )
     return folder
 
@@ -143,9 +146,11 @@ def _find(folder: Path, part: str, kind: str) -> Path:
         if file.is_file():
             return file
     raise FileNotFoundError(
+        errno.ENOENT,
         f"load_mnist: {str(folder)!r} has no file {' or '.join(names)}; path= or the environment "
         "variable CNN_DATA should name the folder with the four MNIST files. "
-        "cnn.datasets.load_digits() needs no files."
+        "cnn.datasets.load_digits() needs no files.",
+        str(folder),
     )
 
 
@@ -186,7 +191,7 @@ class _Data(NamedTuple):
 @contextlib.contextmanager
 def _open(file: Path) -> Iterator[_Data]:
     """Open a file, gzipped or not, and turn what gzip finds wrong into a ValueError."""
-    with file.open("rb") as raw:
+    with _files.named(file), file.open("rb") as raw:
         size = os.fstat(raw.fileno()).st_size
         # The content decides, not the name: an IDX file starts with two zero bytes.
         packed = raw.read(2) == b"\x1f\x8b"
