@@ -399,7 +399,7 @@ class _Fit:
         while result.rows < samples.rows:
             if index.size == 0:
                 index = slices.rows(network.seed, order, result.rows)
-            rows, steps = result.rows, result.steps
+            rows, steps = result.rows, self.trainer.steps
             lr = self.optimizer._rates("fit", -(-index.size // self.batch_size))
             result = self.trainer.epoch(
                 samples.loss,
@@ -411,7 +411,7 @@ class _Fit:
             )
             if not result.finite:
                 raise _NotFiniteError("loss", result.steps + 1)
-            rows, steps = result.rows - rows, result.steps - steps
+            rows, steps = result.rows - rows, self.trainer.steps - steps
             if steps > 0:
                 last_lr = float(lr[steps - 1])
             slices.adapt(rows, whole=rows == index.size)

@@ -358,8 +358,8 @@ static cnn_status step(cnn_trainer *trainer, const cnn_batch_job *job, double lr
         apply(trainer, lr);
         result->loss_sum += loss * weight;
         result->weight_sum += weight;
-        result->steps++;
     }
+    result->steps++;
     result->rows += job->rows;
     result->correct += correct;
     return CNN_OK;

@@ -244,7 +244,7 @@ def test_single_calls_and_parts_of_a_pass(network_of):
         with refused(ValueError, f"{where}: sample_weight is 0 in all rows, should be more in one"):
             call()
     result = trainer.epoch(loss, X, LABELS, ZEROS, index, 4, lr, 0.0, _core.Result())
-    assert (result.rows, result.steps, result.weight_sum, trainer.steps) == (20, 0, 0.0, 0)
+    assert (result.rows, result.steps, result.weight_sum, trainer.steps) == (20, 5, 0.0, 0)
     assert np.array_equal(network.get(0, "weight"), before)
     result = network.evaluate(loss, X, LABELS, ZEROS, so_far=_core.Result())
     assert (result.rows, result.weight_sum) == (20, 0.0)

@@ -229,7 +229,8 @@ static void test_batches_without_weight(void)
         cnn_result result = {.struct_size = sizeof result};
         CHECK(cnn_trainer_epoch(trainer, &cross_entropy, &data, index, count, BATCH, lr, 0,
                                 &result) == CNN_OK);
-        CHECK(result.rows == count && result.steps == 20 && cnn_trainer_steps(trainer) == 20);
+        CHECK(result.rows == count && result.steps == (count + BATCH - 1) / BATCH);
+        CHECK(cnn_trainer_steps(trainer) == 20);
         CHECK(cnn_network_get_f32(network, 0, CNN_WEIGHT, found[k], INPUTS * 20) == CNN_OK);
         cnn_trainer_destroy(trainer);
         cnn_network_destroy(network);

@@ -345,7 +345,7 @@ typedef struct cnn_result {
     double weight_sum; /* sum of the rows' weights */
     size_t rows;       /* rows that were seen */
     size_t correct;    /* rows whose largest output is the target's; classification only */
-    size_t steps;      /* steps that were finished */
+    size_t steps;      /* batches that were finished, those without weight included */
     size_t accumulate; /* set by the caller: not 0 if the call goes on with a pass */
     /* evaluate: rows of x with a NaN, an infinity, or a number that is too large for the network's
      * type; their losses mean nothing, whether or not they are finite. */
