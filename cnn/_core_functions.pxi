@@ -277,8 +277,9 @@ cdef class Result:
     """What a pass over samples measured."""
 
     cdef readonly double loss_sum, weight_sum
-    cdef readonly size_t rows, correct, steps
+    cdef readonly size_t rows, correct, steps, counted
     cdef readonly bint finite
+    cdef readonly str blame
 
     @property
     def loss(self):
@@ -286,7 +287,11 @@ cdef class Result:
 
     @property
     def accuracy(self):
-        return self.correct / self.rows if self.rows else float("nan")
+        return self.correct / self.counted if self.counted else float("nan")
+
+
+# What the message of CNN_ERROR_NONFINITE begins with.
+cdef tuple BLAMES = ("the loss", "the weights", "the optimizer's state")
 
 
 cdef Result result_of(cnn_result *r, bint finite):
@@ -296,7 +301,11 @@ cdef Result result_of(cnn_result *r, bint finite):
     result.rows = r.rows
     result.correct = r.correct
     result.steps = r.steps
+    result.counted = r.counted
     result.finite = finite
+    if not finite:
+        message = cnn_last_error().decode()
+        result.blame = next(name for name in BLAMES if message.startswith(name))
     return result
 
 

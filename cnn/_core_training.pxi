@@ -83,13 +83,26 @@ cdef class Trainer:
         cdef cnp.npy_intp shape = count
         for array in arrays:
             check_shape(array, 1, &shape, "set_state", "state", "")
+        before = self.get_state()
         self.network.begin_change("set_state")
         for array in arrays:
-            if status == CNN_OK:
-                status = cnn_trainer_set_state(self.trainer, slot, cnp.PyArray_DATA(array), count)
+            status = cnn_trainer_set_state(self.trainer, slot, cnp.PyArray_DATA(array), count)
+            if status != CNN_OK:
+                break
             slot += 1
+        if status != CNN_OK:
+            while slot > 0:
+                slot -= 1
+                array = before[slot]
+                cnn_trainer_set_state(self.trainer, slot, cnp.PyArray_DATA(array), count)
         self.network.end_change()
         check(status, "set_state")
+
+    def finite(self):
+        """Whether all weights, and all of the optimizer's state, are finite."""
+        cdef int weights = 0, state = 0
+        check(cnn_trainer_finite(self.trainer, &weights, &state), "finite")
+        return bool(weights), bool(state)
 
     def snapshot(self):
         self.network.begin_change("snapshot")

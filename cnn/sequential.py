@@ -267,8 +267,8 @@ class Sequential(Doors):
             Where an argument is of a wrong type or shape, or out of range; the network is then as
             before.
         FloatingPointError
-            Where the loss or the weights become NaN or infinite. The network and the optimizer are
-            then as they were at the end of the last finished epoch.
+            Where the loss, the weights or the optimizer's state become NaN or infinite. The network
+            and the optimizer are then as they were at the end of the last finished epoch.
         KeyboardInterrupt
             On Ctrl-C, between two steps; network and optimizer are those of the last step.
 
@@ -338,7 +338,8 @@ class Sequential(Doors):
             Where an argument is of a wrong type or shape, or out of range; the network is then as
             before.
         FloatingPointError
-            Where the loss is NaN or infinite; the step is then not made.
+            If the loss is NaN or infinite, or a weight or the optimizer's state would become so;
+            the step is then not made.
 
         Examples
         --------

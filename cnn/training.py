@@ -153,7 +153,7 @@ class Totals:
     def __init__(self, *, has_accuracy: bool) -> None:
         self.has_accuracy = has_accuracy
         self.loss_sum = self.weight_sum = 0.0
-        self.rows = self.correct = self.steps = 0
+        self.rows = self.correct = self.steps = self.counted = 0
 
     def add(self, result: _core.Result) -> None:
         """Add what a pass measured."""
@@ -162,12 +162,13 @@ class Totals:
         self.rows += result.rows
         self.correct += result.correct
         self.steps += result.steps
+        self.counted += result.counted
 
     def logs(self, prefix: str = "") -> dict[str, float]:
         """Return the mean loss and, of a classification, the accuracy."""
         found = {f"{prefix}loss": self.loss_sum / self.weight_sum if self.weight_sum > 0 else 0.0}
         if self.has_accuracy:
-            found[f"{prefix}accuracy"] = self.correct / self.rows if self.rows else 0.0
+            found[f"{prefix}accuracy"] = self.correct / self.counted if self.counted else 0.0
         return found
 
 
@@ -207,8 +208,8 @@ def train_step(
     result = trainer.step(samples.loss, *samples.slice(0, samples.rows), lr)
     if not result.finite:
         raise FloatingPointError(
-            f"{where}: the loss became NaN or infinite in step {trainer.steps + 1}; the step was "
-            f"not made"
+            f"{where}: {result.blame} became NaN or infinite in step {trainer.steps + 1}; the step "
+            f"was not made"
         )
     totals = Totals(has_accuracy=chosen.has_accuracy)
     totals.add(result)
@@ -362,28 +363,22 @@ class _Fit:
             index = index[result.rows :]
             if self.display is not None:
                 self.display.advance(result.rows, totals.logs())
-        # The last step's own result shows in no loss of this epoch.
-        if not _finite_parameters(network):
-            raise _NotFiniteError("weights", totals.steps)
+        # The last step's own result shows in no loss of this epoch, and what the optimizer's state
+        # makes of the weights may show in none at all.
+        finite_weights, finite_state = self.trainer.finite()
+        if not finite_weights or not finite_state:
+            what = "optimizer's state" if finite_weights else "weights"
+            raise _NotFiniteError(what, totals.steps)
         return totals, float(lr[result.steps - 1]) if result is not None else 0.0
 
 
 class _NotFiniteError(Exception):
-    """A loss or the weights are no longer finite."""
+    """A loss, the weights or the optimizer's state are no longer finite."""
 
     def __init__(self, what: str, step: int) -> None:
         super().__init__(what, step)
         self.what = what
         self.step = step
-
-
-def _finite_parameters(network: _core.Network) -> bool:
-    return all(
-        bool(np.isfinite(network.get(i, parameter)).all())
-        for i, layer in enumerate(network.layers)
-        if layer[0] == "dense"
-        for parameter in ("weight", "bias")
-    )
 
 
 def checked_callbacks(where: str, callbacks: object) -> list[Callback]:

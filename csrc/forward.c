@@ -395,21 +395,13 @@ static void evaluate_block(void *context, size_t index, size_t worker)
     cnn_forward_block(network, &e->data->x, e->first + first, rows,
                       cnn_loss_takes_logits(e->loss) ? CNN_LOGITS : 0, z, e->output_row,
                       e->scratch + worker * e->plan.worker_bytes);
-    const bool labels = e->loss->target == CNN_TARGET_LABELS;
-    const cnn_loss_rows l = {
-        .kind = e->loss->kind,
-        .rows = rows,
-        .cols = cnn_network_outputs(network),
-        .z = z,
-        .z_row = e->output_row,
-        .t = labels ? NULL : cnn_at(network, e->targets.t, first * e->targets.t_row),
-        .t_row = e->targets.t_row,
-        .labels = labels ? e->targets.labels + first : NULL,
-        .delta = cnn_loss_delta(e->loss),
-        .label_smoothing = e->loss->label_smoothing,
-        .loss_rows = e->loss_rows + first,
-        .correct = cnn_loss_takes_logits(e->loss) ? &e->correct[worker] : NULL,
-    };
+    cnn_loss_rows l = cnn_targets_loss(e->loss, &e->targets, network->dtype, first);
+    l.rows = rows;
+    l.cols = cnn_network_outputs(network);
+    l.z = z;
+    l.z_row = e->output_row;
+    l.loss_rows = e->loss_rows + first;
+    l.correct = cnn_loss_takes_logits(e->loss) ? &e->correct[worker] : NULL;
     network->kernels->loss(&l);
 }
 
@@ -423,6 +415,7 @@ static cnn_status prepare_evaluation(struct evaluation *e, void **memory)
     e->targets.t_row = outputs;
     const size_t output_bytes = cnn_round_up(e->plan.block * e->output_row * size, 64);
     const size_t parts[] = {
+        segment * sizeof(double),
         segment * sizeof(double),
         segment * sizeof(double),
         segment * sizeof(int64_t),
@@ -439,16 +432,17 @@ static cnn_status prepare_evaluation(struct evaluation *e, void **memory)
         return cnn_fail(CNN_ERROR_MEMORY, "out of memory for %zu bytes of scratch", total);
     e->loss_rows = (double *)(void *)at;
     e->targets.weight = (double *)(void *)(at += parts[0]);
-    e->targets.labels = (int64_t *)(void *)(at += parts[1]);
-    e->targets.t = at += parts[2];
-    e->scratch = at += parts[3];
-    e->outputs = at += parts[4];
-    e->correct = (size_t *)(void *)(at + parts[5]);
-    memset(e->correct, 0, parts[6]);
+    e->targets.factor = (double *)(void *)(at += parts[1]);
+    e->targets.labels = (int64_t *)(void *)(at += parts[2]);
+    e->targets.t = at += parts[3];
+    e->scratch = at += parts[4];
+    e->outputs = at += parts[5];
+    e->correct = (size_t *)(void *)(at + parts[6]);
+    memset(e->correct, 0, parts[7]);
     return CNN_OK;
 }
 
-static cnn_status evaluate_segments(struct evaluation *e, double *loss_sum, double *weight_sum)
+static cnn_status evaluate_segments(struct evaluation *e, cnn_result *made)
 {
     const cnn_data *data = e->data;
     cnn_lanes losses = {{0}}, weights = {{0}};
@@ -461,11 +455,12 @@ static cnn_status evaluate_segments(struct evaluation *e, double *loss_sum, doub
             return status;
         cnn_parallel((e->rows + e->plan.block - 1) / e->plan.block, e->plan.threads, evaluate_block,
                      e);
-        cnn_lanes_add_products(&losses, e->rows, e->targets.weight, e->loss_rows);
+        cnn_lanes_add_products(&losses, e->rows, e->targets.factor, e->loss_rows);
         cnn_lanes_add(&weights, e->rows, e->targets.weight);
+        made->counted += cnn_targets_counted(&e->targets, e->rows);
     }
-    *loss_sum = cnn_lanes_total(&losses);
-    *weight_sum = cnn_lanes_total(&weights);
+    made->loss_sum = cnn_lanes_total(&losses);
+    made->weight_sum = cnn_lanes_total(&weights);
     return CNN_OK;
 }
 
@@ -487,8 +482,9 @@ cnn_status cnn_network_evaluate(const cnn_network *network, const cnn_loss *loss
     cnn_status status = cnn_network_check(network, loss, data);
     if (status != CNN_OK)
         return status;
-    if (!result || result->struct_size != sizeof *result)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "result is NULL or has a wrong struct_size");
+    status = cnn_result_check(result);
+    if (status != CNN_OK)
+        return status;
     if (data->x.rows == 0)
         return cnn_fail(CNN_ERROR_ARGUMENT, "x has 0 rows, needs at least 1");
     struct evaluation e = {.network = network, .loss = loss, .data = data};
@@ -499,13 +495,13 @@ cnn_status cnn_network_evaluate(const cnn_network *network, const cnn_loss *loss
         return status;
     cnn_result made = {.struct_size = sizeof made, .rows = data->x.rows};
     const uint64_t before = cnn_platform_float_enter();
-    status = evaluate_segments(&e, &made.loss_sum, &made.weight_sum);
+    status = evaluate_segments(&e, &made);
     made.loss_sum += cnn_network_penalty(network) * made.weight_sum;
     cnn_platform_float_leave(before);
     for (size_t i = 0; i < e.plan.threads; i++)
         made.correct += e.correct[i];
     cnn_platform_free(memory);
     if (status == CNN_OK)
-        *result = made;
+        cnn_result_store(result, &made);
     return status;
 }

@@ -283,7 +283,7 @@ static cnn_status build_trainer(const loaded_model *model, cnn_network *network,
     if (status != CNN_OK)
         return blame_file(status, "optimizer");
     for (size_t slot = 0; wanted && slot + 1 < model->groups && status == CNN_OK; slot++)
-        status = set_slot(model, *trainer, slot, values);
+        status = blame_file(set_slot(model, *trainer, slot, values), "optimizer");
     if (wanted && status == CNN_OK)
         status = blame_file(cnn_trainer_set_steps(*trainer, header->steps), "optimizer");
     if (status != CNN_OK)

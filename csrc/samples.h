@@ -2,14 +2,22 @@
 #ifndef CNN_SAMPLES_H
 #define CNN_SAMPLES_H
 
-#include "cnn/cnn.h"
+#include <stdbool.h>
 
-/* Where cnn_samples_read puts a batch. Only one of labels and t is used, as loss->target says. */
+#include "kernels/kernels.h"
+
+/*
+ * Where cnn_samples_read puts a batch: labels or t, as loss->target says. Class weights with label
+ * smoothing weigh each class of a row by itself: t then has (1 - s) w_label at the label, and
+ * s / outputs times the class weight added everywhere, and the loss is that of a row of targets.
+ */
 typedef struct cnn_targets {
     int64_t *labels; /* (rows) */
     void *t;         /* (rows, outputs) of the network's type, row stride t_row */
     size_t t_row;
-    double *weight; /* (rows): sample weight times class weight */
+    double *weight; /* (rows): sample weight times class weight, by whose sum a batch is divided */
+    double *factor; /* (rows): what a row's loss is multiplied by: the weight, or where t has the
+                       class weights, the sample weight */
 } cnn_targets;
 
 /* Check a loss by itself: its kind, settings and class weights for this many outputs. */
@@ -31,6 +39,15 @@ cnn_status cnn_samples_read(const cnn_loss *loss, const cnn_matrix *t,
                             const size_t *index, size_t first, size_t count,
                             const cnn_targets *targets);
 
+/* How many of the first n rows count: those that a factor of 0 does not leave out. */
+size_t cnn_targets_counted(const cnn_targets *targets, size_t n);
+
+/* Check a caller's result, which may be of an older header without the last field. */
+cnn_status cnn_result_check(const cnn_result *result);
+
+/* Store what was measured, as far as the caller's struct has fields. */
+void cnn_result_store(cnn_result *result, const cnn_result *made);
+
 /* Huber's threshold with its default. */
 static inline double cnn_loss_delta(const cnn_loss *loss)
 {
@@ -38,10 +55,17 @@ static inline double cnn_loss_delta(const cnn_loss *loss)
 }
 
 /*
- * The sum of the weights, and each weight's share of it, by which a row's gradient is scaled. Where
+ * What the kernel takes of the loss and of the targets of rows `first`, ...; the caller adds z,
+ * where results go, and scale if a gradient is wanted.
+ */
+cnn_loss_rows cnn_targets_loss(const cnn_loss *loss, const cnn_targets *targets, cnn_dtype dtype,
+                               size_t first);
+
+/*
+ * The sum of the weights, and each factor's share of it, by which a row's gradient is scaled. Where
  * all weights are 0, so are the shares: the batch has the loss and gradient of the penalties alone.
  */
-double cnn_weights_scale(size_t n, const double *weight, double *scale);
+double cnn_weights_scale(size_t n, const cnn_targets *targets, double *scale);
 
 /*
  * Sums in float64 with 16 lanes (numerics contract, 4.4 and 4.5), which may come in pieces whose
