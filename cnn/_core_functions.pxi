@@ -302,6 +302,7 @@ cdef class Result:
 
     cdef cnn_result result
     cdef readonly bint finite
+    cdef readonly str blame
 
     def __cinit__(self):
         self.result.struct_size = sizeof(cnn_result)
@@ -332,13 +333,27 @@ cdef class Result:
         return self.result.nonfinite_rows
 
     @property
+    def counted(self):
+        return self.result.counted
+
+    @property
     def loss(self):
         found = self.result.loss_sum, self.result.weight_sum
         return found[0] / found[1] if found[1] > 0 else float("nan")
 
     @property
     def accuracy(self):
-        return self.result.correct / self.result.rows if self.result.rows else float("nan")
+        counted = self.result.counted
+        return self.result.correct / counted if counted else float("nan")
+
+    cdef int end(self, cnn_status status, str where) except -1:
+        """Take note of how a call ended that has written to it."""
+        self.finite = status == CNN_OK
+        if status != CNN_ERROR_NONFINITE:
+            return check(status, where)
+        message = cnn_last_error().decode()
+        self.blame = next(name for name in BLAMES if message.startswith(name))
+        return 0
 
 
 cdef Result begin_result(Result so_far):
@@ -348,6 +363,10 @@ cdef Result begin_result(Result so_far):
         made.result = so_far.result
         made.result.accumulate = 1
     return made
+
+
+# What the message of CNN_ERROR_NONFINITE begins with.
+cdef tuple BLAMES = ("the loss", "the weights", "the optimizer's state")
 
 
 # What the argument is called that is no logits.

@@ -102,13 +102,26 @@ cdef class Trainer:
         cdef cnp.npy_intp shape = count
         for array in arrays:
             check_shape(array, 1, &shape, "set_state", "state", "")
+        before = self.get_state()
         self.network.begin_change("set_state")
         for array in arrays:
-            if status == CNN_OK:
-                status = cnn_trainer_set_state(self.trainer, slot, cnp.PyArray_DATA(array), count)
+            status = cnn_trainer_set_state(self.trainer, slot, cnp.PyArray_DATA(array), count)
+            if status != CNN_OK:
+                break
             slot += 1
+        if status != CNN_OK:
+            while slot > 0:
+                slot -= 1
+                array = before[slot]
+                cnn_trainer_set_state(self.trainer, slot, cnp.PyArray_DATA(array), count)
         self.network.end_change()
         check(status, "set_state")
+
+    def finite(self):
+        """Whether all weights, and all of the optimizer's state, are finite."""
+        cdef int weights = 0, state = 0
+        check(cnn_trainer_finite(self.trainer, &weights, &state), "finite")
+        return bool(weights), bool(state)
 
     def snapshot(self):
         self.network.begin_change("snapshot")
@@ -133,9 +146,7 @@ cdef class Trainer:
             status = cnn_trainer_step(
                 self.trainer, &loss.loss, &samples.data, c_lr, &made.result)
         self.network.end_change()
-        made.finite = status == CNN_OK
-        if status != CNN_ERROR_NONFINITE:
-            check(status, "train_step")
+        made.end(status, "train_step")
         return made
 
     def epoch(self, Loss loss not None, x, t, sample_weight, cnp.ndarray index not None,
@@ -160,7 +171,5 @@ cdef class Trainer:
                 self.trainer, &loss.loss, &samples.data, c_index, count, c_batch_size, c_lr,
                 c_seconds, &made.result)
         self.network.end_change()
-        made.finite = status == CNN_OK
-        if status != CNN_ERROR_NONFINITE:
-            check(status, "fit")
+        made.end(status, "fit")
         return made

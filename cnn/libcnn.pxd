@@ -121,6 +121,7 @@ cdef extern from "cnn/cnn.h" nogil:
         size_t steps
         size_t accumulate
         size_t nonfinite_rows
+        size_t counted
         double[16] loss_lanes
         double[16] weight_lanes
 
@@ -272,6 +273,7 @@ cdef extern from "cnn/cnn.h" nogil:
     cnn_status cnn_trainer_epoch(
         cnn_trainer *trainer, const cnn_loss *loss, const cnn_data *data, const size_t *index,
         size_t count, size_t batch_size, const double *lr, double seconds, cnn_result *result)
+    cnn_status cnn_trainer_finite(const cnn_trainer *trainer, int *weights, int *state)
     const cnn_network *cnn_trainer_network(const cnn_trainer *trainer)
     uint64_t cnn_trainer_steps(const cnn_trainer *trainer)
     cnn_status cnn_trainer_get_state(

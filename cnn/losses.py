@@ -26,7 +26,8 @@ class Loss:
     """What a network is trained to make small.
 
     The loss of a batch is the mean of the losses of its rows, weighted by sample weight times
-    class weight. Where a network is given a loss, the L2 penalties of its layers are added.
+    class weight. Where a network is given a loss, the L2 penalties of its layers are added. A row
+    of weight 0 adds nothing to loss, gradient and accuracy, whatever its numbers are.
 
     Subclasses are the losses; their names, such as "huber", do as well where the settings are the
     default ones.
@@ -78,6 +79,13 @@ class CrossEntropy(Loss):
     ----------
     label_smoothing : float, default 0.0
         s in ``t <- (1 - s) t + s / k`` for k classes, 0 <= s < 1.
+
+    Notes
+    -----
+    With ``class_weight`` c, each class has its own weight in the smoothed targets too, as in
+    PyTorch's ``CrossEntropyLoss(weight=c, label_smoothing=s)``: with u the sample weights and
+    l_ij = -log y_ij, the loss of a batch is ``sum_i u_i ((1 - s) c_label(i) l_i,label(i) +
+    s / k sum_j c_j l_ij) / sum_i u_i c_label(i)``.
 
     Examples
     --------

@@ -275,9 +275,10 @@ class Sequential(Doors):
             rate that a function gives later is out of range, or the function raises, network and
             optimizer are as they were at the end of the last finished epoch.
         FloatingPointError
-            Where the loss or the weights become NaN or infinite. The network and the optimizer are
-            then as they were at the end of the last finished epoch. Where a number in x is the
-            reason, the error names the first one, its row and its column, and is a ValueError too.
+            If the loss, the weights or the optimizer's state become NaN or infinite. The network
+            and the optimizer are then as they were at the end of the last finished epoch. If a
+            number in x is the reason, the error names the first one, its row and its column, and is
+            a ValueError too.
         KeyboardInterrupt
             On Ctrl-C, between two steps; network and optimizer are those of the last step.
 
@@ -354,9 +355,9 @@ class Sequential(Doors):
             Where an argument is of a wrong type or shape, or out of range; the network is then as
             before.
         FloatingPointError
-            Where the loss is NaN or infinite, or x is so in the network's dtype; the step is then
-            not made. If it is x, the error names the first such number, its row and its column, and
-            is a ValueError too.
+            If the loss is NaN or infinite, or x is so in the network's dtype, or a weight or the
+            optimizer's state would become so; the step is then not made. If it is x, the error
+            names the first such number, its row and its column, and is a ValueError too.
 
         Examples
         --------

@@ -225,8 +225,8 @@ def train_step(
     result = trainer.step(samples.loss, *samples.slice(0, samples.rows), lr)
     if not result.finite:
         what = (
-            f"{where}: the loss became NaN or infinite in step {trainer.steps + 1}; the step was "
-            f"not made"
+            f"{where}: {result.blame} became NaN or infinite in step {trainer.steps + 1}; the step "
+            f"was not made"
         )
         fault = _fault_of_input(samples, network)
         raise _InputError(f"{what}. {fault}") if fault else FloatingPointError(what)
@@ -418,28 +418,22 @@ class _Fit:
             index = index[rows:]
             if self.display is not None:
                 self.display.advance(rows, logs_of(result, has_accuracy=self.has_accuracy))
-        # The last step's own result shows in no loss of this epoch.
-        if not _finite_parameters(network):
-            raise _NotFiniteError("weights", result.steps)
+        # The last step's own result shows in no loss of this epoch, and what the optimizer's state
+        # makes of the weights may show in none at all.
+        finite_weights, finite_state = self.trainer.finite()
+        if not finite_weights or not finite_state:
+            what = "optimizer's state" if finite_weights else "weights"
+            raise _NotFiniteError(what, result.steps)
         return result, last_lr
 
 
 class _NotFiniteError(Exception):
-    """A loss or the weights are no longer finite."""
+    """A loss, the weights or the optimizer's state are no longer finite."""
 
     def __init__(self, what: str, step: int) -> None:
         super().__init__(what, step)
         self.what = what
         self.step = step
-
-
-def _finite_parameters(network: _core.Network) -> bool:
-    return all(
-        bool(np.isfinite(network.get(i, parameter)).all())
-        for i, layer in enumerate(network.layers)
-        if layer[0] == "dense"
-        for parameter in ("weight", "bias")
-    )
 
 
 def checked_callbacks(where: str, callbacks: object) -> list[Callback]:

@@ -1,5 +1,6 @@
 #include "batch.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,10 @@
 /* Workers count on cache lines of their own: rows that are correct, and rows of inputs that are not
  * finite. */
 #define COUNTER_STRIDE 8
+
+/* The most by which a gradient's sum may exceed its bound in exact numbers, of any number of rows
+ * that fits into memory: each rounding adds a part in 2^24 at most. */
+#define ROUNDING 2.0
 
 /* ---- Memory ------------------------------------------------------------------------------ */
 
@@ -61,9 +66,12 @@ static void lay_out(cnn_batch *batch, cnn_arena *arena)
     batch->targets.t = cnn_arena_take(arena, rows, batch->targets.t_row * size);
     batch->targets.labels = cnn_arena_take(arena, rows, sizeof *batch->targets.labels);
     batch->targets.weight = cnn_arena_take(arena, rows, sizeof *batch->targets.weight);
+    batch->targets.factor = cnn_arena_take(arena, rows, sizeof *batch->targets.factor);
     batch->loss_rows = cnn_arena_take(arena, rows, sizeof *batch->loss_rows);
     batch->scale = cnn_arena_take(arena, rows, sizeof *batch->scale);
     batch->correct = cnn_arena_take(arena, batch->workers * COUNTER_STRIDE, sizeof *batch->correct);
+    batch->largest = cnn_arena_take(arena, batch->workers,
+                                    cnn_round_up(2 * network->dense_count * sizeof(double), 64));
     batch->transposed_parts = cnn_arena_take(
         arena, batch->workers * SOME_PANELS * network->kernels->panel * SOME_ROWS, size);
     for (size_t l = 0; l < network->dense_count; l++)
@@ -147,6 +155,26 @@ static void *handed_on(const cnn_batch *batch, size_t l, int64_t step)
     return dropped ? batch->layers[l].dropped : batch->layers[l].output;
 }
 
+/*
+ * A row without weight counts as a row of zeros from its inputs to its outputs, so that nothing it
+ * has, infinite or NaN as it may be, reaches a product with the other rows.
+ */
+static void forget_row(const cnn_batch *batch, size_t i)
+{
+    const cnn_network *network = batch->network;
+    const cnn_inputs *inputs = &batch->inputs;
+    memset(cnn_at(network, inputs->present.x, i * inputs->row), 0,
+           network->dense[0].inputs * network->real_size);
+    for (size_t l = 0; l < network->dense_count; l++) {
+        const cnn_batch_layer *layer = &batch->layers[l];
+        void *const buffers[] = {layer->output, layer->before, layer->dropped};
+        for (size_t b = 0; b < sizeof buffers / sizeof *buffers; b++)
+            if (buffers[b])
+                memset(cnn_at(network, buffers[b], i * layer->row), 0,
+                       network->dense[l].outputs * network->real_size);
+    }
+}
+
 static void forward_rows(const struct pass *p, size_t first, size_t rows, size_t worker)
 {
     const cnn_batch *batch = p->batch;
@@ -175,6 +203,9 @@ static void forward_rows(const struct pass *p, size_t first, size_t rows, size_t
         in = cnn_at(network, handed_on(batch, l, job->step), at);
         in_row = layer->row;
     }
+    for (size_t i = first; i < first + rows; i++)
+        if (batch->targets.factor[i] == 0)
+            forget_row(batch, i);
 }
 
 /* Note whether inputs, which are in the cache now, are finite in the network's type. */
@@ -185,8 +216,9 @@ static void look_at_inputs(const struct pass *p, size_t first, size_t rows, size
     if (!cnn_dtype_has_infinity(p->job->data->x.dtype))
         return;
     const cnn_inputs *inputs = &batch->inputs;
-    batch->correct[worker * COUNTER_STRIDE + 1] += cnn_count_nonfinite(
-        network, rows, cnn_at(network, inputs->present.x, first * inputs->row), inputs->row);
+    const void *x = cnn_at(network, inputs->present.x, first * inputs->row);
+    batch->correct[worker * COUNTER_STRIDE + 1] +=
+        cnn_count_nonfinite(network, rows, x, inputs->row, batch->targets.factor + first);
 }
 
 cnn_status cnn_batch_check_inputs(const cnn_batch *batch, const cnn_batch_job *job)
@@ -215,26 +247,19 @@ static void loss_rows(const struct pass *p, size_t first, size_t rows, size_t wo
     const cnn_loss *loss = p->job->loss;
     const cnn_dense *dense = &network->dense[network->dense_count - 1];
     const cnn_batch_layer *layer = &batch->layers[network->dense_count - 1];
-    const bool logits = cnn_loss_takes_logits(loss), labels = loss->target == CNN_TARGET_LABELS;
+    const bool logits = cnn_loss_takes_logits(loss);
     void *delta = cnn_at(network, layer->delta, first * layer->row);
     const void *output = cnn_at(network, layer->output, first * layer->row);
-    const cnn_loss_rows l = {
-        .kind = loss->kind,
-        .rows = rows,
-        .cols = dense->outputs,
-        .z = output,
-        .z_row = layer->row,
-        .t = labels ? NULL : cnn_at(network, batch->targets.t, first * batch->targets.t_row),
-        .t_row = batch->targets.t_row,
-        .labels = labels ? batch->targets.labels + first : NULL,
-        .scale = batch->scale + first,
-        .delta = cnn_loss_delta(loss),
-        .label_smoothing = loss->label_smoothing,
-        .loss_rows = batch->loss_rows + first,
-        .gradient = delta,
-        .gradient_row = layer->row,
-        .correct = logits ? &batch->correct[worker * COUNTER_STRIDE] : NULL,
-    };
+    cnn_loss_rows l = cnn_targets_loss(loss, &batch->targets, network->dtype, first);
+    l.rows = rows;
+    l.cols = dense->outputs;
+    l.z = output;
+    l.z_row = layer->row;
+    l.scale = batch->scale + first;
+    l.loss_rows = batch->loss_rows + first;
+    l.gradient = delta;
+    l.gradient_row = layer->row;
+    l.correct = logits ? &batch->correct[worker * COUNTER_STRIDE] : NULL;
     network->kernels->loss(&l);
     if (!logits && dense->activation != CNN_IDENTITY)
         network->kernels->activation_backward(
@@ -380,6 +405,45 @@ static void pack_delta(const struct pass *p, size_t l, size_t first, size_t rows
     network->kernels->pack(&pack);
 }
 
+static double *largest_of(const cnn_batch *batch, size_t worker)
+{
+    return batch->largest + cnn_round_up(2 * batch->network->dense_count, 8) * worker;
+}
+
+/* The largest number that a layer may hand on, with its dropout; infinite if its inputs decide. */
+static double largest_output(const cnn_dense *dense)
+{
+    switch (dense->activation) {
+    case CNN_STEP:
+    case CNN_SIGMOID:
+    case CNN_TANH:
+        return 1 / (1 - dense->rate);
+    default:
+        return INFINITY;
+    }
+}
+
+/* Look at what each layer read, and at its delta, while these are in the cache. */
+static void measure_rows(const cnn_batch *batch, size_t first, size_t rows, size_t worker)
+{
+    const cnn_network *network = batch->network;
+    const cnn_kernels *kernels = network->kernels;
+    double *largest = largest_of(batch, worker);
+    for (size_t l = 0; l < network->dense_count; l++, largest += 2) {
+        const cnn_dense *dense = &network->dense[l];
+        const size_t row = batch->layers[l].row;
+        const void *delta = cnn_at(network, batch->layers[l].delta, first * row);
+        largest[1] = fmax(largest[1], kernels->largest(rows, dense->outputs, delta, row));
+        double most = l == 0 ? INFINITY : largest_output(dense - 1);
+        if (isinf(most)) {
+            const size_t in_row = l == 0 ? batch->inputs.row : batch->layers[l - 1].row;
+            const void *in = cnn_at(network, cnn_batch_input(batch, l), first * in_row);
+            most = kernels->largest(rows, dense->inputs, in, in_row);
+        }
+        largest[0] = fmax(largest[0], most);
+    }
+}
+
 static void run_block(void *context, size_t index, size_t worker)
 {
     const struct pass *p = context;
@@ -393,6 +457,8 @@ static void run_block(void *context, size_t index, size_t worker)
         if (l > 0)
             backward_rows(p, l, first, rows, worker);
     }
+    if (p->job->measure)
+        measure_rows(p->batch, first, rows, worker);
 }
 
 /* Whether all weights are narrow enough to be read in place by so many rows. */
@@ -463,14 +529,17 @@ cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *los
     cnn_inputs_begin(&batch->inputs, job->rows, job->follows, batch->in_place);
     cnn_inputs_find_next(&batch->inputs, &job->data->x, job->index ? job->index + job->rows : NULL,
                          job->soon);
-    const double total = cnn_weights_scale(job->rows, batch->targets.weight, batch->scale);
+    const double total = cnn_weights_scale(job->rows, &batch->targets, batch->scale);
     cnn_lanes losses = {.count = 0};
     memset(batch->correct, 0, batch->workers * COUNTER_STRIDE * sizeof *batch->correct);
+    if (job->measure)
+        memset(batch->largest, 0,
+               (size_t)((char *)largest_of(batch, batch->workers) - (char *)batch->largest));
     cnn_parallel(blocks, batch->threads, run_block, &pass);
     cnn_inputs_check_delta(&batch->inputs, job->rows, batch->layers[0].delta, batch->layers[0].row);
     for (size_t w = 0; w < batch->workers; w++)
         *correct += batch->correct[w * COUNTER_STRIDE];
-    cnn_lanes_add_products(&losses, job->rows, batch->targets.weight, batch->loss_rows);
+    cnn_lanes_add_products(&losses, job->rows, batch->targets.factor, batch->loss_rows);
     *loss = (total > 0 ? cnn_lanes_total(&losses) / total : 0) + cnn_network_penalty(network);
     *weight = total;
     return CNN_OK;
@@ -481,6 +550,17 @@ cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *los
 const void *cnn_batch_input(const cnn_batch *batch, size_t l)
 {
     return l == 0 ? batch->inputs.present.x : handed_on(batch, l - 1, batch->step);
+}
+
+double cnn_batch_largest_gradient(const cnn_batch *batch, size_t l)
+{
+    double in = 1, delta = 0; /* a bias reads ones */
+    for (size_t w = 0; w < batch->workers; w++) {
+        const double *largest = largest_of(batch, w) + 2 * l;
+        in = fmax(in, largest[0]);
+        delta = fmax(delta, largest[1]);
+    }
+    return ROUNDING * (double)batch->rows * in * delta;
 }
 
 void cnn_batch_weight_gradient(const cnn_batch *batch, const cnn_rectangle *r, void *c,

@@ -37,6 +37,7 @@ typedef struct cnn_batch {
     cnn_targets targets;
     double *loss_rows, *scale;
     size_t *correct;        /* counts of rows, a cache line for each worker */
+    double *largest;        /* for each worker: of what each layer read, and of its delta */
     size_t rows;            /* of the present batch */
     int64_t step;           /* of the present batch */
     size_t threads;         /* for all work on the present batch, forward, back and update */
@@ -69,6 +70,7 @@ typedef struct cnn_batch_job {
     int64_t step;
     bool follows;
     bool in_place; /* as cnn_batch_in_place says; the same for all steps of a call */
+    bool measure;  /* whether cnn_batch_largest_gradient will be asked for */
 } cnn_batch_job;
 
 /*
@@ -95,6 +97,12 @@ void cnn_batch_weight_gradient(const cnn_batch *batch, const cnn_rectangle *r, v
  * of rows on one thread, packed forms would be read once for each time they are renewed.
  */
 bool cnn_batch_in_place(const cnn_batch *batch, size_t rows);
+
+/*
+ * After a batch was run and measured: no number of the loss's gradient with respect to a layer's
+ * weight and bias is larger than this, nor any sum on the way to it. Infinite if that is not known.
+ */
+double cnn_batch_largest_gradient(const cnn_batch *batch, size_t l);
 
 /* What layer l read: (rows, inputs), of the first layer with inputs.row, of others with row. */
 const void *cnn_batch_input(const cnn_batch *batch, size_t l);

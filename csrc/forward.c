@@ -144,14 +144,15 @@ static const void *find_inputs(const cnn_network *network, const cnn_matrix *x, 
     return scratch;
 }
 
-size_t cnn_count_nonfinite(const cnn_network *network, size_t rows, const void *x, size_t x_row)
+size_t cnn_count_nonfinite(const cnn_network *network, size_t rows, const void *x, size_t x_row,
+                           const double *factor)
 {
     const size_t cols = cnn_network_inputs(network);
     size_t count = 0;
     if (network->kernels->finite_rows(rows, cols, x, x_row))
         return 0;
     for (size_t i = 0; i < rows; i++)
-        count += !network->kernels->finite(cols, cnn_at(network, x, i * x_row));
+        count += factor[i] != 0 && !network->kernels->finite(cols, cnn_at(network, x, i * x_row));
     return count;
 }
 
@@ -428,22 +429,15 @@ static void evaluate_block(void *context, size_t index, size_t worker)
     forward_inputs(network, in, in_row, rows, cnn_loss_takes_logits(e->loss) ? CNN_LOGITS : 0, z,
                    e->output_row, scratch);
     if (cnn_dtype_has_infinity(e->data->x.dtype))
-        e->nonfinite[worker] += cnn_count_nonfinite(network, rows, in, in_row);
-    const bool labels = e->loss->target == CNN_TARGET_LABELS;
-    const cnn_loss_rows l = {
-        .kind = e->loss->kind,
-        .rows = rows,
-        .cols = cnn_network_outputs(network),
-        .z = z,
-        .z_row = e->output_row,
-        .t = labels ? NULL : cnn_at(network, e->targets.t, first * e->targets.t_row),
-        .t_row = e->targets.t_row,
-        .labels = labels ? e->targets.labels + first : NULL,
-        .delta = cnn_loss_delta(e->loss),
-        .label_smoothing = e->loss->label_smoothing,
-        .loss_rows = e->loss_rows + first,
-        .correct = cnn_loss_takes_logits(e->loss) ? &e->correct[worker] : NULL,
-    };
+        e->nonfinite[worker] +=
+            cnn_count_nonfinite(network, rows, in, in_row, e->targets.factor + first);
+    cnn_loss_rows l = cnn_targets_loss(e->loss, &e->targets, network->dtype, first);
+    l.rows = rows;
+    l.cols = cnn_network_outputs(network);
+    l.z = z;
+    l.z_row = e->output_row;
+    l.loss_rows = e->loss_rows + first;
+    l.correct = cnn_loss_takes_logits(e->loss) ? &e->correct[worker] : NULL;
     network->kernels->loss(&l);
 }
 
@@ -457,6 +451,7 @@ static cnn_status prepare_evaluation(struct evaluation *e, void **memory)
     e->targets.t_row = outputs;
     const size_t output_bytes = cnn_round_up(e->plan.block * e->output_row * size, 64);
     const size_t parts[] = {
+        segment * sizeof(double),
         segment * sizeof(double),
         segment * sizeof(double),
         segment * sizeof(int64_t),
@@ -473,13 +468,14 @@ static cnn_status prepare_evaluation(struct evaluation *e, void **memory)
         return cnn_fail(CNN_ERROR_MEMORY, "out of memory for %zu bytes of scratch", total);
     e->loss_rows = (double *)(void *)at;
     e->targets.weight = (double *)(void *)(at += parts[0]);
-    e->targets.labels = (int64_t *)(void *)(at += parts[1]);
-    e->targets.t = at += parts[2];
-    e->scratch = at += parts[3];
-    e->outputs = at += parts[4];
-    e->correct = (size_t *)(void *)(at + parts[5]);
+    e->targets.factor = (double *)(void *)(at += parts[1]);
+    e->targets.labels = (int64_t *)(void *)(at += parts[2]);
+    e->targets.t = at += parts[3];
+    e->scratch = at += parts[4];
+    e->outputs = at += parts[5];
+    e->correct = (size_t *)(void *)(at + parts[6]);
     e->nonfinite = e->correct + e->plan.threads;
-    memset(e->correct, 0, parts[6]);
+    memset(e->correct, 0, parts[7]);
     return CNN_OK;
 }
 
@@ -503,8 +499,9 @@ static cnn_status evaluate_segments(struct evaluation *e, cnn_result *made)
             return status;
         cnn_parallel((e->rows + e->plan.block - 1) / e->plan.block, e->plan.threads, evaluate_block,
                      e);
-        cnn_lanes_add_products(&losses, e->rows, e->targets.weight, e->loss_rows);
+        cnn_lanes_add_products(&losses, e->rows, e->targets.factor, e->loss_rows);
         cnn_lanes_add(&weights, e->rows, e->targets.weight);
+        made->counted += cnn_targets_counted(&e->targets, e->rows);
     }
     memcpy(made->loss_lanes, losses.lane, sizeof losses.lane);
     memcpy(made->weight_lanes, weights.lane, sizeof weights.lane);

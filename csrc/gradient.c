@@ -1,5 +1,6 @@
 #include "gradient.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "error.h"
@@ -146,6 +147,35 @@ double cnn_gradient_square_sum(const cnn_network *network, const void *gradient)
                                                 cnn_at(network, gradient, offset + i));
     }
     return sum;
+}
+
+static void scale_numbers(const cnn_network *network, void *numbers, size_t count, double scale)
+{
+    for (size_t i = 0; i < count; i++)
+        if (network->dtype == CNN_FLOAT32)
+            ((float *)numbers)[i] *= (float)scale;
+        else
+            ((double *)numbers)[i] *= scale;
+}
+
+int cnn_gradient_scale_down(const cnn_network *network, void *gradient)
+{
+    double largest = 0;
+    size_t count;
+    for (size_t t = 0; t < 2 * network->dense_count; t++) {
+        const void *numbers = cnn_at(network, gradient, find_tensor(network, t, &count));
+        largest = fmax(largest, network->kernels->largest(1, count, numbers, count));
+    }
+    int exponent = 0;
+    if (isinf(largest) || frexp(largest, &exponent) == 0 || exponent <= 0)
+        return 0;
+    for (size_t t = 0; t < 2 * network->dense_count; t++) {
+        void *numbers = cnn_at(network, gradient, find_tensor(network, t, &count));
+        /* In two powers, since one of 2^-1024 is not normal, and in float32 none below 2^-126. */
+        scale_numbers(network, numbers, count, ldexp(1, -(exponent / 2)));
+        scale_numbers(network, numbers, count, ldexp(1, -(exponent - exponent / 2)));
+    }
+    return exponent;
 }
 
 void cnn_parameters_to_flat(const cnn_network *network, const void *padded, void *flat)

@@ -24,6 +24,12 @@ void cnn_gradient_whole(const cnn_batch *batch, void *gradient);
 /* The sum of squares of such a gradient in float64, in an order that does not depend on threads. */
 double cnn_gradient_square_sum(const cnn_network *network, const void *gradient);
 
+/*
+ * Divide such a gradient by a power of 2 so that its largest number is from 1/2 to 1, and return
+ * the exponent; 0 where it is no larger, or not finite.
+ */
+int cnn_gradient_scale_down(const cnn_network *network, void *gradient);
+
 /* Copy between the layout of network->parameters and the same tensors without gaps. */
 void cnn_parameters_to_flat(const cnn_network *network, const void *padded, void *flat);
 void cnn_parameters_from_flat(const cnn_network *network, const void *flat, void *padded);

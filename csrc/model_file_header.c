@@ -359,8 +359,8 @@ cnn_status cnn_model_header_size(const unsigned char *bytes, size_t size, size_t
 {
     uint64_t header = 0;
     if (size < 8)
-        return cnn_fail(CNN_ERROR_MODEL_FILE,
-                        "the file has %zu bytes; a model file has at least 8", size);
+        return cnn_fail(CNN_ERROR_MODEL_FILE, "the file has %zu bytes; a model file has at least 8",
+                        size);
     for (int i = 8; i-- > 0;)
         header = header << 8 | bytes[i];
     if (header > CNN_MODEL_HEADER_MAX || header > size - 8)

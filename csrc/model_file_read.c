@@ -294,7 +294,9 @@ static cnn_status set_slot(const loaded_model *model, cnn_trainer *trainer, size
                 status = read_tensor(model, tensor, next, &count);
         }
     }
-    return status == CNN_OK ? cnn_trainer_set_state(trainer, slot, values, count) : status;
+    if (status == CNN_OK)
+        status = blame_file(cnn_trainer_set_state(trainer, slot, values, count), "optimizer");
+    return status;
 }
 
 static cnn_status set_slots(const loaded_model *model, cnn_trainer *trainer)
@@ -335,8 +337,8 @@ static cnn_status build_trainer(const loaded_model *model, cnn_network *network,
     const cnn_model_header *header = &model->header;
     const double *powers = header->has_powers ? header->powers : NULL;
     cnn_trainer *made = NULL;
-    cnn_status status = blame_file(cnn_trainer_create(network, &header->optimizer, &made),
-                                   "optimizer");
+    cnn_status status =
+        blame_file(cnn_trainer_create(network, &header->optimizer, &made), "optimizer");
     if (status == CNN_OK)
         status = blame_file(cnn_trainer_resume(made, header->steps, powers), "optimizer");
     if (status == CNN_OK)

@@ -12,8 +12,8 @@ typedef struct saved_model {
     const cnn_network *network;
     const cnn_trainer *trainer;
     cnn_optimizer optimizer;
-    size_t groups;    /* 1 and the optimizer's slots */
-    const char *key;  /* metadata of the file alone, or NULL; without a value, the file has not */
+    size_t groups;   /* 1 and the optimizer's slots */
+    const char *key; /* metadata of the file alone, or NULL; without a value, the file has not */
     const char *value;
 } saved_model;
 

@@ -146,8 +146,9 @@ size_t cnn_forward_scratch(const cnn_network *network, size_t rows);
 void cnn_forward_block(const cnn_network *network, const cnn_matrix *x, size_t first, size_t rows,
                        unsigned how, void *y, size_t y_row, void *scratch);
 
-/* How many of these rows of inputs have a number that is not finite. */
-size_t cnn_count_nonfinite(const cnn_network *network, size_t rows, const void *x, size_t x_row);
+/* How many of these rows of inputs have a number that is not finite, but for rows of factor 0. */
+size_t cnn_count_nonfinite(const cnn_network *network, size_t rows, const void *x, size_t x_row,
+                           const double *factor);
 
 /* Multiply-adds of one row through all layers, for the decision how many threads to use. */
 double cnn_forward_work(const cnn_network *network);

@@ -347,13 +347,14 @@ static void *target_buffers(cnn_dtype dtype, size_t rows, size_t cols, cnn_targe
     if (!cnn_multiply(rows, cols, &bytes) || bytes > SIZE_MAX / 64 || rows > SIZE_MAX / 256)
         return NULL;
     const size_t t_bytes = cnn_round_up(bytes * size_of(dtype), 64);
-    char *memory = cnn_platform_allocate(t_bytes + cnn_max(rows, 1) * 4 * sizeof(double));
+    char *memory = cnn_platform_allocate(t_bytes + cnn_max(rows, 1) * 5 * sizeof(double));
     if (!memory)
         return NULL;
     targets->t = memory;
     targets->t_row = cols;
     targets->weight = (double *)(void *)(memory + t_bytes);
-    targets->labels = (int64_t *)(void *)(targets->weight + rows);
+    targets->factor = targets->weight + rows;
+    targets->labels = (int64_t *)(void *)(targets->factor + rows);
     *loss_rows = (double *)(void *)(targets->labels + rows);
     *scale = *loss_rows + rows;
     return memory;
@@ -384,7 +385,7 @@ static cnn_status loss_gradient(cnn_dtype dtype, const cnn_loss *loss, size_t ro
     status = cnn_samples_read(loss, t, sample_weight, cols, dtype, NULL, 0, rows, &targets);
     double total = 0;
     if (status == CNN_OK) {
-        total = cnn_weights_scale(rows, targets.weight, scale);
+        total = cnn_weights_scale(rows, &targets, scale);
         status = cnn_weights_check(loss, sample_weight, total);
     }
     if (status != CNN_OK) {
@@ -393,25 +394,17 @@ static cnn_status loss_gradient(cnn_dtype dtype, const cnn_loss *loss, size_t ro
         return status;
     }
     cnn_lanes losses = {.count = 0};
-    const bool labels = loss->target == CNN_TARGET_LABELS;
-    const cnn_loss_rows l = {
-        .kind = loss->kind,
-        .rows = rows,
-        .cols = cols,
-        .z = z,
-        .z_row = z_stride,
-        .t = labels ? NULL : targets.t,
-        .t_row = targets.t_row,
-        .labels = labels ? targets.labels : NULL,
-        .scale = scale,
-        .delta = cnn_loss_delta(loss),
-        .label_smoothing = loss->label_smoothing,
-        .loss_rows = loss_rows,
-        .gradient = gradient,
-        .gradient_row = cols,
-    };
+    cnn_loss_rows l = cnn_targets_loss(loss, &targets, dtype, 0);
+    l.rows = rows;
+    l.cols = cols;
+    l.z = z;
+    l.z_row = z_stride;
+    l.scale = scale;
+    l.loss_rows = loss_rows;
+    l.gradient = gradient;
+    l.gradient_row = cols;
     cnn_dispatch(dtype)->loss(&l);
-    cnn_lanes_add_products(&losses, rows, targets.weight, loss_rows);
+    cnn_lanes_add_products(&losses, rows, targets.factor, loss_rows);
     *value = cnn_lanes_total(&losses) / total;
     cnn_platform_float_leave(before);
     cnn_platform_free(memory);

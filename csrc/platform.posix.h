@@ -513,8 +513,8 @@ static void remove_stale(const char *target)
         struct stat status;
         if (!is_temporary(entry->d_name, prefix))
             continue;
-        const int file = openat(dirfd(directory), entry->d_name,
-                                O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        const int file =
+            openat(dirfd(directory), entry->d_name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         if (file < 0)
             continue;
         if (fstat(file, &status) == 0 && S_ISREG(status.st_mode) && lock_file(file))
@@ -527,8 +527,9 @@ static void remove_stale(const char *target)
 }
 
 /*
- * Create a new file beside `target`, with no more than the permissions in `mode`, and lock it. Before
- * it is locked, another process that saves may take it for left behind; then it is made anew.
+ * Create a new file beside `target`, with no more than the permissions in `mode`, and lock it.
+ * Before it is locked, another process that saves may take it for left behind; then it is made
+ * anew.
  */
 static int create_beside(const char *target, mode_t mode, char **name, int *file)
 {

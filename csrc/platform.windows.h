@@ -283,8 +283,8 @@ static void remove_stale(const char *path)
     temporary_prefix(prefix, path);
     for (BOOL more = search != INVALID_HANDLE_VALUE; more; more = FindNextFileW(search, &found)) {
         char name[MAX_PATH * 4];
-        const int size = WideCharToMultiByte(CP_UTF8, 0, found.cFileName, -1, name, sizeof name,
-                                             NULL, NULL);
+        const int size =
+            WideCharToMultiByte(CP_UTF8, 0, found.cFileName, -1, name, sizeof name, NULL, NULL);
         if (size <= 0 || !is_temporary(name, prefix))
             continue;
         char *beside = path_in(path, length, name);

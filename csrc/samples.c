@@ -75,10 +75,49 @@ cnn_status cnn_samples_check(const cnn_loss *loss, const cnn_matrix *t,
     return cnn_matrix_check(sample_weight, "sample_weight", rows, 1);
 }
 
+/* Whether the class weights go into rows of targets; see cnn_targets. */
+static bool weighs_classes(const cnn_loss *loss)
+{
+    return loss->class_weight && loss->label_smoothing > 0;
+}
+
+/* The power of 2 by which class weights are divided that go into targets: float32 holds the rest.
+ */
+static double class_weight_unit(const cnn_loss *loss, size_t outputs)
+{
+    double largest = 0;
+    for (size_t j = 0; j < outputs; j++)
+        largest = fmax(largest, loss->class_weight[j]);
+    int exponent = 0;
+    (void)frexp(largest, &exponent);
+    return ldexp(1, exponent);
+}
+
+/*
+ * A row of targets for a label, as PyTorch's CrossEntropyLoss(weight, label_smoothing=s) has it,
+ * but for the unit of the class weights.
+ */
+static void weigh_classes(const cnn_loss *loss, double unit, int64_t label, size_t outputs,
+                          cnn_dtype dtype, const cnn_targets *targets, size_t row)
+{
+    const double s = loss->label_smoothing;
+    for (size_t j = 0; j < outputs; j++) {
+        const double weight = loss->class_weight[j] / unit;
+        const double own = (size_t)label == j ? (1 - s) * weight : 0;
+        const double value = own + s / (double)outputs * weight;
+        const size_t at = row * targets->t_row + j;
+        if (dtype == CNN_FLOAT32)
+            ((float *)targets->t)[at] = (float)value;
+        else
+            ((double *)targets->t)[at] = value;
+    }
+}
+
 static cnn_status read_labels(const cnn_loss *loss, const cnn_matrix *t, size_t outputs,
-                              const size_t *index, size_t first, size_t count,
+                              cnn_dtype dtype, const size_t *index, size_t first, size_t count,
                               const cnn_targets *targets)
 {
+    const double unit = weighs_classes(loss) ? class_weight_unit(loss, outputs) : 1;
     cnn_convert_labels(t, index, first, count, targets->labels);
     for (size_t i = 0; i < count; i++) {
         const int64_t label = targets->labels[i];
@@ -87,8 +126,15 @@ static cnn_status read_labels(const cnn_loss *loss, const cnn_matrix *t, size_t 
                             "t has label %lld in row %zu, but the output layer has %zu classes "
                             "(labels 0 to %zu)",
                             (long long)label, index ? index[i] : first + i, outputs, outputs - 1);
-        if (loss->class_weight)
-            targets->weight[i] *= loss->class_weight[label];
+        if (!loss->class_weight)
+            continue;
+        targets->weight[i] *= loss->class_weight[label];
+        if (weighs_classes(loss)) {
+            weigh_classes(loss, unit, label, outputs, dtype, targets, i);
+            targets->factor[i] *= unit;
+        } else {
+            targets->factor[i] = targets->weight[i];
+        }
     }
     return CNN_OK;
 }
@@ -111,8 +157,9 @@ cnn_status cnn_samples_read(const cnn_loss *loss, const cnn_matrix *t,
         for (size_t i = 0; i < count; i++)
             targets->weight[i] = 1;
     }
+    memcpy(targets->factor, targets->weight, count * sizeof *targets->factor);
     if (loss->target == CNN_TARGET_LABELS)
-        return read_labels(loss, t, outputs, index, first, count, targets);
+        return read_labels(loss, t, outputs, dtype, index, first, count, targets);
     cnn_convert_rows(t, index, first, count, dtype, targets->t, targets->t_row);
     return CNN_OK;
 }
@@ -221,13 +268,37 @@ double cnn_lanes_total(const cnn_lanes *lanes)
     return sum.lane[0];
 }
 
-double cnn_weights_scale(size_t n, const double *weight, double *scale)
+cnn_loss_rows cnn_targets_loss(const cnn_loss *loss, const cnn_targets *targets, cnn_dtype dtype,
+                               size_t first)
+{
+    const bool labels = loss->target == CNN_TARGET_LABELS, weighed = labels && weighs_classes(loss);
+    const size_t t_bytes = targets->t_row * cnn_dtype_size(dtype);
+    return (cnn_loss_rows){
+        .kind = loss->kind,
+        .t = labels && !weighed ? NULL : (const char *)targets->t + first * t_bytes,
+        .t_row = targets->t_row,
+        .labels = labels ? targets->labels + first : NULL,
+        .weight = targets->factor + first,
+        .delta = cnn_loss_delta(loss),
+        .label_smoothing = weighed ? 0 : loss->label_smoothing,
+    };
+}
+
+size_t cnn_targets_counted(const cnn_targets *targets, size_t n)
+{
+    size_t counted = 0;
+    for (size_t i = 0; i < n; i++)
+        counted += targets->factor[i] != 0;
+    return counted;
+}
+
+double cnn_weights_scale(size_t n, const cnn_targets *targets, double *scale)
 {
     cnn_lanes weights = {.count = 0};
-    cnn_lanes_add(&weights, n, weight);
+    cnn_lanes_add(&weights, n, targets->weight);
     const double total = cnn_lanes_total(&weights);
     for (size_t i = 0; i < n; i++)
-        scale[i] = total > 0 ? weight[i] / total : 0;
+        scale[i] = total > 0 ? targets->factor[i] / total : 0;
     return total;
 }
 

@@ -4,14 +4,21 @@
 
 #include <stdbool.h>
 
-#include "cnn/cnn.h"
+#include "kernels/kernels.h"
 
-/* Where cnn_samples_read puts a batch. Only one of labels and t is used, as loss->target says. */
+/*
+ * Where cnn_samples_read puts a batch: labels or t, as loss->target says. Class weights with label
+ * smoothing weigh each class of a row by itself: t then has (1 - s) w_label at the label, and
+ * s / outputs times the class weight added everywhere, both divided by a power of 2 that is in the
+ * factor, and the loss is that of a row of targets.
+ */
 typedef struct cnn_targets {
     int64_t *labels; /* (rows) */
     void *t;         /* (rows, outputs) of the network's type, row stride t_row */
     size_t t_row;
-    double *weight; /* (rows): sample weight times class weight */
+    double *weight; /* (rows): sample weight times class weight, by whose sum a batch is divided */
+    double *factor; /* (rows): what a row's loss is multiplied by: the weight, or where t has the
+                       class weights, the sample weight */
 } cnn_targets;
 
 /* Check a loss by itself: its kind, settings and class weights for this many outputs. */
@@ -32,6 +39,9 @@ cnn_status cnn_samples_read(const cnn_loss *loss, const cnn_matrix *t,
                             const cnn_matrix *sample_weight, size_t outputs, cnn_dtype dtype,
                             const size_t *index, size_t first, size_t count,
                             const cnn_targets *targets);
+
+/* How many of the first n rows count: those that a factor of 0 does not leave out. */
+size_t cnn_targets_counted(const cnn_targets *targets, size_t n);
 
 /*
  * Check rows of targets as cnn_samples_read has read them, with the same arguments: finite in the
@@ -59,10 +69,17 @@ static inline double cnn_loss_delta(const cnn_loss *loss)
 }
 
 /*
- * The sum of the weights, and each weight's share of it, by which a row's gradient is scaled. Where
+ * What the kernel takes of the loss and of the targets of rows `first`, ...; the caller adds z,
+ * where results go, and scale if a gradient is wanted.
+ */
+cnn_loss_rows cnn_targets_loss(const cnn_loss *loss, const cnn_targets *targets, cnn_dtype dtype,
+                               size_t first);
+
+/*
+ * The sum of the weights, and each factor's share of it, by which a row's gradient is scaled. Where
  * all weights are 0, so are the shares: the batch has the loss and gradient of the penalties alone.
  */
-double cnn_weights_scale(size_t n, const double *weight, double *scale);
+double cnn_weights_scale(size_t n, const cnn_targets *targets, double *scale);
 
 /*
  * Sums in float64 with 16 lanes (numerics contract, 4.4 and 4.5), which may come in pieces.

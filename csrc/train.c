@@ -1,7 +1,9 @@
 /* Training: the optimizer's step on the gradients of a batch, single steps and epochs. */
+#include <float.h>
 #include <math.h>
 
 #include "error.h"
+#include "finite.h"
 #include "gradient.h"
 #include "platform.h"
 #include "slots.h"
@@ -258,22 +260,32 @@ static void update_task(void *context, size_t index, size_t worker)
                                rows_taken(trainer->batch, &r, true));
 }
 
-/* The factor that brings the gradient's norm down to clip_norm, as PyTorch computes it. */
+/*
+ * The factor that brings the gradient's norm down to clip_norm, as PyTorch computes it. Where the
+ * squares overflow, or the factor is smaller than the type's normal numbers, the gradient is first
+ * brought down to numbers of at most 1. Squares that underflow are nothing beside 1e-6.
+ */
 static double clip_factor(const cnn_trainer *trainer)
 {
-    const double norm = sqrt(cnn_gradient_square_sum(trainer->network, trainer->gradient));
-    const double factor = trainer->optimizer.clip_norm / (norm + 1e-6);
-    return factor < 1 ? factor : 1;
+    const cnn_network *network = trainer->network;
+    const double least = network->dtype == CNN_FLOAT32 ? (double)FLT_MIN : DBL_MIN;
+    double norm = sqrt(cnn_gradient_square_sum(network, trainer->gradient)), small = 1e-6;
+    double factor = trainer->optimizer.clip_norm / (norm + small);
+    if (factor >= 1)
+        return 1;
+    if (!(factor >= least)) {
+        small = ldexp(small, -cnn_gradient_scale_down(network, trainer->gradient));
+        norm = sqrt(cnn_gradient_square_sum(network, trainer->gradient));
+        factor = trainer->optimizer.clip_norm / (norm + small);
+    }
+    return factor;
 }
 
-static void apply(cnn_trainer *trainer, double lr)
+/* What the next step has in common for all parameters, but for the factor that clips. */
+static cnn_update next_update(const cnn_trainer *trainer, double lr)
 {
     const cnn_optimizer *o = &trainer->optimizer;
-    struct stepping s = {.trainer = trainer, .whole = o->clip_norm > 0};
-    trainer->steps++;
-    trainer->beta1_power *= o->beta1;
-    trainer->beta2_power *= o->beta2;
-    s.update = (cnn_update){
+    return (cnn_update){
         .kind = o->kind,
         .clip = 1,
         .lr = lr,
@@ -283,9 +295,19 @@ static void apply(cnn_trainer *trainer, double lr)
         .beta2 = o->beta2,
         .eps = o->eps,
         .decay = 1 - lr * o->weight_decay,
-        .step_size = lr / (1 - trainer->beta1_power),
-        .root_correction = sqrt(1 - trainer->beta2_power),
+        .step_size = lr / (1 - trainer->beta1_power * o->beta1),
+        .root_correction = sqrt(1 - trainer->beta2_power * o->beta2),
     };
+}
+
+static void apply(cnn_trainer *trainer, double lr)
+{
+    const cnn_optimizer *o = &trainer->optimizer;
+    struct stepping s = {
+        .trainer = trainer, .update = next_update(trainer, lr), .whole = o->clip_norm > 0};
+    trainer->steps++;
+    trainer->beta1_power *= o->beta1;
+    trainer->beta2_power *= o->beta2;
     if (s.whole) {
         cnn_gradient_whole(trainer->batch, trainer->gradient);
         s.update.clip = clip_factor(trainer);
@@ -299,6 +321,31 @@ static void apply(cnn_trainer *trainer, double lr)
     /* Where the transposed weights were brought along, they are still current. */
     if (trainer->batch->keeps_transposed)
         trainer->batch->version = trainer->network->version;
+}
+
+/*
+ * The same for a single step, which is not made if weights or state would not be finite. The batch
+ * was measured.
+ */
+static cnn_status apply_checked(cnn_trainer *trainer, double lr)
+{
+    const cnn_update update = next_update(trainer, lr);
+    if (cnn_step_is_safe(trainer, &update)) {
+        apply(trainer, lr);
+        trainer->sizes.version = trainer->network->version;
+        return CNN_OK;
+    }
+    const cnn_status status = cnn_trainer_keep(trainer, &trainer->before_step);
+    if (status != CNN_OK)
+        return status;
+    apply(trainer, lr);
+    const bool weights = cnn_weights_are_finite(trainer->network, trainer->batch->in_place);
+    if (weights && cnn_slots_are_finite(trainer))
+        return CNN_OK;
+    cnn_trainer_bring_back(trainer, &trainer->before_step);
+    return cnn_fail(CNN_ERROR_NONFINITE, "%s became NaN or infinite in step %llu",
+                    weights ? "the optimizer's state" : "the weights",
+                    (unsigned long long)trainer->steps + 1);
 }
 
 /* ---- Calls ------------------------------------------------------------------------------- */
@@ -354,14 +401,20 @@ static cnn_status step(cnn_trainer *trainer, const cnn_batch_job *job, double lr
     *stepped = weight >= CNN_LEAST_WEIGHT_SUM;
     if (*stepped && !isfinite(loss))
         return cnn_fail(CNN_ERROR_NONFINITE, "the loss is %g in step %zu", loss, result->steps);
-    if (*stepped) {
+    if (*stepped && job->measure)
+        status = apply_checked(trainer, lr);
+    else if (*stepped)
         apply(trainer, lr);
+    if (status != CNN_OK)
+        return status;
+    if (*stepped) {
         result->loss_sum += loss * weight;
         result->weight_sum += weight;
     }
     result->steps++;
     result->rows += job->rows;
     result->correct += correct;
+    result->counted += cnn_targets_counted(&trainer->batch->targets, job->rows);
     return CNN_OK;
 }
 
@@ -398,7 +451,8 @@ cnn_status cnn_trainer_step(cnn_trainer *trainer, const cnn_loss *loss, const cn
                                .data = data,
                                .rows = data->x.rows,
                                .step = (int64_t)trainer->steps,
-                               .in_place = cnn_batch_in_place(trainer->batch, data->x.rows)};
+                               .in_place = cnn_batch_in_place(trainer->batch, data->x.rows),
+                               .measure = true};
     status = cnn_slots_arrange(trainer, !job.in_place);
     if (status != CNN_OK)
         return status;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "finite.h"
 #include "gradient.h"
 #include "platform.h"
 #include "slots.h"
@@ -96,7 +97,8 @@ void cnn_trainer_destroy(cnn_trainer *trainer)
     cnn_batch_destroy(trainer->batch);
     cnn_platform_free(trainer->gradient);
     cnn_platform_free(trainer->scratch);
-    cnn_platform_free(trainer->snapshot);
+    cnn_platform_free(trainer->snapshot.memory);
+    cnn_platform_free(trainer->before_step.memory);
     free(trainer);
 }
 
@@ -144,15 +146,51 @@ cnn_status cnn_trainer_get_state(const cnn_trainer *trainer, size_t slot, void *
     return status;
 }
 
+/* Whether a slot holds means or sums of squares, whose roots are taken. */
+static bool has_squares(const cnn_trainer *trainer, size_t slot)
+{
+    switch (trainer->optimizer.kind) {
+    case CNN_ADAM:
+    case CNN_ADAMW:
+        return slot == 1;
+    case CNN_RMSPROP:
+    case CNN_ADAGRAD:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Refuse numbers that no training leaves behind, and that would make weights NaN. */
+static cnn_status check_values(const cnn_trainer *trainer, size_t slot, const void *values,
+                               size_t count)
+{
+    const bool squares = has_squares(trainer, slot), single = trainer->network->real_size == 4;
+    if (!squares && trainer->network->kernels->finite(count, values))
+        return CNN_OK;
+    for (size_t i = 0; i < count; i++) {
+        const double value = single ? ((const float *)values)[i] : ((const double *)values)[i];
+        if (!isfinite(value) || (squares && value < 0))
+            return cnn_fail(CNN_ERROR_ARGUMENT,
+                            "the optimizer's state has %g at %zu of slot %zu, should be finite%s",
+                            value, i, slot, squares ? ", 0 or more" : "");
+    }
+    return CNN_OK;
+}
+
 cnn_status cnn_trainer_set_state(cnn_trainer *trainer, size_t slot, const void *values,
                                  size_t count)
 {
     cnn_status status = check_state(trainer, slot, values, count);
     if (status == CNN_OK)
-        status = cnn_slots_arrange(trainer, false);
+        status = check_values(trainer, slot, values, count);
     if (status == CNN_OK)
-        cnn_parameters_from_flat(trainer->network, values, trainer->slots[slot]);
-    return status;
+        status = cnn_slots_arrange(trainer, false);
+    if (status != CNN_OK)
+        return status;
+    cnn_parameters_from_flat(trainer->network, values, trainer->slots[slot]);
+    trainer->sizes.known = false;
+    return CNN_OK;
 }
 
 /*
@@ -228,61 +266,90 @@ static size_t slot_pieces(const cnn_trainer *trainer)
     return (slot_bytes(trainer) + PIECE_BYTES - 1) / PIECE_BYTES;
 }
 
-/* Where the snapshot keeps one of the slots; the parameters are before them. */
-static char *kept_slot(const cnn_trainer *trainer, size_t slot)
+/* Where one of the slots is kept; the parameters are before them. */
+static char *kept_slot(const cnn_trainer *trainer, const cnn_kept *kept, size_t slot)
 {
-    return (char *)trainer->snapshot + (1 + slot) * slot_bytes(trainer);
+    return (char *)kept->memory + (1 + slot) * slot_bytes(trainer);
 }
+
+struct keeping {
+    const cnn_trainer *trainer;
+    const cnn_kept *kept;
+};
 
 /* Copy the parameters, which is task 0, or a piece of a slot. */
 static void keep(void *context, size_t index, size_t worker)
 {
-    const cnn_trainer *trainer = context;
+    const struct keeping *k = context;
+    const cnn_trainer *trainer = k->trainer;
     (void)worker;
     if (index == 0) {
-        cnn_network_copy_parameters(trainer->network, trainer->snapshot);
+        cnn_network_copy_parameters(trainer->network, k->kept->memory);
         return;
     }
     const size_t bytes = slot_bytes(trainer), pieces = slot_pieces(trainer);
     const size_t slot = (index - 1) / pieces, at = (index - 1) % pieces * PIECE_BYTES;
-    memcpy(kept_slot(trainer, slot) + at, (const char *)trainer->slots[slot] + at,
+    memcpy(kept_slot(trainer, k->kept, slot) + at, (const char *)trainer->slots[slot] + at,
            cnn_min(PIECE_BYTES, bytes - at));
+}
+
+cnn_status cnn_trainer_keep(cnn_trainer *trainer, cnn_kept *kept)
+{
+    const size_t bytes = slot_bytes(trainer);
+    if (!kept->memory)
+        kept->memory = cnn_platform_allocate(bytes * (trainer->slot_count + 1));
+    if (!kept->memory)
+        return cnn_fail(CNN_ERROR_MEMORY, "out of memory for a snapshot");
+    /* A byte takes as long as some three multiply-adds. */
+    const double work = 3 * (double)bytes * (double)(1 + trainer->slot_count);
+    const size_t tasks = 1 + trainer->slot_count * slot_pieces(trainer);
+    struct keeping keeping = {trainer, kept};
+    cnn_parallel(tasks, cnn_parallel_threads(tasks, work), keep, &keeping);
+    kept->in_panels = trainer->slots_in_panels;
+    kept->steps = trainer->steps;
+    kept->beta1_power = trainer->beta1_power;
+    kept->beta2_power = trainer->beta2_power;
+    return CNN_OK;
+}
+
+void cnn_trainer_bring_back(cnn_trainer *trainer, const cnn_kept *kept)
+{
+    memcpy(trainer->network->parameters, kept->memory, slot_bytes(trainer));
+    for (size_t i = 0; i < trainer->slot_count; i++)
+        memcpy(trainer->slots[i], kept_slot(trainer, kept, i), slot_bytes(trainer));
+    cnn_network_repack(trainer->network);
+    trainer->network->version++;
+    trainer->slots_in_panels = kept->in_panels;
+    trainer->steps = kept->steps;
+    trainer->beta1_power = kept->beta1_power;
+    trainer->beta2_power = kept->beta2_power;
 }
 
 cnn_status cnn_trainer_snapshot(cnn_trainer *trainer)
 {
     if (!trainer)
         return cnn_fail(CNN_ERROR_ARGUMENT, "trainer is NULL");
-    const size_t bytes = slot_bytes(trainer);
-    if (!trainer->snapshot)
-        trainer->snapshot = cnn_platform_allocate(bytes * (trainer->slot_count + 1));
-    if (!trainer->snapshot)
-        return cnn_fail(CNN_ERROR_MEMORY, "out of memory for a snapshot");
-    /* A byte takes as long as some three multiply-adds. */
-    const double work = 3 * (double)bytes * (double)(1 + trainer->slot_count);
-    const size_t tasks = 1 + trainer->slot_count * slot_pieces(trainer);
-    cnn_parallel(tasks, cnn_parallel_threads(tasks, work), keep, trainer);
-    trainer->snapshot_in_panels = trainer->slots_in_panels;
-    trainer->snapshot_steps = trainer->steps;
-    trainer->snapshot_beta1_power = trainer->beta1_power;
-    trainer->snapshot_beta2_power = trainer->beta2_power;
-    return CNN_OK;
+    return cnn_trainer_keep(trainer, &trainer->snapshot);
 }
 
 cnn_status cnn_trainer_restore(cnn_trainer *trainer)
 {
     if (!trainer)
         return cnn_fail(CNN_ERROR_ARGUMENT, "trainer is NULL");
-    if (!trainer->snapshot)
+    if (!trainer->snapshot.memory)
         return cnn_fail(CNN_ERROR_ARGUMENT, "there is no snapshot to go back to");
-    memcpy(trainer->network->parameters, trainer->snapshot, slot_bytes(trainer));
-    for (size_t i = 0; i < trainer->slot_count; i++)
-        memcpy(trainer->slots[i], kept_slot(trainer, i), slot_bytes(trainer));
-    cnn_network_repack(trainer->network);
-    trainer->network->version++;
-    trainer->slots_in_panels = trainer->snapshot_in_panels;
-    trainer->steps = trainer->snapshot_steps;
-    trainer->beta1_power = trainer->snapshot_beta1_power;
-    trainer->beta2_power = trainer->snapshot_beta2_power;
+    cnn_trainer_bring_back(trainer, &trainer->snapshot);
+    return CNN_OK;
+}
+
+cnn_status cnn_trainer_finite(const cnn_trainer *trainer, int *weights, int *state)
+{
+    if (!trainer || !weights || !state)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL",
+                        !trainer   ? "trainer"
+                        : !weights ? "weights"
+                                   : "state");
+    *weights = cnn_weights_are_finite(trainer->network, false);
+    *state = cnn_slots_are_finite(trainer);
     return CNN_OK;
 }

@@ -1,8 +1,23 @@
-/* What a trainer is, for train.c, trainer.c and slots.c alone. */
+/* What a trainer is, for train.c, trainer.c, slots.c and finite.c alone. */
 #ifndef CNN_TRAINER_H
 #define CNN_TRAINER_H
 
 #include "batch.h"
+
+/* Parameters and state as they were at some time. */
+typedef struct cnn_kept {
+    void *memory; /* parameters, then slots; NULL before the first time */
+    bool in_panels;
+    uint64_t steps;
+    double beta1_power, beta2_power;
+} cnn_kept;
+
+/* Bounds of the largest numbers, for the parameters of network->version `version`; see finite.h. */
+typedef struct cnn_sizes {
+    bool known;
+    uint64_t version;
+    double weight, slots[2];
+} cnn_sizes;
 
 struct cnn_trainer {
     cnn_network *network;
@@ -16,10 +31,9 @@ struct cnn_trainer {
     void *gradient; /* parameter_span elements, only where it is needed as a whole */
     char *scratch;  /* some columns of a gradient, or a bias, for each worker */
     size_t scratch_workers;
-    void *snapshot; /* parameters, then slots */
-    bool snapshot_in_panels;
-    uint64_t snapshot_steps;
-    double snapshot_beta1_power, snapshot_beta2_power;
+    cnn_kept snapshot;    /* what cnn_trainer_restore goes back to */
+    cnn_kept before_step; /* what a refused step goes back to */
+    cnn_sizes sizes;
 };
 
 /* Check an optimizer's kind and settings. */
@@ -34,5 +48,8 @@ bool cnn_trainer_needs_powers(const cnn_trainer *trainer);
 
 /* Set the number of steps, at most 2^63 - 1, and the powers of beta1 and beta2, or NULL. */
 cnn_status cnn_trainer_resume(cnn_trainer *trainer, uint64_t steps, const double *powers);
+/* Keep parameters and state, or bring back what was kept. */
+cnn_status cnn_trainer_keep(cnn_trainer *trainer, cnn_kept *kept);
+void cnn_trainer_bring_back(cnn_trainer *trainer, const cnn_kept *kept);
 
 #endif

@@ -256,6 +256,7 @@ ULP = {
     "exp": (1, 1),
     "expm1": (3, 3),
     "log": (1, 1),
+    "log1p": (1, 1),
     "tanh": (2, 3),
     "sigmoid": (4, 3),
     "softplus": (3, 3),
@@ -306,6 +307,7 @@ FUNCTIONS = {
     "exp": np.exp,
     "expm1": np.expm1,
     "log": np.log,
+    "log1p": np.log1p,
     "tanh": np.tanh,
     "sigmoid": _sigmoid,
     "softplus": _softplus,
@@ -445,6 +447,17 @@ def _shifted_exp(x: Bounded) -> tuple[Bounded, Bounded, Bounded]:
     return shifted, e, row_sum(e)
 
 
+def _log_sum(e: Bounded, total: Bounded) -> Bounded:
+    """Return log(sum exp(x - max)) as the losses have it: of a sum below 2, without its 1."""
+    plain = apply("log", total)
+    rest = apply("log1p", row_sum(where(e.value == 1, e * 0.0, e)))
+    small = total.value < 2
+    error = np.where(small, rest.error, plain.error)
+    near = np.abs(total.value - 2) <= total.error
+    error = np.where(near, np.maximum(rest.error, plain.error), error)
+    return plain.like(np.where(small, rest.value, plain.value), error)
+
+
 def softmax(x: Bounded) -> Bounded:
     """Return exp(x - max) / sum exp(x - max) of rows.
 
@@ -516,7 +529,7 @@ def constant_value(value: float, dtype) -> float:
 
 def _cross_entropy(s: LossSettings, z: Bounded, t) -> tuple[Bounded, Bounded]:
     shifted, e, total = _shifted_exp(z)
-    log_p = shifted - apply("log", total)[..., None]
+    log_p = shifted - _log_sum(e, total)[..., None]
     target = _smoothed(s, t, z.shape, z.dtype)
     terms = where(target.value == 0, _filled(z, 0.0), target * log_p)
     p = e / total[..., None]
@@ -545,12 +558,27 @@ def loss_rows(s: LossSettings, z: Bounded, t) -> tuple[Bounded, Bounded]:
         return _huber(s, z, t)
     target = exact(np.asarray(t).reshape(z.shape), z.dtype)
     if s.kind == "binary_cross_entropy":
-        return row_sum(fma(-target, z, apply("softplus", z))), apply("sigmoid", z) - target
+        size = z.like(np.abs(z.value), z.error)
+        other = where(z.value > 0, 1 - target, target)
+        value = fma(size, other, apply("softplus", -size))
+        return row_sum(value), apply("sigmoid", z) - target
     if s.kind == "poisson":
         rate = apply("exp", z)
         return row_sum(fma(-target, z, rate)), rate - target
     r = z - target
     return row_sum(r * 0.5 * r), r
+
+
+def weighed_targets(s: LossSettings, t, cols: int, dtype):
+    """Return the rows of targets that class weights with label smoothing make of labels.
+
+    sum_n u_n ((1 - s) c_label l_label + s/k sum_j c_j l_j) / sum_n u_n c_label with l = -log p:
+    PyTorch's CrossEntropyLoss(weight=c, label_smoothing=s), in ATen's cross_entropy_loss_label_
+    smoothing. The library computes the rows in float64 and rounds them once.
+    """
+    c, smoothing = np.asarray(s.class_weight, np.float64), s.label_smoothing
+    own = np.where(np.arange(cols) == np.asarray(t).astype(np.int64)[:, None], 1.0, 0.0)
+    return (own * ((1 - smoothing) * c) + smoothing / cols * c).astype(dtype)
 
 
 def row_weights(s: LossSettings, t, rows: int, sample_weight=None):
@@ -568,13 +596,17 @@ def batch_loss(s: LossSettings, z: Bounded, t, sample_weight=None) -> tuple[Boun
     the sum of weights, and a division. A row's share of the gradient is w / sum w, rounded to the
     type.
     """
+    factors = weights = row_weights(s, t, z.shape[0], sample_weight)
+    if s.class_weight is not None and s.label_smoothing > 0:
+        factors = row_weights(s._replace(class_weight=None), t, z.shape[0], sample_weight)
+        t = weighed_targets(s, t, z.shape[1], z.dtype)
+        s = LossSettings("cross_entropy")
     values, slope = loss_rows(s, z, t)
-    weights = row_weights(s, t, z.shape[0], sample_weight)
     total = math.fsum(weights)
     double = gamma(row_roundings(len(weights)) + 2, 2.0**-53)
     if total == 0:
         return z.like(0.0, 0.0), z.like(np.zeros(z.shape), 0.0)
-    share = weights / total
+    share = factors / total
     size = (np.abs(values.value) * share).sum()
     error = (values.error * share).sum() + 2 * double * (size + (values.error * share).sum())
     mean = z.like((values.value * share).sum(), error)

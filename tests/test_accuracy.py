@@ -339,6 +339,12 @@ def test_loss_with_class_weights(dtype):
         check_loss(WEIGHTED, rows, 5, dtype, weighted=True)
 
 
+@pytest.mark.parametrize("smoothing", [0.1, 0.7])
+def test_loss_with_class_weights_and_smoothing(smoothing, dtype):
+    for rows in 1, 17, 100:
+        check_loss(WEIGHTED._replace(label_smoothing=smoothing), rows, 5, dtype, weighted=True)
+
+
 def test_binary_cross_entropy_is_finite_for_large_logits(dtype):
     z = np.array([[1e4, -1e4]], dtype)
     value, gradient = _core.loss_gradient(

@@ -86,9 +86,11 @@ typedef struct cnn_pack {
 
 /*
  * One loss over rows. z (rows, cols) logits or outputs; t (rows, cols) target rows or NULL;
- * labels (rows) or NULL; loss_rows (rows) receives each row's loss, not yet weighted. gradient
- * (rows, cols), NULL where not wanted, receives scale[i] times the row's gradient. correct, where
- * not NULL, is increased by the rows whose largest z is the target's.
+ * labels (rows) or NULL, which with t say what is correct; loss_rows (rows) receives each row's
+ * loss, not yet weighted. gradient (rows, cols), NULL where not wanted, receives scale[i] times the
+ * row's gradient. correct, where not NULL, is increased by the rows whose largest z is the
+ * target's. A row whose weight[i] is 0 has the loss 0 and the gradient 0 and is not correct,
+ * whatever its z.
  */
 typedef struct cnn_loss_rows {
     cnn_loss_kind kind;
@@ -98,6 +100,7 @@ typedef struct cnn_loss_rows {
     const void *t;
     size_t t_row;
     const int64_t *labels;
+    const double *weight;
     const double *scale;
     double delta, label_smoothing;
     double *loss_rows;
@@ -169,6 +172,8 @@ typedef struct cnn_update {
     X(int, finite, (size_t n, const void *x))                                                      \
     /* The same of (rows, cols) numbers. */                                                        \
     X(int, finite_rows, (size_t rows, size_t cols, const void *x, size_t x_row))                   \
+    /* The largest |x| in x (rows, cols); infinity if there is a NaN. */                           \
+    X(double, largest, (size_t rows, size_t cols, const void *x, size_t x_row))                    \
     /* The sum of squares of n numbers in float64, 16 virtual lanes. */                            \
     X(double, square_sum, (size_t n, const void *x))                                               \
     /* y = x * keep / (1 - rate); keep from the Philox stream `key`, row r being `row` + r. */     \

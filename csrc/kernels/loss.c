@@ -29,6 +29,12 @@ INLINE v_real weighted_log(v_real t, v_real z, v_real max, v_real log_sum)
     return v_select(v_eq(t, v_zero()), v_zero(), v_mul(t, log_p));
 }
 
+/* v, but 0 where it is `left_out`. */
+INLINE v_real without(v_real v, v_real left_out)
+{
+    return v_select(v_eq(v, left_out), v_zero(), v);
+}
+
 /* exp(z - max) where it is wanted for the gradient, and the sum over the row. */
 static real exp_sum(const struct row *r, v_real max)
 {
@@ -41,20 +47,39 @@ static real exp_sum(const struct row *r, v_real max)
     return sum;
 }
 
+/*
+ * The logarithm of the sum of a row's exp(z - max), of which one at least is 1. If the others are
+ * small, their share of the sum is lost where it is rounded; they are summed again without the 1.
+ */
+static real log_of_sum(const struct row *r, real max, real sum)
+{
+    if (!(sum < 2)) /* so that another 1, or NaN, is in it */
+        return first_lane(v_log(v_set1(sum)));
+    const v_real v_max_z = v_set1(max), one = v_set1(1);
+    real rest;
+    if (r->gradient)
+        ROW_SUM(rest, r->cols, j, left, without(row_load(r->gradient + j, left), one));
+    else
+        ROW_SUM(rest, r->cols, j, left,
+                without(v_exp_nonpositive(v_sub(row_load(r->z + j, left), v_max_z)), one));
+    return first_lane(v_log1p(v_set1(rest)));
+}
+
 /* Cross entropy with a class number; a share of `smoothing` is spread over all classes. */
 static real cross_entropy_label(const struct row *r, real smoothing)
 {
     const real max = row_max(r->z, r->cols);
     const v_real v_max_z = v_set1(max);
     const real sum = exp_sum(r, v_max_z);
-    const v_real log_sum = v_log(v_set1(sum));
+    const real log_sum = log_of_sum(r, max, sum);
     const real share = smoothing / (real)r->cols, rest = 1 - smoothing;
     const size_t label = (size_t)r->label;
-    const real log_p = r->z[label] - max - first_lane(log_sum);
+    const real log_p = r->z[label] - max - log_sum;
     real value = -log_p;
     if (smoothing > 0) {
         real all;
-        ROW_SUM(all, r->cols, j, left, v_sub(v_sub(row_load(r->z + j, left), v_max_z), log_sum));
+        const v_real v_log_sum = v_set1(log_sum);
+        ROW_SUM(all, r->cols, j, left, v_sub(v_sub(row_load(r->z + j, left), v_max_z), v_log_sum));
         value = -(rest * log_p) - share * all;
     }
     if (r->gradient) {
@@ -73,9 +98,10 @@ static real cross_entropy_label(const struct row *r, real smoothing)
 /* Cross entropy with a row of probabilities t, whose sum T may differ from 1: p T - t. */
 static real cross_entropy_row(const struct row *r, real smoothing)
 {
-    const v_real max = v_set1(row_max(r->z, r->cols));
-    const v_real sum = v_set1(exp_sum(r, max));
-    const v_real log_sum = v_log(sum);
+    const real max_z = row_max(r->z, r->cols);
+    const v_real max = v_set1(max_z);
+    const real sum_e = exp_sum(r, max);
+    const v_real sum = v_set1(sum_e), log_sum = v_set1(log_of_sum(r, max_z, sum_e));
     const v_real rest = v_set1(1 - smoothing), share = v_set1(smoothing / (real)r->cols);
     real value, total;
     ROW_SUM(value, r->cols, j, left,
@@ -100,9 +126,13 @@ INLINE v_real element(const cnn_loss_kind kind, v_real z, v_real t, v_real delta
 {
     const v_real half = v_set1(R(0.5));
     switch (kind) {
-    case CNN_BINARY_CROSS_ENTROPY:
+    case CNN_BINARY_CROSS_ENTROPY: {
+        /* softplus(z) - t z = |z| (1 - t) + log(1 + exp(-|z|)) for z > 0, and with t instead of
+         * 1 - t for z <= 0: for t from 0 to 1 nothing cancels. */
+        const v_real other = v_select(v_lt(v_zero(), z), v_sub(v_set1(1), t), t);
         *derivative = v_sub(v_sigmoid(z), t);
-        return v_fnma(t, z, v_softplus(z));
+        return v_fma(v_abs(z), other, vm_log1p_exp(z));
+    }
     case CNN_HUBER: {
         const v_real r = v_sub(z, t), size = v_abs(r);
         /* In this order a NaN residual gives a NaN. */
@@ -173,7 +203,7 @@ static size_t largest_column(const real *x, size_t n)
 static int is_correct(const cnn_loss_rows *l, const struct row *r)
 {
     if (l->kind == CNN_CROSS_ENTROPY) {
-        const size_t target = r->t ? largest_column(r->t, r->cols) : (size_t)r->label;
+        const size_t target = l->labels ? (size_t)r->label : largest_column(r->t, r->cols);
         return largest_column(r->z, r->cols) == target;
     }
     for (size_t j = 0; j < r->cols; j++)
@@ -182,9 +212,21 @@ static int is_correct(const cnn_loss_rows *l, const struct row *r)
     return 1;
 }
 
+/* The loss and the gradient of a row that has no weight. */
+static void weigh_nothing(const cnn_loss_rows *l, size_t i)
+{
+    l->loss_rows[i] = 0;
+    if (l->gradient)
+        memset((real *)l->gradient + i * l->gradient_row, 0, l->cols * sizeof(real));
+}
+
 void KERNEL(loss)(const cnn_loss_rows *l)
 {
     for (size_t i = 0; i < l->rows; i++) {
+        if (l->weight[i] == 0) {
+            weigh_nothing(l, i);
+            continue;
+        }
         const struct row r = {
             .cols = l->cols,
             .z = (const real *)l->z + i * l->z_row,

@@ -133,3 +133,39 @@ int KERNEL(finite_rows)(size_t rows, size_t cols, const void *x, size_t x_row)
     const v_real sum = v_add(v_add(zeros[0], zeros[1]), v_add(zeros[2], zeros[3]));
     return v_all(v_eq(sum, v_zero()));
 }
+
+/* Largest numbers and zeros side by side, since each waits for the one before it. 0 x is 0 where x
+ * is finite, and else NaN. */
+#define SIZES ((size_t)4)
+
+/* Take a vector of which `left` numbers count in. */
+INLINE void add_sizes(const real *p, size_t left, v_real *most, v_real *zeros)
+{
+    const v_real part = row_load(p, left);
+    *most = v_max(v_abs(part), *most);
+    *zeros = v_fma(v_zero(), part, *zeros);
+}
+
+double KERNEL(largest)(size_t rows, size_t cols, const void *x, size_t x_row)
+{
+    const real *p = x;
+    v_real most[SIZES], zeros[SIZES];
+    for (size_t q = 0; q < SIZES; q++)
+        most[q] = zeros[q] = v_zero();
+    for (size_t i = 0; i < rows; i++, p += x_row) {
+        size_t j = 0;
+        for (; j + SIZES * V_LANES <= cols; j += SIZES * V_LANES) {
+            UNROLL
+            for (size_t q = 0; q < SIZES; q++)
+                add_sizes(p + j + q * V_LANES, V_LANES, &most[q], &zeros[q]);
+        }
+        for (; j + V_LANES <= cols; j += V_LANES)
+            add_sizes(p + j, V_LANES, &most[0], &zeros[0]);
+        if (j < cols)
+            add_sizes(p + j, cols - j, &most[1], &zeros[1]);
+    }
+    const v_real zero = v_add(v_add(zeros[0], zeros[1]), v_add(zeros[2], zeros[3]));
+    if (!v_all(v_eq(zero, v_zero())))
+        return (double)INFINITY;
+    return (double)v_fold_max(v_max(v_max(most[0], most[1]), v_max(most[2], most[3])));
+}
