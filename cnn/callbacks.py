@@ -6,6 +6,7 @@ run in C; for a loop of one's own, there is `cnn.Sequential.train_step`.
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -276,7 +277,9 @@ class ModelCheckpoint(_Monitor):
         folder = os.path.dirname(self._path(1, dict.fromkeys(self.metrics, 0.5)))
         if folder and not os.path.isdir(folder):
             raise FileNotFoundError(
-                f"fit: ModelCheckpoint has path {self.path!r}, whose folder does not exist"
+                errno.ENOENT,
+                f"fit: ModelCheckpoint has path {self.path!r}, whose folder does not exist",
+                folder,
             )
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:

@@ -417,6 +417,26 @@ static void test_replace(void)
     }
 }
 
+/* Parts of a file, and its end. */
+static void test_read_at(void)
+{
+    cnn_file file = {0, 0};
+    char part[8] = "";
+    size_t got = 9;
+    CHECK(cnn_platform_file_open(in_directory("none"), &file) == ENOENT);
+    CHECK(cnn_platform_file_open(directory, &file) == EISDIR);
+    CHECK(cnn_platform_file_replace(in_directory("parts"), "0123456789", 10) == 0);
+    CHECK(cnn_platform_file_open(in_directory("parts"), &file) == 0 && file.size == 10);
+    CHECK(cnn_platform_file_read_at(&file, 3, part, 4, &got) == 0 && got == 4);
+    CHECK(memcmp(part, "3456", 4) == 0);
+    CHECK(cnn_platform_file_read_at(&file, 7, part, 8, &got) == 0 && got == 3);
+    CHECK(memcmp(part, "789", 3) == 0);
+    CHECK(cnn_platform_file_read_at(&file, 10, part, 8, &got) == 0 && got == 0);
+    CHECK(cnn_platform_file_read_at(&file, UINT64_C(1) << 40, part, 8, &got) == 0 && got == 0);
+    CHECK(cnn_platform_file_read_at(&file, 0, part, 0, &got) == 0 && got == 0);
+    cnn_platform_file_close(&file);
+}
+
 /* A relative path, and a file larger than one write. */
 static int replace_in_directory(void)
 {
@@ -526,6 +546,7 @@ int main(void)
     test_threads();
     test_read();
     test_replace();
+    test_read_at();
     test_failed_replace();
     test_quota();
     remove_directory();

@@ -617,7 +617,8 @@ CNN_API cnn_status cnn_trainer_restore(cnn_trainer *trainer);
  * Model files are safetensors: tensors layers.0.weight, layers.0.bias, ... and the architecture
  * as JSON in the metadata. Saving replaces `path` atomically. Loading refuses anything that is
  * not a well-formed model; it runs no code and allocates no more than the file's size calls for.
- * `path` is in the system's encoding of file names (UTF-8 on Windows).
+ * `path` is in the system's encoding of file names (UTF-8 on Windows). A process that is killed as
+ * it saves leaves a file .cnn-*.tmp beside `path`, which the next that saves to `path` removes.
  */
 CNN_API cnn_status cnn_network_save(const cnn_network *network, const char *path);
 CNN_API cnn_status cnn_network_load(const char *path, cnn_network **network);
