@@ -205,9 +205,7 @@ def _places(where: str, column: Category, values: Values) -> NDArray[Any]:
     return places if inverse is None else places[inverse.reshape(-1)]
 
 
-def _numbers_of(
-    where: str, column: Number, values: Values, decimal: str
-) -> NDArray[np.float64]:
+def _numbers_of(where: str, column: Number, values: Values, decimal: str) -> NDArray[np.float64]:
     """Return a column's values as finite numbers."""
     if isinstance(values, np.ndarray) and values.dtype.kind in "iuf":
         with np.errstate(over="ignore"):  # of a long double; what becomes infinite is refused
