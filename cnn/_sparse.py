@@ -19,6 +19,7 @@ def is_sound(matrix: Any) -> bool:
     SciPy looks at them when a matrix is made, and not again. It writes where they point.
     """
     rows, columns = matrix.shape
+    pairs: tuple[tuple[Any, int], ...]
     if matrix.format == "coo":
         pairs = [(matrix.row, rows), (matrix.col, columns)]
         stored = len(matrix.data)

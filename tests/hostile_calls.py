@@ -211,11 +211,8 @@ NETWORKS = {
         lambda w: {"net": w.net, "path": os.path.join(w.folder, "net.onnx")},
         ("net",),
     ),
-    "c_function": Case(
-        lambda net, function, x, y: function(net.handle.address, 5, x, 3, y, 2, 0, 0),
-        lambda w: {"net": w.net, "function": w.net.c_function, "x": w.x, "y": w.out},
-        ("net", "function"),
-    ),
+    # It takes addresses and trusts them; test_doors.py has what it checks.
+    "c_function": Case(lambda net: net.c_function, lambda w: {"net": w.net}, ("net",)),
     "Sequential.__setstate__": Case(
         lambda net, value: copy.copy(net).__setstate__(value),
         lambda w: {"net": w.net, "value": w.net},
@@ -521,7 +518,7 @@ def main(progress, folder, first, step, *groups):
         line = json.dumps([number, group, call, argument, name])
         os.pwrite(file, line.ljust(300).encode(), 0)
         if hasattr(signal, "alarm"):
-            signal.alarm(20)  # which ends the process if the call hangs
+            signal.alarm(60)  # which ends the process if the call hangs
         make(case, argument, name, folder)
     os.pwrite(file, b"null".ljust(300), 0)
 

@@ -125,7 +125,7 @@ def test_good_arguments_are_good(tmp_path):
         except Exception as error:
             failed[name] = error
     assert failed.keys() <= {
-        *("Network.__init__", "Sequential.__setstate__", "c_function", "Trainer.load", "from_onnx"),
+        *("Network.__init__", "Sequential.__setstate__", "Trainer.load", "from_onnx"),
         *("from_sklearn", "from_torch", "load_checkpoint", "to_onnx"),
     }, failed
 
