@@ -84,8 +84,9 @@ static void test_structs(void)
     AT(cnn_result, steps, 40);
     AT(cnn_result, accumulate, 48);
     AT(cnn_result, nonfinite_rows, 56);
-    AT(cnn_result, loss_lanes, 64);
-    AT(cnn_result, weight_lanes, 192);
+    AT(cnn_result, counted, 64);
+    AT(cnn_result, loss_lanes, 72);
+    AT(cnn_result, weight_lanes, 200);
     AT(cnn_layer, kind, 8);
     AT(cnn_layer, inputs, 16);
     AT(cnn_layer, outputs, 24);

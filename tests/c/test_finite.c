@@ -116,10 +116,10 @@ static void test_older_result(void)
                            .x = column(x, 2),
                            .t = column(t, 2),
                            .sample_weight = {.struct_size = sizeof(cnn_matrix)}};
-    cnn_result result = {.struct_size = offsetof(cnn_result, counted), .counted = 77};
+    cnn_result result = {.struct_size = offsetof(cnn_result, accumulate), .counted = 77};
     CHECK(cnn_network_evaluate(network, &squared_error, &data, &result) == CNN_OK);
     CHECK(result.rows == 2 && result.counted == 77);
-    CHECK(result.struct_size == offsetof(cnn_result, counted));
+    CHECK(result.struct_size == offsetof(cnn_result, accumulate));
     CHECK(cnn_trainer_step(trainer, &squared_error, &data, 0.1, &result) == CNN_OK);
     CHECK(result.steps == 1 && result.counted == 77);
     result.struct_size = sizeof result;
