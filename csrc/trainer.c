@@ -251,12 +251,12 @@ cnn_status cnn_trainer_set_steps(cnn_trainer *trainer, uint64_t steps)
     if (!trainer)
         return cnn_fail(CNN_ERROR_ARGUMENT, "trainer is NULL");
     if (steps > INT64_MAX)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "steps is %" PRIu64 ", should be at most 2^63 - 1",
-                        steps);
+        return cnn_fail(CNN_ERROR_ARGUMENT,
+                        "steps is too large: it is %" PRIu64 ", should be at most 2^63 - 1", steps);
     if (!find_powers(&trainer->optimizer, steps, MOST_POWERS, powers))
         return cnn_fail(CNN_ERROR_ARGUMENT,
-                        "steps is %" PRIu64 ", should be at most %" PRIu64 " for betas this close "
-                        "to 1",
+                        "steps is too large for betas this close to 1: it is %" PRIu64
+                        ", should be at most %" PRIu64,
                         steps, MOST_POWERS);
     return set_steps(trainer, steps, powers);
 }
