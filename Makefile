@@ -39,7 +39,7 @@ test-c: $(VENV)/build-tools
 
 test-python: $(VENV)/installed $(VENV)/test-tools $(VENV)/test-polars-tools
 	$(RUN) -c 'import cnn; assert "site-packages" in cnn.__file__, cnn.__file__'
-	$(RUN) -m pytest --doctest-modules --pyargs cnn tests
+	$(RUN) -m pytest -n auto --dist worksteal --doctest-modules --pyargs cnn tests
 
 test-slow: $(VENV)/installed $(VENV)/test-tools
 	$(RUN) -m pytest tests -m slow

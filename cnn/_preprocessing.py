@@ -21,6 +21,7 @@ from cnn import _core
 from cnn._numbers import exact
 from cnn._numerals import POINT
 from cnn._table import Category, Column, Number
+from cnn._terminal import shown
 from cnn.sequential import COLUMNS
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def _described(column: Column) -> dict[str, Any]:
 
 def of_network(network: _core.Network, path: str) -> Preprocessing | None:
     """Return what a model file says, which anybody may have written; None where it says nothing."""
-    text = network.metadata.get(KEY)
+    text = network.get_metadata(KEY)
     if text is None:
         return None
     try:
@@ -249,18 +250,18 @@ def described(plan: Preprocessing) -> list[str]:
     at = 0
     for column in plan.columns:
         if isinstance(column, Number):
-            how = f"({printable(column.name)} - {exact(column.mean)}) / {exact(column.scale)}"
+            how = f"({shown(column.name)} - {exact(column.mean)}) / {exact(column.scale)}"
         else:
             how = f"1 for its category, 0 for others: {_listed(column)}"
-        rows.append((_span(at, column.width), printable(column.name), how))
+        rows.append((_span(at, column.width), shown(column.name), how))
         at += column.width
     target = plan.target
     if isinstance(target, Number):
-        how = f"standardised: {printable(target.name)} = output * {exact(target.scale)}"
+        how = f"standardised: {shown(target.name)} = output * {exact(target.scale)}"
         how += f" + {exact(target.mean)}"
     else:
         how = f"probabilities of {_listed(target)}"
-    last = (_span(0, target.width), printable(target.name), how)
+    last = (_span(0, target.width), shown(target.name), how)
     widths = [max(len(row[i]) for row in (*rows, last)) for i in range(2)]
 
     def line(row: tuple[str, str, str]) -> str:
@@ -272,15 +273,8 @@ def described(plan: Preprocessing) -> list[str]:
     return lines
 
 
-def printable(text: str) -> str:
-    """Return a text of a file as a terminal may have it: what would control it is escaped."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def _listed(column: Category) -> str:
-    return ", ".join(map(printable, column.categories))
+    return ", ".join(map(shown, column.categories))
 
 
 def _span(first: int, width: int) -> str:

@@ -122,8 +122,8 @@ cdef extern from "cnn/cnn.h" nogil:
         size_t accumulate
         size_t nonfinite_rows
         size_t counted
-        double[16] loss_lanes
-        double[16] weight_lanes
+        double loss_lanes[16]
+        double weight_lanes[16]
 
     ctypedef struct cnn_layer:
         size_t struct_size

@@ -45,7 +45,7 @@ class Schedule(ABC):
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0."""
-        step = _checks.integer(type(self).__name__, "step", step, 0, MOST_STEPS)
+        step = _checks.integer(type(self).__name__, "step", step, 0, MOST_STEPS - 1)
         return float(self._computed(np.array([step], dtype=np.int64))[0])
 
     def values(self, first: int, count: int) -> Floats:

@@ -43,8 +43,13 @@ def test_each_language_is_one_that_is_run(document):
 
 
 @pytest.mark.parametrize("document", with_blocks("python"))
-def test_python(document, tmp_path):
-    for line, wrong in run_python(document, tmp_path):
+def test_python(document, request):
+    """In a folder in which the page's commands of cnn have left their files."""
+    folder, lines = prepared(document, request)
+    for line in lines:
+        if re.match(CNN, line):
+            check_line(line, folder)
+    for line, wrong in run_python(document, folder):
         if wrong is None:
             continue
         kind, text = wrong
@@ -53,6 +58,15 @@ def test_python(document, tmp_path):
 
 
 # ---- Commands ------------------------------------------------------------------------------------
+
+CNN = r"(python -m )?cnn "
+
+
+def prepared(document, request):
+    """Return a folder with the tables that a page's commands need, and the commands."""
+    lines = [line for b in blocks_of(document) if b.language == "shell" for line in commands(b)]
+    needs_tables = any(re.match(CNN, line) for line in lines)
+    return request.getfixturevalue("tables" if needs_tables else "tmp_path"), lines
 
 
 @pytest.fixture
@@ -114,9 +128,7 @@ def check_line(line, folder):
 @pytest.mark.parametrize("document", with_blocks("shell"))
 def test_commands(document, request):
     """In the order of the document. Compilers and what they make are tested downstream."""
-    lines = [line for b in blocks_of(document) if b.language == "shell" for line in commands(b)]
-    needs_tables = any(re.match(r"(python -m )?cnn ", line) for line in lines)
-    folder = request.getfixturevalue("tables" if needs_tables else "tmp_path")
+    folder, lines = prepared(document, request)
     others = [line for line in lines if not check_line(line, folder)]
     if document not in {"docs/doors.md", "examples/c/README.md"}:
         assert others == []

@@ -42,7 +42,7 @@ def of_header(text):
         name: [row.split(",")[0].strip() for row in re.findall(r"X\(([^)]*)\)", rows)]
         for name, rows in re.findall(r"^#define (CNN_\w+)\(X\)(.*)$", text, flags=re.MULTILINE)
     }
-    constants = re.findall(r'^#define (CNN_\w+) (?:"[^"]*"|\d+)$', text, flags=re.MULTILINE)
+    constants = re.findall(r'^#define (CNN_\w+) (?:"[^"]*"|\d[\d.e-]*)$', text, flags=re.MULTILINE)
     enums = {}
     for name, body in re.findall(r"typedef enum (\w+) \{(.*?)\} \1;", text, flags=re.DOTALL):
         listed = re.search(r"#define CNN_X\(.*\) (\w+)##constant = value,\s+(\w+)\(CNN_X\)", body)
@@ -55,7 +55,7 @@ def of_header(text):
         for declaration in filter(None, map(str.strip, body.split(";"))):
             first, *others = declaration.split(",")
             fields.append(f"{type_of(first)} {name_of(first)}")
-            fields += [f"{type_of(first)} {other.strip()}" for other in others]
+            fields += [f"{type_of(first)} {name_of(other)}" for other in others]
         structs[name] = fields
     functions = {
         name: signature(result, name, arguments)

@@ -202,11 +202,11 @@ def test_repr_and_summary():
 
 
 def test_names_do_not_control_terminals():
-    model = made(columns=(Number("\x1b[31mred"), Category("c", ("a\nb", "\u202ex", "\ud800"))))
+    model = made(columns=(Number("\x1b[31mred"), Category("c", ("a\nb", "\u202ex", "\x9by"))))
     for text in (repr(model), model.summary()):
         assert "\x1b" not in text
-        assert "\\x1b[31mred" in text
-    assert "a\\nb, \\u202ex, \\ud800\n" in model.summary()
+        assert "?[31mred" in text
+    assert "a?b, ?x, ?y\n" in model.summary()
 
 
 def test_it_needs_numpy_alone():
@@ -493,7 +493,7 @@ def test_a_column_that_is_there_twice():
 def test_outputs_that_are_not_finite():
     model = made(columns=(Number("n"),))
     model.net.layers[1].weight = np.full((16, 3), 3e38, np.float32)
-    with refused(ValueError, "predict: row 1: what the network makes of it is not finite"):
+    with refused(ValueError, "predict: row 1: the prediction is NaN or infinite"):
         model.predict([[0.0], [1e5]])
 
 

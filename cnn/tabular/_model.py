@@ -9,6 +9,7 @@ import numpy as np
 from cnn import _checks, _preprocessing
 from cnn._csv_file import listed
 from cnn._table import Category
+from cnn._terminal import shown
 from cnn.sequential import Sequential
 from cnn.tabular._columns import Reader
 
@@ -167,7 +168,7 @@ class TableModel:
     def __repr__(self) -> str:
         made = "a number" if self.classes is None else listed(self.classes)
         text = f"TableModel({listed(self.columns)} -> {self.target}: {made})"
-        return _preprocessing.printable(text)
+        return shown(text)
 
     def summary(self) -> str:
         """Return a table of the layers and of what columns become, to be printed.
@@ -305,8 +306,9 @@ class TableModel:
         bad = np.flatnonzero(~np.isfinite(y).all(axis=1))
         if bad.size:
             raise ValueError(
-                f"{where}: row {first + bad[0] + 1}: what the network makes of it is not finite; "
-                f"its numbers are too far from those that the network was trained on"
+                f"{where}: row {first + bad[0] + 1}: the prediction is NaN or infinite; its numbers "
+                f"are too far from those that the network was trained on, or the network's weights "
+                f"are damaged or too large"
             )
         return y
 
