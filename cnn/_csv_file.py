@@ -146,7 +146,7 @@ class Table:
         )
         if told:
             self._next()
-        self.names = [name.strip() for name in self._next() or []]
+        self.names = [name.strip(_BLANKS) for name in self._next() or []]
         self._places = {name: place for place, name in enumerate(self.names) if name}
         self.unnamed = [place for place, name in enumerate(self.names) if not name]
         self._check_names()

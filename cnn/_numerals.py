@@ -45,6 +45,11 @@ _CORE = re.compile(
     r"(?:(?!(?P=group))[.,\u066b]\d*)?)|\d+(?:[.,\u066b]\d*)?|[.,\u066b]\d+)(?:[eE][+-]?\d+)?"
 )
 _WITH_UNIT = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)\s?(?P<unit>(?:[^\W\d_]|\u00b0)\S*)")
+_WITH_MARK = re.compile(
+    r"(?P<before>[<>\u2264\u2265~\u2248\u00b1=#]=?)?\s?[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)"
+    r"(?P<after>[*+'-])?"
+)
+_DATE = re.compile(r"\d+([-/:.])\d+\1\d+.*|\d+:\d+", re.DOTALL)
 _DIGIT = re.compile(r"\d")
 
 
@@ -128,6 +133,12 @@ def disguise(text: str, decimal: str = POINT) -> str | None:
 
 
 def unit(text: str) -> str | None:
-    """Return the unit that follows the number in a text such as ``5 kg``, or None."""
-    found = _WITH_UNIT.fullmatch(text)
-    return found["unit"] if found else None
+    """Return what is beside the number in a text such as ``5 kg`` or ``<5``, or None.
+
+    Dates and times have something beside a number, too.
+    """
+    if found := _WITH_UNIT.fullmatch(text):
+        return f"the unit {found['unit']!r}"
+    if (found := _WITH_MARK.fullmatch(text)) and (found["before"] or found["after"]):
+        return f"the mark {found['before'] or found['after']!r}"
+    return "dates or times" if _DATE.fullmatch(text) else None

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 KEY = COLUMNS
-# The format of the value that a network's metadata have under this key.
-_FORMAT = 1
+# The format of the value that a network's metadata have under this key. Format 1 had one spelling
+# of each number that is a category.
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -92,10 +93,15 @@ class Preprocessing:
         _check_finite(t, values, self.target.name, path, 0)
         return t
 
+    def _is_old(self) -> bool:
+        """Whether it is of a file of format 1."""
+        categories = [c for c in (*self.columns, self.target) if isinstance(c, Category)]
+        return any(column.by_number for column in categories)
+
     def to_json(self) -> str:
         """Return it as text."""
         content = {
-            "format": _FORMAT,
+            "format": 1 if self._is_old() else _FORMAT,
             "columns": [_described(column) for column in self.columns],
             "target": _described(self.target),
         }
@@ -109,9 +115,13 @@ def standardised(name: str, values: NDArray[np.float64], path: str) -> Number:
     try:
         # NumPy may add in another order elsewhere; the bits of a model depend on these sums.
         mean = math.fsum(values.tolist()) / len(values)
+        with np.errstate(over="ignore"):  # what becomes infinite is refused
+            from_mean = values - mean
+        # A power of two takes no digits away. Squares of 1e-170 would be 0.
+        power = min(0, math.frexp(float(np.abs(from_mean).max()))[1])
         with np.errstate(over="ignore"):
-            squares = (values - mean) ** 2
-        scale = math.sqrt(math.fsum(squares.tolist()) / len(values))
+            squares = np.ldexp(from_mean, -power) ** 2
+        scale = math.ldexp(math.sqrt(math.fsum(squares.tolist()) / len(values)), power)
     except OverflowError:
         scale = math.inf
     if not math.isfinite(scale):
@@ -162,15 +172,16 @@ def of_network(network: _core.Network, path: str) -> Preprocessing | None:
 
 def _of_json(text: str) -> Preprocessing:
     content = _object("it", json.loads(text), {"format", "columns", "target"}, {"decimal"})
-    if content["format"] != _FORMAT:
-        raise ValueError(f"its format is {content['format']!r}, should be {_FORMAT}")
+    if content["format"] not in (1, _FORMAT) or isinstance(content["format"], (bool, float)):
+        raise ValueError(f"its format is {content['format']!r}, should be 1 or {_FORMAT}")
+    is_old = content["format"] == 1
     if not isinstance(content["columns"], list) or not content["columns"]:
         raise ValueError("its columns should be a list")
-    columns = tuple(_column(f"column {i + 1}", c) for i, c in enumerate(content["columns"]))
+    columns = tuple(_column(f"column {i + 1}", c, is_old) for i, c in enumerate(content["columns"]))
     decimal = content.get("decimal", POINT)
     if decimal not in (POINT, ","):
         raise ValueError(f"its decimal is {decimal!r}, should be a point or a comma")
-    found = Preprocessing(columns, _column("target", content["target"]), decimal)
+    found = Preprocessing(columns, _column("target", content["target"], is_old), decimal)
     names = [column.name for column in (*columns, found.target)]
     if len(set(names)) < len(names):
         raise ValueError("two of its columns have the same name")
@@ -185,7 +196,7 @@ def _object(
     return value
 
 
-def _column(what: str, value: object) -> Column:
+def _column(what: str, value: object, is_old: bool) -> Column:
     kind = value.get("kind") if isinstance(value, dict) else None
     if kind == "number":
         number = _object(what, value, {"name", "kind", "mean", "scale"})
@@ -203,7 +214,7 @@ def _column(what: str, value: object) -> Column:
             or len(set(texts)) < len(texts)
         ):
             raise ValueError(f"{what} should have categories, different texts")
-        return Category(_name(what, category["name"]), tuple(texts))
+        return Category(_name(what, category["name"]), tuple(texts), by_number=is_old)
     raise ValueError(f"{what} has kind {kind!r}, should be number or category")
 
 
@@ -239,6 +250,9 @@ def _check_fit(found: Preprocessing, network: _core.Network) -> None:
     ):
         if should != has:
             raise ValueError(f"it is for {should} {what}, but the network has {has}")
+    activation = network.layers[-1][3]
+    if isinstance(found.target, Category) and activation != "softmax":
+        raise ValueError(f"it has classes, but the network's last activation is {activation}")
 
 
 # ---- For people --------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ def is_sound(matrix: Any) -> bool:
     rows, columns = matrix.shape
     pairs: tuple[tuple[Any, int], ...]
     if matrix.format == "coo":
-        pairs = [(matrix.row, rows), (matrix.col, columns)]
+        pairs = ((matrix.row, rows), (matrix.col, columns))
         stored = len(matrix.data)
     else:
         major, minor = (rows, columns) if matrix.format == "csr" else (columns, rows)
@@ -29,7 +29,7 @@ def is_sound(matrix: Any) -> bool:
         if starts.shape != (major + 1,) or starts[0] != 0 or bool((starts[1:] < starts[:-1]).any()):
             return False
         stored = int(starts[-1])
-        pairs = [(matrix.indices, minor)]
+        pairs = ((matrix.indices, minor),)
         if stored > len(matrix.data):
             return False
     return all(

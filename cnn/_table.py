@@ -5,7 +5,6 @@ A category is a text, so that 7, 07 and 7.0 are three.
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import re
 from dataclasses import dataclass, field
@@ -34,7 +33,9 @@ MOST_CATEGORIES = 1000
 _MOSTLY = 0.8
 # Of more texts with the same unit than these no one makes categories by hand.
 _FEW_WITH_UNIT = 20
-_DECIMAL_COMMA = "--decimal , reads commas as decimal marks"
+_DECIMAL_COMMA = (
+    "commas between thousands should be left out; --decimal , reads commas as decimal marks"
+)
 # Looking for a text that is like another one costs time for each of these.
 _MOST_NEAR = 1000
 _LONGEST_NEAR = 100
@@ -72,6 +73,9 @@ class Category:
 
     name: str
     categories: tuple[str, ...]
+    by_number: bool = False
+    """Whether a text that is none of them stands for one that is the same number: in files of
+    format 1, which have one spelling of each number."""
 
     @property
     def width(self) -> int:
@@ -85,7 +89,11 @@ class Category:
 
     def encode(self, text: str) -> int | None:
         """Return the place of a text among the categories, or None."""
-        return self.codes.get(text)
+        code = self.codes.get(text)
+        if code is None and self.by_number and (number := _numerals.number(text)) is not None:
+            whole = number.is_integer() and abs(number) < 1e15
+            code = self.codes.get(str(int(number)) if whole else repr(number))
+        return code
 
     @property
     def expected(self) -> str:
@@ -226,7 +234,7 @@ class Survey:
             units = {_numerals.unit(text) for text in self.texts or ()}
             if len(self.texts or ()) <= _FEW_WITH_UNIT or len(units) > 1 or None in units:
                 return
-            found = f"{self.word}, which has the unit {units.pop()!r}"
+            found = f"{self.word}, which has {units.pop()}"
         raise ValueError(
             f"{path}: column {self.name!r} has {found}; should be plain numbers such as "
             f"-1234.5{self._or_category()}"
@@ -298,7 +306,8 @@ def survey(
 
 def _is_exact(text: str, number: float) -> bool:
     """Whether a whole number is the one that its text stands for; True for other numbers."""
-    digits = text.strip().removeprefix("+").removeprefix("-")
+    # Zeros aside, the digits of a finite number are few enough for int.
+    digits = text.strip().removeprefix("+").removeprefix("-").lstrip("0") or "0"
     return not digits.isdecimal() or int(digits) == abs(int(number))
 
 
@@ -355,8 +364,9 @@ def _encoded(
             if numbers is not None:
                 return numbers
         else:
-            with contextlib.suppress(KeyError):
-                return [column.codes[text] for text in texts]
+            codes = [code for text in texts if (code := column.encode(text)) is not None]
+            if len(codes) == len(texts):
+                return codes
     return next(
         row
         for row, text in enumerate(texts)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 
+import numpy as np
+
 from cnn import _checks, _core
 from cnn._activations import TABLE
 from cnn._numbers import exact
@@ -208,7 +210,16 @@ class Dense(Layer):
         array = _core.numeric("Dense", parameter, values)
         if array.shape != shape:
             raise ValueError(f"Dense: {parameter} has shape {array.shape}, should be {shape}")
-        self._network.set(self._index, parameter, array.astype(self._network.dtype))
+        with np.errstate(over="ignore"):  # what overflows is refused
+            converted = array.astype(self._network.dtype)
+        overflows = np.isinf(converted) & np.isfinite(array)
+        if overflows.any():
+            at = tuple(map(int, np.argwhere(overflows)[0]))
+            raise ValueError(
+                f"Dense: {parameter} has {exact(array[at])} at {list(at)}, which overflows "
+                f"{self._network.dtype}, the network's type"
+            )
+        self._network.set(self._index, parameter, converted)
 
     def _refuse(self, parameter: str) -> NoReturn:
         raise AttributeError(

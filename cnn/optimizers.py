@@ -98,9 +98,9 @@ class Optimizer:
             return self._trainer.steps
         return self._waiting.steps if self._waiting is not None else 0
 
-    def _rates(self, where: str, count: int) -> NDArray[np.float64]:
-        """Return the learning rates of the next `count` steps."""
-        return schedules.rates(where, self.lr, self.steps, count)
+    def _rates(self, where: str, count: int, *, ahead: int = 0) -> NDArray[np.float64]:
+        """Return the learning rates of `count` steps, after `ahead` steps still to come."""
+        return schedules.rates(where, self.lr, self.steps + ahead, count)
 
     def _bind(self, where: str, network: _core.Network) -> _core.Trainer:
         """Return the trainer for `network`, made now if this is the first use."""

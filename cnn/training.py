@@ -6,6 +6,7 @@ each of some hundredths of a second: between them Ctrl-C is served and progress 
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnn import _checks, _core, _progress, _warn, losses, optimizers
+from cnn._numbers import exact
 from cnn._sparse import SparseRows
 from cnn.callbacks import Callback
 from cnn.history import History
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
 # After so long, a slice of an epoch ends with the step that is being made.
 SLICE_SECONDS = 0.03
-# A slice's indices take memory, and each slice looks at all its targets before its first step.
+# A slice's indices take memory, and each slice looks at its labels and weights first.
 SLICE_ROWS = 65536
 # Multiply-adds of a slice of an evaluation: some hundredths of a second on one slow core.
 SLICE_WORK = 1_000_000_000
@@ -48,6 +50,7 @@ class Samples:
     t: NDArray[Any]
     sample_weight: NDArray[Any] | None
     loss: _core.Loss
+    class_weight: NDArray[np.float64] | None
     pins: object
     """What keeps the arrays' memory at its place, whatever callbacks do to the arrays."""
 
@@ -86,11 +89,19 @@ class Samples:
             np.arange(index.size, dtype=np.uintp),
         )
 
+    def weights(self, rows: NDArray[Any]) -> NDArray[np.float64] | None:
+        """Return the weights of some rows, sample weight times class weight; None if all are 1."""
+        found = None
+        if self.sample_weight is not None:
+            found = np.asarray(self.sample_weight[rows], np.float64)
+        if self.class_weight is not None:
+            per_class = self.class_weight[np.asarray(self.t[rows], np.intp)]
+            found = per_class if found is None else found * per_class
+        return found
+
     def slices(self, network: _core.Network) -> Iterator[tuple[NDArray[Any], NDArray[Any], Any]]:
         """Go through the rows in slices that take a network some hundredths of a second."""
-        # The slices depend on the network and x alone, and with them the order of the sums.
-        rows = max(SLICE_WORK // network.parameter_count // 16 * 16, 256)
-        rows = min(rows, self.most_rows)
+        rows = min(max(SLICE_WORK // network.parameter_count, 256), self.most_rows)
         for first in range(0, self.rows, rows):
             yield self.slice(first, first + rows)
 
@@ -131,7 +142,7 @@ def checked_samples(
     per_class = losses.checked_class_weight(where, class_weight, network.outputs, labels=labels)
     losses.check_total_weight(where, targets, weights, per_class)
     compiled = loss.compiled(labels=labels, class_weight=per_class)
-    return Samples(array, targets, weights, compiled, pins)
+    return Samples(array, targets, weights, compiled, per_class, pins)
 
 
 def _validation_samples(
@@ -146,9 +157,13 @@ def _validation_samples(
             f"tuple (x, t) or (x, t, sample_weight)"
         )
     x, t, *rest = validation_data
-    return checked_samples(
-        f"{where}: validation_data", network, loss, x, t, rest[0] if rest else None
-    )
+    where = f"{where}: validation_data"
+    samples = checked_samples(where, network, loss, x, t, rest[0] if rest else None)
+    # Here rather than after an epoch, which would be lost.
+    fault = _fault_of_input(samples, network)
+    if fault:
+        raise _InputError(f"{where}: {fault}")
+    return samples
 
 
 # ---- Evaluation --------------------------------------------------------------------------------
@@ -182,18 +197,27 @@ class _InputError(FloatingPointError, ValueError):
 def _fault_of_input(samples: Samples, network: _core.Network) -> str:
     """Tell of the first number of x that is not finite in the network's type; "" for none.
 
-    No other pass over all of x is made: what such a number does shows in the loss, or in weights.
+    Rows of weight 0 are left out, as they are from all else. Training makes no pass over all of x
+    before the first step: what such a number does shows in the loss, or in weights.
     """
     x, dtype = samples.x, network.dtype
     rows = x.block_rows if isinstance(x, SparseRows) else samples.rows
     for first in range(0, samples.rows, rows):
-        found = _checks.first_bad(x[first : first + rows], dtype)
-        if found is None:
-            continue
-        where = f"x has {found.value:g} in row {first + found.row}, column {found.column}"
-        if found.overflows(dtype):
-            return f"{where}, which overflows {dtype}, the network's type"
-        return f"{where}, but its numbers should be finite"
+        block = x[first : first + rows]
+        at = 0
+        while at < len(block):
+            found = _checks.first_bad(block[at:], dtype)
+            if found is None:
+                break
+            at += found.row
+            weight = samples.weights(np.array([first + at]))
+            if weight is not None and weight[0] == 0:
+                at += 1
+                continue
+            where = f"x has {exact(found.value)} in row {first + at}, column {found.column}"
+            if found.overflows(dtype):
+                return f"{where}, which overflows {dtype}, the network's type"
+            return f"{where}, but its numbers should be finite"
     return ""
 
 
@@ -361,15 +385,18 @@ class _Fit:
             result, lr = self._train(epoch, slices)
             logs = logs_of(result, has_accuracy=self.has_accuracy)
             if self.validation is not None:
-                measured = evaluate("fit: validation_data", self.net._network, self.validation)
+                where = f"{self.where}: validation_data"
+                measured = evaluate(where, self.net._network, self.validation)
                 logs |= logs_of(measured, "val_", has_accuracy=self.has_accuracy)
         except _NotFiniteError as error:
             self.trainer.restore()
             raise self._divergence(error, epoch, kept) from None
         except Exception as error:
             # A learning rate that cannot be used, say, or samples that were changed meanwhile.
-            self.trainer.restore()
-            error.add_note(f"{self.where} ended in epoch {epoch}; the weights are {kept}")
+            # If another thread trains the network by now, what it does is left alone.
+            with contextlib.suppress(RuntimeError):
+                self.trainer.restore()
+                error.add_note(f"{self.where} ended in epoch {epoch}; the weights are {kept}")
             raise
         finally:
             # An epoch that was broken off is not begun again: its order of rows has been used.
@@ -393,6 +420,8 @@ class _Fit:
         samples, network = self.samples, self.net._network
         order = epoch - 1 if self.shuffle else None
         index = np.empty(0, dtype=np.uintp)
+        # Each rate is asked for once, in the order of steps, wherever time cuts the slices.
+        lr = np.empty(0)
         last_lr = 0.0
         # Sums go on from slice to slice, so that it does not show where time has cut them.
         result = _core.Result()
@@ -400,12 +429,17 @@ class _Fit:
             if index.size == 0:
                 index = slices.rows(network.seed, order, result.rows)
             rows, steps = result.rows, self.trainer.steps
-            lr = self.optimizer._rates("fit", -(-index.size // self.batch_size))
+            missing = self._steps_of(index) - lr.size
+            if missing > 0:
+                ahead = self.optimizer._rates(self.where, missing, ahead=lr.size)
+                lr = np.append(lr, ahead)
+            batches = -(-index.size // self.batch_size)
             result = self.trainer.epoch(
                 samples.loss,
                 *samples.chosen(index),
                 self.batch_size,
-                lr,
+                # Batches without weight take no rate.
+                np.pad(lr, (0, max(0, batches - lr.size)), mode="edge" if lr.size else "constant"),
                 SLICE_SECONDS,
                 result,
             )
@@ -414,10 +448,16 @@ class _Fit:
             rows, steps = result.rows - rows, self.trainer.steps - steps
             if steps > 0:
                 last_lr = float(lr[steps - 1])
+            lr = lr[steps:]
             slices.adapt(rows, whole=rows == index.size)
             index = index[rows:]
             if self.display is not None:
                 self.display.advance(rows, logs_of(result, has_accuracy=self.has_accuracy))
+        if result.weight_sum == 0:
+            raise ValueError(
+                f"{self.where}: the weights of no batch of {self.batch_size} rows add up to "
+                f"{_core.LEAST_WEIGHT_SUM:g} or more, so that no step was made"
+            )
         # The last step's own result shows in no loss of this epoch, and what the optimizer's state
         # makes of the weights may show in none at all.
         finite_weights, finite_state = self.trainer.finite()
@@ -425,6 +465,15 @@ class _Fit:
             what = "optimizer's state" if finite_weights else "weights"
             raise _NotFiniteError(what, result.steps)
         return result, last_lr
+
+    def _steps_of(self, index: NDArray[np.uintp]) -> int:
+        """Return how many steps the batches of these rows make: those that have a weight."""
+        weights = self.samples.weights(index)
+        batches = -(-index.size // self.batch_size)
+        if weights is None or weights.min() >= _core.LEAST_WEIGHT_SUM:
+            return batches
+        sums = np.add.reduceat(weights, np.arange(0, index.size, self.batch_size))
+        return int(np.count_nonzero(sums >= _core.LEAST_WEIGHT_SUM))
 
 
 class _NotFiniteError(Exception):

@@ -76,14 +76,21 @@ static bool are_within(const double *values, size_t count, double limit)
     return true;
 }
 
+/* A setting as the kernels have it: a small eps is 0 in float32. */
+static double rounded(double setting, cnn_dtype dtype)
+{
+    return dtype == CNN_FLOAT32 ? (double)(float)setting : setting;
+}
+
 /*
  * Bounds behind an update, from bounds before it: the formulas of kernels/optimizer.c with sizes
  * instead of numbers. False if one of the operations might overflow.
  */
-static bool update_sizes(const cnn_update *u, double g, double limit, cnn_sizes *sizes)
+static bool update_sizes(const cnn_update *u, cnn_dtype dtype, double g, double limit,
+                         cnn_sizes *sizes)
 {
     const double w = sizes->weight, a = sizes->slots[0], b = sizes->slots[1];
-    double rate = u->lr, step = g, decay = 1, eps = u->eps, first = 0, second = 0;
+    double rate = u->lr, step = g, decay = 1, eps = rounded(u->eps, dtype), first = 0, second = 0;
     switch (u->kind) {
     case CNN_MOMENTUM:
     case CNN_NESTEROV:
@@ -94,7 +101,7 @@ static bool update_sizes(const cnn_update *u, double g, double limit, cnn_sizes 
     case CNN_ADAM:
     case CNN_ADAMW:
         rate = u->step_size * u->root_correction;
-        eps *= u->root_correction;
+        eps = rounded(u->eps * u->root_correction, dtype);
         first = fmax(a, g);
         second = fmax(b, g * g);
         step = first / eps;
@@ -136,7 +143,7 @@ bool cnn_step_is_safe(cnn_trainer *trainer, const cnn_update *update)
         if (attempt == 1)
             trainer->sizes = measure(trainer);
         const double g = largest_gradient(trainer, &trainer->sizes);
-        if (update_sizes(update, g, limit, &trainer->sizes))
+        if (update_sizes(update, network->dtype, g, limit, &trainer->sizes))
             return true;
     }
     return false;

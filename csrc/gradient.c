@@ -167,7 +167,7 @@ int cnn_gradient_scale_down(const cnn_network *network, void *gradient)
         largest = fmax(largest, network->kernels->largest(1, count, numbers, count));
     }
     int exponent = 0;
-    if (isinf(largest) || frexp(largest, &exponent) == 0 || exponent <= 0)
+    if (isinf(largest) || frexp(largest, &exponent) == 0 || --exponent <= 0)
         return 0;
     for (size_t t = 0; t < 2 * network->dense_count; t++) {
         void *numbers = cnn_at(network, gradient, find_tensor(network, t, &count));

@@ -25,7 +25,7 @@ void cnn_gradient_whole(const cnn_batch *batch, void *gradient);
 double cnn_gradient_square_sum(const cnn_network *network, const void *gradient);
 
 /*
- * Divide such a gradient by a power of 2 so that its largest number is from 1/2 to 1, and return
+ * Divide such a gradient by a power of 2 so that its largest number is from 1 to 2, and return
  * the exponent; 0 where it is no larger, or not finite.
  */
 int cnn_gradient_scale_down(const cnn_network *network, void *gradient);

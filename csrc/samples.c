@@ -313,8 +313,8 @@ cnn_status cnn_weights_check(const cnn_loss *loss, const cnn_matrix *sample_weig
     if (total == 0)
         return cnn_fail(CNN_ERROR_ARGUMENT, "%s is 0 in all rows, should be more in one at least",
                         what);
-    return cnn_fail(CNN_ERROR_ARGUMENT, "%s adds up to %g over all rows, should be at least %g",
-                    what, total, CNN_LEAST_WEIGHT_SUM);
+    return cnn_fail(CNN_ERROR_ARGUMENT, "%s adds up to %g, should be at least %g", what, total,
+                    CNN_LEAST_WEIGHT_SUM);
 }
 
 /* ---- Results ----------------------------------------------------------------------------- */

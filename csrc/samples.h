@@ -33,7 +33,7 @@ cnn_status cnn_samples_check(const cnn_loss *loss, const cnn_matrix *t,
 
 /*
  * Read rows index[0], index[1], ... (first, first + 1, ... where index is NULL). Fails on a label
- * outside 0 to outputs - 1 and on a weight that is negative or not finite.
+ * outside 0 to outputs - 1 and on a weight that is not from 0 to CNN_LARGEST_WEIGHT.
  */
 cnn_status cnn_samples_read(const cnn_loss *loss, const cnn_matrix *t,
                             const cnn_matrix *sample_weight, size_t outputs, cnn_dtype dtype,

@@ -1,5 +1,6 @@
 /* Training: the optimizer's step on the gradients of a batch, single steps and epochs. */
 #include <float.h>
+#include <inttypes.h>
 #include <math.h>
 
 #include "error.h"
@@ -263,7 +264,7 @@ static void update_task(void *context, size_t index, size_t worker)
 /*
  * The factor that brings the gradient's norm down to clip_norm, as PyTorch computes it. Where the
  * squares overflow, or the factor is smaller than the type's normal numbers, the gradient is first
- * brought down to numbers of at most 1. Squares that underflow are nothing beside 1e-6.
+ * brought down to numbers below 2. Squares that underflow are nothing beside 1e-6.
  */
 static double clip_factor(const cnn_trainer *trainer)
 {
@@ -274,9 +275,10 @@ static double clip_factor(const cnn_trainer *trainer)
     if (factor >= 1)
         return 1;
     if (!(factor >= least)) {
-        small = ldexp(small, -cnn_gradient_scale_down(network, trainer->gradient));
+        const int exponent = cnn_gradient_scale_down(network, trainer->gradient);
+        small = ldexp(small, -exponent);
         norm = sqrt(cnn_gradient_square_sum(network, trainer->gradient));
-        factor = trainer->optimizer.clip_norm / (norm + small);
+        factor = fmin(trainer->optimizer.clip_norm / (norm + small), ldexp(1, exponent));
     }
     return factor;
 }
@@ -396,11 +398,12 @@ static cnn_status step(cnn_trainer *trainer, const cnn_batch_job *job, double lr
         return status;
     status = cnn_batch_check_inputs(trainer->batch, job);
     if (status != CNN_OK)
-        return cnn_fail(status, "the loss is %g in step %zu; %s", loss, result->steps,
+        return cnn_fail(status, "the loss is %g in batch %zu; %s", loss, result->steps + 1,
                         cnn_last_error());
     *stepped = weight >= CNN_LEAST_WEIGHT_SUM;
     if (*stepped && !isfinite(loss))
-        return cnn_fail(CNN_ERROR_NONFINITE, "the loss is %g in step %zu", loss, result->steps);
+        return cnn_fail(CNN_ERROR_NONFINITE, "the loss is %g in batch %zu", loss,
+                        result->steps + 1);
     if (*stepped && job->measure)
         status = apply_checked(trainer, lr);
     else if (*stepped)
@@ -427,6 +430,17 @@ static cnn_status check_call(const cnn_trainer *trainer, const cnn_loss *loss, c
     return status == CNN_OK ? cnn_network_check(trainer->network, loss, data) : status;
 }
 
+/* Steps key the dropout masks, and files have them, as numbers of 64 bits with a sign. */
+static cnn_status check_steps(const cnn_trainer *trainer, size_t more)
+{
+    if (more <= (uint64_t)INT64_MAX - trainer->steps)
+        return CNN_OK;
+    return cnn_fail(CNN_ERROR_ARGUMENT,
+                    "trainer has made %" PRIu64 " steps, should make at most "
+                    "2^63 - 1 in all",
+                    trainer->steps);
+}
+
 static cnn_status check_lr(double lr)
 {
     if (lr >= 0 && isfinite(lr))
@@ -439,6 +453,8 @@ cnn_status cnn_trainer_step(cnn_trainer *trainer, const cnn_loss *loss, const cn
 {
     cnn_result made;
     cnn_status status = check_call(trainer, loss, data, result, &made);
+    if (status == CNN_OK)
+        status = check_steps(trainer, 1);
     if (status == CNN_OK)
         status = check_lr(lr);
     if (status == CNN_OK && data->x.rows == 0)
@@ -487,7 +503,7 @@ static cnn_status check_rows(const cnn_trainer *trainer, const cnn_loss *loss, c
                             data->x.rows);
     if (loss->target == CNN_TARGET_ROWS && !data->sample_weight.data && result->accumulate)
         return CNN_OK;
-    cnn_lanes weights = {.count = 0};
+    double most = 0; /* the largest weight of a batch */
     for (size_t i = 0; i < count; i += batch_size) {
         const size_t rows = cnn_min(batch_size, count - i);
         cnn_status status = cnn_samples_read(loss, &data->t, &data->sample_weight, outputs, dtype,
@@ -496,11 +512,11 @@ static cnn_status check_rows(const cnn_trainer *trainer, const cnn_loss *loss, c
             status = cnn_targets_check(loss, &data->t, outputs, dtype, index + i, 0, rows, targets);
         if (status != CNN_OK)
             return status;
+        cnn_lanes weights = {.count = 0};
         cnn_lanes_add(&weights, rows, targets->weight);
+        most = fmax(most, cnn_lanes_total(&weights));
     }
-    if (result->accumulate)
-        return CNN_OK;
-    return cnn_weights_check(loss, &data->sample_weight, cnn_lanes_total(&weights));
+    return result->accumulate ? CNN_OK : cnn_weights_check(loss, &data->sample_weight, most);
 }
 
 cnn_status cnn_trainer_epoch(cnn_trainer *trainer, const cnn_loss *loss, const cnn_data *data,
@@ -517,7 +533,9 @@ cnn_status cnn_trainer_epoch(cnn_trainer *trainer, const cnn_loss *loss, const c
         return cnn_fail(CNN_ERROR_ARGUMENT, "%s is 0, should be at least 1",
                         count ? "batch_size" : "count");
     batch_size = cnn_min(batch_size, count);
-    for (size_t i = 0; i < (count + batch_size - 1) / batch_size && status == CNN_OK; i++)
+    const size_t batches = (count - 1) / batch_size + 1;
+    status = check_steps(trainer, batches);
+    for (size_t i = 0; i < batches && status == CNN_OK; i++)
         status = check_lr(lr[i]);
     if (status == CNN_OK)
         status = reserve(trainer, batch_size);

@@ -221,12 +221,11 @@ bool cnn_trainer_needs_powers(const cnn_trainer *trainer)
            (trainer->beta1_power > ALL_GONE || trainer->beta2_power > ALL_GONE);
 }
 
-static cnn_status set_steps(cnn_trainer *trainer, uint64_t steps, const double powers[2])
+static void set_steps(cnn_trainer *trainer, uint64_t steps, const double powers[2])
 {
     trainer->steps = steps;
     trainer->beta1_power = powers[0];
     trainer->beta2_power = powers[1];
-    return CNN_OK;
 }
 
 cnn_status cnn_trainer_resume(cnn_trainer *trainer, uint64_t steps, const double *powers)
@@ -242,7 +241,8 @@ cnn_status cnn_trainer_resume(cnn_trainer *trainer, uint64_t steps, const double
         if (!(powers[i] >= 0 && powers[i] < 1))
             return cnn_fail(CNN_ERROR_ARGUMENT, "beta%d_power is %g, should be in [0, 1)", i + 1,
                             powers[i]);
-    return set_steps(trainer, steps, powers ? powers : found);
+    set_steps(trainer, steps, powers ? powers : found);
+    return CNN_OK;
 }
 
 cnn_status cnn_trainer_set_steps(cnn_trainer *trainer, uint64_t steps)
@@ -258,7 +258,8 @@ cnn_status cnn_trainer_set_steps(cnn_trainer *trainer, uint64_t steps)
                         "steps is too large for betas this close to 1: it is %" PRIu64
                         ", should be at most %" PRIu64,
                         steps, MOST_POWERS);
-    return set_steps(trainer, steps, powers);
+    set_steps(trainer, steps, powers);
+    return CNN_OK;
 }
 
 static size_t slot_pieces(const cnn_trainer *trainer)

@@ -402,3 +402,61 @@ def test_softmax_of_one_output_in_c(network_of):
     loss = _core.Loss("cross_entropy", labels=True)
     with refused(ValueError, "cross_entropy of one output is 0, whatever the weights"):
         network.evaluate(loss, X[:20], np.zeros(20, int))
+
+
+# ---- Rows of weight 0, and rates ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("by_class", [False, True])
+def test_a_number_in_a_row_of_weight_0_is_not_to_blame(by_class):
+    x, t = np.random.default_rng(0).normal(size=(8, 3)), np.array([0, 1, 2, 1, 2, 1, 2, 1])
+    x[0, 1], x[5, 2] = np.nan, np.inf
+    weights = {"class_weight": [0, 1, 1]} if by_class else {"sample_weight": [0, *[1] * 7]}
+    net = cnn.mlp([3, 4, 3], "identity", "softmax", rng=0)
+    with refused(FloatingPointError, "x has inf in row 5, column 2"):
+        net.fit(x, t, **weights)
+    x[5, 2] = 0
+    net.fit(x, t, **weights)
+    with refused(FloatingPointError, "A smaller lr or clip_norm may help"):
+        net.fit(x, t, epochs=50, optimizer=cnn.SGD(1e30), **weights)
+
+
+def test_validation_data_are_looked_at_before_the_first_epoch():
+    net = cnn.mlp([3, 1], "tanh", "identity", rng=0)
+    x = np.ones((4, 3))
+    bad = x.copy()
+    bad[2, 1] = 1e39
+    with refused(ValueError, "fit: validation_data: x has 1e+39 in row 2, column 1, which"):
+        net.fit(x, np.ones(4), validation_data=(bad, np.ones(4)))
+    assert net.epochs == 0
+
+
+def test_no_batch_has_a_weight():
+    net = cnn.mlp([3, 1], "tanh", "identity", rng=0)
+    before = net.layers[0].weight
+    with refused(ValueError, "fit: the weights of no batch of 1 rows add up to 1e-270 or more"):
+        net.fit(np.ones((8, 3)), np.ones(8), batch_size=1, sample_weight=np.full(8, 5e-271))
+    assert (net.layers[0].weight == before).all()
+
+
+@pytest.mark.parametrize("seconds", [1e-9, 10])
+def test_each_rate_is_asked_for_once(monkeypatch, seconds):
+    monkeypatch.setattr("cnn.training.SLICE_SECONDS", seconds)
+    asked = []
+
+    def lr(step):
+        asked.append(step)
+        return 1e-3
+
+    x, weight = np.ones((400, 3)), np.repeat([1.0, 0.0], 200)
+    net = cnn.mlp([3, 1], "tanh", "identity", rng=0)
+    net.fit(
+        x,
+        np.ones(400),
+        epochs=2,
+        batch_size=8,
+        shuffle=False,
+        sample_weight=weight,
+        optimizer=cnn.SGD(lr),
+    )
+    assert asked == list(range(50))

@@ -164,7 +164,9 @@ def test_files_of_before_have_the_texts_they_hold():
     net._network.set_metadata(_preprocessing.KEY, text)
     plan = _preprocessing.of_network(net._network, "m")
     assert plan.columns[0].encode("2.5") == 1
-    assert plan.columns[0].encode("2.50") is None
+    # They have one spelling of each number, which stands for all of them, as it did.
+    assert plan.columns[0].encode("2.50") == 1
+    assert plan.columns[0].encode("2.51") is None
     assert plan.to_json().replace(" ", "") == text.replace(" ", "")
 
 
@@ -820,3 +822,29 @@ def test_the_docs_tell_what_is_missing():
     text = path.read_text(encoding="utf-8")
     for missing in _csv_file.MISSING - {""}:
         assert f"`{missing}`" in text
+
+
+# ---- Numbers of any size, and more disguises ---------------------------------------------------
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-170, 1.0, 1e150])
+def test_columns_of_any_scale_are_standardised(unit):
+    values = unit * np.random.default_rng(0).normal(3, 2, 100)
+    column = _preprocessing.standardised("a", values, "f")
+    np.testing.assert_allclose(column.scale / unit, (values / unit).std(), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("form", "cause"),
+    [
+        ("<{}", "the mark '<'"),
+        ("~{}", "the mark '~'"),
+        ("{}-", "the mark '-'"),
+        ("2024-01-{}", "dates or times"),
+        ("{}:30", "dates or times"),
+    ],
+)
+def test_many_numbers_with_a_mark_are_refused(file, tmp_path, capsys, form, cause):
+    path = file("a,t\n" + "".join(f"{form.format(10 + i % 30)},{'xy'[i % 2]}\n" for i in range(90)))
+    code, _, err = run(capsys, "train", path, "--target", "t", "-o", tmp_path / "m.safetensors")
+    assert (code, cause in err, "--categories a" in err) == (1, True, True)

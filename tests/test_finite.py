@@ -252,3 +252,38 @@ def test_checkpoint_with_bad_state_is_refused(bad, dtype, tmp_path):
     with refused(cnn.ModelFileError, "load_checkpoint: "):
         cnn.load_checkpoint(path)
     assert np.isfinite(cnn.load(path).predict(np.ones((1, 2)))).all()
+
+
+# ---- Settings whose bounds are hard to see -----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("gradient", "clip_norm", "expected"),
+    [(1e180, 1e200, 1.0), (1e155, 1e160, 1.0), (1e200, 1e300, 1.0), (1e180, 1e179, 0.1)],
+)
+def test_clip_norm_makes_no_gradient_larger(gradient, clip_norm, expected):
+    net = cnn.Sequential([cnn.Dense(1, 1, init="zeros")], dtype="float64")
+    optimizer = cnn.SGD(1 / gradient, clip_norm=clip_norm)
+    net.train_step([[gradient]], [1.0], optimizer=optimizer)
+    assert net.layers[0].weight[0, 0] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [cnn.Adam(eps=1e-44), cnn.AdamW(eps=1e-44), cnn.RMSprop(eps=1e-46), cnn.Adagrad(eps=1e-46)],
+)
+def test_an_eps_that_is_0_in_float32(optimizer):
+    net = cnn.Sequential([cnn.Dense(1, 1, init="zeros")])
+    with refused(FloatingPointError, "train_step: "):
+        net.train_step([[1.0]], [[1e-30]], optimizer=optimizer)
+    assert (net.layers[0].weight, net.layers[0].bias) == (0, 0)
+
+
+@pytest.mark.parametrize("parameter", ["weight", "bias"])
+def test_parameters_that_overflow_are_refused(parameter):
+    layer = cnn.Sequential([cnn.Dense(2, 2, init="zeros")]).layers[0]
+    values = np.zeros(getattr(layer, parameter).shape)
+    values[-1] = 1e39
+    with refused(ValueError, f"Dense: {parameter} has 1e+39 at [1"):
+        setattr(layer, parameter, values)
+    assert not getattr(layer, parameter).any()

@@ -262,7 +262,7 @@ BAD_METADATA = {
     "text": ("{", "Expecting property name"),
     "list": ([], "it should be an object with columns, format, target"),
     "keys": ({"format": 1}, "it should be an object with columns, format, target"),
-    "format": (changed(format=2), "its format is 2, should be 1"),
+    "format": (changed(format=3), "its format is 3, should be 1 or 2"),
     "no columns": (changed(columns=[]), "its columns should be a list"),
     "kind": (changed(columns=[{"kind": "date"}]), "column 1 has kind 'date', should be number or"),
     "no object": (changed(target=3), "target has kind None, should be number or category"),

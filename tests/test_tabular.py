@@ -329,17 +329,17 @@ def of_categories(*texts):
         ("7", ("7", "07", "7.0"), "7"),
         ("07", ("7", "07", "7.0"), "07"),
         (np.str_("7.0"), ("7", "07", "7.0"), "7.0"),
-        (7, ("7", "07", "7.0"), "7"),
+        (7, ("7", "8.0"), "7"),
         (np.int8(7), ("7", "x"), "7"),
         (2**70, (str(2**70), "x"), str(2**70)),
         (7.0, ("7", "x"), "7"),
         (7.0, ("7.0", "x"), "7.0"),
         (np.float32(0.1), ("0.1", "x"), "0.1"),
-        (0.1, ("0.1", ".1"), "0.1"),
+        (0.1, ("0.1", ".2"), "0.1"),
         (-3.0, ("-3", "3"), "-3"),
-        (1e20, ("100000000000000000000", "1"), "100000000000000000000"),
+        (1e15, ("1000000000000000", "1"), "1000000000000000"),
         (1e20, ("1e+20", "1"), "1e+20"),
-        (Decimal("2.50"), ("2.5", "2.50"), "2.50"),
+        (Decimal("2.50"), ("2.51", "2.50"), "2.50"),
         (True, ("True", "False"), "True"),
         (np.False_, ("false", "true"), "false"),
         (False, ("TRUE", "FALSE"), "FALSE"),
@@ -532,3 +532,41 @@ def test_what_is_shown_has_all_digits(tmp_path, capsys):
     text = json.loads(cnn.load(tmp_path / "net").net._network.metadata[_preprocessing.KEY])
     assert text["columns"][0]["mean"] == 1700000000004.75
     assert "1700000000004.75" in (tmp_path / "net.h").read_text()
+
+
+# ---- Numbers that stand for several texts ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "texts"),
+    [
+        (7, ("7", "07")),
+        (np.int64(7), ("7", "007", "x")),
+        (3.1, ("3.1", "3.10")),
+        (np.float32(0.1), ("0.1", ".1")),
+        (Decimal("2.5"), ("2.5", "2.50")),
+        (12345678901234568.0, ("12345678901234567", "12345678901234568")),
+        (np.float32(16777217), ("16777216", "16777217")),
+    ],
+)
+def test_numbers_do_not_choose_among_spellings(value, texts):
+    with pytest.raises(ValueError, match="predict: row 0, column 'c' is "):
+        of_categories(*texts).predict([[value]])
+
+
+def test_endings_of_other_formats_are_refused(tmp_path):
+    model = made(columns=(Number("n"),))
+    for write, ending in (
+        (model.to_c, "onnx"),
+        (model.to_c, "safetensors"),
+        (model.to_onnx, "h"),
+        (model.save, "onnx"),
+    ):
+        with refused(ValueError, "whose ending is that of another format"):
+            write(tmp_path / f"model.{ending}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_copy_has_a_network_of_its_own():
+    model = made(columns=(Number("n"),))
+    assert copy.copy(model).net is not model.net

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cnn import _numerals
 from cnn._csv_file import listed
 from cnn._table import Category
 
@@ -193,7 +194,13 @@ def _places(where: str, column: Category, values: Values) -> NDArray[Any]:
         if type(value) is str and value in codes:  # most of them, and fast
             found.append(codes[value])
             continue
+        if isinstance(value, str) and (code := column.encode(value)) is not None:
+            found.append(code)
+            continue
         texts = [text for text in _texts(value) if text in codes]
+        if texts and not isinstance(value, str):
+            # A program that reads a table makes one number of 7, 07 and 007.
+            texts += [text for text in column.categories if _is_same(text, value, texts)]
         if len(texts) == 1:
             found.append(codes[texts[0]])
         else:
@@ -259,8 +266,21 @@ def _texts(value: Any) -> list[str]:
         # str and not float(): a float32 has fewer digits. Whole numbers become floats in a column
         # that had a missing value.
         texts = [str(value)]
-        return [*texts, f"{value:.0f}"] if float(value).is_integer() else texts
+        # From there on a float stands for several whole numbers.
+        least: float = 2.0 ** (int(np.finfo(type(value)).nmant) + 1)
+        if float(value).is_integer() and abs(float(value)) < least:
+            texts.append(f"{value:.0f}")
+        return texts
     return []
+
+
+def _is_same(text: str, value: Any, others: list[str]) -> bool:
+    """Whether a text that is none of others stands for the same number as a value."""
+    if text in others or isinstance(value, (bool, np.bool_)) or _numerals.number(text) is None:
+        return False
+    if isinstance(value, (float, np.floating)):
+        return bool(type(value)(text) == value)  # of the value's type, which has less digits
+    return Decimal(text) == (value if isinstance(value, Decimal) else int(value))
 
 
 def _is_missing(value: Any) -> bool:

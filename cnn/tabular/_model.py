@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -77,8 +78,8 @@ class TableModel:
     Numbers are real numbers or texts of such, as a file has them. A category is its text, character
     by character. A value of another type stands for the text that a file would have: 7 for "7", and
     True for the one of "True", "true" and "TRUE" that is a category. A float such as 7.0 is the
-    category "7.0" or "7", since whole numbers become floats in a column that had missing values; it
-    is refused where both exist. Values that are missing, masked, not finite, or none of the
+    category "7.0" or "7", since whole numbers become floats in a column that had missing values. A
+    number is refused if several categories are spellings of it, such as "7" and "07". Values that are missing, masked, not finite, or none of the
     categories are refused, with their row, counted from 0, and column.
 
     Examples
@@ -189,6 +190,10 @@ class TableModel:
         elif not name.startswith("_") and hasattr(Sequential, name):
             text += f"; its network has model.net.{name}, and takes what model.transform returns"
         raise AttributeError(text, name=name, obj=self)
+
+    def __copy__(self) -> TableModel:
+        # Two objects with the same weights would train each other.
+        return TableModel(copy.copy(self._net))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._adopt("TableModel", state["net"])
@@ -306,9 +311,9 @@ class TableModel:
         bad = np.flatnonzero(~np.isfinite(y).all(axis=1))
         if bad.size:
             raise ValueError(
-                f"{where}: row {first + bad[0] + 1}: the prediction is NaN or infinite; its numbers "
-                f"are too far from those that the network was trained on, or the network's weights "
-                f"are damaged or too large"
+                f"{where}: row {first + bad[0] + 1}: the prediction is NaN or infinite; its "
+                f"numbers are too far from those that the network was trained on, or the network's "
+                f"weights are damaged or too large"
             )
         return y
 
@@ -368,11 +373,11 @@ class TableModel:
         >>> model = cnn.load("penguins.safetensors")  # doctest: +SKIP
         >>> model.to_c("penguins.h")  # doctest: +SKIP
         """
-        from cnn import c_export  # noqa: PLC0415  # as for Sequential
+        from cnn import _formats, c_export  # noqa: PLC0415  # as for Sequential
 
         c_export.write(
             self._net._network,
-            _checks.path("to_c", path),
+            _formats.destination("to_c", _checks.path("to_c", path), "a C header"),
             name=name,
             dtype=_checks.network_dtype("to_c", self._net.dtype if dtype is None else dtype),
             fast=_checks.flag("to_c", "fast", fast),
@@ -411,6 +416,7 @@ class TableModel:
         >>> model = cnn.load("penguins.safetensors")  # doctest: +SKIP
         >>> model.to_onnx("penguins.onnx")  # doctest: +SKIP
         """
-        from cnn import _onnx_table  # noqa: PLC0415  # as for Sequential
+        from cnn import _formats, _onnx_table  # noqa: PLC0415  # as for Sequential
 
-        _onnx_table.write(self._net._network, self._plan, _checks.path("to_onnx", path))
+        path = _formats.destination("to_onnx", _checks.path("to_onnx", path), "an ONNX model")
+        _onnx_table.write(self._net._network, self._plan, path)

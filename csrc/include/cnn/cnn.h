@@ -341,8 +341,9 @@ typedef struct cnn_data {
 /*
  * Weights. A sample weight and a class weight are each from 0 to CNN_LARGEST_WEIGHT, so that no sum
  * of their products overflows. There is no mean of rows whose weights add up to less than
- * CNN_LEAST_WEIGHT_SUM, below which products with losses lose digits: a call that has no other rows
- * is CNN_ERROR_ARGUMENT.
+ * CNN_LEAST_WEIGHT_SUM, below which products with losses lose digits: a call that has no other
+ * rows, or batches, is CNN_ERROR_ARGUMENT. A weight times the loss of its row should be finite in
+ * double.
  */
 #define CNN_LARGEST_WEIGHT 1e100
 #define CNN_LEAST_WEIGHT_SUM 1e-270
@@ -368,7 +369,9 @@ typedef struct cnn_result {
      * type, those of weight 0 left out; their losses mean nothing, whether or not they are finite.
      */
     size_t nonfinite_rows;
-    size_t counted; /* rows that `correct` is a part of: those whose weight is not 0 */
+    /* Rows that `correct` is a part of: those whose weight is not 0. With label smoothing a class
+     * weight of 0 leaves a row its smoothing terms, so that its sample weight decides. */
+    size_t counted;
     double loss_lanes[16], weight_lanes[16]; /* evaluate's sums, for the next call */
 } cnn_result;
 
