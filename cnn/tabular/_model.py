@@ -79,8 +79,9 @@ class TableModel:
     by character. A value of another type stands for the text that a file would have: 7 for "7", and
     True for the one of "True", "true" and "TRUE" that is a category. A float such as 7.0 is the
     category "7.0" or "7", since whole numbers become floats in a column that had missing values. A
-    number is refused if several categories are spellings of it, such as "7" and "07". Values that are missing, masked, not finite, or none of the
-    categories are refused, with their row, counted from 0, and column.
+    number is refused if several categories are spellings of it, such as "7" and "07". Values that
+    are missing, masked, not finite, or none of the categories are refused, with their row, counted
+    from 0, and column.
 
     Examples
     --------
