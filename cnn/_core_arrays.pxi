@@ -38,7 +38,7 @@ cdef inline int dtype_code(cnp.ndarray array) noexcept:
 cdef object pin(object value):
     """Keep the memory of an array at its place for as long as the result lives.
 
-    ndarray.resize moves no memory of an array that somebody has a weak reference to, not even with
+    ndarray.resize moves no memory of an array that has a weak reference, not even with
     refcheck=False, and nothing else moves the memory of a NumPy array. None for what is no array.
     """
     cdef PyObject *base

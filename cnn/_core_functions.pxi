@@ -278,7 +278,7 @@ cdef class Loss:
         self.loss.class_weight = NULL
         if class_weight is not None:
             weights = numeric_array(class_weight, "loss", "class_weight")
-            # A copy of its own, which nobody else knows.
+            # A copy of its own, to which there is no other reference.
             self.class_weight = np.array(real_array(weights, cnp.NPY_FLOAT64), order="C", ndmin=1)
             self.loss.class_weight = <const double *>cnp.PyArray_DATA(self.class_weight)
 

@@ -21,7 +21,7 @@ from cnn._numerals import POINT
 
 if TYPE_CHECKING:
     from _csv import Reader
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 MISSING = frozenset(
     {
@@ -72,6 +72,13 @@ NONE_MISSING = Dialect(missing=frozenset())
 def listed(names: Sequence[str], most: int = 10) -> str:
     """Return names in a line, the first of them if there are many."""
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Return a question for the name that is most like one that is missing, or nothing."""
+    by_letters = {other.casefold(): other for other in names}
+    close = difflib.get_close_matches(name.casefold(), by_letters, n=1)
+    return f"; did you mean {by_letters[close[0]]!r}?" if close else ""
 
 
 def option(flag: str, name: str) -> str:
@@ -231,9 +238,7 @@ class Table:
         place = self._places.get(name)
         if place is not None:
             return place
-        by_letters = {other.casefold(): other for other in self._places}
-        close = difflib.get_close_matches(name.casefold(), by_letters, n=1)
-        hint = f"; did you mean {by_letters[close[0]]!r}?" if close else ""
+        hint = did_you_mean(name, self._places)
         if len(self.names) == 1:
             hint = hint or "; --delimiter names what is between columns"
         raise ValueError(

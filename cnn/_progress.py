@@ -46,8 +46,8 @@ def _in_notebook() -> bool:
 class Stream:
     """A stream to show progress on, which is no reason for training to fail.
 
-    A program without a console has none, and one that there is may be closed, be a pipe that
-    nobody reads, or an object of any kind. What cannot be written is dropped, and so is all that
+    A program without a console has none, and one that there is may be closed, be a pipe without
+    a reader, or an object of any kind. What cannot be written is dropped, and so is all that
     follows.
 
     Parameters

@@ -101,7 +101,7 @@ class Category:
         return f"one of {listed(self.categories)}"
 
     def nearest(self, text: str) -> str | None:
-        """Return the category that somebody may have meant with a text, or None."""
+        """Return the category that is most like a text, or None."""
         some = [known for known in self.categories[:_MOST_NEAR] if len(known) <= _LONGEST_NEAR]
         number = _numerals.number(text)
         for known in some:

@@ -1,6 +1,6 @@
 """What the commands print: text of strangers, on streams that may be closed or broken.
 
-Names of columns and classes come out of files that anybody may have written. A terminal obeys
+Names of columns and classes come out of files that are not trusted. A terminal obeys
 control characters, so none of them reaches it.
 """
 
@@ -53,7 +53,7 @@ def write(text: str) -> None:
 
 
 def complain(*lines: str) -> None:
-    """Print lines on stderr, if anybody can read them there."""
+    """Print lines on stderr, unless it is closed."""
     print("\n".join(map(shown, lines)), file=sys.stderr, flush=True)
 
 

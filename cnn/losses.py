@@ -345,6 +345,23 @@ def checked_class_weight(
 _ROWS = 65536
 
 
+def row_weights(
+    rows: slice | NDArray[Any],
+    t: NDArray[Any],
+    sample_weight: NDArray[Any] | None,
+    class_weight: NDArray[np.float64] | None,
+) -> NDArray[np.float64] | None:
+    """Return sample weight times class weight of some rows in float64; None if all are 1.
+
+    With `class_weight`, t holds labels.
+    """
+    found = None if sample_weight is None else np.asarray(sample_weight[rows], np.float64)
+    if class_weight is None:
+        return found
+    per_class: NDArray[np.float64] = class_weight[np.asarray(t[rows], np.intp)]
+    return per_class if found is None else found * per_class
+
+
 def check_total_weight(
     where: str,
     t: NDArray[Any],
@@ -355,19 +372,16 @@ def check_total_weight(
 
     With `class_weight`, t holds labels.
     """
-    if sample_weight is None and class_weight is None:
-        return
     total = 0.0
     for first in range(0, len(t), _ROWS):
-        rows = slice(first, first + _ROWS)
-        weight = np.ones(1) if sample_weight is None else sample_weight[rows].astype(np.float64)
-        if class_weight is not None:
-            weight = weight * class_weight[t[rows].astype(np.intp)]
-        total += float(weight.sum())
+        weights = row_weights(slice(first, first + _ROWS), t, sample_weight, class_weight)
+        if weights is None:
+            return
+        total += float(weights.sum())
         if total >= _core.LEAST_WEIGHT_SUM:
             return
     given = {"sample_weight": sample_weight, "class_weight": class_weight}
-    names = [name for name, weights in given.items() if weights is not None]
+    names = [name for name, value in given.items() if value is not None]
     refuse_total(where, " times ".join(names), total)
 
 

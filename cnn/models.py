@@ -94,7 +94,7 @@ def mlp(
 
 
 def _loaded(where: str, network: _core.Network) -> Sequential | Any:
-    """Return what a file has; anybody may have written its metadata."""
+    """Return what a file has; its metadata are not trusted."""
     epochs = network.get_metadata(EPOCHS)
     if epochs is not None and not (epochs.isascii() and epochs.isdigit() and len(epochs) < 19):
         raise _core.ModelFileError(

@@ -91,13 +91,7 @@ class Samples:
 
     def weights(self, rows: NDArray[Any]) -> NDArray[np.float64] | None:
         """Return the weights of some rows, sample weight times class weight; None if all are 1."""
-        found = None
-        if self.sample_weight is not None:
-            found = np.asarray(self.sample_weight[rows], np.float64)
-        if self.class_weight is not None:
-            per_class = self.class_weight[np.asarray(self.t[rows], np.intp)]
-            found = per_class if found is None else found * per_class
-        return found
+        return losses.row_weights(rows, self.t, self.sample_weight, self.class_weight)
 
     def slices(self, network: _core.Network) -> Iterator[tuple[NDArray[Any], NDArray[Any], Any]]:
         """Go through the rows in slices that take a network some hundredths of a second."""

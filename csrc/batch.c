@@ -231,9 +231,11 @@ cnn_status cnn_batch_check_inputs(const cnn_batch *batch, const cnn_batch_job *j
         bad += batch->correct[w * COUNTER_STRIDE + 1];
     if (bad == 0)
         return CNN_OK;
-    while (network->kernels->finite(cols, cnn_at(network, inputs->present.x, i * inputs->row)))
+    while (network->kernels->finite(1, cols, cnn_at(network, inputs->present.x, i * inputs->row),
+                                    cols))
         i++;
-    while (network->kernels->finite(1, cnn_at(network, inputs->present.x, i * inputs->row + j)))
+    while (
+        network->kernels->finite(1, 1, cnn_at(network, inputs->present.x, i * inputs->row + j), 1))
         j++;
     return cnn_fail_number(CNN_ERROR_NONFINITE, "x", &job->data->x, network->dtype,
                            job->index ? job->index[i] : job->first + i, j, "finite");

@@ -12,10 +12,10 @@ bool cnn_weights_are_finite(const cnn_network *network, bool in_place)
     bool finite = true;
     for (size_t l = 0; l < network->dense_count && finite; l++) {
         const cnn_dense *dense = &network->dense[l];
-        const size_t count = dense->inputs * dense->outputs;
-        finite = kernels->finite(dense->outputs, dense->bias) &&
-                 (in_place ? kernels->finite(count, dense->weight)
-                           : kernels->finite(cnn_dense_packed_span(network, dense), dense->packed));
+        const size_t count =
+            in_place ? dense->inputs * dense->outputs : cnn_dense_packed_span(network, dense);
+        finite = kernels->finite(1, dense->outputs, dense->bias, dense->outputs) &&
+                 kernels->finite(1, count, in_place ? dense->weight : dense->packed, count);
     }
     return finite;
 }
@@ -23,9 +23,10 @@ bool cnn_weights_are_finite(const cnn_network *network, bool in_place)
 bool cnn_slots_are_finite(const cnn_trainer *trainer)
 {
     const cnn_network *network = trainer->network;
+    const size_t span = network->parameter_span;
     bool finite = true;
     for (size_t s = 0; s < trainer->slot_count && finite; s++)
-        finite = network->kernels->finite(network->parameter_span, trainer->slots[s]);
+        finite = network->kernels->finite(1, span, trainer->slots[s], span);
     return finite;
 }
 

@@ -149,10 +149,11 @@ size_t cnn_count_nonfinite(const cnn_network *network, size_t rows, const void *
 {
     const size_t cols = cnn_network_inputs(network);
     size_t count = 0;
-    if (network->kernels->finite_rows(rows, cols, x, x_row))
+    if (network->kernels->finite(rows, cols, x, x_row))
         return 0;
     for (size_t i = 0; i < rows; i++)
-        count += factor[i] != 0 && !network->kernels->finite(cols, cnn_at(network, x, i * x_row));
+        count += factor[i] != 0 &&
+                 !network->kernels->finite(1, cols, cnn_at(network, x, i * x_row), cols);
     return count;
 }
 

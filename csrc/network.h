@@ -87,7 +87,7 @@ void cnn_dense_unpack(const cnn_network *network, const cnn_dense *dense, size_t
 /*
  * A step that does not read weights in place changes their packed form alone, since writing two
  * forms would be slow. The row-major form of layers without an L2 penalty is then left behind, and
- * whoever reads it brings it up to date first, by this; any threads may do so at once.
+ * a reader brings it up to date first, by this; any threads may do so at once.
  */
 void cnn_network_unpack(const cnn_network *network);
 void cnn_network_leave_behind(cnn_network *network);

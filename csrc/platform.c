@@ -286,6 +286,7 @@ static char *path_in(const char *directory, size_t length, const char *name)
 #include "platform.windows.h"
 #else
 #include "platform.posix.h"
+#include "platform_files.posix.h"
 #endif
 
 /* ---- Every system ------------------------------------------------------------------------ */

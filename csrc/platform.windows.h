@@ -269,7 +269,7 @@ static int write_all(HANDLE file, const unsigned char *bytes, size_t size)
 
 /*
  * Remove the temporary files of a target that killed processes have left behind. Those that are
- * being written are open to nobody else, so that they cannot be deleted.
+ * being written are open to no other process, so that they cannot be deleted.
  */
 static void remove_stale(const char *path)
 {

@@ -139,10 +139,8 @@ static cnn_status read_labels(const cnn_loss *loss, const cnn_matrix *t, size_t 
     return CNN_OK;
 }
 
-cnn_status cnn_samples_read(const cnn_loss *loss, const cnn_matrix *t,
-                            const cnn_matrix *sample_weight, size_t outputs, cnn_dtype dtype,
-                            const size_t *index, size_t first, size_t count,
-                            const cnn_targets *targets)
+cnn_status cnn_sample_weight_read(const cnn_matrix *sample_weight, const size_t *index,
+                                  size_t first, size_t count, const cnn_targets *targets)
 {
     if (sample_weight && sample_weight->data) {
         cnn_convert_rows(sample_weight, index, first, count, CNN_FLOAT64, targets->weight, 1);
@@ -158,6 +156,17 @@ cnn_status cnn_samples_read(const cnn_loss *loss, const cnn_matrix *t,
             targets->weight[i] = 1;
     }
     memcpy(targets->factor, targets->weight, count * sizeof *targets->factor);
+    return CNN_OK;
+}
+
+cnn_status cnn_samples_read(const cnn_loss *loss, const cnn_matrix *t,
+                            const cnn_matrix *sample_weight, size_t outputs, cnn_dtype dtype,
+                            const size_t *index, size_t first, size_t count,
+                            const cnn_targets *targets)
+{
+    const cnn_status status = cnn_sample_weight_read(sample_weight, index, first, count, targets);
+    if (status != CNN_OK)
+        return status;
     if (loss->target == CNN_TARGET_LABELS)
         return read_labels(loss, t, outputs, dtype, index, first, count, targets);
     cnn_convert_rows(t, index, first, count, dtype, targets->t, targets->t_row);
@@ -215,7 +224,7 @@ static bool all_in_range(const struct range *range, cnn_dtype dtype, size_t rows
                          const void *numbers, size_t row)
 {
     if (range->low < 0)
-        return cnn_dispatch(dtype)->finite_rows(rows, cols, numbers, row);
+        return cnn_dispatch(dtype)->finite(rows, cols, numbers, row);
     for (size_t i = 0; i < rows; i++)
         if (!row_in_range(range, dtype, cols,
                           (const char *)numbers + i * row * cnn_dtype_size(dtype)))

@@ -40,6 +40,10 @@ cnn_status cnn_samples_read(const cnn_loss *loss, const cnn_matrix *t,
                             const size_t *index, size_t first, size_t count,
                             const cnn_targets *targets);
 
+/* The sample weights of these rows alone, as cnn_samples_read reads them first. */
+cnn_status cnn_sample_weight_read(const cnn_matrix *sample_weight, const size_t *index,
+                                  size_t first, size_t count, const cnn_targets *targets);
+
 /* How many of the first n rows count: those that a factor of 0 does not leave out. */
 size_t cnn_targets_counted(const cnn_targets *targets, size_t n);
 

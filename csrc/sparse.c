@@ -133,7 +133,7 @@ static bool can_leave_out(const cnn_network *network, bool in_place)
     }
     const size_t count =
         in_place ? dense->inputs * dense->outputs : cnn_dense_packed_span(network, dense);
-    return network->kernels->finite(count, in_place ? dense->weight : dense->packed);
+    return network->kernels->finite(1, count, in_place ? dense->weight : dense->packed, count);
 }
 
 bool cnn_sparse_forward_is_exact(const cnn_network *network, bool in_place)
@@ -161,7 +161,7 @@ bool cnn_sparse_gradient_is_exact(const cnn_network *network, size_t rows, const
     for (size_t i = 0; i < rows; i++) {
         const void *delta_row = cnn_at(network, delta, i * row);
         double of_row;
-        if (!network->kernels->finite(outputs, delta_row))
+        if (!network->kernels->finite(1, outputs, delta_row, outputs))
             return false;
         network->kernels->nonzero(1, outputs, delta_row, row, NULL, words_of(outputs), &of_row);
         x = fmin(x, smallest[i]);

@@ -501,13 +501,17 @@ static cnn_status check_rows(const cnn_trainer *trainer, const cnn_loss *loss, c
         if (index[i] >= data->x.rows)
             return cnn_fail(CNN_ERROR_ARGUMENT, "index has row %zu, but x has %zu rows", index[i],
                             data->x.rows);
-    if (loss->target == CNN_TARGET_ROWS && !data->sample_weight.data && result->accumulate)
+    const bool weights_alone = loss->target == CNN_TARGET_ROWS && result->accumulate;
+    if (weights_alone && !data->sample_weight.data)
         return CNN_OK;
     double most = 0; /* the largest weight of a batch */
     for (size_t i = 0; i < count; i += batch_size) {
         const size_t rows = cnn_min(batch_size, count - i);
-        cnn_status status = cnn_samples_read(loss, &data->t, &data->sample_weight, outputs, dtype,
-                                             index + i, 0, rows, targets);
+        cnn_status status =
+            weights_alone
+                ? cnn_sample_weight_read(&data->sample_weight, index + i, 0, rows, targets)
+                : cnn_samples_read(loss, &data->t, &data->sample_weight, outputs, dtype, index + i,
+                                   0, rows, targets);
         if (status == CNN_OK && !result->accumulate)
             status = cnn_targets_check(loss, &data->t, outputs, dtype, index + i, 0, rows, targets);
         if (status != CNN_OK)

@@ -166,7 +166,7 @@ static cnn_status check_values(const cnn_trainer *trainer, size_t slot, const vo
                                size_t count)
 {
     const bool squares = has_squares(trainer, slot), single = trainer->network->real_size == 4;
-    if (!squares && trainer->network->kernels->finite(count, values))
+    if (!squares && trainer->network->kernels->finite(1, count, values, count))
         return CNN_OK;
     for (size_t i = 0; i < count; i++) {
         const double value = single ? ((const float *)values)[i] : ((const double *)values)[i];

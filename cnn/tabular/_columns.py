@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnn import _numerals
-from cnn._csv_file import listed
+from cnn._csv_file import did_you_mean, listed
 from cnn._table import Category
 
 if TYPE_CHECKING:
@@ -136,10 +135,7 @@ def _not_once(name: str, count: int, names: list[Any]) -> str:
     if count > 1:
         return f"is there {count} times, names should differ"
     texts = [str(other) for other in names]
-    by_letters = {other.casefold(): other for other in texts}
-    close = difflib.get_close_matches(name.casefold(), by_letters, n=1)
-    hint = f"; did you mean {by_letters[close[0]]!r}?" if close else ""
-    return f"is missing, the table has {listed(texts) or 'no columns'}{hint}"
+    return f"is missing, the table has {listed(texts) or 'no columns'}{did_you_mean(name, texts)}"
 
 
 def _as_values(where: str, name: str, column: Any) -> Values:

@@ -129,7 +129,7 @@ class TableModel:
 
     @classmethod
     def _of_file(cls, where: str, net: Sequential) -> TableModel:
-        """Return the model around a file's network, whose columns anybody may have written."""
+        """Return the model around a file's network, whose columns are not trusted."""
         made = cls.__new__(cls)
         made._adopt(where, net)
         return made

@@ -168,10 +168,8 @@ typedef struct cnn_update {
     X(void, list_rows, (size_t m, size_t k, const uint64_t *map, size_t words, cnn_lists *lists))  \
     X(void, list_columns,                                                                          \
       (size_t m, size_t k, const uint64_t *map, size_t words, size_t first, cnn_lists *lists))     \
-    /* Whether n numbers are finite. */                                                            \
-    X(int, finite, (size_t n, const void *x))                                                      \
-    /* The same of (rows, cols) numbers. */                                                        \
-    X(int, finite_rows, (size_t rows, size_t cols, const void *x, size_t x_row))                   \
+    /* Whether x (rows, cols) is finite. */                                                        \
+    X(int, finite, (size_t rows, size_t cols, const void *x, size_t x_row))                        \
     /* The largest |x| in x (rows, cols); infinity if there is a NaN. */                           \
     X(double, largest, (size_t rows, size_t cols, const void *x, size_t x_row))                    \
     /* The sum of squares of n numbers in float64, 16 virtual lanes. */                            \

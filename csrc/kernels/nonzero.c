@@ -120,12 +120,7 @@ INLINE void add_differences(size_t n, const real *p, v_real zeros[4])
     }
 }
 
-int KERNEL(finite)(size_t n, const void *x)
-{
-    return KERNEL(finite_rows)(1, n, x, n);
-}
-
-int KERNEL(finite_rows)(size_t rows, size_t cols, const void *x, size_t x_row)
+int KERNEL(finite)(size_t rows, size_t cols, const void *x, size_t x_row)
 {
     v_real zeros[4] = {v_zero(), v_zero(), v_zero(), v_zero()};
     for (size_t i = 0; i < rows; i++)

@@ -111,7 +111,7 @@ INLINE void update_vector(const cnn_optimizer_kind kind, const size_t slots,
 static int zeros_change_nothing(const cnn_update *u)
 {
     const real lr = (real)u->lr;
-    return KERNEL(finite)(1, &lr) && KERNEL(finite)(u->cols, u->g);
+    return KERNEL(finite)(1, 1, &lr, 1) && KERNEL(finite)(1, u->cols, u->g, u->cols);
 }
 
 /*

@@ -156,11 +156,11 @@ static void test_finite(void)
     for (size_t n = 1; n <= 100; n++) {
         for (size_t i = 0; i < 100; i++)
             x[i] = i < n ? (real)(uniform() * 1e30) : (real)NAN;
-        CHECK(KERNEL(finite)(n, x));
+        CHECK(KERNEL(finite)(1, n, x, n));
         x[below(n)] = (real)bad[n % 3];
-        CHECK(!KERNEL(finite)(n, x));
+        CHECK(!KERNEL(finite)(1, n, x, n));
     }
-    CHECK(KERNEL(finite)(0, x));
+    CHECK(KERNEL(finite)(1, 0, x, 0));
 }
 
 int main(void)
