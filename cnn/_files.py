@@ -56,7 +56,7 @@ def replace(path: str | os.PathLike[str], content: str | bytes) -> None:
 
 
 def _temporary_prefix(target: str) -> str:
-    """Return what names of temporary files begin with; csrc/platform.c says what they are."""
+    """Return what names of temporary files begin with; csrc/base/platform.c says what they are."""
     value = 0xCBF29CE484222325
     for byte in os.fsencode(os.path.basename(target)):
         value = (value ^ byte) * 0x100000001B3 % 2**64

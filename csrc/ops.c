@@ -1,10 +1,10 @@
 /* Array functions: checked, given their kernels, split over threads, and run. */
-#include "dispatch.h"
-#include "error.h"
-#include "platform.h"
-#include "product.h"
-#include "samples.h"
-#include "threads.h"
+#include "base/error.h"
+#include "base/platform.h"
+#include "base/threads.h"
+#include "kernels/dispatch.h"
+#include "kernels/product.h"
+#include "model/samples.h"
 
 /* Elements of a task of elementwise or row work, at least; how many tasks there are for a thread,
  * at most; and the cost of an element in the pool's units of work. */

@@ -1,0 +1,151 @@
+/*
+ * Model files, for model_file_*.c alone. A file is
+ *
+ *     8 bytes    N, the size of the header, little-endian
+ *     N bytes    the header: JSON, padded with spaces so that the data begin at a multiple of 64
+ *     the rest   the data of all tensors, one after the other without gaps, little-endian
+ *
+ * as safetensors has it. The header is an object with an entry for each tensor,
+ *
+ *     "layers.0.weight": {"dtype": "F32", "shape": [784, 50], "data_offsets": [0, 156800]}
+ *
+ * and "__metadata__", an object whose values are strings:
+ *
+ *     "format"          "cnn"
+ *     "format_version"  "1"
+ *     "architecture"    JSON: {"dtype": "float32", "seed": "7", "layers": [
+ *                           {"kind": "dense", "inputs": 784, "outputs": 50,
+ *                            "activation": "relu", "l2": 0},
+ *                           {"kind": "dropout", "rate": 0.5}]}
+ *     "optimizer"       only with a trainer; JSON: {"kind": "adam", "steps": "600",
+ *                           "momentum": 0, "beta1": 0.9, ...}, and "beta1_power" and
+ *                           "beta2_power" if cnn_trainer_needs_powers
+ *     "user.KEY"        the value of the network's metadata KEY
+ *
+ * Tensors are layers.I.weight (inputs, outputs) and layers.I.bias (outputs), where I counts all
+ * layers of "layers", and optimizer.S.layers.I.weight and .bias for each slot S of the
+ * optimizer. The order of keys is free, and so is the order of the tensors' data. Integers that
+ * may exceed 2^53 are strings, since many readers of JSON keep numbers as doubles.
+ */
+#ifndef CNN_MODEL_FILE_H
+#define CNN_MODEL_FILE_H
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "file/json.h"
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "model files are little-endian, and so must be the machine"
+#endif
+
+#define CNN_MODEL_FORMAT "cnn"
+#define CNN_MODEL_FORMAT_VERSION "1"
+
+/* The prefix of the user's metadata among those of the file. */
+#define CNN_MODEL_USER "user."
+
+/* The numbers of an optimizer that a file keeps: X(field of cnn_optimizer). */
+#define CNN_MODEL_OPTIMIZER_NUMBERS(X)                                                             \
+    X(momentum)                                                                                    \
+    X(beta1)                                                                                       \
+    X(beta2)                                                                                       \
+    X(alpha)                                                                                       \
+    X(eps)                                                                                         \
+    X(weight_decay)                                                                                \
+    X(clip_norm)
+
+enum {
+    CNN_MODEL_HEADER_MAX = 100000000, /* safetensors' own limit */
+    CNN_MODEL_ALIGNMENT = 64,
+    CNN_MODEL_USER_MAX = 10000, /* keys of metadata */
+    CNN_MODEL_NAME_SIZE = 80    /* room for a tensor's name */
+};
+
+/* A tensor. Only the reader uses the fields from `dtype` on. */
+typedef struct cnn_model_tensor {
+    size_t group; /* 0 for the network's own parameters, 1 + S for slot S of the optimizer */
+    size_t layer; /* among all layers */
+    cnn_parameter parameter;
+    size_t dimensions;
+    uint64_t shape[2];
+    uint64_t begin, end; /* in the data section */
+    const char *dtype;
+} cnn_model_tensor;
+
+typedef struct cnn_model_user {
+    const char *key, *value;
+} cnn_model_user;
+
+/* What the header of a file says. The strings belong to `json`. */
+typedef struct cnn_model_header {
+    cnn_json json;
+    cnn_dtype dtype;
+    uint64_t seed;
+    size_t layer_count, layer_capacity;
+    cnn_layer *layers;
+    bool has_optimizer;
+    cnn_optimizer optimizer;
+    uint64_t steps;
+    double powers[2]; /* of beta1 and beta2; 0 if the file has none */
+    bool has_powers;
+    size_t tensor_count, tensor_capacity;
+    cnn_model_tensor *tensors;
+    size_t user_count, user_capacity;
+    cnn_model_user *user;
+} cnn_model_header;
+
+/* The first bytes of a file, by which cnn_model_header_size judges it. */
+enum { CNN_MODEL_START = 9 };
+
+/*
+ * The size of the header, by the first CNN_MODEL_START bytes of a file of `size` bytes, or all of a
+ * smaller one: no more than CNN_MODEL_HEADER_MAX, and no more than the file has.
+ */
+cnn_status cnn_model_header_size(const unsigned char *bytes, size_t size, size_t *header_size);
+
+/*
+ * Read a header of `size` bytes, which are needed no longer than the call takes: its form, not
+ * whether its parts fit one another. O(size log size) in time, O(size) in memory. Always followed
+ * by cnn_model_header_free.
+ */
+cnn_status cnn_model_header_read(const void *text, size_t size, cnn_model_header *header);
+void cnn_model_header_free(cnn_model_header *header);
+
+static inline const char *cnn_model_tensor_name(const cnn_model_tensor *tensor,
+                                                char name[CNN_MODEL_NAME_SIZE])
+{
+    const char *parameter = tensor->parameter == CNN_WEIGHT ? "weight" : "bias";
+    if (tensor->group == 0)
+        snprintf(name, CNN_MODEL_NAME_SIZE, "layers.%zu.%s", tensor->layer, parameter);
+    else
+        snprintf(name, CNN_MODEL_NAME_SIZE, "optimizer.%zu.layers.%zu.%s", tensor->group - 1,
+                 tensor->layer, parameter);
+    return name;
+}
+
+/* The number of elements of one parameter of a dense layer, or false where that overflows. */
+static inline bool cnn_model_elements(const cnn_layer *layer, cnn_parameter parameter,
+                                      size_t *elements)
+{
+    size_t rows = parameter == CNN_WEIGHT ? layer->inputs : 1;
+    return cnn_multiply(rows, layer->outputs, elements);
+}
+
+/* Bytes per element, and the names that architecture and tensors give the type. */
+static inline size_t cnn_model_real_size(cnn_dtype dtype)
+{
+    return dtype == CNN_FLOAT64 ? sizeof(double) : sizeof(float);
+}
+
+static inline const char *cnn_model_dtype_name(cnn_dtype dtype)
+{
+    return dtype == CNN_FLOAT64 ? "float64" : "float32";
+}
+
+static inline const char *cnn_model_tensor_dtype(cnn_dtype dtype)
+{
+    return dtype == CNN_FLOAT64 ? "F64" : "F32";
+}
+
+#endif

@@ -1,0 +1,407 @@
+/* Model files: reading the header, in the format that model_file.h describes. */
+#include "file/model_file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Fields ------------------------------------------------------------------------------ */
+
+/* An object that has fields from a list, and which of them were seen. */
+typedef struct field_list {
+    const char *where; /* which object it is, for messages */
+    const char *const *names;
+    int count;
+    unsigned seen; /* a bit for each */
+} field_list;
+
+#define FIELDS(object, list)                                                                       \
+    {.where = (object), .names = (list), .count = (int)(sizeof(list) / sizeof *(list))}
+
+/* Go to the object's next field: its place in the list, or -1 at the end or after a failure. */
+static int next_field(cnn_json *json, field_list *fields)
+{
+    const char *key = NULL;
+    char shown[CNN_JSON_SHOWN];
+    if (!cnn_json_member(json, &key))
+        return -1;
+    for (int i = 0; i < fields->count; i++) {
+        if (strcmp(key, fields->names[i]) == 0) {
+            fields->seen |= 1u << i;
+            return i;
+        }
+    }
+    cnn_json_refuse(json, "%s: unknown field \"%s\"", fields->where, cnn_json_show(key, shown));
+    return -1;
+}
+
+/* Check that exactly the fields of a set, a bit for each, were seen. */
+static void check_fields(cnn_json *json, const field_list *fields, unsigned wanted)
+{
+    for (int i = 0; i < fields->count; i++) {
+        unsigned bit = 1u << i;
+        if ((wanted & bit) != 0 && (fields->seen & bit) == 0)
+            cnn_json_refuse(json, "%s: \"%s\" is missing", fields->where, fields->names[i]);
+        if ((wanted & bit) == 0 && (fields->seen & bit) != 0)
+            cnn_json_refuse(json, "%s: \"%s\" does not belong to a layer of this kind",
+                            fields->where, fields->names[i]);
+    }
+}
+
+static unsigned all_of(const field_list *fields)
+{
+    return (1u << fields->count) - 1;
+}
+
+/* Read a string that must be a name from a list of cnn.h, and return its value. */
+static int read_name(cnn_json *json, const char *where, const char *field,
+                     const char *(*name_of)(int))
+{
+    const char *text = cnn_json_string(json);
+    char shown[CNN_JSON_SHOWN];
+    for (int value = 0; name_of(value) != NULL; value++) {
+        if (strcmp(text, name_of(value)) == 0)
+            return value;
+    }
+    cnn_json_refuse(json, "%s: unknown %s \"%s\"", where, field, cnn_json_show(text, shown));
+    return 0;
+}
+
+static const char *dtype_name(int dtype)
+{
+    return dtype <= CNN_FLOAT64 ? cnn_model_dtype_name((cnn_dtype)dtype) : NULL;
+}
+
+static const char *layer_kind_name(int kind)
+{
+    static const char *const names[] = {"dense", "dropout", NULL};
+    return names[kind];
+}
+
+/* Read an integer up to `most` that is kept as a string. */
+static uint64_t read_digits(cnn_json *json, const char *where, const char *field, uint64_t most)
+{
+    const char *text = cnn_json_string(json);
+    char shown[CNN_JSON_SHOWN];
+    uint64_t value = 0;
+    if (!cnn_json_digits(text, strlen(text), &value) || value > most)
+        cnn_json_refuse(json, "%s: %s is \"%s\", not a whole number from 0 to %" PRIu64, where,
+                        field, cnn_json_show(text, shown), most);
+    return value;
+}
+
+/* Read a dimension of a dense layer. */
+static size_t read_dimension(cnn_json *json, const char *where, const char *field)
+{
+    uint64_t value = cnn_json_uint64(json);
+    if (value == 0 || value > SIZE_MAX)
+        cnn_json_refuse(json, "%s: %s is %" PRIu64 "; it must be at least 1 and fit in memory",
+                        where, field, value);
+    return (size_t)value;
+}
+
+/* ---- Architecture and optimizer ---------------------------------------------------------- */
+
+static void read_layer(cnn_json *json, const char *where, cnn_layer *layer)
+{
+    static const char *const names[] = {"kind", "rate", "inputs", "outputs", "activation", "l2"};
+    enum { KIND, RATE, INPUTS, OUTPUTS, ACTIVATION, L2 };
+    field_list fields = FIELDS(where, names);
+    *layer = (cnn_layer){.struct_size = sizeof *layer};
+    cnn_json_object(json);
+    for (int i = next_field(json, &fields); i >= 0; i = next_field(json, &fields)) {
+        switch (i) {
+        case KIND:
+            layer->kind = (cnn_layer_kind)read_name(json, where, "kind", layer_kind_name);
+            break;
+        case RATE:
+            layer->rate = cnn_json_double(json);
+            break;
+        case INPUTS:
+            layer->inputs = read_dimension(json, where, "inputs");
+            break;
+        case OUTPUTS:
+            layer->outputs = read_dimension(json, where, "outputs");
+            break;
+        case ACTIVATION:
+            layer->activation =
+                (cnn_activation)read_name(json, where, "activation", cnn_activation_name);
+            break;
+        default:
+            layer->l2 = cnn_json_double(json);
+            break;
+        }
+    }
+    check_fields(json, &fields,
+                 layer->kind == CNN_LAYER_DROPOUT ? 1u << KIND | 1u << RATE
+                                                  : all_of(&fields) & ~(1u << RATE));
+}
+
+/*
+ * Each layer takes at least as many characters as a dropout layer does, so the layers' memory is
+ * a few times the header's.
+ */
+static void read_layers(cnn_json *json, cnn_model_header *header)
+{
+    cnn_json_array(json);
+    while (cnn_json_element(json)) {
+        char where[40];
+        cnn_layer *layers = cnn_json_room(json, header->layers, header->layer_count,
+                                          &header->layer_capacity, sizeof *layers);
+        if (!layers)
+            return;
+        header->layers = layers;
+        snprintf(where, sizeof where, "layers[%zu]", header->layer_count);
+        read_layer(json, where, &layers[header->layer_count++]);
+    }
+}
+
+static cnn_status read_architecture(const char *text, cnn_model_header *header)
+{
+    static const char *const names[] = {"dtype", "seed", "layers"};
+    field_list fields = FIELDS("the network", names);
+    cnn_json json;
+    cnn_json_open(&json, "architecture", text, strlen(text));
+    cnn_json_object(&json);
+    for (int i = next_field(&json, &fields); i >= 0; i = next_field(&json, &fields)) {
+        if (i == 0)
+            header->dtype = (cnn_dtype)read_name(&json, fields.where, "dtype", dtype_name);
+        else if (i == 1)
+            header->seed = read_digits(&json, fields.where, "seed", UINT64_MAX);
+        else
+            read_layers(&json, header);
+    }
+    cnn_json_end(&json);
+    check_fields(&json, &fields, all_of(&fields));
+    cnn_json_close(&json);
+    return json.status;
+}
+
+static cnn_status read_optimizer(const char *text, cnn_model_header *header)
+{
+#define CNN_X(field) #field,
+    static const char *const names[] = {CNN_MODEL_OPTIMIZER_NUMBERS(CNN_X) "beta1_power",
+                                        "beta2_power", "kind", "steps"};
+#undef CNN_X
+#define CNN_X(field) &header->optimizer.field,
+    double *const numbers[] = {CNN_MODEL_OPTIMIZER_NUMBERS(CNN_X) & header->powers[0],
+                               &header->powers[1]};
+#undef CNN_X
+    const int number_count = (int)(sizeof numbers / sizeof *numbers);
+    const unsigned powers = 3u << (number_count - 2);
+    field_list fields = FIELDS("the optimizer", names);
+    cnn_json json;
+    header->optimizer.struct_size = sizeof header->optimizer;
+    cnn_json_open(&json, "optimizer", text, strlen(text));
+    cnn_json_object(&json);
+    for (int i = next_field(&json, &fields); i >= 0; i = next_field(&json, &fields)) {
+        if (i < number_count)
+            *numbers[i] = cnn_json_double(&json);
+        else if (i == number_count)
+            header->optimizer.kind =
+                (cnn_optimizer_kind)read_name(&json, fields.where, "kind", cnn_optimizer_name);
+        else
+            header->steps = read_digits(&json, fields.where, "steps", INT64_MAX);
+    }
+    cnn_json_end(&json);
+    header->has_powers = (fields.seen & powers) != 0;
+    check_fields(&json, &fields, all_of(&fields) & (header->has_powers ? ~0u : ~powers));
+    cnn_json_close(&json);
+    header->has_optimizer = true;
+    return json.status;
+}
+
+/* ---- Metadata ---------------------------------------------------------------------------- */
+
+static void read_user(cnn_model_header *header, const char *key)
+{
+    cnn_json *json = &header->json;
+    cnn_model_user *user =
+        cnn_json_room(json, header->user, header->user_count, &header->user_capacity, sizeof *user);
+    if (!user)
+        return;
+    header->user = user;
+    if (header->user_count == CNN_MODEL_USER_MAX)
+        cnn_json_refuse(json, "__metadata__: more than %d keys begin with \"%s\"",
+                        CNN_MODEL_USER_MAX, CNN_MODEL_USER);
+    user += header->user_count++;
+    user->key = key;
+    user->value = cnn_json_string(json);
+}
+
+/* Check a value of __metadata__ for which only one is allowed. */
+static void check_value(cnn_json *json, const char *key, const char *value, const char *wanted)
+{
+    char shown[CNN_JSON_SHOWN];
+    if (!value)
+        cnn_json_refuse(json, "__metadata__: \"%s\" is missing: not a cnn model", key);
+    else if (strcmp(value, wanted) != 0)
+        cnn_json_refuse(json, "__metadata__: \"%s\" is \"%s\", not \"%s\"", key,
+                        cnn_json_show(value, shown), wanted);
+}
+
+/* Read __metadata__, whose texts on architecture and optimizer are read later. */
+static void read_metadata(cnn_model_header *header, const char **architecture,
+                          const char **optimizer)
+{
+    cnn_json *json = &header->json;
+    const char *key = NULL, *format = NULL, *version = NULL;
+    char shown[CNN_JSON_SHOWN];
+    cnn_json_object(json);
+    while (cnn_json_member(json, &key)) {
+        if (strcmp(key, "format") == 0) {
+            format = cnn_json_string(json);
+            check_value(json, key, format, CNN_MODEL_FORMAT);
+        } else if (strcmp(key, "format_version") == 0) {
+            version = cnn_json_string(json);
+            check_value(json, key, version, CNN_MODEL_FORMAT_VERSION);
+        } else if (strcmp(key, "architecture") == 0) {
+            *architecture = cnn_json_string(json);
+        } else if (strcmp(key, "optimizer") == 0) {
+            *optimizer = cnn_json_string(json);
+        } else if (strncmp(key, CNN_MODEL_USER, strlen(CNN_MODEL_USER)) == 0) {
+            read_user(header, key + strlen(CNN_MODEL_USER));
+        } else {
+            cnn_json_refuse(json, "__metadata__: unknown key \"%s\"", cnn_json_show(key, shown));
+        }
+    }
+    check_value(json, "format", format, CNN_MODEL_FORMAT);
+    check_value(json, "format_version", version, CNN_MODEL_FORMAT_VERSION);
+    if (!*architecture)
+        cnn_json_refuse(json, "__metadata__: \"architecture\" is missing");
+}
+
+/* ---- Tensors ----------------------------------------------------------------------------- */
+
+/* Pass a word of a tensor's name. */
+static bool skip_word(const char **name, const char *word)
+{
+    size_t size = strlen(word);
+    if (strncmp(*name, word, size) != 0)
+        return false;
+    *name += size;
+    return true;
+}
+
+/* Pass a number of a tensor's name, in the one way of writing it. */
+static bool skip_number(const char **name, size_t *number)
+{
+    size_t digits = strspn(*name, "0123456789");
+    uint64_t value = 0;
+    if (!cnn_json_digits(*name, digits, &value) || value >= SIZE_MAX)
+        return false;
+    *number = (size_t)value;
+    *name += digits;
+    return true;
+}
+
+/* Split a tensor's name, "layers.0.weight" or "optimizer.0.layers.0.weight". */
+static bool split_name(const char *name, cnn_model_tensor *tensor)
+{
+    if (skip_word(&name, "optimizer.")) {
+        if (!skip_number(&name, &tensor->group) || !skip_word(&name, "."))
+            return false;
+        tensor->group++;
+    }
+    if (!skip_word(&name, "layers.") || !skip_number(&name, &tensor->layer))
+        return false;
+    tensor->parameter = strcmp(name, ".weight") == 0 ? CNN_WEIGHT : CNN_BIAS;
+    return tensor->parameter == CNN_WEIGHT || strcmp(name, ".bias") == 0;
+}
+
+/* Read at most two integers. */
+static size_t read_pair(cnn_json *json, const char *where, const char *field, uint64_t pair[2])
+{
+    size_t count = 0;
+    cnn_json_array(json);
+    while (cnn_json_element(json)) {
+        if (count == 2)
+            cnn_json_refuse(json, "%s: %s has more than 2 numbers", where, field);
+        else
+            pair[count++] = cnn_json_uint64(json);
+    }
+    return count;
+}
+
+static void read_tensor(cnn_model_header *header, const char *name)
+{
+    static const char *const names[] = {"dtype", "shape", "data_offsets"};
+    cnn_json *json = &header->json;
+    char shown[CNN_JSON_SHOWN];
+    field_list fields = FIELDS(cnn_json_show(name, shown), names);
+    cnn_model_tensor tensor = {0};
+    uint64_t offsets[2] = {0, 0};
+    if (!split_name(name, &tensor))
+        cnn_json_refuse(json, "unknown tensor \"%s\"", shown);
+    cnn_json_object(json);
+    for (int i = next_field(json, &fields); i >= 0; i = next_field(json, &fields)) {
+        if (i == 0)
+            tensor.dtype = cnn_json_string(json);
+        else if (i == 1)
+            tensor.dimensions = read_pair(json, shown, "shape", tensor.shape);
+        else if (read_pair(json, shown, "data_offsets", offsets) != 2)
+            cnn_json_refuse(json, "%s: data_offsets must be two numbers", shown);
+    }
+    check_fields(json, &fields, all_of(&fields));
+    tensor.begin = offsets[0];
+    tensor.end = offsets[1];
+
+    cnn_model_tensor *tensors = cnn_json_room(json, header->tensors, header->tensor_count,
+                                              &header->tensor_capacity, sizeof *tensors);
+    if (!tensors)
+        return;
+    header->tensors = tensors;
+    tensors[header->tensor_count++] = tensor;
+}
+
+/* ---- The file ---------------------------------------------------------------------------- */
+
+cnn_status cnn_model_header_size(const unsigned char *bytes, size_t size, size_t *header_size)
+{
+    uint64_t header = 0;
+    if (size < 8)
+        return cnn_fail(CNN_ERROR_MODEL_FILE, "the file has %zu bytes; a model file has at least 8",
+                        size);
+    for (int i = 8; i-- > 0;)
+        header = header << 8 | bytes[i];
+    if (header > CNN_MODEL_HEADER_MAX || header > size - 8)
+        return cnn_fail(CNN_ERROR_MODEL_FILE,
+                        "the header should have %" PRIu64 " bytes, but %zu bytes follow its size "
+                        "and at most %d are allowed",
+                        header, size - 8, CNN_MODEL_HEADER_MAX);
+    if (header == 0 || bytes[8] != '{')
+        return cnn_fail(CNN_ERROR_MODEL_FILE, "the header does not begin with '{'");
+    *header_size = (size_t)header;
+    return CNN_OK;
+}
+
+cnn_status cnn_model_header_read(const void *text, size_t size, cnn_model_header *header)
+{
+    const char *key = NULL, *architecture = NULL, *optimizer = NULL;
+    cnn_json *json = &header->json;
+    memset(header, 0, sizeof *header);
+    cnn_json_open(json, "header", text, size);
+    cnn_json_object(json);
+    while (cnn_json_member(json, &key)) {
+        if (strcmp(key, "__metadata__") == 0)
+            read_metadata(header, &architecture, &optimizer);
+        else
+            read_tensor(header, key);
+    }
+    cnn_json_end(json);
+    if (!architecture)
+        cnn_json_refuse(json, "\"__metadata__\" is missing: not a cnn model");
+    if (json->status != CNN_OK)
+        return json->status;
+    cnn_status status = read_architecture(architecture, header);
+    if (status == CNN_OK && optimizer != NULL)
+        status = read_optimizer(optimizer, header);
+    return status;
+}
+
+void cnn_model_header_free(cnn_model_header *header)
+{
+    cnn_json_close(&header->json);
+    free(header->layers);
+    free(header->tensors);
+    free(header->user);
+}

@@ -1,0 +1,444 @@
+/*
+ * Model files: loading. The header is read first (model_file_header.c). Then its tensors are
+ * checked against its architecture and the file's size, and only then is the network made and are
+ * the data read: its parameters are then known to be the file's data, byte for byte.
+ *
+ * Memory, for any bytes: a few times the header for what it says; a copy of one slot of the
+ * optimizer; and the network. A network also keeps its weights in panels, padded to whole panels of
+ * up to 32 columns. So a weight with one column takes 33 times its place in the file, which is the
+ * most that a file can ask for; from 32 columns on the factor is below 3.
+ */
+#include "file/model_file.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "file/sort.h"
+#include "model/network.h"
+#include "train/trainer.h"
+
+/* Where a model is read from: bytes in memory, or a file. */
+typedef struct model_source {
+    const unsigned char *bytes; /* NULL for a file */
+    cnn_file file;
+    const char *path;
+    size_t size;
+} model_source;
+
+/* What is read. */
+typedef struct loaded_model {
+    const model_source *source;
+    cnn_model_header header;
+    size_t data_offset, data_size;
+    size_t groups;       /* 1 and the optimizer's slots */
+    const void **places; /* the cnn_model_tensor of each (group, layer, parameter), or NULL */
+} loaded_model;
+
+#define REFUSE(...) cnn_fail(CNN_ERROR_MODEL_FILE, __VA_ARGS__)
+
+/* A value that a network or trainer refuses is a fault of the file. */
+static cnn_status blame_file(cnn_status status, const char *what)
+{
+    if (status != CNN_ERROR_ARGUMENT)
+        return status;
+    return REFUSE("%s: %s", what, cnn_last_error());
+}
+
+static const void **place_of(const loaded_model *model, size_t group, size_t layer, int parameter)
+{
+    return model->places + 2 * (group * model->header.layer_count + layer) + (size_t)parameter;
+}
+
+/* ---- The source -------------------------------------------------------------------------- */
+
+/* Copy a part that the source has by its size. */
+static cnn_status read_part(const model_source *source, size_t offset, size_t size, void *to)
+{
+    size_t got = 0;
+    if (source->bytes) {
+        memcpy(to, source->bytes + offset, size);
+        return CNN_OK;
+    }
+    const int error = cnn_platform_file_read_at(&source->file, offset, to, size, &got);
+    if (error != 0)
+        return cnn_fail_system(error, "cannot read the model file", source->path);
+    if (got < size)
+        return REFUSE("the file became shorter while it was read");
+    return CNN_OK;
+}
+
+/* Read the header: its first bytes, by which most other files are refused, and then the rest. */
+static cnn_status read_header(loaded_model *model)
+{
+    const model_source *source = model->source;
+    unsigned char start[CNN_MODEL_START];
+    size_t size = 0;
+    cnn_status status = read_part(source, 0, cnn_min(sizeof start, source->size), start);
+    if (status == CNN_OK)
+        status = cnn_model_header_size(start, source->size, &size);
+    if (status != CNN_OK)
+        return status;
+    char *text = malloc(size);
+    if (!text)
+        return cnn_fail(CNN_ERROR_MEMORY, "out of memory");
+    status = read_part(source, 8, size, text);
+    if (status == CNN_OK)
+        status = cnn_model_header_read(text, size, &model->header);
+    free(text);
+    model->data_offset = 8 + size;
+    model->data_size = source->size - model->data_offset;
+    return status;
+}
+
+/* ---- Checks ------------------------------------------------------------------------------ */
+
+/* "[3, 4]" */
+static const char *show_shape(const uint64_t *shape, size_t dimensions, char text[48])
+{
+    if (dimensions == 2)
+        snprintf(text, 48, "[%" PRIu64 ", %" PRIu64 "]", shape[0], shape[1]);
+    else if (dimensions == 1)
+        snprintf(text, 48, "[%" PRIu64 "]", shape[0]);
+    else
+        snprintf(text, 48, "[]");
+    return text;
+}
+
+/* Whether the tensor's place is one that the architecture or the optimizer has. */
+static cnn_status check_place(const loaded_model *model, const cnn_model_tensor *tensor,
+                              const char *name)
+{
+    const cnn_model_header *header = &model->header;
+    if (tensor->group > 0 && !header->has_optimizer)
+        return REFUSE("%s: the file has no optimizer", name);
+    if (tensor->group >= model->groups)
+        return REFUSE("%s: the optimizer has %zu slots", name, model->groups - 1);
+    if (tensor->layer >= header->layer_count)
+        return REFUSE("%s: the architecture has %zu layers", name, header->layer_count);
+    if (header->layers[tensor->layer].kind != CNN_LAYER_DENSE)
+        return REFUSE("%s: layer %zu has no parameters", name, tensor->layer);
+    return CNN_OK;
+}
+
+/* Whether dtype, shape and size are what the architecture says. */
+static cnn_status check_tensor(const loaded_model *model, const cnn_model_tensor *tensor,
+                               const char *name)
+{
+    const cnn_model_header *header = &model->header;
+    const cnn_layer *layer = &header->layers[tensor->layer];
+    const char *dtype = cnn_model_tensor_dtype(header->dtype);
+    const uint64_t weight[2] = {layer->inputs, layer->outputs};
+    const size_t dimensions = tensor->parameter == CNN_WEIGHT ? 2 : 1;
+    const uint64_t *shape = weight + 2 - dimensions;
+    char shown[CNN_JSON_SHOWN], have[48], want[48];
+    size_t bytes = 0;
+    if (strcmp(tensor->dtype, dtype) != 0)
+        return REFUSE("%s: dtype is %s, the architecture says %s", name,
+                      cnn_json_show(tensor->dtype, shown), dtype);
+    if (tensor->dimensions != dimensions ||
+        memcmp(tensor->shape, shape, dimensions * sizeof *shape) != 0)
+        return REFUSE("%s: shape is %s, the architecture says %s", name,
+                      show_shape(tensor->shape, tensor->dimensions, have),
+                      show_shape(shape, dimensions, want));
+    if (tensor->begin > tensor->end)
+        return REFUSE("%s: data_offsets [%" PRIu64 ", %" PRIu64 "] are the wrong way round", name,
+                      tensor->begin, tensor->end);
+    if (tensor->end > model->data_size)
+        return REFUSE("%s: data end at byte %" PRIu64 ", but the file has %zu bytes of data", name,
+                      tensor->end, model->data_size);
+    if (!cnn_model_elements(layer, tensor->parameter, &bytes) ||
+        !cnn_multiply(bytes, cnn_model_real_size(header->dtype), &bytes) ||
+        bytes != tensor->end - tensor->begin)
+        return REFUSE("%s: data_offsets span %" PRIu64 " bytes, which is not the size of %s %s",
+                      name, tensor->end - tensor->begin, show_shape(shape, dimensions, want),
+                      dtype);
+    return CNN_OK;
+}
+
+/* Put each tensor of the header in its place, which must be there and fit. */
+static cnn_status place_tensors(const loaded_model *model)
+{
+    char name[CNN_MODEL_NAME_SIZE];
+    for (size_t i = 0; i < model->header.tensor_count; i++) {
+        const cnn_model_tensor *tensor = &model->header.tensors[i];
+        cnn_model_tensor_name(tensor, name);
+        cnn_status status = check_place(model, tensor, name);
+        if (status == CNN_OK)
+            status = check_tensor(model, tensor, name);
+        if (status != CNN_OK)
+            return status;
+        *place_of(model, tensor->group, tensor->layer, (int)tensor->parameter) = tensor;
+    }
+    return CNN_OK;
+}
+
+static cnn_status check_nothing_missing(const loaded_model *model)
+{
+    char name[CNN_MODEL_NAME_SIZE];
+    for (size_t group = 0; group < model->groups; group++) {
+        for (size_t layer = 0; layer < model->header.layer_count; layer++) {
+            if (model->header.layers[layer].kind != CNN_LAYER_DENSE)
+                continue;
+            for (int parameter = CNN_WEIGHT; parameter <= CNN_BIAS; parameter++) {
+                cnn_model_tensor tensor = {
+                    .group = group, .layer = layer, .parameter = (cnn_parameter)parameter};
+                if (*place_of(model, group, layer, parameter) == NULL)
+                    return REFUSE("%s is missing", cnn_model_tensor_name(&tensor, name));
+            }
+        }
+    }
+    return CNN_OK;
+}
+
+static int compare_begins(const void *a, const void *b)
+{
+    const cnn_model_tensor *left = a, *right = b;
+    return (left->begin > right->begin) - (left->begin < right->begin);
+}
+
+/* Check that the tensors' data follow one another without gaps and fill the file. */
+static cnn_status check_cover(const loaded_model *model)
+{
+    const size_t count = model->header.tensor_count;
+    const void **order = count == 0 ? NULL : calloc(count, sizeof *order);
+    char name[CNN_MODEL_NAME_SIZE];
+    uint64_t position = 0;
+    cnn_status status = CNN_OK;
+    if (!order)
+        return count == 0 ? REFUSE("the file has no tensors")
+                          : cnn_fail(CNN_ERROR_MEMORY, "out of memory");
+    for (size_t i = 0; i < count; i++)
+        order[i] = &model->header.tensors[i];
+    cnn_sort(order, count, compare_begins);
+    for (size_t i = 0; i < count && status == CNN_OK; i++) {
+        const cnn_model_tensor *tensor = order[i];
+        cnn_model_tensor_name(tensor, name);
+        if (tensor->begin < position)
+            status = REFUSE("%s: data overlap those of another tensor", name);
+        else if (tensor->begin > position)
+            status = REFUSE("%s: %" PRIu64 " bytes before the data belong to no tensor", name,
+                            tensor->begin - position);
+        position = tensor->end;
+    }
+    free(order);
+    if (status == CNN_OK && position != model->data_size)
+        status =
+            REFUSE("%zu bytes at the end belong to no tensor", model->data_size - (size_t)position);
+    return status;
+}
+
+/* Check that header and data fit one another, and fill model->places. */
+static cnn_status check_model(loaded_model *model)
+{
+    const cnn_model_header *header = &model->header;
+    const int slots = header->has_optimizer ? cnn_optimizer_slots((int)header->optimizer.kind) : 0;
+    size_t count = 0;
+    model->groups = 1 + (size_t)slots;
+    if (header->layer_count == 0)
+        return REFUSE("architecture: there are no layers");
+    if (!cnn_multiply(header->layer_count, 2 * model->groups, &count))
+        return cnn_fail(CNN_ERROR_MEMORY, "out of memory");
+    model->places = calloc(count, sizeof *model->places);
+    if (!model->places)
+        return cnn_fail(CNN_ERROR_MEMORY, "out of memory");
+    cnn_status status = place_tensors(model);
+    if (status == CNN_OK)
+        status = check_nothing_missing(model);
+    if (status == CNN_OK)
+        status = check_cover(model);
+    return status;
+}
+
+/* ---- Building ---------------------------------------------------------------------------- */
+
+/* Read a tensor's data to `values`, and add its number of elements to *count. */
+static cnn_status read_tensor(const loaded_model *model, const cnn_model_tensor *tensor,
+                              void *values, size_t *count)
+{
+    const size_t size = (size_t)(tensor->end - tensor->begin);
+    *count += size / cnn_model_real_size(model->header.dtype);
+    return read_part(model->source, model->data_offset + (size_t)tensor->begin, size, values);
+}
+
+/* Read the parameters to where the network has them. */
+static cnn_status set_parameters(const loaded_model *model, cnn_network *network)
+{
+    cnn_status status = CNN_OK;
+    size_t count = 0;
+    for (size_t i = 0; i < model->header.tensor_count && status == CNN_OK; i++) {
+        const cnn_model_tensor *tensor = &model->header.tensors[i];
+        if (tensor->group != 0)
+            continue;
+        const cnn_dense *dense = cnn_network_dense(network, tensor->layer);
+        const bool is_weight = tensor->parameter == CNN_WEIGHT;
+        status = read_tensor(model, tensor, is_weight ? dense->weight : dense->bias, &count);
+        if (status == CNN_OK && is_weight)
+            cnn_dense_repack(network, dense);
+    }
+    network->version++;
+    return status;
+}
+
+/* A slot's numbers are weight and bias of each dense layer, one after the other. */
+static cnn_status set_slot(const loaded_model *model, cnn_trainer *trainer, size_t slot,
+                           void *values)
+{
+    cnn_status status = CNN_OK;
+    size_t count = 0;
+    for (size_t layer = 0; layer < model->header.layer_count; layer++) {
+        for (int parameter = CNN_WEIGHT; parameter <= CNN_BIAS; parameter++) {
+            const cnn_model_tensor *tensor = *place_of(model, 1 + slot, layer, parameter);
+            char *next = (char *)values + count * cnn_model_real_size(model->header.dtype);
+            if (tensor && status == CNN_OK)
+                status = read_tensor(model, tensor, next, &count);
+        }
+    }
+    if (status == CNN_OK)
+        status = blame_file(cnn_trainer_set_state(trainer, slot, values, count), "optimizer");
+    return status;
+}
+
+static cnn_status set_slots(const loaded_model *model, cnn_trainer *trainer)
+{
+    cnn_status status = CNN_OK;
+    if (model->groups == 1)
+        return CNN_OK;
+    void *values = malloc(cnn_max(model->data_size / model->groups, 1));
+    if (!values)
+        return cnn_fail(CNN_ERROR_MEMORY, "out of memory");
+    for (size_t slot = 0; slot + 1 < model->groups && status == CNN_OK; slot++)
+        status = set_slot(model, trainer, slot, values);
+    free(values);
+    return status;
+}
+
+static cnn_status build_network(const loaded_model *model, cnn_network **network)
+{
+    const cnn_model_header *header = &model->header;
+    cnn_status status = cnn_network_create(header->dtype, header->layer_count, header->layers,
+                                           header->seed, network);
+    if (status != CNN_OK)
+        return blame_file(status, "architecture");
+    status = set_parameters(model, *network);
+    for (size_t i = 0; i < header->user_count && status == CNN_OK; i++)
+        status = blame_file(
+            cnn_network_set_metadata(*network, header->user[i].key, header->user[i].value),
+            "__metadata__");
+    if (status != CNN_OK)
+        cnn_network_destroy(*network);
+    return status;
+}
+
+/* Make the trainer of a file that has an optimizer. */
+static cnn_status build_trainer(const loaded_model *model, cnn_network *network,
+                                cnn_trainer **trainer)
+{
+    const cnn_model_header *header = &model->header;
+    const double *powers = header->has_powers ? header->powers : NULL;
+    cnn_trainer *made = NULL;
+    cnn_status status =
+        blame_file(cnn_trainer_create(network, &header->optimizer, &made), "optimizer");
+    if (status == CNN_OK)
+        status = blame_file(cnn_trainer_resume(made, header->steps, powers), "optimizer");
+    if (status == CNN_OK)
+        status = set_slots(model, made);
+    if (status == CNN_OK)
+        *trainer = made;
+    else
+        cnn_trainer_destroy(made);
+    return status;
+}
+
+/* Make what the file describes; *trainer only if `trainer` is not NULL. */
+static cnn_status build_model(const loaded_model *model, cnn_network **network,
+                              cnn_trainer **trainer)
+{
+    const cnn_model_header *header = &model->header;
+    cnn_network *made = NULL;
+    if (trainer && !header->has_optimizer)
+        return REFUSE("the file holds a network without an optimizer, so training cannot go on");
+    cnn_status status = CNN_OK;
+    if (header->has_optimizer && !trainer)
+        status = blame_file(cnn_optimizer_check(&header->optimizer), "optimizer");
+    if (status == CNN_OK)
+        status = build_network(model, &made);
+    if (status == CNN_OK && trainer) {
+        status = build_trainer(model, made, trainer);
+        if (status != CNN_OK)
+            cnn_network_destroy(made);
+    }
+    if (status == CNN_OK)
+        *network = made;
+    return status;
+}
+
+/* ---- Files ------------------------------------------------------------------------------- */
+
+static cnn_status read_model(const model_source *source, cnn_network **network,
+                             cnn_trainer **trainer)
+{
+    loaded_model model = {.source = source};
+    cnn_status status = read_header(&model);
+    if (status == CNN_OK)
+        status = check_model(&model);
+    if (status == CNN_OK)
+        status = build_model(&model, network, trainer);
+    free(model.places);
+    cnn_model_header_free(&model.header);
+    return status;
+}
+
+/* A file of which the system tells no size is read whole. */
+static cnn_status load_whole(const char *path, cnn_network **network, cnn_trainer **trainer)
+{
+    void *bytes = NULL;
+    model_source source = {.size = 0};
+    const int error = cnn_platform_file_read(path, SIZE_MAX / 2, &bytes, &source.size);
+    if (error != 0)
+        return cnn_fail_system(error, "cannot read the model file", path);
+    source.bytes = bytes;
+    const cnn_status status = read_model(&source, network, trainer);
+    cnn_platform_free(bytes);
+    return status;
+}
+
+static cnn_status load_model(const char *path, cnn_network **network, cnn_trainer **trainer)
+{
+    model_source source = {.path = path};
+    cnn_status status = CNN_OK;
+    const int error = cnn_platform_file_open(path, &source.file);
+    if (error != 0)
+        return cnn_fail_system(error, "cannot read the model file", path);
+    source.size = (size_t)source.file.size;
+    if (source.file.size > SIZE_MAX / 2)
+        status = cnn_fail_system(EFBIG, "cannot read the model file", path);
+    else if (source.size == 0)
+        status = load_whole(path, network, trainer);
+    else
+        status = read_model(&source, network, trainer);
+    cnn_platform_file_close(&source.file);
+    return status;
+}
+
+cnn_status cnn_network_from_bytes(const void *bytes, size_t size, cnn_network **network)
+{
+    if (!bytes || !network)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "bytes and network must not be NULL");
+    const model_source source = {.bytes = bytes, .size = size};
+    return read_model(&source, network, NULL);
+}
+
+cnn_status cnn_network_load(const char *path, cnn_network **network)
+{
+    if (!path || !network)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "path and network must not be NULL");
+    return load_model(path, network, NULL);
+}
+
+cnn_status cnn_trainer_load(const char *path, cnn_network **network, cnn_trainer **trainer)
+{
+    if (!path || !network || !trainer)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "path, network and trainer must not be NULL");
+    return load_model(path, network, trainer);
+}

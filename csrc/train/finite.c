@@ -1,0 +1,151 @@
+#include "train/finite.h"
+
+#include <float.h>
+#include <math.h>
+
+/* What rounding may add in a step, relative to a bound: some operations of the type, generously. */
+#define ROUNDING (1 + 0x1p-18)
+
+bool cnn_weights_are_finite(const cnn_network *network, bool in_place)
+{
+    const cnn_kernels *kernels = network->kernels;
+    bool finite = true;
+    for (size_t l = 0; l < network->dense_count && finite; l++) {
+        const cnn_dense *dense = &network->dense[l];
+        const size_t count =
+            in_place ? dense->inputs * dense->outputs : cnn_dense_packed_span(network, dense);
+        finite = kernels->finite(1, dense->outputs, dense->bias, dense->outputs) &&
+                 kernels->finite(1, count, in_place ? dense->weight : dense->packed, count);
+    }
+    return finite;
+}
+
+bool cnn_slots_are_finite(const cnn_trainer *trainer)
+{
+    const cnn_network *network = trainer->network;
+    const size_t span = network->parameter_span;
+    bool finite = true;
+    for (size_t s = 0; s < trainer->slot_count && finite; s++)
+        finite = network->kernels->finite(1, span, trainer->slots[s], span);
+    return finite;
+}
+
+/* The largest numbers, found by looking at all of them. */
+static cnn_sizes measure(const cnn_trainer *trainer)
+{
+    const cnn_network *network = trainer->network;
+    const cnn_kernels *kernels = network->kernels;
+    const bool in_place = trainer->batch->in_place;
+    cnn_sizes sizes = {.known = true, .version = network->version};
+    for (size_t l = 0; l < network->dense_count; l++) {
+        const cnn_dense *dense = &network->dense[l];
+        const size_t count =
+            in_place ? dense->inputs * dense->outputs : cnn_dense_packed_span(network, dense);
+        const void *weight = in_place ? dense->weight : dense->packed;
+        sizes.weight = fmax(sizes.weight, kernels->largest(1, count, weight, count));
+        sizes.weight =
+            fmax(sizes.weight, kernels->largest(1, dense->outputs, dense->bias, dense->outputs));
+    }
+    for (size_t s = 0; s < trainer->slot_count; s++)
+        sizes.slots[s] = kernels->largest(1, network->parameter_span, trainer->slots[s],
+                                          network->parameter_span);
+    return sizes;
+}
+
+/* Bound the gradient, penalties included. Clipping makes it no larger. */
+static double largest_gradient(const cnn_trainer *trainer, const cnn_sizes *sizes)
+{
+    const cnn_network *network = trainer->network;
+    double largest = 0;
+    for (size_t l = 0; l < network->dense_count; l++) {
+        const double g = cnn_batch_largest_gradient(trainer->batch, l);
+        const double with_penalty = g + network->dense[l].l2 * sizes->weight;
+        /* A NaN stays: infinite inputs with a delta of 0 give one. */
+        largest = with_penalty <= largest ? largest : with_penalty;
+        if (isnan(largest))
+            break;
+    }
+    return largest;
+}
+
+/* Whether so many numbers are at most `limit`, none being NaN. */
+static bool are_within(const double *values, size_t count, double limit)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!(values[i] <= limit))
+            return false;
+    return true;
+}
+
+/* A setting as the kernels have it: a small eps is 0 in float32. */
+static double rounded(double setting, cnn_dtype dtype)
+{
+    return dtype == CNN_FLOAT32 ? (double)(float)setting : setting;
+}
+
+/*
+ * Bounds behind an update, from bounds before it: the formulas of kernels/optimizer.c with sizes
+ * instead of numbers. False if one of the operations might overflow.
+ */
+static bool update_sizes(const cnn_update *u, cnn_dtype dtype, double g, double limit,
+                         cnn_sizes *sizes)
+{
+    const double w = sizes->weight, a = sizes->slots[0], b = sizes->slots[1];
+    double rate = u->lr, step = g, decay = 1, eps = rounded(u->eps, dtype), first = 0, second = 0;
+    switch (u->kind) {
+    case CNN_MOMENTUM:
+    case CNN_NESTEROV:
+        step = first = u->momentum * a + g;
+        if (u->kind == CNN_NESTEROV)
+            step = u->momentum * first + g;
+        break;
+    case CNN_ADAM:
+    case CNN_ADAMW:
+        rate = u->step_size * u->root_correction;
+        eps = rounded(u->eps * u->root_correction, dtype);
+        first = fmax(a, g);
+        second = fmax(b, g * g);
+        step = first / eps;
+        decay = u->kind == CNN_ADAMW ? fabs(u->decay) : 1;
+        break;
+    case CNN_RMSPROP:
+        first = fmax(a, g * g);
+        step = g / eps;
+        break;
+    case CNN_ADAGRAD:
+        first = a + g * g;
+        step = g / eps;
+        break;
+    default:
+        break;
+    }
+    const cnn_sizes behind = {
+        .known = true,
+        .version = sizes->version,
+        .weight = (decay * w + rate * step) * ROUNDING,
+        .slots = {first * ROUNDING, second * ROUNDING},
+    };
+    const double values[] = {
+        g, g + a, rate, decay, step, behind.weight, behind.slots[0], behind.slots[1],
+    };
+    if (!are_within(values, sizeof values / sizeof *values, limit))
+        return false;
+    *sizes = behind;
+    return true;
+}
+
+bool cnn_step_is_safe(cnn_trainer *trainer, const cnn_update *update)
+{
+    const cnn_network *network = trainer->network;
+    /* A part of what the type holds, for what the bounds leave out: sums of two numbers. */
+    const double limit = (network->dtype == CNN_FLOAT32 ? (double)FLT_MAX : DBL_MAX) / 16;
+    const bool known = trainer->sizes.known && trainer->sizes.version == network->version;
+    for (int attempt = known ? 0 : 1; attempt < 2; attempt++) {
+        if (attempt == 1)
+            trainer->sizes = measure(trainer);
+        const double g = largest_gradient(trainer, &trainer->sizes);
+        if (update_sizes(update, network->dtype, g, limit, &trainer->sizes))
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,24 @@
+/*
+ * Whether weights and the optimizer's state are finite, and whether a step can change that. A step
+ * that is refused must not have been made, and to keep all it changes costs more than the step. So
+ * bounds of the largest numbers tell beforehand, for nearly all steps, that nothing can overflow.
+ */
+#ifndef CNN_FINITE_H
+#define CNN_FINITE_H
+
+#include "train/trainer.h"
+
+/* Whether all weights and biases are finite; those of a step made in place if `in_place`. */
+bool cnn_weights_are_finite(const cnn_network *network, bool in_place);
+
+/* Whether all of the optimizer's slots are. */
+bool cnn_slots_are_finite(const cnn_trainer *trainer);
+
+/*
+ * Whether an update from the gradient of trainer->batch, which was run and measured, leaves all
+ * numbers finite for certain. `update` has what is the same for all parameters. If so, the bounds
+ * in trainer->sizes are already those behind the update.
+ */
+bool cnn_step_is_safe(cnn_trainer *trainer, const cnn_update *update);
+
+#endif

@@ -1,0 +1,216 @@
+/*
+ * The optimizers that divide by a root leave out quotients that are too small to change a weight.
+ * Here every number they give has the bits of the whole formula: for gradients, slots and weights
+ * of any size, and most of all where a step is about as large as what rounds away.
+ */
+#include "kernels/local.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <tgmath.h>
+
+#include "base/platform.h"
+#include "base/random.h"
+#include "check.h"
+
+enum { NUMBERS = 1024, ROUNDS = 40 };
+
+static uint64_t seen, kept;
+
+static double uniform(uint64_t *drawn)
+{
+    uint32_t random[4];
+    cnn_random_block(1, (*drawn)++, random);
+    return (double)random[0] * 0x1p-32;
+}
+
+/* 2^exponent times a number in [1, 2), of any sign. */
+static real near(double exponent, uint64_t *drawn)
+{
+    const double x = exp2(floor(exponent)) * (1 + uniform(drawn));
+    return (real)(uniform(drawn) < 0.5 ? x : -x);
+}
+
+static real any_number(uint64_t *drawn)
+{
+    static const double special[] = {0, -0.0, INFINITY, -INFINITY, NAN, -1e-30};
+    const double range = CNN_BITS == 32 ? 149 : 1074;
+    const size_t pick = (size_t)(uniform(drawn) * 60);
+    if (pick < sizeof special / sizeof *special)
+        return (real)special[pick];
+    return near((2 * uniform(drawn) - 1) * range, drawn);
+}
+
+struct numbers {
+    real w[NUMBERS], a[NUMBERS], square[NUMBERS], g[NUMBERS];
+};
+
+/*
+ * Half of the gradients are such that with a square of 0 the step rounds away or just does not; the
+ * squares are 0, anything, or the square of the gradient.
+ */
+static void draw(struct numbers *n, double rate, double eps, uint64_t *drawn)
+{
+    for (size_t i = 0; i < NUMBERS; i++) {
+        const double lost = CNN_BITS == 32 ? -25 : -54;
+        n->w[i] = any_number(drawn);
+        n->a[i] = 0;
+        n->g[i] = any_number(drawn);
+        n->square[i] = any_number(drawn);
+        const double step = log2(fabs((double)n->w[i])) + log2(eps / rate) + lost;
+        if (uniform(drawn) < 0.5 && isfinite(step))
+            n->g[i] = near(step + 12 * uniform(drawn) - 8, drawn);
+        if (uniform(drawn) < 0.5)
+            n->square[i] = uniform(drawn) < 0.5 ? 0 : n->g[i] * n->g[i];
+        if (uniform(drawn) < 0.5) { /* what is left of a gradient that was there before */
+            n->a[i] = n->g[i];
+            n->g[i] = 0;
+        }
+    }
+}
+
+static int same(real x, real y)
+{
+    return (isnan(x) && isnan(y)) || memcmp(&x, &y, sizeof x) == 0;
+}
+
+/* Steps from the same numbers, by the kernel and by the formula as it stands. */
+static void compare(const cnn_update *u, const struct numbers *n)
+{
+    const int adam = u->kind == CNN_ADAM;
+    struct numbers now = *n;
+    cnn_update update = *u;
+    update.rows = 1;
+    update.cols = update.g_row = update.w_row = update.slot_row = NUMBERS;
+    update.w = now.w;
+    update.g = now.g;
+    update.slots[0] = adam ? now.a : now.square;
+    update.slots[1] = adam ? now.square : NULL;
+    KERNEL(update)(&update);
+    const real eps = (real)(adam ? u->eps * u->root_correction : u->eps);
+    const real rate = (real)(adam ? u->step_size * u->root_correction : u->lr);
+    int right = 1;
+    for (size_t i = 0; i < NUMBERS; i++) {
+        const real g = n->g[i];
+        real a = g, square = n->square[i];
+        if (adam) {
+            a = fma((real)(1 - u->beta1), g - n->a[i], n->a[i]);
+            square = fma((real)(1 - u->beta2) * g, g, (real)u->beta2 * square);
+        } else if (u->kind == CNN_RMSPROP) {
+            square = fma((real)(1 - u->alpha) * g, g, (real)u->alpha * square);
+        } else {
+            square = fma(g, g, square);
+        }
+        const real w = fma(-rate, a / (sqrt(square) + eps), n->w[i]);
+        right = right && same(w, now.w[i]) && same(square, now.square[i]);
+        right = right && (!adam || same(a, now.a[i]));
+        seen++;
+        kept += same(w, n->w[i]) != 0;
+    }
+    CHECK(right);
+    if (!right)
+        printf("kind %d, rate %g, eps %g\n", (int)u->kind, (double)rate, (double)eps);
+}
+
+enum { ROWS = 100, MOST_COLS = 50 };
+
+static real *memory(size_t n)
+{
+    return check_memory(n * sizeof(real));
+}
+
+/*
+ * SGD, with momentum or without, from a column by a row, where the column has zeros in long and
+ * short spans. The memory ends with the last number, and rows may have gaps.
+ */
+static void compare_product(cnn_optimizer_kind kind, size_t cols, size_t gap, double lr,
+                            int with_nan, uint64_t *drawn)
+{
+    const size_t row = cols + gap, size = (ROWS - 1) * row + cols;
+    real *w = memory(size), *now = memory(size), *b = memory(size), *b_now = memory(size);
+    real factor[ROWS], g[MOST_COLS];
+    int zero = 1;
+    for (size_t i = 0; i < ROWS; i++) {
+        zero = uniform(drawn) < 0.1 ? !zero : zero;
+        factor[i] = zero ? (real)(i % 2 ? 0 : -0.0) : near(uniform(drawn) * 8 - 4, drawn);
+    }
+    for (size_t j = 0; j < cols; j++)
+        g[j] = near(uniform(drawn) * 8 - 4, drawn);
+    if (with_nan)
+        g[(size_t)(uniform(drawn) * (double)cols)] = (real)(uniform(drawn) < 0.5 ? INFINITY : NAN);
+    for (size_t i = 0; i < size; i++) {
+        w[i] = now[i] = any_number(drawn);
+        b[i] = b_now[i] = any_number(drawn);
+    }
+    const real momentum = (real)0.9, rate = (real)lr;
+    const cnn_update u = {.kind = kind,
+                          .rows = ROWS,
+                          .cols = cols,
+                          .g = g,
+                          .factor = factor,
+                          .w = now,
+                          .w_row = row,
+                          .slots = {kind == CNN_SGD ? NULL : b_now},
+                          .slot_row = row,
+                          .clip = 1,
+                          .momentum = momentum,
+                          .lr = lr};
+    KERNEL(update)(&u);
+    int right = 1;
+    for (size_t i = 0; i < size; i++) {
+        if (i % row < cols) {
+            const real gradient = fma(factor[i / row], g[i % row], (real)0);
+            const real mean = fma(momentum, b[i], gradient);
+            b[i] = kind == CNN_SGD ? b[i] : mean;
+            const real step = kind == CNN_SGD        ? gradient
+                              : kind == CNN_MOMENTUM ? mean
+                                                     : fma(momentum, mean, gradient);
+            w[i] = fma(-rate, step, w[i]);
+        }
+        right = right && same(w[i], now[i]) && same(b[i], b_now[i]);
+    }
+    if (!CHECK(right))
+        printf("kind %d, %zu columns, gap %zu\n", (int)kind, cols, gap);
+    free(w);
+    free(now);
+    free(b);
+    free(b_now);
+}
+
+int main(void)
+{
+    if (!cnn_platform_has_isa(CNN_STRING(CNN_ISA))) {
+        puts("this machine does not have the instruction set");
+        return 77;
+    }
+    static const double rates[] = {1e-3, 0.1, 0, 1e-30, 1e30, 1e-300};
+    static const double epsilons[] = {1e-8, 1e-3, 0, 1e-40, 10, 1e30};
+    static const cnn_optimizer_kind kinds[] = {CNN_ADAM, CNN_RMSPROP, CNN_ADAGRAD};
+    static struct numbers numbers;
+    uint64_t drawn = 0;
+    for (size_t i = 0; i < sizeof rates / sizeof *rates; i++)
+        for (size_t j = 0; j < sizeof epsilons / sizeof *epsilons; j++)
+            for (size_t k = 0; k < sizeof kinds / sizeof *kinds * ROUNDS; k++) {
+                const cnn_update u = {.kind = kinds[k / ROUNDS],
+                                      .clip = 1,
+                                      .lr = rates[i],
+                                      .alpha = 0.99,
+                                      .beta1 = k % 2 ? 0.9 : 0,
+                                      .beta2 = 0.999,
+                                      .eps = epsilons[j],
+                                      .decay = 1,
+                                      .step_size = rates[i],
+                                      .root_correction = k % 3 ? 1 : 0.25};
+                draw(&numbers, rates[i], epsilons[j], &drawn);
+                compare(&u, &numbers);
+            }
+    static const cnn_optimizer_kind products[] = {CNN_SGD, CNN_MOMENTUM, CNN_NESTEROV};
+    static const double product_rates[] = {0, 0.1, 1e300, 0.1};
+    for (size_t k = 0; k < 12 * MOST_COLS; k++)
+        compare_product(products[k % 3], k / 12 + 1, k / 3 % 2 * 3, product_rates[(k + k / 12) % 4],
+                        k / 6 % 2, &drawn);
+    printf("%" PRIu64 " of %" PRIu64 " weights kept\n", kept, seen);
+    CHECK(kept > seen / 4 && kept < seen / 4 * 3);
+    return check_finish();
+}

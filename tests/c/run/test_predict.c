@@ -1,0 +1,176 @@
+/*
+ * Predict as services use it: eight threads ask one const network at once, and with a workspace of
+ * the caller nothing is allocated. Where the C library lets a program put its own functions in the
+ * place of malloc and its kin, these count; elsewhere, and under sanitizers, that part is left out.
+ */
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/platform.h"
+#include "check.h"
+#include "cnn/cnn.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define COUNTING 0
+#elif defined(__GLIBC__)
+#define COUNTING 1
+#else
+#define COUNTING 0
+#endif
+
+#if COUNTING
+static atomic_size_t allocations;
+
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t count, size_t size);
+extern void *__libc_realloc(void *memory, size_t size);
+extern void *__libc_memalign(size_t alignment, size_t size);
+
+void *malloc(size_t size)
+{
+    atomic_fetch_add(&allocations, 1);
+    return __libc_malloc(size);
+}
+void *calloc(size_t count, size_t size)
+{
+    atomic_fetch_add(&allocations, 1);
+    return __libc_calloc(count, size);
+}
+void *realloc(void *memory, size_t size)
+{
+    atomic_fetch_add(&allocations, 1);
+    return __libc_realloc(memory, size);
+}
+void *aligned_alloc(size_t alignment, size_t size)
+{
+    atomic_fetch_add(&allocations, 1);
+    return __libc_memalign(alignment, size);
+}
+int posix_memalign(void **memory, size_t alignment, size_t size)
+{
+    atomic_fetch_add(&allocations, 1);
+    *memory = __libc_memalign(alignment, size);
+    return *memory ? 0 : 12;
+}
+#endif
+
+#define INPUTS 37
+#define HIDDEN 50
+#define OUTPUTS 10
+#define ROWS 3000
+#define THREADS 8
+#define REPEATS 20
+
+static float x[ROWS * INPUTS], expected[ROWS * OUTPUTS];
+
+static cnn_network *make_network(void)
+{
+    const cnn_layer layers[] = {{.struct_size = sizeof(cnn_layer),
+                                 .kind = CNN_LAYER_DENSE,
+                                 .inputs = INPUTS,
+                                 .outputs = HIDDEN,
+                                 .activation = CNN_GELU},
+                                {.struct_size = sizeof(cnn_layer),
+                                 .kind = CNN_LAYER_DENSE,
+                                 .inputs = HIDDEN,
+                                 .outputs = OUTPUTS,
+                                 .activation = CNN_SOFTMAX}};
+    cnn_network *network = NULL;
+    CHECK(cnn_network_create(CNN_FLOAT32, 2, layers, 5, &network) == CNN_OK);
+    for (size_t l = 0; l < 2; l++)
+        CHECK(cnn_network_initialize(network, l, CNN_INIT_GLOROT_UNIFORM, 0) == CNN_OK);
+    return network;
+}
+
+/* ---- Threads ----------------------------------------------------------------------------- */
+
+struct asker {
+    const cnn_network *network;
+    size_t number;
+    float y[ROWS * OUTPUTS];
+};
+
+/* Each thread asks about a row, some rows and all rows, with a workspace and without. */
+static void ask(void *argument)
+{
+    struct asker *asker = argument;
+    const size_t parts[] = {1, 7, 100, ROWS};
+    for (size_t repeat = 0; repeat < REPEATS; repeat++) {
+        const size_t rows = parts[(repeat + asker->number) % 4];
+        const size_t first = (97 * repeat + 31 * asker->number) % (ROWS - rows + 1);
+        const size_t size = cnn_network_workspace_size(asker->network, rows);
+        void *workspace = repeat % 2 ? malloc(size) : NULL;
+        memset(asker->y, 0, sizeof asker->y);
+        CHECK(cnn_network_predict_f32(asker->network, rows, x + first * INPUTS, INPUTS, asker->y,
+                                      OUTPUTS, workspace, workspace ? size : 0) == CNN_OK);
+        CHECK(memcmp(asker->y, expected + first * OUTPUTS, rows * OUTPUTS * sizeof(float)) == 0);
+        free(workspace);
+    }
+}
+
+static void test_threads(const cnn_network *network)
+{
+    static struct asker askers[THREADS];
+    cnn_thread *threads[THREADS];
+    for (size_t i = 0; i < THREADS; i++) {
+        askers[i].network = network;
+        askers[i].number = i;
+        threads[i] = cnn_platform_thread_start(ask, &askers[i]);
+        CHECK(threads[i] != NULL);
+    }
+    for (size_t i = 0; i < THREADS; i++)
+        if (threads[i])
+            cnn_platform_thread_join(threads[i]);
+}
+
+/* ---- Allocations ------------------------------------------------------------------------- */
+
+#if COUNTING
+/* The number of allocations during some predictions of `rows` rows with a workspace. */
+static size_t count_allocations(const cnn_network *network, size_t rows)
+{
+    static float y[ROWS * OUTPUTS];
+    const size_t size = cnn_network_workspace_size(network, rows);
+    void *workspace = malloc(size);
+    const size_t before = atomic_load(&allocations);
+    for (size_t repeat = 0; repeat < REPEATS; repeat++)
+        CHECK(cnn_network_predict_f32(network, rows, x, INPUTS, y, OUTPUTS, workspace, size) ==
+              CNN_OK);
+    const size_t found = atomic_load(&allocations) - before;
+    free(workspace);
+    return found;
+}
+
+static void test_allocations(const cnn_network *network)
+{
+    const size_t before = atomic_load(&allocations);
+    free(malloc(1));
+    CHECK(atomic_load(&allocations) == before + 1); /* the counter counts */
+    for (size_t threads = 1; threads <= 2; threads++) {
+        CHECK(cnn_threads_set(threads) == CNN_OK);
+        count_allocations(network, ROWS); /* the pool is made at its first use */
+        const size_t rows[] = {1, 2, 100, ROWS};
+        for (size_t i = 0; i < 4; i++)
+            CHECK(count_allocations(network, rows[i]) == 0);
+    }
+    CHECK(cnn_threads_set(0) == CNN_OK);
+}
+#endif
+
+int main(void)
+{
+    for (size_t i = 0; i < ROWS * INPUTS; i++)
+        x[i] = (float)(i * 7919 % 2001) / 1000 - 1;
+    cnn_network *network = make_network();
+    for (size_t i = 0; i < ROWS; i++)
+        CHECK(cnn_network_predict_f32(network, 1, x + i * INPUTS, INPUTS, expected + i * OUTPUTS,
+                                      OUTPUTS, NULL, 0) == CNN_OK);
+#if COUNTING
+    test_allocations(network);
+#endif
+    test_threads(network);
+    cnn_network_destroy(network);
+    return check_finish();
+}
