@@ -3,29 +3,24 @@
 #include "base/platform.h"
 #include "base/threads.h"
 #include "kernels/dispatch.h"
-#include "kernels/product.h"
-#include "model/samples.h"
-
-/* Elements of a task of elementwise or row work, at least; how many tasks there are for a thread,
- * at most; and the cost of an element in the pool's units of work. */
-#define TASK_ELEMENTS ((size_t)8192)
-#define TASKS_PER_THREAD ((size_t)16)
-#define ELEMENT_WORK 15.0
-
-/* Results of this size would push everything else out of the caches, and themselves as well. */
-#define STREAM_BYTES ((size_t)10 * 1024 * 1024)
+#include "run/plan.h"
+#include "run/samples.h"
 
 static size_t size_of(cnn_dtype dtype)
 {
     return dtype == CNN_FLOAT32 ? 4 : 8;
 }
 
-static cnn_status check_activation(cnn_activation activation)
+/* Check an activation whose alpha is as the caller gave it, and give it its default. */
+static cnn_status complete_activation(cnn_activation_spec *activation)
 {
-    if (cnn_activation_name((int)activation))
-        return CNN_OK;
-    return cnn_fail(CNN_ERROR_ARGUMENT, "activation is %d, should be 0 to %d", (int)activation,
-                    CNN_ACTIVATION_COUNT - 1);
+    if (!cnn_activation_name((int)activation->kind))
+        return cnn_fail(CNN_ERROR_ARGUMENT, "activation is %d, should be 0 to %d",
+                        (int)activation->kind, CNN_ACTIVATION_COUNT - 1);
+    const cnn_status status =
+        cnn_activation_check_alpha("activation", activation->kind, activation->alpha);
+    *activation = cnn_activation_with(activation->kind, activation->alpha);
+    return status;
 }
 
 /* ---- Work on rows ------------------------------------------------------------------------ */
@@ -34,7 +29,7 @@ static cnn_status check_activation(cnn_activation activation)
 struct rows_call {
     const cnn_kernels *kernels;
     size_t real_size, rows, cols, block;
-    cnn_activation activation;
+    cnn_activation_spec activation;
     const char *x, *from;
     size_t x_row, y_row;
     char *y;
@@ -54,14 +49,11 @@ static void split_rows(struct rows_call *call)
 {
     if (call->rows == 0 || call->cols == 0)
         return;
-    const size_t least = cnn_max(1, TASK_ELEMENTS / call->cols);
-    const double work = ELEMENT_WORK * (double)call->rows * (double)call->cols;
-    const size_t threads = cnn_parallel_threads((call->rows + least - 1) / least, work);
-    /* A kernel works on a row while it reads the next, so long tasks are better than many. */
-    const size_t most = threads == 1 ? 1 : threads * TASKS_PER_THREAD;
-    call->block = cnn_max(least, (call->rows + most - 1) / most);
+    const cnn_machine machine = cnn_machine_now();
+    const cnn_rows_plan plan = cnn_plan_rows(&machine, call->rows, call->cols);
+    call->block = plan.block;
     const uint64_t before = cnn_platform_float_enter();
-    cnn_parallel((call->rows + call->block - 1) / call->block, threads, run_rows, call);
+    cnn_parallel((call->rows + plan.block - 1) / plan.block, plan.threads, run_rows, call);
     cnn_platform_float_leave(before);
 }
 
@@ -69,9 +61,9 @@ static void split_rows(struct rows_call *call)
 static void forget_rows(struct rows_call *call)
 {
     const size_t elements = call->rows * call->cols;
-    if (call->x_row != call->cols || call->y_row != call->cols || elements <= TASK_ELEMENTS)
+    if (call->x_row != call->cols || call->y_row != call->cols || elements <= CNN_TASK_ELEMENTS)
         return;
-    const size_t whole = elements / TASK_ELEMENTS * TASK_ELEMENTS;
+    const size_t whole = elements / CNN_TASK_ELEMENTS * CNN_TASK_ELEMENTS;
     if (whole < elements) {
         struct rows_call rest = *call;
         rest.rows = 1;
@@ -82,8 +74,8 @@ static void forget_rows(struct rows_call *call)
             rest.from += whole * call->real_size;
         split_rows(&rest);
     }
-    call->cols = call->x_row = call->y_row = TASK_ELEMENTS;
-    call->rows = whole / TASK_ELEMENTS;
+    call->cols = call->x_row = call->y_row = CNN_TASK_ELEMENTS;
+    call->rows = whole / CNN_TASK_ELEMENTS;
 }
 
 static const char *row_of(const struct rows_call *call, const char *base, size_t row, size_t i)
@@ -95,7 +87,7 @@ static void run_forward(const struct rows_call *call, size_t first, size_t rows)
 {
     const void *x = row_of(call, call->x, call->x_row, first);
     void *y = call->y + first * call->y_row * call->real_size;
-    if (call->activation == CNN_SOFTMAX)
+    if (call->activation.kind == CNN_SOFTMAX)
         call->kernels->softmax_forward(rows, call->cols, x, call->x_row, y, call->y_row,
                                        call->stream);
     else
@@ -109,7 +101,7 @@ static void run_backward(const struct rows_call *call, size_t first, size_t rows
     const void *from = row_of(call, call->from, call->x_row, first);
     void *dx = call->y + first * call->y_row * call->real_size;
     const size_t cols = call->cols;
-    if (call->activation == CNN_SOFTMAX)
+    if (call->activation.kind == CNN_SOFTMAX)
         call->kernels->softmax_backward(rows, cols, dy, call->x_row, from, call->x_row, dx,
                                         call->y_row, call->stream);
     else
@@ -133,7 +125,7 @@ struct names {
 static cnn_status start(struct rows_call *call, cnn_dtype dtype, const struct names *names)
 {
     const size_t rows = call->rows, cols = call->cols;
-    cnn_status status = check_activation(call->activation);
+    cnn_status status = complete_activation(&call->activation);
     if (status == CNN_OK)
         status = cnn_check_layout(names->x, call->x, rows, cols, call->x_row);
     if (status == CNN_OK && names->from)
@@ -144,14 +136,14 @@ static cnn_status start(struct rows_call *call, cnn_dtype dtype, const struct na
         return status;
     call->kernels = cnn_dispatch(dtype);
     call->real_size = size_of(dtype);
-    call->stream = rows * cols * call->real_size >= STREAM_BYTES && call->x != call->y;
-    if (call->activation != CNN_SOFTMAX)
+    call->stream = cnn_plan_streams(rows, cols, call->real_size) && call->x != call->y;
+    if (call->activation.kind != CNN_SOFTMAX)
         forget_rows(call);
     split_rows(call);
     return CNN_OK;
 }
 
-static cnn_status activation_forward(cnn_dtype dtype, cnn_activation activation, size_t rows,
+static cnn_status activation_forward(cnn_dtype dtype, cnn_activation_spec activation, size_t rows,
                                      size_t cols, const void *x, size_t x_stride, void *y,
                                      size_t y_stride)
 {
@@ -168,7 +160,7 @@ static cnn_status activation_forward(cnn_dtype dtype, cnn_activation activation,
     return start(&call, dtype, &(const struct names){.x = "x", .y = "y"});
 }
 
-static cnn_status activation_backward(cnn_dtype dtype, cnn_activation activation, size_t rows,
+static cnn_status activation_backward(cnn_dtype dtype, cnn_activation_spec activation, size_t rows,
                                       size_t cols, const void *dy, const void *from, void *dx)
 {
     struct rows_call call = {
@@ -191,7 +183,7 @@ static cnn_status log_softmax_forward(cnn_dtype dtype, size_t rows, size_t cols,
     struct rows_call call = {
         .rows = rows,
         .cols = cols,
-        .activation = CNN_SOFTMAX, /* rows belong together as in softmax */
+        .activation = {.kind = CNN_SOFTMAX}, /* rows belong together as in softmax */
         .x = x,
         .x_row = x_stride,
         .y = y,
@@ -225,6 +217,15 @@ static void *packed_copy(const cnn_kernels *kernels, cnn_dtype dtype, const cnn_
     return memory;
 }
 
+/* A product on as many threads as it is worth. */
+static void run_product(const cnn_kernels *kernels, size_t real_size, const cnn_gemm *gemm)
+{
+    const cnn_machine machine = cnn_machine_now();
+    const cnn_product_plan plan =
+        cnn_plan_product(&machine, kernels, real_size, gemm, CNN_PRODUCT_COPIES);
+    cnn_product(kernels, real_size, gemm, &plan);
+}
+
 static cnn_status check_dense(size_t rows, size_t inputs, size_t outputs)
 {
     size_t product;
@@ -238,13 +239,13 @@ static cnn_status check_dense(size_t rows, size_t inputs, size_t outputs)
 
 static cnn_status dense_forward(cnn_dtype dtype, size_t rows, size_t inputs, size_t outputs,
                                 const void *x, size_t x_stride, const void *weight,
-                                const void *bias, cnn_activation activation, void *y,
+                                const void *bias, cnn_activation_spec activation, void *y,
                                 size_t y_stride)
 {
     const cnn_kernels *kernels = cnn_dispatch(dtype);
     cnn_status status = check_dense(rows, inputs, outputs);
     if (status == CNN_OK)
-        status = check_activation(activation);
+        status = complete_activation(&activation);
     if (status == CNN_OK)
         status = cnn_check_layout("x", x, rows, inputs, x_stride);
     if (status == CNN_OK)
@@ -253,6 +254,7 @@ static cnn_status dense_forward(cnn_dtype dtype, size_t rows, size_t inputs, siz
         status = cnn_check_layout("y", y, rows, outputs, y_stride);
     if (status != CNN_OK || rows == 0 || outputs == 0)
         return status;
+    const bool softmax = activation.kind == CNN_SOFTMAX;
     const cnn_pack pack = {.k = inputs, .n = outputs, .b = weight, .b_row = outputs, .b_col = 1};
     void *packed = packed_copy(kernels, dtype, &pack);
     if (!packed)
@@ -270,14 +272,14 @@ static cnn_status dense_forward(cnn_dtype dtype, size_t rows, size_t inputs, siz
         .bias = bias,
         .c = y,
         .c_row = y_stride,
-        .activation = activation == CNN_SOFTMAX ? CNN_IDENTITY : activation,
+        .activation = softmax ? (cnn_activation_spec){.kind = CNN_IDENTITY} : activation,
     };
     const uint64_t before = cnn_platform_float_enter();
-    cnn_product(kernels, size_of(dtype), &gemm, CNN_WITH_SCRATCH);
+    run_product(kernels, size_of(dtype), &gemm);
     cnn_platform_float_leave(before);
     cnn_platform_free(packed);
-    if (activation == CNN_SOFTMAX)
-        return activation_forward(dtype, CNN_SOFTMAX, rows, outputs, y, y_stride, y, y_stride);
+    if (softmax)
+        return activation_forward(dtype, activation, rows, outputs, y, y_stride, y, y_stride);
     return CNN_OK;
 }
 
@@ -291,7 +293,7 @@ static cnn_status product(cnn_dtype dtype, const cnn_pack *b, cnn_gemm gemm)
     gemm.b = packed;
     gemm.b_k = kernels->panel;
     gemm.b_panel = b->k * kernels->panel;
-    cnn_product(kernels, size_of(dtype), &gemm, CNN_WITH_SCRATCH);
+    run_product(kernels, size_of(dtype), &gemm);
     cnn_platform_free(packed);
     return CNN_OK;
 }

@@ -22,6 +22,9 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <unistd.h>
+#if defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
 #endif
 
 #if defined(__x86_64__)
@@ -30,6 +33,7 @@
 #include <fenv.h>
 #endif
 
+#include "base/error.h"
 #include "base/random.h"
 
 enum { ALIGNMENT = 64 };
@@ -287,6 +291,8 @@ static char *path_in(const char *directory, size_t length, const char *name)
 #else
 #include "base/platform.posix.h"
 #include "base/platform_files.posix.h"
+/* which the following uses */
+#include "base/platform_caches.posix.h"
 #endif
 
 /* ---- Every system ------------------------------------------------------------------------ */
@@ -384,4 +390,43 @@ int cnn_platform_file_read(const char *path, size_t limit, void **bytes, size_t 
 const char *cnn_platform_environment(const char *name)
 {
     return getenv(name);
+}
+
+/* ---- Caches ------------------------------------------------------------------------------ */
+
+/* Of a machine that does not tell. */
+#define USUAL_L1D ((size_t)32 * 1024)
+#define USUAL_L2 ((size_t)512 * 1024)
+
+/* What is in use; l1d is 0 until it is known. Threads that look at the same time find the same. */
+static struct {
+    atomic_size_t l1d, l2, l3_share;
+} in_use;
+
+void cnn_platform_set_caches(const cnn_caches *caches)
+{
+    cnn_caches found = {0, 0, 0};
+    if (caches)
+        found = *caches;
+    else
+        find_caches(&found);
+    const size_t l1d = found.l1d > 0 ? found.l1d : USUAL_L1D;
+    const size_t l2 = found.l2 > 0 ? found.l2 : USUAL_L2;
+    atomic_store_explicit(&in_use.l2, l2, memory_order_relaxed);
+    atomic_store_explicit(&in_use.l3_share, found.l3_share, memory_order_relaxed);
+    atomic_store_explicit(&in_use.l1d, l1d, memory_order_release);
+}
+
+cnn_caches cnn_platform_caches(void)
+{
+    size_t l1d = atomic_load_explicit(&in_use.l1d, memory_order_acquire);
+    if (l1d == 0) {
+        cnn_platform_set_caches(NULL);
+        l1d = atomic_load_explicit(&in_use.l1d, memory_order_acquire);
+    }
+    return (cnn_caches){
+        .l1d = l1d,
+        .l2 = atomic_load_explicit(&in_use.l2, memory_order_relaxed),
+        .l3_share = atomic_load_explicit(&in_use.l3_share, memory_order_relaxed),
+    };
 }

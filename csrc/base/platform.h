@@ -9,6 +9,20 @@
 /* Whether the CPU has the instructions of an ISA ("avx2", ...) and the OS saves its registers. */
 bool cnn_platform_has_isa(const char *isa);
 
+/* Sizes in bytes of the caches that a core has: its L1 data and L2 cache, and its share of L3. */
+typedef struct cnn_caches {
+    size_t l1d, l2, l3_share;
+} cnn_caches;
+
+/*
+ * The caches of this machine, read once; 32 KiB, 512 KiB and none, for each that the system does
+ * not tell. Allocates nothing.
+ */
+cnn_caches cnn_platform_caches(void);
+
+/* Pretend other caches from now on, for tests and measurements; NULL: those of the machine. */
+void cnn_platform_set_caches(const cnn_caches *caches);
+
 /* Tell the CPU that a spinning thread waits. */
 void cnn_platform_relax(void);
 

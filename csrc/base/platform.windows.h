@@ -42,6 +42,29 @@ double cnn_platform_seconds(void)
     return (double)count.QuadPart / (double)frequency.QuadPart;
 }
 
+/* Of the first core that has each cache; an L3 cache is shared by the cores in its mask. */
+static void find_caches(cnn_caches *caches)
+{
+    SYSTEM_LOGICAL_PROCESSOR_INFORMATION list[256];
+    DWORD size = sizeof list;
+    if (!GetLogicalProcessorInformation(list, &size))
+        return;
+    for (size_t i = 0; i < size / sizeof *list; i++) {
+        const CACHE_DESCRIPTOR *cache = &list[i].Cache;
+        if (list[i].Relationship != RelationCache || cache->Type == CacheInstruction)
+            continue;
+        size_t cores = 0;
+        for (ULONG_PTR mask = list[i].ProcessorMask; mask != 0; mask &= mask - 1)
+            cores++;
+        if (cache->Level == 1 && caches->l1d == 0)
+            caches->l1d = cache->Size;
+        else if (cache->Level == 2 && caches->l2 == 0)
+            caches->l2 = cache->Size;
+        else if (cache->Level == 3 && caches->l3_share == 0)
+            caches->l3_share = cache->Size / cnn_max(cores, 1);
+    }
+}
+
 size_t cnn_platform_cpus(void)
 {
     DWORD_PTR process = 0, machine = 0;

@@ -120,23 +120,6 @@ cnn_status cnn_threads_set(size_t threads)
     return CNN_OK;
 }
 
-/*
- * Each thread should have at least 50 microseconds of work, at 60 multiply-adds a nanosecond. A
- * worker that spins starts within a fraction of one, and two threads then halve the time of a call.
- * One that sleeps starts after some 30, and waking it takes the caller 5: at twice 50, that is
- * neither gain nor loss.
- */
-static const double WORK_PER_THREAD = 50e-6 * 60e9;
-
-size_t cnn_parallel_threads(size_t tasks, double work)
-{
-    if (tasks < 2 || !(work >= 2 * WORK_PER_THREAD))
-        return 1;
-    const size_t threads = cnn_min(tasks, cnn_threads_get());
-    const double useful = work / WORK_PER_THREAD;
-    return useful < (double)threads ? (size_t)useful : threads;
-}
-
 /* ---- The pool ---------------------------------------------------------------------------- */
 
 #define GATE_INSIDE UINT32_C(0x0000FFFF)

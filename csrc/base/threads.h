@@ -14,13 +14,6 @@
 typedef void cnn_task(void *context, size_t index, size_t worker);
 
 /*
- * How many threads a call with this much work should use: 1 below the threshold at which waking
- * the pool pays, never more than `tasks` or cnn_threads_get(). `work` is in multiply-adds or the
- * like: what one core does about 30 of in a nanosecond.
- */
-size_t cnn_parallel_threads(size_t tasks, double work);
-
-/*
  * Do tasks 0 to tasks - 1 on at most `threads` threads and return when all are done. Where the
  * pool is busy with another thread's call, or is this thread itself, all are done here.
  */

@@ -270,13 +270,14 @@ static cnn_status set_parameters(const loaded_model *model, cnn_network *network
         const cnn_model_tensor *tensor = &model->header.tensors[i];
         if (tensor->group != 0)
             continue;
-        const cnn_dense *dense = cnn_network_dense(network, tensor->layer);
-        const bool is_weight = tensor->parameter == CNN_WEIGHT;
-        status = read_tensor(model, tensor, is_weight ? dense->weight : dense->bias, &count);
-        if (status == CNN_OK && is_weight)
-            cnn_dense_repack(network, dense);
+        const cnn_stage *stage = &network->stages[tensor->layer];
+        const cnn_tensor *target = &network->tensors[stage->first_tensor];
+        while (target->kind != tensor->parameter)
+            target++;
+        status = read_tensor(model, tensor, target->values, &count);
     }
-    network->version++;
+    cnn_network_wrote(network, CNN_ROW_MAJOR);
+    cnn_network_refresh(network, CNN_PANELS);
     return status;
 }
 

@@ -189,7 +189,7 @@ NOINLINE void update(const cnn_update *u)
         .least = v_set1(least_step(rate, eps)),
     };
     switch (u->kind) {
-#define CNN_X(constant, value, name, slots)                                                        \
+#define CNN_X(constant, value, name, slots, squares)                                               \
     case CNN_##constant:                                                                           \
         if (u->factor)                                                                             \
             update_rows(CNN_##constant, slots, 1, 1, u, &s);                                       \
@@ -205,35 +205,48 @@ NOINLINE void update(const cnn_update *u)
     }
 }
 
-/* Numbers of a gradient that are multiplied out at a time; a row in place is at most 4 KiB. */
+/* Numbers of a gradient that are multiplied out at a time: they stay in the L1 cache. */
 #define PRODUCT_NUMBERS ((size_t)4096)
 
+/* The part of an update that has rows [i, i + m) and columns [j, j + n). */
+static cnn_update part_of(const cnn_update *u, size_t i, size_t m, size_t j, size_t n)
+{
+    cnn_update part = *u;
+    part.rows = m;
+    part.cols = n;
+    part.w = (real *)u->w + i * u->w_row + j;
+    for (size_t s = 0; s < CNN_MAX_SLOTS; s++)
+        part.slots[s] = u->slots[s] ? (real *)u->slots[s] + i * u->slot_row + j : NULL;
+    return part;
+}
+
 /*
- * A column by a row is multiplied out into rows without gaps: each vector that is stored reaches
- * into the next row, which is stored later.
+ * A column by a row is multiplied out into rows without gaps, as many rows and columns at a time as
+ * there is room for: each vector that is stored reaches into the next row, which is stored later.
  */
 static void update_product(const cnn_update *u)
 {
     real g[PRODUCT_NUMBERS + V_LANES];
-    const size_t most = PRODUCT_NUMBERS / u->cols;
-    for (size_t i = 0; i < u->rows; i += most) {
-        cnn_update part = *u;
-        part.rows = u->rows - i < most ? u->rows - i : most;
-        part.w = (real *)u->w + i * u->w_row;
-        for (size_t s = 0; s < 2; s++)
-            part.slots[s] = u->slots[s] ? (real *)u->slots[s] + i * u->slot_row : NULL;
-        for (size_t r = 0; r < part.rows; r++) {
-            const v_real factor = v_set1(((const real *)u->factor)[i + r]);
-            for (size_t j = 0; j < u->cols; j += V_LANES) {
-                const size_t left = u->cols - j < V_LANES ? u->cols - j : V_LANES;
-                const v_real row = row_load((const real *)u->g + j, left);
-                v_store(g + r * u->cols + j, v_fma(factor, row, v_zero()));
+    const size_t most_cols = u->cols < PRODUCT_NUMBERS ? u->cols : PRODUCT_NUMBERS;
+    const size_t most_rows = PRODUCT_NUMBERS / most_cols;
+    for (size_t i = 0; i < u->rows; i += most_rows) {
+        const size_t rows = u->rows - i < most_rows ? u->rows - i : most_rows;
+        for (size_t j = 0; j < u->cols; j += most_cols) {
+            const size_t cols = u->cols - j < most_cols ? u->cols - j : most_cols;
+            cnn_update part = part_of(u, i, rows, j, cols);
+            for (size_t r = 0; r < rows; r++) {
+                const v_real factor = v_set1(((const real *)u->factor)[i + r]);
+                for (size_t c = 0; c < cols; c += V_LANES) {
+                    const size_t left = cols - c < V_LANES ? cols - c : V_LANES;
+                    const v_real row = row_load((const real *)u->g + j + c, left);
+                    v_store(g + r * cols + c, v_fma(factor, row, v_zero()));
+                }
             }
+            part.g = g;
+            part.g_row = cols;
+            part.factor = NULL;
+            update(&part);
         }
-        part.g = g;
-        part.g_row = u->cols;
-        part.factor = NULL;
-        update(&part);
     }
 }
 

@@ -1,30 +1,15 @@
 #include "kernels/product.h"
 
-#include <stdbool.h>
-
 #include "base/convert.h"
 #include "base/error.h"
 #include "base/platform.h"
 #include "base/threads.h"
 
-/* Rows of one rectangle in tiles: its rows of a should stay in the L2 cache. */
-#define BLOCK_TILES 8
-
-/* Panels of b from which on it is worth copying a block of a. */
-#define WORTH_PANELS 4
-
-/* The most bytes of such a copy, which its thread keeps for others. */
-#define MOST_COPIED ((size_t)4 * 1024 * 1024)
-
-/* How many times less work threads share that are awake. */
-#define AWAKE 4
-
 struct product {
     const cnn_kernels *kernels;
     size_t real_size;
     const cnn_gemm *gemm;
-    unsigned how;
-    size_t block_rows, block_cols, col_blocks;
+    const cnn_product_plan *plan;
 };
 
 static const void *advance(const void *base, size_t elements, size_t real_size)
@@ -33,25 +18,16 @@ static const void *advance(const void *base, size_t elements, size_t real_size)
 }
 
 /*
- * A block of a is read again for each panel of b. Lines of it, rows or columns, that lie whole
- * multiples of 2 KiB apart fall on few sets of the caches and push each other out; and where a is
- * read along its columns, each step of k is on another page. Copied side by side they are neither.
- * Without memory for that they are read where they are, as are blocks too large for the caches.
+ * Copy a block's lines of a, rows or columns, side by side. Without memory for that they are read
+ * where they are.
  */
-static void gather_a(const struct product *p, cnn_gemm *g)
+static void copy_a(const struct product *p, cnn_gemm *g)
 {
-    const size_t size = p->real_size, per_line = 64 / size;
+    const size_t size = p->real_size, row = p->plan->copy_row;
     const bool columns = g->a_row == 1;
     const size_t stride = columns ? g->a_k : g->a_row;
     const size_t count = columns ? g->k : g->m, length = columns ? g->m : g->k;
-    size_t row = cnn_round_up(length, per_line), bytes;
-    if (row * size % 2048 == 0)
-        row += per_line;
-    if ((!columns && g->a_k != 1) || count < 8 || g->n < WORTH_PANELS * p->kernels->panel ||
-        (stride * size % 2048 != 0 && !(columns && stride * size >= 1024)) ||
-        !cnn_multiply(count, row * size, &bytes) || bytes > MOST_COPIED)
-        return;
-    char *copy = cnn_platform_scratch(bytes);
+    char *copy = cnn_platform_scratch(count * row * size);
     if (!copy)
         return;
     const cnn_matrix lines = {
@@ -71,13 +47,13 @@ static void run_rectangle(void *context, size_t index, size_t worker)
 {
     const struct product *p = context;
     const cnn_gemm *whole = p->gemm;
-    const size_t i = index / p->col_blocks * p->block_rows;
-    const size_t j = index % p->col_blocks * p->block_cols;
+    const size_t i = index / p->plan->col_blocks * p->plan->block_rows;
+    const size_t j = index % p->plan->col_blocks * p->plan->block_cols;
     const size_t size = p->real_size;
     cnn_gemm g = *whole;
     (void)worker;
-    g.m = cnn_min(p->block_rows, whole->m - i);
-    g.n = cnn_min(p->block_cols, whole->n - j);
+    g.m = cnn_min(p->plan->block_rows, whole->m - i);
+    g.n = cnn_min(p->plan->block_cols, whole->n - j);
     g.a = advance(whole->a, i * whole->a_row, size);
     g.b = advance(whole->b, j / p->kernels->panel * whole->b_panel, size);
     g.bias = advance(whole->bias, j, size);
@@ -92,40 +68,14 @@ static void run_rectangle(void *context, size_t index, size_t worker)
         g.lists = &lists;
     }
     g.derivative = advance(whole->derivative, i * whole->derivative_row + j, size);
-    if (p->how & CNN_WITH_SCRATCH)
-        gather_a(p, &g);
+    if (p->plan->copy_row > 0)
+        copy_a(p, &g);
     p->kernels->gemm(&g);
 }
 
-void cnn_product(const cnn_kernels *kernels, size_t real_size, const cnn_gemm *gemm, unsigned how)
+void cnn_product(const cnn_kernels *kernels, size_t real_size, const cnn_gemm *gemm,
+                 const cnn_product_plan *plan)
 {
-    const size_t panels = (gemm->n + kernels->panel - 1) / kernels->panel;
-    struct product p = {
-        .kernels = kernels,
-        .real_size = real_size,
-        .gemm = gemm,
-        .how = how,
-        .block_rows = cnn_min(gemm->m, BLOCK_TILES * kernels->tile_rows),
-        .block_cols = gemm->n,
-    };
-    if (gemm->m == 0 || gemm->n == 0)
-        return;
-    double work = (double)gemm->m * (double)gemm->n * (double)gemm->k;
-    if (how & CNN_THREADS_AWAKE)
-        work *= AWAKE;
-    const size_t row_blocks = (gemm->m + p.block_rows - 1) / p.block_rows;
-    const size_t threads = cnn_parallel_threads(row_blocks * panels, work);
-    /* Some more rectangles than threads even out a thread that is late. */
-    size_t col_blocks = 1;
-    if (threads > 1 && row_blocks < 4 * threads)
-        col_blocks = cnn_min(panels, (4 * threads + row_blocks - 1) / row_blocks);
-    const size_t panels_each = (panels + col_blocks - 1) / col_blocks;
-    p.block_cols = panels_each * kernels->panel;
-    p.col_blocks = (panels + panels_each - 1) / panels_each;
-    cnn_parallel(row_blocks * p.col_blocks, threads, run_rectangle, &p);
-}
-
-size_t cnn_packed_span(const cnn_kernels *kernels, size_t k, size_t n)
-{
-    return k * cnn_round_up(n, kernels->panel);
+    struct product p = {kernels, real_size, gemm, plan};
+    cnn_parallel(plan->row_blocks * plan->col_blocks, plan->threads, run_rectangle, &p);
 }

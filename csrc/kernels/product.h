@@ -4,16 +4,19 @@
 
 #include "kernels/kernels.h"
 
-/* What is known about a product: any of these together. */
-typedef enum cnn_product_how {
-    CNN_WITH_SCRATCH = 1, /* the threads' scratch may be used: none of the operands lies there */
-    CNN_THREADS_AWAKE = 2 /* the threads share others too, and are awake: less work is worth it */
-} cnn_product_how;
+/* How a product is cut; decided by cnn_plan_product. */
+typedef struct cnn_product_plan {
+    size_t threads;
+    size_t block_rows, block_cols; /* of a rectangle; block_cols is a multiple of the panel */
+    size_t row_blocks, col_blocks;
+    size_t copy_row; /* elements between lines of a block of a copied side by side; 0: no copy */
+} cnn_product_plan;
 
-/* Run a product whose operands are ready; real_size is the bytes of one element. */
-void cnn_product(const cnn_kernels *kernels, size_t real_size, const cnn_gemm *gemm, unsigned how);
-
-/* Elements that a (k, n) matrix takes when packed. */
-size_t cnn_packed_span(const cnn_kernels *kernels, size_t k, size_t n);
+/*
+ * Run a product whose operands are ready; real_size is the bytes of one element. A copy of a block
+ * of a lies in the scratch of the thread that works on it, so no operand may lie there.
+ */
+void cnn_product(const cnn_kernels *kernels, size_t real_size, const cnn_gemm *gemm,
+                 const cnn_product_plan *plan);
 
 #endif

@@ -1,241 +1,229 @@
-/* Networks: their layers, parameters and initial weights. */
+/* Networks: their stages, parameters and initial weights. */
 #include "model/network.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/error.h"
 #include "base/platform.h"
 #include "base/random.h"
 #include "kernels/dispatch.h"
-#include "kernels/product.h"
-
-/* Panels that are copied to rows side by side: a row often is on a page of its own. */
-#define SIDE_BY_SIDE 4
 
 /* Tensors begin at multiples of 64 bytes, which is 16 elements in float32. */
 #define ALIGNMENT 16
 
-size_t cnn_row_span(const cnn_network *network, size_t cols)
+/* ---- Forms of the weights ---------------------------------------------------------------- */
+
+void cnn_network_changed(cnn_network *network)
 {
-    const size_t line = 64 / network->real_size;
-    const size_t span = cnn_round_up(cols, line);
-    return span * network->real_size % 2048 == 0 ? span + line : span;
+    network->version++;
+    atomic_store_explicit(&network->leaves_out, CNN_UNKNOWN, memory_order_relaxed);
 }
 
-size_t cnn_dense_packed_span(const cnn_network *network, const cnn_dense *dense)
+void cnn_network_refresh(cnn_network *network, cnn_form form)
 {
-    return cnn_packed_span(network->kernels, dense->inputs, dense->outputs);
+    for (size_t i = 0; i < network->stage_count; i++)
+        if (cnn_stage_is_dense(&network->stages[i]))
+            cnn_weight_refresh(&network->stages[i].weight, form);
 }
 
-void cnn_dense_repack(const cnn_network *network, const cnn_dense *dense)
+void cnn_network_wrote(cnn_network *network, cnn_form form)
 {
-    const cnn_pack pack = {
-        .k = dense->inputs,
-        .n = dense->outputs,
-        .b = dense->weight,
-        .b_row = dense->outputs,
-        .b_col = 1,
-        .packed = dense->packed,
-        .b_panel = dense->inputs * network->kernels->panel,
-    };
-    network->kernels->pack(&pack);
-}
-
-void cnn_network_repack(const cnn_network *network)
-{
-    for (size_t l = 0; l < network->dense_count; l++)
-        cnn_dense_repack(network, &network->dense[l]);
-}
-
-/* Rows [i, i + m) and columns [j, j + n) of a packed weight, into a row-major one. */
-static void unpack_into(const cnn_network *network, const cnn_dense *dense, size_t i, size_t m,
-                        size_t j, size_t n, void *weight)
-{
-    const size_t panel = network->kernels->panel;
-    for (size_t some; n > 0; j += some, n -= some) {
-        some = cnn_min(n, SIDE_BY_SIDE * panel);
-        for (size_t r = i; r < i + m; r++)
-            for (size_t c = 0; c < some; c += panel)
-                memcpy(cnn_at(network, weight, r * dense->outputs + j + c),
-                       cnn_dense_panel(network, dense, r, j + c),
-                       cnn_min(panel, some - c) * network->real_size);
+    for (size_t t = 0; t < network->tensor_count; t++) {
+        const cnn_tensor *tensor = &network->tensors[t];
+        if (!tensor->weight)
+            continue;
+        tensor->weight->fresh = (cnn_fresh)(1 << form);
+        if (tensor->l2 > 0)
+            tensor->weight->fresh |= CNN_FRESH_ROW_MAJOR;
     }
-}
-
-void cnn_dense_unpack(const cnn_network *network, const cnn_dense *dense, size_t i, size_t m,
-                      size_t j, size_t n)
-{
-    unpack_into(network, dense, i, m, j, n, dense->weight);
-}
-
-void cnn_network_leave_behind(cnn_network *network)
-{
-    atomic_fetch_add_explicit(&network->left_behind, 1, memory_order_relaxed);
-}
-
-/* Wait for a turn at unpacking, but not for a thread that a fork has not taken along. */
-static void begin_unpacking(cnn_network *network)
-{
-    const uint64_t own = 1 + cnn_platform_process();
-    uint64_t found = 0;
-    while (!atomic_compare_exchange_weak_explicit(&network->unpacking, &found, own,
-                                                  memory_order_acquire, memory_order_relaxed))
-        if (found == own) {
-            cnn_platform_yield();
-            found = 0;
-        }
-}
-
-void cnn_network_unpack(const cnn_network *network)
-{
-    /* Whoever reads a const network cannot tell whether this has been done. */
-    cnn_network *changed = (cnn_network *)(uintptr_t)network;
-    size_t now = atomic_load_explicit(&changed->left_behind, memory_order_acquire);
-    if (atomic_load_explicit(&changed->unpacked, memory_order_acquire) == now)
-        return;
-    begin_unpacking(changed);
-    now = atomic_load_explicit(&changed->left_behind, memory_order_acquire);
-    if (atomic_load_explicit(&changed->unpacked, memory_order_relaxed) != now) {
-        for (size_t l = 0; l < network->dense_count; l++) {
-            const cnn_dense *dense = &network->dense[l];
-            if (dense->l2 == 0)
-                cnn_dense_unpack(network, dense, 0, dense->inputs, 0, dense->outputs);
-        }
-        atomic_store_explicit(&changed->unpacked, now, memory_order_release);
-    }
-    atomic_store_explicit(&changed->unpacking, 0, memory_order_release);
+    cnn_network_changed(network);
 }
 
 void cnn_network_copy_parameters(const cnn_network *network, void *to)
 {
-    for (size_t l = 0; l < network->dense_count; l++) {
-        const cnn_dense *dense = &network->dense[l];
-        void *weight = cnn_at(network, to, dense->weight_offset);
-        if (dense->l2 == 0)
-            unpack_into(network, dense, 0, dense->inputs, 0, dense->outputs, weight);
+    for (size_t t = 0; t < network->tensor_count; t++) {
+        const cnn_tensor *tensor = &network->tensors[t];
+        void *values = cnn_at(network, to, tensor->offset);
+        if (tensor->weight)
+            cnn_weight_read(tensor->weight, values);
         else
-            memcpy(weight, dense->weight, dense->inputs * dense->outputs * network->real_size);
-        memcpy(cnn_at(network, to, dense->bias_offset), dense->bias,
-               dense->outputs * network->real_size);
+            memcpy(values, tensor->values, cnn_tensor_count(tensor) * network->real_size);
     }
+}
+
+double cnn_network_penalty(const cnn_network *network)
+{
+    double penalty = 0;
+    for (size_t t = 0; t < network->tensor_count; t++) {
+        const cnn_tensor *tensor = &network->tensors[t];
+        if (tensor->l2 > 0)
+            penalty += tensor->l2 / 2 *
+                       network->kernels->square_sum(cnn_tensor_count(tensor), tensor->values);
+    }
+    return penalty;
+}
+
+bool cnn_network_is_finite(const cnn_network *network, cnn_form form)
+{
+    for (size_t t = 0; t < network->tensor_count; t++) {
+        const cnn_tensor *tensor = &network->tensors[t];
+        const size_t count = cnn_tensor_count(tensor);
+        const bool finite = tensor->weight
+                                ? cnn_weight_is_finite(tensor->weight, form)
+                                : network->kernels->finite(1, count, tensor->values, count);
+        if (!finite)
+            return false;
+    }
+    return true;
 }
 
 /* ---- Building ---------------------------------------------------------------------------- */
 
-static cnn_status check_dense(const cnn_layer *layer, size_t index, size_t count, size_t inputs)
-{
-    if (layer->inputs == 0 || layer->outputs == 0)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "layer %zu has %zu inputs and %zu outputs, needs both",
-                        index, layer->inputs, layer->outputs);
-    if (index > 0 && layer->inputs != inputs)
-        return cnn_fail(CNN_ERROR_ARGUMENT,
-                        "layer %zu has %zu inputs, but the layer before it has %zu outputs", index,
-                        layer->inputs, inputs);
-    if (!cnn_activation_name((int)layer->activation))
-        return cnn_fail(CNN_ERROR_ARGUMENT, "layer %zu has activation %d, should be 0 to %d", index,
-                        (int)layer->activation, CNN_ACTIVATION_COUNT - 1);
-    if (layer->activation == CNN_SOFTMAX && index + 1 != count)
-        return cnn_fail(CNN_ERROR_ARGUMENT,
-                        "layer %zu has activation softmax, which belongs in the last layer", index);
-    if (!(layer->l2 >= 0 && layer->l2 <= CNN_LARGEST))
-        return cnn_fail(CNN_ERROR_ARGUMENT,
-                        "layer %zu has l2 %g, should be finite, 0 or more, at most %g", index,
-                        layer->l2, CNN_LARGEST);
-    return CNN_OK;
-}
-
 static cnn_status check_layers(size_t count, const cnn_layer *layers)
 {
-    size_t inputs = 0;
     for (size_t i = 0; i < count; i++) {
         const cnn_layer *layer = &layers[i];
         if (layer->struct_size != sizeof *layer)
             return cnn_fail(CNN_ERROR_ARGUMENT, "layer %zu has struct_size %zu, should be %zu", i,
                             layer->struct_size, sizeof *layer);
-        if (layer->kind == CNN_LAYER_DENSE) {
-            const cnn_status status = check_dense(layer, i, count, inputs);
-            if (status != CNN_OK)
-                return status;
-            inputs = layer->outputs;
-        } else if (layer->kind != CNN_LAYER_DROPOUT) {
+        const cnn_stage_kind *kind = cnn_stage_find(layer->kind);
+        if (!kind)
             return cnn_fail(CNN_ERROR_ARGUMENT, "layer %zu has kind %d, should be 0 or 1", i,
                             (int)layer->kind);
-        } else if (i == 0 || i + 1 == count || layers[i - 1].kind != CNN_LAYER_DENSE) {
-            return cnn_fail(CNN_ERROR_ARGUMENT,
-                            "layer %zu is a dropout layer, which belongs between two dense layers",
-                            i);
-        } else if (!(layer->rate >= 0 && layer->rate < 1)) {
-            return cnn_fail(CNN_ERROR_ARGUMENT, "layer %zu has rate %g, should be in [0, 1)", i,
-                            layer->rate);
-        }
+        const cnn_status status = kind->check(count, layers, i);
+        if (status != CNN_OK)
+            return status;
     }
     return CNN_OK;
 }
 
-/* Lay out the dense layers; *packed is the elements that all packed weights take. */
-static cnn_status lay_out(cnn_network *network, size_t *packed)
+/* Whether a matrix (rows, cols) is so large that padding or offsets could overflow. */
+static bool is_too_large(size_t rows, size_t cols, size_t panel)
 {
-    size_t span = 0, panels = 0, dense_count = 0;
-    for (size_t i = 0; i < network->layer_count; i++) {
+    size_t padded;
+    /* Widths below a quarter of the address space leave room for rounding up. */
+    return rows > SIZE_MAX / 64 || cols > SIZE_MAX / 64 ||
+           !cnn_multiply(rows, cnn_round_up(cols, panel), &padded) || padded > SIZE_MAX / 256;
+}
+
+/* Move *end behind `count` more elements; false on overflow. */
+static bool extend(size_t *end, size_t count)
+{
+    return cnn_add(*end, cnn_round_up(count, ALIGNMENT), end) && *end <= SIZE_MAX / 256;
+}
+
+/* List the tensors of a stage, behind those of the stages before it. */
+static cnn_status add_tensors(cnn_network *network, cnn_stage *stage)
+{
+    cnn_tensor *list = &network->tensors[network->tensor_count];
+    stage->first_tensor = network->tensor_count;
+    stage->tensor_count = stage->kind->tensors(&network->layers[stage->index], list);
+    network->tensor_count += stage->tensor_count;
+    for (size_t t = 0; t < stage->tensor_count; t++) {
+        cnn_tensor *tensor = &list[t];
+        if (is_too_large(tensor->rows, tensor->cols, network->kernels->panel))
+            return cnn_fail(CNN_ERROR_MEMORY, "layer %zu of %zu x %zu is too large", stage->index,
+                            stage->inputs, stage->outputs);
+        const char *kind = tensor->kind == CNN_WEIGHT ? "weight" : "bias";
+        snprintf(tensor->name, sizeof tensor->name, "layers.%zu.%s", stage->index, kind);
+        tensor->layer = stage->index;
+        tensor->offset = network->parameter_span;
+        if (!extend(&network->parameter_span, cnn_tensor_count(tensor)))
+            return cnn_fail(CNN_ERROR_MEMORY, "the network is too large");
+        network->parameter_count += cnn_tensor_count(tensor);
+    }
+    return CNN_OK;
+}
+
+/* Lay out the stages; *panels is the elements that all weights take in panels. */
+static cnn_status lay_out(cnn_network *network, size_t *panels)
+{
+    size_t dense_count = 0;
+    for (size_t i = 0; i < network->stage_count; i++) {
         const cnn_layer *layer = &network->layers[i];
-        if (layer->kind == CNN_LAYER_DROPOUT) {
-            network->dense[dense_count - 1].rate = layer->rate;
-            network->dense[dense_count - 1].dropout = i;
+        cnn_stage *stage = &network->stages[i];
+        *stage = (cnn_stage){
+            .kind = cnn_stage_find(layer->kind),
+            .kernels = network->kernels,
+            .real_size = network->real_size,
+            .index = i,
+            .inputs = layer->inputs,
+            .outputs = layer->outputs,
+            .activation = cnn_activation_with(layer->activation, layer->alpha),
+            .rate = layer->rate,
+        };
+        network->layers[i].alpha = stage->activation.alpha;
+        if (!cnn_stage_is_dense(stage))
+            stage->inputs = stage->outputs = stage[-1].outputs;
+        const cnn_status status = add_tensors(network, stage);
+        if (status != CNN_OK)
+            return status;
+        if (!cnn_stage_is_dense(stage))
+            continue;
+        network->dense_shapes[dense_count++] = (cnn_dense_shape){stage->inputs, stage->outputs};
+        stage->weight =
+            cnn_weight_make(network->kernels, network->real_size, stage->inputs, stage->outputs);
+        if (!extend(panels, cnn_weight_span(&stage->weight, CNN_PANELS)))
+            return cnn_fail(CNN_ERROR_MEMORY, "the network is too large");
+    }
+    network->shape =
+        cnn_shape_make(network->kernels, network->real_size, dense_count, network->dense_shapes);
+    return CNN_OK;
+}
+
+/* Give the tensors their memory. */
+static void place_tensors(cnn_network *network)
+{
+    size_t panels = 0;
+    for (size_t t = 0; t < network->tensor_count; t++) {
+        cnn_tensor *tensor = &network->tensors[t];
+        cnn_stage *stage = &network->stages[tensor->layer];
+        tensor->values = cnn_at(network, network->parameters, tensor->offset);
+        if (tensor->kind == CNN_BIAS) {
+            stage->bias = tensor->values;
             continue;
         }
-        cnn_dense *dense = &network->dense[dense_count++];
-        dense->inputs = layer->inputs;
-        dense->outputs = layer->outputs;
-        dense->activation = layer->activation;
-        dense->l2 = layer->l2;
-        dense->index = i;
-        size_t weights, padded;
-        /* Widths below a quarter of the address space leave room for rounding up. */
-        if (layer->outputs > SIZE_MAX / 64 || layer->inputs > SIZE_MAX / 64 ||
-            !cnn_multiply(layer->inputs, cnn_round_up(layer->outputs, network->kernels->panel),
-                          &padded) ||
-            padded > SIZE_MAX / 256)
-            return cnn_fail(CNN_ERROR_MEMORY, "layer %zu of %zu x %zu is too large", i,
-                            layer->inputs, layer->outputs);
-        weights = layer->inputs * layer->outputs;
-        dense->weight_offset = span;
-        if (!cnn_add(span, cnn_round_up(weights, ALIGNMENT), &span))
-            return cnn_fail(CNN_ERROR_MEMORY, "the network is too large");
-        dense->bias_offset = span;
-        if (!cnn_add(span, cnn_round_up(layer->outputs, ALIGNMENT), &span) ||
-            !cnn_add(panels, cnn_round_up(padded, ALIGNMENT), &panels) || panels > SIZE_MAX / 256 ||
-            span > SIZE_MAX / 256)
-            return cnn_fail(CNN_ERROR_MEMORY, "the network is too large");
-        network->parameter_count += weights + layer->outputs;
+        tensor->weight = &stage->weight;
+        stage->weight.memory[CNN_ROW_MAJOR] = tensor->values;
+        stage->weight.memory[CNN_PANELS] = cnn_at(network, network->panels, panels);
+        panels += cnn_round_up(cnn_weight_span(&stage->weight, CNN_PANELS), ALIGNMENT);
     }
-    network->dense_count = dense_count;
-    network->parameter_span = span;
-    *packed = panels;
-    return CNN_OK;
 }
 
-static cnn_status allocate(cnn_network *network, size_t packed)
+static cnn_status allocate(cnn_network *network, size_t panels)
 {
-    /* A product that reads a weight in place reads whole panels, beyond the end of the last row. */
+    /* A product that reads a weight row-major reads whole panels, beyond the end of the last row.
+     */
     const size_t span = network->parameter_span + network->kernels->panel;
     network->parameters = cnn_platform_allocate(span * network->real_size);
-    network->packed = cnn_platform_allocate(packed * network->real_size);
-    if (!network->parameters || !network->packed)
+    network->panels = cnn_platform_allocate(panels * network->real_size);
+    if (!network->parameters || !network->panels)
         return cnn_fail(CNN_ERROR_MEMORY, "out of memory for %zu parameters",
                         network->parameter_count);
     memset(network->parameters, 0, span * network->real_size);
-    memset(network->packed, 0, packed * network->real_size);
-    size_t offset = 0;
-    for (size_t i = 0; i < network->dense_count; i++) {
-        cnn_dense *dense = &network->dense[i];
-        dense->weight = cnn_at(network, network->parameters, dense->weight_offset);
-        dense->bias = cnn_at(network, network->parameters, dense->bias_offset);
-        dense->packed = cnn_at(network, network->packed, offset);
-        offset += cnn_round_up(cnn_dense_packed_span(network, dense), ALIGNMENT);
-    }
+    memset(network->panels, 0, panels * network->real_size);
+    place_tensors(network);
     return CNN_OK;
+}
+
+/* A network with room for `count` stages; NULL if memory is short. */
+static cnn_network *make(size_t count)
+{
+    cnn_network *made = cnn_platform_allocate(sizeof *made);
+    if (!made)
+        return NULL;
+    memset(made, 0, sizeof *made);
+    atomic_init(&made->leaves_out, CNN_UNKNOWN);
+    made->layers = calloc(count, sizeof *made->layers);
+    made->stages = calloc(count, sizeof *made->stages);
+    made->tensors = calloc(count, CNN_STAGE_TENSORS * sizeof *made->tensors);
+    made->dense_shapes = calloc(count, sizeof *made->dense_shapes);
+    if (made->layers && made->stages && made->tensors && made->dense_shapes)
+        return made;
+    cnn_network_destroy(made);
+    return NULL;
 }
 
 cnn_status cnn_network_create(cnn_dtype dtype, size_t count, const cnn_layer *layers, uint64_t seed,
@@ -251,32 +239,23 @@ cnn_status cnn_network_create(cnn_dtype dtype, size_t count, const cnn_layer *la
     cnn_status status = check_layers(count, layers);
     if (status != CNN_OK)
         return status;
-    cnn_network *made = cnn_platform_allocate(sizeof *made);
-    if (made) {
-        memset(made, 0, sizeof *made);
-        atomic_init(&made->unpacking, 0);
-        made->layers = calloc(count, sizeof *layers);
-        made->dense = calloc(count, sizeof *made->dense);
-    }
-    if (!made || !made->layers || !made->dense) {
-        cnn_network_destroy(made);
+    cnn_network *made = make(count);
+    if (!made)
         return cnn_fail(CNN_ERROR_MEMORY, "out of memory for %zu layers", count);
-    }
     made->dtype = dtype;
     made->real_size = dtype == CNN_FLOAT32 ? 4 : 8;
     made->kernels = cnn_dispatch(dtype);
     made->seed = seed;
-    made->layer_count = count;
+    made->stage_count = count;
     memcpy(made->layers, layers, count * sizeof *layers);
-    size_t packed = 0;
-    status = lay_out(made, &packed);
+    size_t panels = 0;
+    status = lay_out(made, &panels);
     if (status == CNN_OK)
-        status = allocate(made, packed);
+        status = allocate(made, panels);
     if (status != CNN_OK) {
         cnn_network_destroy(made);
         return status;
     }
-    cnn_forward_prepare(made);
     *network = made;
     return CNN_OK;
 }
@@ -286,12 +265,13 @@ cnn_status cnn_network_copy(const cnn_network *network, cnn_network **copy)
     if (!network || !copy)
         return cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", network ? "copy" : "network");
     cnn_network *made;
-    cnn_status status = cnn_network_create(network->dtype, network->layer_count, network->layers,
+    cnn_status status = cnn_network_create(network->dtype, network->stage_count, network->layers,
                                            network->seed, &made);
     if (status != CNN_OK)
         return status;
     cnn_network_copy_parameters(network, made->parameters);
-    cnn_network_repack(made);
+    cnn_network_wrote(made, CNN_ROW_MAJOR);
+    cnn_network_refresh(made, CNN_PANELS);
     for (size_t i = 0; i < network->metadata_count && status == CNN_OK; i++)
         status =
             cnn_network_set_metadata(made, network->metadata[i]->key, network->metadata[i]->value);
@@ -309,9 +289,11 @@ void cnn_network_destroy(cnn_network *network)
         return;
     cnn_metadata_destroy(network);
     free(network->layers);
-    free(network->dense);
+    free(network->stages);
+    free(network->tensors);
+    free(network->dense_shapes);
     cnn_platform_free(network->parameters);
-    cnn_platform_free(network->packed);
+    cnn_platform_free(network->panels);
     cnn_platform_free(network);
 }
 
@@ -324,12 +306,12 @@ cnn_dtype cnn_network_dtype(const cnn_network *network)
 
 size_t cnn_network_inputs(const cnn_network *network)
 {
-    return network ? network->dense[0].inputs : 0;
+    return network ? network->shape.inputs : 0;
 }
 
 size_t cnn_network_outputs(const cnn_network *network)
 {
-    return network ? network->dense[network->dense_count - 1].outputs : 0;
+    return network ? network->shape.outputs : 0;
 }
 
 uint64_t cnn_network_seed(const cnn_network *network)
@@ -339,7 +321,7 @@ uint64_t cnn_network_seed(const cnn_network *network)
 
 size_t cnn_network_layer_count(const cnn_network *network)
 {
-    return network ? network->layer_count : 0;
+    return network ? network->stage_count : 0;
 }
 
 size_t cnn_network_parameter_count(const cnn_network *network)
@@ -354,43 +336,34 @@ cnn_status cnn_network_layer(const cnn_network *network, size_t index, cnn_layer
     if (layer->struct_size != sizeof *layer)
         return cnn_fail(CNN_ERROR_ARGUMENT, "layer has struct_size %zu, should be %zu",
                         layer->struct_size, sizeof *layer);
-    if (index >= network->layer_count)
+    if (index >= network->stage_count)
         return cnn_fail(CNN_ERROR_ARGUMENT, "layer %zu is asked for, the network has %zu", index,
-                        network->layer_count);
+                        network->stage_count);
     *layer = network->layers[index];
     return CNN_OK;
 }
 
-cnn_dense *cnn_network_dense(const cnn_network *network, size_t index)
+cnn_stage *cnn_network_dense(const cnn_network *network, size_t index)
 {
     if (!network) {
         cnn_fail(CNN_ERROR_ARGUMENT, "network is NULL");
         return NULL;
     }
-    /* By bisection, so that a file of many small layers loads in a time that grows like it. */
-    size_t low = 0, high = network->dense_count;
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2;
-        if (network->dense[middle].index < index)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low < network->dense_count && network->dense[low].index == index)
-        return &network->dense[low];
+    if (index < network->stage_count && cnn_stage_is_dense(&network->stages[index]))
+        return &network->stages[index];
     cnn_fail(CNN_ERROR_ARGUMENT, "layer %zu is not a dense layer of this network", index);
     return NULL;
 }
 
 /* ---- Parameters -------------------------------------------------------------------------- */
 
-/* Find the memory of a parameter and check the caller's type and count. */
-static cnn_status find_parameter(const cnn_network *network, size_t layer, cnn_parameter parameter,
-                                 cnn_dtype dtype, const void *values, size_t count,
-                                 cnn_dense **dense, void **memory)
+/* Find a parameter's tensor and check the caller's type and count. */
+static cnn_status find_tensor(const cnn_network *network, size_t layer, cnn_parameter parameter,
+                              cnn_dtype dtype, const void *values, size_t count,
+                              const cnn_tensor **tensor)
 {
-    *dense = cnn_network_dense(network, layer);
-    if (!*dense)
+    const cnn_stage *stage = cnn_network_dense(network, layer);
+    if (!stage)
         return CNN_ERROR_ARGUMENT;
     if (!values)
         return cnn_fail(CNN_ERROR_ARGUMENT, "values is NULL");
@@ -400,42 +373,48 @@ static cnn_status find_parameter(const cnn_network *network, size_t layer, cnn_p
     if (parameter != CNN_WEIGHT && parameter != CNN_BIAS)
         return cnn_fail(CNN_ERROR_ARGUMENT, "parameter is %d, should be CNN_WEIGHT or CNN_BIAS",
                         (int)parameter);
-    const size_t outputs = (*dense)->outputs;
-    const size_t right = parameter == CNN_WEIGHT ? (*dense)->inputs * outputs : outputs;
-    if (count != right)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "count is %zu, should be %zu", count, right);
-    *memory = parameter == CNN_WEIGHT ? (*dense)->weight : (*dense)->bias;
+    *tensor = &network->tensors[stage->first_tensor];
+    while ((*tensor)->kind != parameter)
+        ++*tensor;
+    if (count != cnn_tensor_count(*tensor))
+        return cnn_fail(CNN_ERROR_ARGUMENT, "count is %zu, should be %zu", count,
+                        cnn_tensor_count(*tensor));
     return CNN_OK;
 }
 
 static cnn_status get(const cnn_network *network, size_t layer, cnn_parameter parameter,
                       cnn_dtype dtype, void *values, size_t count)
 {
-    cnn_dense *dense;
-    void *memory = NULL;
-    const cnn_status status =
-        find_parameter(network, layer, parameter, dtype, values, count, &dense, &memory);
+    const cnn_tensor *tensor = NULL;
+    const cnn_status status = find_tensor(network, layer, parameter, dtype, values, count, &tensor);
     if (status != CNN_OK)
         return status;
-    if (parameter == CNN_WEIGHT)
-        cnn_network_unpack(network);
-    memcpy(values, memory, count * network->real_size);
+    if (tensor->weight)
+        cnn_weight_read(tensor->weight, values);
+    else
+        memcpy(values, tensor->values, count * network->real_size);
     return CNN_OK;
+}
+
+/* The row-major numbers of a tensor were written: bring its other form along. */
+static void wrote_values(cnn_network *network, const cnn_tensor *tensor)
+{
+    if (tensor->weight) {
+        tensor->weight->fresh = CNN_FRESH_ROW_MAJOR;
+        cnn_weight_refresh(tensor->weight, CNN_PANELS);
+    }
+    cnn_network_changed(network);
 }
 
 static cnn_status set(cnn_network *network, size_t layer, cnn_parameter parameter, cnn_dtype dtype,
                       const void *values, size_t count)
 {
-    cnn_dense *dense;
-    void *memory = NULL;
-    const cnn_status status =
-        find_parameter(network, layer, parameter, dtype, values, count, &dense, &memory);
+    const cnn_tensor *tensor = NULL;
+    const cnn_status status = find_tensor(network, layer, parameter, dtype, values, count, &tensor);
     if (status != CNN_OK)
         return status;
-    memcpy(memory, values, count * network->real_size);
-    if (parameter == CNN_WEIGHT)
-        cnn_dense_repack(network, dense);
-    network->version++;
+    memcpy(tensor->values, values, count * network->real_size);
+    wrote_values(network, tensor);
     return CNN_OK;
 }
 
@@ -465,45 +444,23 @@ cnn_status cnn_network_set_f64(cnn_network *network, size_t layer, cnn_parameter
 
 cnn_status cnn_network_set_l2(cnn_network *network, size_t layer, double l2)
 {
-    cnn_dense *dense = cnn_network_dense(network, layer);
-    if (!dense)
+    cnn_stage *stage = cnn_network_dense(network, layer);
+    if (!stage)
         return CNN_ERROR_ARGUMENT;
     if (!(l2 >= 0 && l2 <= CNN_LARGEST))
         return cnn_fail(CNN_ERROR_ARGUMENT, "l2 is %g, should be finite, 0 or more, at most %g", l2,
                         CNN_LARGEST);
-    cnn_network_unpack(network); /* with a penalty the row-major weight is never behind */
-    dense->l2 = l2;
+    /* A weight with a penalty always has a fresh row-major form. */
+    cnn_weight_refresh(&stage->weight, CNN_ROW_MAJOR);
+    network->tensors[stage->first_tensor].l2 = l2;
     network->layers[layer].l2 = l2;
     return CNN_OK;
 }
 
-/* Fill a layer's weight (tensor 0) or bias (tensor 1) with U(-bound, bound); with +0 for 0. */
-static void fill_uniform(const cnn_network *network, size_t layer, uint64_t tensor, size_t n,
-                         double bound, double *values)
-{
-    if (bound > 0)
-        cnn_random_uniform(
-            cnn_random_stream(network->seed, CNN_RANDOM_INIT, (uint32_t)layer, tensor), n, bound,
-            values);
-    else
-        memset(values, 0, n * sizeof *values);
-}
-
-/* Round float64 numbers to the network's type, in place of its parameter. */
-static void store_rounded(const cnn_network *network, size_t n, const double *from, void *to)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (network->dtype == CNN_FLOAT32)
-            ((float *)to)[i] = (float)from[i];
-        else
-            ((double *)to)[i] = from[i];
-    }
-}
-
 /* The bound a of U(-a, a). */
-static double initial_bound(const cnn_dense *dense, cnn_initializer initializer, double a)
+static double initial_bound(const cnn_stage *stage, cnn_initializer initializer, double a)
 {
-    const double inputs = (double)dense->inputs, outputs = (double)dense->outputs;
+    const double inputs = (double)stage->inputs, outputs = (double)stage->outputs;
     switch (initializer) {
     case CNN_INIT_GLOROT_UNIFORM:
         return sqrt(6 / (inputs + outputs));
@@ -520,11 +477,34 @@ static double initial_bound(const cnn_dense *dense, cnn_initializer initializer,
     }
 }
 
+/*
+ * Fill tensor number `number` of a stage with numbers from U(-bound, bound), rounded to the
+ * network's type; with +0 if the bound is 0. `values` has room for them in float64.
+ */
+static void fill_uniform(const cnn_network *network, const cnn_tensor *tensor, uint64_t number,
+                         double bound, double *values)
+{
+    const size_t count = cnn_tensor_count(tensor);
+    if (!(bound > 0)) {
+        memset(tensor->values, 0, count * network->real_size);
+        return;
+    }
+    const uint64_t key =
+        cnn_random_stream(network->seed, CNN_RANDOM_INIT, (uint32_t)tensor->layer, number);
+    cnn_random_uniform(key, count, bound, values);
+    for (size_t i = 0; i < count; i++) {
+        if (network->dtype == CNN_FLOAT32)
+            ((float *)tensor->values)[i] = (float)values[i];
+        else
+            ((double *)tensor->values)[i] = values[i];
+    }
+}
+
 cnn_status cnn_network_initialize(cnn_network *network, size_t layer, cnn_initializer initializer,
                                   double a)
 {
-    cnn_dense *dense = cnn_network_dense(network, layer);
-    if (!dense)
+    cnn_stage *stage = cnn_network_dense(network, layer);
+    if (!stage)
         return CNN_ERROR_ARGUMENT;
     if (!cnn_initializer_name((int)initializer))
         return cnn_fail(CNN_ERROR_ARGUMENT, "initializer is %d, should be 0 to %d",
@@ -532,21 +512,21 @@ cnn_status cnn_network_initialize(cnn_network *network, size_t layer, cnn_initia
     if (initializer == CNN_INIT_UNIFORM && !(a >= 0 && a <= CNN_LARGEST))
         return cnn_fail(CNN_ERROR_ARGUMENT, "a is %g, should be finite, 0 or more, at most %g", a,
                         CNN_LARGEST);
-    const size_t weights = dense->inputs * dense->outputs;
-    double *values = malloc((weights + dense->outputs) * sizeof *values);
+    const cnn_tensor *tensors = &network->tensors[stage->first_tensor];
+    size_t most = 0;
+    for (size_t t = 0; t < stage->tensor_count; t++)
+        most = cnn_max(most, cnn_tensor_count(&tensors[t]));
+    double *values = malloc(most * sizeof *values);
     if (!values)
-        return cnn_fail(CNN_ERROR_MEMORY, "out of memory for %zu initial weights", weights);
+        return cnn_fail(CNN_ERROR_MEMORY, "out of memory for %zu initial weights", most);
     const uint64_t before = cnn_platform_float_enter();
-    const double bound = initial_bound(dense, initializer, a);
-    double *bias = values + weights;
-    fill_uniform(network, layer, 0, weights, bound, values);
-    fill_uniform(network, layer, 1, dense->outputs, initializer == CNN_INIT_TORCH ? bound : 0,
-                 bias);
-    store_rounded(network, weights, values, dense->weight);
-    store_rounded(network, dense->outputs, bias, dense->bias);
+    const double bound = initial_bound(stage, initializer, a);
+    for (size_t t = 0; t < stage->tensor_count; t++) {
+        const bool random = tensors[t].weight || initializer == CNN_INIT_TORCH;
+        fill_uniform(network, &tensors[t], t, random ? bound : 0, values);
+        wrote_values(network, &tensors[t]);
+    }
     cnn_platform_float_leave(before);
     free(values);
-    cnn_dense_repack(network, dense);
-    network->version++;
     return CNN_OK;
 }

@@ -1,29 +1,11 @@
-/* What a network is, for the files of floor 3 alone. */
+/* What a network is: its stages, tensors and parameters. */
 #ifndef CNN_NETWORK_H
 #define CNN_NETWORK_H
 
 #include <stdatomic.h>
-#include <stdbool.h>
 
-#include "base/platform.h"
-#include "kernels/kernels.h"
-
-/* The most rows that go through all layers together: their activations stay in the L2 cache. */
-#define CNN_BLOCK_ROWS ((size_t)132)
-
-/* A dense layer with the dropout that follows it. Pointers point into the network's memory. */
-typedef struct cnn_dense {
-    size_t inputs, outputs;
-    cnn_activation activation;
-    double l2;
-    double rate;                       /* dropout of its output; 0 for none */
-    size_t index;                      /* among all layers: layer `index` of the public list */
-    size_t dropout;                    /* index of the dropout layer; valid where rate > 0 */
-    size_t weight_offset, bias_offset; /* in elements, within `parameters` and slots */
-    void *weight;                      /* (inputs, outputs) row-major; see cnn_network_unpack */
-    void *bias;                        /* (outputs) */
-    void *packed;                      /* the weight in padded panels of kernels->panel columns */
-} cnn_dense;
+#include "model/shape.h"
+#include "model/stage.h"
 
 typedef struct cnn_metadata {
     char *key, *value;
@@ -34,23 +16,19 @@ struct cnn_network {
     size_t real_size; /* bytes per element */
     const cnn_kernels *kernels;
     uint64_t seed;
-    uint64_t version;   /* counts the changes of parameters, so that copies know they are old */
-    size_t layer_count; /* as the user listed them, dropout included */
-    cnn_layer *layers;
-    size_t dense_count;
-    cnn_dense *dense;
+    uint64_t version; /* counts the changes of parameters; see cnn_network_changed */
+    size_t stage_count;
+    cnn_layer *layers; /* (stage_count), as the user gave them */
+    cnn_stage *stages;
+    size_t tensor_count;
+    cnn_tensor *tensors;
     size_t parameter_count;
-    size_t parameter_span;     /* elements of `parameters` with the gaps that align each tensor */
-    void *parameters;          /* all weights and biases; owns what dense[].weight points to */
-    void *packed;              /* owns what dense[].packed points to */
-    atomic_size_t left_behind; /* counts what cnn_network_unpack is for */
-    atomic_size_t unpacked;    /* left_behind when it was last done */
-    /* 2 (version + 1) + what cnn_sparse_forward_is_exact has found then. */
-    atomic_uint_least64_t sparse;
-    atomic_uint_least64_t unpacking; /* 1 + the process whose thread is at it, or 0 */
-    size_t block_rows;               /* rows that cnn_forward_block takes, at most */
-    size_t input_row;                /* elements between rows of converted inputs in its scratch */
-    size_t hidden_row;               /* and between rows of activations */
+    size_t parameter_span; /* elements of `parameters` with the gaps that align each tensor */
+    void *parameters;      /* all weights and biases, row-major */
+    void *panels;          /* all weights in panels */
+    cnn_dense_shape *dense_shapes;
+    cnn_shape shape;
+    atomic_int leaves_out; /* a cnn_known: see cnn_nonzero_forward_is_exact */
     size_t metadata_count, metadata_capacity;
     cnn_metadata **metadata;        /* in the order in which the keys came */
     cnn_metadata **sorted_metadata; /* the same, sorted by key */
@@ -59,111 +37,55 @@ struct cnn_network {
 /* Free the metadata of a network, which is not used any more. */
 void cnn_metadata_destroy(cnn_network *network);
 
-/*
- * Rows of a block where `rows` rows are cut into blocks of at most `most` and each of `threads`
- * threads gets as many. Fours of rows are what tiles are made of.
- */
-size_t cnn_even_block(size_t rows, size_t most, size_t threads);
-
 /* Address of element i of an array of the network's type. */
 static inline void *cnn_at(const cnn_network *network, const void *base, size_t i)
 {
     return (char *)(uintptr_t)base + i * network->real_size;
 }
 
-/* Elements of a layer's packed weight. */
-size_t cnn_dense_packed_span(const cnn_network *network, const cnn_dense *dense);
-
-/* Bring a layer's packed weight up to date. */
-void cnn_dense_repack(const cnn_network *network, const cnn_dense *dense);
-
-/*
- * Copy rows [i, i + m) and columns [j, j + n) of a layer's packed weight into the row-major one; j
- * is a multiple of the panel.
- */
-void cnn_dense_unpack(const cnn_network *network, const cnn_dense *dense, size_t i, size_t m,
-                      size_t j, size_t n);
-
-/*
- * A step that does not read weights in place changes their packed form alone, since writing two
- * forms would be slow. The row-major form of layers without an L2 penalty is then left behind, and
- * a reader brings it up to date first, by this; any threads may do so at once.
- */
-void cnn_network_unpack(const cnn_network *network);
-void cnn_network_leave_behind(cnn_network *network);
-
-/* Copy all parameters as `parameters` has them, but current, whether or not that is left behind. */
-void cnn_network_copy_parameters(const cnn_network *network, void *to);
-
-/* Bring all packed weights up to date. */
-void cnn_network_repack(const cnn_network *network);
-
-/* The layer of a public layer index, or NULL with the error set where it is not dense. */
-cnn_dense *cnn_network_dense(const cnn_network *network, size_t index);
-
-/*
- * The distance between rows of `cols` numbers in our own buffers: whole vectors, and never near
- * a multiple of 4 KiB, at which rows would compete for the same cache sets.
- */
-size_t cnn_row_span(const cnn_network *network, size_t cols);
-
-/* Where row i and column j of a layer's packed weight are; j is a multiple of the panel. */
-static inline void *cnn_dense_panel(const cnn_network *network, const cnn_dense *dense, size_t i,
-                                    size_t j)
+/* The first and the last stage, which are dense. */
+static inline const cnn_stage *cnn_network_first(const cnn_network *network)
 {
-    return cnn_at(network, dense->packed, j * dense->inputs + i * network->kernels->panel);
+    return &network->stages[0];
 }
 
-/* How layers are run: any of these together. */
-typedef enum cnn_forward_how {
-    CNN_LOGITS = 1,   /* the last activation is left out */
-    CNN_IN_PLACE = 2, /* weights are read where they are, and their packed forms may be old */
-    CNN_SHARED = 4    /* a layer's columns may be shared among threads */
-} cnn_forward_how;
+static inline const cnn_stage *cnn_network_last(const cnn_network *network)
+{
+    return &network->stages[network->stage_count - 1];
+}
+
+/* The stage of a public layer index, or NULL with the error set if it is not dense. */
+cnn_stage *cnn_network_dense(const cnn_network *network, size_t index);
+
+/* The stage that a tensor belongs to. */
+static inline const cnn_stage *cnn_tensor_stage(const cnn_network *network,
+                                                const cnn_tensor *tensor)
+{
+    return &network->stages[tensor->layer];
+}
 
 /*
- * One layer for `rows` rows: out (rows, outputs) = h(in . weight + bias), h left out with
- * CNN_LOGITS. `before`, where not NULL, receives the values before h, with out's row stride. With
- * `lists`, where not NULL, products with 0 are left out.
+ * Note that parameters were changed, after the freshness of their forms was set: what was derived
+ * from the numbers before is not valid any more.
  */
-void cnn_dense_forward(const cnn_network *network, const cnn_dense *dense, size_t rows,
-                       const void *in, size_t in_row, unsigned how, const cnn_lists *lists,
-                       void *out, size_t out_row, void *before);
+void cnn_network_changed(cnn_network *network);
+
+/* Bring a form of all weights up to date. Between public calls, panels are always fresh. */
+void cnn_network_refresh(cnn_network *network, cnn_form form);
 
 /*
- * Find how blocks of rows lie in memory: as many rows as keep the activations of a layer in the L2
- * cache. Once, when the layers are laid out, so that a call on one row need not.
+ * Note that a form of all weights was written. Weights with an L2 penalty, which is summed in
+ * row-major order, are expected to have that form written as well.
  */
-void cnn_forward_prepare(cnn_network *network);
+void cnn_network_wrote(cnn_network *network, cnn_form form);
 
-/* Bytes of scratch that cnn_forward_block needs for blocks of `rows` rows. */
-size_t cnn_forward_scratch(const cnn_network *network, size_t rows);
-
-/*
- * Outputs of rows [first, first + rows) of x into y (rows, outputs), row stride y_row. `scratch` is
- * aligned to 64 bytes. Threads take part with CNN_SHARED alone.
- */
-void cnn_forward_block(const cnn_network *network, const cnn_matrix *x, size_t first, size_t rows,
-                       unsigned how, void *y, size_t y_row, void *scratch);
-
-/* How many of these rows of inputs have a number that is not finite, but for rows of factor 0. */
-size_t cnn_count_nonfinite(const cnn_network *network, size_t rows, const void *x, size_t x_row,
-                           const double *factor);
-
-/* Multiply-adds of one row through all layers, for the decision how many threads to use. */
-double cnn_forward_work(const cnn_network *network);
-
-/* Whether nearly all of it is in layers of many columns, which threads share as evenly as rows. */
-bool cnn_forward_is_wide(const cnn_network *network);
+/* Copy the present numbers of all tensors, row-major, laid out as `parameters`. Changes nothing. */
+void cnn_network_copy_parameters(const cnn_network *network, void *to);
 
 /* The L2 penalties of all layers: sum of l2 / 2 times the squares of the weights. */
 double cnn_network_penalty(const cnn_network *network);
 
-/* Whether the loss is computed from logits, so that the last activation is left out. */
-bool cnn_loss_takes_logits(const cnn_loss *loss);
-
-/* Check samples and a loss against a network: structs, shapes, and that loss and output suit. */
-cnn_status cnn_network_check(const cnn_network *network, const cnn_loss *loss,
-                             const cnn_data *data);
+/* Whether all weights, read in a form that is fresh, and all biases are finite. */
+bool cnn_network_is_finite(const cnn_network *network, cnn_form form);
 
 #endif

@@ -1,49 +1,57 @@
 /*
- * The inputs of a batch: gathered, in part while the batch before it is still at work, and mapped
- * where they have many zeros.
+ * The inputs of batches: gathered by index and converted, in part while the batch before is still
+ * at work, with a nonzero index if they have many zeros.
  */
 #ifndef CNN_INPUTS_H
 #define CNN_INPUTS_H
 
-#include "base/arena.h"
-#include "run/sparse.h"
+#include <stdatomic.h>
 
-/* Rows of inputs, row stride cnn_inputs.row, and what is known about their zeros. */
+#include "base/arena.h"
+#include "run/nonzero.h"
+#include "run/plan.h"
+
+/* Rows of inputs, row stride cnn_inputs.row, and their nonzero index. */
 typedef struct cnn_input_rows {
-    void *x;
-    uint64_t *map;      /* where they are not 0, */
-    double *smallest;   /* and the least size of such a number in each row, */
-    atomic_bool *dense; /* unless they have few zeros, or are too few rows */
+    void *x;             /* (capacity, inputs); NULL for the next batch if none is gathered ahead */
+    uint64_t *map;       /* (capacity, cnn_map_words): where x is not 0 */
+    double *smallest;    /* (capacity): the least size of such a number in each row */
+    atomic_bool indexed; /* whether map and smallest are made and used */
 } cnn_input_rows;
 
 typedef struct cnn_inputs {
     const cnn_network *network;
     size_t row, capacity;
-    cnn_input_rows present;
-    bool gathered;       /* whether all its rows were there before the step began */
-    cnn_input_rows next; /* as far as they are gathered; x is NULL if they are too large for that */
-    const cnn_matrix *source; /* where they are: rows index[0], index[1], ... */
+    cnn_input_rows buffers[2];
+    unsigned present;         /* the buffer of the present batch; the other is the next one's */
+    bool gathered;            /* whether all rows of the present batch were there before it began */
+    const cnn_matrix *source; /* of the next batch: its rows index[0], index[1], ... */
     const size_t *index;
     size_t next_rows;  /* 0 for none */
-    const void **soon; /* their addresses, */
-    size_t soon_bytes; /* and length, or 0 if they are not in one piece */
-    char *lists;       /* memory for lists, for each worker */
+    const void **soon; /* (capacity): the addresses of its rows in source, */
+    size_t soon_bytes; /* and their length, or 0 if they are not in one piece */
+    char *lists;       /* memory for the lists of each worker */
     size_t lists_bytes;
-    size_t *work; /* work[w]: about how many numbers in the columns of words before w are not 0 */
+    size_t *work; /* work[w]: about how many nonzeros are in the columns of words before w */
 } cnn_inputs;
 
-/*
- * Lay out memory for batches of up to `capacity` rows on up to `workers` threads, whose products
- * take up to block_rows rows forward and up to task_rows rows of the weight's gradient.
- */
-void cnn_inputs_lay_out(cnn_inputs *inputs, const cnn_network *network, size_t capacity,
-                        size_t workers, size_t block_rows, size_t task_rows, cnn_arena *arena);
+static inline cnn_input_rows *cnn_inputs_present(cnn_inputs *inputs)
+{
+    return &inputs->buffers[inputs->present];
+}
 
 /*
- * Begin a batch of `rows` rows, which `follows` the one before it if that has gathered it. Weights
- * are read as `in_place` says.
+ * Lay out memory for batches of up to `capacity` rows on up to `workers` threads; for two batches
+ * if inputs are gathered ahead.
  */
-void cnn_inputs_begin(cnn_inputs *inputs, size_t rows, bool follows, bool in_place);
+void cnn_inputs_lay_out(cnn_inputs *inputs, const cnn_network *network, size_t capacity,
+                        size_t workers, bool ahead, cnn_arena *arena);
+
+/*
+ * Begin a batch with this plan. `follows` if it is the one that cnn_inputs_find_next named before
+ * and cnn_inputs_gather_next was called for all of its rows.
+ */
+void cnn_inputs_begin(cnn_inputs *inputs, const cnn_plan *plan, bool follows);
 
 /* Note where the batch behind this one is: rows index[0], ... of source; none if rows is 0. */
 void cnn_inputs_find_next(cnn_inputs *inputs, const cnn_matrix *source, const size_t *index,
@@ -51,29 +59,29 @@ void cnn_inputs_find_next(cnn_inputs *inputs, const cnn_matrix *source, const si
 
 /*
  * Bring rows [first, first + rows) of the present batch in; they are rows index[first], ... or
- * start + first, ... of source.
+ * start + first, ... of source. Several threads may each bring in other rows.
  */
-void cnn_inputs_gather(const cnn_inputs *inputs, const cnn_matrix *source, const size_t *index,
+void cnn_inputs_gather(cnn_inputs *inputs, const cnn_matrix *source, const size_t *index,
                        size_t start, size_t first, size_t rows);
 
 /* Gather rows [begin, end) of the next batch, if there is room; several threads may take some. */
-void cnn_inputs_gather_next(const cnn_inputs *inputs, size_t begin, size_t end);
+void cnn_inputs_gather_next(cnn_inputs *inputs, size_t begin, size_t end);
 
 /*
  * Lists for the product that takes rows [first, first + m) of the present batch forward, and for
  * that of rows [first, first + m) of the first weight's gradient, in a worker's memory. Return NULL
- * where the product is to leave nothing out.
+ * if the product is to leave nothing out.
  */
-const cnn_lists *cnn_inputs_forward_lists(const cnn_inputs *inputs, size_t first, size_t m,
-                                          size_t worker, cnn_lists *lists);
-const cnn_lists *cnn_inputs_gradient_lists(const cnn_inputs *inputs, size_t first, size_t m,
-                                           size_t rows, size_t worker, cnn_lists *lists);
+const cnn_lists *cnn_inputs_forward_lists(cnn_inputs *inputs, size_t first, size_t m, size_t worker,
+                                          cnn_lists *lists);
+const cnn_lists *cnn_inputs_gradient_lists(cnn_inputs *inputs, size_t first, size_t m, size_t rows,
+                                           size_t worker, cnn_lists *lists);
 
 /* The part of the work on the first weight's gradient that its rows before row i make, as a
  * fraction with the denominator cnn_inputs_work(inputs, all rows). */
-size_t cnn_inputs_work(const cnn_inputs *inputs, size_t i);
+size_t cnn_inputs_work(cnn_inputs *inputs, size_t i);
 
-/* Look at the delta of the first layer, (rows, outputs), before the gradient's products. */
-void cnn_inputs_check_delta(const cnn_inputs *inputs, size_t rows, const void *delta, size_t row);
+/* Decide by the delta of the first layer, (rows, outputs), if the gradient leaves products out. */
+void cnn_inputs_check_delta(cnn_inputs *inputs, size_t rows, const void *delta, size_t row);
 
 #endif

@@ -3,52 +3,28 @@
 #include <float.h>
 #include <math.h>
 
+#include "run/pass.h"
+
 /* What rounding may add in a step, relative to a bound: some operations of the type, generously. */
 #define ROUNDING (1 + 0x1p-18)
-
-bool cnn_weights_are_finite(const cnn_network *network, bool in_place)
-{
-    const cnn_kernels *kernels = network->kernels;
-    bool finite = true;
-    for (size_t l = 0; l < network->dense_count && finite; l++) {
-        const cnn_dense *dense = &network->dense[l];
-        const size_t count =
-            in_place ? dense->inputs * dense->outputs : cnn_dense_packed_span(network, dense);
-        finite = kernels->finite(1, dense->outputs, dense->bias, dense->outputs) &&
-                 kernels->finite(1, count, in_place ? dense->weight : dense->packed, count);
-    }
-    return finite;
-}
-
-bool cnn_slots_are_finite(const cnn_trainer *trainer)
-{
-    const cnn_network *network = trainer->network;
-    const size_t span = network->parameter_span;
-    bool finite = true;
-    for (size_t s = 0; s < trainer->slot_count && finite; s++)
-        finite = network->kernels->finite(1, span, trainer->slots[s], span);
-    return finite;
-}
 
 /* The largest numbers, found by looking at all of them. */
 static cnn_sizes measure(const cnn_trainer *trainer)
 {
     const cnn_network *network = trainer->network;
     const cnn_kernels *kernels = network->kernels;
-    const bool in_place = trainer->batch->in_place;
+    const size_t span = network->parameter_span;
     cnn_sizes sizes = {.known = true, .version = network->version};
-    for (size_t l = 0; l < network->dense_count; l++) {
-        const cnn_dense *dense = &network->dense[l];
-        const size_t count =
-            in_place ? dense->inputs * dense->outputs : cnn_dense_packed_span(network, dense);
-        const void *weight = in_place ? dense->weight : dense->packed;
-        sizes.weight = fmax(sizes.weight, kernels->largest(1, count, weight, count));
-        sizes.weight =
-            fmax(sizes.weight, kernels->largest(1, dense->outputs, dense->bias, dense->outputs));
+    for (size_t t = 0; t < network->tensor_count; t++) {
+        const cnn_tensor *tensor = &network->tensors[t];
+        const size_t count = cnn_tensor_count(tensor);
+        const double largest = tensor->weight
+                                   ? cnn_weight_largest(tensor->weight, trainer->batch->plan.form)
+                                   : kernels->largest(1, count, tensor->values, count);
+        sizes.weight = fmax(sizes.weight, largest);
     }
-    for (size_t s = 0; s < trainer->slot_count; s++)
-        sizes.slots[s] = kernels->largest(1, network->parameter_span, trainer->slots[s],
-                                          network->parameter_span);
+    for (size_t s = 0; s < trainer->slots.count; s++)
+        sizes.slots[s] = kernels->largest(1, span, trainer->slots.memory[s], span);
     return sizes;
 }
 
@@ -57,9 +33,11 @@ static double largest_gradient(const cnn_trainer *trainer, const cnn_sizes *size
 {
     const cnn_network *network = trainer->network;
     double largest = 0;
-    for (size_t l = 0; l < network->dense_count; l++) {
-        const double g = cnn_batch_largest_gradient(trainer->batch, l);
-        const double with_penalty = g + network->dense[l].l2 * sizes->weight;
+    for (size_t t = 0; t < network->tensor_count; t++) {
+        const cnn_tensor *tensor = &network->tensors[t];
+        const double g =
+            cnn_batch_largest_gradient(trainer->batch, cnn_tensor_stage(network, tensor));
+        const double with_penalty = g + tensor->l2 * sizes->weight;
         /* A NaN stays: infinite inputs with a delta of 0 give one. */
         largest = with_penalty <= largest ? largest : with_penalty;
         if (isnan(largest))
@@ -148,4 +126,16 @@ bool cnn_step_is_safe(cnn_trainer *trainer, const cnn_update *update)
             return true;
     }
     return false;
+}
+
+cnn_status cnn_trainer_finite(const cnn_trainer *trainer, int *weights, int *state)
+{
+    if (!trainer || !weights || !state)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL",
+                        !trainer   ? "trainer"
+                        : !weights ? "weights"
+                                   : "state");
+    *weights = cnn_network_is_finite(trainer->network, CNN_PANELS);
+    *state = cnn_slots_are_finite(&trainer->slots);
+    return CNN_OK;
 }

@@ -8,12 +8,6 @@
 
 #include "train/trainer.h"
 
-/* Whether all weights and biases are finite; those of a step made in place if `in_place`. */
-bool cnn_weights_are_finite(const cnn_network *network, bool in_place);
-
-/* Whether all of the optimizer's slots are. */
-bool cnn_slots_are_finite(const cnn_trainer *trainer);
-
 /*
  * Whether an update from the gradient of trainer->batch, which was run and measured, leaves all
  * numbers finite for certain. `update` has what is the same for all parameters. If so, the bounds

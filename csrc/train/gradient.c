@@ -1,150 +1,164 @@
 #include "train/gradient.h"
 
 #include <math.h>
-#include <string.h>
 
-#include "base/error.h"
-#include "base/platform.h"
 #include "base/threads.h"
+#include "train/slots.h"
 
-/* Panels of columns that one task takes. */
-#define TASK_PANELS ((size_t)8)
 /* Elements whose squares are summed at a time; the order of sums follows from it. */
 #define NORM_BLOCK ((size_t)4096)
 
 /* ---- Tasks over the parameters ----------------------------------------------------------- */
 
-/*
- * Rows and columns of a layer's tasks. Products want few panels and few rows at a time. The
- * gradient of a batch of one row needs no product: parameters then pass through in streams as long
- * as can be.
- */
-static cnn_rectangle largest_task(const cnn_batch *batch, size_t l)
-{
-    const cnn_dense *dense = &batch->network->dense[l];
-    const size_t panel = batch->network->kernels->panel;
-    cnn_rectangle r = {.l = l, .m = CNN_TASK_ROWS, .n = TASK_PANELS * panel};
-    if (batch->rows == 1 && batch->in_place)
-        r.n = dense->outputs;
-    else if (batch->rows == 1)
-        r = (cnn_rectangle){.l = l, .m = dense->inputs, .n = panel};
-    return r;
-}
-
 static size_t count_of(size_t all, size_t each)
 {
-    return (all + each - 1) / each;
+    return all / each + (all % each > 0);
+}
+
+/* How many columns of tasks a tensor has; *rows receives how many rows of them. */
+static size_t cut(const cnn_batch *batch, const cnn_tensor *tensor, size_t *rows)
+{
+    *rows = tensor->weight ? count_of(tensor->rows, batch->plan.task_rows) : 1;
+    return tensor->weight ? count_of(tensor->cols, batch->plan.task_cols) : 1;
 }
 
 size_t cnn_gradient_tasks(const cnn_batch *batch)
 {
     size_t tasks = 0;
-    for (size_t l = 0; l < batch->network->dense_count; l++) {
-        const cnn_dense *dense = &batch->network->dense[l];
-        const cnn_rectangle r = largest_task(batch, l);
-        tasks += count_of(dense->inputs, r.m) * count_of(dense->outputs, r.n) + 1;
+    for (size_t t = 0; t < batch->network->tensor_count; t++) {
+        size_t rows;
+        const size_t cols = cut(batch, &batch->network->tensors[t], &rows);
+        tasks += rows * cols;
     }
     return tasks;
 }
 
-cnn_rectangle cnn_gradient_task(const cnn_batch *batch, size_t index)
+cnn_gradient_task cnn_gradient_find_task(const cnn_batch *batch, size_t index)
 {
-    for (size_t l = 0;; l++) {
-        const cnn_dense *dense = &batch->network->dense[l];
-        cnn_rectangle r = largest_task(batch, l);
-        const size_t cols = count_of(dense->outputs, r.n);
-        const size_t rectangles = count_of(dense->inputs, r.m) * cols;
-        if (index < rectangles) {
-            r.i = index / cols * r.m;
-            r.m = cnn_min(r.m, dense->inputs - r.i);
-            r.j = index % cols * r.n;
-            r.n = cnn_min(r.n, dense->outputs - r.j);
-            return r;
-        }
-        if (index == rectangles)
-            return (cnn_rectangle){.l = l, .n = dense->outputs};
-        index -= rectangles + 1;
+    const cnn_tensor *tensor = batch->network->tensors;
+    size_t rows, cols;
+    while (cols = cut(batch, tensor, &rows), index >= rows * cols) {
+        index -= rows * cols;
+        tensor++;
     }
+    cnn_gradient_task task = {tensor, {.m = tensor->rows, .n = tensor->cols}};
+    if (rows > 1) {
+        task.r.i = index / cols * batch->plan.task_rows;
+        task.r.m = cnn_min(batch->plan.task_rows, tensor->rows - task.r.i);
+    }
+    if (cols > 1) {
+        task.r.j = index % cols * batch->plan.task_cols;
+        task.r.n = cnn_min(batch->plan.task_cols, tensor->cols - task.r.j);
+    }
+    return task;
 }
 
-const cnn_lists *cnn_gradient_lists(const cnn_batch *batch, const cnn_rectangle *r, size_t worker,
+const cnn_lists *cnn_gradient_lists(cnn_batch *batch, const cnn_gradient_task *task, size_t worker,
                                     cnn_lists *lists)
 {
-    if (r->l > 0)
+    if (task->tensor->layer > 0)
         return NULL;
-    return cnn_inputs_gradient_lists(&batch->inputs, r->i, r->m, batch->rows, worker, lists);
+    return cnn_inputs_gradient_lists(&batch->inputs, task->r.i, task->r.m, batch->plan.rows, worker,
+                                     lists);
+}
+
+/* ---- Parts of the gradient --------------------------------------------------------------- */
+
+void cnn_gradient_of_weight(const cnn_batch *batch, const cnn_gradient_task *part, void *c,
+                            size_t c_row, const cnn_lists *lists, const cnn_span *soon,
+                            size_t soon_count)
+{
+    const cnn_network *network = batch->network;
+    const cnn_stage *stage = cnn_tensor_stage(network, part->tensor);
+    const size_t panel = network->kernels->panel;
+    size_t in_row;
+    const void *in = cnn_batch_input(batch, stage, &in_row);
+    const cnn_gemm gemm = {
+        .m = part->r.m,
+        .n = part->r.n,
+        .k = batch->plan.rows,
+        .a = cnn_at(network, in, part->r.i),
+        .a_row = 1,
+        .a_k = in_row,
+        .b = cnn_at(network, batch->stages[stage->index].packed, part->r.j * batch->capacity),
+        .b_k = panel,
+        .b_panel = batch->capacity * panel,
+        .c = c,
+        .c_row = c_row,
+        .soon = soon,
+        .soon_count = soon_count,
+        .lists = lists,
+    };
+    network->kernels->gemm(&gemm);
+}
+
+void cnn_gradient_of_bias(const cnn_batch *batch, const cnn_tensor *tensor, void *out)
+{
+    const cnn_batch_stage *memory = &batch->stages[tensor->layer];
+    batch->network->kernels->column_sum(batch->plan.rows, tensor->cols, memory->delta, memory->row,
+                                        out);
 }
 
 /* ---- The gradient as a whole ------------------------------------------------------------- */
 
 struct whole {
-    const cnn_batch *batch;
+    cnn_batch *batch;
     void *gradient;
 };
 
-/* Bring l2 w into a gradient: the step of SGD on the gradient with the rate -l2 does it. */
-static void add_penalty(const cnn_network *network, const cnn_dense *dense, size_t i, size_t m,
-                        size_t j, size_t n, void *gradient)
+/* Bring l2 w into a part of a gradient: the step of SGD on it with the rate -l2 does it. */
+static void add_penalty(const cnn_network *network, const cnn_gradient_task *task, void *gradient)
 {
-    const size_t at = dense->weight_offset + i * dense->outputs + j;
+    const cnn_tensor *tensor = task->tensor;
+    size_t row;
     const cnn_update update = {
         .kind = CNN_SGD,
-        .rows = m,
-        .cols = n,
-        .g = cnn_at(network, network->parameters, at),
-        .g_row = dense->outputs,
-        .w = cnn_at(network, gradient, at),
-        .w_row = dense->outputs,
+        .rows = task->r.m,
+        .cols = task->r.n,
+        .g = cnn_weight_at(tensor->weight, CNN_ROW_MAJOR, task->r.i, task->r.j, &row),
+        .g_row = tensor->cols,
+        .w = gradient,
+        .w_row = tensor->cols,
         .clip = 1,
-        .lr = -dense->l2,
+        .lr = -tensor->l2,
     };
     network->kernels->update(&update);
 }
 
-static void gradient_task(void *context, size_t index, size_t worker)
+static void run_task(void *context, size_t index, size_t worker)
 {
     const struct whole *whole = context;
-    const cnn_network *network = whole->batch->network;
-    const cnn_rectangle r = cnn_gradient_task(whole->batch, index);
-    const cnn_dense *dense = &network->dense[r.l];
-    if (r.m == 0) {
-        cnn_batch_bias_gradient(whole->batch, r.l,
-                                cnn_at(network, whole->gradient, dense->bias_offset));
+    cnn_batch *batch = whole->batch;
+    const cnn_gradient_task task = cnn_gradient_find_task(batch, index);
+    const cnn_tensor *tensor = task.tensor;
+    const size_t at = tensor->offset + task.r.i * tensor->cols + task.r.j;
+    void *c = cnn_at(batch->network, whole->gradient, at);
+    if (!tensor->weight) {
+        cnn_gradient_of_bias(batch, tensor, c);
         return;
     }
     cnn_lists lists;
-    cnn_batch_weight_gradient(
-        whole->batch, &r,
-        cnn_at(network, whole->gradient, dense->weight_offset + r.i * dense->outputs + r.j),
-        dense->outputs, cnn_gradient_lists(whole->batch, &r, worker, &lists), NULL, 0);
-    if (dense->l2 > 0)
-        add_penalty(network, dense, r.i, r.m, r.j, r.n, whole->gradient);
+    cnn_gradient_of_weight(batch, &task, c, tensor->cols,
+                           cnn_gradient_lists(batch, &task, worker, &lists), NULL, 0);
+    if (tensor->l2 > 0)
+        add_penalty(batch->network, &task, c);
 }
 
-void cnn_gradient_whole(const cnn_batch *batch, void *gradient)
+void cnn_gradient_whole(cnn_batch *batch, void *gradient)
 {
     struct whole whole = {.batch = batch, .gradient = gradient};
-    const size_t tasks = cnn_gradient_tasks(batch);
-    cnn_parallel(tasks, batch->threads, gradient_task, &whole);
-}
-
-/* The first element and the length of tensor 2 l (weight) or 2 l + 1 (bias). */
-static size_t find_tensor(const cnn_network *network, size_t tensor, size_t *count)
-{
-    const cnn_dense *dense = &network->dense[tensor / 2];
-    *count = tensor % 2 == 0 ? dense->inputs * dense->outputs : dense->outputs;
-    return tensor % 2 == 0 ? dense->weight_offset : dense->bias_offset;
+    cnn_parallel(cnn_gradient_tasks(batch), batch->plan.threads, run_task, &whole);
 }
 
 double cnn_gradient_square_sum(const cnn_network *network, const void *gradient)
 {
     double sum = 0;
-    for (size_t t = 0; t < 2 * network->dense_count; t++) {
-        size_t count;
-        const size_t offset = find_tensor(network, t, &count);
+    for (size_t t = 0; t < network->tensor_count; t++) {
+        const cnn_tensor *tensor = &network->tensors[t];
+        const size_t count = cnn_tensor_count(tensor);
         for (size_t i = 0; i < count; i += NORM_BLOCK)
             sum += network->kernels->square_sum(cnn_min(NORM_BLOCK, count - i),
-                                                cnn_at(network, gradient, offset + i));
+                                                cnn_at(network, gradient, tensor->offset + i));
     }
     return sum;
 }
@@ -161,43 +175,48 @@ static void scale_numbers(const cnn_network *network, void *numbers, size_t coun
 int cnn_gradient_scale_down(const cnn_network *network, void *gradient)
 {
     double largest = 0;
-    size_t count;
-    for (size_t t = 0; t < 2 * network->dense_count; t++) {
-        const void *numbers = cnn_at(network, gradient, find_tensor(network, t, &count));
-        largest = fmax(largest, network->kernels->largest(1, count, numbers, count));
+    for (size_t t = 0; t < network->tensor_count; t++) {
+        const cnn_tensor *tensor = &network->tensors[t];
+        const size_t count = cnn_tensor_count(tensor);
+        largest = fmax(largest, network->kernels->largest(
+                                    1, count, cnn_at(network, gradient, tensor->offset), count));
     }
     int exponent = 0;
     if (isinf(largest) || frexp(largest, &exponent) == 0 || --exponent <= 0)
         return 0;
-    for (size_t t = 0; t < 2 * network->dense_count; t++) {
-        void *numbers = cnn_at(network, gradient, find_tensor(network, t, &count));
+    for (size_t t = 0; t < network->tensor_count; t++) {
+        const cnn_tensor *tensor = &network->tensors[t];
+        void *numbers = cnn_at(network, gradient, tensor->offset);
         /* In two powers, since one of 2^-1024 is not normal, and in float32 none below 2^-126. */
-        scale_numbers(network, numbers, count, ldexp(1, -(exponent / 2)));
-        scale_numbers(network, numbers, count, ldexp(1, -(exponent - exponent / 2)));
+        scale_numbers(network, numbers, cnn_tensor_count(tensor), ldexp(1, -(exponent / 2)));
+        scale_numbers(network, numbers, cnn_tensor_count(tensor),
+                      ldexp(1, -(exponent - exponent / 2)));
     }
     return exponent;
 }
 
-void cnn_parameters_to_flat(const cnn_network *network, const void *padded, void *flat)
-{
-    char *to = flat;
-    for (size_t t = 0; t < 2 * network->dense_count; t++) {
-        size_t count;
-        const void *from = cnn_at(network, padded, find_tensor(network, t, &count));
-        memcpy(to, from, count * network->real_size);
-        to += count * network->real_size;
-    }
-}
+/* ---- The public function ----------------------------------------------------------------- */
 
-void cnn_parameters_from_flat(const cnn_network *network, const void *flat, void *padded)
+/* Run the batch of a job and write its loss and gradient. */
+static cnn_status find_gradients(cnn_batch *batch, const cnn_batch_job *job, double *value,
+                                 void *padded, void *gradients)
 {
-    const char *from = flat;
-    for (size_t t = 0; t < 2 * network->dense_count; t++) {
-        size_t count;
-        void *to = cnn_at(network, padded, find_tensor(network, t, &count));
-        memcpy(to, from, count * network->real_size);
-        from += count * network->real_size;
-    }
+    const cnn_network *network = batch->network;
+    const cnn_data *data = job->data;
+    double loss = 0, weight = 0;
+    size_t correct = 0;
+    cnn_status status = cnn_batch_run(batch, job, &loss, &weight, &correct);
+    if (status == CNN_OK)
+        status = cnn_targets_check(job->loss, &data->t, network->shape.outputs, network->dtype,
+                                   NULL, 0, data->x.rows, &batch->targets);
+    if (status == CNN_OK)
+        status = cnn_weights_check(job->loss, &data->sample_weight, weight);
+    if (status != CNN_OK)
+        return status;
+    *value = loss;
+    cnn_gradient_whole(batch, padded);
+    cnn_tensors_to_flat(network, CNN_ROW_MAJOR, padded, gradients);
+    return CNN_OK;
 }
 
 cnn_status cnn_network_gradients(const cnn_network *network, const cnn_loss *loss,
@@ -219,24 +238,16 @@ cnn_status cnn_network_gradients(const cnn_network *network, const cnn_loss *los
     if (status != CNN_OK)
         return status;
     void *padded = cnn_platform_allocate(network->parameter_span * network->real_size);
-    if (!padded)
-        status = cnn_fail(CNN_ERROR_MEMORY, "out of memory for gradients");
-    const cnn_batch_job job = {.loss = loss, .data = data, .rows = data->x.rows, .step = step};
-    double loss_value = 0, weight = 0;
-    size_t correct = 0;
+    const cnn_batch_job job = {
+        .loss = loss,
+        .data = data,
+        .rows = data->x.rows,
+        .step = step,
+        .training = {.batch_size = data->x.rows, .gradient = true},
+    };
     const uint64_t before = cnn_platform_float_enter();
-    if (status == CNN_OK)
-        status = cnn_batch_run(batch, &job, &loss_value, &weight, &correct);
-    if (status == CNN_OK)
-        status = cnn_targets_check(loss, &data->t, cnn_network_outputs(network), network->dtype,
-                                   NULL, 0, data->x.rows, &batch->targets);
-    if (status == CNN_OK)
-        status = cnn_weights_check(loss, &data->sample_weight, weight);
-    if (status == CNN_OK) {
-        *value = loss_value;
-        cnn_gradient_whole(batch, padded);
-        cnn_parameters_to_flat(network, padded, gradients);
-    }
+    status = padded ? find_gradients(batch, &job, value, padded, gradients)
+                    : cnn_fail(CNN_ERROR_MEMORY, "out of memory for gradients");
     cnn_platform_float_leave(before);
     cnn_platform_free(padded);
     cnn_batch_destroy(batch);

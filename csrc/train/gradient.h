@@ -1,37 +1,48 @@
 /*
- * Gradients of all parameters, and how work on the parameters is cut into tasks: each dense layer's
- * weight in rectangles of whole tiles and panels, then its bias.
+ * Gradients of all parameters, and how work on the parameters is cut into tasks: weights into
+ * rectangles of whole tiles and panels, other tensors in one piece.
  */
 #ifndef CNN_GRADIENT_H
 #define CNN_GRADIENT_H
 
-#include "run/batch.h"
+#include "run/pass.h"
 
+/* A part of a tensor; in panels, its columns begin at a panel. */
+typedef struct cnn_gradient_task {
+    const cnn_tensor *tensor;
+    cnn_rectangle r;
+} cnn_gradient_task;
+
+/* How many tasks the present batch's plan makes, and one of them. */
 size_t cnn_gradient_tasks(const cnn_batch *batch);
+cnn_gradient_task cnn_gradient_find_task(const cnn_batch *batch, size_t index);
 
-/* A task: a part of layer l's weight, or its bias, where m is 0. */
-cnn_rectangle cnn_gradient_task(const cnn_batch *batch, size_t index);
-
-/* The lists for a task's product, where it is one of the first layer and inputs have many zeros. */
-const cnn_lists *cnn_gradient_lists(const cnn_batch *batch, const cnn_rectangle *r, size_t worker,
+/* The lists of nonzeros for a task's product; NULL if it leaves nothing out. */
+const cnn_lists *cnn_gradient_lists(cnn_batch *batch, const cnn_gradient_task *task, size_t worker,
                                     cnn_lists *lists);
 
 /*
- * The gradient of all parameters, L2 terms included, laid out as network->parameters.
+ * The gradient of a part of a weight, without the L2 term, into c with row stride c_row. Meanwhile
+ * the spans in `soon` are fetched into the cache. `lists` are those of cnn_gradient_lists for the
+ * part's rows.
  */
-void cnn_gradient_whole(const cnn_batch *batch, void *gradient);
+void cnn_gradient_of_weight(const cnn_batch *batch, const cnn_gradient_task *part, void *c,
+                            size_t c_row, const cnn_lists *lists, const cnn_span *soon,
+                            size_t soon_count);
+
+/* The gradient of a bias. */
+void cnn_gradient_of_bias(const cnn_batch *batch, const cnn_tensor *tensor, void *out);
+
+/* The gradient of all parameters, L2 terms included, laid out as network->parameters. */
+void cnn_gradient_whole(cnn_batch *batch, void *gradient);
 
 /* The sum of squares of such a gradient in float64, in an order that does not depend on threads. */
 double cnn_gradient_square_sum(const cnn_network *network, const void *gradient);
 
 /*
  * Divide such a gradient by a power of 2 so that its largest number is from 1 to 2, and return
- * the exponent; 0 where it is no larger, or not finite.
+ * the exponent; 0 if it is no larger, or not finite.
  */
 int cnn_gradient_scale_down(const cnn_network *network, void *gradient);
-
-/* Copy between the layout of network->parameters and the same tensors without gaps. */
-void cnn_parameters_to_flat(const cnn_network *network, const void *padded, void *flat);
-void cnn_parameters_from_flat(const cnn_network *network, const void *flat, void *padded);
 
 #endif

@@ -1,20 +1,11 @@
-/* The life of a trainer and its state: created, read, set, remembered and restored. */
+/* The life of a trainer and its state: created, read and set. */
 #include "train/trainer.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/error.h"
 #include "base/platform.h"
-#include "base/threads.h"
-#include "train/finite.h"
-#include "train/gradient.h"
-#include "train/slots.h"
-
-/* Bytes of a slot that a task copies: so many that memcpy stores them past the caches. */
-#define PIECE_BYTES ((size_t)32 * 1024 * 1024)
 
 /* Multiplications that a program may ask for to bring back the powers of beta: a few seconds. */
 #define MOST_POWERS ((uint64_t)1000000000)
@@ -54,17 +45,12 @@ cnn_status cnn_optimizer_check(const cnn_optimizer *o)
     return CNN_OK;
 }
 
-static size_t slot_bytes(const cnn_trainer *trainer)
-{
-    return trainer->network->parameter_span * trainer->network->real_size;
-}
-
 cnn_status cnn_trainer_create(cnn_network *network, const cnn_optimizer *optimizer,
                               cnn_trainer **trainer)
 {
     if (!network || !trainer)
         return cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", network ? "trainer" : "network");
-    const cnn_status status = cnn_optimizer_check(optimizer);
+    cnn_status status = cnn_optimizer_check(optimizer);
     if (status != CNN_OK)
         return status;
     cnn_trainer *made = calloc(1, sizeof *made);
@@ -72,17 +58,12 @@ cnn_status cnn_trainer_create(cnn_network *network, const cnn_optimizer *optimiz
         return cnn_fail(CNN_ERROR_MEMORY, "out of memory for a trainer");
     made->network = network;
     made->optimizer = *optimizer;
-    made->slot_count = (size_t)cnn_optimizer_slots((int)optimizer->kind);
     made->beta1_power = made->beta2_power = 1;
-    made->slots_in_panels = true; /* zeros lie both ways; this is where large weights want them */
-    const size_t bytes = slot_bytes(made);
-    for (size_t i = 0; i < made->slot_count; i++) {
-        made->slots[i] = cnn_platform_allocate(bytes);
-        if (!made->slots[i]) {
-            cnn_trainer_destroy(made);
-            return cnn_fail(CNN_ERROR_MEMORY, "out of memory for the optimizer's state");
-        }
-        memset(made->slots[i], 0, bytes);
+    const size_t slots = (size_t)cnn_optimizer_slots((int)optimizer->kind);
+    status = cnn_slots_create(network, slots, &made->slots);
+    if (status != CNN_OK) {
+        cnn_trainer_destroy(made);
+        return status;
     }
     *trainer = made;
     return CNN_OK;
@@ -92,8 +73,7 @@ void cnn_trainer_destroy(cnn_trainer *trainer)
 {
     if (!trainer)
         return;
-    for (size_t i = 0; i < trainer->slot_count; i++)
-        cnn_platform_free(trainer->slots[i]);
+    cnn_slots_destroy(&trainer->slots);
     cnn_batch_destroy(trainer->batch);
     cnn_platform_free(trainer->gradient);
     cnn_platform_free(trainer->scratch);
@@ -128,9 +108,9 @@ static cnn_status check_state(const cnn_trainer *trainer, size_t slot, const voi
 {
     if (!trainer || !values)
         return cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", trainer ? "values" : "trainer");
-    if (slot >= trainer->slot_count)
+    if (slot >= trainer->slots.count)
         return cnn_fail(CNN_ERROR_ARGUMENT, "slot is %zu, the optimizer has %zu", slot,
-                        trainer->slot_count);
+                        trainer->slots.count);
     if (count != trainer->network->parameter_count)
         return cnn_fail(CNN_ERROR_ARGUMENT, "count is %zu, should be %zu", count,
                         trainer->network->parameter_count);
@@ -142,7 +122,7 @@ cnn_status cnn_trainer_get_state(const cnn_trainer *trainer, size_t slot, void *
 {
     const cnn_status status = check_state(trainer, slot, values, count);
     if (status == CNN_OK)
-        cnn_slots_to_flat(trainer, slot, values);
+        cnn_slots_read(&trainer->slots, slot, values);
     return status;
 }
 
@@ -150,12 +130,11 @@ cnn_status cnn_trainer_get_state(const cnn_trainer *trainer, size_t slot, void *
 static bool has_squares(const cnn_trainer *trainer, size_t slot)
 {
     switch (trainer->optimizer.kind) {
-    case CNN_ADAM:
-    case CNN_ADAMW:
-        return slot == 1;
-    case CNN_RMSPROP:
-    case CNN_ADAGRAD:
-        return true;
+#define CNN_X(constant, value, name, count, squares)                                               \
+    case CNN_##constant:                                                                           \
+        return (unsigned)squares >> slot & 1u;
+        CNN_OPTIMIZERS(CNN_X)
+#undef CNN_X
     default:
         return false;
     }
@@ -185,10 +164,10 @@ cnn_status cnn_trainer_set_state(cnn_trainer *trainer, size_t slot, const void *
     if (status == CNN_OK)
         status = check_values(trainer, slot, values, count);
     if (status == CNN_OK)
-        status = cnn_slots_arrange(trainer, false);
+        status = cnn_slots_arrange(&trainer->slots, CNN_ROW_MAJOR);
     if (status != CNN_OK)
         return status;
-    cnn_parameters_from_flat(trainer->network, values, trainer->slots[slot]);
+    cnn_tensors_from_flat(trainer->network, values, trainer->slots.memory[slot]);
     trainer->sizes.known = false;
     return CNN_OK;
 }
@@ -259,98 +238,5 @@ cnn_status cnn_trainer_set_steps(cnn_trainer *trainer, uint64_t steps)
                         ", should be at most %" PRIu64,
                         steps, MOST_POWERS);
     set_steps(trainer, steps, powers);
-    return CNN_OK;
-}
-
-static size_t slot_pieces(const cnn_trainer *trainer)
-{
-    return (slot_bytes(trainer) + PIECE_BYTES - 1) / PIECE_BYTES;
-}
-
-/* Where one of the slots is kept; the parameters are before them. */
-static char *kept_slot(const cnn_trainer *trainer, const cnn_kept *kept, size_t slot)
-{
-    return (char *)kept->memory + (1 + slot) * slot_bytes(trainer);
-}
-
-struct keeping {
-    const cnn_trainer *trainer;
-    const cnn_kept *kept;
-};
-
-/* Copy the parameters, which is task 0, or a piece of a slot. */
-static void keep(void *context, size_t index, size_t worker)
-{
-    const struct keeping *k = context;
-    const cnn_trainer *trainer = k->trainer;
-    (void)worker;
-    if (index == 0) {
-        cnn_network_copy_parameters(trainer->network, k->kept->memory);
-        return;
-    }
-    const size_t bytes = slot_bytes(trainer), pieces = slot_pieces(trainer);
-    const size_t slot = (index - 1) / pieces, at = (index - 1) % pieces * PIECE_BYTES;
-    memcpy(kept_slot(trainer, k->kept, slot) + at, (const char *)trainer->slots[slot] + at,
-           cnn_min(PIECE_BYTES, bytes - at));
-}
-
-cnn_status cnn_trainer_keep(cnn_trainer *trainer, cnn_kept *kept)
-{
-    const size_t bytes = slot_bytes(trainer);
-    if (!kept->memory)
-        kept->memory = cnn_platform_allocate(bytes * (trainer->slot_count + 1));
-    if (!kept->memory)
-        return cnn_fail(CNN_ERROR_MEMORY, "out of memory for a snapshot");
-    /* A byte takes as long as some three multiply-adds. */
-    const double work = 3 * (double)bytes * (double)(1 + trainer->slot_count);
-    const size_t tasks = 1 + trainer->slot_count * slot_pieces(trainer);
-    struct keeping keeping = {trainer, kept};
-    cnn_parallel(tasks, cnn_parallel_threads(tasks, work), keep, &keeping);
-    kept->in_panels = trainer->slots_in_panels;
-    kept->steps = trainer->steps;
-    kept->beta1_power = trainer->beta1_power;
-    kept->beta2_power = trainer->beta2_power;
-    return CNN_OK;
-}
-
-void cnn_trainer_bring_back(cnn_trainer *trainer, const cnn_kept *kept)
-{
-    memcpy(trainer->network->parameters, kept->memory, slot_bytes(trainer));
-    for (size_t i = 0; i < trainer->slot_count; i++)
-        memcpy(trainer->slots[i], kept_slot(trainer, kept, i), slot_bytes(trainer));
-    cnn_network_repack(trainer->network);
-    trainer->network->version++;
-    trainer->slots_in_panels = kept->in_panels;
-    trainer->steps = kept->steps;
-    trainer->beta1_power = kept->beta1_power;
-    trainer->beta2_power = kept->beta2_power;
-}
-
-cnn_status cnn_trainer_snapshot(cnn_trainer *trainer)
-{
-    if (!trainer)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "trainer is NULL");
-    return cnn_trainer_keep(trainer, &trainer->snapshot);
-}
-
-cnn_status cnn_trainer_restore(cnn_trainer *trainer)
-{
-    if (!trainer)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "trainer is NULL");
-    if (!trainer->snapshot.memory)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "there is no snapshot to go back to");
-    cnn_trainer_bring_back(trainer, &trainer->snapshot);
-    return CNN_OK;
-}
-
-cnn_status cnn_trainer_finite(const cnn_trainer *trainer, int *weights, int *state)
-{
-    if (!trainer || !weights || !state)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL",
-                        !trainer   ? "trainer"
-                        : !weights ? "weights"
-                                   : "state");
-    *weights = cnn_weights_are_finite(trainer->network, false);
-    *state = cnn_slots_are_finite(trainer);
     return CNN_OK;
 }

@@ -1,13 +1,14 @@
-/* What a trainer is, for train.c, trainer.c, slots.c and finite.c alone. */
+/* What a trainer is: the state of training that is kept from call to call. */
 #ifndef CNN_TRAINER_H
 #define CNN_TRAINER_H
 
 #include "run/batch.h"
+#include "train/slots.h"
 
-/* Parameters and state as they were at some time. */
+/* Parameters and state as they were at some time; see snapshot.h. */
 typedef struct cnn_kept {
     void *memory; /* parameters, then slots; NULL before the first time */
-    bool in_panels;
+    cnn_form form;
     uint64_t steps;
     double beta1_power, beta2_power;
 } cnn_kept;
@@ -16,20 +17,18 @@ typedef struct cnn_kept {
 typedef struct cnn_sizes {
     bool known;
     uint64_t version;
-    double weight, slots[2];
+    double weight, slots[CNN_MAX_SLOTS];
 } cnn_sizes;
 
 struct cnn_trainer {
     cnn_network *network;
     cnn_optimizer optimizer;
-    size_t slot_count;
-    void *slots[2];       /* parameter_span elements each, laid out as network->parameters, but: */
-    bool slots_in_panels; /* each weight's are in panels; see slots.h */
+    cnn_slots slots;
     uint64_t steps;
     double beta1_power, beta2_power; /* beta^steps by repeated multiplication */
     cnn_batch *batch;
-    void *gradient; /* parameter_span elements, only where it is needed as a whole */
-    char *scratch;  /* some columns of a gradient, or a bias, for each worker */
+    void *gradient; /* parameter_span elements, only if it is needed as a whole */
+    char *scratch;  /* cnn_plan_update_scratch bytes for each worker */
     size_t scratch_workers;
     cnn_kept snapshot;    /* what cnn_trainer_restore goes back to */
     cnn_kept before_step; /* what a refused step goes back to */
@@ -48,8 +47,5 @@ bool cnn_trainer_needs_powers(const cnn_trainer *trainer);
 
 /* Set the number of steps, at most 2^63 - 1, and the powers of beta1 and beta2, or NULL. */
 cnn_status cnn_trainer_resume(cnn_trainer *trainer, uint64_t steps, const double *powers);
-/* Keep parameters and state, or bring back what was kept. */
-cnn_status cnn_trainer_keep(cnn_trainer *trainer, cnn_kept *kept);
-void cnn_trainer_bring_back(cnn_trainer *trainer, const cnn_kept *kept);
 
 #endif

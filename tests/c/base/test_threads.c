@@ -71,25 +71,6 @@ static void test_count(void)
     CHECK(cnn_threads_set(SIZE_MAX) == CNN_ERROR_ARGUMENT);
 }
 
-static void test_threshold(void)
-{
-    CHECK(cnn_threads_set(4) == CNN_OK);
-    CHECK(cnn_parallel_threads(100, 0) == 1);
-    CHECK(cnn_parallel_threads(100, 1e4) == 1);
-    CHECK(cnn_parallel_threads(100, 1e9) == 4);
-    CHECK(cnn_parallel_threads(100, 1e300) == 4);
-    CHECK(cnn_parallel_threads(3, 1e9) == 3);
-    CHECK(cnn_parallel_threads(1, 1e9) == 1);
-    CHECK(cnn_parallel_threads(0, 1e9) == 1);
-    CHECK(cnn_parallel_threads(100, (double)NAN) == 1);
-    size_t last = 1;
-    for (double work = 1e5; work < 1e8; work *= 1.01) {
-        const size_t threads = cnn_parallel_threads(100, work);
-        CHECK(threads >= last && threads <= 4);
-        last = threads;
-    }
-}
-
 /* ---- Jobs -------------------------------------------------------------------------------- */
 
 /* A job that notices every kind of misuse: it is scribbled over once it is over. */
@@ -418,7 +399,6 @@ int main(int count, char **arguments)
     }
     const size_t jobs = count > 1 ? strtoul(arguments[1], NULL, 10) : 100000;
     test_count();
-    test_threshold();
     test_jobs();
     test_stress(jobs);
     test_set_meanwhile();

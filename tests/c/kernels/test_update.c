@@ -178,6 +178,60 @@ static void compare_product(cnn_optimizer_kind kind, size_t cols, size_t gap, do
     free(b_now);
 }
 
+/* The number of rows that a column is multiplied out for at a time depends on the columns: few,
+ * one, or not even one whole row of them. */
+enum { WIDE_ROWS = 3, WIDE_COLS = 9001 };
+
+/* A column by a row gives the bits of their product as a matrix. */
+static void compare_wide(cnn_optimizer_kind kind, size_t cols, double l2, uint64_t *drawn)
+{
+    const size_t size = WIDE_ROWS * cols;
+    real *arrays[2][3], *product = memory(size), *g = memory(cols), factor[WIDE_ROWS];
+    for (size_t a = 0; a < 6; a++)
+        arrays[a / 3][a % 3] = memory(size);
+    for (size_t i = 0; i < WIDE_ROWS; i++)
+        factor[i] = (real)(uniform(drawn) * 8 - 4);
+    for (size_t j = 0; j < cols; j++)
+        g[j] = (real)(uniform(drawn) * 8 - 4);
+    for (size_t i = 0; i < size; i++) {
+        product[i] = fma(factor[i / cols], g[i % cols], (real)0);
+        for (size_t a = 0; a < 3; a++)
+            arrays[0][a][i] = arrays[1][a][i] = (real)uniform(drawn);
+    }
+    for (size_t way = 0; way < 2; way++) {
+        const cnn_update u = {.kind = kind,
+                              .rows = WIDE_ROWS,
+                              .cols = cols,
+                              .g = way == 0 ? g : product,
+                              .g_row = way == 0 ? 0 : cols,
+                              .factor = way == 0 ? factor : NULL,
+                              .w = arrays[way][0],
+                              .w_row = cols,
+                              .slots = {arrays[way][1], arrays[way][2]},
+                              .slot_row = cols,
+                              .l2 = l2,
+                              .clip = 1,
+                              .lr = 0.1,
+                              .beta1 = 0.9,
+                              .beta2 = 0.999,
+                              .eps = 1e-8,
+                              .decay = 1,
+                              .step_size = 0.1,
+                              .root_correction = 1};
+        KERNEL(update)(&u);
+    }
+    int right = 1;
+    for (size_t a = 0; a < 3; a++)
+        for (size_t i = 0; i < size; i++)
+            right = right && same(arrays[0][a][i], arrays[1][a][i]);
+    if (!CHECK(right))
+        printf("kind %d, %zu columns, l2 %g\n", (int)kind, cols, l2);
+    for (size_t a = 0; a < 6; a++)
+        free(arrays[a / 3][a % 3]);
+    free(product);
+    free(g);
+}
+
 int main(void)
 {
     if (!cnn_platform_has_isa(CNN_STRING(CNN_ISA))) {
@@ -210,6 +264,11 @@ int main(void)
     for (size_t k = 0; k < 12 * MOST_COLS; k++)
         compare_product(products[k % 3], k / 12 + 1, k / 3 % 2 * 3, product_rates[(k + k / 12) % 4],
                         k / 6 % 2, &drawn);
+    static const size_t widths[] = {1, 1365, 2049, 4095, 4096, 4097, 5000, WIDE_COLS};
+    for (size_t k = 0; k < sizeof widths / sizeof *widths; k++) {
+        compare_wide(CNN_ADAM, widths[k], 0, &drawn);
+        compare_wide(CNN_SGD, widths[k], 0.25, &drawn);
+    }
     printf("%" PRIu64 " of %" PRIu64 " weights kept\n", kept, seen);
     CHECK(kept > seen / 4 && kept < seen / 4 * 3);
     return check_finish();

@@ -2,9 +2,8 @@
 #ifndef CNN_SAMPLES_H
 #define CNN_SAMPLES_H
 
-#include <stdbool.h>
-
-#include "kernels/kernels.h"
+#include "model/loss.h"
+#include "model/network.h"
 
 /*
  * Where cnn_samples_read puts a batch: labels or t, as loss->target says. Class weights with label
@@ -21,15 +20,16 @@ typedef struct cnn_targets {
                        class weights, the sample weight */
 } cnn_targets;
 
-/* Check a loss by itself: its kind, settings and class weights for this many outputs. */
-cnn_status cnn_loss_check(const cnn_loss *loss, size_t outputs);
-
 /* Check a public matrix: struct_size, type, data and shape. `name` is for the message. */
 cnn_status cnn_matrix_check(const cnn_matrix *matrix, const char *name, size_t rows, size_t cols);
 
 /* Check targets and weights against `rows` rows and `outputs` outputs; shapes, not values. */
 cnn_status cnn_samples_check(const cnn_loss *loss, const cnn_matrix *t,
                              const cnn_matrix *sample_weight, size_t rows, size_t outputs);
+
+/* Check samples and a loss against a network: structs, shapes, and that loss and output suit. */
+cnn_status cnn_network_check(const cnn_network *network, const cnn_loss *loss,
+                             const cnn_data *data);
 
 /*
  * Read rows index[0], index[1], ... (first, first + 1, ... where index is NULL). Fails on a label
@@ -65,12 +65,6 @@ cnn_status cnn_weights_check(const cnn_loss *loss, const cnn_matrix *sample_weig
 /* What `result` holds, for a call to go on with, or zeros; and hand back what the call made. */
 cnn_status cnn_result_begin(const cnn_result *result, cnn_result *made);
 void cnn_result_end(cnn_result *result, const cnn_result *made);
-
-/* Huber's threshold with its default. */
-static inline double cnn_loss_delta(const cnn_loss *loss)
-{
-    return loss->delta > 0 ? loss->delta : 1;
-}
 
 /*
  * What the kernel takes of the loss and of the targets of rows `first`, ...; the caller adds z,

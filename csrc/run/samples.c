@@ -1,4 +1,4 @@
-#include "model/samples.h"
+#include "run/samples.h"
 
 #include <float.h>
 #include <math.h>
@@ -8,44 +8,6 @@
 #include "base/convert.h"
 #include "base/error.h"
 #include "kernels/dispatch.h"
-
-cnn_status cnn_loss_check(const cnn_loss *loss, size_t outputs)
-{
-    if (!loss)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "loss is NULL");
-    if (loss->struct_size != sizeof *loss)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "loss has struct_size %zu, should be %zu",
-                        loss->struct_size, sizeof *loss);
-    if (!cnn_loss_name((int)loss->kind))
-        return cnn_fail(CNN_ERROR_ARGUMENT, "loss has kind %d, should be 0 to %d", (int)loss->kind,
-                        CNN_LOSS_COUNT - 1);
-    if (loss->target != CNN_TARGET_ROWS && loss->target != CNN_TARGET_LABELS)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "loss has target kind %d, should be 0 or 1",
-                        (int)loss->target);
-    if (loss->target == CNN_TARGET_LABELS && loss->kind != CNN_CROSS_ENTROPY)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "%s takes rows of targets, not labels",
-                        cnn_loss_name((int)loss->kind));
-    if (!(loss->delta >= 0 && loss->delta <= CNN_LARGEST))
-        return cnn_fail(CNN_ERROR_ARGUMENT, "delta is %g, should be positive, at most %g",
-                        loss->delta, CNN_LARGEST);
-    if (!(loss->label_smoothing >= 0 && loss->label_smoothing < 1))
-        return cnn_fail(CNN_ERROR_ARGUMENT, "label_smoothing is %g, should be in [0, 1)",
-                        loss->label_smoothing);
-    if (loss->label_smoothing > 0 && loss->kind != CNN_CROSS_ENTROPY)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "label_smoothing belongs to cross_entropy, not to %s",
-                        cnn_loss_name((int)loss->kind));
-    if (!loss->class_weight)
-        return CNN_OK;
-    if (loss->target != CNN_TARGET_LABELS)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "class_weight needs labels as targets");
-    for (size_t j = 0; j < outputs; j++)
-        if (!(loss->class_weight[j] >= 0 && loss->class_weight[j] <= CNN_LARGEST_WEIGHT))
-            return cnn_fail(CNN_ERROR_ARGUMENT,
-                            "class_weight of class %zu is %g, should be finite and not negative, "
-                            "at most %g",
-                            j, loss->class_weight[j], CNN_LARGEST_WEIGHT);
-    return CNN_OK;
-}
 
 cnn_status cnn_matrix_check(const cnn_matrix *matrix, const char *name, size_t rows, size_t cols)
 {
@@ -345,4 +307,24 @@ cnn_status cnn_result_begin(const cnn_result *result, cnn_result *made)
 void cnn_result_end(cnn_result *result, const cnn_result *made)
 {
     memcpy(result, made, made->struct_size);
+}
+
+/* ---- Networks ---------------------------------------------------------------------------- */
+
+cnn_status cnn_network_check(const cnn_network *network, const cnn_loss *loss, const cnn_data *data)
+{
+    if (!network || !data)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", network ? "data" : "network");
+    if (data->struct_size != sizeof *data)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "data has struct_size %zu, should be %zu",
+                        data->struct_size, sizeof *data);
+    const size_t outputs = network->shape.outputs;
+    cnn_status status = cnn_loss_check(loss, outputs);
+    if (status == CNN_OK)
+        status = cnn_matrix_check(&data->x, "x", data->x.rows, network->shape.inputs);
+    if (status == CNN_OK)
+        status = cnn_samples_check(loss, &data->t, &data->sample_weight, data->x.rows, outputs);
+    if (status == CNN_OK)
+        status = cnn_loss_check_output(loss, cnn_network_last(network)->activation.kind, outputs);
+    return status;
 }

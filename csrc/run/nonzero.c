@@ -1,25 +1,7 @@
-#include "run/sparse.h"
+#include "run/nonzero.h"
 
 #include <float.h>
 #include <math.h>
-
-#include "base/error.h"
-
-/* Inputs have enough zeros where groups of rows leave out one k in so many. */
-#define LEAST_PART 4
-
-/* Weights from which on lists may pay for one row. */
-#define WORTH_LISTS ((size_t)8192)
-
-static size_t words_of(size_t cols)
-{
-    return (cols + CNN_MAP_BITS - 1) / CNN_MAP_BITS;
-}
-
-size_t cnn_map_words(const cnn_network *network)
-{
-    return words_of(network->dense[0].inputs);
-}
 
 /* By pairs, fours and eights. */
 size_t cnn_count_bits(uint64_t word)
@@ -30,10 +12,11 @@ size_t cnn_count_bits(uint64_t word)
     return (size_t)(word * 0x0101010101010101u >> 56);
 }
 
-/* Whether rows leave enough columns out that are 0 in all of them. */
-static bool have_zeros(const cnn_network *network, size_t rows, const uint64_t *map)
+/* Whether rows leave one column in `least_part` out that is 0 in all of them. */
+static bool have_zeros(const cnn_network *network, size_t rows, size_t least_part,
+                       const uint64_t *map)
 {
-    const size_t words = cnn_map_words(network), cols = network->dense[0].inputs;
+    const size_t cols = network->shape.inputs, words = cnn_map_words(cols);
     size_t used = 0;
     for (size_t w = 0; w < words; w++) {
         uint64_t any = 0;
@@ -41,35 +24,27 @@ static bool have_zeros(const cnn_network *network, size_t rows, const uint64_t *
             any |= map[i * words + w];
         used += cnn_count_bits(any);
     }
-    return used <= cols - cols / LEAST_PART;
-}
-
-bool cnn_sparse_is_worth_a_look(const cnn_network *network, size_t rows)
-{
-    const cnn_dense *dense = &network->dense[0];
-    if (rows == 1)
-        return dense->inputs * dense->outputs >= WORTH_LISTS;
-    return rows >= network->kernels->group;
+    return used <= cols - cols / least_part;
 }
 
 /* The first row, the first group, then all: most inputs without zeros show it at once. */
 bool cnn_map_rows(const cnn_network *network, size_t rows, const void *x, size_t x_row,
-                  uint64_t *map, double *smallest)
+                  size_t least_part, uint64_t *map, double *smallest)
 {
-    const size_t words = cnn_map_words(network), cols = network->dense[0].inputs;
+    const size_t cols = network->shape.inputs, words = cnn_map_words(cols);
     const size_t ends[] = {cnn_min(1, rows), cnn_min(network->kernels->group, rows), rows};
     for (size_t e = 0, i = 0; e < 3 && i < rows; i = ends[e++]) {
         network->kernels->nonzero(ends[e] - i, cols, cnn_at(network, x, i * x_row), x_row,
                                   map + i * words, words, smallest ? smallest + i : NULL);
-        if (e < 2 && !have_zeros(network, ends[e], map))
+        if (e < 2 && !have_zeros(network, ends[e], least_part, map))
             return false;
     }
     return true;
 }
 
-static size_t groups_of(const cnn_network *network, size_t m)
+static size_t groups_of(size_t group, size_t m)
 {
-    return (m + network->kernels->group - 1) / network->kernels->group;
+    return (m + group - 1) / group;
 }
 
 static size_t chunks_of(size_t k)
@@ -83,9 +58,9 @@ static size_t list_row(size_t k)
     return cnn_round_up(k, 4);
 }
 
-size_t cnn_lists_bytes(const cnn_network *network, size_t m, size_t k)
+size_t cnn_lists_bytes(size_t group, size_t m, size_t k)
 {
-    return groups_of(network, m) * (list_row(k) + chunks_of(k) * sizeof(uint16_t));
+    return groups_of(group, m) * (list_row(k) + chunks_of(k) * sizeof(uint16_t));
 }
 
 /* Lay out lists for a product (m, k). */
@@ -96,7 +71,7 @@ static cnn_lists lists_in(void *memory, const cnn_network *network, size_t m, si
     return (cnn_lists){
         .row = list_row(k),
         .chunks = chunks,
-        .at = (unsigned char *)(count + groups_of(network, m) * chunks),
+        .at = (unsigned char *)(count + groups_of(network->kernels->group, m) * chunks),
         .count = count,
     };
 }
@@ -104,9 +79,9 @@ static cnn_lists lists_in(void *memory, const cnn_network *network, size_t m, si
 cnn_lists cnn_lists_of_rows(void *memory, const cnn_network *network, size_t rows,
                             const uint64_t *map)
 {
-    const size_t k = network->dense[0].inputs;
+    const size_t k = network->shape.inputs;
     cnn_lists lists = lists_in(memory, network, rows, k);
-    network->kernels->list_rows(rows, k, map, cnn_map_words(network), &lists);
+    network->kernels->list_rows(rows, k, map, cnn_map_words(network->shape.inputs), &lists);
     return lists;
 }
 
@@ -114,7 +89,8 @@ cnn_lists cnn_lists_of_columns(void *memory, const cnn_network *network, size_t 
                                size_t rows, const uint64_t *map)
 {
     cnn_lists lists = lists_in(memory, network, m, rows);
-    network->kernels->list_columns(m, rows, map, cnn_map_words(network), first, &lists);
+    network->kernels->list_columns(m, rows, map, cnn_map_words(network->shape.inputs), first,
+                                   &lists);
     return lists;
 }
 
@@ -123,47 +99,46 @@ static double number(const cnn_network *network, const void *x, size_t i)
     return network->dtype == CNN_FLOAT32 ? ((const float *)x)[i] : ((const double *)x)[i];
 }
 
-static bool can_leave_out(const cnn_network *network, bool in_place)
+static cnn_known can_leave_out(const cnn_network *network, cnn_form form)
 {
-    const cnn_dense *dense = &network->dense[0];
-    for (size_t j = 0; j < dense->outputs; j++) {
-        const double bias = number(network, dense->bias, j);
+    const cnn_stage *first = cnn_network_first(network);
+    for (size_t j = 0; j < first->outputs; j++) {
+        const double bias = number(network, first->bias, j);
         if (bias == 0 && signbit(bias))
-            return false;
+            return CNN_NO;
     }
-    const size_t count =
-        in_place ? dense->inputs * dense->outputs : cnn_dense_packed_span(network, dense);
-    return network->kernels->finite(1, count, in_place ? dense->weight : dense->packed, count);
+    return cnn_weight_is_finite(&first->weight, form) ? CNN_YES : CNN_NO;
 }
 
-bool cnn_sparse_forward_is_exact(const cnn_network *network, bool in_place)
+bool cnn_nonzero_forward_is_exact(const cnn_network *network, cnn_form form)
 {
-    atomic_uint_least64_t *const known = (atomic_uint_least64_t *)(uintptr_t)&network->sparse;
-    const uint64_t now = 2 * (network->version + 1);
-    uint64_t found = atomic_load_explicit(known, memory_order_relaxed);
-    if (found / 2 != now / 2) {
-        found = now + can_leave_out(network, in_place);
+    /* The network's numbers are const here; what is known about them may be found by any reader. */
+    atomic_int *const known = (atomic_int *)(uintptr_t)&network->leaves_out;
+    int found = atomic_load_explicit(known, memory_order_relaxed);
+    if (found == CNN_UNKNOWN) {
+        found = can_leave_out(network, form);
         atomic_store_explicit(known, found, memory_order_relaxed);
     }
-    return found % 2;
+    return found == CNN_YES;
 }
 
-bool cnn_sparse_gradient_is_exact(const cnn_network *network, size_t rows, const void *delta,
-                                  size_t row, const double *smallest)
+bool cnn_nonzero_gradient_is_exact(const cnn_network *network, size_t rows, const void *delta,
+                                   size_t row, const double *smallest)
 {
     /* Sums of products that are multiples of the least denormal number are such multiples, too, and
      * round to 0 only where they are 0; such a sum is +0. A product has twice the digits. */
     const bool single = network->dtype == CNN_FLOAT32;
     const int digits = single ? FLT_MANT_DIG : DBL_MANT_DIG;
     const int least = single ? FLT_MIN_EXP - FLT_MANT_DIG : DBL_MIN_EXP - DBL_MANT_DIG;
-    const size_t outputs = network->dense[0].outputs;
+    const size_t outputs = cnn_network_first(network)->outputs;
     double x = INFINITY, d = INFINITY;
     for (size_t i = 0; i < rows; i++) {
         const void *delta_row = cnn_at(network, delta, i * row);
         double of_row;
         if (!network->kernels->finite(1, outputs, delta_row, outputs))
             return false;
-        network->kernels->nonzero(1, outputs, delta_row, row, NULL, words_of(outputs), &of_row);
+        network->kernels->nonzero(1, outputs, delta_row, row, NULL, cnn_map_words(outputs),
+                                  &of_row);
         x = fmin(x, smallest[i]);
         d = fmin(d, of_row);
     }

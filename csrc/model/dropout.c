@@ -1,0 +1,49 @@
+/* The dropout stage: in training it sets a share of its inputs to 0 and enlarges the others. */
+#include "base/random.h"
+#include "model/stage.h"
+
+static cnn_status check(size_t count, const cnn_layer *layers, size_t index)
+{
+    const cnn_layer *layer = &layers[index];
+    if (index == 0 || index + 1 == count || layers[index - 1].kind != CNN_LAYER_DENSE)
+        return cnn_fail(CNN_ERROR_ARGUMENT,
+                        "layer %zu is a dropout layer, which belongs between two dense layers",
+                        index);
+    if (!(layer->rate >= 0 && layer->rate < 1))
+        return cnn_fail(CNN_ERROR_ARGUMENT, "layer %zu has rate %g, should be in [0, 1)", index,
+                        layer->rate);
+    return CNN_OK;
+}
+
+static size_t tensors(const cnn_layer *layer, cnn_tensor list[CNN_STAGE_TENSORS])
+{
+    (void)layer;
+    (void)list;
+    return 0;
+}
+
+/* Multiply rows by the mask of a step; in place allowed. */
+static void mask(const cnn_stage *stage, uint64_t seed, int64_t step, size_t first, size_t rows,
+                 const void *x, size_t x_row, void *y, size_t y_row)
+{
+    const uint64_t key =
+        cnn_random_stream(seed, CNN_RANDOM_DROPOUT, (uint32_t)stage->index, (uint64_t)step);
+    stage->kernels->dropout(key, stage->rate, first, rows, stage->outputs, x, x_row, y, y_row);
+}
+
+static void forward(const cnn_stage *stage, const cnn_forward *f)
+{
+    mask(stage, f->seed, f->step, f->first, f->rows, f->in, f->in_row, f->out, f->out_row);
+}
+
+/* The mask multiplies the gradient as it did the output. */
+static void backward(const cnn_stage *stage, const cnn_backward *b)
+{
+    mask(stage, b->seed, b->step, b->first, b->rows, b->delta, b->delta_row, b->to, b->to_row);
+    if (b->derivative)
+        stage->kernels->activation_backward(b->activation, b->rows, stage->inputs, b->to, b->to_row,
+                                            b->derivative, b->to_row, b->to, b->to_row, 0);
+}
+
+const cnn_stage_kind cnn_stage_dropout = {
+    .check = check, .tensors = tensors, .forward = forward, .backward = backward};

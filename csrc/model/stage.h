@@ -1,0 +1,99 @@
+/*
+ * Stages: a network is an array of them, one for each public layer. A stage has a kind, which knows
+ * how it goes forward and back and which tensors it has, and reads the output of the stage before
+ * it. Kinds are listed in cnn.h (CNN_LAYER_KINDS); each has a C file of its own here.
+ */
+#ifndef CNN_STAGE_H
+#define CNN_STAGE_H
+
+#include "kernels/product.h"
+#include "model/tensor.h"
+
+/* The most tensors of a stage. */
+#define CNN_STAGE_TENSORS 2
+
+typedef struct cnn_stage cnn_stage;
+
+/* Rows that go through a stage. Pointers are to the first of them; strides are in elements. */
+typedef struct cnn_forward {
+    size_t first, rows; /* the first row's number in its batch, and how many rows */
+    uint64_t seed;      /* with `step`, keys dropout masks */
+    int64_t step;       /* of training; -1 if there is none */
+    const void *in;     /* (rows, inputs) */
+    size_t in_row;
+    void *out; /* (rows, outputs); must not overlap `in` */
+    size_t out_row;
+    void *before;                /* receives the sums before the activation, as `out`; or NULL */
+    bool logits;                 /* leave the activation out */
+    cnn_form form;               /* in which weights are read; it is fresh */
+    const cnn_lists *lists;      /* the products with zeros of `in` to leave out; NULL for none */
+    const cnn_product_plan *cut; /* if threads share the columns: how; NULL for this thread alone */
+} cnn_forward;
+
+/* The way back of the same rows. */
+typedef struct cnn_backward {
+    size_t first, rows;
+    uint64_t seed;
+    int64_t step;
+    const void *delta; /* (rows, outputs): of the loss by the sums before the stage's activation */
+    size_t delta_row;
+    void *packed; /* dense: receives delta in panels packed_panel elements apart */
+    size_t packed_panel;
+    void *to;      /* (rows, inputs): receives delta of the stage that this one reads; or NULL */
+    size_t to_row; /* may be `delta` itself for stages without tensors */
+    cnn_activation_spec activation; /* of that stage, with whose derivative delta is multiplied, */
+    const void *derivative;         /* taken from these outputs or sums, as `to`; or NULL */
+    cnn_form form;
+    size_t threads; /* that share the columns; 1 for this thread alone */
+    size_t worker;  /* the calling thread's number, if it is alone */
+    void *scratch;  /* memory for cnn_stage_scratch elements for each worker */
+} cnn_backward;
+
+/* What a kind of stage can do. */
+typedef struct cnn_stage_kind {
+    /* Check layer `index` against its neighbours; layers before it were checked. */
+    cnn_status (*check)(size_t count, const cnn_layer *layers, size_t index);
+    /* List the tensors: kind, rows, cols and l2. Returns how many. */
+    size_t (*tensors)(const cnn_layer *layer, cnn_tensor tensors[CNN_STAGE_TENSORS]);
+    void (*forward)(const cnn_stage *stage, const cnn_forward *f);
+    void (*backward)(const cnn_stage *stage, const cnn_backward *b);
+} cnn_stage_kind;
+
+/* Whether something is so, as far as it is known. */
+typedef enum cnn_known { CNN_UNKNOWN, CNN_NO, CNN_YES } cnn_known;
+
+struct cnn_stage {
+    const cnn_stage_kind *kind;
+    const cnn_kernels *kernels;
+    size_t real_size;
+    size_t index;           /* among all stages, and of the public layer */
+    size_t inputs, outputs; /* a dropout stage has what it reads */
+    size_t first_tensor, tensor_count;
+    cnn_activation_spec activation; /* dense */
+    cnn_weight weight;              /* dense */
+    void *bias;                     /* dense: (outputs) */
+    double rate;                    /* dropout: the share of values set to 0 */
+};
+
+/* The kinds, and the table by cnn_layer_kind; NULL for a value outside the list. */
+#define CNN_X(constant, value, name) extern const cnn_stage_kind cnn_stage_##name;
+CNN_LAYER_KINDS(CNN_X)
+#undef CNN_X
+const cnn_stage_kind *cnn_stage_find(cnn_layer_kind kind);
+
+/* Whether the stage is a dense one. */
+static inline bool cnn_stage_is_dense(const cnn_stage *stage)
+{
+    return stage->kind == &cnn_stage_dense;
+}
+
+/* Whether the stage changes nothing at this step, so that its output is what it reads. */
+static inline bool cnn_stage_is_idle(const cnn_stage *stage, int64_t step)
+{
+    return stage->kind == &cnn_stage_dropout && (step < 0 || stage->rate == 0);
+}
+
+/* Elements of scratch that a way back needs for each worker. */
+size_t cnn_stage_scratch(const cnn_kernels *kernels);
+
+#endif

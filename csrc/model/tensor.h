@@ -1,0 +1,29 @@
+/*
+ * Parameters as a list of named tensors, in the order of the public functions: the weight and the
+ * bias of each dense layer. Gradients, slots of the optimizer, files and checks walk this list.
+ */
+#ifndef CNN_TENSOR_H
+#define CNN_TENSOR_H
+
+#include "model/weight.h"
+
+/* Room for a tensor's name. */
+#define CNN_TENSOR_NAME 40
+
+typedef struct cnn_tensor {
+    char name[CNN_TENSOR_NAME]; /* as in model files: "layers.0.weight" */
+    size_t layer;               /* index among all layers */
+    cnn_parameter kind;
+    size_t rows, cols;  /* a bias is one row */
+    size_t offset;      /* of the first element in memory that is laid out as the parameters */
+    double l2;          /* adds l2/2 times the sum of squares to the loss */
+    void *values;       /* row-major, in the parameters' memory; of a weight it may be stale */
+    cnn_weight *weight; /* the forms of a weight; NULL for other tensors */
+} cnn_tensor;
+
+static inline size_t cnn_tensor_count(const cnn_tensor *tensor)
+{
+    return tensor->rows * tensor->cols;
+}
+
+#endif

@@ -1,0 +1,38 @@
+/* Blocks of rows through all stages, without training: what predict and evaluate share. */
+#ifndef CNN_FORWARD_H
+#define CNN_FORWARD_H
+
+#include "model/network.h"
+#include "run/plan.h"
+
+/* A call, as long as it runs. */
+typedef struct cnn_forward_call {
+    const cnn_network *network;
+    cnn_machine machine;
+    cnn_plan plan;
+    bool logits; /* leave the last activation out */
+} cnn_forward_call;
+
+/*
+ * Rows [first, first + rows) of x in the network's type, *in_row elements apart: where they are, or
+ * converted into scratch.
+ */
+const void *cnn_forward_inputs(const cnn_network *network, const cnn_matrix *x, size_t first,
+                               size_t rows, size_t *in_row, void *scratch);
+
+/*
+ * Outputs of such rows into y (rows, outputs), row stride y_row. `scratch` has plan.worker_bytes,
+ * aligned to 64; the inputs may lie at its beginning.
+ */
+void cnn_forward_outputs(const cnn_forward_call *call, const void *in, size_t in_row, size_t rows,
+                         void *y, size_t y_row, void *scratch);
+
+/* Run one stage; its threads share columns if the plan says so. f->form is the plan's. */
+void cnn_forward_stage(const cnn_machine *machine, const cnn_plan *plan, const cnn_stage *stage,
+                       cnn_forward *f);
+
+/* How many of these rows of inputs have a number that is not finite, but for rows of factor 0. */
+size_t cnn_count_nonfinite(const cnn_network *network, size_t rows, const void *x, size_t x_row,
+                           const double *factor);
+
+#endif

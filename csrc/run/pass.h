@@ -1,0 +1,39 @@
+/* A batch forward and back: what is run, and what is known afterwards. */
+#ifndef CNN_PASS_H
+#define CNN_PASS_H
+
+#include "run/batch.h"
+
+/*
+ * What to run: rows index[0], ... or first, first + 1, ... of data; step keys dropout, -1: none.
+ * With an index, `soon` rows behind these are going to be the next batch, which then `follows`: by
+ * then cnn_inputs_gather_next has been called for all of its rows.
+ */
+typedef struct cnn_batch_job {
+    const cnn_loss *loss;
+    const cnn_data *data;
+    const size_t *index;
+    size_t first, rows, soon;
+    int64_t step;
+    bool follows;
+    bool measure;          /* whether cnn_batch_largest_gradient will be asked for */
+    cnn_training training; /* the same for all steps of a call */
+} cnn_batch_job;
+
+/*
+ * Forward, loss and deltas. *loss is the mean loss with penalties, *weight the sum of weights;
+ * *correct is increased. Weights are read in the form of batch->plan, which must be fresh.
+ */
+cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *loss, double *weight,
+                         size_t *correct);
+
+/* CNN_ERROR_NONFINITE for the first input of the batch just run that is not finite. */
+cnn_status cnn_batch_check_inputs(cnn_batch *batch, const cnn_batch_job *job);
+
+/*
+ * After a batch was run and measured: no number of the loss's gradient with respect to the tensors
+ * of a dense stage is larger than this, nor any sum on the way to it. Infinite if not known.
+ */
+double cnn_batch_largest_gradient(const cnn_batch *batch, const cnn_stage *stage);
+
+#endif

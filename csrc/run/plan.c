@@ -1,0 +1,351 @@
+#include "run/plan.h"
+
+#include "run/nonzero.h"
+
+/* ---- Threads ----------------------------------------------------------------------------- */
+
+/*
+ * Each thread should have at least 50 microseconds of work, at 60 multiply-adds a nanosecond. A
+ * worker that spins starts within a fraction of one, and two threads then halve the time of a call.
+ * One that sleeps starts after some 30, and waking it takes the caller 5: at twice 50, that is
+ * neither gain nor loss.
+ */
+#define WORK_PER_THREAD (50e-6 * 60e9)
+
+/* How many times less work threads share that are awake. */
+#define AWAKE 4
+
+/* The work of an element of an array, and of a byte that is copied, in multiply-adds. */
+#define ELEMENT_WORK 15.0
+#define BYTE_WORK 3.0
+
+/* Columns of a layer that threads share as evenly as rows. */
+#define MANY_COLUMNS 512
+
+/* What an update costs for each parameter, in multiply-adds. */
+#define UPDATE_WORK 16
+
+/* Tasks of row work for a thread, at most: a kernel works on a row while it reads the next. */
+#define TASKS_PER_THREAD ((size_t)16)
+
+/* ---- Caches ------------------------------------------------------------------------------ */
+
+/*
+ * The activations of a block of rows take at most half of the L2 cache, which holds weights too.
+ * More than this is no faster: measured on caches of 512 KiB to 2 MiB.
+ */
+#define MOST_BLOCK_BYTES ((size_t)256 * 1024)
+
+/* A block has at least so many tiles: fewer rows would read the weights too often. */
+#define LEAST_BLOCK_TILES 4
+
+/* A batch that is gathered ahead, and the rest of the step, should stay in the L2 cache. */
+#define MOST_AHEAD_BYTES ((size_t)1024 * 1024)
+
+/* Parameters and slots of twice the L2 cache, or of this size, are fetched before they are read. */
+#define LEAST_PREFETCH_BYTES ((size_t)2 * 1024 * 1024)
+
+/* Results of this size would push everything else out of the caches, and themselves as well. */
+#define STREAM_BYTES ((size_t)10 * 1024 * 1024)
+
+/* Rows of one rectangle of a product, in tiles: its rows of a should stay in the L2 cache. */
+#define RECTANGLE_TILES 8
+
+/* Panels of b from which on a block of a is read often enough to be worth a copy, the least lines
+ * of it, the least stride at which its columns are on other pages, and the most bytes. */
+#define LEAST_COPY_PANELS 4
+#define LEAST_COPY_LINES 8
+#define LEAST_COPY_STRIDE 1024
+#define MOST_COPY_BYTES ((size_t)4 * 1024 * 1024)
+
+/*
+ * Weights are read and changed row-major if their rows are at most this long: in a batch of one
+ * row, and in a batch of more. All tiles of the batch, each of which reads the weight anew, read at
+ * most the third in a row. Longer rows, each on a page of its own, are too slow.
+ */
+#define ROW_MAJOR_BYTES_ONE ((size_t)4096)
+#define ROW_MAJOR_BYTES ((size_t)512)
+#define ROW_MAJOR_BYTES_TILES ((size_t)8192)
+
+/* Panels of columns that a task of an update with products takes, and columns of which the gradient
+ * is computed and used at a time, or up to twice as many if these are the last: whole panels of
+ * every instruction set, and in float32 few enough for the L1 cache. */
+#define TASK_PANELS ((size_t)8)
+#define PART_COLUMNS ((size_t)32)
+
+/* Numbers of the first weight from which on lists of nonzeros may pay for one row. */
+#define LEAST_LISTED_WEIGHT ((size_t)8192)
+
+/* ---- Shared decisions -------------------------------------------------------------------- */
+
+static size_t count_of(size_t all, size_t each)
+{
+    return (all + each - 1) / each;
+}
+
+/* How many threads should share so many tasks with so much work in all, in multiply-adds. */
+static size_t threads_for(const cnn_machine *machine, size_t tasks, double work)
+{
+    if (tasks < 2 || !(work >= 2 * WORK_PER_THREAD))
+        return 1;
+    const size_t threads = cnn_min(tasks, machine->threads);
+    const double useful = work / WORK_PER_THREAD;
+    return useful < (double)threads ? (size_t)useful : threads;
+}
+
+/* Whether nearly all work is in layers of many columns. */
+static bool is_wide(const cnn_shape *shape)
+{
+    double wide = 0;
+    for (size_t l = 0; l < shape->count; l++)
+        if (shape->dense[l].outputs >= MANY_COLUMNS)
+            wide += (double)shape->dense[l].inputs * (double)shape->dense[l].outputs;
+    return wide >= 0.9 * (double)shape->parameters;
+}
+
+/*
+ * Rows of a block if `rows` rows are cut into blocks of at most `most` and each of `threads`
+ * threads gets as many. Fours of rows are what tiles are made of.
+ */
+static size_t even_block(size_t rows, size_t most, size_t threads)
+{
+    if (threads == 1 && rows <= most)
+        return rows;
+    const size_t rounds = (rows + most * threads - 1) / (most * threads);
+    const size_t blocks = cnn_max(rounds, 1) * threads;
+    return cnn_min(most, cnn_round_up((rows + blocks - 1) / blocks, 4));
+}
+
+/* Whether so many rows are searched for zeros: a group, or one row if that may pay. */
+static bool looks_for_zeros(const cnn_shape *shape, size_t rows)
+{
+    if (rows == 1)
+        return shape->dense[0].inputs * shape->dense[0].outputs >= LEAST_LISTED_WEIGHT;
+    return rows >= shape->group;
+}
+
+/* ---- Predict and evaluate ---------------------------------------------------------------- */
+
+/* The most rows of a block on their way forward. */
+static size_t most_block(const cnn_machine *machine, const cnn_shape *shape)
+{
+    const size_t bytes = cnn_min(MOST_BLOCK_BYTES, machine->caches.l2 / 2);
+    const size_t row_bytes = cnn_max(shape->inputs, shape->widest) * shape->real_size;
+    const size_t rows = bytes / row_bytes / shape->tile_rows * shape->tile_rows;
+    return cnn_max(cnn_min(CNN_BLOCK_ROWS, rows), LEAST_BLOCK_TILES * shape->tile_rows);
+}
+
+size_t cnn_plan_scratch(const cnn_shape *shape, size_t rows)
+{
+    const size_t bytes = cnn_plan_activation_bytes(shape, rows);
+    if (!looks_for_zeros(shape, rows))
+        return bytes;
+    return bytes + rows * cnn_map_words(shape->inputs) * sizeof(uint64_t) +
+           cnn_lists_bytes(shape->group, rows, shape->inputs);
+}
+
+/* Cut rows among `threads` threads at most. */
+static void cut_rows(const cnn_machine *machine, const cnn_shape *shape, size_t threads,
+                     cnn_plan *p)
+{
+    const size_t rows = p->rows;
+    const double work = (double)shape->parameters * (double)rows;
+    p->split = CNN_SPLIT_ROWS;
+    p->block = rows <= LEAST_BLOCK_TILES * shape->tile_rows
+                   ? rows
+                   : cnn_min(most_block(machine, shape), rows);
+    p->threads = cnn_min(threads_for(machine, count_of(rows, shape->tile_rows), work), threads);
+    const size_t sharing =
+        rows <= p->block && threads > 1 ? threads_for(machine, SIZE_MAX, work) : 1;
+    const size_t block = even_block(rows, p->block, p->threads);
+    /* Rows that are too few for all threads, or would be cut unevenly, share columns. */
+    if (sharing > 1 &&
+        (p->threads == 1 || (20 * rows < 19 * p->threads * block && is_wide(shape)))) {
+        p->split = CNN_SPLIT_COLUMNS;
+        p->threads = sharing;
+    } else {
+        p->block = cnn_min(block, rows);
+    }
+}
+
+/* What follows from the blocks. */
+static void finish_plan(const cnn_shape *shape, cnn_plan *p)
+{
+    p->blocks = p->block > 0 ? count_of(p->rows, p->block) : 0;
+    p->workers = p->split == CNN_SPLIT_COLUMNS ? 1 : cnn_min(p->threads, p->blocks);
+    if (p->split == CNN_SPLIT_ROWS)
+        p->threads = p->workers;
+    p->zeros = looks_for_zeros(shape, p->block);
+    p->worker_bytes = cnn_round_up(cnn_plan_scratch(shape, p->block), CNN_LINE);
+}
+
+void cnn_plan_predict(const cnn_machine *machine, const cnn_shape *shape, size_t rows,
+                      size_t workspace, cnn_plan *p)
+{
+    p->rows = rows;
+    p->form = CNN_PANELS;
+    cut_rows(machine, shape, machine->threads, p);
+    finish_plan(shape, p);
+    if (p->workers * p->worker_bytes <= workspace)
+        return;
+    cut_rows(machine, shape, 1, p);
+    finish_plan(shape, p);
+    if (p->worker_bytes <= workspace)
+        return;
+    p->block = workspace / cnn_plan_scratch(shape, 1);
+    while (p->block > 0 && cnn_plan_scratch(shape, p->block) > workspace)
+        p->block--;
+    finish_plan(shape, p);
+}
+
+/* ---- Training ---------------------------------------------------------------------------- */
+
+/*
+ * Threads for all work on a batch: three products, and the update. One row reads each weight once
+ * and changes it; unless the threads share columns, which they read again in the next step, a
+ * second one would have to fetch the weights from the first.
+ */
+static size_t step_threads(const cnn_machine *machine, const cnn_shape *shape, size_t rows)
+{
+    if (rows == 1 && !is_wide(shape))
+        return 1;
+    return threads_for(machine, SIZE_MAX,
+                       (double)shape->parameters * (3 * (double)rows + UPDATE_WORK));
+}
+
+/* Whether all weights are narrow enough to be read row-major by so many rows. */
+static bool is_narrow(const cnn_shape *shape, size_t rows)
+{
+    const size_t tiles = count_of(rows, shape->tile_rows);
+    const size_t most =
+        rows == 1 ? ROW_MAJOR_BYTES_ONE : cnn_min(ROW_MAJOR_BYTES, ROW_MAJOR_BYTES_TILES / tiles);
+    return shape->widest * shape->real_size <= most;
+}
+
+/*
+ * Panels would be read once for each time they are renewed, if a batch is one block of rows on one
+ * thread.
+ */
+cnn_form cnn_plan_form(const cnn_machine *machine, const cnn_shape *shape,
+                       const cnn_training *training)
+{
+    const size_t rows = training->batch_size;
+    const bool alone =
+        rows <= CNN_BLOCK_ROWS && is_narrow(shape, rows) && step_threads(machine, shape, rows) == 1;
+    return alone && !training->gradient ? CNN_ROW_MAJOR : CNN_PANELS;
+}
+
+/*
+ * Products want few panels and few rows at a time. The gradient of one row needs no product:
+ * parameters then pass through the update in streams as long as can be.
+ */
+static void plan_tasks(const cnn_shape *shape, const cnn_training *training, cnn_plan *p)
+{
+    p->gradient = training->clips || training->gradient ? CNN_GRADIENT_WHOLE
+                  : p->rows == 1                        ? CNN_GRADIENT_OUTER
+                                                        : CNN_GRADIENT_FUSED;
+    p->task_rows = CNN_TASK_ROWS;
+    p->task_cols = TASK_PANELS * shape->panel;
+    if (p->rows == 1) {
+        p->task_rows = p->form == CNN_ROW_MAJOR ? CNN_TASK_ROWS : SIZE_MAX;
+        p->task_cols = p->form == CNN_ROW_MAJOR ? SIZE_MAX : shape->panel;
+    }
+    p->part_cols = p->gradient == CNN_GRADIENT_FUSED ? PART_COLUMNS : SIZE_MAX / 2;
+}
+
+cnn_plan cnn_plan_step(const cnn_machine *machine, const cnn_shape *shape,
+                       const cnn_training *training, size_t rows)
+{
+    cnn_plan p = {.rows = rows, .form = cnn_plan_form(machine, shape, training), .threads = 1};
+    if (p.form == CNN_PANELS)
+        p.threads = step_threads(machine, shape, rows);
+    const bool one_block = rows <= CNN_BLOCK_ROWS && is_wide(shape);
+    p.block = cnn_min(rows, even_block(rows, CNN_BLOCK_ROWS, one_block ? 1 : p.threads));
+    p.blocks = count_of(rows, p.block);
+    p.split = p.blocks == 1 ? CNN_SPLIT_COLUMNS : CNN_SPLIT_ROWS;
+    p.workers = p.threads;
+    p.zeros = rows >= shape->group;
+    plan_tasks(shape, training, &p);
+    const size_t bytes = shape->parameters * shape->real_size * (1 + training->slots);
+    p.prefetch = p.gradient == CNN_GRADIENT_FUSED &&
+                 bytes >= cnn_min(LEAST_PREFETCH_BYTES, 2 * machine->caches.l2);
+    return p;
+}
+
+size_t cnn_plan_update_scratch(const cnn_shape *shape)
+{
+    const size_t part = 2 * CNN_TASK_ROWS * PART_COLUMNS; /* or the longest bias */
+    return cnn_round_up(cnn_max(part, shape->widest) * shape->real_size, CNN_LINE);
+}
+
+bool cnn_plan_gathers_ahead(const cnn_machine *machine, const cnn_shape *shape, size_t batch_size)
+{
+    size_t bytes;
+    return cnn_multiply(batch_size, shape->input_row * shape->real_size, &bytes) &&
+           bytes <= cnn_min(MOST_AHEAD_BYTES, machine->caches.l2);
+}
+
+size_t cnn_plan_copy_threads(const cnn_machine *machine, size_t tasks, double bytes)
+{
+    return threads_for(machine, tasks, BYTE_WORK * bytes);
+}
+
+/* ---- Array functions --------------------------------------------------------------------- */
+
+/*
+ * The distance between lines of a copy of a block of a; 0 for no copy. The block is read again for
+ * each panel of b. Lines that compete for cache sets push each other out, and columns with a large
+ * stride are each on another page in each step of k. Copied side by side they are neither.
+ */
+static size_t copy_row(const cnn_kernels *kernels, size_t real_size, const cnn_gemm *g, size_t m,
+                       size_t n)
+{
+    const bool columns = g->a_row == 1;
+    const size_t stride = (columns ? g->a_k : g->a_row) * real_size;
+    const size_t count = columns ? g->k : m, row = cnn_stride_span(columns ? m : g->k, real_size);
+    const bool slow = cnn_stride_conflicts(stride) || (columns && stride >= LEAST_COPY_STRIDE);
+    size_t bytes;
+    if (!slow || (!columns && g->a_k != 1) || count < LEAST_COPY_LINES ||
+        n < LEAST_COPY_PANELS * kernels->panel || !cnn_multiply(count, row * real_size, &bytes) ||
+        bytes > MOST_COPY_BYTES)
+        return 0;
+    return row;
+}
+
+cnn_product_plan cnn_plan_product(const cnn_machine *machine, const cnn_kernels *kernels,
+                                  size_t real_size, const cnn_gemm *g, unsigned traits)
+{
+    const size_t panels = count_of(g->n, kernels->panel);
+    cnn_product_plan p = {.block_rows = cnn_min(g->m, RECTANGLE_TILES * kernels->tile_rows)};
+    if (g->m == 0 || g->n == 0)
+        return p;
+    const double work = (double)g->m * (double)g->n * (double)g->k;
+    p.row_blocks = count_of(g->m, p.block_rows);
+    p.threads = threads_for(machine, p.row_blocks * panels,
+                            traits & CNN_PRODUCT_AWAKE ? AWAKE * work : work);
+    /* Some more rectangles than threads even out a thread that is late. */
+    size_t cuts = 1;
+    if (p.threads > 1 && p.row_blocks < 4 * p.threads)
+        cuts = cnn_min(panels, count_of(4 * p.threads, p.row_blocks));
+    const size_t panels_each = count_of(panels, cuts);
+    p.block_cols = panels_each * kernels->panel;
+    p.col_blocks = count_of(panels, panels_each);
+    if (traits & CNN_PRODUCT_COPIES)
+        p.copy_row = copy_row(kernels, real_size, g, p.block_rows, cnn_min(p.block_cols, g->n));
+    return p;
+}
+
+cnn_rows_plan cnn_plan_rows(const cnn_machine *machine, size_t rows, size_t cols)
+{
+    const size_t least = cnn_max(1, CNN_TASK_ELEMENTS / cols);
+    const double work = ELEMENT_WORK * (double)rows * (double)cols;
+    cnn_rows_plan p = {.threads = threads_for(machine, count_of(rows, least), work)};
+    const size_t most = p.threads == 1 ? 1 : p.threads * TASKS_PER_THREAD;
+    p.block = cnn_max(least, count_of(rows, most));
+    return p;
+}
+
+bool cnn_plan_streams(size_t rows, size_t cols, size_t real_size)
+{
+    return rows * cols * real_size >= STREAM_BYTES;
+}

@@ -1,0 +1,295 @@
+/* Training: single steps and epochs. */
+#include <inttypes.h>
+#include <math.h>
+
+#include "train/finite.h"
+#include "train/gradient.h"
+#include "train/snapshot.h"
+#include "train/update.h"
+
+/* Make a single step, unless weights or state would not be finite. The batch was measured. */
+static cnn_status apply_checked(cnn_trainer *trainer, double lr)
+{
+    const cnn_update update = cnn_update_of_step(trainer, lr);
+    if (cnn_step_is_safe(trainer, &update)) {
+        cnn_update_apply(trainer, lr);
+        trainer->sizes.version = trainer->network->version;
+        return CNN_OK;
+    }
+    const cnn_status status = cnn_trainer_keep(trainer, &trainer->before_step);
+    if (status != CNN_OK)
+        return status;
+    cnn_update_apply(trainer, lr);
+    const bool weights = cnn_network_is_finite(trainer->network, trainer->batch->plan.form);
+    if (weights && cnn_slots_are_finite(&trainer->slots))
+        return CNN_OK;
+    cnn_trainer_bring_back(trainer, &trainer->before_step);
+    return cnn_fail(CNN_ERROR_NONFINITE, "%s became NaN or infinite in step %llu",
+                    weights ? "the optimizer's state" : "the weights",
+                    (unsigned long long)trainer->steps + 1);
+}
+
+/* Buffers for batches of `rows` rows on the present number of threads. */
+static cnn_status reserve(cnn_trainer *trainer, size_t rows)
+{
+    const cnn_network *network = trainer->network;
+    const cnn_status status = cnn_batch_reserve(network, rows, &trainer->batch);
+    if (status != CNN_OK)
+        return status;
+    const size_t workers = trainer->batch->workers;
+    if (workers > trainer->scratch_workers) {
+        char *scratch = cnn_platform_allocate(workers * cnn_plan_update_scratch(&network->shape));
+        if (!scratch)
+            return cnn_fail(CNN_ERROR_MEMORY, "out of memory for %zu threads", workers);
+        cnn_platform_free(trainer->scratch);
+        trainer->scratch = scratch;
+        trainer->scratch_workers = workers;
+    }
+    if (trainer->optimizer.clip_norm > 0 && !trainer->gradient) {
+        trainer->gradient = cnn_platform_allocate(network->parameter_span * network->real_size);
+        if (!trainer->gradient)
+            return cnn_fail(CNN_ERROR_MEMORY, "out of memory for gradients");
+    }
+    return CNN_OK;
+}
+
+/* A call that trains: what all its steps have in common. */
+struct call {
+    cnn_trainer *trainer;
+    cnn_training training;
+    uint64_t float_state;
+};
+
+/* Bring weights and slots into the form in which the steps of a call change them. */
+static cnn_status begin(cnn_trainer *trainer, size_t batch_size, struct call *call)
+{
+    cnn_network *network = trainer->network;
+    *call = (struct call){
+        .trainer = trainer,
+        .training = {.batch_size = batch_size,
+                     .slots = trainer->slots.count,
+                     .clips = trainer->optimizer.clip_norm > 0},
+    };
+    const cnn_form form = cnn_plan_form(&trainer->batch->machine, &network->shape, &call->training);
+    const cnn_status status = cnn_slots_arrange(&trainer->slots, form);
+    if (status != CNN_OK)
+        return status;
+    call->float_state = cnn_platform_float_enter();
+    cnn_network_refresh(network, form);
+    return CNN_OK;
+}
+
+/* Between calls, panels are always fresh: predict reads them. */
+static void end(const struct call *call)
+{
+    cnn_network_refresh(call->trainer->network, CNN_PANELS);
+    cnn_platform_float_leave(call->float_state);
+}
+
+/*
+ * One batch. *stepped is whether it has a weight; if not, there is no step, and neither the
+ * optimizer nor its learning rate take notice. A batch without an index is a call of its own,
+ * whose targets and weights have not been looked at; nor have the targets of a pass in pieces.
+ */
+static cnn_status step(cnn_trainer *trainer, const cnn_batch_job *job, double lr,
+                       cnn_result *result, bool *stepped)
+{
+    const cnn_network *network = trainer->network;
+    const cnn_data *data = job->data;
+    double loss, weight;
+    size_t correct = 0;
+    cnn_status status = cnn_batch_run(trainer->batch, job, &loss, &weight, &correct);
+    if (status == CNN_OK && (!job->index || result->accumulate))
+        status = cnn_targets_check(job->loss, &data->t, network->shape.outputs, network->dtype,
+                                   NULL, 0, job->rows, &trainer->batch->targets);
+    if (status == CNN_OK && !job->index && !result->accumulate)
+        status = cnn_weights_check(job->loss, &data->sample_weight, weight);
+    if (status != CNN_OK)
+        return status;
+    status = cnn_batch_check_inputs(trainer->batch, job);
+    if (status != CNN_OK)
+        return cnn_fail(status, "the loss is %g in batch %zu; %s", loss, result->steps + 1,
+                        cnn_last_error());
+    *stepped = weight >= CNN_LEAST_WEIGHT_SUM;
+    if (*stepped && !isfinite(loss))
+        return cnn_fail(CNN_ERROR_NONFINITE, "the loss is %g in batch %zu", loss,
+                        result->steps + 1);
+    if (*stepped && job->measure)
+        status = apply_checked(trainer, lr);
+    else if (*stepped)
+        cnn_update_apply(trainer, lr);
+    if (status != CNN_OK)
+        return status;
+    if (*stepped) {
+        result->loss_sum += loss * weight;
+        result->weight_sum += weight;
+    }
+    result->steps++;
+    result->rows += job->rows;
+    result->correct += correct;
+    result->counted += cnn_targets_counted(&trainer->batch->targets, job->rows);
+    return CNN_OK;
+}
+
+static cnn_status check_call(const cnn_trainer *trainer, const cnn_loss *loss, const cnn_data *data,
+                             const cnn_result *result, cnn_result *made)
+{
+    if (!trainer)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "trainer is NULL");
+    const cnn_status status = cnn_result_begin(result, made);
+    return status == CNN_OK ? cnn_network_check(trainer->network, loss, data) : status;
+}
+
+/* Steps key the dropout masks, and files have them, as numbers of 64 bits with a sign. */
+static cnn_status check_steps(const cnn_trainer *trainer, size_t more)
+{
+    if (more <= (uint64_t)INT64_MAX - trainer->steps)
+        return CNN_OK;
+    return cnn_fail(CNN_ERROR_ARGUMENT,
+                    "trainer has made %" PRIu64 " steps, should make at most "
+                    "2^63 - 1 in all",
+                    trainer->steps);
+}
+
+static cnn_status check_lr(double lr)
+{
+    if (lr >= 0 && isfinite(lr))
+        return CNN_OK;
+    return cnn_fail(CNN_ERROR_ARGUMENT, "lr is %g, should be finite, 0 or more", lr);
+}
+
+cnn_status cnn_trainer_step(cnn_trainer *trainer, const cnn_loss *loss, const cnn_data *data,
+                            double lr, cnn_result *result)
+{
+    cnn_result made;
+    cnn_status status = check_call(trainer, loss, data, result, &made);
+    if (status == CNN_OK)
+        status = check_steps(trainer, 1);
+    if (status == CNN_OK)
+        status = check_lr(lr);
+    if (status == CNN_OK && data->x.rows == 0)
+        status = cnn_fail(CNN_ERROR_ARGUMENT, "x has 0 rows, needs at least 1");
+    if (status == CNN_OK)
+        status = reserve(trainer, data->x.rows);
+    struct call call;
+    if (status == CNN_OK)
+        status = begin(trainer, data->x.rows, &call);
+    if (status != CNN_OK)
+        return status;
+    const cnn_batch_job job = {
+        .loss = loss,
+        .data = data,
+        .rows = data->x.rows,
+        .step = (int64_t)trainer->steps,
+        .measure = true,
+        .training = call.training,
+    };
+    bool stepped;
+    status = step(trainer, &job, lr, &made, &stepped);
+    end(&call);
+    if (status == CNN_OK || status == CNN_ERROR_NONFINITE)
+        cnn_result_end(result, &made);
+    return status;
+}
+
+/*
+ * Look at every row that the call will use, before the first step changes anything. Rows of targets
+ * of a pass in pieces are left to the steps: the caller, who alone can look at all of them before
+ * the first piece, would have them read from memory once more in each epoch.
+ */
+static cnn_status check_rows(const cnn_trainer *trainer, const cnn_loss *loss, const cnn_data *data,
+                             const size_t *index, size_t count, size_t batch_size,
+                             const cnn_result *result)
+{
+    const size_t outputs = trainer->network->shape.outputs;
+    const cnn_dtype dtype = trainer->network->dtype;
+    const cnn_targets *targets = &trainer->batch->targets;
+    for (size_t i = 0; i < count; i++)
+        if (index[i] >= data->x.rows)
+            return cnn_fail(CNN_ERROR_ARGUMENT, "index has row %zu, but x has %zu rows", index[i],
+                            data->x.rows);
+    const bool weights_alone = loss->target == CNN_TARGET_ROWS && result->accumulate;
+    if (weights_alone && !data->sample_weight.data)
+        return CNN_OK;
+    double most = 0; /* the largest weight of a batch */
+    for (size_t i = 0; i < count; i += batch_size) {
+        const size_t rows = cnn_min(batch_size, count - i);
+        cnn_status status =
+            weights_alone
+                ? cnn_sample_weight_read(&data->sample_weight, index + i, 0, rows, targets)
+                : cnn_samples_read(loss, &data->t, &data->sample_weight, outputs, dtype, index + i,
+                                   0, rows, targets);
+        if (status == CNN_OK && !result->accumulate)
+            status = cnn_targets_check(loss, &data->t, outputs, dtype, index + i, 0, rows, targets);
+        if (status != CNN_OK)
+            return status;
+        cnn_lanes weights = {.count = 0};
+        cnn_lanes_add(&weights, rows, targets->weight);
+        most = fmax(most, cnn_lanes_total(&weights));
+    }
+    return result->accumulate ? CNN_OK : cnn_weights_check(loss, &data->sample_weight, most);
+}
+
+/* All batches of an epoch, or those that `seconds` are enough for (0: all). */
+static cnn_status run_epoch(const struct call *call, const cnn_loss *loss, const cnn_data *data,
+                            const size_t *index, size_t count, const double *lr, double seconds,
+                            cnn_result *made)
+{
+    cnn_trainer *trainer = call->trainer;
+    const size_t batch_size = call->training.batch_size;
+    const double deadline = seconds > 0 ? cnn_platform_seconds() + seconds : 0;
+    size_t done = 0, steps = 0;
+    bool stepped = false; /* The update gathers the next batch, if there is an update. */
+    cnn_status status = CNN_OK;
+    while (done < count && status == CNN_OK) {
+        const cnn_batch_job job = {
+            .loss = loss,
+            .data = data,
+            .index = index + done,
+            .rows = cnn_min(batch_size, count - done),
+            .soon = cnn_min(batch_size, count - cnn_min(count, done + batch_size)),
+            .step = (int64_t)trainer->steps,
+            .follows = stepped,
+            .training = call->training,
+        };
+        status = step(trainer, &job, lr[steps], made, &stepped);
+        done += job.rows;
+        steps += stepped;
+        if (seconds > 0 && cnn_platform_seconds() >= deadline)
+            break;
+    }
+    return status;
+}
+
+cnn_status cnn_trainer_epoch(cnn_trainer *trainer, const cnn_loss *loss, const cnn_data *data,
+                             const size_t *index, size_t count, size_t batch_size, const double *lr,
+                             double seconds, cnn_result *result)
+{
+    cnn_result made;
+    cnn_status status = check_call(trainer, loss, data, result, &made);
+    if (status != CNN_OK)
+        return status;
+    if (!index || !lr)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", index ? "lr" : "index");
+    if (count == 0 || batch_size == 0)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "%s is 0, should be at least 1",
+                        count ? "batch_size" : "count");
+    batch_size = cnn_min(batch_size, count);
+    const size_t batches = (count - 1) / batch_size + 1;
+    status = check_steps(trainer, batches);
+    for (size_t i = 0; i < batches && status == CNN_OK; i++)
+        status = check_lr(lr[i]);
+    if (status == CNN_OK)
+        status = reserve(trainer, batch_size);
+    if (status == CNN_OK)
+        status = check_rows(trainer, loss, data, index, count, batch_size, &made);
+    struct call call;
+    if (status == CNN_OK)
+        status = begin(trainer, batch_size, &call);
+    if (status != CNN_OK)
+        return status;
+    status = run_epoch(&call, loss, data, index, count, lr, seconds, &made);
+    end(&call);
+    cnn_result_end(result, &made);
+    return status;
+}

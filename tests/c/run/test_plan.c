@@ -1,0 +1,260 @@
+/*
+ * Plans for known shapes on machines with known caches, printed and compared with those listed
+ * here. A change of a threshold shows what it changes.
+ */
+#include "run/plan.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "check.h"
+
+typedef struct machine {
+    const char *name;
+    cnn_caches caches;
+} machine;
+
+enum { KIB = 1024 };
+
+static const machine machines[] = {
+    {"zen3", {32 * KIB, 512 * KIB, 4096 * KIB}},
+    {"zen4", {32 * KIB, 1024 * KIB, 4096 * KIB}},
+    {"laptop", {48 * KIB, 2048 * KIB, 3072 * KIB}},
+    {"old", {32 * KIB, 256 * KIB, 2048 * KIB}},
+};
+
+/* Kernels of AVX-512 in float32, as far as plans depend on them. */
+static const cnn_kernels kernels = {.isa = "avx512", .tile_rows = 12, .panel = 32, .group = 4};
+
+static const cnn_dense_shape digits[] = {{784, 50}, {50, 100}, {100, 10}};
+static const cnn_dense_shape policy[] = {{8, 64}, {64, 64}, {64, 4}};
+static const cnn_dense_shape wide[] = {{512, 4096}, {4096, 4096}, {4096, 512}};
+static const cnn_dense_shape middle[] = {{784, 256}, {256, 10}};
+
+typedef struct network {
+    const char *name;
+    size_t count;
+    const cnn_dense_shape *dense;
+} network;
+
+static const network networks[] = {
+    {"784-50-100-10", 3, digits},
+    {"8-64-64-4", 3, policy},
+    {"784-256-10", 2, middle},
+    {"512-4096-4096-512", 3, wide},
+};
+
+/* What the plans should be: those of zen4, then only those of other machines that differ. After a
+ * change of plan.c, read what this program prints; if it is meant, it becomes the file's text. */
+static const char *const expected[] = {
+#include "run/plans.h"
+};
+
+static size_t printed, differing;
+
+static void show(const char *format, ...)
+{
+    char line[200];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    printf("    \"%s\",\n", line);
+    const size_t count = sizeof expected / sizeof *expected;
+    if (printed >= count || strcmp(expected[printed], line) != 0)
+        differing++;
+    printed++;
+}
+
+static cnn_plan predict_plan(const cnn_machine *now, const cnn_shape *shape, size_t rows,
+                             size_t workspace)
+{
+    cnn_plan plan;
+    cnn_plan_predict(now, shape, rows, workspace, &plan);
+    return plan;
+}
+
+static void describe(char *text, size_t size, const cnn_plan *p)
+{
+    static const char *const splits[] = {"rows", "columns"};
+    static const char *const forms[] = {"row-major", "panels"};
+    snprintf(text, size, "%zu x %zu rows, %zu threads, %s, %s%s", p->blocks, p->block, p->threads,
+             splits[p->split], forms[p->form], p->zeros ? ", zeros" : "");
+}
+
+static void describe_step(char *text, size_t size, const cnn_plan *p)
+{
+    static const char *const gradients[] = {"fused", "outer", "whole"};
+    describe(text, size, p);
+    const size_t used = strlen(text);
+    snprintf(text + used, size - used, ", %s%s", gradients[p->gradient],
+             p->prefetch ? ", prefetch" : "");
+}
+
+/* Print the plans of one network with so many threads on a machine; only those that differ from
+ * the plans on `usual`, unless that is NULL. */
+static void show_network(const machine *where, const machine *usual, const network *n,
+                         size_t threads)
+{
+    static const size_t rows[] = {1, 2, 100, 1000, 100000};
+    static const size_t batches[] = {1, 32, 100, 1000};
+    const cnn_shape shape = cnn_shape_make(&kernels, sizeof(float), n->count, n->dense);
+    const cnn_machine now = {threads, where->caches};
+    const cnn_machine other = {threads, usual ? usual->caches : where->caches};
+    char text[160], before[160];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        cnn_plan p = predict_plan(&now, &shape, rows[i], SIZE_MAX);
+        describe(text, sizeof text, &p);
+        p = predict_plan(&other, &shape, rows[i], SIZE_MAX);
+        describe(before, sizeof before, &p);
+        if (!usual || strcmp(text, before) != 0)
+            show("%s %s predict %zu of %zu: %s", where->name, n->name, rows[i], threads, text);
+    }
+    for (size_t i = 0; i < sizeof batches / sizeof *batches; i++)
+        for (size_t slots = 0; slots <= 2; slots += 2) {
+            const cnn_training training = {.batch_size = batches[i], .slots = slots};
+            cnn_plan p = cnn_plan_step(&now, &shape, &training, batches[i]);
+            describe_step(text, sizeof text, &p);
+            p = cnn_plan_step(&other, &shape, &training, batches[i]);
+            describe_step(before, sizeof before, &p);
+            if (!usual || strcmp(text, before) != 0)
+                show("%s %s %s %zu of %zu: %s", where->name, n->name, slots ? "adam" : "sgd",
+                     batches[i], threads, text);
+        }
+}
+
+static void test_printed(void)
+{
+    const machine *usual = &machines[1];
+    for (size_t threads = 1; threads <= 2; threads++)
+        for (size_t n = 0; n < sizeof networks / sizeof *networks; n++)
+            show_network(usual, NULL, &networks[n], threads);
+    for (size_t m = 0; m < sizeof machines / sizeof *machines; m++)
+        for (size_t n = 0; n < sizeof networks / sizeof *networks && &machines[m] != usual; n++)
+            show_network(&machines[m], usual, &networks[n], 1);
+    CHECK(differing == 0);
+    CHECK(printed == sizeof expected / sizeof *expected);
+}
+
+/* ---- What must hold for every plan ------------------------------------------------------- */
+
+static void check_step(const cnn_plan *p, const cnn_machine *now, const cnn_training *training)
+{
+    CHECK(p->block > 0 && p->block <= CNN_BLOCK_ROWS);
+    CHECK(p->blocks == (p->rows + p->block - 1) / p->block);
+    CHECK(p->threads >= 1 && p->threads <= now->threads);
+    /* A row-major weight is changed by one thread, in a batch of one block. */
+    CHECK(p->form == CNN_PANELS || (p->threads == 1 && p->blocks == 1));
+    CHECK((p->split == CNN_SPLIT_COLUMNS) == (p->blocks == 1));
+    CHECK((p->gradient == CNN_GRADIENT_WHOLE) == (training->clips || training->gradient));
+    CHECK((p->gradient == CNN_GRADIENT_OUTER) == (p->rows == 1 && !training->clips));
+}
+
+static void test_rules(void)
+{
+    for (size_t m = 0; m < sizeof machines / sizeof *machines; m++)
+        for (size_t n = 0; n < sizeof networks / sizeof *networks; n++)
+            for (size_t threads = 1; threads <= 16; threads *= 2)
+                for (size_t rows = 1; rows < 3000; rows += 1 + rows / 8) {
+                    const cnn_shape shape = cnn_shape_make(&kernels, sizeof(float),
+                                                           networks[n].count, networks[n].dense);
+                    const cnn_machine now = {threads, machines[m].caches};
+                    const cnn_plan predict = predict_plan(&now, &shape, rows, SIZE_MAX);
+                    CHECK(predict.block * predict.blocks >= rows);
+                    CHECK(predict.workers <= predict.threads && predict.threads <= threads);
+                    CHECK(predict.workers <= predict.blocks);
+                    for (int clips = 0; clips <= 1; clips++) {
+                        const cnn_training training = {.batch_size = rows, .clips = clips};
+                        const cnn_plan p = cnn_plan_step(&now, &shape, &training, rows);
+                        check_step(&p, &now, &training);
+                    }
+                }
+}
+
+/* A workspace takes threads first, then rows of a block, and is never exceeded. */
+static void test_workspace(void)
+{
+    const cnn_shape shape = cnn_shape_make(&kernels, sizeof(float), 3, digits);
+    const cnn_machine now = {4, machines[1].caches};
+    const cnn_plan free = predict_plan(&now, &shape, 10000, SIZE_MAX);
+    CHECK(free.workers == 4);
+    const size_t enough = free.workers * free.worker_bytes;
+    CHECK(predict_plan(&now, &shape, 10000, enough).workers == 4);
+    CHECK(predict_plan(&now, &shape, 10000, enough - 1).workers == 1);
+    const size_t least = cnn_plan_scratch(&shape, 1);
+    CHECK(predict_plan(&now, &shape, 10000, least - 1).block == 0);
+    CHECK(predict_plan(&now, &shape, 10000, least).block == 1);
+    for (size_t bytes = least; bytes < enough; bytes += bytes / 7 + 1) {
+        const cnn_plan p = predict_plan(&now, &shape, 10000, bytes);
+        CHECK(p.block > 0 && p.workers * cnn_plan_scratch(&shape, p.block) <= bytes);
+        CHECK(p.block * p.blocks >= 10000);
+    }
+}
+
+/* Threads grow with the work, never beyond the tasks or the machine's. */
+static void test_threads(void)
+{
+    const cnn_machine now = {4, machines[0].caches};
+    CHECK(cnn_plan_copy_threads(&now, 100, 0) == 1);
+    CHECK(cnn_plan_copy_threads(&now, 100, 1e4) == 1);
+    CHECK(cnn_plan_copy_threads(&now, 100, 1e9) == 4);
+    CHECK(cnn_plan_copy_threads(&now, 100, 1e300) == 4);
+    CHECK(cnn_plan_copy_threads(&now, 3, 1e9) == 3);
+    CHECK(cnn_plan_copy_threads(&now, 1, 1e9) == 1);
+    CHECK(cnn_plan_copy_threads(&now, 0, 1e9) == 1);
+    CHECK(cnn_plan_copy_threads(&now, 100, (double)NAN) == 1);
+    size_t last = 1;
+    for (double bytes = 1e5; bytes < 1e8; bytes *= 1.01) {
+        const size_t threads = cnn_plan_copy_threads(&now, 100, bytes);
+        CHECK(threads >= last && threads <= 4);
+        last = threads;
+    }
+}
+
+/* A product's rectangles cover it; copies are for conflicting strides alone. */
+static void test_products(void)
+{
+    const cnn_machine now = {1, machines[0].caches};
+    for (size_t n = 8; n < 3000; n += n / 3 + 1) {
+        const cnn_gemm rows = {.m = n, .n = n, .k = 300, .a_row = 300, .a_k = 1};
+        cnn_product_plan p =
+            cnn_plan_product(&now, &kernels, sizeof(float), &rows, CNN_PRODUCT_COPIES);
+        CHECK(p.row_blocks * p.block_rows >= n && p.col_blocks * p.block_cols >= n);
+        CHECK(p.block_cols % kernels.panel == 0);
+        CHECK(p.copy_row == 0);
+        const cnn_gemm conflicting = {.m = n, .n = n, .k = 1024, .a_row = 1024, .a_k = 1};
+        p = cnn_plan_product(&now, &kernels, sizeof(float), &conflicting, CNN_PRODUCT_COPIES);
+        CHECK((p.copy_row > 0) == (n >= 4 * kernels.panel));
+        CHECK(p.copy_row == 0 || p.copy_row == 1024 + 16);
+        p = cnn_plan_product(&now, &kernels, sizeof(float), &conflicting, 0);
+        CHECK(p.copy_row == 0);
+    }
+}
+
+/* The caches of this machine are read, can be replaced, and come back. */
+static void test_caches(void)
+{
+    const cnn_caches own = cnn_platform_caches();
+    CHECK(own.l1d >= 8 * KIB && own.l1d <= 1024 * KIB);
+    CHECK(own.l2 >= own.l1d);
+    const cnn_caches others = {16 * KIB, 64 * KIB, 128 * KIB};
+    cnn_platform_set_caches(&others);
+    const cnn_caches used = cnn_machine_now().caches;
+    CHECK(used.l1d == 16 * KIB && used.l2 == 64 * KIB && used.l3_share == 128 * KIB);
+    cnn_platform_set_caches(NULL);
+    const cnn_caches again = cnn_platform_caches();
+    CHECK(memcmp(&again, &own, sizeof own) == 0);
+}
+
+int main(void)
+{
+    test_printed();
+    test_rules();
+    test_workspace();
+    test_threads();
+    test_products();
+    test_caches();
+    return check_finish();
+}
