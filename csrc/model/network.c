@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/platform.h"
 #include "base/random.h"
+#include "base/structs.h"
 #include "kernels/dispatch.h"
 #include "kernels/product.h"
 
@@ -151,9 +152,6 @@ static cnn_status check_layers(size_t count, const cnn_layer *layers)
     size_t inputs = 0;
     for (size_t i = 0; i < count; i++) {
         const cnn_layer *layer = &layers[i];
-        if (layer->struct_size != sizeof *layer)
-            return cnn_fail(CNN_ERROR_ARGUMENT, "layer %zu has struct_size %zu, should be %zu", i,
-                            layer->struct_size, sizeof *layer);
         if (layer->kind == CNN_LAYER_DENSE) {
             const cnn_status status = check_dense(layer, i, count, inputs);
             if (status != CNN_OK)
@@ -248,9 +246,6 @@ cnn_status cnn_network_create(cnn_dtype dtype, size_t count, const cnn_layer *la
                         (int)dtype);
     if (count == 0)
         return cnn_fail(CNN_ERROR_ARGUMENT, "a network needs at least one layer");
-    cnn_status status = check_layers(count, layers);
-    if (status != CNN_OK)
-        return status;
     cnn_network *made = cnn_platform_allocate(sizeof *made);
     if (made) {
         memset(made, 0, sizeof *made);
@@ -267,9 +262,13 @@ cnn_status cnn_network_create(cnn_dtype dtype, size_t count, const cnn_layer *la
     made->kernels = cnn_dispatch(dtype);
     made->seed = seed;
     made->layer_count = count;
-    memcpy(made->layers, layers, count * sizeof *layers);
     size_t packed = 0;
-    status = lay_out(made, &packed);
+    cnn_status status =
+        cnn_struct_read_array(&cnn_struct_layer, "layer", count, layers, made->layers);
+    if (status == CNN_OK)
+        status = check_layers(count, made->layers);
+    if (status == CNN_OK)
+        status = lay_out(made, &packed);
     if (status == CNN_OK)
         status = allocate(made, packed);
     if (status != CNN_OK) {
@@ -351,14 +350,10 @@ cnn_status cnn_network_layer(const cnn_network *network, size_t index, cnn_layer
 {
     if (!network || !layer)
         return cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", network ? "layer" : "network");
-    if (layer->struct_size != sizeof *layer)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "layer has struct_size %zu, should be %zu",
-                        layer->struct_size, sizeof *layer);
     if (index >= network->layer_count)
         return cnn_fail(CNN_ERROR_ARGUMENT, "layer %zu is asked for, the network has %zu", index,
                         network->layer_count);
-    *layer = network->layers[index];
-    return CNN_OK;
+    return cnn_layer_write(&network->layers[index], "layer", layer);
 }
 
 cnn_dense *cnn_network_dense(const cnn_network *network, size_t index)

@@ -162,8 +162,17 @@ double cnn_network_penalty(const cnn_network *network);
 /* Whether the loss is computed from logits, so that the last activation is left out. */
 bool cnn_loss_takes_logits(const cnn_loss *loss);
 
-/* Check samples and a loss against a network: structs, shapes, and that loss and output suit. */
-cnn_status cnn_network_check(const cnn_network *network, const cnn_loss *loss,
-                             const cnn_data *data);
+/* Space for a call's structs if the caller's are older. */
+typedef struct cnn_call_structs {
+    cnn_loss loss;
+    cnn_data data;
+} cnn_call_structs;
+
+/*
+ * Check a caller's samples and loss against a network: structs, shapes, and that loss and output
+ * suit. *loss and *data are then whole structs, the caller's or those of `space`.
+ */
+cnn_status cnn_network_check(const cnn_network *network, const cnn_loss **loss,
+                             const cnn_data **data, cnn_call_structs *space);
 
 #endif

@@ -21,7 +21,7 @@ typedef struct cnn_targets {
                        class weights, the sample weight */
 } cnn_targets;
 
-/* Check a loss by itself: its kind, settings and class weights for this many outputs. */
+/* Check a whole loss (cnn_loss_read): its kind, settings and class weights for the outputs. */
 cnn_status cnn_loss_check(const cnn_loss *loss, size_t outputs);
 
 /* Check a public matrix: struct_size, type, data and shape. `name` is for the message. */
@@ -62,7 +62,10 @@ cnn_status cnn_fail_number(cnn_status status, const char *name, const cnn_matrix
 /* Refuse weights with this sum, of which no mean can be made; they are those of all rows. */
 cnn_status cnn_weights_check(const cnn_loss *loss, const cnn_matrix *sample_weight, double total);
 
-/* What `result` holds, for a call to go on with, or zeros; and hand back what the call made. */
+/*
+ * Check the caller's `result`, and begin *made with what it holds if the call goes on with a pass,
+ * else with zeros; at the end of the call write what it made to `result`.
+ */
 cnn_status cnn_result_begin(const cnn_result *result, cnn_result *made);
 void cnn_result_end(cnn_result *result, const cnn_result *made);
 

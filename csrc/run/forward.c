@@ -4,6 +4,7 @@
 #include "base/convert.h"
 #include "base/error.h"
 #include "base/platform.h"
+#include "base/structs.h"
 #include "base/threads.h"
 #include "kernels/product.h"
 #include "model/network.h"
@@ -373,13 +374,9 @@ static int needed_output(cnn_loss_kind kind)
     }
 }
 
-cnn_status cnn_network_check(const cnn_network *network, const cnn_loss *loss, const cnn_data *data)
+/* That the structs, which are whole, go with each other and with the network. */
+static cnn_status check_call(const cnn_network *network, const cnn_loss *loss, const cnn_data *data)
 {
-    if (!network || !data)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", network ? "data" : "network");
-    if (data->struct_size != sizeof *data)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "data has struct_size %zu, should be %zu",
-                        data->struct_size, sizeof *data);
     const size_t outputs = cnn_network_outputs(network);
     cnn_status status = cnn_loss_check(loss, outputs);
     if (status == CNN_OK)
@@ -400,6 +397,17 @@ cnn_status cnn_network_check(const cnn_network *network, const cnn_loss *loss, c
                         "cross_entropy of one output is 0, whatever the weights; should be sigmoid "
                         "with binary_cross_entropy, or 2 outputs");
     return CNN_OK;
+}
+
+cnn_status cnn_network_check(const cnn_network *network, const cnn_loss **loss,
+                             const cnn_data **data, cnn_call_structs *space)
+{
+    if (!network)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "network is NULL");
+    *data = cnn_data_read(*data, "data", &space->data);
+    if (*data)
+        *loss = cnn_loss_read(*loss, "loss", &space->loss);
+    return *data && *loss ? check_call(network, *loss, *data) : CNN_ERROR_ARGUMENT;
 }
 
 /* Buffers of one segment, shared by the workers; each has scratch and a count of its own. */
@@ -529,7 +537,8 @@ double cnn_network_penalty(const cnn_network *network)
 cnn_status cnn_network_evaluate(const cnn_network *network, const cnn_loss *loss,
                                 const cnn_data *data, cnn_result *result)
 {
-    cnn_status status = cnn_network_check(network, loss, data);
+    cnn_call_structs space;
+    cnn_status status = cnn_network_check(network, &loss, &data, &space);
     if (status != CNN_OK)
         return status;
     cnn_result made;
