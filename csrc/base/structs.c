@@ -11,10 +11,10 @@ const cnn_struct cnn_struct_result = {sizeof(cnn_result), {offsetof(cnn_result, 
 const cnn_struct cnn_struct_layer = {sizeof(cnn_layer), {0}};
 const cnn_struct cnn_struct_optimizer = {sizeof(cnn_optimizer), {0}};
 
-/* A size beyond this is no struct's: its bytes are not read. */
+/* No struct is larger: a larger size is an error of the caller, and its bytes are not read. */
 #define LARGEST 1024
 
-/* The first member of every public struct. */
+/* struct_size, the first member of every public struct. */
 static size_t size_of(const void *given)
 {
     return *(const size_t *)given;
@@ -39,7 +39,7 @@ static cnn_status fail_size(const cnn_struct *type, const char *name, size_t siz
                     type->size, older);
 }
 
-/* Check a struct's size alone. */
+/* Check that a struct is not NULL and has a size that can be read. */
 static cnn_status check_size(const cnn_struct *type, const char *name, const void *given)
 {
     if (!given)

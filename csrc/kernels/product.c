@@ -7,16 +7,16 @@
 #include "base/platform.h"
 #include "base/threads.h"
 
-/* Rows of one rectangle in tiles: its rows of a should stay in the L2 cache. */
+/* Rows of one rectangle, in tiles: its rows of a should stay in the L2 cache. */
 #define BLOCK_TILES 8
 
-/* Panels of b from which on it is worth copying a block of a. */
+/* The fewest panels of b for which a block of a is copied. */
 #define WORTH_PANELS 4
 
-/* The most bytes of such a copy, which its thread keeps for others. */
+/* The most bytes of such a copy, whose buffer the thread keeps for later calls. */
 #define MOST_COPIED ((size_t)4 * 1024 * 1024)
 
-/* How many times less work threads share that are awake. */
+/* If the threads are awake, the work from which they share a product is divided by this. */
 #define AWAKE 4
 
 struct product {
@@ -33,10 +33,11 @@ static const void *advance(const void *base, size_t elements, size_t real_size)
 }
 
 /*
- * A block of a is read again for each panel of b. Lines of it, rows or columns, that lie whole
- * multiples of 2 KiB apart fall on few sets of the caches and push each other out; and where a is
- * read along its columns, each step of k is on another page. Copied side by side they are neither.
- * Without memory for that they are read where they are, as are blocks too large for the caches.
+ * Copy a block of a side by side if that is faster. A block is read again for each panel of b. Rows
+ * or columns whose distance is a multiple of 2 KiB fall on few sets of the caches and evict each
+ * other; if a is read along its columns, each step of k is on another page. The copy has neither
+ * problem. If memory is short or the block is too large for the caches, a is read in place
+ * (docs/performance/product.md).
  */
 static void gather_a(const struct product *p, cnn_gemm *g)
 {
@@ -115,7 +116,7 @@ void cnn_product(const cnn_kernels *kernels, size_t real_size, const cnn_gemm *g
         work *= AWAKE;
     const size_t row_blocks = (gemm->m + p.block_rows - 1) / p.block_rows;
     const size_t threads = cnn_parallel_threads(row_blocks * panels, work);
-    /* Some more rectangles than threads even out a thread that is late. */
+    /* More rectangles than threads balance the load if a thread is late. */
     size_t col_blocks = 1;
     if (threads > 1 && row_blocks < 4 * threads)
         col_blocks = cnn_min(panels, (4 * threads + row_blocks - 1) / row_blocks);

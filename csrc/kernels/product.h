@@ -4,16 +4,16 @@
 
 #include "kernels/kernels.h"
 
-/* What is known about a product: any of these together. */
+/* Flags of a product. */
 typedef enum cnn_product_how {
     CNN_WITH_SCRATCH = 1, /* the threads' scratch may be used: none of the operands lies there */
-    CNN_THREADS_AWAKE = 2 /* the threads share others too, and are awake: less work is worth it */
+    CNN_THREADS_AWAKE = 2 /* the threads are awake: they share less work too */
 } cnn_product_how;
 
-/* Run a product whose operands are ready; real_size is the bytes of one element. */
+/* Run a product on as many threads as it has work for; real_size is the size of an element. */
 void cnn_product(const cnn_kernels *kernels, size_t real_size, const cnn_gemm *gemm, unsigned how);
 
-/* Elements that a (k, n) matrix takes when packed. */
+/* The number of elements of a packed (k, n) matrix, with its padding. */
 size_t cnn_packed_span(const cnn_kernels *kernels, size_t k, size_t n);
 
 #endif

@@ -96,7 +96,7 @@ static int loss_of_arrays(outcome *out)
     cnn_matrix targets = matrix(t, CNN_FLOAT64, 3, sizeof *t);
     targets.rows = 2;
     return cnn_loss_gradient_f64(&huber, 2, 3, z, 3, &targets, NULL, &out->loss_value,
-                                 out->loss_gradient);
+                                 out->loss_gradient) != CNN_OK;
 }
 
 static int save(cnn_trainer *trainer, const char *path, outcome *out)
@@ -106,7 +106,7 @@ static int save(cnn_trainer *trainer, const char *path, outcome *out)
     cnn_optimizer optimizer = {.struct_size = sizeof optimizer};
     if (cnn_trainer_save(trainer, path) || cnn_trainer_load(path, &network, &again))
         return 1;
-    const int status = cnn_trainer_optimizer(again, &optimizer);
+    const int failed = cnn_trainer_optimizer(again, &optimizer) != CNN_OK;
     out->beta2 = optimizer.beta2;
     cnn_trainer_destroy(again);
     cnn_network_destroy(network);
@@ -116,7 +116,7 @@ static int save(cnn_trainer *trainer, const char *path, outcome *out)
     out->file_size = fread(out->file, 1, sizeof out->file, file);
     fclose(file);
     remove(path);
-    return status;
+    return failed;
 }
 
 int PROGRAM(const char *path, outcome *out)
