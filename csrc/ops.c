@@ -1,6 +1,7 @@
 /* Array functions: checked, given their kernels, split over threads, and run. */
 #include "base/error.h"
 #include "base/platform.h"
+#include "base/structs.h"
 #include "base/threads.h"
 #include "kernels/dispatch.h"
 #include "run/plan.h"
@@ -366,7 +367,9 @@ static cnn_status loss_gradient(cnn_dtype dtype, const cnn_loss *loss, size_t ro
                                 const void *z, size_t z_stride, const cnn_matrix *t,
                                 const cnn_matrix *sample_weight, double *value, void *gradient)
 {
-    cnn_status status = cnn_loss_check(loss, cols);
+    cnn_loss space;
+    loss = cnn_loss_read(loss, "loss", &space);
+    cnn_status status = loss ? cnn_loss_check(loss, cols) : CNN_ERROR_ARGUMENT;
     if (status == CNN_OK)
         status = cnn_check_layout("z", z, rows, cols, z_stride);
     if (status == CNN_OK && !value)

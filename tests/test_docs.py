@@ -24,9 +24,8 @@ def with_blocks(*languages):
 
 
 def test_documents_are_read():
-    assert {"README.md", "docs/doors.md", "csrc/README.md", "examples/c/README.md"} <= set(
-        DOCUMENTS
-    )
+    expected = {"README.md", "docs/doors.md", "docs/performance/index.md", "csrc/README.md"}
+    assert {*expected, "examples/c/README.md"} <= set(DOCUMENTS)
     assert [block.language for block in blocks_of("docs/doors.md")][:3] == ["python", "c", "cmake"]
     assert "cnn train iris.csv" in next(
         block.text for block in blocks_of("README.md") if "cnn train" in block.text
@@ -40,6 +39,14 @@ def test_each_language_is_one_that_is_run(document):
         assert block.language in {"c", "cmake", "cython", "python", "shell", "text"}, block
         if block.language in {"c", "cmake", "cython"}:
             assert named(block), block
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_links_lead_to_files(document):
+    text = (ROOT / document).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^\s()#]+)[^\s()]*\)", re.sub(r"`[^`]*`", "", text)):
+        if not target.startswith(("https:", "http:", "mailto:")):
+            assert ((ROOT / document).parent / target).exists(), target
 
 
 @pytest.mark.parametrize("document", with_blocks("python"))

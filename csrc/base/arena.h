@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 
-/* Hands out parts of `memory`; where that is NULL it only adds up their sizes. */
+/* Hands out parts of `memory`. If `memory` is NULL, it only adds up the sizes of the parts. */
 typedef struct cnn_arena {
     char *memory;
     size_t used;

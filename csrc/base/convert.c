@@ -1,6 +1,6 @@
 /*
- * Reading matrices of any input type and layout. One loop over a row is compiled per pair of
- * types; elements are read with memcpy, since strides may leave them unaligned.
+ * Reading matrices of any input type and layout. One loop over a row is compiled for each pair of
+ * types. Elements are read with memcpy, since strides may leave them unaligned.
  */
 #include "base/convert.h"
 
@@ -24,13 +24,16 @@
 
 #define same(bits) (bits)
 
-/* A byte that is neither 0 nor 1 can come from a view of other memory; it is true. */
+/* A bool as 0 or 1. A view of other memory may have another byte than 0 and 1, which is true. */
 static inline uint8_t truth(uint8_t byte)
 {
     return byte != 0;
 }
 
-/* IEEE binary16, exactly; a NaN keeps its payload. All three cases are computed, then selected. */
+/*
+ * IEEE binary16 as float32, exactly; a NaN keeps its payload. All three cases are computed and one
+ * is selected, so that the loop can be vectorised.
+ */
 static inline float half(uint16_t bits)
 {
     const uint32_t bias = (uint32_t)(127 - 15) << 23; /* between the exponents' biases */
@@ -53,7 +56,7 @@ static inline float half(uint16_t bits)
 typedef void convert_row(const char *restrict row, ptrdiff_t stride, size_t cols,
                          void *restrict out);
 
-/* The loop stands twice: with a constant stride the compiler can vectorise it. */
+/* Two copies of the loop: the compiler can vectorise the one with a constant stride. */
 #define CNN_CONVERT_ROW(constant, type, read, real)                                                \
     static void constant##_to_##real(const char *restrict row, ptrdiff_t stride, size_t cols,      \
                                      void *restrict out)                                           \
@@ -93,7 +96,7 @@ size_t cnn_dtype_size(cnn_dtype dtype)
     return (size_t)dtype < sizeof element_sizes ? element_sizes[dtype] : 0;
 }
 
-/* Where row i of the request begins. */
+/* The address of row i of the request. */
 static inline const char *row_at(const cnn_matrix *matrix, const size_t *index, size_t first,
                                  size_t i)
 {
@@ -103,7 +106,7 @@ static inline const char *row_at(const cnn_matrix *matrix, const size_t *index, 
 
 enum { LINE = 64, PREFETCH_LINES = 64, PREFETCH_BYTES = 8192, PREFETCH_ROWS = 16 };
 
-/* Start to fetch a row; what lies past PREFETCH_LINES is left to the hardware's prefetcher. */
+/* Prefetch the first PREFETCH_LINES lines of a row; the hardware prefetches the others. */
 static inline void prefetch(const char *row, size_t bytes)
 {
 #if defined(__GNUC__)
@@ -117,9 +120,9 @@ static inline void prefetch(const char *row, size_t bytes)
 }
 
 /*
- * Indexed rows lie anywhere, and the hardware cannot guess where; nor does it follow parts of long
- * rows from page to page. So each row is fetched ahead of time: some PREFETCH_BYTES of rows are
- * under way at once.
+ * How many rows ahead to prefetch. The hardware cannot predict the addresses of indexed rows, and
+ * it does not follow parts of long rows from page to page. So each row is prefetched by software,
+ * and about PREFETCH_BYTES of rows are in flight at once.
  */
 static size_t rows_ahead(size_t row_bytes)
 {
@@ -178,7 +181,7 @@ static inline int64_t label_of_unsigned(uint64_t value)
 
 static inline int64_t label_of_real(double value)
 {
-    if (!(value >= -0x1p63 && value < 0x1p63)) /* also where it is NaN */
+    if (!(value >= -0x1p63 && value < 0x1p63)) /* also if it is NaN */
         return -1;
     const int64_t whole = (int64_t)value;
     return (double)whole == value ? whole : -1;

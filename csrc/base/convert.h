@@ -9,28 +9,29 @@
 /* Bytes of one element; 0 for a value outside the list. */
 size_t cnn_dtype_size(cnn_dtype dtype);
 
-/* Whether numbers of an input type may be NaN or infinite in the network's: not those of integers.
- */
+/* Whether numbers of an input type may be NaN or infinite in the network's type: no integer is. */
 static inline bool cnn_dtype_has_infinity(cnn_dtype dtype)
 {
     return dtype == CNN_FLOAT32 || dtype == CNN_FLOAT64 || dtype == CNN_FLOAT16;
 }
 
 /*
- * out (count, cols) of type `dtype` (float32 or float64), row stride out_row, receives rows
- * index[0], index[1], ... of `matrix`; or rows first, first + 1, ... where index is NULL.
+ * Convert rows index[0], index[1], ... of `matrix`, or rows first, first + 1, ... if index is NULL,
+ * to `out` (count, cols) of type `dtype` (float32 or float64) with row stride out_row in elements.
+ * `out` must not overlap the matrix. Each number is rounded once. The caller has checked matrix and
+ * index.
  */
 void cnn_convert_rows(const cnn_matrix *matrix, const size_t *index, size_t first, size_t count,
                       cnn_dtype dtype, void *out, size_t out_row);
 
 /*
- * Where rows index[0], index[1], ... begin, into out (count). Returns their length in bytes, or 0
- * where a row is not in one piece.
+ * Store the addresses of rows index[0], index[1], ... in `out` (count). Returns the length of a row
+ * in bytes, or 0 if the elements of a row are not contiguous.
  */
 size_t cnn_convert_addresses(const cnn_matrix *matrix, const size_t *index, size_t count,
                              const void **out);
 
-/* The first column of the same rows as int64; a number that is not whole becomes -1. */
+/* Convert the first column of the same rows to int64. A number that is not whole becomes -1. */
 void cnn_convert_labels(const cnn_matrix *matrix, const size_t *index, size_t first, size_t count,
                         int64_t *out);
 

@@ -12,7 +12,7 @@ static _Thread_local int last_errno;
 
 cnn_status cnn_fail(cnn_status status, const char *format, ...)
 {
-    /* Written aside first, since an argument may be the last message itself. */
+    /* Written to a buffer of its own first, since an argument may be the last message itself. */
     char message[MESSAGE_SIZE];
     va_list arguments;
     va_start(arguments, format);
@@ -24,21 +24,21 @@ cnn_status cnn_fail(cnn_status status, const char *format, ...)
     return status;
 }
 
-/* The end of a path that would leave no room for the rest of the message. */
+/* The last part of a path that is too long for the message, or the whole path. */
 static const char *path_end(const char *path)
 {
     const size_t length = strlen(path);
     if (length <= PATH_SHOWN)
         return path;
     path += length - PATH_SHOWN;
-    while (((unsigned char)*path & 0xC0) == 0x80) /* not from the middle of a UTF-8 character */
+    while (((unsigned char)*path & 0xC0) == 0x80) /* begin at a whole UTF-8 character */
         path++;
     return path;
 }
 
 cnn_status cnn_fail_system(int error, const char *what, const char *path)
 {
-    /* For the numbers that systems return, strerror gives constant strings on any thread. */
+    /* For errors of the system, strerror returns constant strings, so any thread may call it. */
     const char *text = strerror(error);
     last_errno = error;
     if (path == NULL)

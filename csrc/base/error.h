@@ -1,4 +1,4 @@
-/* The thread's last error, and arithmetic of sizes that notices overflow. */
+/* The calling thread's last error, and arithmetic of sizes with checks for overflow. */
 #ifndef CNN_ERROR_H
 #define CNN_ERROR_H
 
@@ -12,20 +12,24 @@
 #define CNN_PRINTF(string, first)
 #endif
 
-/* Remember a message for cnn_last_error and return `status`. */
+/* Store a message of at most 511 bytes for cnn_last_error, and return `status`. */
 cnn_status cnn_fail(cnn_status status, const char *format, ...) CNN_PRINTF(2, 3);
 
-/* The same for a system error: the message ends with the text of `error`. */
+/*
+ * The same for an errno of the system. The message is `what`, the path unless it is NULL, and the
+ * text of `error`. Returns CNN_ERROR_SYSTEM.
+ */
 cnn_status cnn_fail_system(int error, const char *what, const char *path);
 
 /*
- * Check that rows of `cols` elements, `stride` elements apart, can be addressed: data not NULL, no
- * overlap of rows, no overflow even in bytes. `name` is the array's, for the message.
+ * Check that rows of `cols` elements, `stride` elements apart, can be addressed: data is not NULL,
+ * rows do not overlap, and the size in bytes does not overflow. `name` is the array's, for the
+ * message.
  */
 cnn_status cnn_check_layout(const char *name, const void *data, size_t rows, size_t cols,
                             size_t stride);
 
-/* *product = a * b, or false where that overflows. */
+/* *product = a * b. Returns false if that overflows. */
 static inline bool cnn_multiply(size_t a, size_t b, size_t *product)
 {
     if (b != 0 && a > (size_t)-1 / b)
@@ -34,7 +38,7 @@ static inline bool cnn_multiply(size_t a, size_t b, size_t *product)
     return true;
 }
 
-/* *sum = a + b, or false where that overflows. */
+/* *sum = a + b. Returns false if that overflows. */
 static inline bool cnn_add(size_t a, size_t b, size_t *sum)
 {
     *sum = a + b;

@@ -40,7 +40,7 @@ static const char *const optimizer_names[] = {CNN_OPTIMIZERS(CNN_X)};
 static const signed char optimizer_slots[] = {CNN_OPTIMIZERS(CNN_X)};
 #undef CNN_X
 
-/* A negative value becomes a size past every list. */
+/* A negative value becomes a size beyond every list. */
 static const char *name_in(const char *const *names, size_t count, int value)
 {
     return (size_t)value < count ? names[value] : NULL;

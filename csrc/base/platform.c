@@ -1,4 +1,4 @@
-/* The operating system and the CPU: the CPU here, each system in a header of its own. */
+/* The CPU, and what all operating systems share; each system has a header of its own. */
 #include "base/platform.h"
 
 #include <errno.h>
@@ -28,7 +28,7 @@
 #endif
 
 #if defined(__x86_64__)
-#include <cpuid.h> /* after windows.h, some versions of which declare the same names */
+#include <cpuid.h> /* after windows.h: some versions of it declare the same names */
 #elif !defined(__aarch64__)
 #include <fenv.h>
 #endif
@@ -38,7 +38,7 @@
 
 enum { ALIGNMENT = 64 };
 
-/* The most that one read or write is asked for: some systems refuse more than INT_MAX. */
+/* The most bytes of one read or write: some systems refuse more than INT_MAX. */
 enum { TRANSFER = 1 << 30 };
 
 /* ---- CPU features ------------------------------------------------------------------------ */
@@ -51,7 +51,7 @@ typedef struct cpuid_registers {
     unsigned a, b, c, d;
 } cpuid_registers;
 
-/* One leaf of cpuid; all zero where the CPU does not have it. */
+/* One leaf of cpuid; all zeros if the CPU does not have it. */
 static cpuid_registers cpuid(unsigned leaf)
 {
     cpuid_registers r = {0, 0, 0, 0};
@@ -59,7 +59,7 @@ static cpuid_registers cpuid(unsigned leaf)
     return r;
 }
 
-/* XCR0: the register sets that the OS saves. Only where cpuid says OSXSAVE. */
+/* XCR0: the register sets that the OS saves. May be called only if cpuid reports OSXSAVE. */
 static uint64_t saved_state(void)
 {
     uint32_t low, high;
@@ -74,7 +74,7 @@ static bool has_all(uint64_t value, uint64_t bits)
 
 static unsigned find_features(void)
 {
-    /* x86-64-v3 with all of v2 below it, since compilers use the whole level. */
+    /* x86-64-v3 and all of v2, since compilers use every instruction of the level. */
     const unsigned v3_leaf1 = 1u << 0 | 1u << 9 | 1u << 13 | 1u << 19 | 1u << 20 | /* SSE, CX16 */
                               1u << 12 | 1u << 22 | 1u << 23 | /* FMA, MOVBE, POPCNT */
                               1u << 27 | 1u << 28 | 1u << 29;  /* OSXSAVE, AVX, F16C */
@@ -84,7 +84,8 @@ static unsigned find_features(void)
                               1u << 30 | 1u << 31;             /* BW, VL */
     const uint64_t ymm_state = 0x06;                           /* SSE and AVX */
 #if defined(__APPLE__)
-    const uint64_t zmm_state = ymm_state; /* macOS adds the rest at a thread's first use of it */
+    const uint64_t zmm_state =
+        ymm_state; /* macOS enables the others when a thread first uses them */
 #else
     const uint64_t zmm_state = 0xE6; /* and masks, upper halves, upper registers */
 #endif
@@ -114,7 +115,7 @@ static unsigned find_features(void)
 
 bool cnn_platform_has_isa(const char *isa)
 {
-    /* Kept, since cpuid traps in a virtual machine; threads that race here find the same. */
+    /* Cached, since cpuid traps in a virtual machine. Threads that race here find the same. */
     static atomic_uint known;
     unsigned features = atomic_load_explicit(&known, memory_order_relaxed);
     if (features == 0) {
@@ -135,13 +136,13 @@ void cnn_platform_relax(void)
 #if defined(__x86_64__)
     __asm__ volatile("pause");
 #elif defined(__aarch64__)
-    __asm__ volatile("isb"); /* waits some cycles, as pause does; yield is a no-op on most cores */
+    __asm__ volatile("isb"); /* waits some cycles, like pause; yield is a no-op on most cores */
 #endif
 }
 
 /* ---- Floating-point state ---------------------------------------------------------------- */
 
-/* The bits of the control register that change results; all 0 is what the contract wants. */
+/* The bits of the control register that change results; the contract requires all to be 0. */
 #if defined(__x86_64__)
 static const uint64_t FLOAT_BITS = 3u << 13 | 1u << 15 | 1u << 6; /* RC, FTZ, DAZ */
 #elif defined(__aarch64__)
@@ -185,7 +186,7 @@ uint64_t cnn_platform_float_enter(void)
     return before;
 }
 
-/* Only these bits go back: the exception flags that were raised meanwhile stay raised. */
+/* Only these bits are restored: exception flags that were raised in between stay raised. */
 void cnn_platform_float_leave(uint64_t before)
 {
     if ((before & FLOAT_BITS) != 0)
@@ -200,15 +201,15 @@ typedef HANDLE system_file;
 typedef int system_file;
 #endif
 
-/* Open a regular file for reading and tell its size. Returns 0 or an errno. */
+/* Open a regular file for reading, and store its size. Returns 0 or an errno. */
 static int open_file(const char *path, system_file *file, uint64_t *size);
-/* Read up to `size` bytes from here; *got is 0 at the end of the file. Returns 0 or an errno. */
+/* Read up to `size` bytes at an offset; *got is 0 at the end of the file. Returns 0 or an errno. */
 static int read_some(system_file file, uint64_t offset, void *to, size_t size, size_t *got);
 static void close_file(system_file file);
 
 /*
- * Free this memory when the thread ends, in place of what was to be freed before. False where the
- * system cannot promise that.
+ * Have this memory freed when the calling thread ends, in place of the memory of an earlier call.
+ * Returns false if the system has no room to register it.
  */
 static bool free_at_thread_end(void *memory);
 
@@ -217,7 +218,7 @@ static _Thread_local struct {
     size_t size;
 } scratch;
 
-/* At the end of a thread; later destructors of that thread may ask for scratch once more. */
+/* Runs when a thread ends. Later destructors of that thread may still request scratch memory. */
 static void free_scratch(void *memory)
 {
     scratch.memory = NULL;
@@ -225,7 +226,7 @@ static void free_scratch(void *memory)
     cnn_platform_free(memory);
 }
 
-/* The length of a path's directory, with its last separator; 0 where it has none. */
+/* The length of a path's directory with its last separator; 0 if it has none. */
 static size_t directory_length(const char *path)
 {
     size_t length = strlen(path);
@@ -239,12 +240,12 @@ static size_t directory_length(const char *path)
 }
 
 /*
- * Temporary files are named .cnn-TARGET-RANDOM.tmp, where both words have 16 hexadecimal digits and
- * the first is the FNV-1a hash of the target's name. cnn/_files.py names its own likewise.
+ * Temporary files are named .cnn-TARGET-RANDOM.tmp. Both words have 16 hexadecimal digits, and the
+ * first is the FNV-1a hash of the target's name. cnn/_files.py uses the same names.
  */
 enum { TEMPORARY_PREFIX = 22, TEMPORARY_NAME = 42 };
 
-/* What the names of a target's temporary files begin with, up to and with the second dash. */
+/* The prefix of the names of a target's temporary files, which ends with the second dash. */
 static void temporary_prefix(char prefix[TEMPORARY_PREFIX + 1], const char *target)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
@@ -254,7 +255,7 @@ static void temporary_prefix(char prefix[TEMPORARY_PREFIX + 1], const char *targ
                    (unsigned)hash);
 }
 
-/* A name for a temporary file of a target that is not in use, as far as chance goes. */
+/* A random name for a temporary file of a target, which is most likely not in use. */
 static void temporary_name(char name[TEMPORARY_NAME + 1], const char *target, uint64_t process)
 {
     static atomic_uint_fast64_t calls;
@@ -274,7 +275,7 @@ static bool is_temporary(const char *name, const char *prefix)
            strcmp(name + TEMPORARY_PREFIX + 16, ".tmp") == 0;
 }
 
-/* A new string: the first `length` bytes of `directory`, then `name`. NULL without memory. */
+/* A new string: the first `length` bytes of `directory`, then `name`. NULL if memory is short. */
 static char *path_in(const char *directory, size_t length, const char *name)
 {
     const size_t name_size = strlen(name) + 1;
@@ -301,14 +302,14 @@ void *cnn_platform_scratch(size_t size)
 {
     if (size <= scratch.size && scratch.memory != NULL)
         return scratch.memory;
-    /* Half as much again as before, so that slowly growing requests allocate seldom. */
+    /* Grow by half, so that slowly growing requests seldom allocate. */
     const size_t grown = scratch.size + scratch.size / 2;
     const size_t wanted = size > grown ? size : grown;
     void *memory = cnn_platform_allocate(wanted);
     if (memory == NULL)
         return NULL;
-    /* Where the system has no room for the promise, memory that outlives its thread is better
-       than none; the old buffer may then still be one that the thread's end frees. */
+    /* If the system cannot register it, memory that outlives its thread is better than none. The
+       end of the thread may then still free the old buffer, so it is kept. */
     if (free_at_thread_end(memory))
         cnn_platform_free(scratch.memory);
     scratch.memory = memory;
@@ -344,8 +345,8 @@ void cnn_platform_file_close(const cnn_file *file)
 }
 
 /*
- * The size that the system tells is only a hint: files of /proc have size 0, and a file may change
- * while it is read. One byte more than expected shows the end without a second buffer.
+ * The size that the system reports is only a hint: files of /proc have size 0, and a file may
+ * change while it is read. A buffer of one byte more finds the end without a second allocation.
  */
 int cnn_platform_file_read(const char *path, size_t limit, void **bytes, size_t *size)
 {

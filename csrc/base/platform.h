@@ -1,4 +1,4 @@
-/* The operating system and the CPU: everything that differs between them is in platform.c. */
+/* The operating system and the CPU. platform.c has all code that differs between them. */
 #ifndef CNN_PLATFORM_H
 #define CNN_PLATFORM_H
 
@@ -23,48 +23,49 @@ cnn_caches cnn_platform_caches(void);
 /* Pretend other caches from now on, for tests and measurements; NULL: those of the machine. */
 void cnn_platform_set_caches(const cnn_caches *caches);
 
-/* Tell the CPU that a spinning thread waits. */
+/* Tell the CPU that this thread spins (pause, isb). */
 void cnn_platform_relax(void);
 
 /*
- * Set rounding to nearest with denormals kept, as the numerics contract wants, and return what
- * was set before, for cnn_platform_float_leave.
+ * Set rounding to nearest with denormals kept, as the numerics contract requires. Returns the state
+ * before, for cnn_platform_float_leave.
  */
 uint64_t cnn_platform_float_enter(void);
 void cnn_platform_float_leave(uint64_t before);
 
-/* Memory aligned to 64 bytes, not initialised; NULL on failure. Freed by the second only. */
+/* Memory aligned to 64 bytes, not initialised; NULL on failure. Freed by cnn_platform_free. */
 void *cnn_platform_allocate(size_t size);
 void cnn_platform_free(void *memory);
 
 /*
- * A buffer of the calling thread, of at least `size` bytes, aligned to 64: it keeps its address
- * until the thread asks for more, and is freed when the thread ends. NULL on failure.
+ * The calling thread's scratch buffer, with at least `size` bytes, aligned to 64. It keeps its
+ * address until the thread requests a larger one, and is freed when the thread ends. NULL on
+ * failure.
  */
 void *cnn_platform_scratch(size_t size);
 
-/* Seconds on a clock that only goes forward. */
+/* Seconds on a monotonic clock. */
 double cnn_platform_seconds(void);
 
 /* The CPUs that this process may run on, at least 1. */
 size_t cnn_platform_cpus(void);
 
-/* The CPU quota of the cgroup rounded down, at least 1; 0 where there is none. */
+/* The CPU quota of the cgroup rounded down, at least 1; 0 if there is none. */
 size_t cnn_platform_quota(void);
 
-/* The CPU that the calling thread is on, or -1 where the system does not tell. */
+/* The CPU on which the calling thread runs, or -1 if the system does not report it. */
 int cnn_platform_cpu(void);
 
-/* Move the calling thread from this CPU to another of those it may use, without tying it there. */
+/* Move the calling thread from this CPU to another one of its affinity mask, without pinning it. */
 void cnn_platform_leave_cpu(int cpu);
 
-/* Let another thread have the calling thread's CPU. */
+/* Yield the CPU to another thread. */
 void cnn_platform_yield(void);
 
 /* A value that changes in the child of a fork. */
 uint64_t cnn_platform_process(void);
 
-/* Threads. Mutexes and conditions are initialised by their _init and never move. */
+/* Threads. Mutexes and condition variables are initialised by their _init and must not be moved. */
 typedef struct cnn_thread cnn_thread;
 typedef struct cnn_mutex {
     _Alignas(16) unsigned char opaque[64];
@@ -75,7 +76,7 @@ typedef struct cnn_condition {
 
 /* Start a thread, with all signals blocked; NULL on failure. */
 cnn_thread *cnn_platform_thread_start(void (*run)(void *), void *argument);
-/* Wait for its end and free it. */
+/* Wait for the end of a thread and free it. */
 void cnn_platform_thread_join(cnn_thread *thread);
 
 void cnn_mutex_init(cnn_mutex *mutex);
@@ -88,20 +89,20 @@ void cnn_condition_wait(cnn_condition *condition, cnn_mutex *mutex);
 void cnn_condition_wake_all(cnn_condition *condition);
 
 /*
- * Read a whole file of at most `limit` bytes into memory from cnn_platform_allocate. Returns 0
- * or an errno (EFBIG past the limit).
+ * Read a whole file of at most `limit` bytes into memory from cnn_platform_allocate, which the
+ * caller frees. Returns 0 or an errno (EFBIG if the file is larger).
  */
 int cnn_platform_file_read(const char *path, size_t limit, void **bytes, size_t *size);
 
-/* A regular file open for reading, and the size that the system tells: 0 for files of /proc. */
+/* A regular file that is open for reading, and the size that the system reports: 0 in /proc. */
 typedef struct cnn_file {
     intptr_t handle;
     uint64_t size;
 } cnn_file;
 
 /*
- * A file in parts, so that a large one can be refused by its first bytes. Both return 0 or an
- * errno; *got is less than `size` at the end of the file alone.
+ * Reading a file in parts, so that a large one can be refused by its first bytes. Both return 0 or
+ * an errno. *got is less than `size` only at the end of the file.
  */
 int cnn_platform_file_open(const char *path, cnn_file *file);
 int cnn_platform_file_read_at(const cnn_file *file, uint64_t offset, void *to, size_t size,
@@ -109,12 +110,13 @@ int cnn_platform_file_read_at(const cnn_file *file, uint64_t offset, void *to, s
 void cnn_platform_file_close(const cnn_file *file);
 
 /*
- * Replace a file by `size` bytes atomically: a temporary file beside it, fsync, rename. Temporary
- * files that killed processes have left of the same target are removed.
+ * Replace a file by `size` bytes atomically: a temporary file beside it, fsync, rename. Stale
+ * temporary files of the same target, which killed processes have left, are removed.
+ * Returns 0 or an errno; after an error the old file is as before.
  */
 int cnn_platform_file_replace(const char *path, const void *bytes, size_t size);
 
-/* Doubles from and to decimal text with a point, whatever the host's locale; as strtod and %g. */
+/* Doubles from and to decimal text with a point in every locale, by the rules of strtod and %g. */
 double cnn_platform_read_double(const char *text);
 void cnn_platform_print_double(char *text, size_t size, int digits, double value);
 

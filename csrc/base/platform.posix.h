@@ -3,7 +3,8 @@
 void *cnn_platform_allocate(size_t size)
 {
     void *memory = NULL;
-    if (size > PTRDIFF_MAX) /* no object can be so large; sanitizers do not even let one ask */
+    if (size >
+        PTRDIFF_MAX) /* no object can be so large; sanitizers stop a program that requests it */
         return NULL;
     return posix_memalign(&memory, ALIGNMENT, size > 0 ? size : 1) == 0 ? memory : NULL;
 }
@@ -39,10 +40,10 @@ double cnn_platform_seconds(void)
 
 #if defined(__linux__)
 
-/* The calling thread's affinity mask, for CPU_FREE, and its size; NULL where it cannot be read. */
+/* The calling thread's affinity mask, for CPU_FREE, and its size; NULL if it cannot be read. */
 static cpu_set_t *own_affinity(size_t *size)
 {
-    /* The call refuses a mask that is smaller than the kernel's, whose size it does not tell. */
+    /* The call refuses a mask smaller than the kernel's, and does not report the kernel's size. */
     for (size_t cpus = 1024; cpus <= (size_t)1 << 20; cpus *= 2) {
         cpu_set_t *mask = CPU_ALLOC(cpus);
         if (mask == NULL)
@@ -58,7 +59,7 @@ static cpu_set_t *own_affinity(size_t *size)
     return NULL;
 }
 
-/* The CPUs in the affinity mask; 0 where it cannot be read. */
+/* The number of CPUs in the affinity mask; 0 if it cannot be read. */
 static size_t affinity_cpus(void)
 {
     size_t size;
@@ -75,7 +76,7 @@ int cnn_platform_cpu(void)
     return sched_getcpu();
 }
 
-/* The thread moves when its CPU is taken from its mask, and stays when it is given back. */
+/* The thread moves when its CPU is removed from its mask, and stays when the mask is restored. */
 void cnn_platform_leave_cpu(int cpu)
 {
     size_t size;
@@ -92,7 +93,7 @@ void cnn_platform_leave_cpu(int cpu)
     CPU_FREE(mask);
 }
 
-/* The whole of a small text file, ended by '\0' and to be freed; NULL where there is none. */
+/* A small text file as a string, which the caller frees; NULL if it cannot be read. */
 static char *read_text(const char *path)
 {
     void *bytes;
@@ -108,7 +109,7 @@ static char *read_text(const char *path)
     return text;
 }
 
-/* A number from a file of a cgroup's directory; 0 where there is none or it is not positive. */
+/* A number from a file of a cgroup's directory; 0 if there is none or it is not positive. */
 static long long read_number(const char *directory, const char *name, long long *second)
 {
     char path[PATH_MAX];
@@ -125,7 +126,7 @@ static long long read_number(const char *directory, const char *name, long long 
     return number > 0 ? number : 0;
 }
 
-/* The quota that one cgroup sets, in whole CPUs and at least 1; SIZE_MAX where it sets none. */
+/* The quota of one cgroup, in whole CPUs and at least 1; SIZE_MAX if it has none. */
 static size_t quota_of_group(const char *directory, bool unified)
 {
     long long period = 0;
@@ -140,8 +141,8 @@ static size_t quota_of_group(const char *directory, bool unified)
 
 /*
  * The smallest quota from the process's own cgroup up to the root of the mounted tree, which is
- * cgroup `root` at directory `mount`. In a container the group may lie outside what is mounted;
- * then the mount itself is all that can be looked at.
+ * cgroup `root` at directory `mount`. In a container the group may lie outside of the mounted tree.
+ * Then only the mount itself can be read.
  */
 static size_t quota_of_tree(const char *mount, const char *root, const char *group, bool unified)
 {
@@ -164,7 +165,7 @@ static size_t quota_of_tree(const char *mount, const char *root, const char *gro
     }
 }
 
-/* Whether a comma list has an entry. */
+/* Whether a comma-separated list has an entry. */
 static bool lists(const char *list, const char *entry)
 {
     const size_t length = strlen(entry);
@@ -195,8 +196,9 @@ static char *own_group(bool unified)
 }
 
 /*
- * A line of /proc/self/mountinfo, "id parent device ROOT MOUNT options... - TYPE source OPTIONS":
- * the quota where this is the hierarchy that was asked for, else SIZE_MAX.
+ * The quota from a line of /proc/self/mountinfo, "id parent device ROOT MOUNT options... - TYPE
+ * source OPTIONS"; SIZE_MAX if the line is not about the unified hierarchy, or that of the cpu
+ * controller.
  */
 static size_t quota_of_mount(char *line, const char *group, bool unified)
 {
@@ -293,7 +295,7 @@ void cnn_platform_yield(void)
 
 uint64_t cnn_platform_process(void)
 {
-    if (!forks_watched) /* out of memory at load; a system call tells as well */
+    if (!forks_watched) /* out of memory at load: use the system call */
         return (uint64_t)getpid();
     return atomic_load_explicit(&forks, memory_order_relaxed);
 }
@@ -311,7 +313,7 @@ static void *thread_main(void *argument)
     return NULL;
 }
 
-/* Signals are for the host's threads: a new thread inherits the mask of its creator. */
+/* Signals belong to the host's threads. A new thread inherits the signal mask of its creator. */
 cnn_thread *cnn_platform_thread_start(void (*run)(void *), void *argument)
 {
     cnn_thread *thread = malloc(sizeof *thread);
@@ -385,7 +387,7 @@ void cnn_condition_wake_all(cnn_condition *condition)
 
 /* ---- Numbers as text --------------------------------------------------------------------- */
 
-/* Switch the calling thread to the C locale's numbers; what is returned goes to leave_locale. */
+/* Switch the calling thread to the C locale's numbers. Returns the argument of leave_locale. */
 static locale_t enter_locale(void)
 {
     static _Atomic(locale_t) kept;

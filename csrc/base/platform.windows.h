@@ -69,7 +69,7 @@ size_t cnn_platform_cpus(void)
 {
     DWORD_PTR process = 0, machine = 0;
     size_t cpus = 0;
-    /* A process on several processor groups has the mask 0; then all CPUs count. */
+    /* A process in several processor groups has the mask 0; then all CPUs count. */
     if (GetProcessAffinityMask(GetCurrentProcess(), &process, &machine)) {
         for (; process != 0; process &= process - 1)
             cpus++;
@@ -119,7 +119,7 @@ static DWORD WINAPI thread_main(void *argument)
 
 cnn_thread *cnn_platform_thread_start(void (*run)(void *), void *argument)
 {
-    /* The library must stay loaded while a thread of its own may run. */
+    /* The library must stay loaded as long as one of its threads may run. */
     HMODULE module;
     (void)GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_PIN,
                              (const wchar_t *)(uintptr_t)&thread_main, &module);
@@ -187,7 +187,7 @@ void cnn_condition_wake_all(cnn_condition *condition)
     WakeAllConditionVariable((CONDITION_VARIABLE *)condition->opaque);
 }
 
-/* The errno that tells best what a call to Windows said. */
+/* The errno that is nearest to GetLastError(). */
 static int system_errno(void)
 {
     switch (GetLastError()) {
@@ -219,7 +219,7 @@ static int system_errno(void)
     }
 }
 
-/* UTF-8 as UTF-16, to be freed; NULL with errno where it is not UTF-8 or memory is out. */
+/* UTF-8 as UTF-16, which the caller frees; NULL with errno for bad UTF-8 or if memory is short. */
 static wchar_t *wide(const char *text)
 {
     const int length = MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, text, -1, NULL, 0);
@@ -291,8 +291,8 @@ static int write_all(HANDLE file, const unsigned char *bytes, size_t size)
 }
 
 /*
- * Remove the temporary files of a target that killed processes have left behind. Those that are
- * being written are open to no other process, so that they cannot be deleted.
+ * Remove the stale temporary files of a target, which killed processes have left. Files that are
+ * being written are open without sharing, so they cannot be deleted.
  */
 static void remove_stale(const char *path)
 {
@@ -324,8 +324,8 @@ static void remove_stale(const char *path)
 }
 
 /*
- * Write a new file and move it over the target. EAGAIN if the new file is gone before it is moved:
- * between the two, another process that saves may take it for left behind.
+ * Write a new file and move it over the target. Returns 0 or an errno: EAGAIN if another process
+ * that saves has removed the new file as stale before it was moved.
  */
 static int replace_with(const wchar_t *temporary, const wchar_t *target, const void *bytes,
                         size_t size)

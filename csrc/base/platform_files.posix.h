@@ -64,13 +64,13 @@ static int sync_file(int file)
     do
         result = fsync(file);
     while (result != 0 && errno == EINTR);
-    /* Some file systems cannot sync, and say so. */
+    /* These errors mean that the file system cannot sync. */
     return result == 0 || errno == EINVAL || errno == ENOSYS || errno == ENOTSUP ? 0 : errno;
 }
 
 /*
- * The file that a path stands for once symbolic links in its last place are followed; it need
- * not exist, and then status->st_mode is 0. The string in *target is to be freed.
+ * Follow symbolic links in the last component of a path. *target is the file's path, which the
+ * caller frees. The file need not exist; then status->st_mode is 0. Returns 0 or an errno.
  */
 static int follow_links(const char *path, char **target, struct stat *status)
 {
@@ -106,16 +106,16 @@ static int follow_links(const char *path, char **target, struct stat *status)
 }
 
 /*
- * A process that writes a temporary file holds a lock on it. The system takes the lock away when
- * the process ends, however it ends, so a file that can be locked is not being written. If a
- * file system has no locks, files are written without, and none is taken for left behind.
+ * Lock a temporary file. A process that writes one holds a lock on it, which the system releases
+ * when the process ends for any reason. So a file that can be locked is stale. On a file system
+ * without locks, files are written without, and none counts as stale.
  */
 static bool lock_file(int file)
 {
     return flock(file, LOCK_EX | LOCK_NB) == 0;
 }
 
-/* Remove the temporary files of a target that killed processes have left behind. */
+/* Remove the stale temporary files of a target, which killed processes have left. */
 static void remove_stale(const char *target)
 {
     char prefix[TEMPORARY_PREFIX + 1];
@@ -143,8 +143,7 @@ static void remove_stale(const char *target)
 
 /*
  * Create a new file beside `target`, with no more than the permissions in `mode`, and lock it.
- * Before it is locked, another process that saves may take it for left behind; then it is made
- * anew.
+ * Before it is locked, another process that saves may remove it as stale; then it is created again.
  */
 static int create_beside(const char *target, mode_t mode, char **name, int *file)
 {
@@ -171,23 +170,23 @@ static int create_beside(const char *target, mode_t mode, char **name, int *file
     return EEXIST;
 }
 
-/* Fill a new file and close it. `mode` is that of the file it will replace, or 0. */
+/* Write a new file and close it. `mode` is that of the file it will replace, or 0. */
 static int fill_file(int file, mode_t mode, const void *bytes, size_t size)
 {
     struct stat status;
     int error = write_all(file, bytes, size);
-    /* Set where it differs only: file systems without modes refuse to set any. */
+    /* Set only if it differs: file systems without modes refuse to set one. */
     if (error == 0 && mode != 0 && fstat(file, &status) == 0 && (status.st_mode & 0777) != mode)
         error = fchmod(file, mode) == 0 ? 0 : errno;
     if (error == 0)
         error = sync_file(file);
-    /* Network file systems may report a failed write only now. */
+    /* Network file systems may report a failed write only here. */
     if (close(file) != 0 && error == 0 && errno != EINTR)
         error = errno;
     return error;
 }
 
-/* Make a rename last. The new file is in place whatever comes of it, so there is no error. */
+/* Make a rename durable. The new file is in place even if this fails, so errors are ignored. */
 static void sync_directory(const char *path)
 {
     const size_t length = directory_length(path);
@@ -201,8 +200,8 @@ static void sync_directory(const char *path)
 }
 
 /*
- * Write a new file and move it over the target, which has this mode if it exists. EAGAIN if the new
- * file is gone before it is moved.
+ * Write a new file and move it over the target, which has this mode if it exists. Returns 0 or an
+ * errno: EAGAIN if the new file was removed before it was moved.
  */
 static int replace_with(const char *target, bool exists, mode_t mode, const void *bytes,
                         size_t size)
@@ -211,7 +210,7 @@ static int replace_with(const char *target, bool exists, mode_t mode, const void
     int file, error = create_beside(target, exists ? mode : 0666, &temporary, &file);
     if (error != 0)
         return error;
-    /* Keeps the lock after the file is closed, until it has its name. */
+    /* Keeps the lock after the file is closed, until the rename. */
     const int lock = fcntl(file, F_DUPFD_CLOEXEC, 0);
     error = fill_file(file, mode, bytes, size);
     if (error == 0 && rename(temporary, target) != 0)
@@ -235,7 +234,7 @@ int cnn_platform_file_replace(const char *path, const void *bytes, size_t size)
         return error;
     const bool exists = status.st_mode != 0;
     const mode_t mode = exists ? status.st_mode & 0777 : 0;
-    /* Renaming would get round a device, a pipe and a file that its owner has protected. */
+    /* A rename would replace a device, a pipe, or a file that its owner has write-protected. */
     if (exists && S_ISDIR(status.st_mode))
         error = EISDIR;
     else if (exists && !S_ISREG(status.st_mode))
@@ -244,7 +243,7 @@ int cnn_platform_file_replace(const char *path, const void *bytes, size_t size)
         error = errno;
     if (error == 0) {
         remove_stale(target);
-        /* Another machine may not see the lock on a network's file, and take it for left behind. */
+        /* Another machine may not see the lock on a network file, and remove the file as stale. */
         for (int attempt = 0; attempt == 0 || (error == EAGAIN && attempt < 10); attempt++)
             error = replace_with(target, exists, mode, bytes, size);
     }

@@ -1,4 +1,4 @@
-/* Streams of random numbers, and permutations that are computed element by element. */
+/* Streams of random numbers, and permutations whose elements are computed one by one. */
 #include "base/random.h"
 
 #include "base/error.h"
@@ -42,10 +42,10 @@ void cnn_random_uniform(uint64_t stream, size_t n, double bound, double *out)
  * "Ciphers with arbitrary finite domains", CT-RSA 2002 (their methods 2 and 3 together).
  *
  * With side a = max(8, ceil(sqrt(n))), x = l a + r with l, r < a, and 12 rounds of a generalised
- * Feistel network, (l, r) <- (r, (l + f_k(r)) mod a), permute [0, a^2) whatever f is. Where the
- * result is not below n, the rounds are applied again until it is ("cycle walking"); as a^2 is
- * little more than n, that is seldom. For small n the side of 8 keeps the walk random: on a
- * domain of a few elements the rounds alone would prefer some permutations.
+ * Feistel network, (l, r) <- (r, (l + f_k(r)) mod a), permute [0, a^2) for any f. If the result is
+ * not below n, the rounds are applied again until it is ("cycle walking"). This is seldom, since
+ * a^2 is little more than n. For small n the side of 8 keeps the walk random: on a domain of a few
+ * elements, the rounds alone would prefer some permutations.
  *
  * f_k(r) = floor(a h / 2^32), where h is the upper half of the 64-bit product chain below. The
  * twelve 64-bit keys are the words of blocks 0 to 5 of stream (seed, SHUFFLE, 0, epoch), two keys
@@ -83,8 +83,8 @@ static void cipher_init(cipher *c, uint64_t seed, uint64_t epoch, uint64_t n)
 }
 
 /*
- * One pass of the network over `count` pairs (left, right), a constant where this is inlined. A
- * round waits for the one before it, so several pairs side by side take little longer than one.
+ * Apply the network once to `count` pairs (left, right); `count` is a constant after inlining. A
+ * round depends on the one before it, so several pairs side by side take little longer than one.
  */
 static inline void encipher(const cipher *c, const size_t count, uint64_t *left, uint64_t *right)
 {

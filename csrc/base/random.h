@@ -1,7 +1,7 @@
 /*
  * Random numbers as functions of (seed, what, where, step), with no state: Philox4x32-10 of
  * Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC11.
- * Static functions, so that the dropout kernel compiles them for its instruction set.
+ * Some functions are static, so that the dropout kernel compiles them for its instruction set.
  */
 #ifndef CNN_RANDOM_H
 #define CNN_RANDOM_H
@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What a stream is for; part of the numerics contract, so values are never reused. */
+/* The use of a stream. Values are part of the numerics contract and are never reused. */
 enum cnn_random_what { CNN_RANDOM_INIT = 1, CNN_RANDOM_SHUFFLE = 2, CNN_RANDOM_DROPOUT = 3 };
 
 static inline void cnn_philox(uint32_t c[4], uint32_t k0, uint32_t k1)

@@ -1,28 +1,29 @@
 /*
  * The number of threads, and the pool.
  *
- * A job is an index range. Its caller opens a gate; the workers that come in time pass it, claim
- * tasks from a counter that they share with the caller, and leave. Whoever first finds no task
- * left closes the gate, and the caller waits only for those who are inside. So a worker that the
- * system does not run costs nothing as long as it has not entered, and one that comes late finds
- * the gate closed, or open for the next job, and never looks at a job that is over.
+ * A job is an index range. Its caller opens a gate. Workers that arrive in time enter, claim tasks
+ * from a counter that they share with the caller, and leave. The first thread that finds no task
+ * left closes the gate, and the caller waits only for the workers inside. So a worker that is not
+ * scheduled costs nothing if it has not entered. A late worker finds the gate closed, or open for
+ * the next job, and never reads a job that is finished.
  *
  * The gate is one word, so that entering and closing exclude each other:
  *   bits 0 to 15    how many workers are inside
- *   bits 16 to 30   the job's limit of threads: worker w (1, 2, ...) may enter where w < limit;
- *                   0 where the gate is closed
+ *   bits 16 to 30   the job's limit of threads: worker w (1, 2, ...) may enter if w < limit;
+ *                   0 if the gate is closed
  *   bit 31          the caller sleeps, and the last worker to leave must wake it
- * A worker enters by compare-and-exchange. It needs no generation count: if the word is what it
- * was, then a gate is open now, whichever it is, and the job's fields are read after entering.
+ * A worker enters by compare-and-exchange. No generation count is needed: if the word has the same
+ * value, then a gate is open, be it that of a later job, and the job's fields are read after
+ * entering.
  *
- * Atomics without an explicit order are sequentially consistent, which sleeping depends on: a
- * worker says that it sleeps and then looks at the gate, a caller opens the gate and then looks
- * who sleeps, so at least one of them sees the other.
+ * Atomics without an explicit order are sequentially consistent, and sleeping depends on this: a
+ * worker stores that it sleeps and then reads the gate; a caller opens the gate and then reads
+ * which workers sleep. So at least one of them sees the other.
  *
- * Workers are never stopped. At the exit of the process they sleep or spin and touch nothing
- * that is torn down, as the pool is never freed. They must not lose the code they run, so libcnn
- * is linked with -z nodelete (dlclose then leaves it mapped); macOS never unmaps a library with
- * thread-local variables, and on Windows the first thread pins it.
+ * Workers are never stopped. At the exit of the process they sleep or spin, and use no memory that
+ * is freed, since the pool never is. Their code must stay mapped, so libcnn is linked with -z
+ * nodelete (dlclose then leaves it mapped). macOS never unmaps a library with thread-local
+ * variables, and on Windows the first thread pins the library.
  */
 #include "base/threads.h"
 
@@ -39,7 +40,7 @@ enum { MAXIMUM_THREADS = 1024 };
 
 /* ---- The number of threads --------------------------------------------------------------- */
 
-/* Where a number comes from, with its name: X(CONSTANT, name). */
+/* The origin of the number of threads, with its name: X(CONSTANT, name). */
 #define CNN_ORIGINS(X)                                                                             \
     X(ORIGIN_SET, "cnn_threads_set")                                                               \
     X(ORIGIN_CNN, "CNN_NUM_THREADS")                                                               \
@@ -55,7 +56,7 @@ enum { CNN_ORIGINS(CNN_X) };
 static const char *const origin_names[] = {CNN_ORIGINS(CNN_X)};
 #undef CNN_X
 
-/* The number in use, times 16, plus its origin, so that both change at once; 0 at first. */
+/* The number of threads times 16 plus its origin, so that both change at once; 0 if not yet set. */
 static atomic_size_t setting;
 
 static size_t setting_of(size_t threads, size_t origin)
@@ -63,7 +64,7 @@ static size_t setting_of(size_t threads, size_t origin)
     return cnn_min(threads, MAXIMUM_THREADS) * 16 + origin;
 }
 
-/* A decimal number from 1 to MAXIMUM_THREADS that ends at '\0' or at `end`; 0 for all else. */
+/* A decimal number from 1 to MAXIMUM_THREADS that ends at '\0' or at `end`; 0 for other texts. */
 static size_t parse_count(const char *text, char end)
 {
     size_t value = 0;
@@ -79,7 +80,7 @@ static size_t default_setting(void)
     size_t threads = parse_count(cnn_platform_environment("CNN_NUM_THREADS"), '\0');
     if (threads > 0)
         return setting_of(threads, ORIGIN_CNN);
-    /* A list in OMP_NUM_THREADS has a number per level of nesting; ours is the first. */
+    /* A list in OMP_NUM_THREADS has a number for each level of nesting; the first one applies. */
     threads = parse_count(cnn_platform_environment("OMP_NUM_THREADS"), ',');
     if (threads > 0)
         return setting_of(threads, ORIGIN_OMP);
@@ -92,7 +93,7 @@ static size_t current_setting(void)
 {
     size_t now = atomic_load_explicit(&setting, memory_order_relaxed);
     if (now == 0) {
-        /* Where another thread was faster, its value stays and `now` receives it. */
+        /* If another thread has set it in between, its value stays and `now` receives it. */
         const size_t found = default_setting();
         if (atomic_compare_exchange_strong(&setting, &now, found))
             now = found;
@@ -127,13 +128,13 @@ cnn_status cnn_threads_set(size_t threads)
 #define GATE_CALLER_SLEEPS UINT32_C(0x80000000)
 enum { GATE_LIMIT_SHIFT = 16 };
 
-/* How long a thread that waits keeps its core before it sleeps. */
+/* How long a waiting thread spins before it sleeps. */
 static const double SPIN_SECONDS = 50e-6;
 
-/* After a thread could not be started, no other is tried for so long. */
+/* After a thread could not be started, none is tried for this time. */
 static const double RETRY_SECONDS = 1.0;
 
-/* What is tried less and less often while it fails: after k failures, 2^k - 1 occasions pass. */
+/* Exponential backoff: after k failures in a row, 2^k - 1 occasions are skipped. */
 typedef struct patience {
     unsigned failures, skip;
 } patience;
@@ -168,14 +169,14 @@ typedef struct worker {
 /* Members that different threads write lie on cache lines of their own. */
 typedef struct pool {
     uint64_t process;
-    atomic_bool busy; /* a call uses the pool; guards everything below */
+    atomic_bool busy; /* a call uses the pool; guards all fields below */
 
     _Alignas(64) atomic_uint_least32_t gate;
     atomic_size_t sleeping; /* workers that sleep or are about to */
     atomic_int caller_cpu;  /* where the job was opened */
 
     _Alignas(64) atomic_size_t next_task;
-    _Alignas(64) atomic_size_t next_wake; /* the next worker to look after, from 1 */
+    _Alignas(64) atomic_size_t next_wake; /* the next worker to check for sleep, from 1 */
 
     /* The job. Read by workers inside the gate. */
     _Alignas(64) cnn_task *task;
@@ -189,13 +190,13 @@ typedef struct pool {
     cnn_condition condition;
 } pool;
 
-/* A wait that spins at first. */
+/* The spinning phase of a wait. */
 typedef struct spin {
     unsigned turns;
     double end;
 } spin;
 
-/* Wait a moment; false once the time for spinning is over. The clock is read every 64 turns. */
+/* Pause once; false when the time for spinning is over. The clock is read every 64 turns. */
 static bool keep_spinning(spin *s)
 {
     cnn_platform_relax();
@@ -214,15 +215,15 @@ static size_t limit_of(uint32_t gate)
 
 static void wake(worker *w)
 {
-    /* With the lock held once, the worker either waits already or will look at the gate again. */
+    /* Once the lock was held, the worker either waits already or will read the gate again. */
     cnn_mutex_lock(&w->mutex);
     cnn_mutex_unlock(&w->mutex);
     cnn_condition_wake_all(&w->condition);
 }
 
 /*
- * Wake the job's workers that sleep. It takes a system call each, so those who are awake share
- * the work: each worker is claimed like a task.
+ * Wake the job's sleeping workers. Each takes a system call, so all threads that are awake share
+ * this work: each sleeping worker is claimed like a task.
  */
 static void wake_sleepers(pool *p, size_t limit)
 {
@@ -255,9 +256,9 @@ static bool gate_is_open(const worker *w, uint32_t *gate)
 }
 
 /*
- * Spin until the gate is open for this worker; false once the time for that is over. Where it is
- * mostly in vain, calls may simply be far apart; or, on a busy machine, this core may be the very
- * one that the caller needs to go on.
+ * Spin until the gate is open for this worker; false when the time for spinning is over. If
+ * spinning mostly fails, the worker backs off: calls may be far apart, or, on a busy machine, the
+ * caller may need this core to go on.
  */
 static bool spin_for_gate(worker *w, uint32_t *gate)
 {
@@ -275,9 +276,10 @@ static bool spin_for_gate(worker *w, uint32_t *gate)
 }
 
 /*
- * Schedulers may wake a worker on the caller's core, where it takes the caller's place instead of
- * helping it, although another core is idle; in virtual machines they do it all the time. Moving
- * to another core takes some 30 microseconds, and is in vain where that one is busy.
+ * Move a worker away from the caller's core. Schedulers may wake a worker on that core although
+ * another core is idle, above all in virtual machines; the worker then takes the caller's place
+ * instead of helping it. Moving takes some 30 microseconds, and gains nothing if the other core is
+ * busy.
  */
 static void leave_core_of_caller(worker *w)
 {
@@ -290,7 +292,7 @@ static void leave_core_of_caller(worker *w)
     }
 }
 
-/* Sleep until somebody wakes this worker, which may be too late for the job it was woken for. */
+/* Sleep until another thread wakes this worker, perhaps too late for the job it was woken for. */
 static void sleep_at_gate(worker *w)
 {
     pool *p = w->pool;
@@ -305,7 +307,7 @@ static void sleep_at_gate(worker *w)
     leave_core_of_caller(w);
 }
 
-/* Leave a job that has no task left: close its gate to others and wake the caller if need be. */
+/* Leave a job that has no task left: close its gate, and wake the caller if it sleeps. */
 static void leave(pool *p)
 {
     uint32_t gate = atomic_load(&p->gate);
@@ -357,9 +359,10 @@ static pool *new_pool(uint64_t process)
 }
 
 /*
- * The process's pool, or NULL without memory. The child of a fork has none of the threads of the
- * pool it inherits, whose locks may be held by them; it leaves that one alone and makes its own.
- * (A task must not fork: the child's copy of the call would wait for workers it does not have.)
+ * The process's pool, or NULL if memory is short. The child of a fork has none of the threads of
+ * the pool that it inherits, and these may hold its locks. So the child makes a new pool and never
+ * uses the inherited one. (A task must not fork: the child's copy of the call would wait for
+ * workers that it does not have.)
  */
 static pool *current_pool(void)
 {
@@ -390,7 +393,7 @@ static bool start_worker(pool *p)
     w->spinning = w->moving = (patience){0, 0};
     cnn_mutex_init(&w->mutex);
     cnn_condition_init(&w->condition);
-    /* Listed before it runs and looks; the handle is not needed, as nobody joins it. */
+    /* Listed before it starts, since it reads the list. The handle is dropped: no thread joins. */
     p->workers[w->id] = w;
     if (cnn_platform_thread_start(run_worker, w) == NULL) {
         cnn_condition_destroy(&w->condition);
@@ -402,7 +405,7 @@ static bool start_worker(pool *p)
     return true;
 }
 
-/* Have the workers that `threads` threads take, and return how many threads there are. */
+/* Start the workers that `threads` threads need; returns the number of threads that exist. */
 static size_t ensure_workers(pool *p, size_t threads)
 {
     if (p->worker_count + 1 < threads && cnn_platform_seconds() >= p->retry_time) {
@@ -423,7 +426,7 @@ static void wait_for_workers(pool *p)
     uint32_t gate = atomic_fetch_and(&p->gate, ~GATE_LIMIT);
     while ((gate & GATE_INSIDE) != 0) {
         if (!keep_spinning(&s)) {
-            /* A worker may be waiting for this very core: sleeping lets it have it. */
+            /* A worker may wait for this very core: sleeping frees it. */
             cnn_mutex_lock(&p->mutex);
             atomic_fetch_or(&p->gate, GATE_CALLER_SLEEPS);
             while ((atomic_load(&p->gate) & GATE_INSIDE) != 0)
@@ -454,7 +457,7 @@ void cnn_parallel(size_t tasks, size_t threads, cnn_task *task, void *context)
 {
     threads = cnn_min(cnn_min(threads, tasks), cnn_threads_get());
     pool *p = threads > 1 ? current_pool() : NULL;
-    /* Looked at before it is written to, for the sake of those whose call it is. */
+    /* Read before it is written, which would take the cache line from the threads of that call. */
     if (p != NULL && !atomic_load(&p->busy) && !atomic_exchange(&p->busy, true)) {
         run_job(p, tasks, threads, task, context);
         atomic_store_explicit(&p->busy, false, memory_order_release);

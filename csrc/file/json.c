@@ -71,9 +71,9 @@ static size_t utf8_write(uint32_t character, char *out)
 }
 
 /*
- * Whether a character of `length` bytes, which is UTF-8, is one that terminals obey: a control
- * character, those from U+0080 to U+009F included, an end of a line, or a mark that turns the
- * direction of the text behind it (CVE-2021-42574). cnn/_terminal.py has the same list.
+ * Whether a UTF-8 character of `length` bytes controls terminals: a control character (also U+0080
+ * to U+009F), the end of a line, or a mark that changes the direction of the text behind it
+ * (CVE-2021-42574). cnn/_terminal.py has the same list.
  */
 static bool is_control(const char *text, size_t length)
 {
@@ -139,7 +139,8 @@ void cnn_json_open(cnn_json *json, const char *name, const char *text, size_t si
     json->name = name;
     json->text = text;
     json->size = size;
-    /* A string's quotes leave room for its zero byte, and an escape is longer than its meaning. */
+    /* Enough for all strings: quotes leave room for the zero byte, escapes are longer than
+     * characters. */
     json->strings = malloc(cnn_max(size, 1));
     if (!json->strings)
         json->status = cnn_fail(CNN_ERROR_MEMORY, "out of memory");
@@ -203,7 +204,7 @@ static void skip_white_space(cnn_json *json)
     }
 }
 
-/* Skip white space and take this byte, or refuse. */
+/* Skip white space and this byte; refuse any other byte. */
 static void take(cnn_json *json, char wanted, const char *refusal)
 {
     skip_white_space(json);
@@ -235,7 +236,7 @@ static int compare_keys(const void *a, const void *b)
     return strcmp(a, b);
 }
 
-/* Leave the innermost object or array, after a look for keys that came twice. */
+/* Leave the innermost object or array; refuse an object that has a key twice. */
 static void leave(cnn_json *json)
 {
     size_t first = json->level[--json->depth].first_key;
@@ -312,7 +313,7 @@ void cnn_json_end(cnn_json *json)
 
 /* ---- Strings and numbers ----------------------------------------------------------------- */
 
-/* Four hexadecimal digits. */
+/* Read four hexadecimal digits. */
 static uint32_t read_hex(cnn_json *json)
 {
     uint32_t value = 0;
@@ -331,7 +332,7 @@ static uint32_t read_hex(cnn_json *json)
     return value;
 }
 
-/* What follows "\u": one character, or two halves of a surrogate pair. */
+/* Read what follows "\u": one character, or the two halves of a surrogate pair. */
 static uint32_t read_unicode_escape(cnn_json *json)
 {
     uint32_t character = read_hex(json);
@@ -353,7 +354,7 @@ static uint32_t read_unicode_escape(cnn_json *json)
     return json->status == CNN_OK ? character : 0;
 }
 
-/* What follows a backslash. */
+/* Read what follows a backslash. */
 static uint32_t read_escape(cnn_json *json)
 {
     static const char letters[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
@@ -404,7 +405,7 @@ const char *cnn_json_string(cnn_json *json)
     return string;
 }
 
-/* Pass digits, at least one. */
+/* Skip digits, at least one. */
 static void skip_digits(cnn_json *json)
 {
     if (peek(json) < '0' || peek(json) > '9')
@@ -413,7 +414,7 @@ static void skip_digits(cnn_json *json)
         json->position++;
 }
 
-/* Pass a number, and return its text and size. */
+/* Skip a number, and return its text and size. */
 static const char *read_number(cnn_json *json, size_t *size)
 {
     skip_white_space(json);

@@ -1,7 +1,8 @@
 /*
  * JSON text (RFC 8259) for model files: a strict reader that is safe on any bytes, and a writer.
  *
- * The reader is pulled. An object with the fields "name" and "sizes" is read so:
+ * The caller pulls values from the reader. It reads an object with the fields "name" and "sizes"
+ * by:
  *
  *     cnn_json_object(&json);
  *     while (cnn_json_member(&json, &key)) {
@@ -17,16 +18,16 @@
  *     }
  *     cnn_json_end(&json);
  *
- * The first failure stays in json.status and ends every loop, so it is enough to look there at
- * the end. A value that is not read, or not of the type asked for, is a failure; nothing is
- * ever skipped.
+ * The first failure stays in json.status and ends every loop, so the caller checks it once, at the
+ * end. A value that the caller does not read, or reads as another type, is a failure: no value is
+ * skipped.
  */
 #ifndef CNN_JSON_H
 #define CNN_JSON_H
 
 #include "base/error.h"
 
-/* How deep arrays and objects may be nested, and the room for a text shown in a message. */
+/* The most levels of nested arrays and objects, and the size of a text shown in a message. */
 enum { CNN_JSON_DEPTH = 8, CNN_JSON_SHOWN = 48 };
 
 typedef struct cnn_json {
@@ -47,20 +48,21 @@ typedef struct cnn_json {
 } cnn_json;
 
 /*
- * Begin to read. The text and the name are not copied. Memory: the text's size for its strings
- * and at most four times that for its keys. Always followed by cnn_json_close.
+ * Begin to read. The text and the name are not copied and must stay valid. Memory: the text's size
+ * for its strings, and at most four times that for its keys. The caller always calls
+ * cnn_json_close.
  */
 void cnn_json_open(cnn_json *json, const char *name, const char *text, size_t size);
 
-/* Free what was read, strings included. */
+/* Free all memory of the reader, including the strings. */
 void cnn_json_close(cnn_json *json);
 
-/* Refuse what was read, for a reason of the caller's. The first refusal counts. */
+/* Refuse the text for a reason of the caller's. The first refusal stays. */
 void cnn_json_refuse(cnn_json *json, const char *format, ...) CNN_PRINTF(2, 3);
 
-/* Enter an object. Its members follow; a key that comes twice is refused at its end. */
+/* Enter an object. Its members follow; a duplicate key is refused at its end. */
 void cnn_json_object(cnn_json *json);
-/* True with the next member's key, whose value must be read next; false at the end. */
+/* True with the key of the next member, whose value the caller must read next; false at the end. */
 bool cnn_json_member(cnn_json *json, const char **key);
 
 /* Enter an array, and go to its next element; false at the end. */
@@ -68,32 +70,32 @@ void cnn_json_array(cnn_json *json);
 bool cnn_json_element(cnn_json *json);
 
 /*
- * A string as UTF-8 that is valid until cnn_json_close; "" after a failure. A string that holds
- * the character U+0000 is refused, since C could not tell where it ends.
+ * A string as UTF-8 that is valid until cnn_json_close; "" after a failure. A string with the
+ * character U+0000 is refused, since it would end a C string.
  */
 const char *cnn_json_string(cnn_json *json);
 
-/* An integer from 0 to 2^64 - 1, written with digits alone; 0 after a failure. */
+/* An integer from 0 to 2^64 - 1, written only with digits; 0 after a failure. */
 uint64_t cnn_json_uint64(cnn_json *json);
 
 /* A finite number of at most CNN_DECIMAL_MAX characters; 0 after a failure. */
 double cnn_json_double(cnn_json *json);
 
-/* Only white space may follow. */
+/* Check that only white space follows. */
 void cnn_json_end(cnn_json *json);
 
 /*
- * An array for what is read, with room for one more item: `items`, or a copy of twice the capacity
- * in its place. NULL when memory is out; then `items` is still there, and the reading has failed.
+ * An array with room for one more item: `items`, or a copy with twice the capacity that replaces
+ * it. NULL if memory is short; then `items` is unchanged and json.status has the failure.
  */
 void *cnn_json_room(cnn_json *json, void *items, size_t count, size_t *capacity, size_t item_size);
 
-/* Read "0" or digits without leading zeros, as a whole; false for any other text or too much. */
+/* Read a text that is "0" or digits without leading zeros; false for other texts and overflow. */
 bool cnn_json_digits(const char *text, size_t size, uint64_t *value);
 
 /*
- * The number of bytes of the character at text[0], or 0 where that is not UTF-8: shortest form
- * only, no surrogates, nothing above U+10FFFF.
+ * The number of bytes of the character at text[0], or 0 if it is not UTF-8: shortest form only, no
+ * surrogates, at most U+10FFFF.
  */
 size_t cnn_json_utf8_length(const char *text, size_t size);
 
@@ -101,13 +103,13 @@ size_t cnn_json_utf8_length(const char *text, size_t size);
 const char *cnn_json_show(const char *text, char shown[CNN_JSON_SHOWN]);
 
 /*
- * The writer: a buffer that grows. Commas are put where they belong; the caller's calls must
- * nest as JSON does. The first failure stays in `status`: CNN_ERROR_MEMORY, or
- * CNN_ERROR_ARGUMENT for text that is not UTF-8 and numbers that are not finite.
+ * The writer: a buffer that grows. It adds the commas; the caller's calls must nest as JSON does.
+ * The first failure stays in `status`: CNN_ERROR_MEMORY, or CNN_ERROR_ARGUMENT for text that is not
+ * UTF-8 and for numbers that are not finite.
  */
 typedef struct cnn_json_writer {
     cnn_status status;
-    bool comma;            /* whether one belongs before the next value */
+    bool comma;            /* whether the next value follows one */
     char *text;            /* `size` characters and a zero byte; NULL before the first */
     size_t size, capacity; /* freed with cnn_json_write_free */
 } cnn_json_writer;
@@ -118,13 +120,13 @@ void cnn_json_write_object(cnn_json_writer *writer);
 void cnn_json_write_object_end(cnn_json_writer *writer);
 void cnn_json_write_array(cnn_json_writer *writer);
 void cnn_json_write_array_end(cnn_json_writer *writer);
-/* The key of the next value. */
+/* Write the key of the next value. */
 void cnn_json_write_key(cnn_json_writer *writer, const char *key);
 void cnn_json_write_string(cnn_json_writer *writer, const char *text);
 void cnn_json_write_uint64(cnn_json_writer *writer, uint64_t value);
-/* A number that cnn_json_double reads back bit for bit. */
+/* Write a number that cnn_json_double reads back to the same bits. */
 void cnn_json_write_double(cnn_json_writer *writer, double value);
-/* White space until the text has `size` characters. */
+/* Write spaces until the text has `size` characters. */
 void cnn_json_write_spaces(cnn_json_writer *writer, size_t size);
 
 #endif

@@ -43,7 +43,7 @@ static void append(cnn_json_writer *writer, const char *text, size_t size)
     writer->text[writer->size] = '\0';
 }
 
-/* Append the beginning of a value, after a comma where one belongs. */
+/* Append the beginning of a value, after a comma if another value precedes it. */
 static void begin_value(cnn_json_writer *writer, const char *text)
 {
     if (writer->comma)

@@ -5,7 +5,7 @@
  *     N bytes    the header: JSON, padded with spaces so that the data begin at a multiple of 64
  *     the rest   the data of all tensors, one after the other without gaps, little-endian
  *
- * as safetensors has it. The header is an object with an entry for each tensor,
+ * which is the format of safetensors. The header is an object with an entry for each tensor,
  *
  *     "layers.0.weight": {"dtype": "F32", "shape": [784, 50], "data_offsets": [0, 156800]}
  *
@@ -26,8 +26,8 @@
  *
  * Tensors are layers.I.weight (inputs, outputs) and layers.I.bias (outputs), where I counts all
  * layers of "layers", and optimizer.S.layers.I.weight and .bias for each slot S of the
- * optimizer. The order of keys is free, and so is the order of the tensors' data. Integers that
- * may exceed 2^53 are strings, since many readers of JSON keep numbers as doubles.
+ * optimizer. Keys and the tensors' data may be in any order. Integers that may exceed 2^53 are
+ * strings, since many readers of JSON keep numbers as doubles.
  */
 #ifndef CNN_MODEL_FILE_H
 #define CNN_MODEL_FILE_H
@@ -44,7 +44,7 @@
 #define CNN_MODEL_FORMAT "cnn"
 #define CNN_MODEL_FORMAT_VERSION "1"
 
-/* The prefix of the user's metadata among those of the file. */
+/* The prefix of keys of the user's metadata. */
 #define CNN_MODEL_USER "user."
 
 /* The numbers of an optimizer that a file keeps: X(field of cnn_optimizer). */
@@ -58,7 +58,7 @@
     X(clip_norm)
 
 enum {
-    CNN_MODEL_HEADER_MAX = 100000000, /* safetensors' own limit */
+    CNN_MODEL_HEADER_MAX = 100000000, /* the limit of safetensors */
     CNN_MODEL_ALIGNMENT = 64,
     CNN_MODEL_USER_MAX = 10000, /* keys of metadata */
     CNN_MODEL_NAME_SIZE = 80    /* room for a tensor's name */
@@ -79,7 +79,7 @@ typedef struct cnn_model_user {
     const char *key, *value;
 } cnn_model_user;
 
-/* What the header of a file says. The strings belong to `json`. */
+/* The contents of a file's header. The strings belong to `json`. */
 typedef struct cnn_model_header {
     cnn_json json;
     cnn_dtype dtype;
@@ -97,19 +97,20 @@ typedef struct cnn_model_header {
     cnn_model_user *user;
 } cnn_model_header;
 
-/* The first bytes of a file, by which cnn_model_header_size judges it. */
+/* The number of first bytes of a file that cnn_model_header_size reads. */
 enum { CNN_MODEL_START = 9 };
 
 /*
- * The size of the header, by the first CNN_MODEL_START bytes of a file of `size` bytes, or all of a
- * smaller one: no more than CNN_MODEL_HEADER_MAX, and no more than the file has.
+ * Read the size of the header from the first CNN_MODEL_START bytes of a file of `size` bytes, or
+ * from all bytes of a smaller one. It is at most CNN_MODEL_HEADER_MAX and lies within the file,
+ * else the call fails.
  */
 cnn_status cnn_model_header_size(const unsigned char *bytes, size_t size, size_t *header_size);
 
 /*
- * Read a header of `size` bytes, which are needed no longer than the call takes: its form, not
- * whether its parts fit one another. O(size log size) in time, O(size) in memory. Always followed
- * by cnn_model_header_free.
+ * Read a header of `size` bytes, which are used only during the call. The form of the header is
+ * checked, but not whether its parts fit together. O(size log size) time, O(size) memory. The
+ * caller always calls cnn_model_header_free.
  */
 cnn_status cnn_model_header_read(const void *text, size_t size, cnn_model_header *header);
 void cnn_model_header_free(cnn_model_header *header);
@@ -126,7 +127,7 @@ static inline const char *cnn_model_tensor_name(const cnn_model_tensor *tensor,
     return name;
 }
 
-/* The number of elements of one parameter of a dense layer, or false where that overflows. */
+/* *elements = the size of a dense layer's parameter in elements; false if that overflows. */
 static inline bool cnn_model_elements(const cnn_layer *layer, cnn_parameter parameter,
                                       size_t *elements)
 {
@@ -134,7 +135,7 @@ static inline bool cnn_model_elements(const cnn_layer *layer, cnn_parameter para
     return cnn_multiply(rows, layer->outputs, elements);
 }
 
-/* Bytes per element, and the names that architecture and tensors give the type. */
+/* Bytes of an element, and the names of the type in the architecture and in the tensors. */
 static inline size_t cnn_model_real_size(cnn_dtype dtype)
 {
     return dtype == CNN_FLOAT64 ? sizeof(double) : sizeof(float);

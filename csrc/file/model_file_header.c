@@ -6,7 +6,7 @@
 
 /* ---- Fields ------------------------------------------------------------------------------ */
 
-/* An object that has fields from a list, and which of them were seen. */
+/* An object with fields from a list, and the set of fields that were read. */
 typedef struct field_list {
     const char *where; /* which object it is, for messages */
     const char *const *names;
@@ -17,7 +17,7 @@ typedef struct field_list {
 #define FIELDS(object, list)                                                                       \
     {.where = (object), .names = (list), .count = (int)(sizeof(list) / sizeof *(list))}
 
-/* Go to the object's next field: its place in the list, or -1 at the end or after a failure. */
+/* Go to the object's next field. Returns its index in the list, or -1 at the end or on failure. */
 static int next_field(cnn_json *json, field_list *fields)
 {
     const char *key = NULL;
@@ -34,7 +34,7 @@ static int next_field(cnn_json *json, field_list *fields)
     return -1;
 }
 
-/* Check that exactly the fields of a set, a bit for each, were seen. */
+/* Check that exactly the fields of a set, with a bit for each, were read. */
 static void check_fields(cnn_json *json, const field_list *fields, unsigned wanted)
 {
     for (int i = 0; i < fields->count; i++) {
@@ -77,7 +77,7 @@ static const char *layer_kind_name(int kind)
     return names[kind];
 }
 
-/* Read an integer up to `most` that is kept as a string. */
+/* Read an integer from 0 to `most` that is written as a string. */
 static uint64_t read_digits(cnn_json *json, const char *where, const char *field, uint64_t most)
 {
     const char *text = cnn_json_string(json);
@@ -146,8 +146,8 @@ static void read_layer(cnn_json *json, const char *where, cnn_layer *layer)
 }
 
 /*
- * Each layer takes at least as many characters as a dropout layer does, so the layers' memory is
- * a few times the header's.
+ * Read the layers. Each one takes at least as many characters as a dropout layer, so the memory for
+ * the layers is at most a few times the size of the header.
  */
 static void read_layers(cnn_json *json, cnn_model_header *header)
 {
@@ -248,7 +248,7 @@ static void check_value(cnn_json *json, const char *key, const char *value, cons
                         cnn_json_show(value, shown), wanted);
 }
 
-/* Read __metadata__, whose texts on architecture and optimizer are read later. */
+/* Read __metadata__. The JSON texts of architecture and optimizer in it are parsed later. */
 static void read_metadata(cnn_model_header *header, const char **architecture,
                           const char **optimizer)
 {
@@ -281,7 +281,7 @@ static void read_metadata(cnn_model_header *header, const char **architecture,
 
 /* ---- Tensors ----------------------------------------------------------------------------- */
 
-/* Pass a word of a tensor's name. */
+/* Skip a word of a tensor's name; false if another text is there. */
 static bool skip_word(const char **name, const char *word)
 {
     size_t size = strlen(word);
@@ -291,7 +291,7 @@ static bool skip_word(const char **name, const char *word)
     return true;
 }
 
-/* Pass a number of a tensor's name, in the one way of writing it. */
+/* Read a number without leading zeros in a tensor's name, and skip it. */
 static bool skip_number(const char **name, size_t *number)
 {
     size_t digits = strspn(*name, "0123456789");

@@ -1,12 +1,12 @@
 /*
  * Model files: loading. The header is read first (model_file_header.c). Then its tensors are
- * checked against its architecture and the file's size, and only then is the network made and are
- * the data read: its parameters are then known to be the file's data, byte for byte.
+ * checked against its architecture and the file's size. Only after that is the network made and are
+ * the data read, so that the network is no larger than the data of the file call for.
  *
- * Memory, for any bytes: a few times the header for what it says; a copy of one slot of the
- * optimizer; and the network. A network also keeps its weights in panels, padded to whole panels of
- * up to 32 columns. So a weight with one column takes 33 times its place in the file, which is the
- * most that a file can ask for; from 32 columns on the factor is below 3.
+ * Memory, for any bytes: a few times the size of the header for its contents, a copy of one slot of
+ * the optimizer, and the network. A network also keeps its weights in panels, padded to whole
+ * panels of up to 32 columns. So a weight with one column takes 33 times its size in the file,
+ * which is the largest factor; from 32 columns on it is below 3.
  */
 #include "file/model_file.h"
 
@@ -18,7 +18,7 @@
 #include "model/network.h"
 #include "train/trainer.h"
 
-/* Where a model is read from: bytes in memory, or a file. */
+/* The source of a model: bytes in memory, or a file. */
 typedef struct model_source {
     const unsigned char *bytes; /* NULL for a file */
     cnn_file file;
@@ -26,7 +26,7 @@ typedef struct model_source {
     size_t size;
 } model_source;
 
-/* What is read. */
+/* A model while it is loaded. */
 typedef struct loaded_model {
     const model_source *source;
     cnn_model_header header;
@@ -37,7 +37,7 @@ typedef struct loaded_model {
 
 #define REFUSE(...) cnn_fail(CNN_ERROR_MODEL_FILE, __VA_ARGS__)
 
-/* A value that a network or trainer refuses is a fault of the file. */
+/* Turn a refusal by a network or trainer into CNN_ERROR_MODEL_FILE: the file has a bad value. */
 static cnn_status blame_file(cnn_status status, const char *what)
 {
     if (status != CNN_ERROR_ARGUMENT)
@@ -52,7 +52,7 @@ static const void **place_of(const loaded_model *model, size_t group, size_t lay
 
 /* ---- The source -------------------------------------------------------------------------- */
 
-/* Copy a part that the source has by its size. */
+/* Copy a part of the source, which must lie within its size. */
 static cnn_status read_part(const model_source *source, size_t offset, size_t size, void *to)
 {
     size_t got = 0;
@@ -68,7 +68,7 @@ static cnn_status read_part(const model_source *source, size_t offset, size_t si
     return CNN_OK;
 }
 
-/* Read the header: its first bytes, by which most other files are refused, and then the rest. */
+/* Read the header: the first bytes, which suffice to refuse most other files, then the rest. */
 static cnn_status read_header(loaded_model *model)
 {
     const model_source *source = model->source;
@@ -105,7 +105,7 @@ static const char *show_shape(const uint64_t *shape, size_t dimensions, char tex
     return text;
 }
 
-/* Whether the tensor's place is one that the architecture or the optimizer has. */
+/* Check that the architecture or the optimizer has a tensor of this name. */
 static cnn_status check_place(const loaded_model *model, const cnn_model_tensor *tensor,
                               const char *name)
 {
@@ -121,7 +121,7 @@ static cnn_status check_place(const loaded_model *model, const cnn_model_tensor 
     return CNN_OK;
 }
 
-/* Whether dtype, shape and size are what the architecture says. */
+/* Check that dtype, shape and size are those of the architecture. */
 static cnn_status check_tensor(const loaded_model *model, const cnn_model_tensor *tensor,
                                const char *name)
 {
@@ -156,7 +156,7 @@ static cnn_status check_tensor(const loaded_model *model, const cnn_model_tensor
     return CNN_OK;
 }
 
-/* Put each tensor of the header in its place, which must be there and fit. */
+/* Enter each tensor of the header in model->places, and check that it is expected and fits. */
 static cnn_status place_tensors(const loaded_model *model)
 {
     char name[CNN_MODEL_NAME_SIZE];
@@ -228,7 +228,7 @@ static cnn_status check_cover(const loaded_model *model)
     return status;
 }
 
-/* Check that header and data fit one another, and fill model->places. */
+/* Check that header and data fit together, and fill model->places. */
 static cnn_status check_model(loaded_model *model)
 {
     const cnn_model_header *header = &model->header;
@@ -261,7 +261,7 @@ static cnn_status read_tensor(const loaded_model *model, const cnn_model_tensor 
     return read_part(model->source, model->data_offset + (size_t)tensor->begin, size, values);
 }
 
-/* Read the parameters to where the network has them. */
+/* Read the parameters into the network. */
 static cnn_status set_parameters(const loaded_model *model, cnn_network *network)
 {
     cnn_status status = CNN_OK;
@@ -281,7 +281,7 @@ static cnn_status set_parameters(const loaded_model *model, cnn_network *network
     return status;
 }
 
-/* A slot's numbers are weight and bias of each dense layer, one after the other. */
+/* Read a slot: the numbers of weight and bias of each dense layer, one after the other. */
 static cnn_status set_slot(const loaded_model *model, cnn_trainer *trainer, size_t slot,
                            void *values)
 {
@@ -351,7 +351,7 @@ static cnn_status build_trainer(const loaded_model *model, cnn_network *network,
     return status;
 }
 
-/* Make what the file describes; *trainer only if `trainer` is not NULL. */
+/* Make the network, and the trainer if `trainer` is not NULL. */
 static cnn_status build_model(const loaded_model *model, cnn_network **network,
                               cnn_trainer **trainer)
 {
@@ -390,7 +390,7 @@ static cnn_status read_model(const model_source *source, cnn_network **network,
     return status;
 }
 
-/* A file of which the system tells no size is read whole. */
+/* Load a file whose size the system does not report, after reading it whole. */
 static cnn_status load_whole(const char *path, cnn_network **network, cnn_trainer **trainer)
 {
     void *bytes = NULL;

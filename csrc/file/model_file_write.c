@@ -7,17 +7,17 @@
 #include "base/platform.h"
 #include "train/trainer.h"
 
-/* What is saved: the trainer is NULL for a network alone. */
+/* A model while it is saved; the trainer is NULL for a network alone. */
 typedef struct saved_model {
     const cnn_network *network;
     const cnn_trainer *trainer;
     cnn_optimizer optimizer;
     size_t groups;   /* 1 and the optimizer's slots */
-    const char *key; /* metadata of the file alone, or NULL; without a value, the file has not */
+    const char *key; /* metadata of the file alone, or NULL; not written if value is NULL */
     const char *value;
 } saved_model;
 
-/* A layer of a network that is known to have it. */
+/* Layer `index` of a network, which must be less than its number of layers. */
 static cnn_layer layer_of(const cnn_network *network, size_t index)
 {
     cnn_layer layer = {.struct_size = sizeof layer};
@@ -99,7 +99,7 @@ static void write_optimizer(cnn_json_writer *json, const saved_model *model)
     cnn_json_write_object_end(json);
 }
 
-/* Finish a text of its own and write it as a string. */
+/* Finish an inner JSON text and write it as a string. */
 static void write_inner(cnn_json_writer *json, cnn_json_writer *inner)
 {
     if (json->status == CNN_OK)
@@ -190,7 +190,7 @@ static void write_tensor(cnn_json_writer *json, const cnn_model_tensor *tensor,
     *offset = end;
 }
 
-/* Write the padded header, and find the size of the data. */
+/* Write the padded header, and determine the size of the data. */
 static cnn_status write_header(cnn_json_writer *json, const saved_model *model, size_t *data_size)
 {
     cnn_dtype dtype = cnn_network_dtype(model->network);
@@ -251,7 +251,7 @@ static cnn_status write_data(const saved_model *model, unsigned char *data)
             data += elements * real_size;
         }
     }
-    /* A slot holds its numbers in the order that they have in the file. */
+    /* A slot has its numbers in the order of the file. */
     for (size_t slot = 0; slot + 1 < model->groups && status == CNN_OK; slot++) {
         status = cnn_trainer_get_state(model->trainer, slot, data, count);
         data += count * real_size;
@@ -272,7 +272,7 @@ static cnn_status check_model(const saved_model *model)
     return CNN_OK;
 }
 
-/* Make the bytes of a file, to be freed by cnn_bytes_free. */
+/* Make the bytes of a file, which the caller frees by cnn_bytes_free. */
 static cnn_status write_model(const saved_model *model, void **bytes, size_t *size)
 {
     cnn_json_writer json = {0};

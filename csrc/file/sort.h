@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-/* Let items[root] sink until it is no smaller than its children in the heap of `count` items. */
+/* Sift items[root] down until it is no smaller than its children in the heap of `count` items. */
 static inline void cnn_sort_sink(const void **items, size_t root, size_t count,
                                  int (*compare)(const void *, const void *))
 {
@@ -22,8 +22,9 @@ static inline void cnn_sort_sink(const void **items, size_t root, size_t count,
 }
 
 /*
- * Sort pointers by what they point to, ascending. A heap sort: O(count log count) for any order,
- * without memory of its own. The standard qsort promises neither, and a file may choose its order.
+ * Sort pointers by what they point to, ascending. Heap sort takes O(count log count) time for any
+ * order and no further memory. The standard qsort guarantees neither, and the order may be an
+ * attacker's.
  */
 static inline void cnn_sort(const void **items, size_t count,
                             int (*compare)(const void *, const void *))

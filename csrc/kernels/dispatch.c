@@ -1,6 +1,6 @@
 /*
- * The choice of an instruction set. The tables are constant and there is one per (instruction
- * set, type), so choosing is nothing but storing an index, and any thread may do it at any time.
+ * The choice of an instruction set. There is one constant table for each (instruction set, type).
+ * To choose means to store an index, which any thread may do at any time.
  */
 #include "kernels/dispatch.h"
 
@@ -17,7 +17,7 @@ typedef struct isa {
     const cnn_kernels *tables[2]; /* float32, float64 */
 } isa;
 
-/* From the scalar one upwards: a later one is better where the machine has it. */
+/* In ascending order: of the instruction sets that the machine has, the last one is the best. */
 #define CNN_X(isa) {#isa, {&cnn_kernels_##isa##_32, &cnn_kernels_##isa##_64}},
 static const isa isas[] = {CNN_ISAS(CNN_X)};
 #undef CNN_X
@@ -27,7 +27,7 @@ enum { ISA_COUNT = sizeof isas / sizeof isas[0] };
 /* 1 + the index of the instruction set in use; 0 before the first choice. */
 static atomic_size_t chosen;
 
-/* The index of a name in the list; ISA_COUNT where it is not there. */
+/* The index of a name in the list; ISA_COUNT if it is not in the list. */
 static size_t index_of(const char *name)
 {
     size_t i = 0;
@@ -37,8 +37,8 @@ static size_t index_of(const char *name)
 }
 
 /*
- * The best one of this machine, not above the one that CNN_ISA names. A name that this build does
- * not know caps nothing: results are the same with any, so there is nothing to refuse.
+ * The best instruction set of this machine, at most the one that CNN_ISA names. An unknown name
+ * caps nothing, and is no error, since results are the same with every instruction set.
  */
 static size_t best(void)
 {
@@ -55,7 +55,7 @@ static const isa *in_use(void)
 {
     size_t now = atomic_load_explicit(&chosen, memory_order_relaxed);
     if (now == 0) {
-        /* Where another thread chose in the meantime, its choice stays and `now` receives it. */
+        /* If another thread has chosen in between, its choice stays and `now` receives it. */
         const size_t choice = best() + 1;
         if (atomic_compare_exchange_strong(&chosen, &now, choice))
             now = choice;

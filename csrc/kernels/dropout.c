@@ -1,4 +1,4 @@
-/* Dropout, whose masks are a function of the stream's key and the element's place. */
+/* Dropout. A mask is a function of the stream's key and of the element's row and column. */
 #include "base/random.h"
 #include "kernels/local.h"
 

@@ -7,10 +7,10 @@
 /* The most rows of any tile. */
 #define MOST_ROWS 12
 
-/* Where column vector v of a row of panels begins. */
+/* The offset of column vector v in a row of panels. */
 #define COLUMN(v, b_panel) ((v) / PANEL_VECTORS * (b_panel) + (v) % PANEL_VECTORS * V_LANES)
 
-/* Tiles of fewer rows fetch nothing: they only stream b, which the hardware fetches by itself. */
+/* Tiles of fewer rows do not prefetch: they only stream b, which the hardware prefetches. */
 #define FETCHING_ROWS 4
 
 /* Bytes of a cache line. */
@@ -18,27 +18,28 @@
 
 /* One tile's operands. b is in panels as in cnn_gemm; bias and c hold whole vectors. */
 struct tile {
-    size_t k;                  /* how many; they follow each other, or: */
-    const unsigned char *list; /* they are these */
+    size_t k;                  /* how many k; consecutive if list is NULL, */
+    const unsigned char *list; /* else these */
     const real *a;
     size_t a_row, a_k;
     const real *b;
     size_t b_k, b_panel;
     real *c;
     size_t c_row;
-    const cnn_span *soon, *soon_end; /* what is read after this tile: a line is fetched each k */
-    uintptr_t at;                    /* tiles that go by lists, of any length, leave to the next */
-    size_t left;                     /* where they are in that, and how many steps are left there */
+    const cnn_span *soon,
+        *soon_end;    /* what is read after this tile: prefetched, a line in each k */
+    uintptr_t at;     /* tiles with lists, of any length, hand over to the next: */
+    size_t left;      /* the next address in the span, and the steps that are left */
     size_t narrow;    /* columns behind the vectors, at most the tile's `width`; 0 for none */
     int first;        /* whether this is the first chunk, so that c holds no sum yet */
     const real *bias; /* added after the last chunk, NULL before it */
 };
 
-/* Narrow columns take turns: a vector of their sums holds `width` of them for each of some rows. */
+/* A vector of sums of narrow columns has `width` columns for each of this many rows. */
 #define NARROW_ROWS(width) (V_LANES / (width))
 #define NARROW_SUMS 4
 
-/* Copy narrow columns of rows, such as those of c, into lanes as their sums lie. */
+/* Load narrow columns of several rows, such as those of c, into the lanes of their sums. */
 INLINE void narrow_load(const size_t rows, const size_t width, const struct tile *t,
                         const real *from, size_t from_row, real *lanes)
 {
@@ -50,7 +51,7 @@ INLINE void narrow_load(const size_t rows, const size_t width, const struct tile
     }
 }
 
-/* What follows the last k for narrow columns. */
+/* Add the sums of earlier chunks and the bias to the sums of narrow columns, and store them. */
 INLINE void narrow_finish(const size_t rows, const size_t vectors, const size_t width,
                           const struct tile *t, v_real *sum)
 {
@@ -82,12 +83,12 @@ INLINE void narrow_finish(const size_t rows, const size_t vectors, const size_t 
 }
 
 /*
- * c (rows, vectors * V_LANES + narrow) = or += a . b for one chunk, of all k's or those `listed`.
- * All but t are constants where this is inlined, so that all sums stay in registers. Rows of a are
- * reached from one pointer per four rows, because x86 addresses base + {1, 2, 3} strides without
- * further registers. Narrow columns, fewer than half a vector, would waste most of a vector's
- * lanes: with `width` > 0 a vector holds those of several rows, and their a is blended from the
- * broadcasts.
+ * c (rows, vectors * V_LANES + narrow) = or += a . b for one chunk, over all k or over those of the
+ * nonzero index if `listed`. All arguments but t are constants after inlining, so that all sums
+ * stay in registers. Rows of a are addressed from one pointer for four rows, because x86 addresses
+ * base + {1, 2, 3} strides without further registers. Narrow columns, fewer than half a vector,
+ * would waste most lanes of a vector: if `width` > 0, a vector has those of several rows, and their
+ * factors from a are blended from the broadcasts.
  */
 INLINE void tile(const size_t rows, const size_t vectors, const size_t width, const int listed,
                  struct tile *t)
@@ -106,7 +107,8 @@ INLINE void tile(const size_t rows, const size_t vectors, const size_t width, co
     const real *a[3] = {t->a, t->a + 4 * a_row, t->a + 8 * a_row};
     const real *b = t->b;
     const unsigned char *list = t->list;
-    const size_t lines = listed && rows >= 8 ? 2 : 1; /* lists leave few steps to fetch as much */
+    const size_t lines =
+        listed && rows >= 8 ? 2 : 1; /* with a list, fewer steps prefetch as much */
     const cnn_span *span = t->soon;
     uintptr_t soon = listed ? t->at : 0;
     size_t left = listed ? t->left : 0;
@@ -192,9 +194,9 @@ INLINE void tile(const size_t rows, const size_t vectors, const size_t width, co
         narrow_finish(rows, vectors, width, t, narrow_sum);
 }
 
-/* The formatter does not see that these lists are whole functions and cases. */
+/* The formatter does not know that these lists expand to whole functions and cases. */
 /* clang-format off */
-/* The tiles: X(rows, vectors, width). Few rows take several panels, so that enough chains run. */
+/* The tiles: X(rows, vectors, width). Few rows take several panels, for enough independent sums. */
 #define TILES_4(X)                                                                                 \
     X(1, 1, 0) X(1, 2, 0) X(1, 4, 0) X(1, 8, 0) X(2, 1, 0) X(2, 2, 0) X(2, 4, 0)                   \
     X(3, 1, 0) X(3, 2, 0) X(3, 4, 0) X(4, 1, 0) X(4, 2, 0)
@@ -207,7 +209,7 @@ INLINE void tile(const size_t rows, const size_t vectors, const size_t width, co
 #define TILES_FOR(rows) TILES_OF(rows)
 #define TILES(X) TILES_FOR(TILE_ROWS)(X) NARROW_TILES(X)
 
-/* Each tile is a function of its own, so that its registers are allocated by themselves. */
+/* Each tile is a function, so that the compiler allocates registers for it alone. */
 #define TILE_FUNCTION(rows, vectors, width)                                                        \
     static void tile_##rows##_##vectors##_##width(struct tile *t)                                  \
     {                                                                                              \
@@ -219,7 +221,7 @@ INLINE void tile(const size_t rows, const size_t vectors, const size_t width, co
     }
 TILES(TILE_FUNCTION)
 
-/* The rows of tiles that go by lists: those of a group, or the only row. */
+/* Tiles with these numbers of rows exist with a nonzero index: those of a group, or a single row. */
 #define BY_LIST(rows) ((rows) == LIST_ROWS || (rows) == 1)
 
 static void run_tile(size_t rows, size_t vectors, size_t width, struct tile *t)
@@ -239,33 +241,33 @@ static void run_tile(size_t rows, size_t vectors, size_t width, struct tile *t)
 }
 /* clang-format on */
 
-/* A group of columns, from column j on: whole vectors, and narrow columns behind them or none. */
+/* A group of columns from column j on: whole vectors, and possibly narrow columns behind them. */
 struct group {
     size_t j, vectors, narrow, width;
 };
 
-/* The rows that a tile takes of a group. */
+/* The number of rows of a group's tiles. */
 static size_t tile_rows(const cnn_gemm *g, const struct group *group)
 {
     return g->lists ? LIST_ROWS : group->width ? NARROW_TILE_ROWS(group->vectors) : TILE_ROWS;
 }
 
-/* A chunk of k for a group of columns: a tile's operands but for its rows, and what it fetches. */
+/* A chunk of k for a group of columns: a tile's operands without its rows, and its prefetches. */
 struct chunk {
     struct tile tile;
-    size_t each;   /* spans of `soon` that a tile fetches, 0 where it fetches its part of `next`: */
+    size_t each; /* spans of `soon` that a tile prefetches; if 0, it prefetches a part of `next` */
     cnn_span next; /* the next chunk of b */
 };
 
-/* What the tiles from number `before` on fetch: the chunk's share of `soon`, or the next chunk. */
+/* Set what the tiles from number `before` on prefetch: a share of `soon`, or the next chunk. */
 static void begin_fetching(const cnn_gemm *g, const struct group *group, size_t before, size_t k,
                            struct chunk *chunk)
 {
     struct tile *t = &chunk->tile;
     const size_t most = tile_rows(g, group), tiles = (g->m + most - 1) / most;
-    /* Tiles that go by lists have no shares of their own, but go on where the last one stopped. */
+    /* Tiles with lists have no shares of their own: each goes on where the last one stopped. */
     const size_t shares = g->lists ? 1 : tiles;
-    /* What is left behind the whole panels mostly belongs to the last group. */
+    /* Columns behind the whole panels mostly belong to the last group. */
     const size_t groups = g->n < PANEL ? 1 : g->n / PANEL,
                  chunks = (g->k + CNN_CHUNK - 1) / CNN_CHUNK;
     const size_t number = group->j / PANEL * chunks + k / CNN_CHUNK, all = groups * chunks;
@@ -290,7 +292,7 @@ static void begin_fetching(const cnn_gemm *g, const struct group *group, size_t 
     t->soon_end = t->soon + 1;
 }
 
-/* Go on to what the next tile fetches; at the end of the spans it is the last one again. */
+/* Go on to the span that the next tile prefetches; after the last one, it is the last one again. */
 static void go_on_fetching(struct chunk *chunk)
 {
     struct tile *t = &chunk->tile;
@@ -304,7 +306,7 @@ static void go_on_fetching(struct chunk *chunk)
         t->soon = t->soon_end - 1;
 }
 
-/* The chunk at k for the rows from i on, and where they lie in c. */
+/* The operands of a tile for the chunk at k and the rows from i on. */
 static struct tile *begin_chunk(const cnn_gemm *g, const struct group *group, size_t i, size_t k,
                                 const real *bias, real *c, size_t c_row, struct chunk *chunk)
 {
@@ -329,7 +331,7 @@ static struct tile *begin_chunk(const cnn_gemm *g, const struct group *group, si
     return &chunk->tile;
 }
 
-/* What a tile of rows [i, i + rows) takes of the chunk at k: all, or what its list has. */
+/* Set the k of a tile of rows [i, i + rows) in the chunk at k: all, or those of its list. */
 static void take_k(const cnn_gemm *g, size_t i, size_t rows, size_t k, struct tile *t)
 {
     t->k = g->k - k < CNN_CHUNK ? g->k - k : CNN_CHUNK;
@@ -341,7 +343,7 @@ static void take_k(const cnn_gemm *g, size_t i, size_t rows, size_t k, struct ti
     t->list = lists->at + i / LIST_ROWS * lists->row + k;
 }
 
-/* One chunk of k, for all rows: the chunk's part of b stays in the caches meanwhile. */
+/* One chunk of k, for all rows, during which the chunk's part of b stays in the caches. */
 static void run_rows(const cnn_gemm *g, const struct group *group, size_t k)
 {
     const size_t most = tile_rows(g, group);
@@ -361,11 +363,11 @@ static void run_rows(const cnn_gemm *g, const struct group *group, size_t k)
     }
 }
 
-/* The most panels of sums, those of all rows together, that panels_at_once() leads to. */
+/* The most panels of sums, of all rows together, with panels_at_once() panels. */
 #define FEW_ROWS_PANELS 6
 
-/* The panels that few rows take at once, so that enough chains of multiply-adds run and enough of b
- * is on its way. */
+/* The panels that few rows take at once, so that enough independent chains of multiply-adds run and
+ * enough loads of b are in flight. */
 static size_t panels_at_once(const cnn_gemm *g)
 {
     return g->m == 1 ? 4 : g->m <= 3 ? 2 : 1;
@@ -384,8 +386,8 @@ static void copy_rows(size_t rows, size_t cols, const real *from, size_t from_ro
 }
 
 /*
- * The last columns, from a panel's first column j on, where the last panel is not whole: computed
- * beside c, and copied.
+ * The last columns, from a panel's first column j on, if the last panel is not full: computed into
+ * a buffer, and copied to c.
  */
 static void run_tail(const cnn_gemm *g, size_t j)
 {
@@ -416,7 +418,10 @@ static void run_tail(const cnn_gemm *g, size_t j)
     }
 }
 
-/* What follows the last chunk, for columns [j, j + n), which are still in the L1 cache. */
+/*
+ * After the last chunk, while columns [j, j + n) are in the L1 cache: copy them to `before`, and
+ * apply the activation, or multiply by its derivative.
+ */
 static void finish(const cnn_gemm *g, size_t j, size_t n)
 {
     real *c = (real *)g->c + j;
@@ -431,7 +436,7 @@ static void finish(const cnn_gemm *g, size_t j, size_t n)
         KERNEL(activation_forward)(g->activation, g->m, n, c, g->c_row, c, g->c_row, 0);
 }
 
-/* The last columns where fewer than half a vector of them stand behind whole vectors, or none. */
+/* The last group, if fewer than half a vector of columns are behind whole vectors; else none. */
 static struct group narrow_group(const cnn_gemm *g)
 {
     const size_t narrow = g->n % V_LANES, all = g->n / V_LANES;
@@ -448,7 +453,7 @@ static struct group narrow_group(const cnn_gemm *g)
     return group;
 }
 
-/* The group of whole panels that begins at j and does not pass `end`: several for few rows. */
+/* The group of whole panels from column j to at most `end`: several panels for few rows. */
 static struct group next_group(const cnn_gemm *g, size_t j, size_t end)
 {
     size_t panels = panels_at_once(g);
@@ -457,7 +462,7 @@ static struct group next_group(const cnn_gemm *g, size_t j, size_t end)
     return (struct group){.j = j, .vectors = panels * PANEL_VECTORS};
 }
 
-/* All chunks of a group of columns, and what follows them. */
+/* All chunks of a group of columns, then the activation. */
 static void run_group(const cnn_gemm *g, const struct group *group)
 {
     size_t k = 0;
@@ -468,7 +473,7 @@ static void run_group(const cnn_gemm *g, const struct group *group)
     finish(g, group->j, group->vectors * V_LANES + group->narrow);
 }
 
-/* All of c; the number of rows is whole fours where narrow columns are set apart. */
+/* All of c. If there are narrow columns, the number of rows is a multiple of four. */
 static void run(const cnn_gemm *g, const struct group *last)
 {
     size_t whole = last->j - last->j % PANEL;
@@ -515,7 +520,7 @@ void KERNEL(gemm)(const cnn_gemm *g)
     run(&part, &none);
 }
 
-/* A product with ones: the same chunks as in gemm, and x + 1 * y rounds like x + y. */
+/* Column sums: a product with ones, in the chunks of gemm. x + 1 * y rounds like x + y. */
 void KERNEL(column_sum)(size_t rows, size_t cols, const void *x, size_t x_row, void *out)
 {
     for (size_t j = 0; j < cols; j += V_LANES) {

@@ -2,7 +2,7 @@
 #include "kernels/local.h"
 #include "kernels/rows.h"
 
-/* One row's operands. gradient is NULL where only the value is wanted. */
+/* One row's operands. gradient is NULL if only the value is computed. */
 struct row {
     size_t cols;
     const real *z;
@@ -12,7 +12,7 @@ struct row {
     real *gradient;
 };
 
-/* The scalar that a vector function gives. */
+/* The first lane of a vector: the result of a vector function for one number. */
 INLINE real first_lane(v_real v)
 {
     real lanes[V_LANES];
@@ -29,13 +29,13 @@ INLINE v_real weighted_log(v_real t, v_real z, v_real max, v_real log_sum)
     return v_select(v_eq(t, v_zero()), v_zero(), v_mul(t, log_p));
 }
 
-/* v, but 0 where it is `left_out`. */
+/* v, with 0 in the lanes in which it equals `left_out`. */
 INLINE v_real without(v_real v, v_real left_out)
 {
     return v_select(v_eq(v, left_out), v_zero(), v);
 }
 
-/* exp(z - max) where it is wanted for the gradient, and the sum over the row. */
+/* The sum of exp(z - max) over the row; the terms are stored in the gradient if there is one. */
 static real exp_sum(const struct row *r, v_real max)
 {
     real sum;
@@ -48,12 +48,12 @@ static real exp_sum(const struct row *r, v_real max)
 }
 
 /*
- * The logarithm of the sum of a row's exp(z - max), of which one at least is 1. If the others are
- * small, their share of the sum is lost where it is rounded; they are summed again without the 1.
+ * The logarithm of the sum of a row's exp(z - max), of which at least one is 1. If the others are
+ * small, rounding of the sum loses them, so they are summed again without the 1.
  */
 static real log_of_sum(const struct row *r, real max, real sum)
 {
-    if (!(sum < 2)) /* so that another 1, or NaN, is in it */
+    if (!(sum < 2)) /* so it has another 1, or NaN */
         return first_lane(v_log(v_set1(sum)));
     const v_real v_max_z = v_set1(max), one = v_set1(1);
     real rest;
@@ -128,7 +128,7 @@ INLINE v_real element(const cnn_loss_kind kind, v_real z, v_real t, v_real delta
     switch (kind) {
     case CNN_BINARY_CROSS_ENTROPY: {
         /* softplus(z) - t z = |z| (1 - t) + log(1 + exp(-|z|)) for z > 0, and with t instead of
-         * 1 - t for z <= 0: for t from 0 to 1 nothing cancels. */
+         * 1 - t for z <= 0. For t from 0 to 1 there is no cancellation. */
         const v_real other = v_select(v_lt(v_zero(), z), v_sub(v_set1(1), t), t);
         *derivative = v_sub(v_sigmoid(z), t);
         return v_fma(v_abs(z), other, vm_log1p_exp(z));
@@ -153,7 +153,7 @@ INLINE v_real element(const cnn_loss_kind kind, v_real z, v_real t, v_real delta
     }
 }
 
-/* The element's value, its derivative times the row's scale stored on the way. */
+/* The element's value; its derivative times the row's scale is stored in the gradient. */
 INLINE v_real element_term(const cnn_loss_kind kind, const struct row *r, size_t j, size_t left,
                            v_real delta)
 {
@@ -189,7 +189,7 @@ static real row_value(const cnn_loss_rows *l, const struct row *r)
     }
 }
 
-/* The first column with the largest number; n where all are NaN. */
+/* The first column with the largest number; n if all are NaN. */
 static size_t largest_column(const real *x, size_t n)
 {
     size_t at = n;
@@ -199,7 +199,7 @@ static size_t largest_column(const real *x, size_t n)
     return at;
 }
 
-/* Whether the row is classified as its target says: the same class, or each label by itself. */
+/* Whether the row is classified correctly: the target's class, or each binary label for itself. */
 static int is_correct(const cnn_loss_rows *l, const struct row *r)
 {
     if (l->kind == CNN_CROSS_ENTROPY) {
@@ -212,7 +212,7 @@ static int is_correct(const cnn_loss_rows *l, const struct row *r)
     return 1;
 }
 
-/* The loss and the gradient of a row that has no weight. */
+/* The loss and the gradient of a row of weight 0: zeros. */
 static void weigh_nothing(const cnn_loss_rows *l, size_t i)
 {
     l->loss_rows[i] = 0;

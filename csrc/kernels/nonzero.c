@@ -1,8 +1,8 @@
-/* Where a matrix is not zero, and which of a product's k's that leaves. */
+/* The nonzero index of a matrix: bits of its numbers, and lists of the k that a product needs. */
 #include "kernels/local.h"
 #include "kernels/rows.h"
 
-/* A vector's bits, and the least size of its numbers that are not 0; lanes without number are 0. */
+/* The bits of a vector's nonzero numbers, and their least magnitude; unused lanes are 0. */
 INLINE uint64_t nonzero_bits(v_real value, v_real *smallest)
 {
     const v_mask zero = v_eq(value, v_zero());
@@ -10,7 +10,7 @@ INLINE uint64_t nonzero_bits(v_real value, v_real *smallest)
     return (uint64_t)(v_bits(zero) ^ ((1u << (V_LANES - 1)) * 2 - 1));
 }
 
-/* One row's bits, unless map is NULL, and the least size of its numbers that are not 0. */
+/* One row's bits, unless map is NULL; returns the least magnitude of its nonzero numbers. */
 static double nonzero_row(size_t cols, const real *x, uint64_t *map, size_t words)
 {
     v_real smallest = v_set1((real)INFINITY);
@@ -44,7 +44,7 @@ void KERNEL(nonzero)(size_t rows, size_t cols, const void *x, size_t x_row, uint
     }
 }
 
-/* For each four bits: where those that are set are, and how many there are. */
+/* For each value of four bits: the positions of the set bits, and how many there are. */
 static const unsigned char set_bits[16][5] = {
     {0, 0, 0, 0, 0}, {0, 0, 0, 0, 1}, {1, 0, 0, 0, 1}, {0, 1, 0, 0, 2},
     {2, 0, 0, 0, 1}, {0, 2, 0, 0, 2}, {1, 2, 0, 0, 2}, {0, 1, 2, 0, 3},
@@ -52,7 +52,7 @@ static const unsigned char set_bits[16][5] = {
     {2, 3, 0, 0, 2}, {0, 2, 3, 0, 3}, {1, 2, 3, 0, 3}, {0, 1, 2, 3, 4},
 };
 
-/* Append the set bits of a word whose first is number `first`; four bytes are stored at a time. */
+/* Append the positions of a word's set bits plus `first`; four bytes are stored at a time. */
 static unsigned char *append(uint64_t word, uint32_t first, unsigned char *at)
 {
     for (; word; word >>= 4, first += 4) {
@@ -102,8 +102,8 @@ void KERNEL(list_columns)(size_t m, size_t k, const uint64_t *map, size_t words,
     }
 }
 
-/* Add x - x for n numbers, which is 0 if x is finite and else NaN, to four sums, since each waits
- * for its last addition. */
+/* Add x - x, which is 0 if x is finite and NaN otherwise, for n numbers to four sums: an addition
+ * waits for the one before it in the same sum. */
 INLINE void add_differences(size_t n, const real *p, v_real zeros[4])
 {
     size_t j = 0;
@@ -129,11 +129,11 @@ int KERNEL(finite)(size_t rows, size_t cols, const void *x, size_t x_row)
     return v_all(v_eq(sum, v_zero()));
 }
 
-/* Largest numbers and zeros side by side, since each waits for the one before it. 0 x is 0 where x
- * is finite, and else NaN. */
+/* Vectors of largest numbers, and of sums of 0 x, side by side, since each operation waits for the
+ * one before it. 0 x is 0 if x is finite, and NaN otherwise. */
 #define SIZES ((size_t)4)
 
-/* Take a vector of which `left` numbers count in. */
+/* Include a vector of which `left` numbers count. */
 INLINE void add_sizes(const real *p, size_t left, v_real *most, v_real *zeros)
 {
     const v_real part = row_load(p, left);

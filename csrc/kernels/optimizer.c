@@ -18,9 +18,10 @@ struct setting {
 };
 
 /*
- * w - rate a / (sqrt(square) + eps). Lanes whose w cannot change, as `least` tells, divide zeros:
- * roots and quotients take twice as long where any lane has a denormal number, and such numbers are
- * what gradients leave behind that have been zero for long. Where no lane can change, none divides.
+ * w - rate a / (sqrt(square) + eps). Lanes in which a is too small to change w (least_step) divide
+ * zeros instead: roots and quotients take twice as long if a lane has a denormal number, and
+ * gradients that have been zero for long leave such numbers in the slots. If no lane can change,
+ * the division is skipped (docs/performance/training.md).
  */
 INLINE v_real step_by_root(const struct setting *s, v_real a, v_real square, v_real w)
 {
@@ -33,7 +34,7 @@ INLINE v_real step_by_root(const struct setting *s, v_real a, v_real square, v_r
     return v_fnma(s->rate, v_div(a, v_add(v_sqrt(square), s->eps)), w);
 }
 
-/* One vector: the new w; the slots are changed in place. `kind` is a constant when inlined. */
+/* The new w of one vector; the slots are changed in place. `kind` is a constant after inlining. */
 INLINE v_real step(const cnn_optimizer_kind kind, const struct setting *s, v_real g, v_real w,
                    v_real *slot0, v_real *slot1)
 {
@@ -68,7 +69,7 @@ static int has_root(cnn_optimizer_kind kind)
     return kind == CNN_ADAM || kind == CNN_ADAMW || kind == CNN_RMSPROP || kind == CNN_ADAGRAD;
 }
 
-/* One row of w and the slots, and the gradient's with what is to be done to it before the step. */
+/* One row of w, slots and gradient, and the operations on the gradient before the step. */
 struct update_row {
     real *w, *slot0, *slot1;
     const real *g;
@@ -76,7 +77,7 @@ struct update_row {
     int with_factor, with_l2, with_clip;
 };
 
-/* Store a vector of which `left` lanes count, and which the next row may follow at once. */
+/* Store `left` lanes of a vector; the next row may follow without a gap. */
 INLINE void store(real *p, v_real v, const size_t left)
 {
     if (left == V_LANES)
@@ -85,7 +86,7 @@ INLINE void store(real *p, v_real v, const size_t left)
         v_store_parts(p, v, left);
 }
 
-/* The vector from column j on, of which `left` numbers count. */
+/* Update the vector from column j on, of which `left` numbers count. */
 INLINE void update_vector(const cnn_optimizer_kind kind, const size_t slots,
                           const struct setting *s, const struct update_row *row, size_t j,
                           const size_t left)
@@ -107,7 +108,7 @@ INLINE void update_vector(const cnn_optimizer_kind kind, const size_t slots,
         store(row->slot1 + j, b, left);
 }
 
-/* Whether SGD leaves rows of w as they are where the factor of a plain gradient is 0. */
+/* Whether SGD does not change rows of w for which the factor of a plain gradient is 0. */
 static int zeros_change_nothing(const cnn_update *u)
 {
     const real lr = (real)u->lr;
@@ -115,9 +116,9 @@ static int zeros_change_nothing(const cnn_update *u)
 }
 
 /*
- * Rows of w, slots and g. SGD skips rows whose factor is 0, as that of pixels and one-hot columns
- * often is. All but u and s are constants where this is inlined; `plain` says that the gradient is
- * used as it is, but for its factor.
+ * Update rows of w and slots by rows of g. SGD skips rows whose factor is 0, as that of pixels and
+ * one-hot columns often is. All arguments but u and s are constants after inlining; if `plain`, the
+ * gradient is used without L2 and clipping.
  */
 INLINE void update_rows(const cnn_optimizer_kind kind, const size_t slots, const int with_factor,
                         const int plain, const cnn_update *u, const struct setting *s)
@@ -150,10 +151,11 @@ INLINE void update_rows(const cnn_optimizer_kind kind, const size_t slots, const
 }
 
 /*
- * Where |a| < least |w|, w - rate a / (root + eps) is w for any root that is not negative. The
- * quotient is at most |a| / eps, so it does not overflow, since least <= eps. Rate times it is less
- * than 2^-30 |w|, where 2^-26 |w| would round to w: each of the roundings on the way, of denormal
- * numbers too, may double it at most. In float64 that is 2^-59 and 2^-55.
+ * The largest `least` such that |a| < least |w| implies that w - rate a / (root + eps) rounds to w
+ * for every root >= 0. The quotient is at most |a| / eps, so it does not overflow, since least <=
+ * eps. Rate times the quotient is less than 2^-30 |w|, and 2^-26 |w| would still round to w: each
+ * of the roundings in between, also of denormal numbers, at most doubles it. In float64 the bounds
+ * are 2^-59 and 2^-55.
  */
 static real least_step(double rate, double eps)
 {
@@ -161,13 +163,13 @@ static real least_step(double rate, double eps)
     return (real)(eps * (part < rate ? part / rate : 1));
 }
 
-/* Whether the gradient is used as it is, but for a factor. */
+/* Whether the gradient is used without L2 and clipping; a factor is allowed. */
 static int is_plain(const cnn_update *u)
 {
     return u->l2 == 0 && u->clip == 1;
 }
 
-/* A factor is only for plain gradients. Not inlined: the copies would be large, and no faster. */
+/* Only plain gradients have a factor. Not inlined: the copies would be large and no faster. */
 NOINLINE void update(const cnn_update *u)
 {
     const int adam = u->kind == CNN_ADAM || u->kind == CNN_ADAMW;
@@ -251,8 +253,8 @@ static void update_product(const cnn_update *u)
 }
 
 /*
- * Whether rows without gaps end in parts of vectors that are worth filling: for roots and
- * quotients, which take longer than multiplying out.
+ * Whether multiplying out is faster, because rows end in a part of a vector: only if the optimizer
+ * takes roots and quotients, which cost more than multiplying out.
  */
 static int is_worth_a_product(const cnn_update *u)
 {

@@ -1,12 +1,12 @@
-/* Packing b into panels, as it stands or transposed. */
+/* Packing b into panels, row-major or transposed. */
 #include "kernels/local.h"
 #include "kernels/rows.h"
 
-/* Columns whose panels are filled side by side, so that a row of b, often on a page of its own, is
- * come to seldom, and then read for some cache lines. */
+/* Columns whose panels are filled side by side, so that each visit to a row of b, which is often on
+ * a page of its own, reads several cache lines. */
 #define SIDE_BY_SIDE (4 * PANEL)
 
-/* Rows of b as they stand: a row of a panel is some vectors, with zeros behind the last column. */
+/* Pack row-major b: a row of a panel is several vectors, with zeros behind the last column. */
 static void pack_rows(const cnn_pack *p)
 {
     for (size_t j = 0; j < p->n; j += SIDE_BY_SIDE) {
@@ -20,7 +20,8 @@ static void pack_rows(const cnn_pack *p)
     }
 }
 
-/* Transpose in place: after each round of zips, half as many rows lie between old neighbours. */
+/* Transpose a square of V_LANES rows in place; each round of zips halves the distance of
+ * neighbours. */
 INLINE void transpose(v_real *rows)
 {
     v_real zipped[V_LANES];
@@ -37,7 +38,7 @@ INLINE void transpose(v_real *rows)
     }
 }
 
-/* Columns of b that are contiguous, in squares of one vector by as many columns. */
+/* Pack b with contiguous columns, in squares of V_LANES rows and columns. */
 static void pack_columns(const cnn_pack *p)
 {
     for (size_t j = 0; j < p->n; j += V_LANES) {
@@ -59,7 +60,7 @@ static void pack_columns(const cnn_pack *p)
     }
 }
 
-/* The last vectors of the last panel, behind the last column. */
+/* Zeros in the last vectors of the last panel, behind the last column. */
 static void pack_padding(const cnn_pack *p)
 {
     const size_t used = (p->n + V_LANES - 1) / V_LANES * V_LANES;

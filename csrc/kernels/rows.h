@@ -4,7 +4,7 @@
 
 #include "kernels/vmath.h"
 
-/* Load or store a vector of which `left` lanes count. */
+/* Load or store the first `left` lanes of a vector. */
 INLINE v_real row_load(const real *p, size_t left)
 {
     return left == V_LANES ? v_load(p) : v_load_partial(p, left);
@@ -17,7 +17,7 @@ INLINE void row_store(real *p, v_real v, size_t left)
         v_store_partial(p, v, left);
 }
 
-/* The larger of a vector's numbers, of which `left` count, and those in `largest`. */
+/* `largest`, or the vector's number in each lane in which it is larger; `left` lanes count. */
 INLINE v_real row_larger(const real *p, size_t left, v_real largest)
 {
     if (left == V_LANES)
@@ -25,7 +25,7 @@ INLINE v_real row_larger(const real *p, size_t left, v_real largest)
     return v_max(v_first(v_load_partial(p, left), left, largest), largest);
 }
 
-/* The largest of n > 0 numbers, with -0 as +0 so that its sign cannot depend on the order. */
+/* The largest of n > 0 numbers, with -0 as +0, so that its sign does not depend on the order. */
 INLINE real row_max(const real *x, size_t n)
 {
     const v_real lowest = v_set1(-(real)INFINITY);
@@ -40,10 +40,10 @@ INLINE real row_max(const real *x, size_t n)
     return v_fold_max(v_max(largest[0], largest[1])) + 0;
 }
 
-/* Vectors of a row that are computed side by side, because each waits for its own results. */
+/* How many vectors of a row are computed side by side: in one, operations wait for each other. */
 #define ROW_BLOCK (V_SUMS > 4 ? V_SUMS : 4)
 
-/* They are in registers, but for the 16 of the scalar kernels, which would only make these long. */
+/* The loop is unrolled to keep them in registers, except the 16 of the scalar kernels. */
 #if V_LANES == 1
 #define ROW_UNROLL KEEP_LOOP
 #else
@@ -52,9 +52,9 @@ INLINE real row_max(const real *x, size_t n)
 
 /*
  * The sum over a row of body(j, left), the terms from column j on, of which `left` count; `left`
- * is V_LANES but for the last vector. Lane l of 16 sums terms l, l + 16, ... in order. Zeros
+ * is V_LANES except in the last vector. Lane l of 16 sums terms l, l + 16, ... in order. Zeros
  * behind the end change nothing, since a sum that starts from +0 is never -0. The statement
- * then(j, left, term) follows on each term, after those that are computed side by side with it.
+ * then(j, left, term) runs for each term, after the terms that are computed side by side with it.
  */
 #define ROW_SUM_THEN(total, n, j, left, body, term, then)                                          \
     do {                                                                                           \
@@ -92,7 +92,7 @@ INLINE real row_max(const real *x, size_t n)
 #define ROW_SUM(total, n, j, left, body)                                                           \
     ROW_SUM_THEN(total, n, j, left, body, row_sum_term, (void)row_sum_term)
 
-/* The elements of a row that come before the first address at which v_stream may store. */
+/* The number of elements of a row before the first address that is aligned for v_stream. */
 INLINE size_t row_head(const real *p, size_t n)
 {
     const size_t bytes = V_LANES * sizeof(real);
@@ -100,7 +100,7 @@ INLINE size_t row_head(const real *p, size_t n)
     return head < n ? head : n;
 }
 
-/* Store a whole vector, past the caches if `stream`, for which p must be aligned. */
+/* Store a whole vector. If `stream`, it bypasses the caches, and p must be aligned. */
 INLINE void row_put(real *p, v_real v, int stream)
 {
     if (stream)

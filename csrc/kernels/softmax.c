@@ -2,10 +2,10 @@
 #include "kernels/local.h"
 #include "kernels/rows.h"
 
-/* The longest row whose exponentials are kept here until they are divided. */
+/* The longest row whose exponentials are kept in a buffer until they are divided. */
 #define LONGEST ((size_t)16 * 1024 / sizeof(real))
 
-/* y = e / sum for a row whose exponentials are known: the whole vectors of [done, end) are left. */
+/* y = e / sum for a row of exponentials e; the whole vectors of [done, end) are not yet divided. */
 struct division {
     size_t done, end;
     const real *e;
@@ -20,7 +20,7 @@ INLINE void divide_some(const struct division *d, size_t j, size_t n)
         v_store_partial(d->y + j, v_div(v_load_partial(d->e + j, n), v_set1(d->sum)), n);
 }
 
-/* The ends, where vectors are not whole or y is not aligned for streams, are divided at once. */
+/* Divide the ends of a row: partial vectors, and numbers before y is aligned for streams. */
 INLINE struct division begin_division(size_t cols, const real *e, real sum, real *y, int stream)
 {
     const size_t head = stream ? row_head(y, cols) : 0, tail = (cols - head) % V_LANES;
@@ -30,7 +30,7 @@ INLINE struct division begin_division(size_t cols, const real *e, real sum, real
     return d;
 }
 
-/* One vector more, if one is left. */
+/* Divide one more vector, if one is left. */
 INLINE void divide_vector(struct division *d)
 {
     if (d->done == d->end)
@@ -40,11 +40,12 @@ INLINE void divide_vector(struct division *d)
 }
 
 /*
- * exp(x - max) into e, and its sum. A row with NaN or +inf, or all -inf, has the sum NaN, which
- * then reaches every output. Meanwhile the row before is divided, the largest number of the row at
- * `next` is found, and the row at `soon` is fetched, which keeps the divider, the adders and the
- * memory busy. The division keeps some vectors ahead of what is stored, so that e may be where it
- * reads, even where vectors of e and of the row before do not begin at the same places.
+ * Store exp(x - max) in e and return the sum. A row with NaN or +inf, or all -inf, has the sum NaN,
+ * which then reaches every output. In the same loop the row before is divided, the largest number
+ * of the row at `next` is found, and the row at `soon` is prefetched, so that the divider, the
+ * adders and the memory are busy. The division stays some vectors ahead of the stores to e, so that
+ * e may be the array that it reads, even if vectors of e and of the row before begin at different
+ * offsets.
  */
 INLINE real exp_row(size_t cols, const real *x, real max, const real *next, real *next_max,
                     uintptr_t soon, real *e, struct division *before)
@@ -66,18 +67,18 @@ INLINE real exp_row(size_t cols, const real *x, real max, const real *next, real
 }
 
 #if V_SUMS <= 2
-/* Rows of at most 16 columns that are computed side by side where they have gaps or are few. */
+/* How many rows of at most 16 columns are computed side by side if they have gaps or are few. */
 #define FEW_ROWS 4
 
-/* The last vector of a row, of which `left` numbers count; -inf behind changes no maximum. */
+/* The last vector of a row, of which `left` numbers count; the others are -inf for the maximum. */
 INLINE v_real last_vector(const real *x, size_t left)
 {
     return v_first(v_load_partial(x, left), left, v_set1(-(real)INFINITY));
 }
 
 /*
- * Rows of at most 16 columns, in registers, and several rows at once, since a row alone mostly
- * waits for its own maximum and sum. The last of a row's `vectors` may be a part of one.
+ * softmax of rows of at most 16 columns in registers, several rows at once, since a single row
+ * mostly waits for its own maximum and sum. The last of a row's `vectors` may be partial.
  */
 INLINE void softmax_few(const size_t rows, const size_t vectors, size_t cols, const real *x,
                         size_t x_row, real *y, size_t y_row)
@@ -117,20 +118,21 @@ INLINE void softmax_few(const size_t rows, const size_t vectors, size_t cols, co
 }
 
 /*
- * A block is V_LANES rows of at most 16 columns without gaps: as many whole vectors as a row has
- * columns, where exp and the division waste no lanes. Lane r of a vector is what row r folds to.
+ * A block is V_LANES rows of at most 16 columns without gaps. It has as many whole vectors as a row
+ * has columns, so that exp and the division waste no lanes. Folding a block gives a vector whose
+ * lane r belongs to row r (docs/performance/activations.md).
  */
 
-/* What rows are folded by: their sum if `add`, else the larger number, b where unordered. */
+/* The operation of folding: the sum if `add`, else the larger number, b if a is a NaN. */
 INLINE v_real fold(const int add, v_real a, v_real b)
 {
     return add ? v_add(a, b) : v_max(a, b);
 }
 
 /*
- * The sums of a block's rows, or their maxima, one in each lane: the lanes l and l + n of V_LANES
- * vectors are folded until n is 1. A NaN may hide some of a row's numbers from its maximum, but
- * makes the row NaN anyway.
+ * The sums or maxima of a block's rows, one in each lane: lanes l and l + n of V_LANES vectors are
+ * folded until n is 1. A NaN may hide other numbers of its row from the maximum, but the results of
+ * that row are NaN anyway.
  */
 INLINE v_real block_fold(const int add, const size_t vectors, size_t cols, const real *x)
 {
@@ -171,7 +173,7 @@ INLINE void find_rows(size_t cols, v_int *row_of)
     const v_real half = v_set1(R(0.5)), each = v_set1(1 / (real)cols);
     v_real middle = v_add(v_load(lanes), half);
     for (size_t v = 0; v < cols; v++) {
-        /* (p + 1/2) / cols - 1/2 rounds to the row, and is nowhere near a tie. */
+        /* (p + 1/2) / cols - 1/2 rounds to the row, and is far from a tie. */
         const v_real row = v_sub(v_mul(middle, each), half);
         row_of[v] = v_as_int(v_add(row, v_set1(VM_SHIFTER)));
         middle = v_add(middle, v_set1(V_LANES));
@@ -191,9 +193,9 @@ INLINE void block_exp(const size_t n, const real *x, v_real max, const v_int *ro
 }
 
 /*
- * While one block is raised to its exponentials, the maxima of the next are found, those of the
- * block before are summed and those of the block before that are divided: none has to wait for
- * another, nor for memory, where rows and vectors begin at different places.
+ * softmax of blocks, as a pipeline: in one step, a block's exponentials are computed, the maxima of
+ * the next block are found, the block before is summed, and the block before that is divided. No
+ * stage waits for another one, or for stores of rows to be loaded as vectors.
  */
 INLINE void softmax_blocks(size_t blocks, const size_t vectors, size_t cols, const real *x, real *y)
 {
@@ -228,7 +230,7 @@ INLINE void softmax_blocks(size_t blocks, const size_t vectors, size_t cols, con
     }
 }
 
-/* All rows of at most 16 columns. */
+/* softmax of all rows, if they have at most 16 columns. */
 INLINE void softmax_narrow(size_t rows, const size_t vectors, size_t cols, const real *x,
                            size_t x_row, real *y, size_t y_row)
 {

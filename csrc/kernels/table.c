@@ -1,7 +1,7 @@
 /* The table of one instruction set and type. */
 #include "kernels/local.h"
 
-/* Declared for this table by name in kernels.h; the paste makes it e.g. cnn_kernels_avx2_32. */
+/* kernels.h declares this table; KERNEL makes its name, e.g. cnn_kernels_avx2_32. */
 const cnn_kernels KERNEL(kernels) = {
     .isa = CNN_STRING(CNN_ISA),
     .tile_rows = TILE_ROWS,

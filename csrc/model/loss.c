@@ -2,11 +2,6 @@
 
 cnn_status cnn_loss_check(const cnn_loss *loss, size_t outputs)
 {
-    if (!loss)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "loss is NULL");
-    if (loss->struct_size != sizeof *loss)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "loss has struct_size %zu, should be %zu",
-                        loss->struct_size, sizeof *loss);
     if (!cnn_loss_name((int)loss->kind))
         return cnn_fail(CNN_ERROR_ARGUMENT, "loss has kind %d, should be 0 to %d", (int)loss->kind,
                         CNN_LOSS_COUNT - 1);

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 
-/* Check a loss by itself: its kind, settings and class weights for this many outputs. */
+/* Check a whole loss (cnn_loss_read): its kind, settings and class weights for the outputs. */
 cnn_status cnn_loss_check(const cnn_loss *loss, size_t outputs);
 
 /* Check that a loss suits an output layer. */

@@ -8,6 +8,7 @@
 
 #include "base/platform.h"
 #include "base/random.h"
+#include "base/structs.h"
 #include "kernels/dispatch.h"
 
 /* Tensors begin at multiples of 64 bytes, which is 16 elements in float32. */
@@ -85,9 +86,6 @@ static cnn_status check_layers(size_t count, const cnn_layer *layers)
 {
     for (size_t i = 0; i < count; i++) {
         const cnn_layer *layer = &layers[i];
-        if (layer->struct_size != sizeof *layer)
-            return cnn_fail(CNN_ERROR_ARGUMENT, "layer %zu has struct_size %zu, should be %zu", i,
-                            layer->struct_size, sizeof *layer);
         const cnn_stage_kind *kind = cnn_stage_find(layer->kind);
         if (!kind)
             return cnn_fail(CNN_ERROR_ARGUMENT, "layer %zu has kind %d, should be 0 or 1", i,
@@ -236,9 +234,6 @@ cnn_status cnn_network_create(cnn_dtype dtype, size_t count, const cnn_layer *la
                         (int)dtype);
     if (count == 0)
         return cnn_fail(CNN_ERROR_ARGUMENT, "a network needs at least one layer");
-    cnn_status status = check_layers(count, layers);
-    if (status != CNN_OK)
-        return status;
     cnn_network *made = make(count);
     if (!made)
         return cnn_fail(CNN_ERROR_MEMORY, "out of memory for %zu layers", count);
@@ -247,9 +242,13 @@ cnn_status cnn_network_create(cnn_dtype dtype, size_t count, const cnn_layer *la
     made->kernels = cnn_dispatch(dtype);
     made->seed = seed;
     made->stage_count = count;
-    memcpy(made->layers, layers, count * sizeof *layers);
     size_t panels = 0;
-    status = lay_out(made, &panels);
+    cnn_status status =
+        cnn_struct_read_array(&cnn_struct_layer, "layer", count, layers, made->layers);
+    if (status == CNN_OK)
+        status = check_layers(count, made->layers);
+    if (status == CNN_OK)
+        status = lay_out(made, &panels);
     if (status == CNN_OK)
         status = allocate(made, panels);
     if (status != CNN_OK) {
@@ -333,14 +332,10 @@ cnn_status cnn_network_layer(const cnn_network *network, size_t index, cnn_layer
 {
     if (!network || !layer)
         return cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", network ? "layer" : "network");
-    if (layer->struct_size != sizeof *layer)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "layer has struct_size %zu, should be %zu",
-                        layer->struct_size, sizeof *layer);
     if (index >= network->stage_count)
         return cnn_fail(CNN_ERROR_ARGUMENT, "layer %zu is asked for, the network has %zu", index,
                         network->stage_count);
-    *layer = network->layers[index];
-    return CNN_OK;
+    return cnn_layer_write(&network->layers[index], "layer", layer);
 }
 
 cnn_stage *cnn_network_dense(const cnn_network *network, size_t index)

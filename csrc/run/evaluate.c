@@ -127,7 +127,8 @@ static cnn_status evaluate_segments(struct evaluation *e, cnn_result *made)
 cnn_status cnn_network_evaluate(const cnn_network *network, const cnn_loss *loss,
                                 const cnn_data *data, cnn_result *result)
 {
-    cnn_status status = cnn_network_check(network, loss, data);
+    cnn_call_structs space;
+    cnn_status status = cnn_network_check(network, &loss, &data, &space);
     if (status != CNN_OK)
         return status;
     cnn_result made;

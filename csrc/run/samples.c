@@ -2,18 +2,18 @@
 
 #include <float.h>
 #include <math.h>
-#include <stddef.h>
 #include <string.h>
 
 #include "base/convert.h"
 #include "base/error.h"
+#include "base/structs.h"
 #include "kernels/dispatch.h"
 
 cnn_status cnn_matrix_check(const cnn_matrix *matrix, const char *name, size_t rows, size_t cols)
 {
-    if (matrix->struct_size != sizeof *matrix)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "%s has struct_size %zu, should be %zu", name,
-                        matrix->struct_size, sizeof *matrix);
+    const cnn_status status = cnn_struct_check_fixed(name, sizeof *matrix, matrix);
+    if (status != CNN_OK)
+        return status;
     if (cnn_dtype_size(matrix->dtype) == 0)
         return cnn_fail(CNN_ERROR_TYPE, "%s has dtype %d, which is none of cnn_dtype", name,
                         (int)matrix->dtype);
@@ -290,34 +290,29 @@ cnn_status cnn_weights_check(const cnn_loss *loss, const cnn_matrix *sample_weig
 
 /* ---- Results ----------------------------------------------------------------------------- */
 
-/* The size of the struct before there was `accumulate`. */
-#define OLD_SIZE offsetof(cnn_result, accumulate)
-
 cnn_status cnn_result_begin(const cnn_result *result, cnn_result *made)
 {
-    if (!result || (result->struct_size != sizeof *result && result->struct_size != OLD_SIZE))
-        return cnn_fail(CNN_ERROR_ARGUMENT, "result is NULL or has a wrong struct_size");
-    memset(made, 0, sizeof *made);
-    if (result->struct_size == sizeof *result && result->accumulate)
-        *made = *result;
-    made->struct_size = result->struct_size;
+    const cnn_result *whole = cnn_result_read(result, "result", made);
+    if (!whole)
+        return CNN_ERROR_ARGUMENT;
+    if (!whole->accumulate)
+        memset(made, 0, sizeof *made);
+    else if (whole != made)
+        *made = *whole;
+    made->struct_size = sizeof *made;
     return CNN_OK;
 }
 
 void cnn_result_end(cnn_result *result, const cnn_result *made)
 {
-    memcpy(result, made, made->struct_size);
+    (void)cnn_result_write(made, "result", result); /* its size was checked at the beginning */
 }
 
 /* ---- Networks ---------------------------------------------------------------------------- */
 
-cnn_status cnn_network_check(const cnn_network *network, const cnn_loss *loss, const cnn_data *data)
+/* That the structs, which are whole, go with each other and with the network. */
+static cnn_status check_call(const cnn_network *network, const cnn_loss *loss, const cnn_data *data)
 {
-    if (!network || !data)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", network ? "data" : "network");
-    if (data->struct_size != sizeof *data)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "data has struct_size %zu, should be %zu",
-                        data->struct_size, sizeof *data);
     const size_t outputs = network->shape.outputs;
     cnn_status status = cnn_loss_check(loss, outputs);
     if (status == CNN_OK)
@@ -327,4 +322,15 @@ cnn_status cnn_network_check(const cnn_network *network, const cnn_loss *loss, c
     if (status == CNN_OK)
         status = cnn_loss_check_output(loss, cnn_network_last(network)->activation.kind, outputs);
     return status;
+}
+
+cnn_status cnn_network_check(const cnn_network *network, const cnn_loss **loss,
+                             const cnn_data **data, cnn_call_structs *space)
+{
+    if (!network)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "network is NULL");
+    *data = cnn_data_read(*data, "data", &space->data);
+    if (*data)
+        *loss = cnn_loss_read(*loss, "loss", &space->loss);
+    return *data && *loss ? check_call(network, *loss, *data) : CNN_ERROR_ARGUMENT;
 }

@@ -27,9 +27,18 @@ cnn_status cnn_matrix_check(const cnn_matrix *matrix, const char *name, size_t r
 cnn_status cnn_samples_check(const cnn_loss *loss, const cnn_matrix *t,
                              const cnn_matrix *sample_weight, size_t rows, size_t outputs);
 
-/* Check samples and a loss against a network: structs, shapes, and that loss and output suit. */
-cnn_status cnn_network_check(const cnn_network *network, const cnn_loss *loss,
-                             const cnn_data *data);
+/* Space for a call's structs if the caller's are older. */
+typedef struct cnn_call_structs {
+    cnn_loss loss;
+    cnn_data data;
+} cnn_call_structs;
+
+/*
+ * Check a caller's samples and loss against a network: structs, shapes, and that loss and output
+ * suit. *loss and *data are then whole structs, the caller's or those of `space`.
+ */
+cnn_status cnn_network_check(const cnn_network *network, const cnn_loss **loss,
+                             const cnn_data **data, cnn_call_structs *space);
 
 /*
  * Read rows index[0], index[1], ... (first, first + 1, ... where index is NULL). Fails on a label
@@ -62,7 +71,10 @@ cnn_status cnn_fail_number(cnn_status status, const char *name, const cnn_matrix
 /* Refuse weights with this sum, of which no mean can be made; they are those of all rows. */
 cnn_status cnn_weights_check(const cnn_loss *loss, const cnn_matrix *sample_weight, double total);
 
-/* What `result` holds, for a call to go on with, or zeros; and hand back what the call made. */
+/*
+ * Check the caller's `result`, and begin *made with what it holds if the call goes on with a pass,
+ * else with zeros; at the end of the call write what it made to `result`.
+ */
 cnn_status cnn_result_begin(const cnn_result *result, cnn_result *made);
 void cnn_result_end(cnn_result *result, const cnn_result *made);
 

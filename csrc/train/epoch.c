@@ -131,13 +131,14 @@ static cnn_status step(cnn_trainer *trainer, const cnn_batch_job *job, double lr
     return CNN_OK;
 }
 
-static cnn_status check_call(const cnn_trainer *trainer, const cnn_loss *loss, const cnn_data *data,
+static cnn_status check_call(const cnn_trainer *trainer, const cnn_loss **loss,
+                             const cnn_data **data, cnn_call_structs *space,
                              const cnn_result *result, cnn_result *made)
 {
     if (!trainer)
         return cnn_fail(CNN_ERROR_ARGUMENT, "trainer is NULL");
     const cnn_status status = cnn_result_begin(result, made);
-    return status == CNN_OK ? cnn_network_check(trainer->network, loss, data) : status;
+    return status == CNN_OK ? cnn_network_check(trainer->network, loss, data, space) : status;
 }
 
 /* Steps key the dropout masks, and files have them, as numbers of 64 bits with a sign. */
@@ -162,7 +163,8 @@ cnn_status cnn_trainer_step(cnn_trainer *trainer, const cnn_loss *loss, const cn
                             double lr, cnn_result *result)
 {
     cnn_result made;
-    cnn_status status = check_call(trainer, loss, data, result, &made);
+    cnn_call_structs space;
+    cnn_status status = check_call(trainer, &loss, &data, &space, result, &made);
     if (status == CNN_OK)
         status = check_steps(trainer, 1);
     if (status == CNN_OK)
@@ -266,7 +268,8 @@ cnn_status cnn_trainer_epoch(cnn_trainer *trainer, const cnn_loss *loss, const c
                              double seconds, cnn_result *result)
 {
     cnn_result made;
-    cnn_status status = check_call(trainer, loss, data, result, &made);
+    cnn_call_structs space;
+    cnn_status status = check_call(trainer, &loss, &data, &space, result, &made);
     if (status != CNN_OK)
         return status;
     if (!index || !lr)

@@ -223,7 +223,8 @@ cnn_status cnn_network_gradients(const cnn_network *network, const cnn_loss *los
                                  const cnn_data *data, int64_t step, double *value, void *gradients,
                                  size_t count)
 {
-    cnn_status status = cnn_network_check(network, loss, data);
+    cnn_call_structs space;
+    cnn_status status = cnn_network_check(network, &loss, &data, &space);
     if (status != CNN_OK)
         return status;
     if (!value || !gradients)

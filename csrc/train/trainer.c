@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/platform.h"
+#include "base/structs.h"
 
 /* Multiplications that a program may ask for to bring back the powers of beta: a few seconds. */
 #define MOST_POWERS ((uint64_t)1000000000)
@@ -15,11 +16,6 @@
 
 cnn_status cnn_optimizer_check(const cnn_optimizer *o)
 {
-    if (!o)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "optimizer is NULL");
-    if (o->struct_size != sizeof *o)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "optimizer has struct_size %zu, should be %zu",
-                        o->struct_size, sizeof *o);
     if (!cnn_optimizer_name((int)o->kind))
         return cnn_fail(CNN_ERROR_ARGUMENT, "optimizer has kind %d, should be 0 to %d",
                         (int)o->kind, CNN_OPTIMIZER_COUNT - 1);
@@ -50,7 +46,9 @@ cnn_status cnn_trainer_create(cnn_network *network, const cnn_optimizer *optimiz
 {
     if (!network || !trainer)
         return cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", network ? "trainer" : "network");
-    cnn_status status = cnn_optimizer_check(optimizer);
+    cnn_optimizer space;
+    optimizer = cnn_optimizer_read(optimizer, "optimizer", &space);
+    cnn_status status = optimizer ? cnn_optimizer_check(optimizer) : CNN_ERROR_ARGUMENT;
     if (status != CNN_OK)
         return status;
     cnn_trainer *made = calloc(1, sizeof *made);
@@ -58,6 +56,7 @@ cnn_status cnn_trainer_create(cnn_network *network, const cnn_optimizer *optimiz
         return cnn_fail(CNN_ERROR_MEMORY, "out of memory for a trainer");
     made->network = network;
     made->optimizer = *optimizer;
+    made->optimizer.struct_size = sizeof made->optimizer;
     made->beta1_power = made->beta2_power = 1;
     const size_t slots = (size_t)cnn_optimizer_slots((int)optimizer->kind);
     status = cnn_slots_create(network, slots, &made->slots);
@@ -96,11 +95,7 @@ cnn_status cnn_trainer_optimizer(const cnn_trainer *trainer, cnn_optimizer *opti
 {
     if (!trainer || !optimizer)
         return cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", trainer ? "optimizer" : "trainer");
-    if (optimizer->struct_size != sizeof *optimizer)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "optimizer has struct_size %zu, should be %zu",
-                        optimizer->struct_size, sizeof *optimizer);
-    *optimizer = trainer->optimizer;
-    return CNN_OK;
+    return cnn_optimizer_write(&trainer->optimizer, "optimizer", optimizer);
 }
 
 static cnn_status check_state(const cnn_trainer *trainer, size_t slot, const void *values,

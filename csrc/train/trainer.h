@@ -35,7 +35,7 @@ struct cnn_trainer {
     cnn_sizes sizes;
 };
 
-/* Check an optimizer's kind and settings. */
+/* Check the kind and settings of a whole optimizer (cnn_optimizer_read). */
 cnn_status cnn_optimizer_check(const cnn_optimizer *optimizer);
 
 /*

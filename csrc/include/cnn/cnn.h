@@ -26,8 +26,16 @@
  *   Memory      Array functions and predict allocate scratch that the threads they run on keep for
  *               the next call; predict with a workspace of the caller allocates nothing.
  *   Handles     Questions to a handle that return a number or a text answer 0 or NULL for NULL.
- *   Structs     Public structs begin with struct_size, which the caller sets to sizeof the
- *               struct; fields it does not set must be zero and mean the default.
+ *   Structs     Public structs begin with struct_size, which the caller sets to sizeof the struct.
+ *               Fields that the caller does not set must be 0, which means the default, unless the
+ *               struct says otherwise. Later versions may add fields at the end. If the caller was
+ *               compiled with an older cnn.h, the fields that its structs lack have their defaults,
+ *               and a struct that a call fills in is written as far as struct_size. If the caller
+ *               was compiled with a newer cnn.h, what lies behind the fields that libcnn knows must
+ *               be 0, else a field is set that has no effect, which is CNN_ERROR_ARGUMENT; a
+ *               struct that a call fills in gets zeros there. A struct_size that no version has
+ *               is CNN_ERROR_ARGUMENT. All structs of an array have the struct_size of the first.
+ *               cnn_matrix never gets fields, since cnn_data contains it.
  */
 #ifndef CNN_CNN_H
 #define CNN_CNN_H
@@ -35,6 +43,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A change after which a compiled program would no longer work raises CNN_ABI_VERSION. */
 #define CNN_VERSION "0.1.0"
 #define CNN_ABI_VERSION 1
 #define CNN_NUMERICS_VERSION 1
@@ -386,7 +395,7 @@ typedef struct cnn_loss {
 
 /*
  * A read-only matrix of any input type and layout; strides are in bytes and may be negative or
- * unaligned. rows and cols are those of the logical matrix.
+ * unaligned. rows and cols are those of the logical matrix. Its struct_size is the same for ever.
  */
 typedef struct cnn_matrix {
     size_t struct_size;

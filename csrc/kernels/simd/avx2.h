@@ -158,7 +158,7 @@ INLINE v_real v_select(v_mask mask, v_real a, v_real b)
 }
 INLINE v_real v_first(v_real a, size_t n, v_real b)
 {
-    /* A number that the compiler knows needs no mask in a register. */
+    /* If the compiler knows the number, no mask has to be loaded. */
     if (__builtin_constant_p(n) && n == 2)
         return P(blend)(b, a, 3);
 #if CNN_BITS == 32
@@ -169,7 +169,7 @@ INLINE v_real v_first(v_real a, size_t n, v_real b)
 #endif
     return P(blendv)(b, a, CAST_TO_REAL(first_lanes(n)));
 }
-/* Unpacking works within the 128-bit halves, which then have to be put in order. */
+/* unpack works within 128-bit halves, which are then put in order. */
 INLINE v_real v_zip_low(v_real a, v_real b)
 {
     return P(permute2f128)(P(unpacklo)(a, b), P(unpackhi)(a, b), 0x20);

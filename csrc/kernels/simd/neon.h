@@ -115,7 +115,7 @@ INLINE v_real v_fnma(v_real a, v_real b, v_real c)
 }
 INLINE v_real v_max(v_real a, v_real b)
 {
-    /* The instruction fmax treats NaN and signed zeros in another way. */
+    /* The instruction fmax treats NaN and signed zeros differently. */
     return F(vbslq)(F(vcgtq)(a, b), a, b);
 }
 INLINE v_real v_min(v_real a, v_real b)

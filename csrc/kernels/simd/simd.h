@@ -4,35 +4,35 @@
  * same order:
  *
  *   V_LANES, TILE_ROWS, PANEL_VECTORS      lanes of a vector; shape of the gemm tile
- *   LIST_ROWS                              rows of a tile that goes by lists
- *   V_STREAMS                              vectors that are worth computing side by side
+ *   LIST_ROWS                              rows of a tile with a nonzero index
+ *   V_STREAMS                              vectors that are computed side by side
  *   NARROW_TILES(X) NARROW_TILE_ROWS(vectors) NARROW_VECTORS(width)
  *                                          tiles X(rows, vectors, width) that end in narrow columns
  *   v_real, v_int, v_mask                  vectors of reals, of integers as wide, of truth
  *   v_zero() v_set1(x)
  *   v_load(p) v_store(p, v)                no alignment needed
- *   v_stream(p, v) v_stream_end()          aligned, past the caches; the end makes all visible
+ *   v_stream(p, v) v_stream_end()          aligned, bypasses the caches; the end makes all visible
  *   v_load_partial(p, n)                   lanes 0 to n - 1, zeros behind; 0 < n <= V_LANES
  *   v_store_partial(p, v, n)
- *   v_store_parts(p, v, n)                 the same where what lies right behind is loaded next;
+ *   v_store_parts(p, v, n)                 the same, fast if the next load begins right behind it;
  *                                          n < V_LANES
- *   v_load_repeated(p, n)                  n numbers again and again; n a power of 2 < V_LANES
+ *   v_load_repeated(p, n)                  n numbers repeated; n a power of 2 < V_LANES
  *   v_add v_sub v_mul v_div v_sqrt         IEEE operations, rounded once
  *   v_fma(a, b, c)                         a b + c, rounded once
  *   v_fnma(a, b, c)                        c - a b, rounded once
- *   v_max(a, b) v_min(a, b)                a > b ? a : b and a < b ? a : b, so b where unordered
+ *   v_max(a, b) v_min(a, b)                a > b ? a : b and a < b ? a : b, so b if unordered
  *   v_abs(a) v_copysign(a, sign)
- *   v_lt v_le v_eq (a, b)                  ordered compares: false where a NaN is
+ *   v_lt v_le v_eq (a, b)                  ordered compares: false if one is a NaN
  *   v_mask_and v_mask_or v_all(mask)
  *   v_bits(mask)                           bit l is lane l
  *   v_select(mask, a, b)                   mask ? a : b
  *   v_first(a, n, b)                       lanes 0 to n - 1 of a, of b behind; 0 < n <= V_LANES
  *   v_zip_low(a, b) v_zip_high(a, b)       a0 b0 a1 b1 ..., from the low or the high halves
  *   v_lookup(a, lanes)                     lane l is lane lanes_l of a, by the low bits. It and the
- *                                          next three exist where V_SUMS <= 2
+ *                                          next three exist if V_SUMS <= 2
  *   v_even(a, b, n) v_odd(a, b, n)         the even and the odd blocks of n lanes of a and of b, n
  *                                          constant, in an order such that
- *   V_FOLDED(l)                            the vector of this index ends in lane l where V_LANES
+ *   V_FOLDED(l)                            the vector of this index ends in lane l if V_LANES
  *                                          are folded into one: neighbours, by n = V_LANES / 2,
  *                                          their results by half of that, ... the last by n = 1
  *   v_as_int(a) v_as_real(i)               the same bits
@@ -40,7 +40,7 @@
  *   vi_shift_left(a, n) vi_shift_right(a, n)   n constant; right brings zeros in
  *   v_scale(a, t)                          a 2^n rounded once, t = V_SCALER + n, |n| < 2 bias
  *   v_scale_down(a, t, r)                  the same for -1.4 bias <= n <= 0, t = V_SCALER_DOWN + n
- *                                          and 2^-9 <= a <= 2, but NaN where r is NaN, else finite
+ *                                          and 2^-9 <= a <= 2; NaN if r is NaN, else finite
  *   v_fold_add(acc)                        acc holds 16 lanes in V_SUMS vectors, folded +8 +4 +2 +1
  *   v_fold_max(a)                          the largest lane
  */
@@ -88,7 +88,7 @@ typedef uint64_t bits;
 #endif
 
 #if defined(__GNUC__)
-/* Fetch what lies at an address, if anything does, into the L2 cache. */
+/* Prefetch the cache line at an address, which need not be valid, into the L2 cache. */
 #define PREFETCH(address) __builtin_prefetch((const void *)(address), 0, 2)
 #else
 #define PREFETCH(address) ((void)(address))

@@ -3,7 +3,8 @@
 
 /*
  * Store the first n numbers of a vector of 256 bits, fewer than all, by halves, quarters and
- * eighths. A masked store is slow on some CPUs, and loads from right behind it wait for it.
+ * eighths. A masked store is slow on some CPUs, and loads from the addresses right behind it wait
+ * for it.
  */
 #if CNN_BITS == 32
 INLINE void store_part_of_256(real *p, __m256 v, size_t n)

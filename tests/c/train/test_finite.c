@@ -127,7 +127,7 @@ static void test_older_result(void)
     CHECK(result.counted == 2);
     result.struct_size = 8;
     REFUSED(cnn_network_evaluate(network, &squared_error, &data, &result), CNN_ERROR_ARGUMENT,
-            "wrong struct_size");
+            "result has struct_size 8, should be");
     cnn_trainer_destroy(trainer);
     cnn_network_destroy(network);
 }

@@ -1,0 +1,565 @@
+/*
+ * cnn.h: the only public header of libcnn.
+ *
+ * libcnn trains and runs dense neural networks on the CPU, in float32 and float64. The bits
+ * of every result are defined by the numerics contract (CNN_NUMERICS_VERSION), not by the
+ * machine: they do not depend on the instruction set, the number of threads or the batch.
+ *
+ * Conventions
+ *   Shapes      Matrices are row-major. x is (rows, inputs), a weight is (inputs, outputs), a
+ *               bias is (outputs); a dense layer computes y = h(x . weight + bias).
+ *   Strides     `*_stride` arguments of typed functions are distances between the starts of
+ *               neighbouring rows, in elements. Within a row, elements are adjacent.
+ *   Aliasing    Inputs and outputs must not overlap, except where "in place" is written.
+ *   Ownership   Nothing passed in is kept or freed. Handles are freed by their _destroy.
+ *   Threads     Functions may be called from any thread. A `const cnn_network *` may be used by
+ *               any number of threads at once; a call that takes a non-const handle must be
+ *               the only one using that handle. A call that is long enough uses several threads
+ *               by itself (cnn_threads_set), unless another call does so already.
+ *   Errors      Functions that can fail return a cnn_status; cnn_last_error() tells the details
+ *               of the calling thread's last failure. After a failure the handle is as before.
+ *               What is not said again at each function: CNN_ERROR_ARGUMENT for NULL where memory
+ *               is needed, a stride smaller than a row, a constant outside its list, or a wrong
+ *               struct_size; CNN_ERROR_MEMORY where sizes overflow or memory is short.
+ *   Memory      Array functions and predict allocate scratch that the threads they run on keep for
+ *               the next call; predict with a workspace of the caller allocates nothing.
+ *   Handles     Questions to a handle that return a number or a text answer 0 or NULL for NULL.
+ *   Structs     Public structs begin with struct_size, which the caller sets to sizeof the
+ *               struct; fields it does not set must be zero and mean the default.
+ */
+#ifndef CNN_CNN_H
+#define CNN_CNN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define CNN_VERSION "0.1.0"
+#define CNN_ABI_VERSION 1
+#define CNN_NUMERICS_VERSION 1
+
+#if defined(_WIN32)
+#if defined(CNN_BUILD)
+#define CNN_API __declspec(dllexport)
+#else
+#define CNN_API __declspec(dllimport)
+#endif
+#elif defined(__GNUC__)
+#define CNN_API __attribute__((visibility("default")))
+#else
+#define CNN_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Status and version ------------------------------------------------------------------ */
+
+typedef enum cnn_status {
+    CNN_OK = 0,
+    CNN_ERROR_ARGUMENT = 1,   /* an argument has a bad value, shape or stride */
+    CNN_ERROR_TYPE = 2,       /* an array or network has the wrong element type */
+    CNN_ERROR_MEMORY = 3,     /* out of memory, or a size that overflows */
+    CNN_ERROR_SYSTEM = 4,     /* the system refused; cnn_last_errno() has its errno */
+    CNN_ERROR_MODEL_FILE = 5, /* the file is not a good model file */
+    CNN_ERROR_NONFINITE = 6   /* the loss became NaN or infinite */
+} cnn_status;
+
+/* Describe the calling thread's last failure; "" before the first. Valid until the next call. */
+CNN_API const char *cnn_last_error(void);
+
+/* The errno that belongs to the calling thread's last CNN_ERROR_SYSTEM. */
+CNN_API int cnn_last_errno(void);
+
+CNN_API const char *cnn_version(void);
+CNN_API int cnn_abi_version(void);
+CNN_API int cnn_numerics_version(void);
+
+/* ---- Names ------------------------------------------------------------------------------- */
+
+typedef enum cnn_dtype {
+    CNN_FLOAT32 = 0,
+    CNN_FLOAT64 = 1,
+    /* The remaining types are accepted as inputs only. */
+    CNN_FLOAT16 = 2,
+    CNN_BOOL = 3,
+    CNN_INT8 = 4,
+    CNN_INT16 = 5,
+    CNN_INT32 = 6,
+    CNN_INT64 = 7,
+    CNN_UINT8 = 8,
+    CNN_UINT16 = 9,
+    CNN_UINT32 = 10,
+    CNN_UINT64 = 11
+} cnn_dtype;
+
+/*
+ * The list of activations: X(CONSTANT, value, name, input). `input` is 1 where the derivative
+ * is taken from the layer's input z and 0 where the output y suffices. The enum, the names in
+ * C and Python, and the tests follow from this list; the formulas are in kernels/activation.c.
+ */
+#define CNN_ACTIVATIONS(X)                                                                         \
+    X(IDENTITY, 0, identity, 0)                                                                    \
+    X(STEP, 1, step, 0)                                                                            \
+    X(SIGMOID, 2, sigmoid, 0)                                                                      \
+    X(TANH, 3, tanh, 0)                                                                            \
+    X(RELU, 4, relu, 0)                                                                            \
+    X(LEAKY_RELU, 5, leaky_relu, 0)                                                                \
+    X(ELU, 6, elu, 0)                                                                              \
+    X(SOFTPLUS, 7, softplus, 0)                                                                    \
+    X(SILU, 8, silu, 1)                                                                            \
+    X(GELU, 9, gelu, 1)                                                                            \
+    X(SOFTMAX, 10, softmax, 0)
+
+typedef enum cnn_activation {
+#define CNN_X(constant, value, name, input) CNN_##constant = value,
+    CNN_ACTIVATIONS(CNN_X)
+#undef CNN_X
+        CNN_ACTIVATION_COUNT
+} cnn_activation;
+
+/* The losses: X(CONSTANT, value, name). Formulas are at cnn_loss below. */
+#define CNN_LOSSES(X)                                                                              \
+    X(SQUARED_ERROR, 0, squared_error)                                                             \
+    X(CROSS_ENTROPY, 1, cross_entropy)                                                             \
+    X(BINARY_CROSS_ENTROPY, 2, binary_cross_entropy)                                               \
+    X(HUBER, 3, huber)                                                                             \
+    X(POISSON, 4, poisson)
+
+typedef enum cnn_loss_kind {
+#define CNN_X(constant, value, name) CNN_##constant = value,
+    CNN_LOSSES(CNN_X)
+#undef CNN_X
+        CNN_LOSS_COUNT
+} cnn_loss_kind;
+
+/*
+ * The optimizers: X(CONSTANT, value, name, slots). A slot is one number kept per parameter
+ * (momentum buffer, first or second moment). Formulas are at cnn_optimizer below.
+ */
+#define CNN_OPTIMIZERS(X)                                                                          \
+    X(SGD, 0, sgd, 0)                                                                              \
+    X(MOMENTUM, 1, momentum, 1)                                                                    \
+    X(NESTEROV, 2, nesterov, 1)                                                                    \
+    X(ADAM, 3, adam, 2)                                                                            \
+    X(ADAMW, 4, adamw, 2)                                                                          \
+    X(RMSPROP, 5, rmsprop, 1)                                                                      \
+    X(ADAGRAD, 6, adagrad, 1)
+
+typedef enum cnn_optimizer_kind {
+#define CNN_X(constant, value, name, slots) CNN_##constant = value,
+    CNN_OPTIMIZERS(CNN_X)
+#undef CNN_X
+        CNN_OPTIMIZER_COUNT
+} cnn_optimizer_kind;
+
+/* The schemes for initial weights; biases start at 0 except with TORCH. */
+#define CNN_INITIALIZERS(X)                                                                        \
+    X(GLOROT_UNIFORM, 0, glorot_uniform) /* U(-a, a), a = sqrt(6 / (inputs + outputs)) */          \
+    X(HE_UNIFORM, 1, he_uniform)         /* U(-a, a), a = sqrt(6 / inputs) */                      \
+    X(LECUN_UNIFORM, 2, lecun_uniform)   /* U(-a, a), a = sqrt(3 / inputs) */                      \
+    X(ZEROS, 3, zeros)                                                                             \
+    X(UNIFORM, 4, uniform) /* U(-a, a), a given */                                                 \
+    X(TORCH, 5, torch)     /* weight and bias U(-a, a), a = 1 / sqrt(inputs) */
+
+typedef enum cnn_initializer {
+#define CNN_X(constant, value, name) CNN_INIT_##constant = value,
+    CNN_INITIALIZERS(CNN_X)
+#undef CNN_X
+        CNN_INITIALIZER_COUNT
+} cnn_initializer;
+
+/* The name of a constant, such as "relu"; NULL for a value outside the list. */
+CNN_API const char *cnn_activation_name(int activation);
+CNN_API const char *cnn_loss_name(int loss);
+CNN_API const char *cnn_optimizer_name(int optimizer);
+CNN_API const char *cnn_initializer_name(int initializer);
+
+/* 1 where the derivative of the activation is taken from its input, 0 where from its output. */
+CNN_API int cnn_activation_needs_input(int activation);
+
+/* How many slots the optimizer keeps per parameter; -1 for a value outside the list. */
+CNN_API int cnn_optimizer_slots(int optimizer);
+
+/* ---- Machine ----------------------------------------------------------------------------- */
+
+/* The instruction set in use: "scalar", "avx2", "avx512" or "neon". */
+CNN_API const char *cnn_isa(void);
+
+/* The i-th instruction set that this build and this machine both have; NULL past the end. */
+CNN_API const char *cnn_isa_available(size_t i);
+
+/*
+ * Use this instruction set from now on. Networks keep the one they were created with. The
+ * results do not change; this is for tests and measurements. The environment variable CNN_ISA
+ * caps the choice made at load.
+ */
+CNN_API cnn_status cnn_isa_select(const char *name);
+
+/*
+ * The number of threads that a call may use: the last cnn_threads_set, else CNN_NUM_THREADS,
+ * else OMP_NUM_THREADS, else the smaller of the CPU affinity and the cgroup quota; at least 1.
+ */
+CNN_API size_t cnn_threads_get(void);
+
+/* Set the number of threads; 0 goes back to the environment's count. */
+CNN_API cnn_status cnn_threads_set(size_t threads);
+
+/* Where the present number comes from, e.g. "CNN_NUM_THREADS" or "cgroup quota". */
+CNN_API const char *cnn_threads_origin(void);
+
+/* ---- Array functions --------------------------------------------------------------------- */
+
+/*
+ * y = h(x . weight + bias). x (rows, inputs), weight (inputs, outputs) without gaps, bias
+ * (outputs) or NULL, y (rows, outputs). O(rows inputs outputs).
+ */
+CNN_API cnn_status cnn_dense_forward_f32(size_t rows, size_t inputs, size_t outputs, const float *x,
+                                         size_t x_stride, const float *weight, const float *bias,
+                                         cnn_activation activation, float *y, size_t y_stride);
+CNN_API cnn_status cnn_dense_forward_f64(size_t rows, size_t inputs, size_t outputs,
+                                         const double *x, size_t x_stride, const double *weight,
+                                         const double *bias, cnn_activation activation, double *y,
+                                         size_t y_stride);
+
+/*
+ * Gradients of y = x . weight + bias: dx = dy . weight^T (rows, inputs), dweight = x^T . dy
+ * (inputs, outputs), dbias = column sums of dy (outputs). All without gaps; any of the three
+ * outputs may be NULL and is then not computed. O(rows inputs outputs) for each of the first two.
+ */
+CNN_API cnn_status cnn_dense_backward_f32(size_t rows, size_t inputs, size_t outputs,
+                                          const float *dy, const float *x, const float *weight,
+                                          float *dx, float *dweight, float *dbias);
+CNN_API cnn_status cnn_dense_backward_f64(size_t rows, size_t inputs, size_t outputs,
+                                          const double *dy, const double *x, const double *weight,
+                                          double *dx, double *dweight, double *dbias);
+
+/*
+ * y = h(x) for each element, or for each row where h is softmax. x and y (rows, cols).
+ * In place (y == x with equal strides) is allowed. O(rows cols).
+ */
+CNN_API cnn_status cnn_activation_forward_f32(cnn_activation activation, size_t rows, size_t cols,
+                                              const float *x, size_t x_stride, float *y,
+                                              size_t y_stride);
+CNN_API cnn_status cnn_activation_forward_f64(cnn_activation activation, size_t rows, size_t cols,
+                                              const double *x, size_t x_stride, double *y,
+                                              size_t y_stride);
+
+/*
+ * dx = dy . dh/dx. `from` is the activation's output y, or its input x where
+ * cnn_activation_needs_input says so. All (rows, cols) without gaps. In place (dx == dy) is
+ * allowed.
+ */
+CNN_API cnn_status cnn_activation_backward_f32(cnn_activation activation, size_t rows, size_t cols,
+                                               const float *dy, const float *from, float *dx);
+CNN_API cnn_status cnn_activation_backward_f64(cnn_activation activation, size_t rows, size_t cols,
+                                               const double *dy, const double *from, double *dx);
+
+/*
+ * Log-softmax of each row: y_j = x_j - max - log(sum_k exp(x_k - max)). In place is allowed.
+ * Softmax itself is cnn_activation_forward with CNN_SOFTMAX.
+ */
+CNN_API cnn_status cnn_log_softmax_forward_f32(size_t rows, size_t cols, const float *x,
+                                               size_t x_stride, float *y, size_t y_stride);
+CNN_API cnn_status cnn_log_softmax_forward_f64(size_t rows, size_t cols, const double *x,
+                                               size_t x_stride, double *y, size_t y_stride);
+
+/* ---- Losses ------------------------------------------------------------------------------ */
+
+/* What the rows of targets hold. */
+typedef enum cnn_target_kind {
+    CNN_TARGET_ROWS = 0,  /* one number per output (probabilities for cross_entropy) */
+    CNN_TARGET_LABELS = 1 /* one class number per row, 0 to outputs - 1 */
+} cnn_target_kind;
+
+/*
+ * A loss. With output or logit row z and target row t, the loss of a row is
+ *   squared_error         1/2 sum_j (z_j - t_j)^2
+ *   cross_entropy         -sum_j t_j log softmax(z)_j, or -log softmax(z)_label
+ *   binary_cross_entropy  sum_j softplus(z_j) - t_j z_j
+ *   huber                 sum_j r^2/2 for |r| <= delta, else delta (|r| - delta/2); r = z_j - t_j
+ *   poisson               sum_j exp(z_j) - t_j z_j
+ * cross_entropy and binary_cross_entropy take logits. The loss of a batch is the mean of its
+ * rows, weighted by sample weight times class weight.
+ */
+typedef struct cnn_loss {
+    size_t struct_size;
+    cnn_loss_kind kind;
+    cnn_target_kind target;
+    double delta;               /* huber's threshold; 0 means 1 */
+    double label_smoothing;     /* cross_entropy: t <- (1 - s) t + s / outputs, 0 <= s < 1 */
+    const double *class_weight; /* (outputs) or NULL; with labels only */
+} cnn_loss;
+
+/*
+ * A read-only matrix of any input type and layout; strides are in bytes and may be negative or
+ * unaligned. rows and cols are those of the logical matrix.
+ */
+typedef struct cnn_matrix {
+    size_t struct_size;
+    const void *data;
+    cnn_dtype dtype;
+    size_t rows;
+    size_t cols;
+    ptrdiff_t row_stride;
+    ptrdiff_t col_stride;
+} cnn_matrix;
+
+/* Samples: inputs x, targets t, and weights (rows, 1), which may have data NULL for all ones. */
+typedef struct cnn_data {
+    size_t struct_size;
+    cnn_matrix x;
+    cnn_matrix t;
+    cnn_matrix sample_weight;
+} cnn_data;
+
+/* What one pass over samples measured. */
+typedef struct cnn_result {
+    size_t struct_size;
+    double loss_sum;   /* sum of the batches' losses, each times its sum of weights */
+    double weight_sum; /* sum of the rows' weights */
+    size_t rows;       /* rows that were seen */
+    size_t correct;    /* rows whose largest output is the target's; classification only */
+    size_t steps;      /* steps that were finished */
+} cnn_result;
+
+/*
+ * The loss of a batch and its gradient with respect to z (rows, cols). t and sample_weight as in
+ * cnn_data. gradient (rows, cols) without gaps, or NULL.
+ */
+CNN_API cnn_status cnn_loss_gradient_f32(const cnn_loss *loss, size_t rows, size_t cols,
+                                         const float *z, size_t z_stride, const cnn_matrix *t,
+                                         const cnn_matrix *sample_weight, double *value,
+                                         float *gradient);
+CNN_API cnn_status cnn_loss_gradient_f64(const cnn_loss *loss, size_t rows, size_t cols,
+                                         const double *z, size_t z_stride, const cnn_matrix *t,
+                                         const cnn_matrix *sample_weight, double *value,
+                                         double *gradient);
+
+/* ---- Random numbers ---------------------------------------------------------------------- */
+
+/*
+ * Elements first to first + count - 1 of the permutation of 0 to n - 1 that belongs to (seed,
+ * epoch). Needs no memory beyond `out`, so that an epoch may be shuffled slice by slice.
+ */
+CNN_API cnn_status cnn_random_permutation(uint64_t seed, uint64_t epoch, size_t n, size_t first,
+                                          size_t count, size_t *out);
+
+/* One block of Philox4x32-10 (Salmon et al., SC11): counter (4 words), key (2), out (4). */
+CNN_API void cnn_random_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
+
+/* ---- Networks ---------------------------------------------------------------------------- */
+
+typedef struct cnn_network cnn_network;
+
+typedef enum cnn_layer_kind { CNN_LAYER_DENSE = 0, CNN_LAYER_DROPOUT = 1 } cnn_layer_kind;
+
+typedef struct cnn_layer {
+    size_t struct_size;
+    cnn_layer_kind kind;
+    size_t inputs;             /* dense; a dropout layer takes what comes and may leave both at 0 */
+    size_t outputs;            /* dense */
+    cnn_activation activation; /* dense; softmax in the last layer only */
+    double l2;                 /* dense: adds l2/2 sum(weight^2) to the loss */
+    double rate;               /* dropout: the share of values set to 0, 0 <= rate < 1 */
+} cnn_layer;
+
+typedef enum cnn_parameter { CNN_WEIGHT = 0, CNN_BIAS = 1 } cnn_parameter;
+
+/*
+ * Build a network of `count` layers with all parameters 0; dtype is CNN_FLOAT32 or CNN_FLOAT64.
+ * `seed` keys its initial weights, shuffles and dropout masks. The first layer must be dense,
+ * and each dense layer's inputs must be the outputs of the dense layer before it. *network is then
+ * the caller's, to be freed by cnn_network_destroy; after a failure it is as before. Memory: each
+ * weight twice, as it is and packed for the tiles of the instruction set in use.
+ */
+CNN_API cnn_status cnn_network_create(cnn_dtype dtype, size_t count, const cnn_layer *layers,
+                                      uint64_t seed, cnn_network **network);
+/* A network of its own with the same layers, parameters, seed and metadata. */
+CNN_API cnn_status cnn_network_copy(const cnn_network *network, cnn_network **copy);
+/* Free a network; NULL is allowed. No call may be using it, and no trainer may be left. */
+CNN_API void cnn_network_destroy(cnn_network *network);
+
+CNN_API cnn_dtype cnn_network_dtype(const cnn_network *network);
+CNN_API size_t cnn_network_inputs(const cnn_network *network);
+CNN_API size_t cnn_network_outputs(const cnn_network *network);
+CNN_API uint64_t cnn_network_seed(const cnn_network *network);
+CNN_API size_t cnn_network_layer_count(const cnn_network *network);
+/* Describe layer `index`, counted as given to cnn_network_create; set layer->struct_size first. */
+CNN_API cnn_status cnn_network_layer(const cnn_network *network, size_t index, cnn_layer *layer);
+
+/* The number of weights and biases in all layers: the sum of (inputs + 1) outputs. */
+CNN_API size_t cnn_network_parameter_count(const cnn_network *network);
+
+/* Fill a dense layer's weight and bias; `a` is the bound of CNN_INIT_UNIFORM. */
+CNN_API cnn_status cnn_network_initialize(cnn_network *network, size_t layer,
+                                          cnn_initializer initializer, double a);
+
+/*
+ * Read or write one parameter of dense layer `layer`: weight (inputs, outputs) or bias
+ * (outputs), `count` elements without gaps.
+ */
+CNN_API cnn_status cnn_network_get_f32(const cnn_network *network, size_t layer,
+                                       cnn_parameter parameter, float *values, size_t count);
+CNN_API cnn_status cnn_network_get_f64(const cnn_network *network, size_t layer,
+                                       cnn_parameter parameter, double *values, size_t count);
+CNN_API cnn_status cnn_network_set_f32(cnn_network *network, size_t layer, cnn_parameter parameter,
+                                       const float *values, size_t count);
+CNN_API cnn_status cnn_network_set_f64(cnn_network *network, size_t layer, cnn_parameter parameter,
+                                       const double *values, size_t count);
+
+/* Set the strength of a dense layer's L2 penalty, l2 >= 0. */
+CNN_API cnn_status cnn_network_set_l2(cnn_network *network, size_t layer, double l2);
+
+/*
+ * Text kept with the network and in its model file, under a key of the caller's. A value of NULL
+ * removes the key. cnn_network_metadata returns NULL where the key is absent; the string is
+ * valid until the metadata change. Values are UTF-8.
+ */
+CNN_API cnn_status cnn_network_set_metadata(cnn_network *network, const char *key,
+                                            const char *value);
+CNN_API const char *cnn_network_metadata(const cnn_network *network, const char *key);
+CNN_API size_t cnn_network_metadata_count(const cnn_network *network);
+CNN_API const char *cnn_network_metadata_key(const cnn_network *network, size_t index);
+
+/* Bytes of workspace with which a predict of `rows` rows allocates nothing. */
+CNN_API size_t cnn_network_workspace_size(const cnn_network *network, size_t rows);
+
+/*
+ * y = network(x). x (rows, inputs), y (rows, outputs). `workspace` is memory of
+ * `workspace_size` bytes for this call alone, or NULL for a buffer of the calling thread; a
+ * workspace smaller than cnn_network_workspace_size costs threads, and then speed.
+ * O(rows parameters). CNN_ERROR_TYPE where the network is of the other type.
+ */
+CNN_API cnn_status cnn_network_predict_f32(const cnn_network *network, size_t rows, const float *x,
+                                           size_t x_stride, float *y, size_t y_stride,
+                                           void *workspace, size_t workspace_size);
+CNN_API cnn_status cnn_network_predict_f64(const cnn_network *network, size_t rows, const double *x,
+                                           size_t x_stride, double *y, size_t y_stride,
+                                           void *workspace, size_t workspace_size);
+
+/* The same for inputs of any type and layout, converted block by block of rows. */
+CNN_API cnn_status cnn_network_predict(const cnn_network *network, const cnn_matrix *x, void *y,
+                                       size_t y_stride, void *workspace, size_t workspace_size);
+
+/*
+ * The loss of the network over the samples (L2 penalties included), without dropout. The output
+ * layer must suit the loss: softmax for cross_entropy, sigmoid for binary_cross_entropy,
+ * identity for poisson, any but softmax for squared_error and huber.
+ */
+CNN_API cnn_status cnn_network_evaluate(const cnn_network *network, const cnn_loss *loss,
+                                        const cnn_data *data, cnn_result *result);
+
+/*
+ * The loss of all samples as one batch, and its gradient for every parameter: weight then bias
+ * of each dense layer, one after the other, cnn_network_parameter_count() elements of the
+ * network's type. With step >= 0 the dropout masks of that step are applied, with -1 none.
+ * O(rows parameters) time, O(rows widths + parameters) memory.
+ */
+CNN_API cnn_status cnn_network_gradients(const cnn_network *network, const cnn_loss *loss,
+                                         const cnn_data *data, int64_t step, double *value,
+                                         void *gradients, size_t count);
+
+/* ---- Training ---------------------------------------------------------------------------- */
+
+typedef struct cnn_trainer cnn_trainer;
+
+/*
+ * An optimizer. With gradient g, step number k = 1, 2, ... and learning rate lr:
+ *   sgd       w -= lr g
+ *   momentum  b = momentum b + g;  w -= lr b
+ *   nesterov  b = momentum b + g;  w -= lr (g + momentum b)
+ *   adam      m += (1 - beta1)(g - m);  v = beta2 v + (1 - beta2) g^2;
+ *             w -= lr/(1 - beta1^k) m / (sqrt(v) / sqrt(1 - beta2^k) + eps)
+ *   adamw     w -= lr weight_decay w, then as adam
+ *   rmsprop   v = alpha v + (1 - alpha) g^2;  w -= lr g / (sqrt(v) + eps)
+ *   adagrad   v += g^2;  w -= lr g / (sqrt(v) + eps)
+ * Every field is used as it stands: a 0 is a 0.
+ */
+typedef struct cnn_optimizer {
+    size_t struct_size;
+    cnn_optimizer_kind kind;
+    double momentum;     /* momentum, nesterov: 0 <= momentum < 1 */
+    double beta1, beta2; /* adam, adamw: in [0, 1) */
+    double alpha;        /* rmsprop: in [0, 1) */
+    double eps;          /* adam, adamw, rmsprop, adagrad: >= 0 */
+    double weight_decay; /* adamw: >= 0 */
+    double clip_norm;    /* > 0: gradients are scaled so that their joint norm is at most this */
+} cnn_optimizer;
+
+/* Make a trainer for a network, which must outlive it. The optimizer's state starts at 0. */
+CNN_API cnn_status cnn_trainer_create(cnn_network *network, const cnn_optimizer *optimizer,
+                                      cnn_trainer **trainer);
+/* Free a trainer; NULL is allowed. The network stays. */
+CNN_API void cnn_trainer_destroy(cnn_trainer *trainer);
+
+/* Train on all samples of `data` as one batch. result->loss_sum is the loss before the step. */
+CNN_API cnn_status cnn_trainer_step(cnn_trainer *trainer, const cnn_loss *loss,
+                                    const cnn_data *data, double lr, cnn_result *result);
+
+/*
+ * Train on rows index[0], index[1], ... (count of them) in batches of batch_size, the last
+ * one smaller where it must be. lr has one learning rate per step. Returns early, after a whole
+ * step, when `seconds` have passed (0: never); result->rows tells how far it came. A loss that
+ * is not finite ends the call before its update, with CNN_ERROR_NONFINITE. An index of `rows` or
+ * more, or a label out of range, is refused before the first step. O(count parameters).
+ */
+CNN_API cnn_status cnn_trainer_epoch(cnn_trainer *trainer, const cnn_loss *loss,
+                                     const cnn_data *data, const size_t *index, size_t count,
+                                     size_t batch_size, const double *lr, double seconds,
+                                     cnn_result *result);
+
+/* The network that the trainer trains. */
+CNN_API const cnn_network *cnn_trainer_network(const cnn_trainer *trainer);
+
+/* The number of updates made so far, which also keys the dropout masks. */
+CNN_API uint64_t cnn_trainer_steps(const cnn_trainer *trainer);
+
+/*
+ * The optimizer's state: one row of cnn_network_parameter_count() elements of the network's
+ * type per slot, ordered as in cnn_network_gradients. `steps` restores the step counter, and
+ * with it Adam's powers of beta.
+ */
+CNN_API cnn_status cnn_trainer_get_state(const cnn_trainer *trainer, size_t slot, void *values,
+                                         size_t count);
+CNN_API cnn_status cnn_trainer_set_state(cnn_trainer *trainer, size_t slot, const void *values,
+                                         size_t count);
+CNN_API cnn_status cnn_trainer_set_steps(cnn_trainer *trainer, uint64_t steps);
+
+/*
+ * Remember the weights and the optimizer's state, or go back to what was remembered last. The
+ * first call allocates; later ones copy.
+ */
+CNN_API cnn_status cnn_trainer_snapshot(cnn_trainer *trainer);
+CNN_API cnn_status cnn_trainer_restore(cnn_trainer *trainer);
+
+/* ---- Model files ------------------------------------------------------------------------- */
+
+/*
+ * Model files are safetensors: tensors layers.0.weight, layers.0.bias, ... and the architecture
+ * as JSON in the metadata. Saving replaces `path` atomically. Loading refuses anything that is
+ * not a well-formed model; it runs no code and allocates no more than the file's size calls for.
+ * `path` is in the system's encoding of file names (UTF-8 on Windows).
+ */
+CNN_API cnn_status cnn_network_save(const cnn_network *network, const char *path);
+CNN_API cnn_status cnn_network_load(const char *path, cnn_network **network);
+
+/*
+ * The same with the optimizer's kind, settings, step number and slots (optimizer.0.layers.0.weight
+ * ...), so that training goes on as if it had not been interrupted. The trainer belongs to the
+ * network and is destroyed before it.
+ */
+CNN_API cnn_status cnn_trainer_save(const cnn_trainer *trainer, const char *path);
+CNN_API cnn_status cnn_trainer_load(const char *path, cnn_network **network, cnn_trainer **trainer);
+CNN_API cnn_status cnn_trainer_optimizer(const cnn_trainer *trainer, cnn_optimizer *optimizer);
+
+/* The same file from and to memory. `size` bytes at `*bytes`, freed by cnn_bytes_free. */
+CNN_API cnn_status cnn_network_to_bytes(const cnn_network *network, void **bytes, size_t *size);
+CNN_API cnn_status cnn_network_from_bytes(const void *bytes, size_t size, cnn_network **network);
+CNN_API void cnn_bytes_free(void *bytes);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* CNN_CNN_H */
