@@ -692,6 +692,16 @@ def dropout_layer(rate):
     return _core.LayerSpec("dropout", rate=rate)
 
 
+def test_layers_come_back_as_they_were_given():
+    layers = [dense_layer(l2=0.5), dropout_layer(0.25), dense_layer(3, 2, "softmax")]
+    network = _core.Network(layers)
+    assert network.layers == layers
+    assert {type(layer) for layer in network.layers} == {_core.LayerSpec}
+    assert network.activation == "softmax"
+    with pytest.raises(TypeError, match=r"^Sequential: layer 1 is of type tuple, should be a Lay"):
+        _core.Network([layers[0], tuple(layers[2])])
+
+
 BAD_NETWORKS = [
     ([], ValueError, "a network needs at least one layer"),
     ([dense_layer(0)], ValueError, "layer 0 has 0 inputs and 3 outputs, needs both"),
