@@ -1,5 +1,5 @@
-# What `cimport cnn` gives: functions that need no GIL, and that Cython finds in the compiled module
-# when the importing one is loaded. Nothing is linked, and no header is needed.
+# The names of `cimport cnn`: functions that need no GIL. Cython finds them in cnn's compiled module
+# when the importing module is loaded, so that nothing is linked and no header is needed.
 from cnn._core cimport (
     activation_backward_f32,
     activation_backward_f64,

@@ -105,11 +105,11 @@ class Model:
     def _layers(self, value: str, output: str) -> str:
         """Add the layers, from the value with inputs to that with outputs."""
         last = len(self._network.layers) - 1
-        for i, (kind, _, _, activation, _, _) in enumerate(self._network.layers):
+        for i, layer in enumerate(self._network.layers):
             # Dropout does nothing to a prediction.
-            if kind == "dense":
+            if layer.kind == "dense":
                 name = output if i == last else self._value(f"layers.{i}")
-                value = self._dense(i, activation, value, name)
+                value = self._dense(i, layer.activation, value, name)
         return value
 
     def _dense(self, i: int, activation: str, value: str, output: str) -> str:

@@ -250,7 +250,7 @@ def _check_fit(found: Preprocessing, network: _core.Network) -> None:
     ):
         if should != has:
             raise ValueError(f"it is for {should} {what}, but the network has {has}")
-    activation = network.layers[-1][3]
+    activation = network.activation
     if isinstance(found.target, Category) and activation != "softmax":
         raise ValueError(f"it has classes, but the network's last activation is {activation}")
 

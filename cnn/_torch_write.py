@@ -26,26 +26,30 @@ _MODULES: dict[str, tuple[str, dict[str, Any]]] = {
 def module_of(network: _core.Network) -> Any:
     """Return a torch.nn.Sequential with a network's parameters."""
     described = network.layers
-    for i, (_, _, _, activation, _, _) in enumerate(described):
-        if activation not in _MODULES and activation != "identity":
+    for i, layer in enumerate(described):
+        if layer.activation not in _MODULES and layer.activation != "identity":
             raise ValueError(
-                f"to_torch: layer {i} has activation {activation}, for which PyTorch has no module"
+                f"to_torch: layer {i} has activation {layer.activation}, for which PyTorch has no "
+                f"module"
             )
     torch = _extras.require("to_torch", "torch", "torch")
     modules = []
-    for i, (kind, inputs, outputs, activation, _, rate) in enumerate(described):
-        if kind == "dropout":
-            modules.append(torch.nn.Dropout(rate))
+    for i, layer in enumerate(described):
+        if layer.kind == "dropout":
+            modules.append(torch.nn.Dropout(layer.rate))
             continue
         # Without initial weights, which would take numbers from PyTorch's global generator.
         linear = torch.nn.utils.skip_init(
-            torch.nn.Linear, inputs, outputs, dtype=getattr(torch, network.dtype.name)
+            torch.nn.Linear,
+            layer.inputs,
+            layer.outputs,
+            dtype=getattr(torch, network.dtype.name),
         )
         with torch.no_grad():
             linear.weight.copy_(torch.from_numpy(network.get(i, "weight")).T)
             linear.bias.copy_(torch.from_numpy(network.get(i, "bias")))
         modules.append(linear)
-        if activation != "identity":
-            name, arguments = _MODULES[activation]
+        if layer.activation != "identity":
+            name, arguments = _MODULES[layer.activation]
             modules.append(getattr(torch.nn, name)(**arguments))
     return torch.nn.Sequential(*modules)

@@ -84,8 +84,8 @@ def _checked_name(path: str | os.PathLike[str], name: str | None) -> str:
 def _converted(network: _core.Network, dtype: str) -> _core.Network:
     """Return a copy in which each parameter is rounded to another type."""
     made = _core.Network(network.layers, dtype=dtype, seed=network.seed)
-    for i, (kind, *_) in enumerate(network.layers):
-        if kind == "dense":
+    for i, layer in enumerate(network.layers):
+        if layer.kind == "dense":
             for parameter in ("weight", "bias"):
                 with np.errstate(over="ignore"):  # what becomes infinite is refused below
                     values = network.get(i, parameter).astype(dtype)
@@ -107,9 +107,9 @@ class _Header:
         self._type = "float" if self._bits == 32 else "double"
         self._formulas = _c_formulas.Formulas(self._bits)
         self._dense = [
-            (i, inputs, outputs, activation)
-            for i, (kind, inputs, outputs, activation, _, _) in enumerate(network.layers)
-            if kind == "dense"
+            (i, layer.inputs, layer.outputs, layer.activation)
+            for i, layer in enumerate(network.layers)
+            if layer.kind == "dense"
         ]
         self._common = self._names() | {
             "type": self._type,

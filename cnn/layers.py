@@ -58,8 +58,8 @@ class Layer:
     _network: _core.Network | None = None
     _index: int = -1
 
-    def _describe(self) -> tuple[str, int, int, str, float, float]:
-        """Return the layer as libcnn takes it; widths that it does not have are 0."""
+    def _describe(self) -> _core.LayerSpec:
+        """Return the layer as `_core.Network` takes it."""
         raise NotImplementedError
 
     def _attach(self, network: _core.Network, index: int) -> None:
@@ -227,8 +227,8 @@ class Dense(Layer):
             f"Sequential of it first"
         )
 
-    def _describe(self) -> tuple[str, int, int, str, float, float]:
-        return ("dense", self._inputs, self._outputs, self._activation, self._l2, 0.0)
+    def _describe(self) -> _core.LayerSpec:
+        return _core.LayerSpec("dense", self._inputs, self._outputs, self._activation, self._l2)
 
     def _initialize(self, network: _core.Network, index: int) -> None:
         """Draw the initial weights of layer `index` of a network."""
@@ -288,19 +288,18 @@ class Dropout(Layer):
         """The number of weights and biases: 0."""
         return 0
 
-    def _describe(self) -> tuple[str, int, int, str, float, float]:
-        return ("dropout", 0, 0, "identity", 0.0, self._rate)
+    def _describe(self) -> _core.LayerSpec:
+        return _core.LayerSpec("dropout", rate=self._rate)
 
     def __repr__(self) -> str:
         return f"Dropout({exact(self._rate)})"
 
 
-def of_description(description: tuple[str, int, int, str, float, float]) -> Layer:
-    """Return the layer that libcnn describes."""
-    kind, inputs, outputs, activation, l2, rate = description
-    if kind == "dropout":
-        return Dropout(rate)
-    return Dense(inputs, outputs, activation, l2=l2)
+def of_description(spec: _core.LayerSpec) -> Layer:
+    """Return a new layer like that of a `_core.Network`."""
+    if spec.kind == "dropout":
+        return Dropout(spec.rate)
+    return Dense(spec.inputs, spec.outputs, spec.activation, l2=spec.l2)
 
 
 def checked(where: str, layers: object) -> list[Layer]:

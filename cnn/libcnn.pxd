@@ -1,6 +1,6 @@
-# All of cnn.h, which documents it, for modules that are compiled with the folder cnn.get_include()
-# and linked to the library cnn.get_library(). Others cimport cnn, which needs neither.
-# tests/test_libcnn_pxd.py compares it with the header.
+# All declarations of cnn.h, which documents them, for modules that are compiled with the folder
+# cnn.get_include() and linked to the library cnn.get_library(). `cimport cnn` needs neither, but
+# has functions only. tests/test_libcnn_pxd.py compares this file with the header.
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 

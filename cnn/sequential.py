@@ -141,7 +141,7 @@ class Sequential(Doors):
     @property
     def activation(self) -> str:
         """The activation of the output layer."""
-        return self._network.layers[-1][3]
+        return self._network.activation
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -561,7 +561,7 @@ class Sequential(Doors):
             )
         trainer = optimizer._bind("save", self._network)
         lr = schedules.to_json(optimizer.lr)
-        self._network.save(path, trainer, LR, None if lr is None else json.dumps(lr))
+        trainer.save(path, LR, None if lr is None else json.dumps(lr))
 
     def _take_parameters(self, network: _core.Network) -> None:
         """Copy the weights and biases of a network with the same layers."""

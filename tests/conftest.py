@@ -88,15 +88,15 @@ def make_network(
     layers = []
     for i in range(count):
         name = output if i == count - 1 else hidden[i]
-        layers.append(("dense", sizes[i], sizes[i + 1], name, penalties[i], 0.0))
+        layers.append(_core.LayerSpec("dense", sizes[i], sizes[i + 1], name, penalties[i]))
         if i < count - 1 and rates[i] > 0:
-            layers.append(("dropout", 0, 0, "identity", 0.0, rates[i]))
+            layers.append(_core.LayerSpec("dropout", rate=rates[i]))
     network = _core.Network(layers, dtype=dtype, seed=seed)
     rng = np.random.default_rng(seed)
-    for i, (kind, _, outputs, *_) in enumerate(layers):
-        if kind == "dense":
+    for i, layer in enumerate(layers):
+        if layer.kind == "dense":
             network.initialize(i, init)
-            network.set(i, "bias", rng.uniform(-0.3, 0.3, outputs).astype(dtype))
+            network.set(i, "bias", rng.uniform(-0.3, 0.3, layer.outputs).astype(dtype))
     return network
 
 
@@ -111,7 +111,7 @@ def parameters_of(network):
     return [
         network.get(i, name)
         for i, layer in enumerate(network.layers)
-        if layer[0] == "dense"
+        if layer.kind == "dense"
         for name in ("weight", "bias")
     ]
 

@@ -25,13 +25,13 @@ def setter(name):
     return set_it
 
 
-_dense = ("dense", 3, 2, "softmax", 0.0, 0.0)
+_dense = _core.LayerSpec("dense", 3, 2, "softmax", 0.0, 0.0)
 
 CORE = {
     "Network": Case(_core.Network, lambda w: {"layers": [_dense], "dtype": "float32", "seed": 1}),
     "Network of": Case(
-        lambda **layer: _core.Network([tuple(layer.values())]),
-        lambda w: dict(zip("abcdef", _dense, strict=True)),
+        lambda **layer: _core.Network([_core.LayerSpec(**layer)]),
+        lambda w: _dense._asdict(),
     ),
     "Network.__new__": Case(
         lambda layers: _core.Network.__new__(_core.Network, layers), lambda w: {"layers": [_dense]}
@@ -87,7 +87,7 @@ CORE = {
     ),
     "Network.save": Case(
         lambda n, **kw: n._network.save(**kw),
-        lambda w: {"n": w.net, "path": w.path, "trainer": None},
+        lambda w: {"n": w.net, "path": w.path},
         ("n",),
     ),
     "Network.load": Case(_core.Network.load, lambda w: {"path": w.path}),
@@ -121,6 +121,11 @@ CORE = {
     "Trainer.__new__": Case(
         lambda network: _core.Trainer.__new__(_core.Trainer, network, "sgd").steps,
         lambda w: {"network": w.net._network},
+    ),
+    "Trainer.save": Case(
+        lambda n, **kw: n.save(**kw),
+        lambda w: {"n": w.trainer, "path": w.path, "key": "a", "value": "b"},
+        ("n",),
     ),
     "Trainer.load": Case(_core.Trainer.load, lambda w: {"path": w.path}),
     "Trainer.steps": Case(

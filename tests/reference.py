@@ -686,12 +686,12 @@ class Network:
     def __init__(self, network, masks=None) -> None:
         self.dtype = network.dtype
         self.layers: list[_Dense] = []
-        for i, (kind, _, _, name, l2, rate) in enumerate(network.layers):
-            if kind == "dense":
+        for i, layer in enumerate(network.layers):
+            if layer.kind == "dense":
                 weight, bias = (exact(network.get(i, p), self.dtype) for p in ("weight", "bias"))
-                self.layers.append(_Dense(weight, bias, name, l2, None))
+                self.layers.append(_Dense(weight, bias, layer.activation, layer.l2, None))
             elif masks is not None:
-                scale = constant_value(1 / (1 - rate), self.dtype)
+                scale = constant_value(1 / (1 - layer.rate), self.dtype)
                 self.layers[-1] = self.layers[-1]._replace(mask=masks[i] * scale)
 
     def forward(self, x) -> Bounded:
@@ -890,9 +890,9 @@ def dropout_masks(network, step: int, rows: int) -> dict:
     """Return the masks of all dropout layers of a _core.Network at a step."""
     masks = {}
     width = network.inputs
-    for i, (kind, _, outputs, _, _, rate) in enumerate(network.layers):
-        if kind == "dense":
-            width = outputs
+    for i, layer in enumerate(network.layers):
+        if layer.kind == "dense":
+            width = layer.outputs
         else:
-            masks[i] = dropout_mask(network.seed, i, step, rows, width, rate)
+            masks[i] = dropout_mask(network.seed, i, step, rows, width, layer.rate)
     return masks

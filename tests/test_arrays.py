@@ -315,7 +315,7 @@ def test_mixed_types(bits):
     assert bits(*_core.dense_backward(dy, x, w)) == bits(*_core.dense_backward(dy, *small[:2]))
     back = _core.activation_backward("tanh", dy, x[:, :2])
     assert bits(back) == bits(_core.activation_backward("tanh", dy, small[0][:, :2]))
-    network = _core.Network([("dense", 3, 2, "relu", 0, 0)])
+    network = _core.Network([dense_layer(3, 2, "relu")])
     network.set(0, "weight", w)
     assert bits(network.get(0, "weight")) == bits(small[1])
 
@@ -323,7 +323,7 @@ def test_mixed_types(bits):
 @pytest.mark.parametrize("stride", [1, 2])
 def test_every_float16(stride, dtype):
     """Denormals, infinities and NaN among them; a weight of 1 hands them on."""
-    network = _core.Network([("dense", 2, 2, "identity", 0, 0)], dtype=dtype)
+    network = _core.Network([dense_layer(2, 2, "identity")], dtype=dtype)
     network.set(0, "weight", np.eye(2, dtype=dtype))
     x = np.zeros((2**15, 2 * stride), np.float16)[:, ::stride]
     x[...] = np.arange(2**16, dtype=np.uint16).view(np.float16).reshape(-1, 2)
@@ -642,7 +642,7 @@ def test_losses_by_name():
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 1e38])
 def test_no_step_where_the_loss_is_not_finite(bad, world):
     """Nor any after it; those before it stay made."""
-    network = _core.Network([("dense", 3, 2, "identity", 0, 0)])
+    network = _core.Network([dense_layer(3, 2, "identity")])
     network.initialize(0, "torch")
     trainer = _core.Trainer(network, "momentum", momentum=0.9)
     before = network.get(0, "weight"), trainer.get_state()[0]
@@ -685,11 +685,21 @@ def test_bad_epochs(change, message, world):
 
 
 def dense_layer(inputs=3, outputs=3, activation="tanh", l2=0.0):
-    return ("dense", inputs, outputs, activation, l2, 0.0)
+    return _core.LayerSpec("dense", inputs, outputs, activation, l2)
 
 
 def dropout_layer(rate):
-    return ("dropout", 0, 0, "identity", 0.0, rate)
+    return _core.LayerSpec("dropout", rate=rate)
+
+
+def test_layers_come_back_as_they_were_given():
+    layers = [dense_layer(l2=0.5), dropout_layer(0.25), dense_layer(3, 2, "softmax")]
+    network = _core.Network(layers)
+    assert network.layers == layers
+    assert {type(layer) for layer in network.layers} == {_core.LayerSpec}
+    assert network.activation == "softmax"
+    with pytest.raises(TypeError, match=r"^Sequential: layer 1 is of type tuple, should be a Lay"):
+        _core.Network([layers[0], tuple(layers[2])])
 
 
 BAD_NETWORKS = [

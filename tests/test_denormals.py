@@ -165,7 +165,7 @@ def resuming(dtype, network_of):
 
 def building(dtype, network_of):
     def run():
-        network = _core.Network([("dense", 200, 30, "relu", 0, 0)], dtype=dtype, seed=3)
+        network = _core.Network([_core.LayerSpec("dense", 200, 30, "relu")], dtype=dtype, seed=3)
         network.initialize(0, "uniform", 1e-40)
         tiny = network.get(0, "weight")
         network.initialize(0, "torch")
@@ -180,7 +180,7 @@ def files(dtype, network_of):
 
     def run():
         loaded = _core.Network.from_bytes(network.to_bytes())
-        return [loaded.get(0, "weight"), np.array(loaded.layers[0][4])]
+        return [loaded.get(0, "weight"), np.array(loaded.layers[0].l2)]
 
     return run
 

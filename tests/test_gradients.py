@@ -44,7 +44,7 @@ def rounding(e, h):
 def quantized(network):
     """Round all parameters to multiples of 2^-30."""
     for i, layer in enumerate(network.layers):
-        if layer[0] == "dense":
+        if layer.kind == "dense":
             for name in ("weight", "bias"):
                 network.set(i, name, np.round(network.get(i, name) * 2**30) / 2**30)
     return network
@@ -96,7 +96,7 @@ def check(network, settings, x, t, weights, *, step=-1, smooth=True):
     value, gradients = network.gradients(loss, x, t, weights, step)
     bound, bounds = ref.Network(network, masks).loss(settings, x, t, weights)
     e = rounding(float(bound.error), h)
-    dense = [i for i, layer in enumerate(network.layers) if layer[0] == "dense"]
+    dense = [i for i, layer in enumerate(network.layers) if layer.kind == "dense"]
     parts = [(i, name) for i in dense for name in ("weight", "bias")]
     assert len(parts) == len(gradients)
     for (i, name), gradient, own in zip(parts, gradients, bounds, strict=True):

@@ -269,7 +269,7 @@ def test_no_private_object_is_half_made(cls):
 
 
 def test_what_new_makes_is_whole(world):
-    layers = [("dense", 3, 2, "softmax", 0.0, 0.0)]
+    layers = [_core.LayerSpec("dense", 3, 2, "softmax")]
     network = _core.Network.__new__(_core.Network, layers)
     trainer = _core.Trainer.__new__(_core.Trainer, network, "sgd")
     loss = _core.Loss.__new__(_core.Loss, "cross_entropy", labels=True)

@@ -149,7 +149,7 @@ def test_bad_epochs_in_a_file(epochs, tmp_path):
 def test_bad_lr_in_a_file(lr, tmp_path):
     net = metadata(cnn.mlp([3, 4], "tanh", "softmax"), "lr", lr)
     trainer = _core.Trainer(net._network, "sgd")
-    net._network.save(tmp_path / "net", trainer)
+    trainer.save(tmp_path / "net")
     with refused(cnn.ModelFileError, "load_checkpoint: the file's lr is not one"):
         cnn.load_checkpoint(tmp_path / "net")
 

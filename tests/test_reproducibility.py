@@ -140,9 +140,9 @@ def test_evaluate_is_the_model_over_segments(isa, network_of):
 def test_dropout_is_the_model(width, step, isa):
     """The bias gradient of the layer below a dropout layer shows its mask."""
     layers = [
-        ("dense", 1, width, "identity", 0.0, 0.0),
-        ("dropout", 0, 0, "identity", 0.0, 0.375),
-        ("dense", width, 1, "identity", 0.0, 0.0),
+        _core.LayerSpec("dense", 1, width),
+        _core.LayerSpec("dropout", rate=0.375),
+        _core.LayerSpec("dense", width, 1),
     ]
     network = _core.Network(layers, dtype="float64", seed=2**63 + 11)
     network.set(2, "weight", np.ones((width, 1)))
@@ -350,9 +350,10 @@ def test_dense_with_threads(m, n, k, threads, dtype, isa, bits):
 
 def chain_of_dense(network, x):
     """Return what array functions make of x, layer by layer."""
-    for i, (kind, _, _, name, _, _) in enumerate(network.layers):
-        if kind == "dense":
-            x = _core.dense(x, network.get(i, "weight"), network.get(i, "bias"), name)
+    for i, layer in enumerate(network.layers):
+        if layer.kind == "dense":
+            weight, bias = network.get(i, "weight"), network.get(i, "bias")
+            x = _core.dense(x, weight, bias, layer.activation)
     return x
 
 
@@ -367,8 +368,9 @@ def deep_network(network_of, dtype):
 
 def with_weights(network):
     """Give a network weights that let signals through many layers."""
-    for i, (_, inputs, outputs, *_) in enumerate(network.layers):
-        weight = np.random.default_rng(i).uniform(-1, 1, (inputs, outputs)) * (3 / inputs) ** 0.5
+    for i, layer in enumerate(network.layers):
+        shape, scale = (layer.inputs, layer.outputs), (3 / layer.inputs) ** 0.5
+        weight = np.random.default_rng(i).uniform(-1, 1, shape) * scale
         network.set(i, "weight", weight.astype(network.dtype))
     return network
 
@@ -423,7 +425,10 @@ def test_predict_of_wide_layers(dtype, isa, network_of, bits):
 
 def test_predict_through_sequential(dtype, network_of, predictions, bits):
     x, expected = predictions[dtype.name]
-    layers = [cnn.Dense(*layer[1:4]) for layer in deep_network(network_of, dtype).layers]
+    layers = [
+        cnn.Dense(layer.inputs, layer.outputs, layer.activation)
+        for layer in deep_network(network_of, dtype).layers
+    ]
     net = cnn.Sequential(layers, dtype=dtype, rng=0)
     source = with_weights(deep_network(network_of, dtype))
     for i, layer in enumerate(net.layers):
@@ -738,7 +743,7 @@ def resume_by_state(trainer, path):
 
 def resume_by_file(trainer, path):
     """Have the file carry all of it."""
-    trainer.network.save(path, trainer)
+    trainer.save(path)
     return _core.Trainer.load(path)
 
 
@@ -852,14 +857,14 @@ def golden_run(kind, dtype):
     names = [n for n in _core.ACTIVATIONS if n not in ("softmax", "step")]
     widths = [5, 17, 300, 16, 9, 33, 7, 10, 12, 19]
     layers = [
-        ("dense", widths[i], widths[i + 1], name, 0.0078125 * (i % 2), 0.0)
+        _core.LayerSpec("dense", widths[i], widths[i + 1], name, 0.0078125 * (i % 2))
         for i, name in enumerate(names)
     ]
-    layers.insert(3, ("dropout", 0, 0, "identity", 0.0, 0.25))
-    layers.append(("dense", widths[-1], 3, "softmax", 0.0, 0.0))
+    layers.insert(3, _core.LayerSpec("dropout", rate=0.25))
+    layers.append(_core.LayerSpec("dense", widths[-1], 3, "softmax"))
     network = _core.Network(layers, dtype=dtype, seed=2024)
     for i, layer in enumerate(layers):
-        if layer[0] == "dense":
+        if layer.kind == "dense":
             network.initialize(i, "he_uniform")
     i, j = np.arange(600)[:, None], np.arange(5)
     x, t = (i * 37 + j * 11 + i * i * (j + 1)) % 64 / 32 - 1, np.arange(600) * 7 % 13 % 3

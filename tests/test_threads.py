@@ -126,7 +126,8 @@ from cnn import _core
 
 warnings.simplefilter("ignore")  # Python warns of a fork beside threads
 _core.set_num_threads(3)
-network = _core.Network([("dense", 100, 300, "tanh", 0, 0), ("dense", 300, 10, "softmax", 0, 0)])
+hidden, output = (100, 300, "tanh"), (300, 10, "softmax")
+network = _core.Network([_core.LayerSpec("dense", *layer) for layer in (hidden, output)])
 network.initialize(0, "torch")
 network.initialize(1, "torch")
 x = np.random.default_rng(0).standard_normal((3000, 100)).astype(np.float32)
@@ -290,7 +291,8 @@ def test_more_threads_than_cores(work, bits):
 ASK = """
 import numpy as np
 from cnn import _core
-network = _core.Network([("dense", 200, 300, "gelu", 0, 0), ("dense", 300, 10, "softmax", 0, 0)])
+hidden, output = (200, 300, "gelu"), (300, 10, "softmax")
+network = _core.Network([_core.LayerSpec("dense", *layer) for layer in (hidden, output)])
 network.initialize(0, "torch")
 network.initialize(1, "torch")
 x = np.arange(400 * 200).reshape(400, 200) % 61 / 61

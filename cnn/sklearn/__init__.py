@@ -1,7 +1,7 @@
-"""scikit-learn's multilayer perceptrons with cnn inside: to migrate, change the import.
+"""scikit-learn's multilayer perceptrons, trained by cnn: to migrate, change the import.
 
-Parameters, attributes and methods are those of `sklearn.neural_network`; beside them there are more
-activations, dropout, class weights, a validation set of your own and callbacks.
+Parameters, attributes and methods are those of `sklearn.neural_network`. In addition there are more
+activations, dropout, class weights, validation sets given to `fit`, and callbacks.
 
 >>> from cnn.sklearn import MLPClassifier
 >>> from sklearn.datasets import load_iris
@@ -16,7 +16,7 @@ try:
     from cnn.sklearn._classifier import MLPClassifier
     from cnn.sklearn._regressor import MLPRegressor
 except ImportError:
-    # validate_data came with scikit-learn 1.6 and is the youngest part of it that is used.
+    # scikit-learn 1.6, the oldest version that will do, is the first that has validate_data.
     _extras.require("cnn.sklearn", "sklearn.utils.validation", "sklearn", has="validate_data")
     raise
 

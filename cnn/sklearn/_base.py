@@ -1,8 +1,9 @@
-"""What the classifier and the regressor have in common: parameters, fit, attributes, outputs."""
+"""The base class of the classifier and the regressor: parameters, fit, attributes, outputs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -27,6 +28,7 @@ from cnn.sklearn._data import (
     refuse_unsafe,
 )
 from cnn.sklearn._parameters import Parameters, dense_layers, draw, packed, unpack
+from cnn.sklearn._solvers import Problem, Record, Settings
 from cnn.sklearn._split import hold_out
 
 if TYPE_CHECKING:
@@ -37,13 +39,13 @@ if TYPE_CHECKING:
     from cnn.callbacks import Callback
     from cnn.optimizers import Optimizer
 
-# scikit-learn's name of the sigmoid; all others are cnn's own.
+# scikit-learn's name of the sigmoid; all other names are cnn's.
 _NAMES = {"logistic": "sigmoid"}
 ACTIVATIONS = tuple(sorted({*_NAMES, *(name for name in _core.ACTIVATIONS if name != "softmax")}))
 
 
 class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """A multilayer perceptron that is trained and used as scikit-learn's are."""
+    """A multilayer perceptron with the interface of scikit-learn's."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -75,7 +77,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         "dropout": [Interval(Real, 0, 1, closed="left")],
     }
 
-    # What fit leaves behind, beside the properties below.
+    # The attributes that fit sets; others are properties below.
     net_: Sequential
     n_features_in_: int
     out_activation_: str
@@ -143,19 +145,19 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         self.max_fun = max_fun
         self.dropout = dropout
 
-    # ---- What the subclasses say ----------------------------------------------------------------
+    # ---- Methods of the subclasses --------------------------------------------------------------
 
     def _checked_target(
         self, where: str, x: Rows, y: Any, *, reset: bool, known: bool
     ) -> tuple[Any, NDArray[Any]]:
-        """Return x and the targets as cnn takes them; labels must be known ones, or are learned."""
+        """Return x and the targets as cnn takes them; if not `known`, set classes_ from labels."""
         raise NotImplementedError
 
     def _check_classes(self, classes: Any) -> None:
-        """Learn all labels that there will be from partial_fit's classes."""
+        """Set classes_ from partial_fit's classes."""
 
     def _check_all_classes(self, where: str, t: NDArray[Any]) -> None:
-        """Refuse to go on with samples that lack a class of those before."""
+        """Refuse to continue training with samples that lack a class of the last fit."""
 
     def _class_weights(self, where: str, data: Data) -> NDArray[Any] | None:
         """Return the weight of each sample's class."""
@@ -170,7 +172,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         return None
 
     def _reporter(self, data: Data) -> Callable[[float], float]:
-        """Return what makes scikit-learn's loss of cnn's."""
+        """Return a function that returns scikit-learn's loss for cnn's."""
         return float
 
     def _score_of(self, net: Sequential, data: Data) -> float:
@@ -178,7 +180,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         raise NotImplementedError
 
     def _strata(self, t: NDArray[Any]) -> NDArray[Any] | None:
-        """Return classes of which a validation set has as large a share as the training set."""
+        """Return the classes by which a validation set is stratified, if any."""
         return None
 
     # ---- Training -------------------------------------------------------------------------------
@@ -194,14 +196,14 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         validation_data: Any = None,
         callbacks: Any = (),
     ) -> None:
-        """Do what fit says, or partial_fit if incremental."""
+        """Do the work of fit, or of partial_fit if incremental."""
         before = dict(self.__dict__)
         try:
             prepared = self._prepared(
                 X, y, sample_weight, incremental, classes, validation_data, callbacks
             )
         except BaseException:
-            # What was learned before is not to be mixed with what these samples would have changed.
+            # The checks set attributes, such as classes_, which must fit the network as it was.
             self.__dict__ = before
             raise
         self._train(*prepared, incremental=incremental)
@@ -216,7 +218,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         validation_data: Any,
         callbacks: Any,
     ) -> tuple[Data, Data | None, list[Callback]]:
-        """Return what to train with, after all checks and with the network in its place."""
+        """Check all arguments, make the network if it is new, and return what to train with."""
         where = "partial_fit" if incremental else "fit"
         fresh = not hasattr(self, "net_") or not (self.warm_start or incremental)
         if incremental:
@@ -248,7 +250,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
                     f"the network is of {_dtype_for(x)}"
                 )
         random = check_random_state(self.random_state)
-        # Drawn before the split, which then has the same rows as scikit-learn's.
+        # Before the split, as in scikit-learn, so that the split has the same rows.
         start = draw(random, units, self._init_names(activations)) if fresh else None
         if self.early_stopping and self.solver != "lbfgs" and validation is None:
             data, validation = hold_out(
@@ -289,8 +291,8 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     def _init_names(self, activations: list[str]) -> list[str]:
         """Return the activation that decides how large each layer's initial weights are.
 
-        As in scikit-learn, the output layer goes by the last hidden layer's; where there is none,
-        by what it would have been.
+        As in scikit-learn, that of the output layer is the activation of the last hidden layer; if
+        there is no hidden layer, the activation that hidden layers would have.
         """
         if activations:
             return [*activations, activations[-1]]
@@ -300,7 +302,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     def _check_solver_suits(
         self, where: str, validation_data: Any, callbacks: list[Callback], *, incremental: bool
     ) -> None:
-        """Refuse what the solver, or a single epoch, has no use for."""
+        """Refuse arguments that the solver, or partial_fit, would have to ignore."""
         if incremental and self.early_stopping:
             raise ValueError(
                 f"{where}: early_stopping is True, should be False: partial_fit does not support "
@@ -336,7 +338,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         x, t = self._checked_target(where, *validation_data[:2], reset=False, known=True)
         weights = validation_data[2] if len(validation_data) == 3 else None
         if x.shape[0] < 2:
-            # As of the rows that are set aside: R^2 of one is not defined.
+            # R^2 of one row is not defined. The validation set of early_stopping has two as well.
             raise ValueError(f"{where} has 1 row, should have at least 2")
         return Data(x, t, checked_weights(where, weights, x))
 
@@ -348,16 +350,14 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         start: NDArray[Any],
         out_activation: str,
     ) -> None:
-        """Make the network, and forget what was learned before."""
+        """Make the network, and remove the record of earlier trainings."""
         self.net_ = make_network(*architecture, seed, _dtype_for(x))
         unpack(self.net_, start)
         self._architecture = architecture
         self.out_activation_ = out_activation
-        self.n_iter_ = self.t_ = 0
-        self._no_improvement_count = 0
         for name in ("loss_", "loss_curve_", "best_loss_", "_optimizer"):
             self.__dict__.pop(name, None)
-        self.validation_scores_ = self.best_validation_score_ = None
+        self._set_record(Record())
 
     def _train(
         self,
@@ -368,36 +368,72 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         incremental: bool,
     ) -> None:
         """Improve the network."""
-        reported = self._reporter(data)
-        self.n_iter_ = 0
-        if self.solver == "lbfgs":
-            # Rounding in float32 would end the line search too early.
-            net = self.net_
-            if net.dtype != np.float64:
-                net = make_network(*self._architecture, net.seed, "float64")
-                unpack(net, packed(self.net_))
-            try:
-                _solvers.minimize(self, net, data, reported)
-            finally:
-                if net is not self.net_:
-                    unpack(self.net_, packed(net))
-            return
-        if not hasattr(self, "loss_curve_"):
-            self.loss_curve_ = []
-            self.best_loss_ = None if self.early_stopping else np.inf
-        if not (incremental and hasattr(self, "_optimizer")):
-            self._optimizer = _solvers.optimizer_of(self)
-        _solvers.train_epochs(
-            self, self.net_, data, validation, callbacks, reported, incremental=incremental
+        settings = Settings.of(self)
+        problem = Problem(
+            self.net_, data, validation, self._loss_name(), self._reporter(data), self._score_of
         )
+        record = self._record()
+        if settings.solver == "lbfgs":
+            self._minimize(settings, problem, record)
+            return
+        if not (incremental and hasattr(self, "_optimizer")):
+            self._optimizer = _solvers.optimizer_of(settings)
+        _solvers.train_epochs(
+            settings,
+            problem,
+            record,
+            self._set_record,
+            self._optimizer,
+            callbacks,
+            incremental=incremental,
+        )
+
+    def _minimize(self, settings: Settings, problem: Problem, record: Record) -> None:
+        """Train by L-BFGS in float64: rounding in float32 would end the line search too early."""
+        net = problem.net
+        if net.dtype == np.float64:
+            _solvers.minimize(settings, problem, record, self._set_record)
+            return
+        wide = make_network(*self._architecture, net.seed, "float64")
+        unpack(wide, packed(net))
+        try:
+            _solvers.minimize(settings, replace(problem, net=wide), record, self._set_record)
+        finally:
+            unpack(net, packed(wide))
+
+    def _record(self) -> Record:
+        """Return the record of the trainings so far, for a new training."""
+        found = self.__dict__
+        return Record(
+            t=self.t_,
+            no_improvement_count=self._no_improvement_count,
+            loss=found.get("loss_"),
+            loss_curve=found.get("loss_curve_"),
+            best_loss=found.get("best_loss_"),
+            validation_scores=self.validation_scores_,
+            best_validation_score=self.best_validation_score_,
+        )
+
+    def _set_record(self, record: Record) -> None:
+        """Set the attributes that a solver's record has."""
+        self.n_iter_ = record.n_iter
+        self.t_ = record.t
+        self._no_improvement_count = record.no_improvement_count
+        if record.loss is not None:
+            self.loss_ = record.loss
+        if record.loss_curve is not None:
+            self.loss_curve_ = record.loss_curve
+            self.best_loss_ = record.best_loss
+        self.validation_scores_ = record.validation_scores
+        self.best_validation_score_ = record.best_validation_score
 
     # ---- Use ------------------------------------------------------------------------------------
 
     def _outputs(self, X: Rows) -> NDArray[Any]:
-        """Return the outputs of the network for samples as users have them."""
+        """Return the outputs of the network for samples that are not checked yet."""
         fitted = self.__dict__
         net = fitted.get("net_")
-        # With names to compare, or anything to complain about, scikit-learn's checks do it.
+        # scikit-learn's checks compare names of features, and raise the errors for all other x.
         if net is not None and "feature_names_in_" not in fitted and is_plain(X, net.inputs):
             return net.predict(X)  # type: ignore[no-any-return]
         check_is_fitted(self)
@@ -414,7 +450,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         return tags
 
     def _has_epochs(self) -> bool:
-        """Whether there is a partial_fit; where there is none, say why."""
+        """Return whether there is a partial_fit: True, or an AttributeError that says why not."""
         if self.solver == "lbfgs":
             raise AttributeError(
                 "partial_fit is only available for solver 'adam' and 'sgd', but solver is 'lbfgs'"
@@ -466,7 +502,7 @@ def _dtype_for(x: Any) -> str:
 def make_network(
     units: Sequence[int], activations: Sequence[str], dropout: float, seed: int, dtype: str
 ) -> Sequential:
-    """Return a network whose weights are 0 as yet."""
+    """Return a network whose weights are 0."""
     layers: list[Layer] = []
     for i, activation in enumerate(activations):
         if i > 0 and dropout > 0:

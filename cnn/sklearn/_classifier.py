@@ -35,14 +35,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
     """A multilayer perceptron that classifies, with scikit-learn's parameters.
 
     The loss is cross-entropy. For several labels at once, y is a matrix with a column for each
-    label and 1 where a sample has it.
+    label: 1 for the samples that have it, else 0.
 
     Parameters
     ----------
     {parameters}
     class_weight : dict, "balanced", list of dict or None, default None
-        How much samples of each class count; "balanced" makes up for unequal numbers. For several
-        labels at once, a dict for each label. Validation scores do not use it. Not in scikit-learn.
+        The weight of each class; "balanced" gives all classes the same total weight. For several
+        labels at once, a dict for each label. Validation scores do not use it. scikit-learn does
+        not have it.
 
     Attributes
     ----------
@@ -60,11 +61,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
 
     Notes
     -----
-    Like scikit-learn's, the network is of float32 where X is, and else of float64. From the same
-    `random_state` both begin with the same weights; with ``shuffle=False`` they also train alike,
-    but for rounding, the penalty in a last batch that is smaller than the others, and `epsilon`,
-    which Adam adds after its correction for the first steps, as PyTorch does. Shuffles differ.
-    Where training diverges there is a FloatingPointError.
+    As in scikit-learn, the network is of float32 if X is, else of float64. From the same
+    `random_state` both begin with the same weights. With ``shuffle=False`` they also train in the
+    same way, except for rounding, the penalty in a last batch that is smaller than the others, and
+    `epsilon`, which Adam adds after its bias correction, as PyTorch does. Shuffles differ. If
+    training diverges, fit raises a FloatingPointError.
 
     Examples
     --------
@@ -161,21 +162,21 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         Parameters
         ----------
         X : array_like, sparse matrix or data frame of shape (n, n_features)
-            A sample in each row. A sparse matrix is never made dense as a whole.
+            One sample per row. A sparse matrix is never made dense as a whole.
         y : array_like of shape (n,) or (n, n_labels)
-            The labels, or a matrix that tells which labels each sample has.
+            The labels, or a matrix of 0 and 1 with a column for each label.
         sample_weight : array_like of shape (n,), optional
-            How much each sample counts, 0 or more.
+            The weight of each sample, 0 or more.
         validation_data : tuple (X, y) or (X, y, sample_weight), optional
-            Samples whose score is kept in `validation_scores_` after each epoch. Early stopping
-            goes by them and sets none aside.
+            The samples of which the score after each epoch is in `validation_scores_`. Early
+            stopping uses them and sets none aside.
         callbacks : iterable of cnn.Callback, optional
-            What to call as training goes on.
+            Objects whose methods are called in the course of training.
 
         Returns
         -------
         MLPClassifier
-            The classifier itself.
+            The classifier.
         """
         self._fit(X, y, sample_weight, validation_data=validation_data, callbacks=callbacks)
         return self
@@ -189,19 +190,19 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         sample_weight: ArrayLike | None = None,
         classes: ArrayLike | None = None,
     ) -> Self:
-        """Train the classifier with one epoch more, going on from where it is.
+        """Train the classifier for one more epoch.
 
         Parameters
         ----------
         X, y, sample_weight
             As for `fit`.
         classes : array_like of shape (n_classes,), optional
-            All labels that there will ever be; needed in the first call.
+            The labels of all calls; required in the first call.
 
         Returns
         -------
         MLPClassifier
-            The classifier itself.
+            The classifier.
         """
         self._fit(X, y, sample_weight, incremental=True, classes=classes)
         return self
@@ -231,8 +232,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         if not known:
             labels, t = np.unique(y, return_inverse=True)
             _warn_of_many(labels, y)
-            # As scikit-learn's unique_labels has it: native and no wider than the labels need, so
-            # that strings in an array of objects become an array of strings.
+            # As in scikit-learn's unique_labels: a native type no wider than the labels need, so
+            # that an array of objects that are strings becomes an array of strings.
             self.classes_ = np.asarray(sorted(set(labels)))
             return x, t
         labels = np.unique(y)
@@ -246,7 +247,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         return x, np.searchsorted(self.classes_, y)
 
     def _checked_indicator(self, where: str, y: Any, *, known: bool) -> NDArray[Any]:
-        """Return a matrix that tells of labels as booleans."""
+        """Return a matrix of labels as booleans."""
         kind = type_of_target(y, input_name="y")
         if kind != "multilabel-indicator":
             raise ValueError(
@@ -295,7 +296,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
                 self.class_weight, classes=self.classes_, y=self.classes_[t]
             )
         else:
-            # As scikit-learn has it, but that a sample of weight 2 is two of its class.
+            # As in scikit-learn, except that a sample of weight 2 counts as two of its class.
             counts = np.bincount(t, data.sample_weight, minlength=len(self.classes_))
             by_class = counts.sum() / (len(counts) * np.where(counts > 0, counts, 1.0))
         weights = by_class[t]
@@ -309,7 +310,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         return 1, "sigmoid", "logistic"
 
     def _strata(self, t: NDArray[Any]) -> NDArray[Any] | None:
-        # As in scikit-learn, with two classes only, so that the split is the same.
+        # As in scikit-learn, for two classes only, so that the split is the same.
         if self._multilabel or len(self.classes_) > 2:
             return None
         strata: NDArray[Any] = self.classes_[t]
@@ -318,7 +319,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
     # ---- Use ------------------------------------------------------------------------------------
 
     def _chosen(self, found: NDArray[Any]) -> NDArray[Any]:
-        """Return what outputs of a network say: class numbers, or a column for each label."""
+        """Return the predicted class numbers, or booleans with a column for each label."""
         chosen: NDArray[Any]
         if self.out_activation_ == "softmax":
             chosen = found.argmax(axis=1)
@@ -338,21 +339,21 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         Parameters
         ----------
         X : array_like, sparse matrix or data frame of shape (n, n_features)
-            A sample in each row.
+            One sample per row.
 
         Returns
         -------
         ndarray of shape (n,) or (n, n_labels)
-            The labels; of several at once, a matrix of 0 and 1, sparse if y was.
+            The labels; for several at once, a matrix of 0 and 1, sparse if y was.
         """
         chosen = self._chosen(self._outputs(X))
         if not self._multilabel:
-            # If there is only one class, it is that one. joblib may have mapped classes_ from a
-            # file; the labels are an array in memory.
+            # If there is only one class, clipping turns the number 1 into 0. asarray, because
+            # joblib may have mapped classes_ from a file, and the result should be in memory.
             return np.asarray(self.classes_).take(chosen, mode="clip")
         marks = chosen.astype(np.int64)
         if self._sparse_labels:
-            from scipy.sparse import csr_matrix  # noqa: PLC0415  # takes time, is needed seldom
+            from scipy.sparse import csr_matrix  # noqa: PLC0415  # slow, and rarely needed
 
             sparse: NDArray[Any] = csr_matrix(marks)
             return sparse
@@ -364,13 +365,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         Parameters
         ----------
         X : array_like, sparse matrix or data frame of shape (n, n_features)
-            A sample in each row.
+            One sample per row.
 
         Returns
         -------
         ndarray of shape (n, n_classes)
-            The probabilities, in the order of `classes_`. Rows sum to 1, but for several labels at
-            once.
+            The probabilities, in the order of `classes_`. Rows sum to 1, except for several labels
+            at once.
         """
         found = self._outputs(X)
         if self._multilabel or self.out_activation_ == "softmax":
@@ -388,7 +389,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         Parameters
         ----------
         X : array_like, sparse matrix or data frame of shape (n, n_features)
-            A sample in each row.
+            One sample per row.
 
         Returns
         -------
@@ -407,7 +408,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
 
 
 def _warn_of_many(labels: NDArray[Any], y: NDArray[Any]) -> None:
-    """Warn of labels that could be numbers to predict, in scikit-learn's own words."""
+    """Warn of labels that could be numbers to predict, with scikit-learn's message."""
     if len(y) > 20 and labels.size > round(0.5 * len(y)):
         warn(
             "The number of unique classes is greater than 50% of the number of samples. `y` could "
@@ -416,7 +417,7 @@ def _warn_of_many(labels: NDArray[Any], y: NDArray[Any]) -> None:
 
 
 def _check_numbers(where: str, name: str, class_weight: Any) -> None:
-    """Refuse class weights that are no numbers of 0 or more, in a dict or a list of dicts."""
+    """Refuse a dict, or a list of dicts, with class weights that are not numbers of 0 or more."""
     if isinstance(class_weight, list):
         for i, weights in enumerate(class_weight):
             _check_numbers(where, f"{name}[{i}]", weights)

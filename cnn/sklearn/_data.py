@@ -1,4 +1,4 @@
-"""Samples as estimators take them: arrays, data frames and CSR matrices."""
+"""The samples of estimators: arrays, data frames and sparse matrices, and their checks."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Data:
         return 1.0 if self.sample_weight is None else float(np.mean(self.sample_weight))
 
     def only(self, rows: NDArray[Any]) -> Data:
-        """Return some of the samples, by their numbers."""
+        """Return the samples with the given indices."""
         x = self.x.only(rows) if isinstance(self.x, SparseRows) else self.x[rows]
         weight = self.sample_weight
         return Data(x, self.t[rows], None if weight is None else weight[rows])
@@ -66,7 +66,7 @@ class Data:
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the user's line, for filters of modules as the estimators of scikit-learn do."""
+    """Warn at the user's line; for filters by module, as if scikit-learn had warned."""
     _warn.warn(message, category, module="sklearn.neural_network._multilayer_perceptron")
 
 
@@ -83,7 +83,7 @@ def one_column(y: NDArray[Any]) -> NDArray[Any]:
 def readable(array: Any) -> Any:
     """Return a validated array or CSR matrix in a type of numbers that libcnn reads.
 
-    Those that it reads stay as they are; it converts them block by block.
+    Types that libcnn reads are kept, because it converts block by block.
     """
     dtype = array.dtype
     if dtype.kind not in "biuf" or dtype.itemsize > 8 or not dtype.isnative:
@@ -98,7 +98,7 @@ def readable(array: Any) -> Any:
 
 
 def refuse_unsafe(where: str, name: str, value: Any) -> None:
-    """Refuse what scikit-learn and SciPy would take, leaving a mask aside or crashing."""
+    """Refuse values of which scikit-learn would ignore the mask, or with which SciPy may crash."""
     _core.no_mask(where, name, value)
     if getattr(value, "format", None) in ("coo", "csc", "csr") and not _sparse.is_sound(value):
         raise ValueError(
@@ -108,10 +108,7 @@ def refuse_unsafe(where: str, name: str, value: Any) -> None:
 
 
 def checked_pair(estimator: Any, x: Rows, y: Any, *, reset: bool, numeric: bool) -> tuple[Any, Any]:
-    """Return x, as libcnn reads it, and y as an array, or tell what is wrong with them.
-
-    y may be sparse too.
-    """
+    """Return x, in a type that libcnn reads, and y as an array or a sparse matrix."""
     where = type(estimator).__name__
     refuse_unsafe(where, "X", x)
     refuse_unsafe(where, "y", y)
@@ -129,7 +126,7 @@ def checked_pair(estimator: Any, x: Rows, y: Any, *, reset: bool, numeric: bool)
 
 
 def checked_weights(where: str, sample_weight: Any, x: Any) -> NDArray[Any] | None:
-    """Return the weights of samples, or tell what is wrong with them."""
+    """Return the weights of samples as an array, after checks; or None."""
     if sample_weight is None:
         return None
     refuse_unsafe(where, "sample_weight", sample_weight)
@@ -140,7 +137,7 @@ def checked_weights(where: str, sample_weight: Any, x: Any) -> NDArray[Any] | No
 
 
 def refuse_no_weight(where: str, what: str, weights: NDArray[Any] | None) -> None:
-    """Refuse weights that are all 0 or next to it, of which no mean can be made."""
+    """Refuse weights whose sum is 0, or too small to divide by."""
     if weights is None:
         return
     if not weights.any():
@@ -149,7 +146,7 @@ def refuse_no_weight(where: str, what: str, weights: NDArray[Any] | None) -> Non
 
 
 def outputs(net: Sequential, x: NDArray[Any] | SparseRows) -> NDArray[Any]:
-    """Return a network's outputs for rows, those of a sparse matrix block by block."""
+    """Return a network's outputs; sparse rows are made dense block by block."""
     if not isinstance(x, SparseRows):
         return net.predict(x)
     rows = x.shape[0]
@@ -161,10 +158,10 @@ def outputs(net: Sequential, x: NDArray[Any] | SparseRows) -> NDArray[Any]:
 
 
 def is_plain(x: Any, columns: int) -> bool:
-    """Whether x is an array that a network can take without any more checks.
+    """Whether x is an array that a network can take without more checks.
 
-    This is the way of a service that asks for a row at a time: scikit-learn's own checks take many
-    times as long as such a prediction.
+    A service that predicts one row at a time needs this: scikit-learn's checks take many times as
+    long as such a prediction.
     """
     return (
         type(x) is np.ndarray

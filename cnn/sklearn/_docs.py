@@ -1,4 +1,4 @@
-"""What the docstrings of both estimators have in common, once."""
+"""The common parts of the docstrings of both estimators."""
 
 from __future__ import annotations
 
@@ -13,61 +13,61 @@ _PARAMETERS = """hidden_layer_sizes : int or sequence of int, default (100,)
         "sigmoid"), "tanh", "relu", and beyond scikit-learn "leaky_relu", "elu", "softplus",
         "silu", "gelu" and "step".
     solver : {"adam", "sgd", "lbfgs"}, default "adam"
-        How the weights are found. For some hundreds of samples, "lbfgs" is often the best.
+        The method of training. For some hundreds of samples, "lbfgs" is often the best.
     alpha : float, default 0.0001
         The strength of the L2 penalty, which is alpha / 2 times the sum of the squared weights,
         divided by the number of samples of a batch (their weight, with sample weights).
     batch_size : int or "auto", default "auto"
-        How many samples a step uses; "auto" is min(200, n_samples). Not for "lbfgs".
+        The number of samples of a step; "auto" is min(200, n_samples). Not for "lbfgs".
     learning_rate : {"constant", "invscaling", "adaptive"}, default "constant"
         "invscaling" is ``learning_rate_init / t_ ** power_t``, changed after each epoch;
-        "adaptive" divides by 5 where training would end. With solver "sgd" only.
+        "adaptive" divides it by 5 instead of ending training. With solver "sgd" only.
     learning_rate_init : float, default 0.001
-        The learning rate, or the first one. Not for "lbfgs".
+        The initial learning rate. Not for "lbfgs".
     power_t : float, default 0.5
         The exponent of "invscaling".
     max_iter : int, default 200
         The largest number of epochs, or of iterations of "lbfgs".
     shuffle : bool, default True
-        Whether the samples come in another order in each epoch. Not for "lbfgs".
+        Whether the samples are shuffled in each epoch. Not for "lbfgs".
     random_state : int, RandomState or None, default None
-        Determines initial weights, which are scikit-learn's, the validation split, which is too,
-        the order of the samples, and dropout.
+        Determines the initial weights, the validation split, the order of the samples, and dropout.
+        The initial weights and the split are the same as in scikit-learn.
     tol : float, default 0.0001
-        Training ends when loss or score have not improved by this for `n_iter_no_change` epochs;
-        "lbfgs" takes it as the largest gradient at the end.
+        Training ends when loss or score have not improved by this for `n_iter_no_change` epochs.
+        "lbfgs" ends when no element of the gradient is larger.
     verbose : bool or int, default False
         Whether to print the loss of each epoch.
     warm_start : bool, default False
-        Whether fit goes on from the weights that are there.
+        Whether fit continues from the present weights.
     momentum : float, default 0.9
         At least 0 and less than 1. With solver "sgd" only.
     nesterovs_momentum : bool, default True
-        Whether momentum is Nesterov's.
+        Whether to use Nesterov's momentum.
     early_stopping : bool, default False
-        Whether the score on a validation set, rather than the loss, decides when training ends,
-        and which weights are kept: those with the best score. Not for "lbfgs".
+        Whether the score on a validation set, rather than the loss, decides when training ends. The
+        weights with the best score are kept. Not for "lbfgs".
     validation_fraction : float, default 0.1
         The share of the samples that early stopping sets aside, unless fit is given
-        `validation_data`. If there are weights, or rows that are alike, it is the share of the
-        weight: a weight of 2 is a row given twice, 0 is none.
+        `validation_data`. If there are weights, or equal rows, it is the share of the weight: a
+        weight of 2 is a row given twice, a weight of 0 is no row.
     beta_1, beta_2 : float, default 0.9 and 0.999
-        How fast Adam's means of gradients and of their squares decay.
+        The decay rates of Adam's means of gradients and of their squares.
     epsilon : float, default 1e-8
-        Keeps Adam's quotient finite.
+        Added to Adam's denominator, so that it is not 0.
     n_iter_no_change : int, default 10
-        For how many epochs loss or score may fail to improve.
+        The number of epochs for which loss or score may fail to improve.
     max_fun : int, default 15000
-        How often "lbfgs" may compute the loss.
+        The largest number of times that "lbfgs" computes the loss.
     dropout : float, default 0.0
-        The share of each hidden layer's outputs that are set to 0 at random in training. Not in
-        scikit-learn."""
+        The share of each hidden layer's outputs that are set to 0 at random in training.
+        scikit-learn does not have it."""
 
 _ATTRIBUTES = """net_ : cnn.Sequential
-        The network itself, for everything that estimators have no method for: ``net_.save(path)``,
-        ``net_.to_c(path)``, ``net_.summary()``.
+        The network, whose methods do what estimators have no method for, such as
+        ``net_.save(path)``, ``net_.to_c(path)`` and ``net_.summary()``.
     coefs_, intercepts_ : list of ndarray
-        The weights (inputs, outputs) and biases (outputs,) of each layer, as read-only copies; to
+        The weights (inputs, outputs) and biases (outputs,) of each layer, as read-only copies. To
         change them, set the lists or their items.
     loss_ : float
         The loss of the last epoch.
@@ -76,11 +76,11 @@ _ATTRIBUTES = """net_ : cnn.Sequential
     loss_curve_ : list of float
         The loss of each epoch. Not for "lbfgs".
     validation_scores_ : list of float or None
-        The score on the validation set after each epoch, where there is one.
+        The score on the validation set after each epoch; None without a validation set.
     best_validation_score_ : float or None
-        The best of them.
+        The largest of them.
     n_iter_, t_ : int
-        The number of epochs of the last fit, and of samples that the network has been shown.
+        The number of epochs of the last fit, and of samples that the network was trained with.
     n_layers_, n_outputs_ : int
         The numbers of layers, the inputs being one, and of outputs.
     out_activation_ : str
@@ -88,15 +88,15 @@ _ATTRIBUTES = """net_ : cnn.Sequential
     n_features_in_ : int
         The number of columns of X.
     feature_names_in_ : ndarray of str
-        Their names, where X had some."""
+        Their names, if X has names."""
 
 _RAISES = """TypeError, ValueError
-        From fit, where a parameter or an argument is of a wrong type or shape, or out of range.
+        From fit, if a parameter or an argument is of a wrong type or shape, or out of range.
     FloatingPointError
-        From fit, where the loss becomes NaN or infinite."""
+        From fit, if the loss becomes NaN or infinite."""
 
 _WARNS = """sklearn.exceptions.ConvergenceWarning
-        Where `max_iter` was reached first."""
+        If training has reached `max_iter` before it converged."""
 
 
 def documented(cls: _Class) -> _Class:

@@ -1,4 +1,4 @@
-"""Parameters of an estimator's network: drawn, packed into a row, and as lists that may be set."""
+"""The parameters of an estimator's network: initial ones, packed ones, and lists of arrays."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def dense_layers(net: Sequential) -> list[Dense]:
 def draw(
     random: np.random.RandomState, units: Sequence[int], activations: Sequence[str]
 ) -> NDArray[np.float64]:
-    """Draw initial parameters, packed: the same as scikit-learn from the same random state.
+    """Draw initial parameters, packed; from the same random state they are scikit-learn's.
 
-    They come from U(-a, a) with a = sqrt(6 / (inputs + outputs)), or sqrt(2 / ...) where the
-    activation that is named for the layer is the logistic one.
+    They come from U(-a, a) with a = sqrt(6 / (inputs + outputs)), or sqrt(2 / (inputs + outputs))
+    if the layer's activation is the sigmoid.
     """
     parts: list[NDArray[Any]] = []
     for i, name in enumerate(activations):
@@ -56,19 +56,19 @@ def packed(net: Sequential) -> NDArray[np.float64]:
 
 
 class Parameters(list["NDArray[Any]"]):
-    """The weights or the biases of all layers: read-only copies, but for that items may be set.
+    """The weights or the biases of all layers: a list of read-only copies, whose items may be set.
 
-    An item that is set is set in the network; in a mere list of copies it would be lost without a
-    word.
+    Setting an item sets the parameter in the network. In a plain list of copies it would have no
+    effect on the network.
 
     Parameters
     ----------
     where, name : str
-        The estimator's class, and what the list is called as an attribute of it.
+        The estimator's class, and the name of its attribute that is this list.
     layers : list of Dense
         The layers.
     parameter : {"weight", "bias"}
-        Which of their parameters.
+        The parameter.
     """
 
     def __init__(self, where: str, name: str, layers: list[Dense], parameter: str) -> None:
@@ -86,7 +86,7 @@ class Parameters(list["NDArray[Any]"]):
             self._set([which], [value])
 
     def set_all(self, values: Iterable[Any]) -> None:
-        """Set all items, or none where one is not as it should be."""
+        """Set all items, or none if one has a wrong type or shape."""
         self._set(range(len(self)), list(values))
 
     def _set(self, which: Sequence[int], values: list[Any]) -> None:
@@ -110,5 +110,5 @@ class Parameters(list["NDArray[Any]"]):
             super().__setitem__(i, getattr(self._layers[i], self._parameter))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Copies, as those of a pickle, are no part of an estimator.
+        # A copy of the list, or one from a pickle, must not set anything in the network.
         return list, (list(self),)

@@ -34,8 +34,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]  # scikit-lea
     Parameters
     ----------
     loss : {{"squared_error", "poisson"}}, default "squared_error"
-        What is made small: half the squared error, or half the Poisson deviance of counts, for
-        which y is 0 or more and the network predicts the logarithm of their mean.
+        What training minimizes: half the squared error, or half the Poisson deviance. The latter
+        is for counts: y is 0 or more, and the network predicts the logarithm of their mean.
     {parameters}
 
     Attributes
@@ -52,9 +52,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]  # scikit-lea
 
     Notes
     -----
-    All that is said of `MLPClassifier` holds here too. Where y has several columns, the loss that
-    is made small is the sum over them, and `loss_` their mean; scikit-learn's gradients are of the
-    sum as well, but the L2 penalty in its `loss_` is not divided by the number of columns.
+    The notes of `MLPClassifier` hold here too. If y has several columns, training minimizes the sum
+    of their losses, and `loss_` is the mean. scikit-learn's gradients are of the sum as well, but
+    the L2 penalty in its `loss_` is not divided by the number of columns.
 
     Examples
     --------
@@ -151,21 +151,21 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]  # scikit-lea
         Parameters
         ----------
         X : array_like, sparse matrix or data frame of shape (n, n_features)
-            A sample in each row. A sparse matrix is never made dense as a whole.
+            One sample per row. A sparse matrix is never made dense as a whole.
         y : array_like of shape (n,) or (n, n_outputs)
             The numbers to predict.
         sample_weight : array_like of shape (n,), optional
-            How much each sample counts, 0 or more.
+            The weight of each sample, 0 or more.
         validation_data : tuple (X, y) or (X, y, sample_weight), optional
-            Samples whose score is kept in `validation_scores_` after each epoch. Early stopping
-            goes by them and sets none aside.
+            The samples of which the score after each epoch is in `validation_scores_`. Early
+            stopping uses them and sets none aside.
         callbacks : iterable of cnn.Callback, optional
-            What to call as training goes on.
+            Objects whose methods are called in the course of training.
 
         Returns
         -------
         MLPRegressor
-            The regressor itself.
+            The regressor.
         """
         self._fit(X, y, sample_weight, validation_data=validation_data, callbacks=callbacks)
         return self
@@ -173,7 +173,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]  # scikit-lea
     @available_if(lambda estimator: estimator._has_epochs())  # type: ignore[untyped-decorator]
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Rows, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Train the regressor with one epoch more, going on from where it is.
+        """Train the regressor for one more epoch.
 
         Parameters
         ----------
@@ -183,7 +183,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]  # scikit-lea
         Returns
         -------
         MLPRegressor
-            The regressor itself.
+            The regressor.
         """
         self._fit(X, y, sample_weight, incremental=True)
         return self
@@ -220,7 +220,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]  # scikit-lea
         if self.loss == "squared_error":
             count = self.n_outputs_
             return lambda loss: loss / count
-        # What the deviance has beside: a constant, which makes 0 its smallest value.
+        # The deviance adds a constant, with which its smallest value is 0.
         t = data.t.reshape(data.rows, -1).astype(np.float64)
         rows = (xlogy(t, t) - t).sum(axis=1)
         constant = float(np.average(rows, weights=data.sample_weight))
@@ -229,7 +229,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]  # scikit-lea
     # ---- Use ------------------------------------------------------------------------------------
 
     def _mean(self, found: NDArray[Any]) -> NDArray[Any]:
-        """Return predictions where `found` are outputs of the network."""
+        """Return the predictions for outputs of the network."""
         if self.out_activation_ == "exp":
             np.exp(found, out=found)
         return found[:, 0] if found.shape[1] == 1 else found
@@ -247,7 +247,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]  # scikit-lea
         Parameters
         ----------
         X : array_like, sparse matrix or data frame of shape (n, n_features)
-            A sample in each row.
+            One sample per row.
 
         Returns
         -------
@@ -264,9 +264,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]  # scikit-lea
 
 
 def _numbers(where: str, y: NDArray[Any]) -> NDArray[np.float64]:
-    """Return targets that are written as text as numbers, and refuse what is neither."""
+    """Return targets as numbers, if they are texts or objects that can be converted."""
     try:
-        # NumPy would take dates for the numbers of their days, or of their nanoseconds.
+        # NumPy would convert dates to their numbers of days or nanoseconds.
         if y.dtype.kind not in "USO":
             raise TypeError(f"{y.dtype} is no type of numbers")
         return y.astype(np.float64)

@@ -1,9 +1,15 @@
-"""The solvers: training by epochs, ended as scikit-learn ends it, and L-BFGS through SciPy."""
+"""The solvers: training by epochs, ended as scikit-learn ends it, and L-BFGS through SciPy.
+
+A solver takes a `Problem` and frozen `Settings`, and has no reference to the estimator. Its result
+is a `Record`. It publishes each new record at once, so that the estimator's attributes are up to
+date in callbacks and after Ctrl-C.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import scipy.optimize
@@ -22,13 +28,102 @@ if TYPE_CHECKING:
 
     from cnn.callbacks import Logs
     from cnn.sequential import Sequential
-    from cnn.sklearn._base import BaseMLP
     from cnn.sklearn._data import Data
 
 
-# To what "invscaling" may shrink the learning rate: what is smaller makes no difference to weights,
-# but would make the velocity, which grows as the rate shrinks, overflow in float32.
+# The smallest factor of "invscaling". Weights would not change with smaller ones, but the velocity,
+# which grows as the rate shrinks, would overflow in float32.
 SMALLEST_SCALE = 1e-30
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The parameters of an estimator that solvers use, by their names."""
+
+    solver: str
+    alpha: float
+    batch_size: int | str
+    learning_rate: str
+    learning_rate_init: float
+    power_t: float
+    max_iter: int
+    shuffle: bool
+    tol: float
+    verbose: bool | int
+    momentum: float
+    nesterovs_momentum: bool
+    early_stopping: bool
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    n_iter_no_change: float
+    max_fun: int
+
+    @classmethod
+    def of(cls, estimator: object) -> Settings:
+        """Return an estimator's settings."""
+        return cls(**{field.name: getattr(estimator, field.name) for field in fields(cls)})
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is to be trained, with which samples, and how its loss and score are computed.
+
+    Parameters
+    ----------
+    net : Sequential
+        The network.
+    data : Data
+        The samples to train with.
+    validation : Data, optional
+        The samples of which the score is recorded after each epoch.
+    loss : str, optional
+        cnn's name of the loss; by default the one that belongs to the output layer.
+    reported : callable
+        Returns scikit-learn's loss for the network's.
+    score : callable
+        Returns the score of a network on samples.
+    """
+
+    net: Sequential
+    data: Data
+    validation: Data | None
+    loss: str | None
+    reported: Callable[[float], float]
+    score: Callable[[Sequential, Data], float]
+
+
+class Record(NamedTuple):
+    """What a solver has found so far.
+
+    Parameters
+    ----------
+    n_iter : int
+        The number of epochs or iterations of this training.
+    t : int
+        The number of samples that the network has been trained with, in all trainings.
+    no_improvement_count : int
+        The number of epochs in a row, up to the last, without improvement.
+    loss : float, optional
+        The last loss; None before the first.
+    loss_curve : list of float, optional
+        The loss of each epoch, appended to in place; None if no solver with epochs has run.
+    best_loss : float, optional
+        The smallest loss; None with early stopping.
+    validation_scores : list of float, optional
+        The score after each epoch, appended to in place; None if there is no validation set.
+    best_validation_score : float, optional
+        The largest score.
+    """
+
+    n_iter: int = 0
+    t: int = 0
+    no_improvement_count: int = 0
+    loss: float | None = None
+    loss_curve: list[float] | None = None
+    best_loss: float | None = None
+    validation_scores: list[float] | None = None
+    best_validation_score: float | None = None
 
 
 def set_l2(net: Sequential, l2: float) -> None:
@@ -40,113 +135,115 @@ def set_l2(net: Sequential, l2: float) -> None:
 # ---- Epochs ------------------------------------------------------------------------------------
 
 
-def optimizer_of(estimator: BaseMLP) -> Optimizer:
-    """Return a new optimizer with an estimator's settings."""
-    lr = float(estimator.learning_rate_init)
-    if estimator.solver == "adam":
-        betas = (float(estimator.beta_1), float(estimator.beta_2))
-        return Adam(lr, betas=betas, eps=estimator.epsilon)
-    nesterov = bool(estimator.nesterovs_momentum) and estimator.momentum > 0
-    return SGD(lr, momentum=estimator.momentum, nesterov=nesterov)
+def optimizer_of(settings: Settings) -> Optimizer:
+    """Return a new optimizer."""
+    lr = float(settings.learning_rate_init)
+    if settings.solver == "adam":
+        betas = (float(settings.beta_1), float(settings.beta_2))
+        return Adam(lr, betas=betas, eps=settings.epsilon)
+    nesterov = bool(settings.nesterovs_momentum) and settings.momentum > 0
+    return SGD(lr, momentum=settings.momentum, nesterov=nesterov)
 
 
 class Convergence(Callback):
-    """Keep an estimator's record of training, and end it where scikit-learn would.
+    """Record each epoch, and end training when scikit-learn would.
 
-    `cnn.EarlyStopping` does not do: there, what improves by less than `min_delta` does not move the
-    best value; here it does. And here the learning rate may fall instead of training's end.
+    `cnn.EarlyStopping` has another rule: an improvement by less than `min_delta` does not change
+    its best value; here it does. And here a smaller learning rate may take the place of the end.
 
     Parameters
     ----------
-    estimator : BaseMLP
-        Has the settings, and gets the record.
-    rows : int
-        The number of samples of an epoch.
-    reported : callable
-        Makes scikit-learn's loss of the network's.
-    score : callable, optional
-        Returns the score on the validation set, where there is one.
+    settings : Settings
+        The settings.
+    problem : Problem
+        The problem.
+    record : Record
+        The record before the first epoch.
+    publish : callable
+        Called with each new record.
     """
 
     def __init__(
         self,
-        estimator: BaseMLP,
-        rows: int,
-        reported: Callable[[float], float],
-        score: Callable[[], float] | None,
+        settings: Settings,
+        problem: Problem,
+        record: Record,
+        publish: Callable[[Record], None],
     ) -> None:
-        self.estimator = estimator
-        self.rows = rows
-        self.reported = reported
-        self.score = score
+        self.settings = settings
+        self.problem = problem
+        self.record = record
+        self.publish = publish
         self.best: _core.Network | None = None
 
     def on_train_begin(self) -> None:
-        """Take the weights for the best ones until a score is better."""
-        if self.estimator.early_stopping:
+        """Keep the first weights as the best ones until a score is better."""
+        if self.settings.early_stopping:
             self.best = self.model._network.copy()
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        """Write down the epoch, and see whether it was one too many."""
-        estimator = self.estimator
-        estimator.n_iter_ += 1
-        estimator.t_ += self.rows
-        estimator.loss_ = self.reported(logs["loss"])
-        estimator.loss_curve_.append(estimator.loss_)
-        self._say(f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}")
-        improved = not estimator.early_stopping and self._loss_improved()
-        if self.score is not None:
-            score_improved = self._score_improved(self.score())
-            improved = score_improved if estimator.early_stopping else improved
-        estimator._no_improvement_count = 0 if improved else estimator._no_improvement_count + 1
-        if estimator.solver == "sgd" and estimator.learning_rate == "invscaling":
-            scale = (estimator.t_ + 1.0) ** -float(estimator.power_t)
-            self._set_rate(float(estimator.learning_rate_init) * max(scale, SMALLEST_SCALE))
-        if estimator._no_improvement_count > estimator.n_iter_no_change:
+        """Record the epoch, and end training if nothing has improved for too long."""
+        settings, problem = self.settings, self.problem
+        loss = problem.reported(logs["loss"])
+        curve = _appended(self.record.loss_curve, loss)
+        n_iter, t = self.record.n_iter + 1, self.record.t + problem.data.rows
+        self._change(n_iter=n_iter, t=t, loss=loss, loss_curve=curve)
+        self._say(f"Iteration {n_iter}, loss = {loss:.8f}")
+        improved = not settings.early_stopping and self._loss_improved(loss)
+        if problem.validation is not None:
+            score_improved = self._score_improved(problem.score(problem.net, problem.validation))
+            improved = score_improved if settings.early_stopping else improved
+        count = 0 if improved else self.record.no_improvement_count + 1
+        self._change(no_improvement_count=count)
+        if settings.solver == "sgd" and settings.learning_rate == "invscaling":
+            scale = (t + 1.0) ** -float(settings.power_t)
+            self._set_rate(float(settings.learning_rate_init) * max(scale, SMALLEST_SCALE))
+        if count > settings.n_iter_no_change:
             self._stop()
 
     def restore_best(self) -> None:
-        """Go back to the weights with the best score, where scores decide."""
+        """Set the weights with the best score, if scores decide when training ends."""
         if self.best is not None:
             self.model._take_parameters(self.best)
 
+    def _change(self, **fields: Any) -> None:
+        """Publish a record with other values of some fields."""
+        self.record = self.record._replace(**fields)
+        self.publish(self.record)
+
     def _say(self, text: str) -> None:
-        if self.estimator.verbose:
+        if self.settings.verbose:
             _progress.say(text)
 
-    def _loss_improved(self) -> bool:
-        estimator = self.estimator
-        best = estimator.best_loss_
-        # None, where early_stopping was set for the fit before, of which this goes on.
+    def _loss_improved(self, loss: float) -> bool:
+        best = self.record.best_loss
+        # None if this goes on from a fit with early_stopping.
         best = math.inf if best is None else best
-        estimator.best_loss_ = min(best, estimator.loss_)
-        return bool(estimator.loss_ <= best - estimator.tol)
+        self._change(best_loss=min(best, loss))
+        return bool(loss <= best - self.settings.tol)
 
     def _score_improved(self, score: float) -> bool:
-        estimator = self.estimator
         self._say(f"Validation score: {score:f}")
-        if estimator.validation_scores_ is None:
-            estimator.validation_scores_ = []
-        estimator.validation_scores_.append(score)
-        best = estimator.best_validation_score_
+        scores = _appended(self.record.validation_scores, score)
+        best = self.record.best_validation_score
         best = -math.inf if best is None else best
-        estimator.best_validation_score_ = max(best, score)
+        self._change(validation_scores=scores, best_validation_score=max(best, score))
         if score > best and self.best is not None:
             self.best = self.model._network.copy()
-        return bool(score >= best + estimator.tol)
+        return bool(score >= best + self.settings.tol)
 
     def _stop(self) -> None:
-        """End training, or go on with a fifth of the learning rate where it is adaptive."""
-        estimator = self.estimator
-        what = "Validation score" if estimator.early_stopping else "Training loss"
+        """End training, or divide the learning rate by 5 if it is adaptive."""
+        settings = self.settings
+        what = "Validation score" if settings.early_stopping else "Training loss"
         why = (
-            f"{what} did not improve more than tol={estimator.tol:f} for "
-            f"{estimator.n_iter_no_change} consecutive epochs."
+            f"{what} did not improve more than tol={settings.tol:f} for "
+            f"{settings.n_iter_no_change} consecutive epochs."
         )
-        if estimator.solver == "sgd" and estimator.learning_rate == "adaptive":
+        if settings.solver == "sgd" and settings.learning_rate == "adaptive":
             rate = float(self.optimizer.lr)  # type: ignore[arg-type]  # never a schedule here
             if rate > 1e-6:
-                estimator._no_improvement_count = 0
+                self._change(no_improvement_count=0)
                 self._set_rate(rate / 5.0)
                 self._say(f"{why} Setting learning rate to {rate / 5.0:f}")
                 return
@@ -167,54 +264,64 @@ class Convergence(Callback):
             trainer.set_state([slot * (before / rate) for slot in trainer.get_state()])
 
 
-def _batch_size(estimator: BaseMLP, rows: int) -> int:
-    """Return how many of the rows a step uses."""
-    if estimator.batch_size == "auto":
+def _appended(values: list[float] | None, value: float) -> list[float]:
+    """Append a value in place, so that a long training copies no lists; None is an empty list."""
+    if values is None:
+        return [value]
+    values.append(value)
+    return values
+
+
+def _batch_size(settings: Settings, rows: int) -> int:
+    """Return the number of rows of a step."""
+    if settings.batch_size == "auto":
         return min(200, rows)
-    if estimator.batch_size > rows:
+    size = int(settings.batch_size)
+    if size > rows:
         warn(
             f"Got `batch_size` less than 1 or larger than sample size. It is going to be clipped: "
-            f"batch_size is {estimator.batch_size}, but X has {rows} rows for training"
+            f"batch_size is {settings.batch_size}, but X has {rows} rows for training"
         )
-    return min(int(estimator.batch_size), rows)
+    return min(size, rows)
 
 
 def train_epochs(
-    estimator: BaseMLP,
-    net: Sequential,
-    data: Data,
-    validation: Data | None,
+    settings: Settings,
+    problem: Problem,
+    record: Record,
+    publish: Callable[[Record], None],
+    optimizer: Optimizer,
     called: Sequence[Callback],
-    reported: Callable[[float], float],
     *,
     incremental: bool,
 ) -> None:
     """Train with the solvers "adam" and "sgd", for one epoch only if incremental."""
-    batch_size = _batch_size(estimator, data.rows)
-    # scikit-learn divides the penalty by the weight of each batch, here it is their mean weight:
-    # this differs where sample weights do, and in the last batch where it is smaller.
-    set_l2(net, float(estimator.alpha) / (batch_size * data.mean_weight))
-    score = None
-    if validation is not None:
-
-        def score() -> float:
-            return estimator._score_of(net, validation)
-
-    watch = Convergence(estimator, data.rows, reported, score)
+    net, data, validation = problem.net, problem.data, problem.validation
+    batch_size = _batch_size(settings, data.rows)
+    # scikit-learn divides the penalty by the weight of each batch, here it is their mean weight.
+    # This differs if sample weights do, and in the last batch if it is smaller.
+    set_l2(net, float(settings.alpha) / (batch_size * data.mean_weight))
+    if record.loss_curve is None:
+        record = record._replace(
+            loss_curve=[], best_loss=None if settings.early_stopping else math.inf
+        )
+    publish(record)
+    watch = Convergence(settings, problem, record, publish)
     try:
         training.fit(
             net,
             data.x,
             data.t,
-            epochs=1 if incremental else estimator.max_iter,
+            epochs=1 if incremental else settings.max_iter,
             batch_size=batch_size,
-            optimizer=estimator._optimizer,
-            loss=estimator._loss_name(),
-            # Its loss is for callbacks; the score that `watch` asks for is for everyone.
+            optimizer=optimizer,
+            loss=problem.loss,
+            # training.fit computes the loss of the validation set, which is for callbacks only;
+            # `watch` computes its score.
             validation_data=validation.for_fit() if validation is not None and called else None,
             sample_weight=data.sample_weight,
             class_weight=None,
-            shuffle=estimator.shuffle,
+            shuffle=settings.shuffle,
             callbacks=[watch, *called],
             progress=False,
             where="partial_fit" if incremental else "fit",
@@ -222,13 +329,13 @@ def train_epochs(
             "that are scaled",
         )
     except KeyboardInterrupt:
-        # What has been learned so far is kept, as scikit-learn does.
+        # As in scikit-learn, the weights stay those of the last step.
         warn("Training interrupted by user.")
     else:
-        finished = incremental or net.stop_training or estimator.n_iter_ < estimator.max_iter
+        finished = incremental or net.stop_training or watch.record.n_iter < settings.max_iter
         if not finished:
             warn(
-                f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the "
+                f"Stochastic Optimizer: Maximum iterations ({settings.max_iter}) reached and the "
                 f"optimization hasn't converged yet.",
                 ConvergenceWarning,
             )
@@ -238,11 +345,10 @@ def train_epochs(
 # ---- L-BFGS ------------------------------------------------------------------------------------
 
 
-def _objective(
-    net: Sequential, loss_name: str | None, data: Data
-) -> Callable[[NDArray[Any]], tuple[float, NDArray[Any]]]:
-    """Return what computes the loss and its gradient for packed parameters, which net then has."""
-    loss = losses.resolve("fit", loss_name, net.activation, net.outputs)
+def _objective(problem: Problem) -> Callable[[NDArray[Any]], tuple[float, NDArray[Any]]]:
+    """Return a function that sets packed parameters, and returns the loss and its gradient."""
+    net, data = problem.net, problem.data
+    loss = losses.resolve("fit", problem.loss, net.activation, net.outputs)
     samples = training.checked_samples(
         "fit", net._network, loss, data.x, data.t, data.sample_weight
     )
@@ -254,7 +360,7 @@ def _objective(
         for x, t, weights in samples.slices(net._network):
             share = float(len(x) if weights is None else np.sum(weights, dtype=np.float64))
             if share < _core.LEAST_WEIGHT_SUM:
-                continue  # they have no mean, and make no difference to that of all rows
+                continue  # such rows have no mean, and change that of all rows by nothing
             part, parts = net._network.gradients(samples.loss, x, t, weights)
             value += share * part
             total += share
@@ -265,36 +371,38 @@ def _objective(
 
 
 def minimize(
-    estimator: BaseMLP, net: Sequential, data: Data, reported: Callable[[float], float]
+    settings: Settings, problem: Problem, record: Record, publish: Callable[[Record], None]
 ) -> None:
-    """Train with the solver "lbfgs"; net is of float64, as the line search wants it."""
-    set_l2(net, float(estimator.alpha) / (data.rows * data.mean_weight))
+    """Train with the solver "lbfgs"; the line search needs a network of float64."""
+    net, data = problem.net, problem.data
+    set_l2(net, float(settings.alpha) / (data.rows * data.mean_weight))
     start = reached = packed(net)
+    publish(record)
 
     def end_iteration(intermediate_result: Any) -> None:
-        nonlocal reached
+        nonlocal reached, record
         reached = np.array(intermediate_result.x)
-        estimator.n_iter_ += 1
-        if estimator.verbose:
-            found = reported(float(intermediate_result.fun))
-            _progress.say(f"Iteration {estimator.n_iter_}, loss = {found:.8f}")
+        record = record._replace(n_iter=record.n_iter + 1)
+        publish(record)
+        if settings.verbose:
+            loss = problem.reported(float(intermediate_result.fun))
+            _progress.say(f"Iteration {record.n_iter}, loss = {loss:.8f}")
 
-    estimator.n_iter_ = 0
     try:
         result = scipy.optimize.minimize(
-            _objective(net, estimator._loss_name(), data),
+            _objective(problem),
             start,
             method="L-BFGS-B",
             jac=True,
             callback=end_iteration,
             options={
-                "maxfun": estimator.max_fun,
-                "maxiter": estimator.max_iter,
-                "gtol": estimator.tol,
+                "maxfun": settings.max_fun,
+                "maxiter": settings.max_iter,
+                "gtol": settings.tol,
             },
         )
     except BaseException:
-        # On Ctrl-C, say: the weights that the line search was trying need not be good ones.
+        # After Ctrl-C, for example: the weights are those that the line search was trying.
         unpack(net, reached)
         raise
     if not np.isfinite(result.x).all() or not math.isfinite(result.fun):
@@ -304,11 +412,11 @@ def minimize(
             "were before. To scale X, and y of a regression, may help"
         )
     unpack(net, result.x)
-    estimator.n_iter_ = min(int(result.nit), estimator.max_iter)
-    estimator.loss_ = reported(float(result.fun))
+    n_iter = min(int(result.nit), settings.max_iter)
+    publish(record._replace(n_iter=n_iter, loss=problem.reported(float(result.fun))))
     if result.status != 0:
         warn(
-            f"lbfgs failed to converge after {estimator.n_iter_} iteration(s): {result.message}. "
+            f"lbfgs failed to converge after {n_iter} iteration(s): {result.message}. "
             f"Increase max_iter or max_fun, or scale the data.",
             ConvergenceWarning,
         )

@@ -1,4 +1,4 @@
-"""The samples that early stopping sets aside, so that a weight of 2 counts as a row given twice."""
+"""The validation split of early stopping, in which a weight of 2 is a row given twice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cnn.sklearn._data import Data
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# So many rows tell about how large the numbers of each column are.
+# The number of rows from which the scale of each column is estimated.
 _SOME_ROWS = 256
 _CURE = "have more, or early_stopping be False, or validation_data be given"
 
@@ -27,17 +27,17 @@ def hold_out(
     fraction: float,
     random: np.random.RandomState,
 ) -> tuple[Data, Data]:
-    """Part samples in those to train with and those to validate with.
+    """Split samples into those to train with and those to validate with.
 
-    If every row is another one and counts the same, the rows are those that scikit-learn sets
-    aside. Else shares of the weights are set aside, sample by sample: rows that are alike are one
-    sample, whose weight is the sum of theirs. So a row of weight 2 is the same as two rows, and a
-    row of weight 0 as none, whatever the order of the rows.
+    If no two rows are equal and all weights are 1, the rows are those that scikit-learn sets aside.
+    Else shares of the weights are set aside, sample by sample: equal rows are one sample, whose
+    weight is the sum of theirs. So a row of weight 2 is the same as two rows, and a row of weight 0
+    is no row, in any order of the rows.
 
     Parameters
     ----------
     where : str
-        What is called, for messages.
+        The function that the user called, for messages.
     data : Data
         The samples.
     strata : ndarray of shape (n,) or None
@@ -45,13 +45,13 @@ def hold_out(
     fraction : float
         The share of the weights that is set aside.
     random : numpy.random.RandomState
-        Chooses the samples.
+        The source of the choice of samples.
 
     Returns
     -------
     kept, aside : Data
-        The samples to train with and to validate with. A sample whose weight is large beside the
-        share that is set aside is in both, with a part of its weight in each.
+        The samples to train with and to validate with. A sample of large weight may be in both,
+        with a part of its weight in each.
 
     Raises
     ------
@@ -69,14 +69,14 @@ def hold_out(
     if plain and _all_differ(_keys(data.x, _largest(data.x, _SOME_ROWS))):
         return _rows_apart(where, data, strata, fraction, random)
     keys = _keys(data.x, _largest(data.x, data.rows))
-    # An odd factor keeps what the keys of the rows tell apart; sums go round at 2**64.
+    # An odd factor keeps different keys different, as products and sums are modulo 2**64.
     keys = keys * np.uint64(0x9E3779B97F4A7C15) + _target_keys(data.t)
     if plain and _all_differ(keys):
         return _rows_apart(where, data, strata, fraction, random)
     return _weights_apart(where, data, keys, strata, fraction, random)
 
 
-# ---- Rows that are alike -----------------------------------------------------------------------
+# ---- Equal rows --------------------------------------------------------------------------------
 
 
 def _all_differ(keys: NDArray[np.uint64]) -> bool:
@@ -84,7 +84,7 @@ def _all_differ(keys: NDArray[np.uint64]) -> bool:
 
 
 def _largest(x: NDArray[Any] | SparseRows, rows: int) -> NDArray[np.float64]:
-    """Return the largest magnitude of each column in the first rows; 1 if there are only zeros."""
+    """Return the largest magnitude of each column in the first rows; 1 for a column of zeros."""
     if isinstance(x, SparseRows):
         found = x.largest(rows)
     else:
@@ -94,17 +94,17 @@ def _largest(x: NDArray[Any] | SparseRows, rows: int) -> NDArray[np.float64]:
 
 
 def _keys(x: NDArray[Any] | SparseRows, scale: NDArray[np.float64]) -> NDArray[np.uint64]:
-    """Return a number for each row: the same for rows that are alike, else almost surely another.
+    """Return a hash of each row: equal rows have equal hashes, others almost surely do not.
 
-    It is made of the bits of the row's product with random numbers, which do not depend on where
-    the row stands. The scale of the columns lets each of them count.
+    It is the bits of the row's product with random numbers, which do not depend on the place of the
+    row (guarantee G1). Columns are divided by their scale, so that each has bits in the sum.
     """
     random = np.random.default_rng(0).uniform(0.5, 1.0, (scale.size, 2))
-    # Two products in float32, or one in float64, have the bits of a key.
+    # Two products in float32, or one in float64, are the 64 bits of a hash.
     real = np.float32 if x.dtype == np.float32 else np.float64
     products = 8 // np.dtype(real).itemsize
     factors = (random / (scale[:, None] * scale.size)).astype(real)[:, :products]
-    # Arrays of the network's type are taken as a whole, others made so by blocks.
+    # Arrays of the type are read as a whole; others are converted block by block.
     whole = x.dtype == real and not isinstance(x, SparseRows)
     step = x.shape[0] if whole else max(1, BLOCK_NUMBERS // scale.size)
     parts = [
@@ -118,11 +118,11 @@ def _target_keys(t: NDArray[Any]) -> NDArray[np.uint64]:
     if t.ndim == 2 and t.shape[1] > 1:
         values = t.astype(np.float64)
         return _keys(values, _largest(values, len(values)))
-    # 0.0 and -0.0 are alike.
+    # Adding 0.0 makes -0.0 equal to 0.0.
     return (t.reshape(-1).astype(np.float64) + 0.0).view(np.uint64)
 
 
-# ---- Ways to part ------------------------------------------------------------------------------
+# ---- Splits ------------------------------------------------------------------------------------
 
 
 def _rows_apart(
@@ -132,7 +132,7 @@ def _rows_apart(
     fraction: float,
     random: np.random.RandomState,
 ) -> tuple[Data, Data]:
-    """Set the rows aside that scikit-learn would."""
+    """Set aside the rows that scikit-learn sets aside."""
     _check_sizes(
         where,
         "rows",
@@ -157,7 +157,7 @@ def _weights_apart(
     fraction: float,
     random: np.random.RandomState,
 ) -> tuple[Data, Data]:
-    """Set a share of the weights aside, some of each stratum."""
+    """Set aside a share of the weights of each stratum."""
     weights = np.ones(data.rows) if data.sample_weight is None else data.sample_weight
     whole = bool((weights == np.floor(weights)).all())
     _, first, sample = np.unique(keys, return_index=True, return_inverse=True)
@@ -177,12 +177,12 @@ def _weights_apart(
         target = math.ceil(fraction * weight) if whole else fraction * weight
         _check_class(where, label, target >= weight, f"a weight of {weight:g} only")
         of_it = order if stratum is None else order[stratum[order] == label]
-        # No sample is more than half of what is set aside, so that there are two at least, and
-        # that a sample of large weight stays in the training set too.
+        # No sample is more than half of what is set aside. So the validation set has two samples
+        # at least, and a sample of large weight is in the training set too.
         most = max(target // 2, 1.0) if whole else target / 2
         offered = np.minimum(total[of_it], most)
         share[of_it] = np.clip(target - (np.cumsum(offered) - offered), 0.0, offered)
-    # Of rows that are alike, the first ones are set aside.
+    # Of equal rows, the first ones are set aside.
     rows = np.argsort(sample, kind="stable")
     ordered = weights[rows]
     before = np.cumsum(ordered) - ordered
@@ -194,7 +194,7 @@ def _weights_apart(
 
 
 def _counts(strata: NDArray[Any] | None, weights: NDArray[Any]) -> list[tuple[Any, float]]:
-    """Return each stratum and its weight; None for the only one if there are none."""
+    """Return each stratum and its weight; without strata, None and the weight of all rows."""
     if strata is None:
         return [(None, float(weights.sum()))]
     labels, number = np.unique(strata, return_inverse=True)
@@ -205,7 +205,7 @@ def _counts(strata: NDArray[Any] | None, weights: NDArray[Any]) -> list[tuple[An
 def _check_sizes(
     where: str, what: str, count: float, aside: float, strata: int, fraction: float
 ) -> None:
-    """Refuse parts that are too small: of `count` rows, or of that weight."""
+    """Refuse a split of `count` rows, or of that weight, with a part that is too small."""
     if count < 3:
         raise ValueError(
             f"{where}: X has {count:g} sample{'s' if count > 1 else ''}, too few for "

@@ -190,7 +190,7 @@ def test_installed_as_a_wheel(run):
     found = run(sys.executable, "-P", "-m", "pip", "show", "--files", "cnn")
     for name in (
         "cnn/__init__.pxd",
-        "cnn/_core.pxd",
+        "cnn/_core/__init__.pxd",
         "cnn/include/cnn/cnn.h",
         "cnn/lib/cmake/cnn/cnnConfig.cmake",
         "cnn/lib/pkgconfig/cnn.pc",

@@ -1,16 +1,21 @@
-# Trainers: an optimizer with its state for one network; included by _core.pyx.
+# Trainers. Needs base.pxi: ADOPTED, check, index_of, initialize_once, OPTIMIZER_NUMBERS,
+# OPTIMIZER_SLOTS, OPTIMIZERS, path_bytes; arrays.pxi: check_shape, numeric_array, real_array;
+# losses.pxi: Loss; samples.pxi: begin_result, Result, Samples; network.pxi: Network, network_of.
+
+from libc.stdint cimport uint64_t
+
 
 @cython.final
-@cython.no_gc_clear  # the network stays until the trainer, which points to it, is gone
+@cython.no_gc_clear  # cnn_trainer_destroy needs the network, so it must be freed after
 cdef class Trainer:
-    """An optimizer with its state for one network. Options are named as in cnn_optimizer."""
+    """An optimizer and its state for one network; options have the names of cnn_optimizer."""
 
     cdef cnn_trainer *trainer
     cdef readonly Network network
     cdef cnn_optimizer optimizer
     cdef bint initialized
 
-    # In __cinit__, so that there is no object without a trainer.
+    # Not in __init__, which need not be called, so that each object has a trainer.
     def __cinit__(self, network, kind=None, *, momentum=0.0, beta1=0.0, beta2=0.0, alpha=0.0,
                   eps=0.0, weight_decay=0.0, clip_norm=0.0):
         cdef Network trained
@@ -39,6 +44,16 @@ cdef class Trainer:
 
     def __dealloc__(self):
         cnn_trainer_destroy(self.trainer)
+
+    def save(self, path, str key=None, str value=None):
+        """Save the network and the trainer, and `value` under `key` in the file's metadata only."""
+        cdef bytes encoded = path_bytes(path)
+        cdef const char *c_path = encoded
+        cdef bytes key_bytes = b"" if key is None else key.encode()
+        cdef bytes value_bytes = b"" if value is None else value.encode()
+        cdef const char *c_key = NULL if key is None else <const char *>key_bytes
+        cdef const char *c_value = NULL if value is None else <const char *>value_bytes
+        check(cnn_trainer_save_with(self.trainer, c_key, c_value, c_path), "save", path)
 
     @staticmethod
     def load(path):

@@ -1,12 +1,30 @@
-# Turning arrays into pointers and strides, and checking them; included by _core.pyx.
+# Arguments as arrays, and arrays as pointers and strides. Needs no other part.
 #
-# Arguments that are no plain arrays are read by code of others (__array__, __float__, __index__
-# ...), which may change the arrays given beside them. So a function has two parts. In the first
-# all arguments are converted, and arrays are pinned. In the second, which runs no code of others,
-# shapes and layouts are checked, and pointers are taken just before the call of C.
+# Reading an argument that is not exactly a NumPy array runs foreign Python code (__array__,
+# __float__, __index__, ...), which may change the arrays of the other arguments. So each function
+# that calls C has two phases. The first converts all arguments and pins the arrays. The second
+# runs no foreign code: it checks shapes and layouts, and takes pointers just before the call of C.
 
-# The cnn_dtype of each NumPy type number, or -1; NumPy's own numbers are below 32. C's integer
-# types overlap in size, so that two numbers may mean the same.
+from cpython.exc cimport PyErr_CheckSignals
+from cpython.list cimport PyList_AsTuple
+from cpython.ref cimport PyObject
+from cpython.weakref cimport PyWeakref_NewRef
+from libc.float cimport DBL_MAX
+from libc.math cimport floor
+
+
+cdef extern from "numpy/arrayobject.h":
+    # NumPy's own declaration of PyArray_BASE has no NULL.
+    PyObject *base_of "PyArray_BASE"(object array)
+
+
+cdef extern from "Python.h":
+    bint PyMemoryView_Check(object value)
+    PyObject *PyMemoryView_GET_BASE(object view)
+
+
+# The cnn_dtype of each NumPy type number, or -1. NumPy's own numbers are below 32. Several of C's
+# integer types have the same size, so two numbers may have the same cnn_dtype.
 cdef int[32] dtype_codes
 
 
@@ -33,13 +51,13 @@ cdef inline int dtype_code(cnp.ndarray array) noexcept:
     return dtype_codes[number] if 0 <= number < 32 else -1
 
 
-# ---- Taking hold of arrays ---------------------------------------------------------------------
+# ---- Pinning arrays ----------------------------------------------------------------------------
 
 cdef object pin(object value):
-    """Keep the memory of an array at its place for as long as the result lives.
+    """An object that keeps the memory of an array in place while it lives; None for other values.
 
-    ndarray.resize moves no memory of an array that has a weak reference, not even with
-    refcheck=False, and nothing else moves the memory of a NumPy array. None for what is no array.
+    ndarray.resize, even with refcheck=False, refuses to move the memory of an array that has a weak
+    reference, and nothing else moves the memory of a NumPy array.
     """
     cdef PyObject *base
     if not cnp.PyArray_Check(value):
@@ -57,26 +75,16 @@ cdef object pin(object value):
     return PyWeakref_NewRef(owner, None)
 
 
-cdef extern from "numpy/arrayobject.h":
-    # NumPy's own declaration cannot tell of NULL.
-    PyObject *base_of "PyArray_BASE"(object array)
-
-
-cdef extern from "Python.h":
-    bint PyMemoryView_Check(object value)
-    PyObject *PyMemoryView_GET_BASE(object view)
-
-
 cdef inline bint is_harmless(object value) noexcept:
-    """Whether reading a value as an array runs no code of others."""
+    """Whether reading a value as an array runs no foreign code."""
     return value is None or cnp.PyArray_CheckExact(value)
 
 
 cdef inline list pins(object a, object b, object c=None, object d=None):
-    """If reading one of the arguments may run code of others, a list with a pin for each array.
+    """A list with the pin of each argument, if reading one of them may run foreign code; else None.
 
-    The pins of arrays that are made of the arguments are then put into it. None if all of them are
-    plain arrays, since nothing happens to these between two lines of C.
+    numeric_array then appends the pins of the arrays that it makes. If all arguments are exactly
+    arrays, no code runs that could move their memory, and pins would only cost time.
     """
     if is_harmless(a) and is_harmless(b) and is_harmless(c) and is_harmless(d):
         return None
@@ -84,13 +92,13 @@ cdef inline list pins(object a, object b, object c=None, object d=None):
 
 
 def pinned(*arrays):
-    """Return what keeps the memory of arrays at its place for as long as it lives."""
+    """Return an object that keeps the memory of arrays in place while it lives."""
     return [pin(array) for array in arrays]
 
 
 # ---- Reading arrays ----------------------------------------------------------------------------
 
-# DLPack's numbers of devices whose memory the CPU reads, and names of others for messages.
+# DLPack numbers of devices whose memory the CPU can read, and names of others for messages.
 cdef frozenset DLPACK_HOST = frozenset((1, 3, 11, 13))
 cdef dict DLPACK_DEVICES = {
     2: "CUDA", 4: "OpenCL", 7: "Vulkan", 8: "Metal", 10: "ROCm", 14: "oneAPI",
@@ -98,15 +106,15 @@ cdef dict DLPACK_DEVICES = {
 
 
 cdef inline bint is_number(object value) noexcept:
-    """Whether a value is one of Python's own numbers, of which lists have many."""
+    """Whether a value is exactly a Python number, as most items of long lists are."""
     return type(value) is float or type(value) is int or type(value) is bool
 
 
 cdef object find_masked(object value, object masked_arrays, int depth):
-    """A masked array with masked elements: the value, or one in its nested lists; or None."""
+    """The value, or an item of its nested lists, that is an array with masked elements; or None."""
     cdef tuple items
     if cnp.PyArray_Check(value):
-        # Records are refused later on.
+        # numeric_array refuses records.
         if isinstance(value, masked_arrays.MaskedArray) and value.dtype.names is None:
             return value if np.any(masked_arrays.getmask(value)) else None
         return None
@@ -128,9 +136,9 @@ cdef object find_masked(object value, object masked_arrays, int depth):
 
 
 cdef int refuse_masked(object value, str where, str name) except -1:
-    """Refuse what NumPy would read as if it had no mask."""
+    """Refuse masked elements, which NumPy would read as if they were not masked."""
     masked_arrays = sys.modules.get("numpy.ma")
-    if masked_arrays is None:  # so there are none
+    if masked_arrays is None:  # no masked array exists
         return 0
     masked = find_masked(value, masked_arrays, 64)  # as many dimensions as NumPy's arrays can have
     if masked is None:
@@ -151,7 +159,7 @@ def no_mask(str where not None, str name not None, value):
 
 
 cdef object array_of_other(object value, str where, str name):
-    """What is not exactly a NumPy array as one: of a library (PyTorch, JAX ...), on its memory."""
+    """A value that is not exactly a NumPy array as one, on the same memory if it is a tensor."""
     cdef bint needs_gradients
     refuse_masked(value, where, name)
     try:
@@ -160,7 +168,7 @@ cdef object array_of_other(object value, str where, str name):
         device = int(value.__dlpack_device__()[0])
         needs_gradients = getattr(value, "requires_grad", False) is True
         if device in DLPACK_HOST and not needs_gradients:
-            # Read-only arrays come by __array__ alone in older versions of NumPy.
+            # Older versions of NumPy read read-only arrays by __array__ only.
             return np.asarray(value) if hasattr(value, "__array__") else np.from_dlpack(value)
     except (
         AttributeError, BufferError, LookupError, OverflowError, RuntimeError, TypeError, ValueError
@@ -182,7 +190,7 @@ cdef object array_of_other(object value, str where, str name):
     )
 
 
-# What to do with arrays that hold no numbers, by the kind of their dtype.
+# What users can do about an array that has no numbers, by the kind of its dtype.
 cdef dict CURES = {
     "O": "; fill in or leave out what is missing in it, and convert it with astype(float)",
     "S": "; convert it with astype(float) if its texts are numbers",
@@ -203,9 +211,9 @@ cdef str cure_of(object value, cnp.ndarray array):
 
 
 cdef cnp.ndarray numeric_array(object value, str where, str name, list pins=None):
-    """`value` as an array of a type that libcnn reads; arrays are not copied.
+    """`value` as exactly an ndarray of a type that libcnn reads; arrays are not copied.
 
-    The result is exactly an ndarray. Its pin is put into the list, where one is given.
+    If a list of pins is given, the pin of a new array is appended to it.
     """
     cdef cnp.ndarray array
     if value is None:
@@ -234,8 +242,18 @@ def numeric(str where not None, str name not None, value):
     return numeric_array(value, where, name)
 
 
+# ---- Shapes and layouts ------------------------------------------------------------------------
+
+cdef str shape_text(int ndim, cnp.npy_intp *shape):
+    return str(tuple([shape[i] for i in range(ndim)]))
+
+
+cdef str shape_of(cnp.ndarray array):
+    return shape_text(cnp.PyArray_NDIM(array), cnp.PyArray_DIMS(array))
+
+
 cdef cnn_matrix matrix_of(cnp.ndarray array, str where, str name, bint column) except *:
-    """Describe a 2-D array, or a 1-D one as a column or a row."""
+    """A 2-D array as libcnn sees it; a 1-D array is a column if `column`, else a row."""
     cdef cnn_matrix m
     m.struct_size = sizeof(cnn_matrix)
     m.data = cnp.PyArray_DATA(array)
@@ -263,16 +281,8 @@ cdef cnn_matrix matrix_of(cnp.ndarray array, str where, str name, bint column) e
     return m
 
 
-cdef str shape_text(int ndim, cnp.npy_intp *shape):
-    return str(tuple([shape[i] for i in range(ndim)]))
-
-
-cdef str shape_of(cnp.ndarray array):
-    return shape_text(cnp.PyArray_NDIM(array), cnp.PyArray_DIMS(array))
-
-
 cdef cnn_matrix no_matrix() noexcept:
-    """The matrix that stands for an argument left out."""
+    """The matrix of an optional argument that is not given."""
     cdef cnn_matrix m
     m.struct_size = sizeof(cnn_matrix)
     m.data = NULL
@@ -285,15 +295,15 @@ cdef cnn_matrix no_matrix() noexcept:
 
 
 cdef inline bint is_plain(cnp.ndarray array) noexcept:
-    """Whether elements lie one after the other, where the CPU likes them."""
+    """Whether an array is C-contiguous and aligned."""
     return cnp.PyArray_CHKFLAGS(array, cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_ALIGNED)
 
 
 cdef cnp.ndarray real_array(cnp.ndarray array, int type_number=-1):
-    """A numeric array as a C-contiguous one of floats: float32 stays, float16 becomes it, others
-    become float64.
+    """A numeric array as a plain array of a type, or of the type that array functions compute in.
 
-    A number too large for float32 makes NumPy warn, which may run code of others.
+    That is float32 for float32 and float16, and float64 for all other types. NumPy warns of numbers
+    that are too large for float32, which may run foreign code.
     """
     cdef int given = cnp.PyArray_TYPE(array)
     if type_number < 0:
@@ -341,7 +351,7 @@ cdef int check_shape(
 
 # ---- Numbers -----------------------------------------------------------------------------------
 
-# Rows looked at in one go, so that a check of a large or mapped array needs little memory.
+# The rows of a block of first_outside, so that a large or mapped array needs little memory.
 cdef cnp.npy_intp CHECKED_ROWS = 65536
 
 ctypedef fused real:
@@ -350,18 +360,19 @@ ctypedef fused real:
 
 
 cdef size_t inside(const real *x, size_t count, double low, double high, bint whole) noexcept nogil:
-    """How many numbers come before the first that is not in [low, high], or not whole."""
+    """The index of the first number that is not in [low, high], or not whole; `count` if none."""
     cdef size_t i
     for i in range(count):
-        # The other way round, a NaN would pass.
+        # `x < low or x > high` would accept a NaN.
         if not (low <= x[i] <= high) or (whole and x[i] != floor(x[i])):
             return i
     return count
 
 
 def first_outside(cnp.ndarray x not None, double low, double high, *, whole=False):
-    """The index, in C order, of the first number that is not finite, in [low, high] and, if asked,
-    whole; -1 where there is none. x has 1 or 2 dimensions.
+    """The index, in C order, of the first number that is not finite or not in [low, high]; or -1.
+
+    If `whole`, also of one that is not whole. x has 1 or 2 dimensions.
     """
     cdef cnp.ndarray array = numeric_array(x, "first_outside", "x"), block
     cdef bint single, c_whole = whole and array.dtype.kind == "f"
@@ -393,120 +404,3 @@ def first_outside(cnp.ndarray x not None, double low, double high, *, whole=Fals
         if start < rows:
             PyErr_CheckSignals()
     return -1
-
-
-# ---- Results -----------------------------------------------------------------------------------
-
-cdef cnp.ndarray output_array(object out, str where):
-    """`out` as exactly an ndarray on the same memory, so that a subclass runs no code; or None."""
-    if out is None or cnp.PyArray_CheckExact(out):
-        return out
-    if not cnp.PyArray_Check(out):
-        raise TypeError(f"{where}: out is of type {type(out).__name__}, should be a NumPy array")
-    refuse_masked(out, where, "out")
-    return np.asarray(out)
-
-
-cdef int check_out(
-    cnp.ndarray out, int ndim, cnp.npy_intp *shape, int type_number, str where
-) except -1:
-    """Whether `out` can take a result of this shape and type."""
-    if not has_shape(out, ndim, shape):
-        should = shape_text(ndim, shape)
-        raise ValueError(f"{where}: out has shape {shape_of(out)}, should be {should}")
-    if cnp.PyArray_TYPE(out) != type_number or not cnp.PyArray_ISNOTSWAPPED(out):
-        should = "float32" if type_number == cnp.NPY_FLOAT32 else "float64"
-        raise TypeError(f"{where}: out has dtype {out.dtype}, should be {should}")
-    if not cnp.PyArray_ISWRITEABLE(out):
-        raise ValueError(f"{where}: out is read-only, should be writeable")
-    return 0
-
-
-cdef cnp.ndarray target_array(
-    cnp.ndarray out, int ndim, cnp.npy_intp *shape, int type_number, str where
-):
-    """An array to compute into: `out` where its layout allows, else a new one."""
-    if out is not None:
-        check_out(out, ndim, shape, type_number, where)
-        if is_plain(out):
-            return out
-    return cnp.PyArray_EMPTY(ndim, shape, type_number, 0)
-
-
-cdef cnp.ndarray row_target(
-    cnp.ndarray out, int ndim, cnp.npy_intp *shape, int type_number, str where, size_t *row_stride
-):
-    """The same where rows may have gaps between them; *row_stride, in elements, tells of them."""
-    cdef ptrdiff_t size, stride
-    if out is not None and ndim == 2:
-        check_out(out, ndim, shape, type_number, where)
-        size, stride = out.itemsize, out.strides[0]
-        if cnp.PyArray_ISALIGNED(out) and out.strides[1] == size and (
-            stride % size == 0 and stride >= size * shape[1]
-        ):
-            row_stride[0] = stride // size
-            return out
-    return target_array(out, ndim, shape, type_number, where)
-
-
-cdef void find_extent(cnp.ndarray array, size_t *first, size_t *end) noexcept:
-    """The addresses between which an array lies; the same one twice where it is empty."""
-    cdef size_t step
-    cdef int i
-    first[0] = end[0] = <size_t>cnp.PyArray_DATA(array)
-    if cnp.PyArray_SIZE(array) == 0:
-        return
-    for i in range(cnp.PyArray_NDIM(array)):
-        step = <size_t>((cnp.PyArray_DIM(array, i) - 1) * cnp.PyArray_STRIDE(array, i))
-        if cnp.PyArray_STRIDE(array, i) < 0:
-            first[0] += step
-        else:
-            end[0] += step
-    end[0] += <size_t>cnp.PyArray_ITEMSIZE(array)
-
-
-cdef bint same_memory(cnp.ndarray a, cnp.ndarray b) noexcept:
-    """Whether two native arrays are the same: the same numbers in the same places."""
-    cdef int i, ndim = cnp.PyArray_NDIM(a)
-    if (
-        cnp.PyArray_DATA(a) != cnp.PyArray_DATA(b)
-        or cnp.PyArray_TYPE(a) != cnp.PyArray_TYPE(b)
-        or not has_shape(a, cnp.PyArray_NDIM(b), cnp.PyArray_DIMS(b))
-    ):
-        return False
-    for i in range(ndim):
-        if cnp.PyArray_STRIDE(a, i) != cnp.PyArray_STRIDE(b, i):
-            return False
-    return True
-
-
-cdef int check_overlap(
-    cnp.ndarray out, cnp.ndarray array, str where, str name, bint in_place
-) except -1:
-    """Refuse an `out` that shares memory, but for exactly the same array where that is allowed."""
-    cdef size_t first, end, array_first, array_end
-    if out is None:
-        return 0
-    find_extent(out, &first, &end)
-    find_extent(array, &array_first, &array_end)
-    if first == end or array_first == array_end or first >= array_end or array_first >= end:
-        return 0
-    if in_place and same_memory(out, array):
-        return 0
-    # Interleaved arrays, such as a[::2] and a[1::2], lie between the same addresses but share none.
-    if np.shares_memory(out, array):
-        also = f" or be {name} itself" if in_place else ""
-        raise ValueError(f"{where}: out overlaps {name}, should not share memory with it{also}")
-    return 0
-
-
-cdef object handed_back(cnp.ndarray made, cnp.ndarray into, object out):
-    """The result: `out` filled, or the new array; a scalar for an array of no dimensions.
-
-    `into` is the output_array of `out`.
-    """
-    if out is None:
-        return made if cnp.PyArray_NDIM(made) > 0 else made[()]
-    if made is not into:
-        into[...] = made
-    return out

@@ -1,18 +1,42 @@
-# Networks; included by _core.pyx.
+# Networks. Needs base.pxi: ACTIVATION_NUMBERS, ACTIVATIONS, ADOPTED, check, index_of,
+# INITIALIZER_NUMBERS, initialize_once, path_bytes, RELEASE_WORK; arrays.pxi: check_shape,
+# matrix_of, numeric_array, pinned, pins, real_array; outputs.pxi: check_overlap, handed_back,
+# output_array, row_target; losses.pxi: Loss; samples.pxi: begin_result, Result, Samples.
 
-cdef bytes path_bytes(object path):
-    encoded = os.fsencode(path)
-    if b"\0" in encoded:
-        raise ValueError(f"path is {path!r}, should not contain a NUL character")
-    return encoded
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.stdint cimport int64_t, uint64_t
 
 
-# What Network and Trainer take for their first argument where C has made what they hold.
-cdef object ADOPTED = object()
+# ---- Layers ------------------------------------------------------------------------------------
 
-cdef object FLOAT32 = np.dtype(np.float32), FLOAT64 = np.dtype(np.float64)
+# A layer as Network takes and returns it; documented in the stub.
+LayerSpec = namedtuple(
+    "LayerSpec",
+    ("kind", "inputs", "outputs", "activation", "l2", "rate"),
+    defaults=(0, 0, "identity", 0.0, 0.0),
+    module=__name__,
+)
 
-# 1 and, in the child of a fork, 1 more than in its parent.
+
+cdef int read_layer(object spec, Py_ssize_t index, cnn_layer *layer) except -1:
+    """Write a LayerSpec, layer `index` of a network, as C takes it."""
+    if not isinstance(spec, LayerSpec):
+        raise TypeError(
+            f"Sequential: layer {index} is of type {type(spec).__name__}, should be a LayerSpec"
+        )
+    layer.struct_size = sizeof(cnn_layer)
+    layer.kind = CNN_LAYER_DENSE if spec.kind == "dense" else CNN_LAYER_DROPOUT
+    layer.inputs = spec.inputs
+    layer.outputs = spec.outputs
+    layer.activation = <cnn_activation>index_of(ACTIVATION_NUMBERS, spec.activation, "activation")
+    layer.l2 = spec.l2
+    layer.rate = spec.rate
+    return 0
+
+
+# ---- Forks -------------------------------------------------------------------------------------
+
+# 1, and in the child of a fork 1 more than in its parent.
 cdef uint64_t process = 1
 
 
@@ -25,9 +49,14 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_count_fork)
 
 
+# ---- Networks ----------------------------------------------------------------------------------
+
+cdef object FLOAT32 = np.dtype(np.float32), FLOAT64 = np.dtype(np.float64)
+
+
 @cython.final
 cdef class Network:
-    """A network; layers as (kind, inputs, outputs, activation, l2, rate) tuples."""
+    """A network; its layers are LayerSpecs."""
 
     cdef cnn_network *network
     cdef size_t input_count, output_count
@@ -37,7 +66,7 @@ cdef class Network:
     cdef uint64_t busy
     cdef bint initialized
 
-    # In __cinit__, so that there is no object without a network.
+    # Not in __init__, which need not be called, so that each object has a network.
     def __cinit__(self, layers, *, dtype="float32", seed=0):
         if layers is ADOPTED:
             return
@@ -48,17 +77,11 @@ cdef class Network:
         if len(given) > 64:
             many = bytearray(len(given) * sizeof(cnn_layer))
             c_layers = <cnn_layer *><char *>many
-        for i, (kind, inputs, outputs, activation, l2, rate) in enumerate(given):
-            c_layers[i].struct_size = sizeof(cnn_layer)
-            c_layers[i].kind = CNN_LAYER_DENSE if kind == "dense" else CNN_LAYER_DROPOUT
-            c_layers[i].inputs = inputs
-            c_layers[i].outputs = outputs
-            c_layers[i].activation = <cnn_activation>index_of(
-                ACTIVATION_NUMBERS, activation, "activation")
-            c_layers[i].l2 = l2
-            c_layers[i].rate = rate
+        cdef Py_ssize_t i
+        for i in range(len(given)):
+            read_layer(given[i], i, &c_layers[i])
         dtype = np.dtype(dtype)
-        if dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
+        if dtype not in (FLOAT32, FLOAT64):
             raise ValueError(f"Sequential: dtype is {dtype}, should be float32 or float64")
         cdef cnn_dtype code = CNN_FLOAT32 if dtype.itemsize == 4 else CNN_FLOAT64
         cdef uint64_t c_seed = seed
@@ -70,6 +93,7 @@ cdef class Network:
         initialize_once(&self.initialized, "Network")
 
     cdef int adopt(self, cnn_network *network) except -1:
+        """Take ownership of a network of C."""
         self.network = network
         self.input_count = cnn_network_inputs(network)
         self.output_count = cnn_network_outputs(network)
@@ -83,7 +107,7 @@ cdef class Network:
         cnn_network_destroy(self.network)
 
     cdef int begin_change(self, str where) except -1:
-        """Claim the network for a change; end_change follows, with no Python code in between."""
+        """Mark the network as being changed until end_change; no Python code may run until then."""
         if self.busy == process:
             raise RuntimeError(f"{where}: the network is being trained by another thread")
         if self.busy != 0:
@@ -120,16 +144,24 @@ cdef class Network:
         return cnn_network_parameter_count(self.network)
 
     @property
+    def activation(self):
+        return self.layer(cnn_network_layer_count(self.network) - 1).activation
+
+    @property
     def layers(self):
-        found = []
-        cdef cnn_layer layer
-        for i in range(cnn_network_layer_count(self.network)):
-            layer.struct_size = sizeof(cnn_layer)
-            check(cnn_network_layer(self.network, i, &layer), "layers")
-            kind = "dense" if layer.kind == CNN_LAYER_DENSE else "dropout"
-            found.append((kind, layer.inputs, layer.outputs, ACTIVATIONS[<int>layer.activation],
-                          layer.l2, layer.rate))
-        return found
+        cdef size_t i
+        return [self.layer(i) for i in range(cnn_network_layer_count(self.network))]
+
+    cdef object layer(self, size_t index):
+        """The LayerSpec of a layer."""
+        cdef cnn_layer found
+        found.struct_size = sizeof(cnn_layer)
+        check(cnn_network_layer(self.network, index, &found), "layers")
+        kind = "dense" if found.kind == CNN_LAYER_DENSE else "dropout"
+        # LayerSpec(...) would run Python code, and take four times as long.
+        return tuple.__new__(LayerSpec, (
+            kind, found.inputs, found.outputs, ACTIVATIONS[<int>found.activation], found.l2,
+            found.rate))
 
     def copy(self):
         cdef cnn_network *made = NULL
@@ -212,7 +244,7 @@ cdef class Network:
         cdef int ndim = cnp.PyArray_NDIM(array)
         cdef cnp.npy_intp[2] shape = [m.rows, self.output_count]
         cdef size_t y_stride = self.output_count
-        # A row is the last of the two numbers alone.
+        # The shape of a 1-D result is the second number only.
         cdef cnp.ndarray y = row_target(
             into, ndim, &shape[2 - ndim], self.type_number, "predict", &y_stride)
         cdef void *to = cnp.PyArray_DATA(y)
@@ -256,30 +288,19 @@ cdef class Network:
         """Views of a flat row of parameters: weight, bias, weight, bias, ..."""
         parts = []
         at = 0
-        for kind, inputs, outputs, _, _, _ in self.layers:
-            if kind == "dense":
-                parts.append(flat[at:at + inputs * outputs].reshape(inputs, outputs))
-                at += inputs * outputs
-                parts.append(flat[at:at + outputs])
-                at += outputs
+        for layer in self.layers:
+            if layer.kind == "dense":
+                size = layer.inputs * layer.outputs
+                parts.append(flat[at:at + size].reshape(layer.inputs, layer.outputs))
+                at += size
+                parts.append(flat[at:at + layer.outputs])
+                at += layer.outputs
         return parts
 
-    def save(self, path, Trainer trainer=None, str key=None, str value=None):
-        """Save; with a trainer, `value` under `key` in the metadata of the file alone."""
-        if trainer is not None and trainer.network is not self:
-            raise ValueError("save: trainer belongs to another network")
+    def save(self, path):
         cdef bytes encoded = path_bytes(path)
         cdef const char *c_path = encoded
-        cdef bytes key_bytes = b"" if key is None else key.encode()
-        cdef bytes value_bytes = b"" if value is None else value.encode()
-        cdef const char *c_key = NULL if key is None else <const char *>key_bytes
-        cdef const char *c_value = NULL if value is None else <const char *>value_bytes
-        cdef cnn_status status
-        if trainer is None:
-            status = cnn_network_save(self.network, c_path)
-        else:
-            status = cnn_trainer_save_with(trainer.trainer, c_key, c_value, c_path)
-        check(status, "save", path)
+        check(cnn_network_save(self.network, c_path), "save", path)
 
     @staticmethod
     def load(path):
@@ -305,7 +326,7 @@ cdef class Network:
     def from_bytes(data):
         if not isinstance(data, bytes):
             raise TypeError(f"from_bytes: data is of type {type(data).__name__}, should be bytes")
-        # A subclass may have a __len__ of its own.
+        # A subclass of bytes may override __len__.
         cdef const char *p = PyBytes_AS_STRING(data)
         cdef size_t size = PyBytes_GET_SIZE(data)
         cdef cnn_network *made = NULL
@@ -342,7 +363,7 @@ cdef class Network:
 
 
 cdef Network network_of(cnn_network *made):
-    """Wrap a handle, which the object then owns."""
+    """A Network that owns a network of C."""
     cdef Network network = Network.__new__(Network, ADOPTED)
     network.adopt(made)
     return network

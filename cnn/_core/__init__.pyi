@@ -1,8 +1,8 @@
-"""The compiled floor: libcnn through Cython. Private; the public API is in the modules beside."""
+"""The Cython bindings of libcnn. Private; the public API is in the modules beside."""
 
 import os
 from collections.abc import Sequence
-from typing import Any, Final, Self, TypeAlias, final
+from typing import Any, Final, NamedTuple, Self, TypeAlias, final
 
 import numpy as np
 import numpy.typing as npt
@@ -58,7 +58,7 @@ def loss_gradient(
 
 @final
 class Loss:
-    """A loss and its settings: class numbers as targets where `labels`, else rows."""
+    """A loss and its settings; targets are class numbers if `labels`, else rows."""
 
     @property
     def kind(self) -> str: ...
@@ -74,7 +74,7 @@ class Loss:
 
 @final
 class Samples:
-    """Inputs, targets and weights as C sees them; keeps the arrays alive, and at their places."""
+    """Inputs, targets and weights as C sees them, whose arrays it keeps alive and in place."""
 
     def __new__(
         cls,
@@ -87,7 +87,7 @@ class Samples:
 
 @final
 class Result:
-    """What a pass over samples has measured so far; a new one, nothing."""
+    """The sums of a pass over samples. A new object is the result of no samples."""
 
     @property
     def loss_sum(self) -> float: ...
@@ -110,13 +110,37 @@ class Result:
     @property
     def accuracy(self) -> float: ...
 
+class LayerSpec(NamedTuple):
+    """A layer as `Network` takes and returns it.
+
+    Parameters
+    ----------
+    kind : {"dense", "dropout"}
+        The kind of the layer.
+    inputs, outputs : int
+        The widths; 0 for a layer that has the width of the layer before it.
+    activation : str
+        One of `ACTIVATIONS`.
+    l2 : float
+        The strength of the L2 penalty.
+    rate : float
+        The share of values that dropout sets to 0.
+    """
+
+    kind: str
+    inputs: int = 0
+    outputs: int = 0
+    activation: str = "identity"
+    l2: float = 0.0
+    rate: float = 0.0
+
 @final
 class Network:
-    """A network; layers as (kind, inputs, outputs, activation, l2, rate) tuples."""
+    """A network; its layers are LayerSpecs."""
 
     def __init__(
         self,
-        layers: Sequence[tuple[str, int, int, str, float, float]],
+        layers: Sequence[LayerSpec],
         *,
         dtype: str = "float32",
         seed: int = 0,
@@ -132,7 +156,9 @@ class Network:
     @property
     def parameter_count(self) -> int: ...
     @property
-    def layers(self) -> list[tuple[str, int, int, str, float, float]]: ...
+    def activation(self) -> str: ...
+    @property
+    def layers(self) -> list[LayerSpec]: ...
     def copy(self) -> Network: ...
     def initialize(self, layer: int, initializer: str, a: float = 0.0) -> None: ...
     def get(self, layer: int, parameter: str) -> _Array: ...
@@ -156,13 +182,7 @@ class Network:
         sample_weight: npt.ArrayLike | None = None,
         step: int = -1,
     ) -> tuple[float, list[_Array]]: ...
-    def save(
-        self,
-        path: str | os.PathLike[str],
-        trainer: Trainer | None = None,
-        key: str | None = None,
-        value: str | None = None,
-    ) -> None: ...
+    def save(self, path: str | os.PathLike[str]) -> None: ...
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Network: ...
     def to_bytes(self) -> bytes: ...
@@ -175,7 +195,7 @@ class Network:
 
 @final
 class Handle:
-    """A network as other compiled code sees it; keeps it alive until it is closed."""
+    """A network for other compiled code, which it keeps alive until it is closed."""
 
     def __new__(cls, network: Network) -> Self: ...
     @property
@@ -192,7 +212,7 @@ def predict_address(dtype: npt.DTypeLike) -> int: ...
 
 @final
 class Trainer:
-    """An optimizer with its state for one network. Options are named as in cnn_optimizer."""
+    """An optimizer and its state for one network; options have the names of cnn_optimizer."""
 
     def __init__(
         self,
@@ -206,6 +226,9 @@ class Trainer:
         eps: float = 0.0,
         weight_decay: float = 0.0,
         clip_norm: float = 0.0,
+    ) -> None: ...
+    def save(
+        self, path: str | os.PathLike[str], key: str | None = None, value: str | None = None
     ) -> None: ...
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Trainer: ...

@@ -1,13 +1,16 @@
-# Array functions, losses and random numbers; included by _core.pyx.
+# The functions of arrays: activations, softmax, dense layers. Needs base.pxi: ACTIVATION_NUMBERS,
+# check, ELEMENT_WORK, index_of, RELEASE_WORK; arrays.pxi: check_rank, check_shape, has_shape,
+# is_single, numeric_array, pinned, pins, real_array, shape_of; outputs.pxi: check_overlap,
+# handed_back, output_array, target_array.
 
-# ---- Array functions ---------------------------------------------------------------------------
+# ---- Activations -------------------------------------------------------------------------------
 
-# The kind of a call of log_softmax, which is no activation.
+# The kind of log_softmax in a rows_call, beside the activations.
 cdef int LOG_SOFTMAX = -1
 
 
 cdef struct rows_call:
-    # An activation, log_softmax, or the derivative of an activation where `source` is not NULL.
+    # An activation or LOG_SOFTMAX; the derivative of an activation if `source` is not NULL.
     int kind
     bint single
     size_t rows, cols
@@ -45,7 +48,7 @@ cdef cnn_status run(const rows_call *c) noexcept nogil:
 
 
 cdef int run_rows(int kind, cnp.ndarray x, cnp.ndarray source, cnp.ndarray y, str where) except -1:
-    """Call C with arrays as rows of their last axis, or as one row where only elements matter."""
+    """Call C: softmax on rows, which are the last axis, and other activations on one row."""
     cdef rows_call c
     cdef int last = cnp.PyArray_NDIM(x) - 1
     cdef cnp.npy_intp size = cnp.PyArray_SIZE(x)
@@ -88,7 +91,7 @@ def activation(name, x, out=None):
 
 
 cdef object run_along_axis(int kind, object x, object out, object axis, str where):
-    """Softmax or log-softmax along an axis, which C wants to be the last one."""
+    """Softmax or log-softmax along an axis; C computes along the last one only."""
     if type(axis) is int and axis == -1 and cnp.PyArray_CheckExact(x) and cnp.PyArray_NDIM(x) > 0:
         return run_forward(kind, x, out, where)
     if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
@@ -102,7 +105,7 @@ cdef object run_along_axis(int kind, object x, object out, object axis, str wher
         dimensions = f"{ndim} dimension" + ("s" if ndim != 1 else "")
         raise ValueError(f"{where}: axis is {number}, but x has {dimensions}")
     target = into
-    if into is not None and cnp.PyArray_NDIM(into) == ndim:  # others are refused further down
+    if into is not None and cnp.PyArray_NDIM(into) == ndim:  # target_array refuses others
         target = np.moveaxis(into, number, -1)
     y = run_forward(kind, np.moveaxis(array, number, -1), target, where)
     return np.moveaxis(y, -1, number) if out is None else out
@@ -139,6 +142,8 @@ def activation_backward(name, dy, source, out=None):
     run_rows(kind, gradient, values, dx, where)
     return handed_back(dx, into, out)
 
+
+# ---- Dense layers ------------------------------------------------------------------------------
 
 cdef struct dense_call:
     cnn_activation activation
@@ -191,7 +196,7 @@ def dense(x, weight, bias, activation, out=None):
     if b is not None:
         check_shape(b, 1, &w.shape[1], where, "bias", " as weight has so many columns")
     cdef cnp.npy_intp[2] shape = [array.shape[0], w.shape[1]]
-    # A row is the last of the two numbers alone.
+    # The shape of a 1-D result is the second number only.
     cdef cnp.ndarray y = target_array(into, ndim, &shape[2 - ndim], type_number, where)
     c.single = is_single(array)
     c.rows = array.shape[0] if ndim == 2 else 1
@@ -202,7 +207,7 @@ def dense(x, weight, bias, activation, out=None):
     c.bias = NULL if b is None else cnp.PyArray_DATA(b)
     c.y = cnp.PyArray_DATA(y)
     cdef cnn_status status
-    # Packing the weight takes as long as some rows.
+    # Packing the weight takes about as long as 8 rows.
     if (<double>c.rows + 8) * <double>c.inputs * <double>c.outputs < RELEASE_WORK:
         status = run_dense(&c)
     else:
@@ -253,224 +258,3 @@ def dense_backward(dy, x, weight):
                 <double *>to_x, <double *>to_w, <double *>to_b)
     check(status, where)
     return dx, dw, db
-
-
-# ---- Losses ------------------------------------------------------------------------------------
-
-@cython.final
-cdef class Loss:
-    """A loss and its settings: class numbers as targets where `labels`, else rows."""
-
-    cdef cnn_loss loss
-    cdef readonly str kind
-    cdef cnp.ndarray class_weight
-    cdef bint initialized
-
-    def __cinit__(self, kind, *, labels=False, delta=1.0, label_smoothing=0.0, class_weight=None):
-        cdef cnp.ndarray weights
-        self.loss.struct_size = sizeof(cnn_loss)
-        self.loss.kind = <cnn_loss_kind>index_of(LOSS_NUMBERS, kind, "loss: kind")
-        self.loss.target = CNN_TARGET_LABELS if labels else CNN_TARGET_ROWS
-        self.loss.delta = delta
-        self.loss.label_smoothing = label_smoothing
-        self.kind = kind
-        self.class_weight = None
-        self.loss.class_weight = NULL
-        if class_weight is not None:
-            weights = numeric_array(class_weight, "loss", "class_weight")
-            # A copy of its own, to which there is no other reference.
-            self.class_weight = np.array(real_array(weights, cnp.NPY_FLOAT64), order="C", ndmin=1)
-            self.loss.class_weight = <const double *>cnp.PyArray_DATA(self.class_weight)
-
-    def __init__(self, *args, **kwargs):
-        initialize_once(&self.initialized, "Loss")
-
-    cdef int check_outputs(self, size_t outputs, str where) except -1:
-        """The number of class weights, which C cannot see."""
-        cdef cnp.npy_intp shape = outputs
-        if self.class_weight is not None and not has_shape(self.class_weight, 1, &shape):
-            raise ValueError(
-                f"{where}: class_weight has shape {shape_of(self.class_weight)}, should be "
-                f"({outputs},) for {outputs} classes"
-            )
-        return 0
-
-
-@cython.final
-cdef class Result:
-    """What a pass over samples has measured so far; a new one, nothing."""
-
-    cdef cnn_result result
-    cdef readonly bint finite
-    cdef readonly str blame
-
-    def __cinit__(self):
-        self.result.struct_size = sizeof(cnn_result)
-        self.finite = True
-
-    @property
-    def loss_sum(self):
-        return self.result.loss_sum
-
-    @property
-    def weight_sum(self):
-        return self.result.weight_sum
-
-    @property
-    def rows(self):
-        return self.result.rows
-
-    @property
-    def correct(self):
-        return self.result.correct
-
-    @property
-    def steps(self):
-        return self.result.steps
-
-    @property
-    def nonfinite_rows(self):
-        return self.result.nonfinite_rows
-
-    @property
-    def counted(self):
-        return self.result.counted
-
-    @property
-    def loss(self):
-        found = self.result.loss_sum, self.result.weight_sum
-        return found[0] / found[1] if found[1] > 0 else float("nan")
-
-    @property
-    def accuracy(self):
-        counted = self.result.counted
-        return self.result.correct / counted if counted else float("nan")
-
-    cdef int end(self, cnn_status status, str where) except -1:
-        """Take note of how a call ended that has written to it."""
-        self.finite = status == CNN_OK
-        if status != CNN_ERROR_NONFINITE:
-            return check(status, where)
-        message = cnn_last_error().decode()
-        self.blame = next(name for name in BLAMES if message.startswith(name))
-        return 0
-
-
-cdef Result begin_result(Result so_far):
-    """A result for a call to write to: the whole of a pass, or what goes on with one."""
-    cdef Result made = Result.__new__(Result)
-    if so_far is not None:
-        made.result = so_far.result
-        made.result.accumulate = 1
-    return made
-
-
-# What the message of CNN_ERROR_NONFINITE begins with.
-cdef tuple BLAMES = ("the loss", "the weights", "the optimizer's state")
-
-
-# What the argument is called that is no logits.
-cdef dict OUTPUT_NAMES = {"squared_error": "y", "huber": "y", "poisson": "log_rate"}
-
-
-def loss_gradient(Loss loss not None, z, t, sample_weight):
-    cdef str where = loss.kind
-    cdef str name = OUTPUT_NAMES.get(where, "logits")
-    cdef list hold = pins(z, t, sample_weight)
-    cdef cnp.ndarray given = numeric_array(z, where, name, hold)
-    cdef cnp.ndarray targets = numeric_array(t, where, "t", hold)
-    cdef cnp.ndarray weights = None
-    if sample_weight is not None:
-        weights = numeric_array(sample_weight, where, "sample_weight", hold)
-    cdef cnp.ndarray array = real_array(given)
-    hold = pinned(array, targets, weights)
-    cdef int ndim = cnp.PyArray_NDIM(array), type_number = cnp.PyArray_TYPE(array)
-    if ndim != 1:
-        check_rank(array, 2, where, name)
-    cdef cnn_matrix mt = matrix_of(targets, where, "t", True)
-    cdef cnn_matrix mw = no_matrix()
-    if weights is not None:
-        check_rank(weights, 1, where, "sample_weight")
-        mw = matrix_of(weights, where, "sample_weight", True)
-    cdef size_t rows = array.shape[0], cols = array.shape[1] if ndim == 2 else 1
-    loss.check_outputs(cols, where)
-    cdef cnp.ndarray gradient = cnp.PyArray_EMPTY(ndim, array.shape, type_number, 0)
-    cdef double value = 0
-    cdef bint single = is_single(array)
-    cdef void *p = cnp.PyArray_DATA(array)
-    cdef void *to = cnp.PyArray_DATA(gradient)
-    cdef cnn_status status
-    with nogil:
-        if single:
-            status = cnn_loss_gradient_f32(
-                &loss.loss, rows, cols, <const float *>p, cols, &mt, &mw, &value, <float *>to)
-        else:
-            status = cnn_loss_gradient_f64(
-                &loss.loss, rows, cols, <const double *>p, cols, &mt, &mw, &value, <double *>to)
-    check(status, where)
-    return value, gradient
-
-
-@cython.final
-cdef class Samples:
-    """Inputs, targets and weights as C sees them; keeps the arrays alive, and at their places.
-
-    So what C sees stays good, whatever happens to the arrays until the call.
-    """
-
-    cdef cnn_data data
-    cdef cnp.ndarray x, t, sample_weight
-    cdef list hold
-
-    def __cinit__(self, x, t, sample_weight, size_t inputs, str where not None):
-        cdef list hold = pins(x, t, sample_weight)
-        self.x = numeric_array(x, where, "x", hold)
-        self.t = numeric_array(t, where, "t", hold)
-        self.sample_weight = None
-        if sample_weight is not None:
-            self.sample_weight = numeric_array(sample_weight, where, "sample_weight", hold)
-        self.hold = pinned(self.x, self.t, self.sample_weight)
-        check_rank(self.x, 2, where, "x")
-        if <size_t>self.x.shape[1] != inputs:
-            raise ValueError(
-                f"{where}: x has {self.x.shape[1]} columns, but the first layer has {inputs} inputs"
-            )
-        if cnp.PyArray_NDIM(self.t) not in (1, 2):
-            check_rank(self.t, 2, where, "t")
-        if self.t.shape[0] != self.x.shape[0]:
-            raise ValueError(
-                f"{where}: t has {self.t.shape[0]} rows, but x has {self.x.shape[0]}"
-            )
-        self.data.struct_size = sizeof(cnn_data)
-        self.data.x = matrix_of(self.x, where, "x", False)
-        self.data.t = matrix_of(self.t, where, "t", True)
-        self.data.sample_weight = no_matrix()
-        if self.sample_weight is not None:
-            check_shape(
-                self.sample_weight, 1, self.x.shape, where, "sample_weight", ", one number per row")
-            self.data.sample_weight = matrix_of(self.sample_weight, where, "sample_weight", True)
-
-
-# ---- Random numbers ----------------------------------------------------------------------------
-
-def philox(counter, key):
-    cdef uint32_t c[4]
-    cdef uint32_t k[2]
-    cdef uint32_t out[4]
-    c[0], c[1], c[2], c[3] = counter
-    k[0], k[1] = key
-    cnn_random_philox(c, k, out)
-    return out[0], out[1], out[2], out[3]
-
-
-def permutation(seed, epoch, n, first, count):
-    cdef uint64_t c_seed = seed, c_epoch = epoch
-    cdef size_t c_n = n, c_first = first, c_count = count
-    # An index beyond n is refused in C, but the memory for it must not be asked for first.
-    cdef cnp.ndarray out = np.empty(min(c_count, c_n), dtype=np.uintp)
-    cdef size_t *to = <size_t *>cnp.PyArray_DATA(out)
-    cdef cnn_status status
-    with nogil:
-        status = cnn_random_permutation(c_seed, c_epoch, c_n, c_first, c_count, to)
-    check(status, "permutation")
-    return out

@@ -1,12 +1,13 @@
-# The functions that other compiled modules reach through this one's table: see __init__.pxd.
+# The functions that `cimport cnn` gives (cnn/__init__.pxd); Cython finds them in the table of the
+# compiled module, __pyx_capi__.
 #
-# They are those of cnn.h, which documents them, without the prefix cnn_, and with int for enums. A
-# network is the address of a Sequential's handle, valid as long as that is. A status is 0, or else
-# last_error() tells what is wrong.
+# They are functions of cnn.h, which documents them, without the prefix cnn_, and with int for
+# enums. A network is the address of a Sequential's handle, valid while the handle is open. A
+# function returns a status: 0, or an error, which last_error() describes.
 
 cdef const char *last_error() noexcept nogil
 
-# The number of an activation, such as "relu"; -1 for a name that is none.
+# The number of an activation, such as "relu"; -1 if no activation has the name.
 cdef int activation_number(const char *name) noexcept nogil
 
 cdef int dense_forward_f32(
@@ -53,5 +54,5 @@ cdef int network_predict_f64(
     size_t y_stride, void *workspace, size_t workspace_size) noexcept nogil
 
 # The output of a float64 network with n inputs and one output, in the form that SciPy expects of an
-# integrand (scipy.LowLevelCallable); NaN where the network is another.
+# integrand (scipy.LowLevelCallable); NaN for any other network.
 cdef double network_value_f64(int n, double *x, void *network) noexcept nogil

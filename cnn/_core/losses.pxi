@@ -1,0 +1,82 @@
+# Losses. Needs base.pxi: check, index_of, initialize_once, LOSS_NUMBERS; arrays.pxi: check_rank,
+# has_shape, is_single, matrix_of, no_matrix, numeric_array, pinned, pins, real_array, shape_of.
+
+@cython.final
+cdef class Loss:
+    """A loss and its settings; targets are class numbers if `labels`, else rows."""
+
+    cdef cnn_loss loss
+    cdef readonly str kind
+    cdef cnp.ndarray class_weight
+    cdef bint initialized
+
+    def __cinit__(self, kind, *, labels=False, delta=1.0, label_smoothing=0.0, class_weight=None):
+        cdef cnp.ndarray weights
+        self.loss.struct_size = sizeof(cnn_loss)
+        self.loss.kind = <cnn_loss_kind>index_of(LOSS_NUMBERS, kind, "loss: kind")
+        self.loss.target = CNN_TARGET_LABELS if labels else CNN_TARGET_ROWS
+        self.loss.delta = delta
+        self.loss.label_smoothing = label_smoothing
+        self.kind = kind
+        self.class_weight = None
+        self.loss.class_weight = NULL
+        if class_weight is not None:
+            weights = numeric_array(class_weight, "loss", "class_weight")
+            # A copy, because others could resize or change an array that they also refer to.
+            self.class_weight = np.array(real_array(weights, cnp.NPY_FLOAT64), order="C", ndmin=1)
+            self.loss.class_weight = <const double *>cnp.PyArray_DATA(self.class_weight)
+
+    def __init__(self, *args, **kwargs):
+        initialize_once(&self.initialized, "Loss")
+
+    cdef int check_outputs(self, size_t outputs, str where) except -1:
+        """Refuse a wrong number of class weights, which C cannot know."""
+        cdef cnp.npy_intp shape = outputs
+        if self.class_weight is not None and not has_shape(self.class_weight, 1, &shape):
+            raise ValueError(
+                f"{where}: class_weight has shape {shape_of(self.class_weight)}, should be "
+                f"({outputs},) for {outputs} classes"
+            )
+        return 0
+
+
+# The name of loss_gradient's first argument, if it is not `logits`.
+cdef dict OUTPUT_NAMES = {"squared_error": "y", "huber": "y", "poisson": "log_rate"}
+
+
+def loss_gradient(Loss loss not None, z, t, sample_weight):
+    cdef str where = loss.kind
+    cdef str name = OUTPUT_NAMES.get(where, "logits")
+    cdef list hold = pins(z, t, sample_weight)
+    cdef cnp.ndarray given = numeric_array(z, where, name, hold)
+    cdef cnp.ndarray targets = numeric_array(t, where, "t", hold)
+    cdef cnp.ndarray weights = None
+    if sample_weight is not None:
+        weights = numeric_array(sample_weight, where, "sample_weight", hold)
+    cdef cnp.ndarray array = real_array(given)
+    hold = pinned(array, targets, weights)
+    cdef int ndim = cnp.PyArray_NDIM(array), type_number = cnp.PyArray_TYPE(array)
+    if ndim != 1:
+        check_rank(array, 2, where, name)
+    cdef cnn_matrix mt = matrix_of(targets, where, "t", True)
+    cdef cnn_matrix mw = no_matrix()
+    if weights is not None:
+        check_rank(weights, 1, where, "sample_weight")
+        mw = matrix_of(weights, where, "sample_weight", True)
+    cdef size_t rows = array.shape[0], cols = array.shape[1] if ndim == 2 else 1
+    loss.check_outputs(cols, where)
+    cdef cnp.ndarray gradient = cnp.PyArray_EMPTY(ndim, array.shape, type_number, 0)
+    cdef double value = 0
+    cdef bint single = is_single(array)
+    cdef void *p = cnp.PyArray_DATA(array)
+    cdef void *to = cnp.PyArray_DATA(gradient)
+    cdef cnn_status status
+    with nogil:
+        if single:
+            status = cnn_loss_gradient_f32(
+                &loss.loss, rows, cols, <const float *>p, cols, &mt, &mw, &value, <float *>to)
+        else:
+            status = cnn_loss_gradient_f64(
+                &loss.loss, rows, cols, <const double *>p, cols, &mt, &mw, &value, <double *>to)
+    check(status, where)
+    return value, gradient
