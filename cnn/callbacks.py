@@ -11,7 +11,7 @@ import math
 import os
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from cnn import _checks, _formats
+from cnn._base import checks, formats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -82,9 +82,9 @@ class _Monitor(Callback):
             raise TypeError(
                 f"{where}: monitor is of type {type(monitor).__name__}, should be a string"
             )
-        mode = _checks.choice(where, "mode", mode, ("auto", "min", "max"))
+        mode = checks.choice(where, "mode", mode, ("auto", "min", "max"))
         self.monitor = monitor
-        self.min_delta = _checks.real(where, "min_delta", min_delta)
+        self.min_delta = checks.real(where, "min_delta", min_delta)
         self.mode = mode
         higher = monitor.endswith("accuracy") if mode == "auto" else mode == "max"
         self._sign = -1.0 if higher else 1.0
@@ -164,8 +164,8 @@ class EarlyStopping(_Monitor):
         restore_best_weights: bool = False,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
-        self.patience = _checks.integer("EarlyStopping", "patience", patience, 0)
-        self.restore_best_weights = _checks.flag(
+        self.patience = checks.integer("EarlyStopping", "patience", patience, 0)
+        self.restore_best_weights = checks.flag(
             "EarlyStopping", "restore_best_weights", restore_best_weights
         )
         self.wait = 0
@@ -257,9 +257,9 @@ class ModelCheckpoint(_Monitor):
         mode: str = "auto",
     ) -> None:
         super().__init__(monitor, mode, 0.0)
-        _checks.path("ModelCheckpoint", path)
-        self.path = os.fspath(_formats.destination("ModelCheckpoint", path, "a safetensors file"))
-        self.save_best_only = _checks.flag("ModelCheckpoint", "save_best_only", save_best_only)
+        checks.path("ModelCheckpoint", path)
+        self.path = os.fspath(formats.destination("ModelCheckpoint", path, "a safetensors file"))
+        self.save_best_only = checks.flag("ModelCheckpoint", "save_best_only", save_best_only)
 
     def _path(self, epoch: int, logs: Logs) -> str:
         try:

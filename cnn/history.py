@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cnn._numbers import rounded
+from cnn._base.numbers import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from cnn import _assembly
-from cnn._assembly import Part
+from cnn.exchange import assembly
+from cnn.exchange.assembly import Part
 from cnn.sequential import Sequential
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def from_torch(module: Any) -> Sequential:
         else:
             _take_torch(parts, name, child)
     try:
-        net = _assembly.sequential("from_torch", parts)
+        net = assembly.sequential("from_torch", parts)
     except ValueError as error:
         if plain:
             raise
@@ -347,7 +347,7 @@ def from_sklearn(estimator: Any) -> Sequential:
     ]
     for part in parts[-1:]:
         part.activation = output
-    return _assembly.sequential(where, parts)
+    return assembly.sequential(where, parts)
 
 
 def _sklearn_activation(where: str, name: str, given: object) -> str:

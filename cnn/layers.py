@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 
 import numpy as np
 
-from cnn import _checks, _core
-from cnn._activations import TABLE
-from cnn._numbers import exact
+from cnn import _core
+from cnn._base import checks
+from cnn._base.activations import TABLE
+from cnn._base.numbers import exact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +47,7 @@ class uniform:  # an initialiser beside "he_uniform" and the like
     a: float
 
     def __post_init__(self) -> None:
-        _checks.real("uniform", "a", self.a, most=_core.LARGEST)
+        checks.real("uniform", "a", self.a, most=_core.LARGEST)
 
 
 class Layer:
@@ -128,18 +129,18 @@ class Dense(Layer):
         init: str | uniform | None = None,
         l2: float = 0.0,
     ) -> None:
-        self._inputs = _checks.integer("Dense", "inputs", inputs, 1, _WIDEST)
-        self._outputs = _checks.integer("Dense", "outputs", outputs, 1, _WIDEST)
-        self._activation = _checks.choice("Dense", "activation", activation, _core.ACTIVATIONS)
+        self._inputs = checks.integer("Dense", "inputs", inputs, 1, _WIDEST)
+        self._outputs = checks.integer("Dense", "outputs", outputs, 1, _WIDEST)
+        self._activation = checks.choice("Dense", "activation", activation, _core.ACTIVATIONS)
         if init is not None and not isinstance(init, uniform):
             if not isinstance(init, str):
                 what = type(init).__name__
                 raise TypeError(
                     f"Dense: init is of type {what}, should be a string or cnn.uniform(a)"
                 )
-            _checks.choice("Dense", "init", init, (*_INITIALIZERS, "cnn.uniform(a)"))
+            checks.choice("Dense", "init", init, (*_INITIALIZERS, "cnn.uniform(a)"))
         self._init = init
-        self._l2 = _checks.real("Dense", "l2", l2, most=_core.LARGEST)
+        self._l2 = checks.real("Dense", "l2", l2, most=_core.LARGEST)
 
     @property
     def inputs(self) -> int:
@@ -168,7 +169,7 @@ class Dense(Layer):
 
     @l2.setter
     def l2(self, l2: float) -> None:
-        value = _checks.real("Dense", "l2", l2, most=_core.LARGEST)
+        value = checks.real("Dense", "l2", l2, most=_core.LARGEST)
         if self._network is not None:
             self._network.set_l2(self._index, value)
         self._l2 = value
@@ -276,7 +277,7 @@ class Dropout(Layer):
     """
 
     def __init__(self, rate: float) -> None:
-        self._rate = _checks.real("Dropout", "rate", rate, below=1.0)
+        self._rate = checks.real("Dropout", "rate", rate, below=1.0)
 
     @property
     def rate(self) -> float:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from cnn import _checks, _core, _formats, optimizers, schedules
+from cnn import _core, optimizers, schedules
+from cnn._base import checks, formats
+from cnn._base.metadata import COLUMNS, EPOCHS, LR
 from cnn.layers import Dense, Dropout, Layer
-from cnn.sequential import COLUMNS, EPOCHS, LR, Sequential
+from cnn.sequential import Sequential
 
 if TYPE_CHECKING:
     import os
@@ -72,16 +74,16 @@ def mlp(
     if isinstance(sizes, (str, bytes)) or not hasattr(sizes, "__iter__"):
         raise TypeError(f"{where}: sizes is of type {type(sizes).__name__}, should be a list")
     widths = [
-        _checks.integer(where, f"sizes[{i}]", size, 1, 2**31 - 1) for i, size in enumerate(sizes)
+        checks.integer(where, f"sizes[{i}]", size, 1, 2**31 - 1) for i, size in enumerate(sizes)
     ]
     if len(widths) < 2:
         raise ValueError(
             f"{where}: sizes has {len(widths)} numbers, should have at least 2: inputs and outputs"
         )
-    _checks.choice(where, "hidden_activation", hidden_activation, _core.ACTIVATIONS)
-    _checks.choice(where, "output_activation", output_activation, _core.ACTIVATIONS)
-    rate = _checks.real(where, "dropout", dropout, below=1.0)
-    l2 = _checks.real(where, "l2", l2, most=_core.LARGEST)
+    checks.choice(where, "hidden_activation", hidden_activation, _core.ACTIVATIONS)
+    checks.choice(where, "output_activation", output_activation, _core.ACTIVATIONS)
+    rate = checks.real(where, "dropout", dropout, below=1.0)
+    l2 = checks.real(where, "l2", l2, most=_core.LARGEST)
     found: list[Layer] = []
     for i in range(len(widths) - 1):
         if i > 0 and rate > 0:
@@ -144,8 +146,8 @@ def load(path: str | os.PathLike[str]) -> Sequential | Any:
     Traceback (most recent call last):
     FileNotFoundError: [Errno 2] No such file or directory: 'no such file'
     """
-    _checks.path("load", path)
-    with _formats.explained("load", path):
+    checks.path("load", path)
+    with formats.explained("load", path):
         return _loaded("load", _core.Network.load(path))
 
 
@@ -191,8 +193,8 @@ def load_checkpoint(
     >>> folder.cleanup()
     """
     where = "load_checkpoint"
-    _checks.path(where, path)
-    with _formats.explained("load", path):
+    checks.path(where, path)
+    with formats.explained("load", path):
         trainer = _core.Trainer.load(path)
     text = trainer.network.get_metadata(LR)
     lr: schedules.LearningRate = optimizers.LostLearningRate()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from cnn import _assembly, _checks, _core, _extras, _files, _formats
+from cnn import _core
+from cnn._base import checks, extras, files, formats
+from cnn.exchange import assembly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,20 +66,20 @@ def from_onnx(path: str | os.PathLike[str]) -> Sequential:
     >>> net.predict(x)  # doctest: +SKIP
     """
     where = "from_onnx"
-    _checks.path(where, path)
-    onnx = _extras.require(where, "onnx", "onnx")
-    from cnn._onnx_read import Graph  # noqa: PLC0415  # what reads other formats is seldom needed
+    checks.path(where, path)
+    onnx = extras.require(where, "onnx", "onnx")
+    from cnn.exchange._onnx_graph import Graph  # noqa: PLC0415  # what reads other formats is seldom needed
 
-    with _formats.explained(where, path):
+    with formats.explained(where, path):
         data = _read(where, path)
         model = _checked_model(where, onnx, data)
         graph = Graph(onnx, model, len(data))
-        return _assembly.sequential(where, graph.parts())
+        return assembly.sequential(where, graph.parts())
 
 
 def _read(where: str, path: str | os.PathLike[str]) -> bytes:
     """Return the bytes of a file, if it can be an ONNX model by its size and its first byte."""
-    with _files.named(path), open(path, "rb") as file:
+    with files.named(path), open(path, "rb") as file:
         # The number and the kind of the first field of protobuf, which cannot be 0, 3, 4, 6 or 7.
         start = file.peek(1)[:1]
         if start and (start[0] >> 3 == 0 or start[0] & 7 not in (0, 1, 2, 5)):

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from cnn import _checks, _core, schedules
+from cnn import _core, schedules
+from cnn._base import checks
 from cnn.schedules import LearningRate
 
 if TYPE_CHECKING:
@@ -156,14 +157,14 @@ class Optimizer:
 
 def _checked_clip_norm(where: str, clip_norm: float | None) -> None:
     if clip_norm is not None:
-        _checks.positive(where, "clip_norm", clip_norm)
+        checks.positive(where, "clip_norm", clip_norm)
 
 
 def _checked_betas(where: str, betas: object) -> None:
     if not isinstance(betas, tuple) or len(betas) != 2:
         raise TypeError(f"{where}: betas is {betas!r}, should be a tuple of two numbers")
     for i, beta in enumerate(betas):
-        _checks.real(where, f"betas[{i}]", beta, below=1.0)
+        checks.real(where, f"betas[{i}]", beta, below=1.0)
 
 
 @dataclass(eq=False)
@@ -205,8 +206,8 @@ class SGD(Optimizer):
     clip_norm: float | None = None
 
     def _check(self) -> None:
-        momentum = _checks.real("SGD", "momentum", self.momentum, below=1.0)
-        if _checks.flag("SGD", "nesterov", self.nesterov) and momentum == 0:
+        momentum = checks.real("SGD", "momentum", self.momentum, below=1.0)
+        if checks.flag("SGD", "nesterov", self.nesterov) and momentum == 0:
             raise ValueError("SGD: nesterov is True, but momentum is 0, should be more than 0")
         _checked_clip_norm("SGD", self.clip_norm)
 
@@ -260,7 +261,7 @@ class Adam(Optimizer):
 
     def _check(self) -> None:
         _checked_betas("Adam", self.betas)
-        _checks.real("Adam", "eps", self.eps, most=_core.LARGEST)
+        checks.real("Adam", "eps", self.eps, most=_core.LARGEST)
         _checked_clip_norm("Adam", self.clip_norm)
 
     def _options(self) -> dict[str, float]:
@@ -316,8 +317,8 @@ class AdamW(Optimizer):
 
     def _check(self) -> None:
         _checked_betas("AdamW", self.betas)
-        _checks.real("AdamW", "eps", self.eps, most=_core.LARGEST)
-        _checks.real("AdamW", "weight_decay", self.weight_decay, most=_core.LARGEST)
+        checks.real("AdamW", "eps", self.eps, most=_core.LARGEST)
+        checks.real("AdamW", "weight_decay", self.weight_decay, most=_core.LARGEST)
         _checked_clip_norm("AdamW", self.clip_norm)
 
     def _options(self) -> dict[str, float]:
@@ -370,8 +371,8 @@ class RMSprop(Optimizer):
     clip_norm: float | None = None
 
     def _check(self) -> None:
-        _checks.real("RMSprop", "alpha", self.alpha, below=1.0)
-        _checks.real("RMSprop", "eps", self.eps, most=_core.LARGEST)
+        checks.real("RMSprop", "alpha", self.alpha, below=1.0)
+        checks.real("RMSprop", "eps", self.eps, most=_core.LARGEST)
         _checked_clip_norm("RMSprop", self.clip_norm)
 
     def _options(self) -> dict[str, float]:
@@ -414,7 +415,7 @@ class Adagrad(Optimizer):
     clip_norm: float | None = None
 
     def _check(self) -> None:
-        _checks.real("Adagrad", "eps", self.eps, most=_core.LARGEST)
+        checks.real("Adagrad", "eps", self.eps, most=_core.LARGEST)
         _checked_clip_norm("Adagrad", self.clip_norm)
 
     def _options(self) -> dict[str, float]:
@@ -432,7 +433,7 @@ def resolve(where: str, optimizer: str | Optimizer | None) -> Optimizer:
         return Adam()
     if isinstance(optimizer, str):
         # Optimizer itself has an lr without a default.
-        made: Any = OPTIMIZERS[_checks.choice(where, "optimizer", optimizer, OPTIMIZERS)]
+        made: Any = OPTIMIZERS[checks.choice(where, "optimizer", optimizer, OPTIMIZERS)]
         return made()  # type: ignore[no-any-return]
     if not isinstance(optimizer, Optimizer):
         kind = type(optimizer).__name__

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from cnn import _checks, _core, _formats, layers, losses, optimizers, schedules, training
-from cnn._doors import Doors
+from cnn import _core, layers, losses, optimizers, schedules
+from cnn._base import checks, formats
+from cnn._base.metadata import EPOCHS, LR
+from cnn._model.exports import Doors
+from cnn._training import loop
 from cnn.layers import Dense, Layer
 
 if TYPE_CHECKING:
@@ -18,16 +21,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+    from cnn._training.loop import ClassWeight
     from cnn.callbacks import Callback
     from cnn.history import History
-    from cnn.training import ClassWeight
 
 __all__ = ["Gradient", "Sequential"]
-
-# Keys of a network's metadata, which files keep.
-COLUMNS = "preprocessing"
-EPOCHS = "epochs"
-LR = "lr"
 
 
 class Gradient(NamedTuple):
@@ -99,7 +97,7 @@ class Sequential(Doors):
         found = layers.checked(where, given)
         network = _core.Network(
             [layer._describe() for layer in found],
-            dtype=_checks.network_dtype(where, dtype),
+            dtype=checks.network_dtype(where, dtype),
             seed=_checked_seed(where, rng),
         )
         for i, layer in enumerate(found):
@@ -309,7 +307,7 @@ class Sequential(Doors):
         >>> net.predict([[2.0]]).round(2)
         array([[5.]], dtype=float32)
         """
-        return training.fit(
+        return loop.fit(
             self,
             x,
             t,
@@ -369,7 +367,7 @@ class Sequential(Doors):
         >>> net.train_step([[1.0]], [1.0], optimizer=optimizer)
         {'loss': 0.0}
         """
-        return training.train_step(
+        return loop.train_step(
             self,
             x,
             t,
@@ -421,7 +419,7 @@ class Sequential(Doors):
         (0.5, array([[1.],
                [2.]], dtype=float32))
         """
-        value, flat = training.gradients(
+        value, flat = loop.gradients(
             self, x, t, loss=loss, sample_weight=sample_weight, dropout_step=dropout_step
         )
         parts = iter(flat)
@@ -506,9 +504,9 @@ class Sequential(Doors):
         """
         where = "evaluate"
         chosen = losses.resolve(where, loss, self.activation, self.outputs)
-        samples = training.checked_samples(where, self._network, chosen, x, t, sample_weight)
-        measured = training.evaluate(where, self._network, samples)
-        return training.logs_of(measured, has_accuracy=chosen.has_accuracy)
+        samples = loop.checked_samples(where, self._network, chosen, x, t, sample_weight)
+        measured = loop.evaluate(where, self._network, samples)
+        return loop.logs_of(measured, has_accuracy=chosen.has_accuracy)
 
     # ---- Files and copies ----------------------------------------------------------------------
 
@@ -550,7 +548,7 @@ class Sequential(Doors):
         True
         >>> folder.cleanup()
         """
-        _formats.destination("save", _checks.path("save", path), "a safetensors file")
+        formats.destination("save", checks.path("save", path), "a safetensors file")
         if optimizer is None:
             self._network.save(path)
             return
@@ -619,4 +617,4 @@ def _checked_seed(where: str, rng: object) -> int:
             f"{where}: rng is of type {type(rng).__name__}, should be an int, a "
             f"numpy.random.Generator or None"
         )
-    return _checks.integer(where, "rng", rng, 0, 2**64 - 1)
+    return checks.integer(where, "rng", rng, 0, 2**64 - 1)

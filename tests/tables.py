@@ -2,7 +2,7 @@
 
 import csv
 
-from cnn import __main__ as command_line
+from cnn.cli import main as command_line
 
 
 def write(path, rows):

@@ -13,10 +13,13 @@ from hypothesis import strategies as st
 from refused import refused
 
 import cnn
-from cnn import __main__ as command_line
-from cnn import _commands, _core, _csv_file, _numerals, _preprocessing, _table
-from cnn._preprocessing import Preprocessing
-from cnn._table import Category, Number
+from cnn import _core
+from cnn._base import metadata
+from cnn._tables import csv_file, numerals, preprocessing, table
+from cnn._tables.preprocessing import Preprocessing
+from cnn._tables.table import Category, Number
+from cnn.cli import commands
+from cnn.cli import main as command_line
 
 
 @pytest.fixture
@@ -102,7 +105,7 @@ def test_categories_are_texts(file, tmp_path, capsys, case):
 
 
 def plan_of(model):
-    return _preprocessing.of_network(cnn.load(model).net._network, model)
+    return preprocessing.of_network(cnn.load(model).net._network, model)
 
 
 def test_a_network_learns_spellings_apart(file, tmp_path, capsys):
@@ -161,8 +164,8 @@ def test_files_of_before_have_the_texts_they_hold():
         '"target": {"name": "t", "kind": "category", "categories": ["0", "1"]}}'
     )
     net = cnn.mlp([2, 2], "tanh", "softmax", rng=0)
-    net._network.set_metadata(_preprocessing.KEY, text)
-    plan = _preprocessing.of_network(net._network, "m")
+    net._network.set_metadata(metadata.COLUMNS, text)
+    plan = preprocessing.of_network(net._network, "m")
     assert plan.columns[0].encode("2.5") == 1
     # They have one spelling of each number, which stands for all of them, as it did.
     assert plan.columns[0].encode("2.50") == 1
@@ -173,42 +176,42 @@ def test_files_of_before_have_the_texts_they_hold():
 def test_the_order_of_categories(file):
     texts = ["b", "10", "9", "a", "1e1", "-3", "10.0", "09", "B", "x1"]
     path = file("a\n" + "\n".join(texts) + "\n")
-    found = _table.survey(path, categories=["a"])[1]["a"].category(path)
+    found = table.survey(path, categories=["a"])[1]["a"].category(path)
     assert found.categories == ("-3", "09", "9", "10", "10.0", "1e1", "B", "a", "b", "x1")
 
 
 def test_blanks(file, tmp_path, capsys):
     text = 'c, t ,d\nx,1," x"\n x ,2," x "\n" x",3,x\n"x ",4, "x"\t\n'.replace("\t", "")
     path = file(text)
-    found = _table.survey(path)[1]
+    found = table.survey(path)[1]
     assert found["c"].texts == {"x", " x", "x "}
     assert found["d"].texts == {" x", " x ", "x"}
     assert list(found) == ["c", "t", "d"]
     # Tabs are blanks, no-break spaces are characters.
     path = file("c\n\tx\nx\t\nx\xa0\n")
-    assert _table.survey(path)[1]["c"].texts == {"x", "x\xa0"}
+    assert table.survey(path)[1]["c"].texts == {"x", "x\xa0"}
     # Quotes inside of quotes, delimiters, ends of lines.
     path = file('c,d\n"a ""b"" ",1\n" a, b ",2\n" two\nlines ", 3\nsay "x" ,4\n')
-    assert _table.survey(path)[1]["c"].texts == {
+    assert table.survey(path)[1]["c"].texts == {
         'a "b" ',
         " a, b ",
         " two\nlines ",
         'say "x"',
     }
     path = file("c\td\n' x '\t1\n\" x \"\t2\n")
-    assert _table.survey(path)[1]["c"].texts == {"' x '", " x "}
+    assert table.survey(path)[1]["c"].texts == {"' x '", " x "}
 
 
 def test_classes_with_blanks_and_quotes_come_back(file, tmp_path, capsys):
     classes = [' "a", b ', "a", "a ", "two\nlines", "a;b", "x\xa0"]
     rows = [["x", "t"], *([i, classes[i % 6]] for i in range(60))]
     # The writer of the csv module does not quote blanks.
-    text = "x,t\n" + "".join(f"{a},{_csv_file.quoted(b)}\n" for a, b in rows[1:])
+    text = "x,t\n" + "".join(f"{a},{csv_file.quoted(b)}\n" for a, b in rows[1:])
     model, _ = trained(file, tmp_path, capsys, text)
     code, out, _ = run(capsys, "predict", model, file(text))
     assert code == 0
     again = file(out, "predictions.csv")
-    found = _table.survey(again, categories=["t"])[1]
+    found = table.survey(again, categories=["t"])[1]
     assert found["t"].texts <= set(classes)
     assert list(found) == ["t", *(f"P({c})" for c in sorted(classes))]
 
@@ -226,7 +229,7 @@ def test_numbers_that_float64_does_not_hold_are_told(file, tmp_path, capsys):
         rows = [["id", "t"], *([texts[i % 2], i / 2] for i in range(30))]
         if texts[0] == "1.5":
             assert "keeps" not in trained(file, tmp_path, capsys, content(rows))[1]
-        assert not _table.survey(file(content(rows)))[1]["id"].inexact
+        assert not table.survey(file(content(rows)))[1]["id"].inexact
 
 
 def test_few_numbers_may_be_classes(file, tmp_path, capsys):
@@ -243,7 +246,7 @@ TEXTS = st.text(
         st.characters(exclude_categories=["Cs"], exclude_characters="\0"),
     ),
     max_size=6,
-).filter(lambda text: text.strip() and text.strip() not in _csv_file.MISSING)
+).filter(lambda text: text.strip() and text.strip() not in csv_file.MISSING)
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=20), st.sampled_from(",;\t|"), st.booleans())
@@ -256,9 +259,9 @@ def test_texts_come_back(texts, delimiter, in_quotes):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "data.csv"
         path.write_bytes(rows.getvalue().encode())
-        found = _table.survey(str(path), categories=["c"])[1]["c"]
+        found = table.survey(str(path), categories=["c"])[1]["c"]
         column = found.category(str(path))
-        (block, *_) = _table.blocks(str(path), [column, Number("d")])
+        (block, *_) = table.blocks(str(path), [column, Number("d")])
     if in_quotes:
         assert [column.categories[int(code)] for code in block[:, 0]] == texts
     expected = {
@@ -274,23 +277,21 @@ def is_quoted(text, delimiter):
 
 @given(TEXTS)
 def test_quoted_texts_are_read_as_they_are(text):
-    ((found, _),) = csv.reader(
-        io.StringIO(f"{_csv_file.quoted(text)},1\n", newline=""), strict=True
-    )
+    ((found, _),) = csv.reader(io.StringIO(f"{csv_file.quoted(text)},1\n", newline=""), strict=True)
     assert found == text
 
 
 @given(TEXTS)
 def test_a_number_is_not_disguised(text):
     for decimal in (".", ","):
-        if _numerals.number(text, decimal) is not None:
-            assert _numerals.disguise(text, decimal) is None
-            assert not _numerals.is_infinite(text, decimal)
+        if numerals.number(text, decimal) is not None:
+            assert numerals.disguise(text, decimal) is None
+            assert not numerals.is_infinite(text, decimal)
             np.testing.assert_array_equal(
-                _numerals.numbers([text], decimal), [_numerals.number(text, decimal)]
+                numerals.numbers([text], decimal), [numerals.number(text, decimal)]
             )
         else:
-            assert _numerals.numbers([text], decimal) is None
+            assert numerals.numbers([text], decimal) is None
 
 
 # ---- Numbers -----------------------------------------------------------------------------------
@@ -329,12 +330,12 @@ def test_probabilities_are_told_to_the_last_digit(file, tmp_path, capsys):
 @pytest.mark.parametrize("scale", [1.0, 10.0, 1e-3])
 def test_small_steps_of_large_numbers_are_no_constants(scale):
     values = 1.7e12 + np.arange(10) * scale
-    column = _preprocessing.standardised("a", values, "f")
+    column = preprocessing.standardised("a", values, "f")
     np.testing.assert_allclose(column.scale, values.std(), rtol=1e-6)
     x = Preprocessing((column,), Number("t")).x(values[:, None], "f")
     reference = (values - values.mean()) / values.std()
     np.testing.assert_allclose(x[:, 0], reference, atol=1e-3)
-    assert _preprocessing.standardised("a", np.full(10, 1.7e12 + 0.1), "f").scale == 1.0
+    assert preprocessing.standardised("a", np.full(10, 1.7e12 + 0.1), "f").scale == 1.0
 
 
 def test_squares_of_errors_do_not_overflow():
@@ -342,7 +343,7 @@ def test_squares_of_errors_do_not_overflow():
     net = cnn.mlp([1, 1], "tanh", "identity", rng=0)
     net.layers[0].weight = [[0.0]]
     goal = np.array([3e200, -4e200])
-    line = _commands._score(plan, net, np.ones((2, 1), np.float32), goal, goal)
+    line = commands._score(plan, net, np.ones((2, 1), np.float32), goal, goal)
     assert line.startswith("held out: RMSE 3.53553e+200, R2 -0.0204 (always the mean: RMSE 3.5")
 
 
@@ -352,7 +353,7 @@ def test_predictions_that_are_no_numbers(file, tmp_path, capsys, kind):
     net = cnn.mlp([1, 2 if classes else 1], "tanh", "softmax" if classes else "identity", rng=0)
     target = Category("t", ("x", "y")) if classes else Number("t", 0.0, 1e308)
     plan = Preprocessing((Number("a"),), target)
-    net._network.set_metadata(_preprocessing.KEY, plan.to_json())
+    net._network.set_metadata(metadata.COLUMNS, plan.to_json())
     if kind == "scale":
         net.layers[0].weight = [[9.0]]
     else:
@@ -438,7 +439,7 @@ def number_model(tmp_path):
     """Return a model of a column of numbers."""
     net = cnn.mlp([1, 1], "tanh", "identity", rng=0)
     plan = Preprocessing((Number("a"),), Number("t"))
-    net._network.set_metadata(_preprocessing.KEY, plan.to_json())
+    net._network.set_metadata(metadata.COLUMNS, plan.to_json())
     path = tmp_path / "number.safetensors"
     net.save(path)
     return path
@@ -469,7 +470,7 @@ def number_model(tmp_path):
 )
 def test_real_categories_are_not_refused(file, texts):
     path = file("a\n" + "".join(f'"{text}"\n' for text in texts * 5))
-    found = _table.survey(path)[1]["a"]
+    found = table.survey(path)[1]["a"]
     assert not found.is_number
     assert set(found.category(path).categories) == set(texts)
 
@@ -483,15 +484,15 @@ def test_numbers_stay_numbers():
         ("1e3", 1000),
         (".5", 0.5),
     ):
-        assert _numerals.number(text) == value
-        assert _numerals.disguise(text) is None
-        np.testing.assert_array_equal(_numerals.numbers([text, "1"]), [value, 1])
+        assert numerals.number(text) == value
+        assert numerals.disguise(text) is None
+        np.testing.assert_array_equal(numerals.numbers([text, "1"]), [value, 1])
     for text in ("1_0", "inf", "nan", "1e999", "", "x", "0x10", "1,5"):
-        assert _numerals.number(text) is None
-        assert _numerals.numbers(["1", text]) is None
-    assert _numerals.is_infinite("-inf")
-    assert _numerals.is_infinite("1e999")
-    assert not _numerals.is_infinite("x")
+        assert numerals.number(text) is None
+        assert numerals.numbers(["1", text]) is None
+    assert numerals.is_infinite("-inf")
+    assert numerals.is_infinite("1e999")
+    assert not numerals.is_infinite("x")
 
 
 def test_a_decimal_comma(file, tmp_path, capsys):
@@ -522,13 +523,13 @@ def test_a_decimal_comma(file, tmp_path, capsys):
 def test_bad_decimals_in_a_file():
     plan = Preprocessing((Number("a"),), Number("t"), ",")
     net = cnn.mlp([1, 1], "tanh", "identity", rng=0)
-    net._network.set_metadata(_preprocessing.KEY, plan.to_json())
-    assert _preprocessing.of_network(net._network, "m") == plan
+    net._network.set_metadata(metadata.COLUMNS, plan.to_json())
+    assert preprocessing.of_network(net._network, "m") == plan
     for bad in ('";"', "1", "null", "[]"):
         text = plan.to_json().replace('","', bad)
-        net._network.set_metadata(_preprocessing.KEY, text)
+        net._network.set_metadata(metadata.COLUMNS, text)
         with refused(cnn.ModelFileError, ", should be a point or a comma"):
-            _preprocessing.of_network(net._network, "m")
+            preprocessing.of_network(net._network, "m")
 
 
 # ---- Missing values ----------------------------------------------------------------------------
@@ -591,7 +592,7 @@ def test_names_with_other_delimiters(file, tmp_path, capsys, delimiter):
     rows = [names, *([i, i + 0.5, i % 2] for i in range(30))]
     text = "".join(delimiter.join(map(str, row)) + "\n" for row in rows)
     path = file(text)
-    assert list(_table.survey(path)[1]) == HEADERS
+    assert list(table.survey(path)[1]) == HEADERS
     options = ["--drop", '"size, in cm"']
     model, out = trained(file, tmp_path, capsys, text, *options)
     assert [column.name for column in plan_of(model).columns] == HEADERS[1:2]
@@ -614,21 +615,21 @@ def test_the_delimiter_is_found_by_rows(file):
     ):
         if names is None:
             with refused(ValueError, "the file has no rows but the first"):
-                _table.survey(file(text))
+                table.survey(file(text))
         else:
-            assert list(_table.survey(file(text))[1]) == names
+            assert list(table.survey(file(text))[1]) == names
     # Further rows have no say, and are refused one by one.
     rows = "1,2\n" * 100
     with refused(ValueError, "row 101 (line 102) has 1 fields, should have 2, as the first line"):
-        _table.survey(file("a,b\n" + rows + "1;2\n"))
+        table.survey(file("a,b\n" + rows + "1;2\n"))
 
 
 def test_a_line_that_tells_the_delimiter(file):
     for text in ("sep=;\na,b;t\nx;1\n", '"sep=;"\r\na,b;t\r\nx;1\r\n'):
-        assert list(_table.survey(file(text))[1]) == ["a,b", "t"]
+        assert list(table.survey(file(text))[1]) == ["a,b", "t"]
     with refused(ValueError, "row 1 (line 3), column 't' is empty"):
-        _table.survey(file("sep=|\na|t\nx|\n"))
-    assert list(_table.survey(file("sep=,t\n1,2\n"))[1]) == ["sep=", "t"]
+        table.survey(file("sep=|\na|t\nx|\n"))
+    assert list(table.survey(file("sep=,t\n1,2\n"))[1]) == ["sep=", "t"]
 
 
 def test_a_delimiter_that_is_not_clear(file, tmp_path, capsys):
@@ -730,12 +731,12 @@ def test_classes_have_their_shares_of_held_out_rows(file, tmp_path, capsys, seed
 def test_a_share_is_not_rounded_to_all():
     shares = [(1, 2), (0, 9), (9, 9), (5999, 6000), (1, 3000), (99999, 100000), (1, 3)]
     texts = ["50.0%", "0.0%", "100.0%", "99.98%", "0.03%", "99.999%", "33.3%"]
-    assert [_commands._percent(*share) for share in shares] == texts
+    assert [commands._percent(*share) for share in shares] == texts
 
 
 def test_held_out_rows_of_each_class():
     def held(counts, most):
-        return _commands._held_of_each(np.array(counts), most).tolist()
+        return commands._held_of_each(np.array(counts), most).tolist()
 
     assert held([44, 20, 35, 1], 20) == [9, 4, 7, 0]
     assert held([50, 50], 20) == [10, 10]
@@ -760,8 +761,8 @@ def test_the_split_is_of_all_rows():
         data, seed, hold_out = "f", 3, 0.25
 
     goal = np.array([0, 1, 2, 1, 1, 0, 2, 1] * 10, float)
-    found = _commands._Found(80, [], Category("t", ("a", "b", "c")), "", [])
-    test, kept = _commands._split(Arguments, found, goal)
+    found = commands._Found(80, [], Category("t", ("a", "b", "c")), "", [])
+    test, kept = commands._split(Arguments, found, goal)
     assert sorted([*test, *kept]) == list(range(80))
     assert np.bincount(goal[test].astype(int)).tolist() == [5, 10, 5]
     order = _core.permutation(3, 0, 80, 0, 80).tolist()
@@ -778,9 +779,9 @@ def test_time_is_linear_in_the_number_of_columns(file):
         text += (",".join(["1.5"] * columns) + "\n") * 3
         path = file(text)
         begin = time.perf_counter()
-        _, found = _table.survey(path, drop=[f"column {i}" for i in range(0, columns, 2)])
+        _, found = table.survey(path, drop=[f"column {i}" for i in range(0, columns, 2)])
         columns = [Number(name) for name in found]
-        (block,) = _table.blocks(path, columns)
+        (block,) = table.blocks(path, columns)
         assert block.shape == (3, len(columns))
         return time.perf_counter() - begin
 
@@ -794,11 +795,11 @@ def test_blocks_of_wide_tables_have_few_rows(file):
     text = (
         ",".join(f"c{i}" for i in range(columns)) + "\n" + ("1" + ",2" * (columns - 1) + "\n") * 900
     )
-    sizes = [len(b) for b in _table.blocks(file(text), [Number("c0"), Number("c4999")])]
+    sizes = [len(b) for b in table.blocks(file(text), [Number("c0"), Number("c4999")])]
     assert sizes == [209, 209, 209, 209, 64]
     # So do those of columns with many categories.
     many = Category("c", tuple(map(str, range(100_000))))
-    sizes = [len(b) for b in _table.blocks(file("c\n" + "7\n" * 100), [many])]
+    sizes = [len(b) for b in table.blocks(file("c\n" + "7\n" * 100), [many])]
     assert sizes == [16] * 6 + [4]
 
 
@@ -806,21 +807,21 @@ def test_the_first_bad_row_is_told(file):
     columns = [Number("a"), Category("b", ("x", "y"))]
     path = file("b,a\nx,1\nz,2\nx,bad\n")
     with refused(ValueError, "row 2 (line 3), column 'b' is 'z'"):
-        list(_table.blocks(path, columns))
+        list(table.blocks(path, columns))
     path = file("b,a\nx,1\nz,bad\n")
     with refused(ValueError, "row 2 (line 3), column 'a' is 'bad'"):
-        list(_table.blocks(path, columns))
+        list(table.blocks(path, columns))
     path = file("b,a\n" + "x,1\n" * 5000 + "\nx,bad\n")
     with refused(ValueError, "row 5001 (line 5003), column 'a' is 'bad'"):
-        list(_table.blocks(path, columns))
+        list(table.blocks(path, columns))
     with refused(ValueError, "'1' in row 1 (line 2), but 'bad' in row 5001 (line 5003); should be"):
-        _table.survey(path)
+        table.survey(path)
 
 
 def test_the_docs_tell_what_is_missing():
     path = Path(__file__).parent.parent / "docs" / "tables.md"
     text = path.read_text(encoding="utf-8")
-    for missing in _csv_file.MISSING - {""}:
+    for missing in csv_file.MISSING - {""}:
         assert f"`{missing}`" in text
 
 
@@ -830,7 +831,7 @@ def test_the_docs_tell_what_is_missing():
 @pytest.mark.parametrize("unit", [1e-300, 1e-170, 1.0, 1e150])
 def test_columns_of_any_scale_are_standardised(unit):
     values = unit * np.random.default_rng(0).normal(3, 2, 100)
-    column = _preprocessing.standardised("a", values, "f")
+    column = preprocessing.standardised("a", values, "f")
     np.testing.assert_allclose(column.scale / unit, (values / unit).std(), rtol=1e-12)
 
 

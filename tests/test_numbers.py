@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from refused import refused
 
 import cnn
-from cnn._numbers import exact, rounded
+from cnn._base.numbers import exact, rounded
 
 
 @given(st.floats(allow_nan=False))

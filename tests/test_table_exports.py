@@ -16,10 +16,11 @@ import pytest
 from refused import refused
 
 import cnn
-from cnn import __main__ as command_line
-from cnn import _core, _preprocessing
-from cnn._preprocessing import Preprocessing
-from cnn._table import Category, Number
+from cnn import _core
+from cnn._base import metadata
+from cnn._tables.preprocessing import Preprocessing
+from cnn._tables.table import Category, Number
+from cnn.cli import main as command_line
 from cnn.tabular import TableModel
 
 COMPILER = shlex.split(os.environ.get("CC", "cc"))
@@ -65,7 +66,7 @@ def made(target, dtype="float32", columns=COLUMNS, hidden="tanh"):
     plan = Preprocessing(columns, target)
     output = "softmax" if isinstance(target, Category) else "identity"
     net = cnn.mlp([plan.inputs, 20, target.width], hidden, output, rng=0, dtype=dtype)
-    net._network.set_metadata(_preprocessing.KEY, plan.to_json())
+    net._network.set_metadata(metadata.COLUMNS, plan.to_json())
     return TableModel(net)
 
 

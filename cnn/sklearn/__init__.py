@@ -10,14 +10,14 @@ activations, dropout, class weights, a validation set of your own and callbacks.
 True
 """
 
-from cnn import _extras
+from cnn._base import extras
 
 try:
     from cnn.sklearn._classifier import MLPClassifier
     from cnn.sklearn._regressor import MLPRegressor
 except ImportError:
     # validate_data came with scikit-learn 1.6 and is the youngest part of it that is used.
-    _extras.require("cnn.sklearn", "sklearn.utils.validation", "sklearn", has="validate_data")
+    extras.require("cnn.sklearn", "sklearn.utils.validation", "sklearn", has="validate_data")
     raise
 
 __all__ = ["MLPClassifier", "MLPRegressor"]

@@ -9,7 +9,8 @@ import numpy as np
 import scipy.optimize
 from sklearn.exceptions import ConvergenceWarning
 
-from cnn import _core, _progress, losses, training
+from cnn import _core, losses
+from cnn._training import loop, progress
 from cnn.callbacks import Callback
 from cnn.optimizers import SGD, Adam, Optimizer
 from cnn.sklearn._data import warn
@@ -112,7 +113,7 @@ class Convergence(Callback):
 
     def _say(self, text: str) -> None:
         if self.estimator.verbose:
-            _progress.say(text)
+            progress.say(text)
 
     def _loss_improved(self) -> bool:
         estimator = self.estimator
@@ -202,7 +203,7 @@ def train_epochs(
 
     watch = Convergence(estimator, data.rows, reported, score)
     try:
-        training.fit(
+        loop.fit(
             net,
             data.x,
             data.t,
@@ -243,9 +244,7 @@ def _objective(
 ) -> Callable[[NDArray[Any]], tuple[float, NDArray[Any]]]:
     """Return what computes the loss and its gradient for packed parameters, which net then has."""
     loss = losses.resolve("fit", loss_name, net.activation, net.outputs)
-    samples = training.checked_samples(
-        "fit", net._network, loss, data.x, data.t, data.sample_weight
-    )
+    samples = loop.checked_samples("fit", net._network, loss, data.x, data.t, data.sample_weight)
 
     def loss_and_gradient(parameters: NDArray[Any]) -> tuple[float, NDArray[Any]]:
         unpack(net, parameters)
@@ -277,7 +276,7 @@ def minimize(
         estimator.n_iter_ += 1
         if estimator.verbose:
             found = reported(float(intermediate_result.fun))
-            _progress.say(f"Iteration {estimator.n_iter_}, loss = {found:.8f}")
+            progress.say(f"Iteration {estimator.n_iter_}, loss = {found:.8f}")
 
     estimator.n_iter_ = 0
     try:

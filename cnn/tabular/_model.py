@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from cnn import _checks, _preprocessing
-from cnn._csv_file import listed
-from cnn._table import Category
-from cnn._terminal import shown
+from cnn._base.texts import listed, shown
+from cnn._tables import preprocessing
+from cnn._tables.table import Category
 from cnn.sequential import Sequential
 from cnn.tabular._columns import Reader
 
@@ -117,7 +116,7 @@ class TableModel:
         self._adopt("TableModel", net)
 
     def _adopt(self, where: str, net: Sequential) -> None:
-        plan = _preprocessing.of_network(net._network, where)
+        plan = preprocessing.of_network(net._network, where)
         if plan is None:
             raise ValueError(
                 f"{where}: net does not say how inputs are made of columns, should be the network "
@@ -180,7 +179,7 @@ class TableModel:
         str
             The lines of the table. Numbers have all of their digits.
         """
-        return "\n".join([self._net.summary(), "", *_preprocessing.described(self._plan)])
+        return "\n".join([self._net.summary(), "", *preprocessing.described(self._plan)])
 
     def __getattr__(self, name: str) -> NoReturn:
         # Only called where there is no such attribute; copies look before __init__ has run.
@@ -374,16 +373,9 @@ class TableModel:
         >>> model = cnn.load("penguins.safetensors")  # doctest: +SKIP
         >>> model.to_c("penguins.h")  # doctest: +SKIP
         """
-        from cnn import _formats, c_export  # noqa: PLC0415  # as for Sequential
+        from cnn.exchange import c_header  # noqa: PLC0415  # `import cnn` need not wait for it
 
-        c_export.write(
-            self._net._network,
-            _formats.destination("to_c", _checks.path("to_c", path), "a C header"),
-            name=name,
-            dtype=_checks.network_dtype("to_c", self._net.dtype if dtype is None else dtype),
-            fast=_checks.flag("to_c", "fast", fast),
-            plan=self._plan,
-        )
+        c_header.write(self._net._network, path, name=name, dtype=dtype, fast=fast, plan=self._plan)
 
     def to_onnx(self, path: str | os.PathLike[str]) -> None:
         """Write the model as an ONNX model that takes raw columns by their names.
@@ -417,7 +409,6 @@ class TableModel:
         >>> model = cnn.load("penguins.safetensors")  # doctest: +SKIP
         >>> model.to_onnx("penguins.onnx")  # doctest: +SKIP
         """
-        from cnn import _formats, _onnx_table  # noqa: PLC0415  # as for Sequential
+        from cnn.exchange import onnx_table  # noqa: PLC0415  # as above
 
-        path = _formats.destination("to_onnx", _checks.path("to_onnx", path), "an ONNX model")
-        _onnx_table.write(self._net._network, self._plan, path)
+        onnx_table.write(self._net._network, self._plan, path)

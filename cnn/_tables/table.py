@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnn import _numerals
-from cnn._csv_file import DEFAULT, MISSING, NONE_MISSING, Dialect, listed, opened, option
-from cnn._numerals import POINT
+from cnn._base.texts import listed
+from cnn._tables import numerals
+from cnn._tables.csv_file import DEFAULT, MISSING, NONE_MISSING, Dialect, opened, option
+from cnn._tables.numerals import POINT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cnn._csv_file import Rows
+    from cnn._tables.csv_file import Rows
 
 # A number whose decimals, or whose thousands, are set off by commas.
 _WITH_COMMAS = re.compile(r"[+-]?[0-9.]*,[0-9.,]*[0-9]", re.ASCII)
@@ -59,7 +60,7 @@ class Number:
 
     def encode(self, text: str, decimal: str = POINT) -> float | None:
         """Return the number that a text stands for, or None."""
-        return _numerals.number(text, decimal)
+        return numerals.number(text, decimal)
 
     @property
     def expected(self) -> str:
@@ -90,7 +91,7 @@ class Category:
     def encode(self, text: str) -> int | None:
         """Return the place of a text among the categories, or None."""
         code = self.codes.get(text)
-        if code is None and self.by_number and (number := _numerals.number(text)) is not None:
+        if code is None and self.by_number and (number := numerals.number(text)) is not None:
             whole = number.is_integer() and abs(number) < 1e15
             code = self.codes.get(str(int(number)) if whole else repr(number))
         return code
@@ -103,9 +104,9 @@ class Category:
     def nearest(self, text: str) -> str | None:
         """Return the category that is most like a text, or None."""
         some = [known for known in self.categories[:_MOST_NEAR] if len(known) <= _LONGEST_NEAR]
-        number = _numerals.number(text)
+        number = numerals.number(text)
         for known in some:
-            if number is not None and _numerals.number(known) == number:
+            if number is not None and numerals.number(known) == number:
                 return known
         by_letters = {" ".join(known.split()).casefold(): known for known in some}
         close = difflib.get_close_matches(
@@ -158,7 +159,7 @@ class Survey:
         elif (
             self.is_number
             and missing.isdisjoint(fresh)
-            and _numerals.numbers(texts, decimal) is not None
+            and numerals.numbers(texts, decimal) is not None
         ):
             return None
         for row, text in enumerate(texts if fresh else ()):
@@ -174,20 +175,20 @@ class Survey:
         if text.strip() in self.dialect.missing:
             return rows.refusal(row, self.name, text.strip(), self._instead_of_missing(text))
         decimal = self.dialect.decimal
-        number = _numerals.number(text, decimal)
+        number = numerals.number(text, decimal)
         self.is_whole = self.is_whole and number is not None and number.is_integer()
         found = f"{text!r} in {rows.place(row)}"
         if number is not None:
             self.number = self.number or found
             if abs(number) > 1 / np.finfo(np.float64).eps and not _is_exact(text, number):
                 self.inexact = self.inexact or found
-        elif not self.forced and _numerals.is_infinite(text, decimal):
+        elif not self.forced and numerals.is_infinite(text, decimal):
             return rows.refusal(
                 row, self.name, text, f"a finite number{self._or_category()}, which are texts"
             )
         else:
             if not self.forced and (self.texts is not None or not self.word):
-                cause = _numerals.disguise(text, decimal)
+                cause = numerals.disguise(text, decimal)
                 self._disguised += cause is not None
                 found += f", which has {cause}" if cause else ""
                 self._disguise = self._disguise or (found if cause else "")
@@ -231,7 +232,7 @@ class Survey:
             return
         found = self._disguise
         if self._disguised < _MOSTLY * self._looked_at:
-            units = {_numerals.unit(text) for text in self.texts or ()}
+            units = {numerals.unit(text) for text in self.texts or ()}
             if len(self.texts or ()) <= _FEW_WITH_UNIT or len(units) > 1 or None in units:
                 return
             found = f"{self.word}, which has {units.pop()}"
@@ -253,7 +254,7 @@ class Survey:
             )
 
         def place(text: str) -> tuple[bool, float, str]:
-            number = _numerals.number(text, self.dialect.decimal)
+            number = numerals.number(text, self.dialect.decimal)
             return number is None, number or 0.0, text
 
         return Category(self.name, tuple(sorted(self.texts, key=place)))
@@ -360,7 +361,7 @@ def _encoded(
     """Return the values of texts, or the row of the first that has none."""
     if dialect.missing.isdisjoint(texts):
         if isinstance(column, Number):
-            numbers = _numerals.numbers(texts, dialect.decimal)
+            numbers = numerals.numbers(texts, dialect.decimal)
             if numbers is not None:
                 return numbers
         else:
@@ -386,7 +387,7 @@ def _refused(column: Column, text: str, row: int, rows: Rows, dialect: Dialect) 
     if text in dialect.missing or text.strip() in MISSING:
         expected += "; missing values should be filled in, or their rows left out"
     elif isinstance(column, Number):
-        cause = _numerals.disguise(text, dialect.decimal)
+        cause = numerals.disguise(text, dialect.decimal)
         if cause is not None:
             expected += f", but has {cause}"
         if dialect.decimal == POINT and _WITH_COMMAS.fullmatch(text):

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnn import _core
-from cnn._onnx_nodes import HANDLERS, MOST_SIZES, Node, Rows, number
+from cnn.exchange._onnx_nodes import HANDLERS, MOST_SIZES, Node, Rows, number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cnn._assembly import Part
-    from cnn._onnx_nodes import Value
+    from cnn.exchange._onnx_nodes import Value
+    from cnn.exchange.assembly import Part
 
 # What makes labels of probabilities at the end of a classifier.
 _TAIL = frozenset(

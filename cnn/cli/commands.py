@@ -1,7 +1,7 @@
-"""What the commands of ``python -m cnn`` do; `cnn.__main__` has their arguments.
+"""What the commands of ``python -m cnn`` do; `cnn.cli.main` has their arguments.
 
 Each takes parsed arguments and returns an exit code. What goes wrong is an exception, of which
-`cnn.__main__` makes one line.
+`cnn.cli.main` makes one line.
 """
 
 from __future__ import annotations
@@ -15,24 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnn import (
-    _core,
-    _csv_file,
-    _files,
-    _formats,
-    _numerals,
-    _preprocessing,
-    _table,
-    _terminal,
-    models,
-    optimizers,
-    runtime,
-)
-from cnn._csv_file import Dialect
-from cnn._preprocessing import Preprocessing
-from cnn._table import Category, Column, Number
-from cnn._terminal import say
-from cnn.sequential import EPOCHS
+from cnn import _core, models, optimizers, runtime
+from cnn._base import files, formats, texts
+from cnn._base.metadata import COLUMNS, EPOCHS
+from cnn._tables import csv_file, numerals, preprocessing, table
+from cnn._tables.csv_file import Dialect
+from cnn._tables.preprocessing import Preprocessing
+from cnn._tables.table import Category, Column, Number
+from cnn.cli import terminal
+from cnn.cli.terminal import say
 from cnn.tabular import TableModel
 
 if TYPE_CHECKING:
@@ -40,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cnn._table import Survey
+    from cnn._tables.table import Survey
     from cnn.sequential import Sequential
 
 # Whole numbers are taken for classes if there are at most so many different texts of them.
@@ -147,22 +138,22 @@ def train(arguments: Namespace) -> int:
     """Train a network on a CSV file and save it."""
     path = arguments.data
     _check_output(arguments.output, path)
-    _formats.destination("train", arguments.output, "a safetensors file")
+    formats.destination("train", arguments.output, "a safetensors file")
     dialect = Dialect(arguments.delimiter, arguments.decimal, arguments.missing)
     found = _surveyed(arguments, dialect)
     values = _values(path, found.rows, (*found.columns, found.target), dialect)
     test, kept = _split(arguments, found, values[:, -1])
-    preprocessing = _standardised(path, found, values[kept], dialect)
-    x, t = preprocessing.x(values[:, :-1], path), preprocessing.t(values[:, -1], path)
+    plan = _standardised(path, found, values[kept], dialect)
+    x, t = plan.x(values[:, :-1], path), plan.t(values[:, -1], path)
     goal = values[:, -1].copy()
     del values
     net = models.mlp(
-        [preprocessing.inputs, *arguments.hidden, preprocessing.target.width],
+        [plan.inputs, *arguments.hidden, plan.target.width],
         arguments.activation,
-        "softmax" if preprocessing.task == "classification" else "identity",
+        "softmax" if plan.task == "classification" else "identity",
         rng=arguments.seed,
     )
-    _print_plan(arguments, preprocessing, found, len(test))
+    _print_plan(arguments, plan, found, len(test))
     validation = (x[test], t[test]) if len(test) else None
     net.fit(
         x[kept],
@@ -173,11 +164,11 @@ def train(arguments: Namespace) -> int:
         validation_data=validation,
         progress=not arguments.quiet,
     )
-    net._network.set_metadata(_preprocessing.KEY, preprocessing.to_json())
+    net._network.set_metadata(COLUMNS, plan.to_json())
     # Before anything is printed, which fails where nobody reads it.
     net.save(arguments.output)
     if validation is not None:
-        say(_score(preprocessing, net, validation[0], goal[test], goal[kept]))
+        say(_score(plan, net, validation[0], goal[test], goal[kept]))
     say(f"saved to {arguments.output}")
     return 0
 
@@ -192,7 +183,7 @@ def _surveyed(arguments: Namespace, dialect: Dialect) -> _Found:
         raise ValueError(f"column {name!r} is the target of regression, which has no categories")
     if task == "classification":
         categories.add(name)
-    rows, surveys = _table.survey(
+    rows, surveys = table.survey(
         path, needed=[name], drop=arguments.drop, categories=categories, dialect=dialect
     )
     goal = surveys.pop(name)
@@ -205,7 +196,7 @@ def _surveyed(arguments: Namespace, dialect: Dialect) -> _Found:
     ]
     inexact = [
         f"column {column.name} has {survey.inexact}, of which a number keeps the first digits "
-        f"alone; {_csv_file.option('--categories', column.name)} keeps texts"
+        f"alone; {csv_file.option('--categories', column.name)} keeps texts"
         for column, survey in zip((*columns, target), (*surveys.values(), goal), strict=True)
         if isinstance(column, Number) and survey.inexact
     ]
@@ -248,7 +239,7 @@ def _values(
     """Return all values of a file that has been surveyed."""
     values = np.empty((rows, len(columns)))
     first = 0
-    for block in _table.blocks(path, columns, dialect):
+    for block in table.blocks(path, columns, dialect):
         if first + len(block) <= rows:
             values[first : first + len(block)] = block
         first += len(block)
@@ -306,7 +297,7 @@ def _standardised(
 ) -> Preprocessing:
     """Return the columns with means and deviations, of the rows that are not held out."""
     *columns, goal = (
-        _preprocessing.standardised(column.name, value, path)
+        preprocessing.standardised(column.name, value, path)
         if isinstance(column, Number)
         else column
         for column, value in zip((*found.columns, found.target), values.T, strict=True)
@@ -324,14 +315,14 @@ def _print_plan(arguments: Namespace, plan: Preprocessing, found: _Found, held: 
         f"learn from"
     )
     if categories:
-        counts = _csv_file.listed([f"{column.name} ({column.width})" for column in categories])
+        counts = texts.listed([f"{column.name} ({column.width})" for column in categories])
         say(f"categories: {counts}")
     for column in categories:
         # A category of one row, as a name or a number of it is, has nothing to teach.
         if column.width > max(_FEW_CATEGORIES, rows / 2):
             say(
                 f"column {column.name} is another one in most rows, which teaches nothing; "
-                f"{_csv_file.option('--drop', column.name)} leaves it out"
+                f"{csv_file.option('--drop', column.name)} leaves it out"
             )
     for each in (*categories, plan.target):
         if isinstance(each, Category) and (same := _same_number(each, plan.decimal)):
@@ -350,7 +341,7 @@ def _same_number(column: Category, decimal: str) -> tuple[str, str] | None:
     """Return two categories that are the same number, or None."""
     seen: dict[float, str] = {}
     for text in column.categories:
-        number = _numerals.number(text, decimal)
+        number = numerals.number(text, decimal)
         if number is not None and seen.setdefault(number, text) != text:
             return seen[number], text
     return None
@@ -416,14 +407,14 @@ def predict(arguments: Namespace) -> int:
     plan = model._plan
     target = plan.target
     classes = target.categories if isinstance(target, Category) else ()
-    names = list(map(_csv_file.quoted, classes))
+    names = list(map(csv_file.quoted, classes))
     head = [target.name, *(f"P({name})" for name in classes)]
-    lines = [",".join(map(_csv_file.quoted, head))]
+    lines = [",".join(map(csv_file.quoted, head))]
     dialect = Dialect(
         arguments.delimiter, arguments.decimal or plan.decimal, arguments.missing or frozenset()
     )
     rows = 0
-    for values in _table.blocks(arguments.data, plan.columns, dialect):
+    for values in table.blocks(arguments.data, plan.columns, dialect):
         y = model._of_values(values, arguments.data, rows)
         rows += len(values)
         # str and repr have the fewest digits that are read as the same number.
@@ -437,9 +428,9 @@ def predict(arguments: Namespace) -> int:
     # At the end, so that a bad row does not leave half of the predictions.
     text = "\n".join(lines) + "\n"
     if arguments.output is None:
-        _terminal.write_file(text)
+        terminal.write_file(text)
     else:
-        _files.replace(arguments.output, text)
+        files.replace(arguments.output, text)
     return 0
 
 
@@ -455,7 +446,7 @@ def show(arguments: Namespace) -> int:
     others = {
         key: value
         for key, value in sorted(net._network.metadata.items())
-        if key not in (EPOCHS, _preprocessing.KEY)
+        if key not in (EPOCHS, COLUMNS)
     }
     say("", f"Seed: {net.seed}")
     for key, value in others.items():
@@ -486,5 +477,5 @@ def export(arguments: Namespace) -> int:
             "onnx": "It takes the raw values of columns by their names",
         }[arguments.to]
         say(f"{takes}, and does with them what 'predict' does:")
-        say(*_preprocessing.described(model._plan))
+        say(*preprocessing.described(model._plan))
     return 0

@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnn import _c_formulas, _core, _files
-from cnn._c_table import Table
+from cnn import _core
+from cnn._base import checks, files, formats
+from cnn.exchange import _c_formulas
+from cnn.exchange._c_table import Table
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
-    from cnn._preprocessing import Preprocessing
+    from cnn._tables.preprocessing import Preprocessing
 
 # C++'s words too, since C++ may include a header.
 _RESERVED = frozenset(
@@ -52,7 +54,7 @@ def write(
     path: str | os.PathLike[str],
     *,
     name: str | None,
-    dtype: str,
+    dtype: DTypeLike | None,
     fast: bool,
     plan: Preprocessing | None = None,
 ) -> None:
@@ -60,10 +62,13 @@ def write(
 
     With `plan`, the columns that its inputs are made of, the header takes rows of a table.
     """
+    formats.destination("to_c", checks.path("to_c", path), "a C header")
+    wanted = checks.network_dtype("to_c", network.dtype if dtype is None else dtype)
+    fast = checks.flag("to_c", "fast", fast)
     chosen = _checked_name(path, name)
-    if np.dtype(dtype) != network.dtype:
-        network = _converted(network, dtype)
-    _files.replace(path, _Header(network, chosen, fast=fast, plan=plan).text())
+    if np.dtype(wanted) != network.dtype:
+        network = _converted(network, wanted)
+    files.replace(path, _Header(network, chosen, fast=fast, plan=plan).text())
 
 
 def _checked_name(path: str | os.PathLike[str], name: str | None) -> str:
@@ -174,7 +179,7 @@ class _Header:
         return text.replace("$identity", f"0x{zlib.crc32(text.encode()):08x}", 2)
 
     def _filled(self, template: str, **values: object) -> str:
-        path = resources.files("cnn").joinpath("c_templates", f"{template}.h")
+        path = resources.files("cnn.exchange").joinpath("c_templates", f"{template}.h")
         return Template(path.read_text(encoding="utf-8")).substitute(self._common, **values)
 
     def _functions(self) -> tuple[str, str]:

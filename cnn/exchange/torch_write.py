@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cnn import _extras
+from cnn._base import extras
 
 if TYPE_CHECKING:
     from cnn import _core
@@ -31,7 +31,7 @@ def module_of(network: _core.Network) -> Any:
             raise ValueError(
                 f"to_torch: layer {i} has activation {activation}, for which PyTorch has no module"
             )
-    torch = _extras.require("to_torch", "torch", "torch")
+    torch = extras.require("to_torch", "torch", "torch")
     modules = []
     for i, (kind, inputs, outputs, activation, _, rate) in enumerate(described):
         if kind == "dropout":

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import difflib
 import itertools
 import re
 import shlex
@@ -16,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from cnn import _numerals
-from cnn._numerals import POINT
+from cnn._base.texts import did_you_mean, listed
+from cnn._tables import numerals
+from cnn._tables.numerals import POINT
 
 if TYPE_CHECKING:
     from _csv import Reader
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 MISSING = frozenset(
     {
@@ -67,18 +67,6 @@ class Dialect:
 
 DEFAULT = Dialect()
 NONE_MISSING = Dialect(missing=frozenset())
-
-
-def listed(names: Sequence[str], most: int = 10) -> str:
-    """Return names in a line, the first of them if there are many."""
-    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
-
-
-def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """Return a question for the name that is most like one that is missing, or nothing."""
-    by_letters = {other.casefold(): other for other in names}
-    close = difflib.get_close_matches(name.casefold(), by_letters, n=1)
-    return f"; did you mean {by_letters[close[0]]!r}?" if close else ""
 
 
 def option(flag: str, name: str) -> str:
@@ -164,7 +152,7 @@ class Table:
                 raise ValueError(
                     f"{self.path}: column {name!r} is there twice, names should differ"
                 )
-        if _numerals.numbers(self.names, self._dialect.decimal) is not None:
+        if numerals.numbers(self.names, self._dialect.decimal) is not None:
             raise ValueError(
                 f"{self.path}: the first line has numbers ({', '.join(self.names[:3])} ...), "
                 f"should have the columns' names"
@@ -289,7 +277,7 @@ def _records(lines: Sequence[str], delimiter: str) -> list[list[str]]:
 
 
 def _is_any_number(text: str) -> bool:
-    return any(_numerals.number(text, decimal) is not None for decimal in (POINT, ","))
+    return any(numerals.number(text, decimal) is not None for decimal in (POINT, ","))
 
 
 @contextlib.contextmanager

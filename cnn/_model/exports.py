@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnn import _checks, _core
+from cnn import _core
 
 if TYPE_CHECKING:
     import os
@@ -170,15 +170,9 @@ class Doors:
         ['static inline void gate_predict(const float *x, float *y)']
         >>> folder.cleanup()
         """
-        from cnn import _formats, c_export  # noqa: PLC0415  # as above
+        from cnn.exchange import c_header  # noqa: PLC0415  # `import cnn` need not wait for it
 
-        c_export.write(
-            self._network,
-            _formats.destination("to_c", _checks.path("to_c", path), "a C header"),
-            name=name,
-            dtype=_checks.network_dtype("to_c", self._network.dtype if dtype is None else dtype),
-            fast=_checks.flag("to_c", "fast", fast),
-        )
+        c_header.write(self._network, path, name=name, dtype=dtype, fast=fast)
 
     def to_onnx(self, path: str | os.PathLike[str]) -> None:
         """Write the network as an ONNX model, for ONNX Runtime and others.
@@ -222,10 +216,9 @@ class Doors:
         >>> cnn.from_onnx("net.onnx").inputs  # doctest: +SKIP
         4
         """
-        from cnn import _formats, _onnx_write  # noqa: PLC0415  # as above
+        from cnn.exchange import onnx_write  # noqa: PLC0415  # as above
 
-        _checks.path("to_onnx", path)
-        _onnx_write.write(self._network, _formats.destination("to_onnx", path, "an ONNX model"))
+        onnx_write.write(self._network, path)
 
     def to_torch(self) -> Any:
         """Return a new `torch.nn.Sequential` with copies of the parameters.
@@ -259,6 +252,6 @@ class Doors:
           (1): Softmax(dim=-1)
         )
         """
-        from cnn import _torch_write  # noqa: PLC0415  # as above
+        from cnn.exchange import torch_write  # noqa: PLC0415  # as above
 
-        return _torch_write.module_of(self._network)
+        return torch_write.module_of(self._network)

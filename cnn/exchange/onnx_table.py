@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnn._onnx_write import Model, checked
-from cnn._table import Category, Number
+from cnn._tables.table import Category, Number
+from cnn.exchange.onnx_write import Model, checked
 
 if TYPE_CHECKING:
     import os
 
     from cnn import _core
-    from cnn._preprocessing import Preprocessing
+    from cnn._tables.preprocessing import Preprocessing
 
 # Of the domain with OneHotEncoder and LabelEncoder; the one of opset 17's time.
 _ML_OPSET = 3
@@ -22,7 +22,7 @@ _ML_OPSET = 3
 
 def write(network: _core.Network, plan: Preprocessing, path: str | os.PathLike[str]) -> None:
     """Write a table's model; `TableModel.to_onnx` documents it."""
-    onnx = checked(network)
+    onnx = checked(network, path)
     _check_texts(plan)
     _TableModel(onnx, network, plan).save(path)
 

@@ -9,28 +9,18 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import re
 import sys
 from typing import TYPE_CHECKING, TextIO
+
+from cnn._base import texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# ASCII's control characters, those of U+0080 to U+009F, which some terminals obey as well, ends of
-# lines, and marks that turn the direction of what follows (CVE-2021-42574).
-_CONTROL = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufff9-\ufffb]"
-)
-
-
-def shown(text: str) -> str:
-    """Return a text with ? for each control character, as messages of libcnn have it."""
-    return _CONTROL.sub("?", text)
-
 
 def say(*lines: str) -> None:
     """Print lines, each of them without control characters."""
-    write("\n".join(map(shown, lines)) + "\n")
+    write("\n".join(map(texts.shown, lines)) + "\n")
 
 
 def write_file(text: str) -> None:
@@ -54,7 +44,7 @@ def write(text: str) -> None:
 
 def complain(*lines: str) -> None:
     """Print lines on stderr, unless it is closed."""
-    print("\n".join(map(shown, lines)), file=sys.stderr, flush=True)
+    print("\n".join(map(texts.shown, lines)), file=sys.stderr, flush=True)
 
 
 class Nowhere(io.TextIOBase):

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnn import _checks, _core, _progress, _warn, losses, optimizers
-from cnn._numbers import exact
-from cnn._sparse import SparseRows
+from cnn import _core, losses, optimizers
+from cnn._base import checks, warning
+from cnn._base.numbers import exact
+from cnn._training.progress import Display, display, wanted
+from cnn._training.sparse import SparseRows
 from cnn.callbacks import Callback
 from cnn.history import History
 from cnn.layers import Dense
@@ -200,7 +202,7 @@ def _fault_of_input(samples: Samples, network: _core.Network) -> str:
         block = x[first : first + rows]
         at = 0
         while at < len(block):
-            found = _checks.first_bad(block[at:], dtype)
+            found = checks.first_bad(block[at:], dtype)
             if found is None:
                 break
             at += found.row
@@ -265,7 +267,7 @@ def gradients(
     network = net._network
     step = -1
     if dropout_step is not None:
-        step = _checks.integer(where, "dropout_step", dropout_step, 0, 2**63 - 1)
+        step = checks.integer(where, "dropout_step", dropout_step, 0, 2**63 - 1)
     chosen = losses.resolve(where, loss, net.activation, net.outputs)
     samples = checked_samples(where, network, chosen, x, t, sample_weight)
     value, flat = network.gradients(samples.loss, *samples.slice(0, samples.rows), step)
@@ -324,7 +326,7 @@ class _Fit:
     show: bool
     where: str
     advice: str
-    display: _progress.Display | None = None
+    display: Display | None = None
 
     def metrics(self) -> tuple[str, ...]:
         """Return the names of the metrics of an epoch."""
@@ -348,7 +350,7 @@ class _Fit:
         logs: dict[str, float] = {}
         try:
             if self.show:
-                self.display = _progress.display(self.samples.rows, first, first + self.epochs - 1)
+                self.display = display(self.samples.rows, first, first + self.epochs - 1)
             for epoch in range(first, first + self.epochs):
                 for callback in self.callbacks:
                     callback.on_epoch_begin(epoch)
@@ -512,7 +514,7 @@ def _warn_of_step(net: Sequential) -> None:
         for i, layer in enumerate(net.layers[: with_step[-1] + 1])
         if isinstance(layer, Dense)
     ]
-    _warn.warn(
+    warning.warn(
         f"fit: the derivative of step, the activation of layer {with_step[-1]}, is 0, so that "
         f"{', '.join(stuck)} will not learn"
     )
@@ -538,14 +540,14 @@ def fit(
 ) -> History:
     """Do what `Sequential.fit` says; `where` and `advice` are for messages of estimators."""
     network = net._network
-    epochs = _checks.integer(where, "epochs", epochs, 1)
-    batch_size = _checks.integer(where, "batch_size", batch_size, 1)
+    epochs = checks.integer(where, "epochs", epochs, 1)
+    batch_size = checks.integer(where, "batch_size", batch_size, 1)
     chosen = losses.resolve(where, loss, net.activation, net.outputs)
     samples = checked_samples(where, network, chosen, x, t, sample_weight, class_weight)
     validation = _validation_samples(where, network, chosen, validation_data)
-    shuffle = _checks.flag(where, "shuffle", shuffle)
+    shuffle = checks.flag(where, "shuffle", shuffle)
     called = checked_callbacks(where, callbacks)
-    show = _progress.wanted(where, progress)
+    show = wanted(where, progress)
     chosen_optimizer = optimizers.resolve(where, optimizer)
     _warn_of_step(net)
     # Last, since nothing is to change where an argument is bad.

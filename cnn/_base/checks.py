@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnn import _core
-from cnn._numbers import exact
+from cnn._base.numbers import exact
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
 
-from cnn._assembly import Part
-from cnn._numbers import exact
+from cnn._base.numbers import exact
+from cnn.exchange.assembly import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable

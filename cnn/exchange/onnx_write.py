@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnn import _core, _extras, _files
+from cnn import _core
+from cnn._base import checks, extras, files, formats
 
 if TYPE_CHECKING:
     import os
@@ -31,12 +32,13 @@ _NODES: dict[str, tuple[str, dict[str, Any]]] = {
 
 def write(network: _core.Network, path: str | os.PathLike[str]) -> None:
     """Write a network as an ONNX model; `Sequential.to_onnx` documents it."""
-    Model(checked(network), network).save(path)
+    Model(checked(network, path), network).save(path)
 
 
-def checked(network: _core.Network) -> Any:
-    """Return the package onnx, if it is there and a file of it holds the network."""
-    onnx = _extras.require("to_onnx", "onnx", "onnx")
+def checked(network: _core.Network, path: str | os.PathLike[str]) -> Any:
+    """Return the package onnx, if it is there and the path can take a file with the network."""
+    formats.destination("to_onnx", checks.path("to_onnx", path), "an ONNX model")
+    onnx = extras.require("to_onnx", "onnx", "onnx")
     size = network.parameter_count * network.dtype.itemsize
     if size > _MOST_BYTES:
         raise ValueError(
@@ -62,7 +64,7 @@ class Model:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to a file."""
-        _files.replace(path, self.made().SerializeToString())
+        files.replace(path, self.made().SerializeToString())
 
     def body(self) -> tuple[list[Any], list[Any]]:
         """Add all nodes, and return the graph's inputs and outputs."""

@@ -12,7 +12,8 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from cnn import _core, _files
+from cnn import _core
+from cnn._base import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -160,7 +161,7 @@ def explained(reader: str, path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except _core.ModelFileError as error:
-        with _files.named(path), open(path, "rb") as file:
+        with files.named(path), open(path, "rb") as file:
             found = _kind(file.read(_HEAD))
         if found is None or found == _NAMES[reader]:
             raise

@@ -1,4 +1,4 @@
-"""The formulas of the kernels as plain C, for headers that `cnn.c_export` writes.
+"""The formulas of the kernels as plain C, for headers that `cnn.exchange.c_header` writes.
 
 Nothing is spelled again: what a header needs is taken out of the kernels' own sources, which are
 installed beside this module, as they are compiled for vectors of one lane. It is all in this one

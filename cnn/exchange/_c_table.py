@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnn._c_formulas import literal
-from cnn._table import Category, Number
+from cnn._tables.table import Category, Number
+from cnn.exchange._c_formulas import literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cnn import _core
-    from cnn._preprocessing import Preprocessing
+    from cnn._tables.preprocessing import Preprocessing
 
 # Rows that a header's self-test runs.
 _TESTED = 4

@@ -18,20 +18,19 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import numpy as np
 
 from cnn import _core
-from cnn._numbers import exact
-from cnn._numerals import POINT
-from cnn._table import Category, Column, Number
-from cnn._terminal import shown
-from cnn.sequential import COLUMNS
+from cnn._base.metadata import COLUMNS
+from cnn._base.numbers import exact
+from cnn._base.texts import shown
+from cnn._tables.numerals import POINT
+from cnn._tables.table import Category, Column, Number
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from numpy.typing import NDArray
 
-KEY = COLUMNS
-# The format of the value that a network's metadata have under this key. Format 1 had one spelling
-# of each number that is a category.
+# The format of the value that a network's metadata have under the key COLUMNS. Format 1 had one
+# spelling of each number that is a category.
 _FORMAT = 2
 
 
@@ -159,14 +158,14 @@ def _described(column: Column) -> dict[str, Any]:
 
 def of_network(network: _core.Network, path: str) -> Preprocessing | None:
     """Return what a model file says, which anybody may have written; None where it says nothing."""
-    text = network.get_metadata(KEY)
+    text = network.get_metadata(COLUMNS)
     if text is None:
         return None
     try:
         found = _of_json(text)
         _check_fit(found, network)
     except (ValueError, RecursionError) as error:
-        raise _core.ModelFileError(f"{path}: the file's {KEY} is not one: {error}") from error
+        raise _core.ModelFileError(f"{path}: the file's {COLUMNS} is not one: {error}") from error
     return found
 
 

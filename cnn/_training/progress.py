@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cnn._numbers import rounded
+from cnn._base.numbers import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
