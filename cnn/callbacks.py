@@ -9,23 +9,24 @@ from __future__ import annotations
 import errno
 import math
 import os
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from cnn._base import checks, formats
+from cnn._training.hooks import Hooks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from cnn import _core
+    from numpy.typing import NDArray
+
+    from cnn._training.hooks import Logs
     from cnn.optimizers import Optimizer
     from cnn.sequential import Sequential
 
 __all__ = ["Callback", "EarlyStopping", "LambdaCallback", "ModelCheckpoint"]
 
-Logs: TypeAlias = "Mapping[str, float]"
 
-
-class Callback:
+class Callback(Hooks):
     """The base of callbacks, whose methods do nothing.
 
     Before training begins, fit sets these attributes:
@@ -59,18 +60,6 @@ class Callback:
     model: Sequential
     optimizer: Optimizer
     metrics: tuple[str, ...]
-
-    def on_train_begin(self) -> None:
-        """Act before the first epoch; the network is as it was given."""
-
-    def on_train_end(self, logs: Logs) -> None:
-        """Act after the last epoch, unless training ended by an exception."""
-
-    def on_epoch_begin(self, epoch: int) -> None:
-        """Act before an epoch."""
-
-    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        """Act after an epoch and its validation; `logs` has the metrics."""
 
 
 class _Monitor(Callback):
@@ -170,21 +159,21 @@ class EarlyStopping(_Monitor):
         )
         self.wait = 0
         self.stopped_epoch = 0
-        self._best_network: _core.Network | None = None
+        self._best_weights: list[NDArray[Any]] | None = None
 
     def on_train_begin(self) -> None:
         """Forget an earlier training."""
         self._begin()
         self.wait = 0
         self.stopped_epoch = 0
-        self._best_network = None
+        self._best_weights = None
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         """Compare the metric with the best so far."""
         if self._improved(epoch, logs):
             self.wait = 0
             if self.restore_best_weights:
-                self._best_network = self.model._network.copy()
+                self._best_weights = self.model.get_weights()
             return
         self.wait += 1
         if self.wait >= self.patience:
@@ -193,13 +182,13 @@ class EarlyStopping(_Monitor):
 
     def on_train_end(self, logs: Logs) -> None:
         """Restore the best weights where that is wanted."""
-        if self._best_network is not None:
-            self.model._take_parameters(self._best_network)
-            self._best_network = None
+        if self._best_weights is not None:
+            self.model.set_weights(self._best_weights)
+            self._best_weights = None
 
     def __getstate__(self) -> dict[str, Any]:
         # The best weights belong to a fit that is going on, or was broken off.
-        return self.__dict__ | {"_best_network": None}
+        return self.__dict__ | {"_best_weights": None}
 
 
 class ModelCheckpoint(_Monitor):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 __all__ = ["get_cmake_dir", "get_include", "get_library", "get_pkgconfig_dir"]
@@ -14,13 +15,13 @@ def _find(*parts: str) -> Path:
     A package that is installed in editable mode has several folders: the sources, and what was
     built.
     """
-    import cnn  # noqa: PLC0415  # whose import this module is part of
-
-    for folder in cnn.__path__:
+    spec = find_spec(__package__)
+    folders = (spec.submodule_search_locations if spec is not None else None) or []
+    for folder in folders:
         path = Path(folder, *parts)
         if path.exists():
             return path
-    raise FileNotFoundError(f"{Path(*parts)} is not beside cnn in {', '.join(cnn.__path__)}")
+    raise FileNotFoundError(f"{Path(*parts)} is not beside cnn in {', '.join(folders)}")
 
 
 def get_include() -> str:

@@ -208,18 +208,7 @@ class Dense(Layer):
     def _set(self, parameter: str, values: ArrayLike, shape: tuple[int, ...]) -> None:
         if self._network is None:
             self._refuse(parameter)
-        array = _core.numeric("Dense", parameter, values)
-        if array.shape != shape:
-            raise ValueError(f"Dense: {parameter} has shape {array.shape}, should be {shape}")
-        with np.errstate(over="ignore"):  # what overflows is refused
-            converted = array.astype(self._network.dtype)
-        overflows = np.isinf(converted) & np.isfinite(array)
-        if overflows.any():
-            at = tuple(map(int, np.argwhere(overflows)[0]))
-            raise ValueError(
-                f"Dense: {parameter} has {exact(array[at])} at {list(at)}, which overflows "
-                f"{self._network.dtype}, the network's type"
-            )
+        converted = checked_parameter("Dense", parameter, values, shape, self._network.dtype)
         self._network.set(self._index, parameter, converted)
 
     def _refuse(self, parameter: str) -> NoReturn:
@@ -294,6 +283,43 @@ class Dropout(Layer):
 
     def __repr__(self) -> str:
         return f"Dropout({exact(self._rate)})"
+
+
+def checked_parameter(
+    where: str, name: str, values: ArrayLike, shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> NDArray[Any]:
+    """Return values as an array of a parameter's shape, in the network's type."""
+    array = _core.numeric(where, name, values)
+    if array.shape != shape:
+        raise ValueError(f"{where}: {name} has shape {array.shape}, should be {shape}")
+    with np.errstate(over="ignore"):  # what overflows is refused
+        converted = array.astype(dtype)
+    overflows = np.isinf(converted) & np.isfinite(array)
+    if overflows.any():
+        at = tuple(map(int, np.argwhere(overflows)[0]))
+        raise ValueError(
+            f"{where}: {name} has {exact(array[at])} at {list(at)}, which overflows {dtype}, the "
+            f"network's type"
+        )
+    return converted
+
+
+def compiled(layers: Sequence[Layer], dtype: str, seed: int = 0) -> _core.Network:
+    """Return a network of libcnn with these layers; all parameters are 0."""
+    return _core.Network([layer._describe() for layer in layers], dtype=dtype, seed=seed)
+
+
+def initialize(layers: Sequence[Layer], network: _core.Network) -> None:
+    """Draw the initial weights of a network, by the initialisers of its layers."""
+    for i, layer in enumerate(layers):
+        if isinstance(layer, Dense):
+            layer._initialize(network, i)
+
+
+def attach(layers: Sequence[Layer], network: _core.Network) -> None:
+    """Make layers views of the layers of a network, whose parameters they then get and set."""
+    for i, layer in enumerate(layers):
+        layer._attach(network, i)
 
 
 def of_description(description: tuple[str, int, int, str, float, float]) -> Layer:

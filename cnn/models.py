@@ -9,7 +9,7 @@ from cnn import _core, optimizers, schedules
 from cnn._base import checks, formats
 from cnn._base.metadata import COLUMNS, EPOCHS, LR
 from cnn.layers import Dense, Dropout, Layer
-from cnn.sequential import Sequential
+from cnn.sequential import Sequential, built, of_network
 
 if TYPE_CHECKING:
     import os
@@ -90,9 +90,7 @@ def mlp(
             found.append(Dropout(rate))
         activation = hidden_activation if i < len(widths) - 2 else output_activation
         found.append(Dense(widths[i], widths[i + 1], activation, l2=l2))
-    made = Sequential.__new__(Sequential)
-    made._build(where, found, rng, dtype)
-    return made
+    return built(where, found, rng, dtype)
 
 
 def _loaded(where: str, network: _core.Network) -> Sequential | Any:
@@ -103,12 +101,12 @@ def _loaded(where: str, network: _core.Network) -> Sequential | Any:
             f"{where}: the file has {epochs!r} epochs, should have a whole number"
         )
     network.set_metadata(LR, None)
-    net = Sequential._of_network(network)
+    net = of_network(network)
     if network.get_metadata(COLUMNS) is None:
         return net
-    from cnn.tabular import TableModel  # noqa: PLC0415  # most files have no columns
+    from cnn.tabular import of_file  # noqa: PLC0415  # most files have no columns
 
-    return TableModel._of_file(where, net)
+    return of_file(where, net)
 
 
 # Any stands for a TableModel: type checkers take the result for a Sequential, as nearly all of them

@@ -99,36 +99,6 @@ class Optimizer:
             return self._trainer.steps
         return self._waiting.steps if self._waiting is not None else 0
 
-    def _rates(self, where: str, count: int, *, ahead: int = 0) -> NDArray[np.float64]:
-        """Return the learning rates of `count` steps, after `ahead` steps still to come."""
-        return schedules.rates(where, self.lr, self.steps + ahead, count)
-
-    def _bind(self, where: str, network: _core.Network) -> _core.Trainer:
-        """Return the trainer for `network`, made now if this is the first use."""
-        if self._trainer is not None:
-            if self._trainer.network is not network:
-                raise ValueError(
-                    f"{where}: optimizer belongs to another network, whose state it holds; should "
-                    f"be a new one, or one that has not been used"
-                )
-            return self._trainer
-        waiting = self._waiting
-        if waiting is not None and (waiting.dtype, waiting.parameter_count) != (
-            network.dtype,
-            network.parameter_count,
-        ):
-            raise ValueError(
-                f"{where}: optimizer holds the state of a {waiting.dtype} network with "
-                f"{waiting.parameter_count} parameters, but this is a {network.dtype} network "
-                f"with {network.parameter_count}"
-            )
-        trainer = _core.Trainer(network, self._kind(), **self._options())
-        if waiting is not None:
-            trainer.set_state(waiting.slots)
-            trainer.steps = waiting.steps
-        self._trainer, self._waiting = trainer, None
-        return trainer
-
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         waiting = self._waiting
@@ -442,6 +412,38 @@ def resolve(where: str, optimizer: str | Optimizer | None) -> Optimizer:
             f"{where}: optimizer is {what}, should be a name or an object like cnn.Adam()"
         )
     return optimizer
+
+
+def rates(where: str, optimizer: Optimizer, count: int, *, ahead: int = 0) -> NDArray[np.float64]:
+    """Return the learning rates of `count` steps, after `ahead` steps still to come."""
+    return schedules.rates(where, optimizer.lr, optimizer.steps + ahead, count)
+
+
+def bound(where: str, optimizer: Optimizer, network: _core.Network) -> _core.Trainer:
+    """Return the trainer of an optimizer for a network, made now if this is the first use."""
+    if optimizer._trainer is not None:
+        if optimizer._trainer.network is not network:
+            raise ValueError(
+                f"{where}: optimizer belongs to another network, whose state it holds; should be "
+                f"a new one, or one that has not been used"
+            )
+        return optimizer._trainer
+    waiting = optimizer._waiting
+    if waiting is not None and (waiting.dtype, waiting.parameter_count) != (
+        network.dtype,
+        network.parameter_count,
+    ):
+        raise ValueError(
+            f"{where}: optimizer holds the state of a {waiting.dtype} network with "
+            f"{waiting.parameter_count} parameters, but this is a {network.dtype} network with "
+            f"{network.parameter_count}"
+        )
+    trainer = _core.Trainer(network, optimizer._kind(), **optimizer._options())
+    if waiting is not None:
+        trainer.set_state(waiting.slots)
+        trainer.steps = waiting.steps
+    optimizer._trainer, optimizer._waiting = trainer, None
+    return trainer
 
 
 def of_trainer(trainer: _core.Trainer, lr: LearningRate) -> Optimizer:

@@ -8,7 +8,7 @@ from refused import refused
 
 import cnn
 from cnn import _core
-from cnn._training import loop
+from cnn._training import loop, samples, steps
 from cnn._training.sparse import SparseRows
 
 RNG = np.random.default_rng(0)
@@ -22,7 +22,7 @@ T = RNG.normal(size=ROWS)
 def many_slices(monkeypatch):
     """End slices after every few steps, so that what is checked late is seen to be late."""
     monkeypatch.setattr(loop, "SLICE_SECONDS", 1e-9)
-    monkeypatch.setattr(loop, "SLICE_ROWS", 64)
+    monkeypatch.setattr(samples, "SLICE_ROWS", 64)
 
 
 def net_for(output, outputs, **options):
@@ -327,10 +327,10 @@ def test_sparse_inputs(monkeypatch):
     x[133, 1] = np.nan
     net = net_for("softmax", 4)
     with refused(FloatingPointError, "x has nan in row 133, column 1"):
-        loop.evaluate(
+        steps.evaluate(
             "evaluate",
             net._network,
-            loop.checked_samples(
+            samples.checked_samples(
                 "evaluate", net._network, cnn.CrossEntropy(), SparseRows(csr(x)), LABELS[:200], None
             ),
         )

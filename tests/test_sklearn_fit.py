@@ -25,7 +25,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 import cnn
 from cnn import _core
-from cnn._training import loop
+from cnn._training import loop, samples
 from cnn.sklearn import MLPClassifier, MLPRegressor
 
 # What stops before it has converged is what most of these tests want, for it takes less time.
@@ -309,7 +309,7 @@ def test_ctrl_c_keeps_what_was_learned():
 
 def test_ctrl_c_in_a_line_search_keeps_the_last_iteration(monkeypatch, dtype):
     passes = 0
-    slices = loop.Samples.slices
+    slices = samples.Samples.slices
 
     def interrupted(self, network):
         nonlocal passes
@@ -321,7 +321,7 @@ def test_ctrl_c_in_a_line_search_keeps_the_last_iteration(monkeypatch, dtype):
     x = X.astype(dtype)
     model = small(solver="lbfgs", max_iter=20)
     with monkeypatch.context() as patched:
-        patched.setattr(loop.Samples, "slices", interrupted)
+        patched.setattr(samples.Samples, "slices", interrupted)
         with pytest.raises(KeyboardInterrupt):
             model.fit(x, LABELS)
     assert 0 < model.n_iter_ < 8

@@ -7,7 +7,7 @@ import pytest
 
 import cnn
 from cnn import _core
-from cnn._training import loop
+from cnn._training import loop, samples
 from cnn._training.sparse import SparseRows
 
 RNG = np.random.default_rng(0)
@@ -32,8 +32,8 @@ def cut(request, monkeypatch):
     def apply(*, whole):
         seconds, rows = CUTS["never" if whole else request.param]
         monkeypatch.setattr(loop, "SLICE_SECONDS", seconds)
-        monkeypatch.setattr(loop, "SLICE_ROWS", rows)
-        monkeypatch.setattr(loop, "SLICE_WORK", 10**12 if whole else 16 * 60)
+        monkeypatch.setattr(samples, "SLICE_ROWS", rows)
+        monkeypatch.setattr(samples, "SLICE_WORK", 10**12 if whole else 16 * 60)
 
     return apply
 
@@ -66,6 +66,7 @@ def trained(dtype, x, **options):
     optimizer = cnn.Adam(0.02)
     history = loop.fit(
         net,
+        net._network,
         x,
         LABELS,
         **{

@@ -122,6 +122,20 @@ def choice(where: str, name: str, value: object, options: Collection[str]) -> st
     return value
 
 
+def seed(where: str, rng: object) -> int:
+    """Return the seed that `rng` stands for: an int, a generator to draw it from, or None."""
+    if rng is None:
+        return int.from_bytes(os.urandom(8), "little")
+    if isinstance(rng, np.random.Generator):
+        return int(rng.integers(0, 2**64, dtype=np.uint64))
+    if isinstance(rng, (bool, np.bool_)) or not isinstance(rng, (int, np.integer)):
+        raise TypeError(
+            f"{where}: rng is of type {type(rng).__name__}, should be an int, a "
+            f"numpy.random.Generator or None"
+        )
+    return integer(where, "rng", rng, 0, 2**64 - 1)
+
+
 FLOAT32: np.dtype[Any] = np.dtype(np.float32)
 FLOAT64: np.dtype[Any] = np.dtype(np.float64)
 

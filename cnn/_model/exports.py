@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from cnn import _core
 
@@ -15,54 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
 
-def _pointer(c_type: Any) -> Any:
-    """Return the type of pointers to numbers of a C type, as arguments of a `ctypes` function.
-
-    Numba takes it for what it is, a pointer to these numbers, and refuses to compile a call with an
-    array of another dtype. Calls from Python may give an address too, as a pointer or an int, and
-    arrays, whose dtype is then checked here.
-    """
-    import ctypes  # noqa: PLC0415  # `import cnn` need not wait for it
-
-    dtype = np.dtype(c_type)
-
-    class Pointer(ctypes.POINTER(c_type)):  # type: ignore[misc]
-        _type_ = c_type
-
-        @classmethod
-        def from_param(cls, value: Any) -> Any:
-            # Of array.ctypes, which holds on to its array.
-            array = value if isinstance(value, np.ndarray) else getattr(value, "_arr", None)
-            if isinstance(array, np.ndarray):
-                if array.dtype != dtype:
-                    raise TypeError(f"an array of dtype {array.dtype}, should be {dtype}")
-                if array.size > 0 and array.strides[-1:] not in ((), (dtype.itemsize,)):
-                    raise TypeError("an array with gaps in its rows, should have none")
-                return array.ctypes.data_as(ctypes.c_void_p)
-            pointed: Any = type(value)
-            while issubclass(pointed, (ctypes.Array, ctypes.POINTER(c_type).__base__)):
-                pointed = pointed._type_
-            if pointed not in (c_type, type(value)):
-                raise TypeError(f"a pointer to {pointed.__name__}, should be to {c_type.__name__}")
-            return ctypes.c_void_p.from_param(value)
-
-    return Pointer
-
-
-@functools.cache
-def _prototype(dtype: str) -> Any:
-    """Return the type of libcnn's predict for a dtype: see cnn.h.
-
-    The network and the workspace are integers, since jitted code cannot hold an address otherwise.
-    """
-    import ctypes  # noqa: PLC0415  # as above
-
-    size = ctypes.c_size_t
-    pointer = _pointer({"float32": ctypes.c_float, "float64": ctypes.c_double}[dtype])
-    return ctypes.CFUNCTYPE(ctypes.c_int, size, size, pointer, size, pointer, size, size, size)
-
-
-class Doors:
+class Exports:
     """The part of `Sequential` that other languages, compilers and libraries use."""
 
     _network: _core.Network
@@ -117,8 +67,9 @@ class Doors:
         >>> bool((y == net.predict(x)).all())
         True
         """
-        dtype = self._network.dtype
-        return _prototype(dtype.name)(_core.predict_address(dtype))
+        from cnn.exchange import handles  # noqa: PLC0415  # `import cnn` need not wait for it
+
+        return handles.c_function(self._network)
 
     def to_c(
         self,
@@ -170,7 +121,7 @@ class Doors:
         ['static inline void gate_predict(const float *x, float *y)']
         >>> folder.cleanup()
         """
-        from cnn.exchange import c_header  # noqa: PLC0415  # `import cnn` need not wait for it
+        from cnn.exchange import c_header  # noqa: PLC0415  # as above
 
         c_header.write(self._network, path, name=name, dtype=dtype, fast=fast)
 

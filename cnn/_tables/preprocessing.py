@@ -83,6 +83,22 @@ class Preprocessing:
             return y
         return y.astype(np.float64) * self.target.scale + self.target.mean
 
+    def predicted(
+        self, network: _core.Network, values: NDArray[np.float64], where: str, first: int
+    ) -> NDArray[Any]:
+        """Return probabilities or numbers of values that were read; messages count from first+1."""
+        x = self.x(values, where, first, dtype=network.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused
+            y = self.outputs(network.predict(x))
+        bad = np.flatnonzero(~np.isfinite(y).all(axis=1))
+        if bad.size:
+            raise ValueError(
+                f"{where}: row {first + bad[0] + 1}: the prediction is NaN or infinite; its "
+                f"numbers are too far from those that the network was trained on, or the network's "
+                f"weights are damaged or too large"
+            )
+        return y
+
     def t(self, values: NDArray[np.float64], path: str) -> NDArray[Any]:
         """Return a network's targets for the values of the target's column."""
         if isinstance(self.target, Category):

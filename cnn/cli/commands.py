@@ -24,7 +24,8 @@ from cnn._tables.preprocessing import Preprocessing
 from cnn._tables.table import Category, Column, Number
 from cnn.cli import terminal
 from cnn.cli.terminal import say
-from cnn.tabular import TableModel
+from cnn.sequential import network_of
+from cnn.tabular import TableModel, plan_of
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -164,7 +165,7 @@ def train(arguments: Namespace) -> int:
         validation_data=validation,
         progress=not arguments.quiet,
     )
-    net._network.set_metadata(COLUMNS, plan.to_json())
+    network_of(net).set_metadata(COLUMNS, plan.to_json())
     # Before anything is printed, which fails where nobody reads it.
     net.save(arguments.output)
     if validation is not None:
@@ -398,13 +399,13 @@ def predict(arguments: Namespace) -> int:
     """Predict for the rows of a CSV file, and print or save a CSV file."""
     if arguments.output is not None:
         _check_output(arguments.output, arguments.model, arguments.data, device=True)
-    _, model = _loaded(arguments.model)
+    net, model = _loaded(arguments.model)
     if model is None:
         raise ValueError(
             f"{arguments.model}: the file does not say how inputs are made of columns, since it is "
             f"not from 'train'; in Python, cnn.load reads it and takes numbers"
         )
-    plan = model._plan
+    network, plan = network_of(net), plan_of(model)
     target = plan.target
     classes = target.categories if isinstance(target, Category) else ()
     names = list(map(csv_file.quoted, classes))
@@ -415,7 +416,7 @@ def predict(arguments: Namespace) -> int:
     )
     rows = 0
     for values in table.blocks(arguments.data, plan.columns, dialect):
-        y = model._of_values(values, arguments.data, rows)
+        y = plan.predicted(network, values, arguments.data, rows)
         rows += len(values)
         # str and repr have the fewest digits that are read as the same number.
         if isinstance(target, Category):
@@ -445,7 +446,7 @@ def show(arguments: Namespace) -> int:
     say(*(model or net).summary().splitlines())
     others = {
         key: value
-        for key, value in sorted(net._network.metadata.items())
+        for key, value in sorted(network_of(net).metadata.items())
         if key not in (EPOCHS, COLUMNS)
     }
     say("", f"Seed: {net.seed}")
@@ -477,5 +478,5 @@ def export(arguments: Namespace) -> int:
             "onnx": "It takes the raw values of columns by their names",
         }[arguments.to]
         say(f"{takes}, and does with them what 'predict' does:")
-        say(*preprocessing.described(model._plan))
+        say(*preprocessing.described(plan_of(model)))
     return 0

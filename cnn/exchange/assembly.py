@@ -9,7 +9,6 @@ import numpy as np
 
 from cnn import _core, layers
 from cnn.layers import Dense, Dropout, Layer
-from cnn.sequential import Sequential
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,7 +31,7 @@ class Part:
     dropout: float | None = None
 
 
-def sequential(where: str, parts: Iterable[Part]) -> Sequential:
+def network(where: str, parts: Iterable[Part]) -> _core.Network:
     """Return a network of the parts, in the type that all their parameters have; its seed is 0."""
     found = list(parts)
     if not found:
@@ -51,14 +50,13 @@ def sequential(where: str, parts: Iterable[Part]) -> Sequential:
         raise ValueError(
             f"{where}: a Dropout comes after {found[-1].name}, should be between two dense layers"
         )
-    described = [layer._describe() for layer in layers.checked(where, made)]
-    network = _core.Network(described, dtype=dtype.name)
+    assembled = layers.compiled(layers.checked(where, made), dtype.name)
     dense = (i for i, layer in enumerate(made) if isinstance(layer, Dense))
     for i, part in zip(dense, found, strict=True):
-        network.set(i, "weight", part.weight)
+        assembled.set(i, "weight", part.weight)
         bias = np.zeros(part.weight.shape[1], dtype) if part.bias is None else part.bias
-        network.set(i, "bias", bias)
-    return Sequential._of_network(network)
+        assembled.set(i, "bias", bias)
+    return assembled
 
 
 def _check_parameters(where: str, part: Part, dtype: np.dtype[Any]) -> None:

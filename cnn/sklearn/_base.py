@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from cnn import _core
 from cnn._base import checks
-from cnn._training import loop
+from cnn._training.hooks import Hooks, checked_callbacks
 from cnn.layers import Dense, Dropout, Layer
 from cnn.sequential import Sequential
 from cnn.sklearn import _solvers
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cnn.callbacks import Callback
     from cnn.optimizers import Optimizer
 
 # scikit-learn's name of the sigmoid; all others are cnn's own.
@@ -217,14 +216,14 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         classes: Any,
         validation_data: Any,
         callbacks: Any,
-    ) -> tuple[Data, Data | None, list[Callback]]:
+    ) -> tuple[Data, Data | None, list[Hooks]]:
         """Return what to train with, after all checks and with the network in its place."""
         where = "partial_fit" if incremental else "fit"
         fresh = not hasattr(self, "net_") or not (self.warm_start or incremental)
         if incremental:
             self._check_classes(classes)
         sizes, activations = self._hidden_layers(where)
-        called = loop.checked_callbacks(where, callbacks)
+        called = checked_callbacks(where, callbacks)
         self._check_solver_suits(where, validation_data, called, incremental=incremental)
         x, t = self._checked_target(where, X, y, reset=fresh, known=not fresh or incremental)
         if not fresh and not incremental:
@@ -300,7 +299,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         return [_NAMES.get(given, given) if isinstance(given, str) else "identity"]
 
     def _check_solver_suits(
-        self, where: str, validation_data: Any, callbacks: list[Callback], *, incremental: bool
+        self, where: str, validation_data: Any, callbacks: list[Hooks], *, incremental: bool
     ) -> None:
         """Refuse what the solver, or a single epoch, has no use for."""
         if incremental and self.early_stopping:
@@ -365,7 +364,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         self,
         data: Data,
         validation: Data | None,
-        callbacks: list[Callback],
+        callbacks: list[Hooks],
         *,
         incremental: bool,
     ) -> None:

@@ -9,8 +9,9 @@ import numpy as np
 import scipy.optimize
 from sklearn.exceptions import ConvergenceWarning
 
-from cnn import _core, losses
+from cnn import _core, losses, optimizers
 from cnn._training import loop, progress
+from cnn._training.samples import checked_samples
 from cnn.callbacks import Callback
 from cnn.optimizers import SGD, Adam, Optimizer
 from cnn.sklearn._data import warn
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cnn.callbacks import Logs
+    from cnn._training.hooks import Hooks, Logs
     from cnn.sequential import Sequential
     from cnn.sklearn._base import BaseMLP
     from cnn.sklearn._data import Data
@@ -80,12 +81,12 @@ class Convergence(Callback):
         self.rows = rows
         self.reported = reported
         self.score = score
-        self.best: _core.Network | None = None
+        self.best: list[NDArray[Any]] | None = None
 
     def on_train_begin(self) -> None:
         """Take the weights for the best ones until a score is better."""
         if self.estimator.early_stopping:
-            self.best = self.model._network.copy()
+            self.best = self.model.get_weights()
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         """Write down the epoch, and see whether it was one too many."""
@@ -109,7 +110,7 @@ class Convergence(Callback):
     def restore_best(self) -> None:
         """Go back to the weights with the best score, where scores decide."""
         if self.best is not None:
-            self.model._take_parameters(self.best)
+            self.model.set_weights(self.best)
 
     def _say(self, text: str) -> None:
         if self.estimator.verbose:
@@ -133,7 +134,7 @@ class Convergence(Callback):
         best = -math.inf if best is None else best
         estimator.best_validation_score_ = max(best, score)
         if score > best and self.best is not None:
-            self.best = self.model._network.copy()
+            self.best = self.model.get_weights()
         return bool(score >= best + estimator.tol)
 
     def _stop(self) -> None:
@@ -163,7 +164,7 @@ class Convergence(Callback):
         """
         before = float(self.optimizer.lr)  # type: ignore[arg-type]  # never a schedule here
         self.optimizer.lr = rate
-        trainer = self.optimizer._bind("fit", self.model._network)
+        trainer = optimizers.bound("fit", self.optimizer, self.model._network)
         if rate != before:
             trainer.set_state([slot * (before / rate) for slot in trainer.get_state()])
 
@@ -185,7 +186,7 @@ def train_epochs(
     net: Sequential,
     data: Data,
     validation: Data | None,
-    called: Sequence[Callback],
+    called: Sequence[Hooks],
     reported: Callable[[float], float],
     *,
     incremental: bool,
@@ -205,6 +206,7 @@ def train_epochs(
     try:
         loop.fit(
             net,
+            net._network,
             data.x,
             data.t,
             epochs=1 if incremental else estimator.max_iter,
@@ -244,7 +246,7 @@ def _objective(
 ) -> Callable[[NDArray[Any]], tuple[float, NDArray[Any]]]:
     """Return what computes the loss and its gradient for packed parameters, which net then has."""
     loss = losses.resolve("fit", loss_name, net.activation, net.outputs)
-    samples = loop.checked_samples("fit", net._network, loss, data.x, data.t, data.sample_weight)
+    samples = checked_samples("fit", net._network, loss, data.x, data.t, data.sample_weight)
 
     def loss_and_gradient(parameters: NDArray[Any]) -> tuple[float, NDArray[Any]]:
         unpack(net, parameters)

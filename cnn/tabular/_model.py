@@ -10,7 +10,7 @@ import numpy as np
 from cnn._base.texts import listed, shown
 from cnn._tables import preprocessing
 from cnn._tables.table import Category
-from cnn.sequential import Sequential
+from cnn.sequential import Sequential, network_of
 from cnn.tabular._columns import Reader
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
+    from cnn._tables.preprocessing import Preprocessing
     from cnn.optimizers import Optimizer
 
     Rows: TypeAlias = (
@@ -116,22 +117,16 @@ class TableModel:
         self._adopt("TableModel", net)
 
     def _adopt(self, where: str, net: Sequential) -> None:
-        plan = preprocessing.of_network(net._network, where)
+        network = network_of(net)
+        plan = preprocessing.of_network(network, where)
         if plan is None:
             raise ValueError(
                 f"{where}: net does not say how inputs are made of columns, should be the network "
                 f"of a file that 'cnn train' wrote"
             )
-        self._net = net
+        self._net, self._network = net, network
         self._plan = plan
         self._reader = Reader(plan.columns, plan.decimal)
-
-    @classmethod
-    def _of_file(cls, where: str, net: Sequential) -> TableModel:
-        """Return the model around a file's network, whose columns are not trusted."""
-        made = cls.__new__(cls)
-        made._adopt(where, net)
-        return made
 
     # ---- What it is ----------------------------------------------------------------------------
 
@@ -301,21 +296,9 @@ class TableModel:
         values = self._reader.read(where, rows)
         # Once at least, for the sake of a table without rows.
         for first in range(0, max(1, len(values)), _BLOCK):
-            yield self._of_values(values[first : first + _BLOCK], where, first - 1)
-
-    def _of_values(self, values: NDArray[np.float64], where: str, first: int) -> NDArray[Any]:
-        """Return probabilities or numbers of values that were read; messages count from first+1."""
-        x = self._plan.x(values, where, first, dtype=self._net.dtype)
-        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused
-            y = self._plan.outputs(self._net.predict(x))
-        bad = np.flatnonzero(~np.isfinite(y).all(axis=1))
-        if bad.size:
-            raise ValueError(
-                f"{where}: row {first + bad[0] + 1}: the prediction is NaN or infinite; its "
-                f"numbers are too far from those that the network was trained on, or the network's "
-                f"weights are damaged or too large"
+            yield self._plan.predicted(
+                self._network, values[first : first + _BLOCK], where, first - 1
             )
-        return y
 
     # ---- Files ---------------------------------------------------------------------------------
 
@@ -375,7 +358,7 @@ class TableModel:
         """
         from cnn.exchange import c_header  # noqa: PLC0415  # `import cnn` need not wait for it
 
-        c_header.write(self._net._network, path, name=name, dtype=dtype, fast=fast, plan=self._plan)
+        c_header.write(self._network, path, name=name, dtype=dtype, fast=fast, plan=self._plan)
 
     def to_onnx(self, path: str | os.PathLike[str]) -> None:
         """Write the model as an ONNX model that takes raw columns by their names.
@@ -411,4 +394,16 @@ class TableModel:
         """
         from cnn.exchange import onnx_table  # noqa: PLC0415  # as above
 
-        onnx_table.write(self._net._network, self._plan, path)
+        onnx_table.write(self._network, self._plan, path)
+
+
+def of_file(where: str, net: Sequential) -> TableModel:
+    """Return the model around a file's network, whose columns are not trusted."""
+    made = TableModel.__new__(TableModel)
+    made._adopt(where, net)
+    return made
+
+
+def plan_of(model: TableModel) -> Preprocessing:
+    """Return how a model makes inputs of columns, for the command line."""
+    return model._plan
