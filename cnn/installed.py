@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 __all__ = ["get_cmake_dir", "get_include", "get_library", "get_pkgconfig_dir"]
@@ -15,8 +14,7 @@ def _find(*parts: str) -> Path:
     A package that is installed in editable mode has several folders: the sources, and what was
     built.
     """
-    spec = find_spec(__package__)
-    folders = (spec.submodule_search_locations if spec is not None else None) or []
+    folders = sys.modules["cnn"].__path__
     for folder in folders:
         path = Path(folder, *parts)
         if path.exists():
