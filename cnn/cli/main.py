@@ -229,6 +229,7 @@ def _add_dialect(parser: argparse.ArgumentParser, decimal: str) -> None:
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
+    """Add the options on the table, then all others."""
     parser.add_argument(
         "data", metavar="DATA.csv", help="names in the first line, then numbers and categories"
     )
@@ -260,6 +261,12 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         help="what the target calls for; auto takes texts, and up to 20 different whole numbers, "
         "for classes (default %(default)s)",
     )
+    _add_network(parser)
+
+
+def _add_network(parser: argparse.ArgumentParser) -> None:
+    """Add the options on the network and on how it learns."""
+    add = parser.add_argument
     # softmax is for outputs, and below a step nothing learns.
     activations = [name for name in _core.ACTIVATIONS if name not in ("softmax", "step")]
     size, default = _whole(1, 2**31 - 1), "(default %(default)s)"
