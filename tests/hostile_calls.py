@@ -19,7 +19,8 @@ from pathlib import Path
 
 import numpy as np
 from hostile_core_calls import CORE, Case, setter, whole_classes
-from hostile_objects import OBJECTS, World, fails
+from hostile_objects import OBJECTS, fails
+from hostile_world import World
 
 import cnn
 from cnn import _core

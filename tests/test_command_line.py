@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from refused import refused
 from tables import QUALITY, train, write
 
 import cnn
@@ -588,14 +587,3 @@ def test_names():
         if name != "__version__":
             assert getattr(cnn, name).__doc__, name
     assert cnn.__version__ == _core.version()
-
-
-def test_threads():
-    cnn.set_num_threads(3)
-    assert cnn.get_num_threads() == 3
-    cnn.set_num_threads(None)
-    with refused(ValueError, "set_num_threads: n is 0, should be from 1 to 1024, or None"):
-        cnn.set_num_threads(0)
-    with refused(TypeError, "set_num_threads: n is of type float, should be an int or None"):
-        cnn.set_num_threads(2.0)
-    assert cnn.numerics_version() == 1

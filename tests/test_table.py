@@ -17,18 +17,6 @@ from cnn._tables.table import Category, Number
 COLUMNS = (Number("age", 40.0, 10.0), Category("city", ("Paris", "Rome")))
 
 
-@pytest.fixture
-def file(tmp_path):
-    """Return a function that writes a file and returns its path."""
-
-    def write(content, encoding="utf-8"):
-        path = tmp_path / "data.csv"
-        path.write_bytes(content.encode(encoding) if isinstance(content, str) else content)
-        return str(path)
-
-    return write
-
-
 def values(path, columns):
     return np.concatenate(list(table.blocks(path, columns)))
 
@@ -161,9 +149,9 @@ def test_not_text(file):
     with refused(
         ValueError, "data.csv: byte 0xfc in line 50002 is not UTF-8, should be text saved"
     ):
-        table.survey(file(f"a,b\n{rows}1,Zürich\n", "latin-1"))
+        table.survey(file(f"a,b\n{rows}1,Zürich\n", encoding="latin-1"))
     with refused(ValueError, "data.csv: byte 0xff in line 1 is not UTF-8, should be text saved as"):
-        table.survey(file("a,b\n1,2\n", "utf-16"))
+        table.survey(file("a,b\n1,2\n", encoding="utf-16"))
 
 
 def test_too_many_categories(file):
