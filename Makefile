@@ -69,7 +69,7 @@ lint: $(VENV)/lint-tools $(VENV)/installed $(VENV)/test-tools
 	$(IN) cython-lint cnn
 	$(IN) mypy
 	$(IN) lint-imports --no-cache --no-logo
-	$(IN) python tools/floors.py
+	$(IN) python tools/check_python_floors.py
 	$(RUN) -m mypy.stubtest --mypy-config-file pyproject.toml \
 	    --allowlist tests/stubtest-allowlist.txt --ignore-unused-allowlist cnn._core
 
