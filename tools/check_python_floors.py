@@ -1,8 +1,8 @@
 """Prints the floors of cnn, and checks what import-linter cannot see: see pyproject.toml.
 
-Run as `python tools/check_python_floors.py`, after `lint-imports`. It fails if a module imports anything but the
-extension `_core` from the package's root, whose `__init__.py` imports nearly all modules, or if a
-private module lies beside the public ones of the root.
+Run as `python tools/check_python_floors.py`, after `lint-imports`. It fails if a module imports
+anything but the extension `_core` from the package's root, whose `__init__.py` imports nearly all
+modules, or if a private module lies beside the public ones of the root.
 """
 
 import ast
