@@ -8,7 +8,8 @@
 True
 """
 
-from cnn import _threadpool, datasets, runtime
+from cnn import datasets, runtime
+from cnn._base import threadpool
 from cnn._core import ModelFileError, version
 from cnn.callbacks import Callback, EarlyStopping, LambdaCallback, ModelCheckpoint
 from cnn.functional import (
@@ -46,7 +47,7 @@ from cnn.schedules import Constant, CosineDecay, ExponentialDecay, Schedule, Ste
 from cnn.sequential import Gradient, Sequential
 
 __version__ = version()
-_threadpool.register()
+threadpool.register()
 runtime.warn_of_variables()
 
 __all__ = [

@@ -9,23 +9,24 @@ from __future__ import annotations
 import errno
 import math
 import os
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from cnn import _checks, _formats
+from cnn._base import checks, formats
+from cnn._training.hooks import Hooks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from cnn import _core
+    from numpy.typing import NDArray
+
+    from cnn._training.hooks import Logs
     from cnn.optimizers import Optimizer
     from cnn.sequential import Sequential
 
 __all__ = ["Callback", "EarlyStopping", "LambdaCallback", "ModelCheckpoint"]
 
-Logs: TypeAlias = "Mapping[str, float]"
 
-
-class Callback:
+class Callback(Hooks):
     """The base of callbacks, whose methods do nothing.
 
     Before training begins, fit sets these attributes:
@@ -60,18 +61,6 @@ class Callback:
     optimizer: Optimizer
     metrics: tuple[str, ...]
 
-    def on_train_begin(self) -> None:
-        """Act before the first epoch; the network is as it was given."""
-
-    def on_train_end(self, logs: Logs) -> None:
-        """Act after the last epoch, unless training ended by an exception."""
-
-    def on_epoch_begin(self, epoch: int) -> None:
-        """Act before an epoch."""
-
-    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        """Act after an epoch and its validation; `logs` has the metrics."""
-
 
 class _Monitor(Callback):
     """A callback that looks whether a metric has become better."""
@@ -82,9 +71,9 @@ class _Monitor(Callback):
             raise TypeError(
                 f"{where}: monitor is of type {type(monitor).__name__}, should be a string"
             )
-        mode = _checks.choice(where, "mode", mode, ("auto", "min", "max"))
+        mode = checks.choice(where, "mode", mode, ("auto", "min", "max"))
         self.monitor = monitor
-        self.min_delta = _checks.real(where, "min_delta", min_delta)
+        self.min_delta = checks.real(where, "min_delta", min_delta)
         self.mode = mode
         higher = monitor.endswith("accuracy") if mode == "auto" else mode == "max"
         self._sign = -1.0 if higher else 1.0
@@ -164,27 +153,27 @@ class EarlyStopping(_Monitor):
         restore_best_weights: bool = False,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
-        self.patience = _checks.integer("EarlyStopping", "patience", patience, 0)
-        self.restore_best_weights = _checks.flag(
+        self.patience = checks.integer("EarlyStopping", "patience", patience, 0)
+        self.restore_best_weights = checks.flag(
             "EarlyStopping", "restore_best_weights", restore_best_weights
         )
         self.wait = 0
         self.stopped_epoch = 0
-        self._best_network: _core.Network | None = None
+        self._best_weights: list[NDArray[Any]] | None = None
 
     def on_train_begin(self) -> None:
         """Forget an earlier training."""
         self._begin()
         self.wait = 0
         self.stopped_epoch = 0
-        self._best_network = None
+        self._best_weights = None
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         """Compare the metric with the best so far."""
         if self._improved(epoch, logs):
             self.wait = 0
             if self.restore_best_weights:
-                self._best_network = self.model._network.copy()
+                self._best_weights = self.model.get_weights()
             return
         self.wait += 1
         if self.wait >= self.patience:
@@ -193,13 +182,13 @@ class EarlyStopping(_Monitor):
 
     def on_train_end(self, logs: Logs) -> None:
         """Restore the best weights where that is wanted."""
-        if self._best_network is not None:
-            self.model._take_parameters(self._best_network)
-            self._best_network = None
+        if self._best_weights is not None:
+            self.model.set_weights(self._best_weights)
+            self._best_weights = None
 
     def __getstate__(self) -> dict[str, Any]:
         # The best weights belong to a fit that is going on, or was broken off.
-        return self.__dict__ | {"_best_network": None}
+        return self.__dict__ | {"_best_weights": None}
 
 
 class ModelCheckpoint(_Monitor):
@@ -257,9 +246,9 @@ class ModelCheckpoint(_Monitor):
         mode: str = "auto",
     ) -> None:
         super().__init__(monitor, mode, 0.0)
-        _checks.path("ModelCheckpoint", path)
-        self.path = os.fspath(_formats.destination("ModelCheckpoint", path, "a safetensors file"))
-        self.save_best_only = _checks.flag("ModelCheckpoint", "save_best_only", save_best_only)
+        checks.path("ModelCheckpoint", path)
+        self.path = os.fspath(formats.destination("ModelCheckpoint", path, "a safetensors file"))
+        self.save_best_only = checks.flag("ModelCheckpoint", "save_best_only", save_best_only)
 
     def _path(self, epoch: int, logs: Logs) -> str:
         try:

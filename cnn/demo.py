@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-import cnn
+from cnn import _core
+from cnn.callbacks import Callback
+from cnn.datasets import load_digits
+from cnn.layers import Dense
+from cnn.models import load
+from cnn.optimizers import Adam
+from cnn.sequential import Sequential
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +40,7 @@ def _characters() -> tuple[str, str]:
     return _BLOCKS
 
 
-class _Lines(cnn.Callback):
+class _Lines(Callback):
     """Print a line for each epoch, above the progress bar where there is one."""
 
     def __init__(self, bar: str) -> None:
@@ -91,14 +97,14 @@ def _print_predictions(
 def main() -> int:
     """Train on digits, show what the network does, save and load it; return the exit code."""
     bar, pixels = _characters()
-    x, t, x_test, t_test = cnn.datasets.load_digits(split=True)
-    print(_TITLE.format(version=cnn.__version__))
+    x, t, x_test, t_test = load_digits(split=True)
+    print(_TITLE.format(version=_core.version()))
     print(f"{len(t)} digits to learn from, {len(t_test)} held out\n")
-    net = cnn.Sequential(
+    net = Sequential(
         [
-            cnn.Dense(64, 50, "sigmoid"),
-            cnn.Dense(50, 100, "sigmoid"),
-            cnn.Dense(100, 10, "softmax"),
+            Dense(64, 50, "sigmoid"),
+            Dense(50, 100, "sigmoid"),
+            Dense(100, 10, "softmax"),
         ],
         rng=0,
     )
@@ -110,7 +116,7 @@ def main() -> int:
         t,
         epochs=_EPOCHS,
         batch_size=32,
-        optimizer=cnn.Adam(lr=1e-2),
+        optimizer=Adam(lr=1e-2),
         validation_data=(x_test, t_test),
         callbacks=[_Lines(bar)],
     )
@@ -122,7 +128,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "digits.safetensors"
         net.save(path)
-        same = bool(np.array_equal(cnn.load(path).predict(x_test), p))
+        same = bool(np.array_equal(load(path).predict(x_test), p))
         size = path.stat().st_size
     print(f"Saved to {path.name} ({size:,} bytes)\nLoaded back: ", end="")
     print("the same predictions, bit for bit" if same else "other predictions!")

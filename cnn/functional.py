@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cnn import _checks, _core, losses
-from cnn._activations import elementwise
+from cnn import _core, losses
+from cnn._base import checks
+from cnn._base.activations import elementwise
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -305,7 +306,7 @@ def _loss_gradient(
     if loss.takes_labels:
         losses.check_classes(where, outputs, name)
     # What is computed in: float32 for it and for float16, else float64.
-    dtype = _checks.FLOAT32 if array.dtype.char in "ef" else _checks.FLOAT64
+    dtype = checks.FLOAT32 if array.dtype.char in "ef" else checks.FLOAT64
     targets = losses.checked_targets(where, t, loss, rows, outputs, dtype, name)
     pins += _core.pinned(targets)
     weights = losses.checked_weights(where, sample_weight, rows, name)
@@ -400,7 +401,7 @@ def cross_entropy(
     >>> round(loss, 6), gradient
     (0.693147, array([[ 0.5, -0.5]]))
     """
-    smoothing = _checks.real("cross_entropy", "label_smoothing", label_smoothing, below=1.0)
+    smoothing = checks.real("cross_entropy", "label_smoothing", label_smoothing, below=1.0)
     loss = losses.CrossEntropy(label_smoothing=smoothing)
     return _loss_gradient(loss, "logits", logits, t, sample_weight)
 
@@ -489,7 +490,7 @@ def huber(
     >>> cnn.huber([0.5, 3.0], [0.0, 0.0])
     (1.3125, array([0.25, 0.5 ]))
     """
-    loss = losses.Huber(delta=_checks.positive("huber", "delta", delta))
+    loss = losses.Huber(delta=checks.positive("huber", "delta", delta))
     return _loss_gradient(loss, "y", y, t, sample_weight)
 
 

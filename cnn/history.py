@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cnn._numbers import rounded
+from cnn._base.numbers import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -49,8 +49,24 @@ class History:
         self.epoch: list[int] = []
         self.history: dict[str, list[float]] = {}
 
-    def _append(self, epoch: int, logs: Mapping[str, float]) -> None:
-        """Add an epoch."""
+    def append(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """Add an epoch, as fit does.
+
+        Parameters
+        ----------
+        epoch : int
+            Its number.
+        logs : dict of str to float
+            Its metrics.
+
+        Examples
+        --------
+        >>> import cnn
+        >>> history = cnn.History()
+        >>> history.append(1, {"loss": 0.5})
+        >>> history.loss
+        [0.5]
+        """
         self.epoch.append(epoch)
         for name, value in logs.items():
             self.history.setdefault(name, []).append(value)

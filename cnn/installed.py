@@ -14,13 +14,12 @@ def _find(*parts: str) -> Path:
     A package that is installed in editable mode has several folders: the sources, and what was
     built.
     """
-    import cnn  # noqa: PLC0415  # whose import this module is part of
-
-    for folder in cnn.__path__:
+    folders = sys.modules["cnn"].__path__
+    for folder in folders:
         path = Path(folder, *parts)
         if path.exists():
             return path
-    raise FileNotFoundError(f"{Path(*parts)} is not beside cnn in {', '.join(cnn.__path__)}")
+    raise FileNotFoundError(f"{Path(*parts)} is not beside cnn in {', '.join(folders)}")
 
 
 def get_include() -> str:

@@ -3,52 +3,11 @@
 from __future__ import annotations
 
 import copy
-import sys
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any
 
-import numpy as np
-
-from cnn import _assembly
-from cnn._assembly import Part
-from cnn.sequential import Sequential
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from numpy.typing import NDArray
+from cnn.sequential import Sequential, of_network
 
 __all__ = ["from_sklearn", "from_torch"]
-
-# Activation modules by the name of their class, with the attributes that make them those of cnn.
-_TORCH_ACTIVATIONS: dict[str, tuple[str, dict[str, Callable[[Any], bool]]]] = {
-    "Sigmoid": ("sigmoid", {}),
-    "Tanh": ("tanh", {}),
-    "ReLU": ("relu", {}),
-    "LeakyReLU": ("leaky_relu", {"negative_slope": lambda slope: slope == 0.01}),
-    "ELU": ("elu", {"alpha": lambda alpha: alpha == 1}),
-    "Softplus": ("softplus", {"beta": lambda b: b == 1, "threshold": lambda t: t >= 20}),
-    "SiLU": ("silu", {}),
-    "GELU": ("gelu", {"approximate": lambda form: form == "none"}),
-    "Softmax": ("softmax", {"dim": lambda dim: dim in (-1, 1)}),
-}
-_TORCH_LAYERS = ("Dropout", "Flatten", "Identity", "Linear")
-_BY_ONNX = "or export the module by torch.onnx.export, for cnn.from_onnx"
-# What to do about parts that are often met.
-_TORCH_HINTS = {
-    "LogSoftmax": "; use Softmax, or leave it out and set the last layer's activation",
-    "BatchNorm1d": (
-        "; fuse it with the Linear before it by torch.nn.utils.fusion.fuse_linear_bn_eval"
-    ),
-    "LazyLinear": "; it has no weights yet: call the module on some rows first",
-}
-
-_SKLEARN_ACTIVATIONS = {
-    "identity": "identity",
-    "logistic": "sigmoid",
-    "tanh": "tanh",
-    "relu": "relu",
-    "softmax": "softmax",
-}
 
 
 def from_torch(module: Any) -> Sequential:
@@ -91,198 +50,9 @@ def from_torch(module: Any) -> Sequential:
         Dense(8, 3, 'softmax'),
     ], rng=0, dtype='float32')
     """
-    if not isinstance(getattr(module, "_modules", None), dict) or isinstance(module, type):
-        raise TypeError(
-            f"from_torch: module is of type {type(module).__name__}, should be a torch.nn.Module"
-        )
-    module = module._modules.get("_orig_mod", module)  # what torch.compile was given
-    parts: list[Part] = []
-    plain = True
-    for name, child in _leaves("", module):
-        if child is None:
-            plain = False
-        else:
-            _take_torch(parts, name, child)
-    try:
-        net = _assembly.sequential("from_torch", parts)
-    except ValueError as error:
-        if plain:
-            raise
-        raise ValueError(
-            f"{error}; the children of module {type(module).__name__} are taken one after the "
-            f"other, as in a torch.nn.Sequential: if it has several heads or another order, make "
-            f"a torch.nn.Sequential of the children on the way to one output, {_BY_ONNX}"
-        ) from error
-    if not plain:
-        _compare(module, net)
-    return net
+    from cnn.exchange import torch_read  # noqa: PLC0415  # what reads others' models is seldom used
 
-
-def _leaves(name: str, module: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the modules that have no children, and None for each that may do more than its kind."""
-    children = module._modules
-    _refuse_computed(name, module)
-    if not _is_torchs_own(module) or (children and type(module).__name__ != "Sequential"):
-        yield name, None
-    if not children:
-        yield name, module
-    for key, child in children.items():
-        if child is not None:
-            yield from _leaves(f"{name}.{key}" if name else key, child)
-
-
-def _is_torchs_own(module: Any) -> bool:
-    """Whether a module does what the name of its class says: no namesake, and without hooks."""
-    hooks = ("_forward_hooks", "_forward_pre_hooks")
-    return (
-        type(module).__module__.startswith("torch.nn.modules.")
-        and "forward" not in vars(module)
-        and not any(getattr(module, name, None) for name in hooks)
-    )
-
-
-def _described(name: str, module: Any) -> str:
-    kind = type(module).__name__
-    return f"module {name!r} ({kind})" if name else f"module {kind}"
-
-
-def _refuse_computed(name: str, module: Any) -> None:
-    """Refuse a module that computes a parameter from others whenever it is called."""
-    parametrized = module._modules.get("parametrizations")
-    for parameter in getattr(parametrized, "_modules", ()):
-        raise ValueError(
-            f"from_torch: {_described(name, module)} computes its {parameter} by a "
-            f"parametrization, should have it as it is: call "
-            f"torch.nn.utils.parametrize.remove_parametrizations(module, {parameter!r}), {_BY_ONNX}"
-        )
-    own, buffers = getattr(module, "_parameters", {}), getattr(module, "_buffers", {})
-    for parameter in ("weight", "bias"):
-        if f"{parameter}_mask" in buffers:
-            how, cure = "pruning", f"torch.nn.utils.prune.remove(module, {parameter!r})"
-        elif f"{parameter}_g" in own:
-            how, cure = "weight norm", f"torch.nn.utils.remove_weight_norm(module, {parameter!r})"
-        elif f"{parameter}_orig" in own:
-            how, cure = (
-                "spectral norm",
-                f"torch.nn.utils.remove_spectral_norm(module, {parameter!r})",
-            )
-        else:
-            continue
-        raise ValueError(
-            f"from_torch: {_described(name, module)} computes its {parameter} by {how} from "
-            f"other parameters, should have it as it is: call {cure}, {_BY_ONNX}"
-        )
-
-
-def _take_torch(parts: list[Part], name: str, module: Any) -> None:
-    kind = type(module).__name__
-    what = _described(name, module)
-
-    def refuse(why: str) -> NoReturn:
-        raise ValueError(f"from_torch: {what} {why}")
-
-    last = parts[-1] if parts else None
-    if kind == "Linear":
-        parts.append(Part(what, _torch_array(what, "weight", module.weight).T.copy()))
-        if module.bias is not None:
-            parts[-1].bias = _torch_array(what, "bias", module.bias)
-    elif kind in _TORCH_ACTIVATIONS:
-        activation, expected = _TORCH_ACTIVATIONS[kind]
-        for attribute, good in expected.items():
-            value = getattr(module, attribute, None)
-            if value is None or not good(value):
-                refuse(f"has {attribute} {value!r}, which cnn does not have")
-        if last is None:
-            refuse("comes before the first Linear, should come after one")
-        if last.activation is not None or last.dropout is not None:
-            before = f"activation {last.activation}" if last.activation else "Dropout"
-            refuse(f"comes after {before}, should come right after a Linear")
-        last.activation = activation
-    elif kind == "Dropout":
-        if last is None or last.dropout is not None:
-            refuse("should come after a Linear or its activation")
-        if not 0 <= module.p < 1:
-            refuse(f"has p {module.p!r}, should be at least 0 and less than 1")
-        last.dropout = float(module.p)
-    elif kind == "Flatten":
-        if parts or (module.start_dim, module.end_dim) != (1, -1):
-            refuse("should be before the first Linear, with start_dim 1 and end_dim -1")
-    elif kind != "Identity":
-        hint = _TORCH_HINTS.get(kind, "")
-        if not type(module).__module__.startswith("torch."):
-            hint = f"; write what it does with modules such as these, {_BY_ONNX}"
-        refuse(
-            f"is not a part that cnn has; those are "
-            f"{', '.join(sorted((*_TORCH_LAYERS, *_TORCH_ACTIVATIONS)))}{hint}"
-        )
-
-
-def _torch_array(what: str, name: str, parameter: Any) -> np.ndarray[Any, Any]:
-    dtype = str(getattr(parameter, "dtype", "")).removeprefix("torch.")
-    if dtype and dtype not in ("float32", "float64"):
-        raise ValueError(
-            f"from_torch: the {name} of {what} has dtype {dtype}, should be float32 or float64, "
-            f"as module.float() makes it"
-        )
-    try:
-        return np.array(parameter.detach().cpu().numpy())
-    except (AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
-        raise ValueError(f"from_torch: the {name} of {what} cannot be read: {error}") from error
-
-
-def _compare(module: Any, net: Sequential) -> None:
-    """Refuse a module that makes something else of samples than the network does."""
-    torch: Any = sys.modules.get("torch")
-    if torch is None:
-        raise TypeError(
-            f"from_torch: module is of type {type(module).__name__}, should be a torch.nn.Module"
-        )
-    # Large ones too, for the sake of a module that clips them, or of one whose weights are so small
-    # that what it does with them shows there alone.
-    scales = np.logspace(0, 12, 7)
-    x = np.random.default_rng(0).standard_normal((len(scales), 4, net.inputs))
-    x = (x * scales[:, None, None]).astype(net.dtype)
-    rows = x.reshape(-1, net.inputs)
-    try:
-        tested = copy.deepcopy(module).eval()
-        device = next(tested.parameters()).device
-        with torch.no_grad():
-            found = tested(torch.from_numpy(rows).to(device))
-            if isinstance(found, torch.Tensor):
-                found = found.cpu().numpy()
-    except Exception as error:  # whatever a module of the user's may raise
-        raise ValueError(
-            f"from_torch: module {type(module).__name__} cannot be tried on rows of {net.inputs} "
-            f"numbers: {error}; make a torch.nn.Sequential of what it does, {_BY_ONNX}"
-        ) from error
-    if not isinstance(found, np.ndarray):
-        many = f" of {len(found)}" if isinstance(found, (tuple, list, dict)) else ""
-        raise ValueError(
-            f"from_torch: module {type(module).__name__} gives a {type(found).__name__}{many}, "
-            f"should give one tensor: make a torch.nn.Sequential of what leads to one output, "
-            f"{_BY_ONNX}"
-        )
-    expected = net.predict(rows)
-    if found.shape != expected.shape or not _close(found, expected, len(scales)):
-        raise ValueError(
-            f"from_torch: module {type(module).__name__} computes something else than its children "
-            f"one after the other, should be a torch.nn.Sequential of all that it does: what its "
-            f"forward calls, such as torch.nn.functional.tanh, is not seen, so write it as modules "
-            f"(torch.nn.Tanh), {_BY_ONNX}"
-        )
-
-
-def _close(found: NDArray[Any], expected: NDArray[Any], groups: int) -> bool:
-    """Whether outputs are the same but for float32's rounding of layer after layer.
-
-    Rows are in groups of one scale, of which the largest number stands for the sums in them. What
-    has become infinite or NaN says nothing.
-    """
-    good = np.isfinite(expected)
-    size = np.where(good, np.abs(expected), 0).reshape(groups, -1).max(axis=1)
-    tolerance = np.repeat(1e-4 * np.maximum(0.01, size), len(expected) // groups)[:, None]
-    with np.errstate(invalid="ignore"):
-        return bool((~good | (np.abs(found - expected) <= tolerance)).all())
+    return of_network(torch_read.network(module))
 
 
 def from_sklearn(estimator: Any) -> Sequential:
@@ -323,36 +93,11 @@ def from_sklearn(estimator: Any) -> Sequential:
         Dense(3, 1, 'sigmoid'),
     ], rng=0, dtype='float64')
     """
+    from cnn.exchange import sklearn_read  # noqa: PLC0415  # as above
+
     where = "from_sklearn"
-    for attribute in ("coefs_", "intercepts_", "activation", "out_activation_"):
-        if isinstance(estimator, type) or not hasattr(estimator, attribute):
-            raise TypeError(
-                f"{where}: estimator is of type {type(estimator).__name__} without {attribute}, "
-                f"should be a fitted MLPClassifier or MLPRegressor"
-            )
-    output = _sklearn_activation(where, "out_activation_", estimator.out_activation_)
+    sklearn_read.check(where, estimator)
     own = getattr(estimator, "net_", None)
     if isinstance(own, Sequential):
         return copy.deepcopy(own)
-    weights, biases = list(estimator.coefs_), list(estimator.intercepts_)
-    if len(weights) != len(biases):
-        raise ValueError(
-            f"{where}: coefs_ has {len(weights)} arrays and intercepts_ {len(biases)}, should be "
-            f"one for each layer"
-        )
-    hidden = _sklearn_activation(where, "activation", estimator.activation)
-    parts = [
-        Part(f"layer {i}", np.asarray(weight), np.asarray(bias), hidden)
-        for i, (weight, bias) in enumerate(zip(weights, biases, strict=True))
-    ]
-    for part in parts[-1:]:
-        part.activation = output
-    return _assembly.sequential(where, parts)
-
-
-def _sklearn_activation(where: str, name: str, given: object) -> str:
-    if not isinstance(given, str) or given not in _SKLEARN_ACTIVATIONS:
-        raise ValueError(
-            f"{where}: {name} is {given!r}, should be one of {', '.join(_SKLEARN_ACTIVATIONS)}"
-        )
-    return _SKLEARN_ACTIVATIONS[given]
+    return of_network(sklearn_read.network(where, estimator))

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 
 import numpy as np
 
-from cnn import _checks, _core
-from cnn._activations import TABLE
-from cnn._numbers import exact
+from cnn import _core
+from cnn._base import checks
+from cnn._base.activations import TABLE
+from cnn._base.numbers import exact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +47,7 @@ class uniform:  # an initialiser beside "he_uniform" and the like
     a: float
 
     def __post_init__(self) -> None:
-        _checks.real("uniform", "a", self.a, most=_core.LARGEST)
+        checks.real("uniform", "a", self.a, most=_core.LARGEST)
 
 
 class Layer:
@@ -128,18 +129,18 @@ class Dense(Layer):
         init: str | uniform | None = None,
         l2: float = 0.0,
     ) -> None:
-        self._inputs = _checks.integer("Dense", "inputs", inputs, 1, _WIDEST)
-        self._outputs = _checks.integer("Dense", "outputs", outputs, 1, _WIDEST)
-        self._activation = _checks.choice("Dense", "activation", activation, _core.ACTIVATIONS)
+        self._inputs = checks.integer("Dense", "inputs", inputs, 1, _WIDEST)
+        self._outputs = checks.integer("Dense", "outputs", outputs, 1, _WIDEST)
+        self._activation = checks.choice("Dense", "activation", activation, _core.ACTIVATIONS)
         if init is not None and not isinstance(init, uniform):
             if not isinstance(init, str):
                 what = type(init).__name__
                 raise TypeError(
                     f"Dense: init is of type {what}, should be a string or cnn.uniform(a)"
                 )
-            _checks.choice("Dense", "init", init, (*_INITIALIZERS, "cnn.uniform(a)"))
+            checks.choice("Dense", "init", init, (*_INITIALIZERS, "cnn.uniform(a)"))
         self._init = init
-        self._l2 = _checks.real("Dense", "l2", l2, most=_core.LARGEST)
+        self._l2 = checks.real("Dense", "l2", l2, most=_core.LARGEST)
 
     @property
     def inputs(self) -> int:
@@ -168,7 +169,7 @@ class Dense(Layer):
 
     @l2.setter
     def l2(self, l2: float) -> None:
-        value = _checks.real("Dense", "l2", l2, most=_core.LARGEST)
+        value = checks.real("Dense", "l2", l2, most=_core.LARGEST)
         if self._network is not None:
             self._network.set_l2(self._index, value)
         self._l2 = value
@@ -207,18 +208,7 @@ class Dense(Layer):
     def _set(self, parameter: str, values: ArrayLike, shape: tuple[int, ...]) -> None:
         if self._network is None:
             self._refuse(parameter)
-        array = _core.numeric("Dense", parameter, values)
-        if array.shape != shape:
-            raise ValueError(f"Dense: {parameter} has shape {array.shape}, should be {shape}")
-        with np.errstate(over="ignore"):  # what overflows is refused
-            converted = array.astype(self._network.dtype)
-        overflows = np.isinf(converted) & np.isfinite(array)
-        if overflows.any():
-            at = tuple(map(int, np.argwhere(overflows)[0]))
-            raise ValueError(
-                f"Dense: {parameter} has {exact(array[at])} at {list(at)}, which overflows "
-                f"{self._network.dtype}, the network's type"
-            )
+        converted = checked_parameter("Dense", parameter, values, shape, self._network.dtype)
         self._network.set(self._index, parameter, converted)
 
     def _refuse(self, parameter: str) -> NoReturn:
@@ -276,7 +266,7 @@ class Dropout(Layer):
     """
 
     def __init__(self, rate: float) -> None:
-        self._rate = _checks.real("Dropout", "rate", rate, below=1.0)
+        self._rate = checks.real("Dropout", "rate", rate, below=1.0)
 
     @property
     def rate(self) -> float:
@@ -293,6 +283,43 @@ class Dropout(Layer):
 
     def __repr__(self) -> str:
         return f"Dropout({exact(self._rate)})"
+
+
+def checked_parameter(
+    where: str, name: str, values: ArrayLike, shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> NDArray[Any]:
+    """Return values as an array of a parameter's shape, in the network's type."""
+    array = _core.numeric(where, name, values)
+    if array.shape != shape:
+        raise ValueError(f"{where}: {name} has shape {array.shape}, should be {shape}")
+    with np.errstate(over="ignore"):  # what overflows is refused
+        converted = array.astype(dtype)
+    overflows = np.isinf(converted) & np.isfinite(array)
+    if overflows.any():
+        at = tuple(map(int, np.argwhere(overflows)[0]))
+        raise ValueError(
+            f"{where}: {name} has {exact(array[at])} at {list(at)}, which overflows {dtype}, the "
+            f"network's type"
+        )
+    return converted
+
+
+def compiled(layers: Sequence[Layer], dtype: str, seed: int = 0) -> _core.Network:
+    """Return a network of libcnn with these layers; all parameters are 0."""
+    return _core.Network([layer._describe() for layer in layers], dtype=dtype, seed=seed)
+
+
+def initialize(layers: Sequence[Layer], network: _core.Network) -> None:
+    """Draw the initial weights of a network, by the initialisers of its layers."""
+    for i, layer in enumerate(layers):
+        if isinstance(layer, Dense):
+            layer._initialize(network, i)
+
+
+def attach(layers: Sequence[Layer], network: _core.Network) -> None:
+    """Make layers views of the layers of a network, whose parameters they then get and set."""
+    for i, layer in enumerate(layers):
+        layer._attach(network, i)
 
 
 def of_description(spec: _core.LayerSpec) -> Layer:

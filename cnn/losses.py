@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from cnn import _checks, _core
+from cnn import _core
+from cnn._base import checks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +104,7 @@ class CrossEntropy(Loss):
     label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
-        _checks.real("CrossEntropy", "label_smoothing", self.label_smoothing, below=1.0)
+        checks.real("CrossEntropy", "label_smoothing", self.label_smoothing, below=1.0)
 
     def compiled(
         self, *, labels: bool = False, class_weight: NDArray[np.float64] | None = None
@@ -162,7 +163,7 @@ class Huber(Loss):
     delta: float = 1.0
 
     def __post_init__(self) -> None:
-        _checks.positive("Huber", "delta", self.delta, most=_core.LARGEST)
+        checks.positive("Huber", "delta", self.delta, most=_core.LARGEST)
 
     def compiled(
         self, *, labels: bool = False, class_weight: NDArray[np.float64] | None = None
@@ -203,7 +204,7 @@ def resolve(where: str, loss: str | Loss | None, activation: str, outputs: int) 
     if loss is None:
         chosen: Loss = _DEFAULTS.get(activation, SquaredError)()
     elif isinstance(loss, str):
-        chosen = LOSSES[_checks.choice(where, "loss", loss, LOSSES)]()
+        chosen = LOSSES[checks.choice(where, "loss", loss, LOSSES)]()
     elif isinstance(loss, Loss):
         chosen = loss
     else:
@@ -275,7 +276,7 @@ def checked_targets(
     if labels:
         check_labels(where, array, outputs, z or OUTPUT_LAYER)
     else:
-        _checks.within(where, "t", array, *loss.target_range, dtype=dtype)
+        checks.within(where, "t", array, *loss.target_range, dtype=dtype)
     return array
 
 
@@ -305,7 +306,7 @@ def checked_weights(
             f"{where}: sample_weight has shape {array.shape}, should be ({rows},), a number for "
             f"each row of {x}"
         )
-    _checks.within(where, "sample_weight", array, 0.0, most=_core.LARGEST_WEIGHT)
+    checks.within(where, "sample_weight", array, 0.0, most=_core.LARGEST_WEIGHT)
     return array
 
 
@@ -327,9 +328,9 @@ def checked_class_weight(
     if isinstance(class_weight, Mapping):
         array = np.ones(outputs)
         for label, weight in class_weight.items():
-            key = _checks.integer(where, "a label in class_weight", label, 0, outputs - 1)
+            key = checks.integer(where, "a label in class_weight", label, 0, outputs - 1)
             name = f"class_weight[{label}]"
-            array[key] = _checks.real(where, name, weight, most=_core.LARGEST_WEIGHT)
+            array[key] = checks.real(where, name, weight, most=_core.LARGEST_WEIGHT)
         return array
     given = _core.numeric(where, "class_weight", class_weight)
     if given.shape != (outputs,):
@@ -337,7 +338,7 @@ def checked_class_weight(
             f"{where}: class_weight has shape {given.shape}, should be ({outputs},), a number for "
             f"each class, or a dict"
         )
-    _checks.within(where, "class_weight", given, 0.0, most=_core.LARGEST_WEIGHT)
+    checks.within(where, "class_weight", given, 0.0, most=_core.LARGEST_WEIGHT)
     return given.astype(np.float64)
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from cnn import _checks, _core, _formats, optimizers, schedules
+from cnn import _core, optimizers, schedules
+from cnn._base import checks, formats
+from cnn._base.metadata import COLUMNS, EPOCHS, LR
 from cnn.layers import Dense, Dropout, Layer
-from cnn.sequential import COLUMNS, EPOCHS, LR, Sequential
+from cnn.sequential import Sequential, built, of_network
 
 if TYPE_CHECKING:
     import os
@@ -72,25 +74,23 @@ def mlp(
     if isinstance(sizes, (str, bytes)) or not hasattr(sizes, "__iter__"):
         raise TypeError(f"{where}: sizes is of type {type(sizes).__name__}, should be a list")
     widths = [
-        _checks.integer(where, f"sizes[{i}]", size, 1, 2**31 - 1) for i, size in enumerate(sizes)
+        checks.integer(where, f"sizes[{i}]", size, 1, 2**31 - 1) for i, size in enumerate(sizes)
     ]
     if len(widths) < 2:
         raise ValueError(
             f"{where}: sizes has {len(widths)} numbers, should have at least 2: inputs and outputs"
         )
-    _checks.choice(where, "hidden_activation", hidden_activation, _core.ACTIVATIONS)
-    _checks.choice(where, "output_activation", output_activation, _core.ACTIVATIONS)
-    rate = _checks.real(where, "dropout", dropout, below=1.0)
-    l2 = _checks.real(where, "l2", l2, most=_core.LARGEST)
+    checks.choice(where, "hidden_activation", hidden_activation, _core.ACTIVATIONS)
+    checks.choice(where, "output_activation", output_activation, _core.ACTIVATIONS)
+    rate = checks.real(where, "dropout", dropout, below=1.0)
+    l2 = checks.real(where, "l2", l2, most=_core.LARGEST)
     found: list[Layer] = []
     for i in range(len(widths) - 1):
         if i > 0 and rate > 0:
             found.append(Dropout(rate))
         activation = hidden_activation if i < len(widths) - 2 else output_activation
         found.append(Dense(widths[i], widths[i + 1], activation, l2=l2))
-    made = Sequential.__new__(Sequential)
-    made._build(where, found, rng, dtype)
-    return made
+    return built(where, found, rng, dtype)
 
 
 def _loaded(where: str, network: _core.Network) -> Sequential | Any:
@@ -101,12 +101,12 @@ def _loaded(where: str, network: _core.Network) -> Sequential | Any:
             f"{where}: the file has {epochs!r} epochs, should have a whole number"
         )
     network.set_metadata(LR, None)
-    net = Sequential._of_network(network)
+    net = of_network(network)
     if network.get_metadata(COLUMNS) is None:
         return net
-    from cnn.tabular import TableModel  # noqa: PLC0415  # most files have no columns
+    from cnn.tabular import of_file  # noqa: PLC0415  # most files have no columns
 
-    return TableModel._of_file(where, net)
+    return of_file(where, net)
 
 
 # Any stands for a TableModel: type checkers take the result for a Sequential, as nearly all of them
@@ -144,8 +144,8 @@ def load(path: str | os.PathLike[str]) -> Sequential | Any:
     Traceback (most recent call last):
     FileNotFoundError: [Errno 2] No such file or directory: 'no such file'
     """
-    _checks.path("load", path)
-    with _formats.explained("load", path):
+    checks.path("load", path)
+    with formats.explained("load", path):
         return _loaded("load", _core.Network.load(path))
 
 
@@ -191,8 +191,8 @@ def load_checkpoint(
     >>> folder.cleanup()
     """
     where = "load_checkpoint"
-    _checks.path(where, path)
-    with _formats.explained("load", path):
+    checks.path(where, path)
+    with formats.explained("load", path):
         trainer = _core.Trainer.load(path)
     text = trainer.network.get_metadata(LR)
     lr: schedules.LearningRate = optimizers.LostLearningRate()

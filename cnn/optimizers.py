@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from cnn import _checks, _core, schedules
+from cnn import _core, schedules
+from cnn._base import checks
 from cnn.schedules import LearningRate
 
 if TYPE_CHECKING:
@@ -98,36 +99,6 @@ class Optimizer:
             return self._trainer.steps
         return self._waiting.steps if self._waiting is not None else 0
 
-    def _rates(self, where: str, count: int, *, ahead: int = 0) -> NDArray[np.float64]:
-        """Return the learning rates of `count` steps, after `ahead` steps still to come."""
-        return schedules.rates(where, self.lr, self.steps + ahead, count)
-
-    def _bind(self, where: str, network: _core.Network) -> _core.Trainer:
-        """Return the trainer for `network`, made now if this is the first use."""
-        if self._trainer is not None:
-            if self._trainer.network is not network:
-                raise ValueError(
-                    f"{where}: optimizer belongs to another network, whose state it holds; should "
-                    f"be a new one, or one that has not been used"
-                )
-            return self._trainer
-        waiting = self._waiting
-        if waiting is not None and (waiting.dtype, waiting.parameter_count) != (
-            network.dtype,
-            network.parameter_count,
-        ):
-            raise ValueError(
-                f"{where}: optimizer holds the state of a {waiting.dtype} network with "
-                f"{waiting.parameter_count} parameters, but this is a {network.dtype} network "
-                f"with {network.parameter_count}"
-            )
-        trainer = _core.Trainer(network, self._kind(), **self._options())
-        if waiting is not None:
-            trainer.set_state(waiting.slots)
-            trainer.steps = waiting.steps
-        self._trainer, self._waiting = trainer, None
-        return trainer
-
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         waiting = self._waiting
@@ -156,14 +127,14 @@ class Optimizer:
 
 def _checked_clip_norm(where: str, clip_norm: float | None) -> None:
     if clip_norm is not None:
-        _checks.positive(where, "clip_norm", clip_norm)
+        checks.positive(where, "clip_norm", clip_norm)
 
 
 def _checked_betas(where: str, betas: object) -> None:
     if not isinstance(betas, tuple) or len(betas) != 2:
         raise TypeError(f"{where}: betas is {betas!r}, should be a tuple of two numbers")
     for i, beta in enumerate(betas):
-        _checks.real(where, f"betas[{i}]", beta, below=1.0)
+        checks.real(where, f"betas[{i}]", beta, below=1.0)
 
 
 @dataclass(eq=False)
@@ -205,8 +176,8 @@ class SGD(Optimizer):
     clip_norm: float | None = None
 
     def _check(self) -> None:
-        momentum = _checks.real("SGD", "momentum", self.momentum, below=1.0)
-        if _checks.flag("SGD", "nesterov", self.nesterov) and momentum == 0:
+        momentum = checks.real("SGD", "momentum", self.momentum, below=1.0)
+        if checks.flag("SGD", "nesterov", self.nesterov) and momentum == 0:
             raise ValueError("SGD: nesterov is True, but momentum is 0, should be more than 0")
         _checked_clip_norm("SGD", self.clip_norm)
 
@@ -260,7 +231,7 @@ class Adam(Optimizer):
 
     def _check(self) -> None:
         _checked_betas("Adam", self.betas)
-        _checks.real("Adam", "eps", self.eps, most=_core.LARGEST)
+        checks.real("Adam", "eps", self.eps, most=_core.LARGEST)
         _checked_clip_norm("Adam", self.clip_norm)
 
     def _options(self) -> dict[str, float]:
@@ -316,8 +287,8 @@ class AdamW(Optimizer):
 
     def _check(self) -> None:
         _checked_betas("AdamW", self.betas)
-        _checks.real("AdamW", "eps", self.eps, most=_core.LARGEST)
-        _checks.real("AdamW", "weight_decay", self.weight_decay, most=_core.LARGEST)
+        checks.real("AdamW", "eps", self.eps, most=_core.LARGEST)
+        checks.real("AdamW", "weight_decay", self.weight_decay, most=_core.LARGEST)
         _checked_clip_norm("AdamW", self.clip_norm)
 
     def _options(self) -> dict[str, float]:
@@ -370,8 +341,8 @@ class RMSprop(Optimizer):
     clip_norm: float | None = None
 
     def _check(self) -> None:
-        _checks.real("RMSprop", "alpha", self.alpha, below=1.0)
-        _checks.real("RMSprop", "eps", self.eps, most=_core.LARGEST)
+        checks.real("RMSprop", "alpha", self.alpha, below=1.0)
+        checks.real("RMSprop", "eps", self.eps, most=_core.LARGEST)
         _checked_clip_norm("RMSprop", self.clip_norm)
 
     def _options(self) -> dict[str, float]:
@@ -414,7 +385,7 @@ class Adagrad(Optimizer):
     clip_norm: float | None = None
 
     def _check(self) -> None:
-        _checks.real("Adagrad", "eps", self.eps, most=_core.LARGEST)
+        checks.real("Adagrad", "eps", self.eps, most=_core.LARGEST)
         _checked_clip_norm("Adagrad", self.clip_norm)
 
     def _options(self) -> dict[str, float]:
@@ -432,7 +403,7 @@ def resolve(where: str, optimizer: str | Optimizer | None) -> Optimizer:
         return Adam()
     if isinstance(optimizer, str):
         # Optimizer itself has an lr without a default.
-        made: Any = OPTIMIZERS[_checks.choice(where, "optimizer", optimizer, OPTIMIZERS)]
+        made: Any = OPTIMIZERS[checks.choice(where, "optimizer", optimizer, OPTIMIZERS)]
         return made()  # type: ignore[no-any-return]
     if not isinstance(optimizer, Optimizer):
         kind = type(optimizer).__name__
@@ -441,6 +412,38 @@ def resolve(where: str, optimizer: str | Optimizer | None) -> Optimizer:
             f"{where}: optimizer is {what}, should be a name or an object like cnn.Adam()"
         )
     return optimizer
+
+
+def rates(where: str, optimizer: Optimizer, count: int, *, ahead: int = 0) -> NDArray[np.float64]:
+    """Return the learning rates of `count` steps, after `ahead` steps still to come."""
+    return schedules.rates(where, optimizer.lr, optimizer.steps + ahead, count)
+
+
+def bound(where: str, optimizer: Optimizer, network: _core.Network) -> _core.Trainer:
+    """Return the trainer of an optimizer for a network, made now if this is the first use."""
+    if optimizer._trainer is not None:
+        if optimizer._trainer.network is not network:
+            raise ValueError(
+                f"{where}: optimizer belongs to another network, whose state it holds; should be "
+                f"a new one, or one that has not been used"
+            )
+        return optimizer._trainer
+    waiting = optimizer._waiting
+    if waiting is not None and (waiting.dtype, waiting.parameter_count) != (
+        network.dtype,
+        network.parameter_count,
+    ):
+        raise ValueError(
+            f"{where}: optimizer holds the state of a {waiting.dtype} network with "
+            f"{waiting.parameter_count} parameters, but this is a {network.dtype} network with "
+            f"{network.parameter_count}"
+        )
+    trainer = _core.Trainer(network, optimizer._kind(), **optimizer._options())
+    if waiting is not None:
+        trainer.set_state(waiting.slots)
+        trainer.steps = waiting.steps
+    optimizer._trainer, optimizer._waiting = trainer, None
+    return trainer
 
 
 def of_trainer(trainer: _core.Trainer, lr: LearningRate) -> Optimizer:

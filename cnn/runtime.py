@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from cnn import _core, _warn
+from cnn import _core
+from cnn._base import warning
 
 __all__ = ["get_num_threads", "numerics_version", "set_num_threads"]
 
@@ -119,4 +120,4 @@ def warn_of_variables() -> None:
     """Warn of variables of cnn's own whose values are not used."""
     for name, (value, wrong) in variables().items():
         if wrong and name.startswith("CNN_"):
-            _warn.warn(f"{name} is {value!r}, {wrong}; it is not used", RuntimeWarning)
+            warning.warn(f"{name} is {value!r}, {wrong}; it is not used", RuntimeWarning)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from cnn import _checks
-from cnn._numbers import exact
+from cnn._base import checks
+from cnn._base.numbers import exact
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,7 +45,7 @@ class Schedule(ABC):
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0."""
-        step = _checks.integer(type(self).__name__, "step", step, 0, MOST_STEPS - 1)
+        step = checks.integer(type(self).__name__, "step", step, 0, MOST_STEPS - 1)
         return float(self._computed(np.array([step], dtype=np.int64))[0])
 
     def values(self, first: int, count: int) -> Floats:
@@ -70,8 +70,8 @@ class Schedule(ABC):
         array([1.  , 1.  , 0.5 , 0.5 , 0.25])
         """
         where = f"{type(self).__name__}.values"
-        first = _checks.integer(where, "first", first, 0, MOST_STEPS)
-        count = _checks.integer(where, "count", count, 0, MOST_STEPS - first)
+        first = checks.integer(where, "first", first, 0, MOST_STEPS)
+        count = checks.integer(where, "count", count, 0, MOST_STEPS - first)
         return self._computed(np.arange(first, first + count, dtype=np.int64))
 
     def _computed(self, steps: Steps) -> Floats:
@@ -120,7 +120,7 @@ class Constant(Schedule):
     lr: float
 
     def __post_init__(self) -> None:
-        _checks.real("Constant", "lr", self.lr)
+        checks.real("Constant", "lr", self.lr)
 
     def _rates(self, steps: Steps) -> Floats:
         return np.full(steps.shape, self.lr, dtype=np.float64)
@@ -154,9 +154,9 @@ class StepDecay(Schedule):
     gamma: float = 0.1
 
     def __post_init__(self) -> None:
-        _checks.real("StepDecay", "lr", self.lr)
-        _checks.integer("StepDecay", "step_size", self.step_size, 1, MOST_STEPS)
-        _checks.real("StepDecay", "gamma", self.gamma)
+        checks.real("StepDecay", "lr", self.lr)
+        checks.integer("StepDecay", "step_size", self.step_size, 1, MOST_STEPS)
+        checks.real("StepDecay", "gamma", self.gamma)
 
     def _rates(self, steps: Steps) -> Floats:
         return self.lr * _power(self.gamma, steps // self.step_size)
@@ -186,8 +186,8 @@ class ExponentialDecay(Schedule):
     gamma: float
 
     def __post_init__(self) -> None:
-        _checks.real("ExponentialDecay", "lr", self.lr)
-        _checks.real("ExponentialDecay", "gamma", self.gamma)
+        checks.real("ExponentialDecay", "lr", self.lr)
+        checks.real("ExponentialDecay", "gamma", self.gamma)
 
     def _rates(self, steps: Steps) -> Floats:
         return self.lr * _power(self.gamma, steps)
@@ -222,9 +222,9 @@ class CosineDecay(Schedule):
     final: float = 0.0
 
     def __post_init__(self) -> None:
-        _checks.real("CosineDecay", "lr", self.lr)
-        _checks.integer("CosineDecay", "steps", self.steps, 1, MOST_STEPS)
-        _checks.real("CosineDecay", "final", self.final)
+        checks.real("CosineDecay", "lr", self.lr)
+        checks.integer("CosineDecay", "steps", self.steps, 1, MOST_STEPS)
+        checks.real("CosineDecay", "final", self.final)
 
     def _rates(self, steps: Steps) -> Floats:
         # (1 + cos(2 a)) / 2 = 1 - sin(a)^2, exactly 1 at the beginning.
@@ -260,7 +260,7 @@ class Warmup(Schedule):
 
     def __post_init__(self) -> None:
         check("Warmup", "schedule", self.schedule)
-        _checks.integer("Warmup", "steps", self.steps, 1, MOST_STEPS - 1)
+        checks.integer("Warmup", "steps", self.steps, 1, MOST_STEPS - 1)
 
     def _rates(self, steps: Steps) -> Floats:
         full = float(rates("Warmup", self.schedule, 0, 1)[0])
@@ -281,7 +281,7 @@ def check(where: str, name: str, lr: object) -> None:
     if isinstance(lr, type):
         raise TypeError(f"{where}: {name} is the class {lr.__name__}, should be an object of it")
     if not callable(lr):
-        _checks.real(where, name, lr)
+        checks.real(where, name, lr)
 
 
 def rates(where: str, lr: LearningRate, first: int, count: int) -> Floats:
@@ -295,7 +295,7 @@ def rates(where: str, lr: LearningRate, first: int, count: int) -> Floats:
     elif callable(lr):
         values = np.empty(count)
         for i in range(count):
-            values[i] = _checks.real(where, f"lr({first + i})", lr(first + i))
+            values[i] = checks.real(where, f"lr({first + i})", lr(first + i))
     else:
         constant: Floats = np.full(count, lr, dtype=np.float64)
         return constant

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
-from cnn import _checks, _core, _formats, layers, losses, optimizers, schedules, training
-from cnn._doors import Doors
-from cnn.layers import Dense, Layer
+from cnn import _core, losses, optimizers, schedules
+from cnn._base import checks, formats
+from cnn._base.metadata import LR
+from cnn._model.exports import Exports
+from cnn._model.stack import Stack
+from cnn._training import loop, steps
+from cnn._training.samples import checked_samples, loss_for
+from cnn.layers import Dense
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable
 
-    from numpy.typing import ArrayLike, DTypeLike, NDArray
+    from numpy.typing import ArrayLike, NDArray
 
-    from cnn.callbacks import Callback
+    from cnn._training.hooks import Hooks
+    from cnn._training.samples import ClassWeight
     from cnn.history import History
-    from cnn.training import ClassWeight
 
 __all__ = ["Gradient", "Sequential"]
-
-# Keys of a network's metadata, which files keep.
-COLUMNS = "preprocessing"
-EPOCHS = "epochs"
-LR = "lr"
 
 
 class Gradient(NamedTuple):
@@ -39,7 +36,7 @@ class Gradient(NamedTuple):
     """Shape (outputs,)."""
 
 
-class Sequential(Doors):
+class Sequential(Stack, Exports):
     """A network: layers one after the other.
 
     Parameters
@@ -86,121 +83,6 @@ class Sequential(Doors):
     (355, 10)
     """
 
-    def __init__(
-        self,
-        layers: Sequence[Layer],
-        *,
-        rng: int | np.random.Generator | None = None,
-        dtype: DTypeLike = "float32",
-    ) -> None:
-        self._build("Sequential", layers, rng, dtype)
-
-    def _build(self, where: str, given: object, rng: object, dtype: object) -> None:
-        found = layers.checked(where, given)
-        network = _core.Network(
-            [layer._describe() for layer in found],
-            dtype=_checks.network_dtype(where, dtype),
-            seed=_checked_seed(where, rng),
-        )
-        for i, layer in enumerate(found):
-            if isinstance(layer, Dense):
-                layer._initialize(network, i)
-        self._adopt(network, found)
-
-    def _adopt(self, network: _core.Network, found: list[Layer]) -> None:
-        self._network = network
-        self._layers = tuple(found)
-        self.stop_training = False
-        for i, layer in enumerate(found):
-            layer._attach(network, i)
-
-    @classmethod
-    def _of_network(cls, network: _core.Network) -> Sequential:
-        """Return a Sequential around a network from a file or a copy."""
-        made = cls.__new__(cls)
-        made._restore(network, {})
-        return made
-
-    # ---- What it is ----------------------------------------------------------------------------
-
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        """The layers."""
-        return self._layers
-
-    @property
-    def inputs(self) -> int:
-        """The number of inputs of a row."""
-        return self._network.inputs
-
-    @property
-    def outputs(self) -> int:
-        """The number of outputs of a row."""
-        return self._network.outputs
-
-    @property
-    def activation(self) -> str:
-        """The activation of the output layer."""
-        return self._network.activation
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The type of weights and outputs, float32 or float64."""
-        return self._network.dtype
-
-    @property
-    def seed(self) -> int:
-        """The seed of initial weights, shuffles and dropout."""
-        return self._network.seed
-
-    @property
-    def parameter_count(self) -> int:
-        """The number of weights and biases."""
-        return self._network.parameter_count
-
-    @property
-    def epochs(self) -> int:
-        """For how many epochs `fit` has trained the network over its life, files included."""
-        return int(self._network.get_metadata(EPOCHS) or 0)
-
-    def _set_epochs(self, epochs: int) -> None:
-        self._network.set_metadata(EPOCHS, str(epochs))
-
-    def __len__(self) -> int:
-        return len(self._layers)
-
-    def __iter__(self) -> Iterator[Layer]:
-        return iter(self._layers)
-
-    def __repr__(self) -> str:
-        lines = "".join(f"    {layer!r},\n" for layer in self._layers)
-        return f"Sequential([\n{lines}], rng={self.seed}, dtype={self.dtype.name!r})"
-
-    def summary(self) -> str:
-        """Return a table of the layers, to be printed.
-
-        Returns
-        -------
-        str
-            The lines of the table.
-
-        Examples
-        --------
-        >>> import cnn
-        >>> print(cnn.mlp([64, 50, 10], "relu", "softmax", rng=0, dropout=0.2).summary())
-        Layer  Kind     Shape     Activation  Parameters
-        -----  -------  --------  ----------  ----------
-            0  Dense    64 x 50   relu             3,250
-            1  Dropout  rate 0.2
-            2  Dense    50 x 10   softmax            510
-        -----  -------  --------  ----------  ----------
-        3,760 parameters, float32, 15.0 kB
-        """
-        size = self.parameter_count * self.dtype.itemsize
-        unit, scale = ("MB", 1e6) if size >= 1e6 else ("kB", 1e3)
-        total = f"{self.parameter_count:,} parameters, {self.dtype.name}"
-        return "\n".join([*layers.table(self._layers), f"{total}, {size / scale:,.1f} {unit}"])
-
     # ---- Training ------------------------------------------------------------------------------
 
     def fit(
@@ -218,7 +100,7 @@ class Sequential(Doors):
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
         shuffle: bool = True,
-        callbacks: Iterable[Callback] = (),
+        callbacks: Iterable[Hooks] = (),
         progress: bool | str = "auto",
     ) -> History:
         """Train the network, going on from its present weights.
@@ -309,8 +191,9 @@ class Sequential(Doors):
         >>> net.predict([[2.0]]).round(2)
         array([[5.]], dtype=float32)
         """
-        return training.fit(
+        return loop.fit(
             self,
+            self._network,
             x,
             t,
             epochs=epochs,
@@ -369,8 +252,8 @@ class Sequential(Doors):
         >>> net.train_step([[1.0]], [1.0], optimizer=optimizer)
         {'loss': 0.0}
         """
-        return training.train_step(
-            self,
+        return steps.train_step(
+            self._network,
             x,
             t,
             optimizer=optimizer,
@@ -421,8 +304,8 @@ class Sequential(Doors):
         (0.5, array([[1.],
                [2.]], dtype=float32))
         """
-        value, flat = training.gradients(
-            self, x, t, loss=loss, sample_weight=sample_weight, dropout_step=dropout_step
+        value, flat = steps.gradients(
+            self._network, x, t, loss=loss, sample_weight=sample_weight, dropout_step=dropout_step
         )
         parts = iter(flat)
         return value, [
@@ -505,12 +388,12 @@ class Sequential(Doors):
         {'loss': 2.5}
         """
         where = "evaluate"
-        chosen = losses.resolve(where, loss, self.activation, self.outputs)
-        samples = training.checked_samples(where, self._network, chosen, x, t, sample_weight)
-        measured = training.evaluate(where, self._network, samples)
-        return training.logs_of(measured, has_accuracy=chosen.has_accuracy)
+        chosen = loss_for(where, loss, self._network)
+        samples = checked_samples(where, self._network, chosen, x, t, sample_weight)
+        measured = steps.evaluate(where, self._network, samples)
+        return steps.logs_of(measured, has_accuracy=chosen.has_accuracy)
 
-    # ---- Files and copies ----------------------------------------------------------------------
+    # ---- Files ---------------------------------------------------------------------------------
 
     def save(
         self, path: str | os.PathLike[str], *, optimizer: optimizers.Optimizer | None = None
@@ -550,7 +433,7 @@ class Sequential(Doors):
         True
         >>> folder.cleanup()
         """
-        _formats.destination("save", _checks.path("save", path), "a safetensors file")
+        formats.destination("save", checks.path("save", path), "a safetensors file")
         if optimizer is None:
             self._network.save(path)
             return
@@ -559,64 +442,30 @@ class Sequential(Doors):
                 f"save: optimizer is of type {type(optimizer).__name__}, should be the object that "
                 f"fit was given"
             )
-        trainer = optimizer._bind("save", self._network)
+        trainer = optimizers.bound("save", optimizer, self._network)
         lr = schedules.to_json(optimizer.lr)
         trainer.save(path, LR, None if lr is None else json.dumps(lr))
 
-    def _take_parameters(self, network: _core.Network) -> None:
-        """Copy the weights and biases of a network with the same layers."""
-        for i, layer in enumerate(self._layers):
-            if isinstance(layer, Dense):
-                self._network.set(i, "weight", network.get(i, "weight"))
-                self._network.set(i, "bias", network.get(i, "bias"))
 
-    # Pickles, joblib and skops restore an object by __setstate__: skops runs no function that a
-    # file names. Attributes that users or subclasses have added travel with the network.
+def built(where: str, layers: object, rng: object, dtype: object) -> Sequential:
+    """Return a network of layers; `where` is for messages."""
+    made = Sequential.__new__(Sequential)
+    made._build(where, layers, rng, dtype)
+    return made
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self._attributes() | {"_network": self._network.to_bytes()}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        data = state.get("_network") if isinstance(state, dict) else None
-        if not isinstance(data, bytes):
-            raise TypeError("Sequential: the state of a pickle should hold a network as bytes")
-        self._restore(_core.Network.from_bytes(data), state)
+def of_network(network: _core.Network) -> Sequential:
+    """Return a Sequential around a compiled network, such as one from a file."""
+    made = Sequential.__new__(Sequential)
+    made._restore(network, {})
+    return made
 
-    def __copy__(self) -> Sequential:
-        # Two objects with the same weights would train each other.
-        made = type(self).__new__(type(self))
-        made._restore(self._network.copy(), self._attributes())
-        return made
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Sequential:
-        made = type(self).__new__(type(self))
-        memo[id(self)] = made
-        made._restore(self._network.copy(), copy.deepcopy(self._attributes(), memo))
-        return made
-
-    def _attributes(self) -> dict[str, Any]:
-        """Return all attributes but the network and its layers."""
-        return {k: v for k, v in self.__dict__.items() if k not in ("_network", "_layers")}
-
-    def _restore(self, network: _core.Network, attributes: dict[str, Any]) -> None:
-        """Make a new object, whose __init__ has not run, of a network and attributes."""
-        self._adopt(network, [layers.of_description(layer) for layer in network.layers])
-        self.__dict__ |= {k: v for k, v in attributes.items() if k not in ("_network", "_layers")}
+def network_of(net: Sequential) -> _core.Network:
+    """Return the compiled network that a Sequential is around, for other modules of cnn."""
+    return net._network
 
 
 def _of_bytes(data: bytes) -> Sequential:
     """Return the network of a pickle that an earlier version of cnn wrote."""
-    return Sequential._of_network(_core.Network.from_bytes(data))
-
-
-def _checked_seed(where: str, rng: object) -> int:
-    if rng is None:
-        return int.from_bytes(os.urandom(8), "little")
-    if isinstance(rng, np.random.Generator):
-        return int(rng.integers(0, 2**64, dtype=np.uint64))
-    if isinstance(rng, (bool, np.bool_)) or not isinstance(rng, (int, np.integer)):
-        raise TypeError(
-            f"{where}: rng is of type {type(rng).__name__}, should be an int, a "
-            f"numpy.random.Generator or None"
-        )
-    return _checks.integer(where, "rng", rng, 0, 2**64 - 1)
+    return of_network(_core.Network.from_bytes(data))

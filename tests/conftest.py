@@ -59,6 +59,18 @@ def mnist_folder():
     return Path(folder)
 
 
+@pytest.fixture
+def file(tmp_path):
+    """Return a function that writes text or bytes into a file and returns its path."""
+
+    def write(content, name="data.csv", encoding="utf-8"):
+        path = tmp_path / name
+        path.write_bytes(content.encode(encoding) if isinstance(content, str) else content)
+        return str(path)
+
+    return write
+
+
 def make_network(
     sizes,
     hidden="tanh",

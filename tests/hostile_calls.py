@@ -19,7 +19,8 @@ from pathlib import Path
 
 import numpy as np
 from hostile_core_calls import CORE, Case, setter, whole_classes
-from hostile_objects import OBJECTS, World, fails
+from hostile_objects import OBJECTS, fails
+from hostile_world import World
 
 import cnn
 from cnn import _core
@@ -179,6 +180,17 @@ NETWORKS = {
         lambda w: {**sample_arguments(w, "x", "t", "loss", "sample_weight"), "dropout_step": 1},
         ("net",),
     ),
+    "get_weights": Case(lambda net: net.get_weights(), lambda w: {"net": w.net}, ("net",)),
+    "set_weights": Case(
+        lambda net, **kw: net.set_weights(**kw),
+        lambda w: {"net": w.net, "weights": w.net.get_weights()},
+        ("net",),
+    ),
+    "set_weights one": Case(
+        lambda net, value: net.set_weights([value, *net.get_weights()[1:]]),
+        lambda w: {"net": w.net, "value": np.ones((3, 4))},
+        ("net",),
+    ),
     "predict": Case(
         lambda net, **kw: net.predict(**kw),
         lambda w: {"net": w.net, "x": w.x, "out": w.out},
@@ -303,6 +315,9 @@ SETTINGS = {
         setter("model"), lambda w: {"holder": cnn.Callback(), "value": w.net}, ("holder",)
     ),
     "History": Case(lambda name: cnn.History()[name], lambda w: {"name": "loss"}),
+    "History.append": Case(
+        lambda **kw: cnn.History().append(**kw), lambda w: {"epoch": 1, "logs": {"loss": 0.5}}
+    ),
     "set_num_threads": Case(cnn.set_num_threads, lambda w: {"n": 2}),
     "load_digits": Case(cnn.datasets.load_digits, lambda w: {"split": True, "dtype": "float32"}),
     "load_mnist": Case(

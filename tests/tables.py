@@ -1,8 +1,11 @@
 """Tables in CSV files, and `cnn train` on them, for the tests of the command line."""
 
 import csv
+import io
 
-from cnn import __main__ as command_line
+import cnn
+from cnn._tables import preprocessing
+from cnn.cli import main as command_line
 
 
 def write(path, rows):
@@ -21,3 +24,34 @@ def train(tmp_path, rows, *options, target="t"):
 
 
 QUALITY = [["a", "id", "t"], *([i * 0.5, f"n{i}", i % 6] for i in range(60))]
+
+
+def run(capsys, *command):
+    """Run a command, and return its exit code, stdout and stderr."""
+    code = command_line.main(list(map(str, command)))
+    return code, *capsys.readouterr()
+
+
+def trained(file, tmp_path, capsys, content, *options, target="t"):
+    """Train on the text of a file, and return the model's path, or the error."""
+    model = tmp_path / "model.safetensors"
+    data = file(content)
+    code, out, err = run(
+        capsys, "train", data, "--target", target, "-o", model, "--epochs", 2, "-q", *options
+    )
+    return (str(model), out) if code == 0 else (None, err)
+
+
+def predicted(capsys, model, data, *options):
+    """Return the rows that predict prints, names of columns first."""
+    code, out, err = run(capsys, "predict", model, data, *options)
+    assert code == 0, err
+    return list(csv.reader(io.StringIO(out)))
+
+
+def content(rows):
+    return "".join(",".join(map(str, row)) + "\n" for row in rows)
+
+
+def plan_of(model):
+    return preprocessing.of_network(cnn.load(model).net._network, model)

@@ -3,10 +3,13 @@
 Results are the same on every instruction set (test_reproducibility.py), so one will do here.
 """
 
+import bounded
+import exact_bits
 import numpy as np
 import pytest
 import reference as ref
-from reference import LossSettings, assert_within, exact
+from bounded import assert_within, exact
+from reference import LossSettings
 
 from cnn import _core
 
@@ -138,7 +141,7 @@ def test_softmax(n, dtype):
     y = _core.activation("softmax", x)
     assert_within(y, ref.softmax(exact(x, dtype)), f"softmax of {n}")
     assert ((y >= 0) & (y <= 1)).all()
-    sums = y.astype(ref.WIDE[dtype]).sum(1)
+    sums = y.astype(bounded.WIDE[dtype]).sum(1)
     assert (np.abs(sums - 1) <= ref.softmax_sum_tolerance(n, dtype)).all()
     # Order is kept: a larger input never has a smaller output.
     order = np.argsort(x, axis=1, kind="stable")
@@ -411,7 +414,7 @@ def check_gradients(network, settings, rows, *, weighted=True, step=-1):
     x = numbers(2, (rows, network.inputs), network.dtype)
     t = targets_for(settings, rows, network.outputs, network.dtype)
     weights = np.random.default_rng(6).uniform(0, 3, rows) if weighted else None
-    masks = ref.dropout_masks(network, step, rows) if step >= 0 else None
+    masks = exact_bits.dropout_masks(network, step, rows) if step >= 0 else None
     loss = _core.Loss(**settings._asdict())
     value, gradients = network.gradients(loss, x, t, weights, step)
     expected, bounds = ref.Network(network, masks).loss(settings, x, t, weights)

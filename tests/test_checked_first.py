@@ -7,8 +7,9 @@ import pytest
 from refused import refused
 
 import cnn
-from cnn import _core, training
-from cnn._sparse import SparseRows
+from cnn import _core
+from cnn._training import loop, samples, steps
+from cnn._training.sparse import SparseRows
 
 RNG = np.random.default_rng(0)
 ROWS = 3000
@@ -20,8 +21,8 @@ T = RNG.normal(size=ROWS)
 @pytest.fixture(autouse=True)
 def many_slices(monkeypatch):
     """End slices after every few steps, so that what is checked late is seen to be late."""
-    monkeypatch.setattr(training, "SLICE_SECONDS", 1e-9)
-    monkeypatch.setattr(training, "SLICE_ROWS", 64)
+    monkeypatch.setattr(loop, "SLICE_SECONDS", 1e-9)
+    monkeypatch.setattr(samples, "SLICE_ROWS", 64)
 
 
 def net_for(output, outputs, **options):
@@ -321,15 +322,15 @@ def test_inputs_of_other_types():
 
 def test_sparse_inputs(monkeypatch):
     csr = pytest.importorskip("scipy.sparse").csr_matrix
-    monkeypatch.setattr("cnn._sparse.BLOCK_NUMBERS", 3 * 20)
+    monkeypatch.setattr("cnn._training.sparse.BLOCK_NUMBERS", 3 * 20)
     x = np.where(RNG.uniform(size=(200, 3)) < 0.5, 1.0, 0.0)
     x[133, 1] = np.nan
     net = net_for("softmax", 4)
     with refused(FloatingPointError, "x has nan in row 133, column 1"):
-        training.evaluate(
+        steps.evaluate(
             "evaluate",
             net._network,
-            training.checked_samples(
+            samples.checked_samples(
                 "evaluate", net._network, cnn.CrossEntropy(), SparseRows(csr(x)), LABELS[:200], None
             ),
         )
@@ -441,7 +442,7 @@ def test_no_batch_has_a_weight():
 
 @pytest.mark.parametrize("seconds", [1e-9, 10])
 def test_each_rate_is_asked_for_once(monkeypatch, seconds):
-    monkeypatch.setattr("cnn.training.SLICE_SECONDS", seconds)
+    monkeypatch.setattr("cnn._training.loop.SLICE_SECONDS", seconds)
     asked = []
 
     def lr(step):

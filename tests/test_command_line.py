@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from refused import refused
 from tables import QUALITY, train, write
 
 import cnn
-from cnn import __main__ as command_line
-from cnn import _commands, _core, _preprocessing
-from cnn._numbers import exact
+from cnn import _core
+from cnn._base.numbers import exact
+from cnn._tables import preprocessing
+from cnn.cli import commands
+from cnn.cli import main as command_line
 
 
 def run(*arguments, **environment):
@@ -214,7 +215,7 @@ def test_predict_does_as_python_does(trained, capsys):
     data, model, task, _ = trained
     net = cnn.load(model).net
     rows = rows_of(task)[1:]
-    plan = _preprocessing.of_network(net._network, model)
+    plan = preprocessing.of_network(net._network, model)
     age, city = plan.columns
     x = [
         [(row[0] - age.mean) / age.scale, *(row[1] == name for name in city.categories)]
@@ -237,7 +238,7 @@ def test_show(trained, capsys):
     assert net.summary() in text
     outputs = "3 outputs" if task == "classification" else "1 output"
     assert text.startswith(f"{model}: 4 inputs, {outputs}, trained for 60 epochs\n")
-    age, _ = _preprocessing.of_network(net._network, model).columns
+    age, _ = preprocessing.of_network(net._network, model).columns
     assert f"\nInputs\n    0  age    (age - {exact(age.mean)}) / {exact(age.scale)}\n" in text
     assert "  1-3  city   1 for its category, 0 for others: Paris, Rome, Zürich, CH\n" in text
     assert f"\nOutputs ({task})\n" in text
@@ -270,8 +271,8 @@ def test_export_to_c(trained, capsys, tmp_path):
     assert text.startswith(
         f"saved to {header}\nmy_model_predict takes the raw values of a row, and"
     )
-    plan = _preprocessing.of_network(table.net._network, model)
-    assert text.endswith("\n".join(["", *_preprocessing.described(plan), ""]))
+    plan = preprocessing.of_network(table.net._network, model)
+    assert text.endswith("\n".join(["", *preprocessing.described(plan), ""]))
     table.to_c(tmp_path / "expected.h", name="my_model")
     assert header.read_bytes() == (tmp_path / "expected.h").read_bytes()
     command = ["export", model, "--to", "c", "-o", str(header), "--name", "other"]
@@ -537,7 +538,7 @@ def test_the_model_is_saved_before_the_score_is_told(tmp_path, monkeypatch):
     def fail(*_arguments):
         raise BrokenPipeError
 
-    monkeypatch.setattr(_commands, "_score", fail)
+    monkeypatch.setattr(commands, "_score", fail)
     # The output that nobody reads is put where nothing is, so it had better not be pytest's own.
     monkeypatch.setattr(os, "dup2", lambda *_: None)
     with (tmp_path / "out").open("w", encoding="utf-8") as out:
@@ -563,7 +564,7 @@ def test_names_that_a_terminal_cannot_show(tmp_path):
 
 
 def test_a_file_that_changes_while_it_is_read(tmp_path, capsys, monkeypatch):
-    survey = _commands._table.survey
+    survey = commands.table.survey
 
     def then_grow(path, **options):
         found = survey(path, **options)
@@ -571,7 +572,7 @@ def test_a_file_that_changes_while_it_is_read(tmp_path, capsys, monkeypatch):
             file.write("1,n1,2\n")
         return found
 
-    monkeypatch.setattr(_commands._table, "survey", then_grow)
+    monkeypatch.setattr(commands.table, "survey", then_grow)
     assert train(tmp_path, QUALITY)[0] == 1
     assert "the file had 60 rows, then 61; should not change" in capsys.readouterr().err
 
@@ -586,14 +587,3 @@ def test_names():
         if name != "__version__":
             assert getattr(cnn, name).__doc__, name
     assert cnn.__version__ == _core.version()
-
-
-def test_threads():
-    cnn.set_num_threads(3)
-    assert cnn.get_num_threads() == 3
-    cnn.set_num_threads(None)
-    with refused(ValueError, "set_num_threads: n is 0, should be from 1 to 1024, or None"):
-        cnn.set_num_threads(0)
-    with refused(TypeError, "set_num_threads: n is of type float, should be an int or None"):
-        cnn.set_num_threads(2.0)
-    assert cnn.numerics_version() == 1

@@ -5,7 +5,8 @@ import pytest
 from tables import QUALITY, train
 
 import cnn
-from cnn import _core, _preprocessing
+from cnn import _core
+from cnn._tables import preprocessing
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_network_options(tmp_path, capsys):
     assert [layer.activation for layer in net.layers] == ["tanh", "tanh", "softmax"]
     assert (net.seed, net.epochs) == (3, 2)
     values = np.arange(60) * 0.5
-    plan = _preprocessing.of_network(net._network, "m")
+    plan = preprocessing.of_network(net._network, "m")
     np.testing.assert_allclose(plan.columns[0].mean, values.mean())
     expected = cnn.mlp([1, 7, 5, 6], "tanh", "softmax", rng=3)
     order = _core.permutation(3, 0, 60, 0, 60)

@@ -64,6 +64,12 @@ def test_python(document, request):
         assert needed, f"{document}:{line}: {text}"
 
 
+def test_the_map_of_tests_is_complete():
+    text = (ROOT / "tests" / "README.md").read_text(encoding="utf-8")
+    there = {path.name for path in (ROOT / "tests").glob("*.py")}
+    assert set(re.findall(r"`(\w+\.py)`", text)) == there
+
+
 # ---- Commands ------------------------------------------------------------------------------------
 
 CNN = r"(python -m )?cnn "

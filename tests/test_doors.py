@@ -12,8 +12,8 @@ import pytest
 from refused import refused
 
 import cnn
-from cnn import __main__ as command_line
 from cnn import installed
+from cnn.cli import main as command_line
 
 get_pointer = ctypes.pythonapi.PyCapsule_GetPointer
 get_pointer.argtypes, get_pointer.restype = [ctypes.py_object, ctypes.c_char_p], ctypes.c_void_p

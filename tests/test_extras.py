@@ -6,7 +6,8 @@ import pytest
 from refused import refused
 
 import cnn
-from cnn import _extras, plot
+from cnn import plot
+from cnn._base import extras
 
 
 def test_plot_without_matplotlib(monkeypatch):
@@ -30,4 +31,4 @@ def test_a_package_that_is_broken_is_not_called_missing(monkeypatch, tmp_path):
     (tmp_path / "cnn_test_broken.py").write_text("import cnn_test_absent")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="No module named 'cnn_test_absent'"):
-        _extras.require("f", "cnn_test_broken", "plot")
+        extras.require("f", "cnn_test_broken", "plot")

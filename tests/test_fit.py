@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from refused import refused
 
 import cnn
-from cnn import _core, training
+from cnn import _core
+from cnn._training import loop, samples
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(20, 3))
@@ -100,8 +101,8 @@ def test_fit_is_a_loop_of_steps(shuffle, rows, batch_size):
 def test_slices_do_not_show(monkeypatch, slice_rows, seconds):
     expected = classifier()
     first = expected.fit(X, LABELS, epochs=3, batch_size=3)
-    monkeypatch.setattr(training, "SLICE_ROWS", slice_rows)
-    monkeypatch.setattr(training, "SLICE_SECONDS", seconds)
+    monkeypatch.setattr(samples, "SLICE_ROWS", slice_rows)
+    monkeypatch.setattr(loop, "SLICE_SECONDS", seconds)
     net = classifier()
     second = net.fit(X, LABELS, epochs=3, batch_size=3)
     assert same(net, expected)
@@ -112,7 +113,7 @@ def test_slices_do_not_show(monkeypatch, slice_rows, seconds):
 def test_evaluation_in_slices(monkeypatch):
     net = classifier()
     whole = net.evaluate(X, LABELS, sample_weight=np.arange(20))
-    monkeypatch.setattr(training, "SLICE_ROWS", 7)
+    monkeypatch.setattr(samples, "SLICE_ROWS", 7)
     parts = net.evaluate(X, LABELS, sample_weight=np.arange(20))
     assert parts["accuracy"] == whole["accuracy"]
     assert math.isclose(parts["loss"], whole["loss"], rel_tol=1e-14)

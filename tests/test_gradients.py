@@ -12,6 +12,8 @@ A kink within reach would spoil all this: networks with relu and the like are dr
 of theirs is near it.
 """
 
+import bounded
+import exact_bits
 import numpy as np
 import pytest
 import reference as ref
@@ -57,7 +59,7 @@ def distance_to_kinks(network, x, settings, t):
     distance = np.inf
     for layer, into in zip(reference.layers, taken, strict=True):
         if layer.activation in KINKED:
-            sums = ref.dot(into, layer.weight) + layer.bias
+            sums = bounded.dot(into, layer.weight) + layer.bias
             distance = min(distance, float(np.abs(sums.value).min()))
     if settings.kind == "huber":
         r = ref.activation(reference.layers[-1].activation, z).value - t
@@ -92,7 +94,7 @@ def case(network_of, sizes, hidden, output, settings, **options):
 def check(network, settings, x, t, weights, *, step=-1, smooth=True):
     h = H[smooth]
     loss = _core.Loss(**settings._asdict())
-    masks = ref.dropout_masks(network, step, ROWS) if step >= 0 else None
+    masks = exact_bits.dropout_masks(network, step, ROWS) if step >= 0 else None
     value, gradients = network.gradients(loss, x, t, weights, step)
     bound, bounds = ref.Network(network, masks).loss(settings, x, t, weights)
     e = rounding(float(bound.error), h)
@@ -197,8 +199,10 @@ def test_activation_backward(name):
     source = x if name in _core.NEEDS_INPUT else _core.activation(name, x)
     dx = _core.activation_backward(name, np.ones_like(x), source)
     estimate, truncation = extrapolated(lambda change: _core.activation(name, x + change), h)
-    bound = ref.activation(name, ref.exact(x, "float64"))
-    own = ref.derivative(name, bound if name not in _core.NEEDS_INPUT else ref.exact(x, "float64"))
+    bound = ref.activation(name, bounded.exact(x, "float64"))
+    own = ref.derivative(
+        name, bound if name not in _core.NEEDS_INPUT else bounded.exact(x, "float64")
+    )
     # Values at x + 4h are at most 3 times as large, and so are their errors.
     assert (np.abs(dx - estimate) <= truncation + 3 * rounding(bound.error, h) + own.error).all()
 
@@ -210,8 +214,8 @@ def test_softmax_backward(n):
     dy = rng.uniform(-1, 1, (1, n))
     y = _core.activation("softmax", x)
     dx = _core.activation_backward("softmax", dy, y)
-    bound = ref.softmax(ref.exact(x, "float64"))
-    own = ref.activation_backward("softmax", ref.exact(dy, "float64"), bound)
+    bound = ref.softmax(bounded.exact(x, "float64"))
+    own = ref.activation_backward("softmax", bounded.exact(dy, "float64"), bound)
     h = 2.0**-8
     for j, unit in enumerate(np.eye(n)):
 

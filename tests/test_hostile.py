@@ -16,7 +16,8 @@ from typing import NamedTuple
 import hostile_calls
 import numpy as np
 import pytest
-from hostile_objects import OBJECTS, World, dlpack
+from hostile_objects import OBJECTS, dlpack
+from hostile_world import World
 from refused import refused
 
 import cnn

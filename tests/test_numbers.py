@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from refused import refused
 
 import cnn
-from cnn._numbers import exact, rounded
+from cnn._base.numbers import exact, rounded
 
 
 @given(st.floats(allow_nan=False))
@@ -76,7 +76,7 @@ def test_reprs_make_the_same_object(made):
 
 def test_a_history_marks_what_it_rounds():
     history = cnn.History()
-    history._append(1, {"loss": 1 / 3, "lr": 0.5})
+    history.append(1, {"loss": 1 / 3, "lr": 0.5})
     assert repr(history) == "History(1 epoch; in the last, loss ~0.3333, lr 0.5)"
     assert history.loss == [1 / 3]
 

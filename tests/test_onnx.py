@@ -8,7 +8,8 @@ import pytest
 from refused import refused
 
 import cnn
-from cnn import _core, _onnx_write
+from cnn import _core
+from cnn.exchange import onnx_write
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 helper, numpy_helper = onnx.helper, onnx.numpy_helper
@@ -390,7 +391,7 @@ def test_damage(tmp_path):
 
 
 def test_too_large(tmp_path, monkeypatch):
-    monkeypatch.setattr(_onnx_write, "_MOST_BYTES", 100)
+    monkeypatch.setattr(onnx_write, "_MOST_BYTES", 100)
     with refused(ValueError, "to_onnx: the parameters take 204 bytes, but an ONNX file holds less"):
         network().to_onnx(tmp_path / "net.onnx")
     assert not list(tmp_path.iterdir())

@@ -104,7 +104,7 @@ def test_names_in_a_legend(net):
 def test_a_metric_with_markup():
     history = cnn.History()
     for epoch in (1, 2):
-        history._append(epoch, {"$m": 1.0 / epoch, "val_$m": 2.0 / epoch})
+        history.append(epoch, {"$m": 1.0 / epoch, "val_$m": 2.0 / epoch})
     ax = plot.learning_curves(history, metric="$m")
     picture(ax.figure)
     assert ax.get_ylabel() == "$m"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import cnn
-from cnn import _progress
+from cnn._training import progress
 
 X = np.random.default_rng(0).normal(size=(20, 3))
 LABELS = np.random.default_rng(1).integers(0, 4, size=20)
@@ -46,7 +46,7 @@ def test_a_terminal_has_a_bar(monkeypatch):
 def test_a_bar_fits_in_80_columns(monkeypatch):
     stream = Terminal()
     monkeypatch.setattr(sys, "stderr", stream)
-    bar = _progress.Bar(1000, 1, 1000)
+    bar = progress.Bar(1000, 1, 1000)
     # Which a terminal of 80 columns would tell.
     bar._bar.dynamic_ncols, bar._bar.ncols = None, 80
     logs = {"loss": 0.012345, "accuracy": 0.98765, "val_loss": 0.012345, "val_accuracy": 0.98765}
@@ -67,7 +67,7 @@ def test_a_file_has_none(monkeypatch):
 def test_a_bar_tells_in_the_end_how_long_it_took(monkeypatch):
     stream = Terminal()
     monkeypatch.setattr(sys, "stderr", stream)
-    bar = _progress.Bar(10, 1, 1)
+    bar = progress.Bar(10, 1, 1)
     bar._bar.start_t -= 75
     bar.close()
     assert "| 01:15" in stream.getvalue().split("\r")[-1]
@@ -123,10 +123,10 @@ def test_a_log_has_the_last_epoch_of_a_fit_that_ended_early(monkeypatch):
 
 def test_a_log_of_long_epochs_has_more_lines(monkeypatch):
     clock = itertools.count(0.0, 8.0)
-    monkeypatch.setattr(_progress.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
-    log = _progress.Log(1, 1000)
+    log = progress.Log(1, 1000)
     for epoch in range(1, 12):
         log.finish(epoch, {"loss": 1.0, "lr": 0.1, "seconds": 2.0})
     lines = stream.getvalue().splitlines()
@@ -147,13 +147,13 @@ def test_a_notebook_has_a_bar(monkeypatch):
     ipython = types.SimpleNamespace(get_ipython=lambda: shell)
     monkeypatch.setitem(sys.modules, "IPython", ipython)
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    assert _progress.wanted("fit", "auto")
+    assert progress.wanted("fit", "auto")
     # This is what tqdm puts its widget in the place of; a bar of text would come beside it.
-    assert "{bar}" in _progress._FORMAT
+    assert "{bar}" in progress._FORMAT
     shell.config = {"TerminalIPythonApp": {}}
-    assert not _progress.wanted("fit", "auto")
+    assert not progress.wanted("fit", "auto")
     ipython.get_ipython = lambda: None
-    assert not _progress.wanted("fit", "auto")
+    assert not progress.wanted("fit", "auto")
 
 
 def test_epochs_go_on_from_where_they_were(monkeypatch):

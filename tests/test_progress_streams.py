@@ -9,7 +9,7 @@ import pytest
 from estimators import LABELS, X, small
 
 import cnn
-from cnn import _progress
+from cnn._training import progress
 
 
 class Terminal(io.StringIO):
@@ -154,7 +154,7 @@ def test_no_attribute_at_all(monkeypatch):
         patched.delattr(sys, "stderr")
         patched.delattr(sys, "stdout")
         found = trained(progress=True)
-        _progress.say("unheard")
+        progress.say("unheard")
     assert found == trained(progress=False)
 
 

@@ -11,7 +11,7 @@ import time
 import pytest
 
 import cnn
-from cnn import _files
+from cnn._base import files
 
 TEMPORARY = re.compile(r"\.cnn-[0-9a-f]{16}-[0-9a-f]{16}\.tmp")
 
@@ -51,14 +51,14 @@ def test_threads_that_save_at_once_keep_the_learning_rate(tmp_path):
 SAVER = """
 import sys
 import cnn
-from cnn import _files
+from cnn._base import files
 net = cnn.Sequential([cnn.Dense(1000, 1000)], rng=0)
 print("ready", flush=True)
 while True:
     if sys.argv[1] == "c":
         net.save(sys.argv[2])
     else:
-        _files.replace(sys.argv[2], bytes(4_000_000))
+        files.replace(sys.argv[2], bytes(4_000_000))
 """
 
 
@@ -79,7 +79,7 @@ def save(how, path):
     if how == "c":
         cnn.Sequential([cnn.Dense(2, 1)], rng=0).save(path)
     else:
-        _files.replace(path, b"x")
+        files.replace(path, b"x")
 
 
 @pytest.mark.parametrize("how", ["c", "python"])
@@ -137,16 +137,16 @@ def test_files_of_others_are_left_alone(tmp_path):
     names = [
         ".cnn-0123456789abcdef.tmp",
         ".cnn-0123456789abcdef-0123456789abcdef.tmp",
-        _files._temporary_prefix("net") + "0123456789abcdeg.tmp",
-        _files._temporary_prefix("net") + "0123456789abcdef.tmp2",
+        files._temporary_prefix("net") + "0123456789abcdeg.tmp",
+        files._temporary_prefix("net") + "0123456789abcdef.tmp2",
     ]
     for name in names:
         (tmp_path / name).write_text("x")
-    folder = tmp_path / (_files._temporary_prefix("net") + "fedcba9876543210.tmp")
+    folder = tmp_path / (files._temporary_prefix("net") + "fedcba9876543210.tmp")
     folder.mkdir()
-    link = tmp_path / (_files._temporary_prefix("net") + "0000000000000000.tmp")
+    link = tmp_path / (files._temporary_prefix("net") + "0000000000000000.tmp")
     link.symlink_to(tmp_path / "elsewhere")
-    stale = tmp_path / (_files._temporary_prefix("net") + "0123456789abcdef.tmp")
+    stale = tmp_path / (files._temporary_prefix("net") + "0123456789abcdef.tmp")
     for how in ("c", "python"):
         stale.write_text("x")
         save(how, tmp_path / "net")

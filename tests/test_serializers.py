@@ -167,7 +167,7 @@ def test_histories_and_callbacks(way, tmp_path):
     history = net.fit(X, LABELS, epochs=2)
     with pytest.raises(KeyboardInterrupt):
         net.fit(X, LABELS, epochs=9, callbacks=[stop, cnn.LambdaCallback(on_epoch_end=interrupt)])
-    assert stop._best_network is not None  # the fit was broken off
+    assert stop._best_weights is not None  # the fit was broken off
     assert way(history, tmp_path).to_dict() == history.to_dict()
     twin = way(stop, tmp_path)
     assert (twin.best, twin.best_epoch, twin.patience) == (stop.best, stop.best_epoch, 3)

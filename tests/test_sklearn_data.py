@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import cnn
-from cnn import _sparse
+from cnn._training import sparse
 from cnn.sklearn import MLPClassifier, MLPRegressor
 
 # What stops before it has converged is what most of these tests want, for it takes less time.
@@ -148,7 +148,7 @@ SPARSE_LABELS = np.arange(300) % 3
 @pytest.mark.parametrize("kind", ["csr", "csc", "coo"])
 @pytest.mark.parametrize("options", [{}, {"early_stopping": True}, {"solver": "lbfgs"}])
 def test_sparse_is_the_same_as_dense(monkeypatch, kind, options):
-    monkeypatch.setattr(_sparse, "BLOCK_NUMBERS", 40 * 70)  # 70 rows: not all in one block
+    monkeypatch.setattr(sparse, "BLOCK_NUMBERS", 40 * 70)  # 70 rows: not all in one block
     x = SPARSE.asformat(kind)
     model = small(**options, batch_size=32).fit(x, SPARSE_LABELS)
     dense = small(**options, batch_size=32).fit(SPARSE.toarray(), SPARSE_LABELS)

@@ -24,7 +24,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.class_weight import compute_sample_weight
 
 import cnn
-from cnn import _core, training
+from cnn import _core
+from cnn._training import loop, samples
 from cnn.sklearn import MLPClassifier, MLPRegressor
 
 # What stops before it has converged is what most of these tests want, for it takes less time.
@@ -269,7 +270,7 @@ def test_the_loss_of_a_validation_set_is_for_callbacks(monkeypatch):
     def evaluate(*_, **__):
         raise NotImplementedError
 
-    monkeypatch.setattr(training, "evaluate", evaluate)
+    monkeypatch.setattr(loop, "evaluate", evaluate)
     small(early_stopping=True).fit(X, LABELS)
     with pytest.raises(NotImplementedError):
         small(early_stopping=True).fit(X, LABELS, callbacks=[cnn.Callback()])
@@ -308,7 +309,7 @@ def test_ctrl_c_keeps_what_was_learned():
 
 def test_ctrl_c_in_a_line_search_keeps_the_last_iteration(monkeypatch, dtype):
     passes = 0
-    slices = training.Samples.slices
+    slices = samples.Samples.slices
 
     def interrupted(self, network):
         nonlocal passes
@@ -320,7 +321,7 @@ def test_ctrl_c_in_a_line_search_keeps_the_last_iteration(monkeypatch, dtype):
     x = X.astype(dtype)
     model = small(solver="lbfgs", max_iter=20)
     with monkeypatch.context() as patched:
-        patched.setattr(training.Samples, "slices", interrupted)
+        patched.setattr(samples.Samples, "slices", interrupted)
         with pytest.raises(KeyboardInterrupt):
             model.fit(x, LABELS)
     assert 0 < model.n_iter_ < 8

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import cnn
-from cnn import _core, training
-from cnn._sparse import SparseRows
+from cnn import _core
+from cnn._training import loop, samples
+from cnn._training.sparse import SparseRows
 
 RNG = np.random.default_rng(0)
 ROWS = 517
@@ -30,9 +31,9 @@ def cut(request, monkeypatch):
 
     def apply(*, whole):
         seconds, rows = CUTS["never" if whole else request.param]
-        monkeypatch.setattr(training, "SLICE_SECONDS", seconds)
-        monkeypatch.setattr(training, "SLICE_ROWS", rows)
-        monkeypatch.setattr(training, "SLICE_WORK", 10**12 if whole else 16 * 60)
+        monkeypatch.setattr(loop, "SLICE_SECONDS", seconds)
+        monkeypatch.setattr(samples, "SLICE_ROWS", rows)
+        monkeypatch.setattr(samples, "SLICE_WORK", 10**12 if whole else 16 * 60)
 
     return apply
 
@@ -63,8 +64,9 @@ def trained(dtype, x, **options):
     metric = "val_loss" if options.get("validation_data") else "loss"
     stop = cnn.EarlyStopping(metric, patience=2)
     optimizer = cnn.Adam(0.02)
-    history = training.fit(
+    history = loop.fit(
         net,
+        net._network,
         x,
         LABELS,
         **{
@@ -116,7 +118,7 @@ def sparse_and_dense(rows=ROWS):
 def test_sparse_rows_are_dense_ones(monkeypatch, block, dtype):
     """Blocks of rows that are made dense cut slices too, at numbers that are no multiples of 16."""
     sparse, x = sparse_and_dense()
-    monkeypatch.setattr("cnn._sparse.BLOCK_NUMBERS", block)
+    monkeypatch.setattr("cnn._training.sparse.BLOCK_NUMBERS", block)
     options = {"validation_data": (sparse, LABELS, WEIGHT), "shuffle": False}
     found = trained(dtype, sparse, **options, sample_weight=WEIGHT)
     options["validation_data"] = (x, LABELS, WEIGHT)

@@ -9,27 +9,16 @@ from hypothesis import strategies as st
 from refused import refused
 
 import cnn
-from cnn import _preprocessing, _table
-from cnn._preprocessing import Preprocessing
-from cnn._table import Category, Number
+from cnn._base import metadata
+from cnn._tables import preprocessing, table
+from cnn._tables.preprocessing import Preprocessing
+from cnn._tables.table import Category, Number
 
 COLUMNS = (Number("age", 40.0, 10.0), Category("city", ("Paris", "Rome")))
 
 
-@pytest.fixture
-def file(tmp_path):
-    """Return a function that writes a file and returns its path."""
-
-    def write(content, encoding="utf-8"):
-        path = tmp_path / "data.csv"
-        path.write_bytes(content.encode(encoding) if isinstance(content, str) else content)
-        return str(path)
-
-    return write
-
-
 def values(path, columns):
-    return np.concatenate(list(_table.blocks(path, columns)))
+    return np.concatenate(list(table.blocks(path, columns)))
 
 
 # ---- Reading -----------------------------------------------------------------------------------
@@ -37,7 +26,7 @@ def values(path, columns):
 
 def test_survey(file):
     path = file("age,city,size\n40,Rome,1.5\n 50 ,Paris,2\n40,Rome,-3e2\n")
-    rows, found = _table.survey(path)
+    rows, found = table.survey(path)
     assert rows == 3
     assert list(found) == ["age", "city", "size"]
     assert [column.is_number for column in found.values()] == [True, False, True]
@@ -53,7 +42,7 @@ def test_blocks(file):
 
 def test_many_rows_come_in_blocks(file):
     path = file("a\n" + "\n".join(map(str, range(10000))) + "\n")
-    blocks = list(_table.blocks(path, [Number("a")]))
+    blocks = list(table.blocks(path, [Number("a")]))
     assert len(blocks) == 3
     np.testing.assert_array_equal(np.concatenate(blocks)[:, 0], np.arange(10000))
 
@@ -72,7 +61,7 @@ def test_many_rows_come_in_blocks(file):
 )
 def test_dialects(file, content):
     path = file(content)
-    rows, found = _table.survey(path)
+    rows, found = table.survey(path)
     assert rows == 2
     assert list(found) == ["a", "b, c"]
     assert found["a"].is_number
@@ -81,7 +70,7 @@ def test_dialects(file, content):
 
 def test_numbers_that_are_categories_are_texts(file):
     path = file("a\n1\n1.0\n10\n2.50\n-0\n")
-    category = _table.survey(path)[1]["a"].category(path)
+    category = table.survey(path)[1]["a"].category(path)
     assert category.categories == ("-0", "1", "1.0", "2.50", "10")
     np.testing.assert_array_equal(values(path, [category])[:, 0], [1, 2, 4, 3, 0])
 
@@ -89,18 +78,18 @@ def test_numbers_that_are_categories_are_texts(file):
 def test_a_line_may_go_on_in_quotes(file):
     path = file('a,b\n1,"two\nlines"\n,3\n')
     with refused(ValueError, "row 2 (line 4), column 'a' is empty"):
-        _table.survey(path)
+        table.survey(path)
 
 
 def test_what_is_dropped_is_not_looked_at(file):
     path = file("a,b\n1,\n2,1\n3,x\n")
-    rows, found = _table.survey(path, drop=["b"])
+    rows, found = table.survey(path, drop=["b"])
     assert (rows, list(found)) == (3, ["a"])
 
 
 def test_categories_may_have_numbers(file):
     path = file("doors,size\n2,1\nmore,2\n4,1\n2.0,1\n")
-    found = _table.survey(path, categories=["doors", "size"])[1]
+    found = table.survey(path, categories=["doors", "size"])[1]
     category = found["doors"].category(path)
     assert category.categories == ("2", "2.0", "4", "more")
     np.testing.assert_array_equal(values(path, [category])[:, 0], [0, 3, 2, 1])
@@ -112,14 +101,14 @@ def test_columns_that_are_missing(file):
     path = file("sepal_length,Species\n1,x\n")
     message = "'species' is missing, the file has sepal_length, Species; did you mean 'Species'?"
     with refused(ValueError, f"data.csv: column {message}"):
-        _table.survey(path, needed=["species"])
+        table.survey(path, needed=["species"])
     with refused(ValueError, "column 'x' is missing, the file has sepal_length, Species") as caught:
-        _table.survey(path, drop=["x"])
+        table.survey(path, drop=["x"])
     assert "mean" not in str(caught.value)
     path = file(",".join(f"pixel{i}" for i in range(785)) + "\n")
     message = "column 'label' is missing, the file has pixel0, pixel1, "
     with refused(ValueError, message) as caught:
-        _table.survey(path, needed=["label"])
+        table.survey(path, needed=["label"])
     assert str(caught.value).endswith("pixel9, ...")
 
 
@@ -150,7 +139,7 @@ def test_bad_files(file, case):
     content, message = BAD[case]
     path = file(content)
     with refused(ValueError, message) as caught:
-        _table.survey(path)
+        table.survey(path)
     assert str(caught.value).startswith(path + ": ")
 
 
@@ -160,14 +149,14 @@ def test_not_text(file):
     with refused(
         ValueError, "data.csv: byte 0xfc in line 50002 is not UTF-8, should be text saved"
     ):
-        _table.survey(file(f"a,b\n{rows}1,Zürich\n", "latin-1"))
+        table.survey(file(f"a,b\n{rows}1,Zürich\n", encoding="latin-1"))
     with refused(ValueError, "data.csv: byte 0xff in line 1 is not UTF-8, should be text saved as"):
-        _table.survey(file("a,b\n1,2\n", "utf-16"))
+        table.survey(file("a,b\n1,2\n", encoding="utf-16"))
 
 
 def test_too_many_categories(file):
     path = file("a\n" + "\n".join(f"n{i}" for i in range(1001)) + "\n")
-    column = _table.survey(path)[1]["a"]
+    column = table.survey(path)[1]["a"]
     assert column.texts is None
     with refused(ValueError, "column 'a' has more than 1000 different texts, which are too many"):
         column.category(path)
@@ -216,16 +205,16 @@ def test_inputs_and_targets():
 
 def test_standardised():
     numbers = np.random.default_rng(0).normal(3, 2, 100)
-    column = _preprocessing.standardised("a", numbers, "f")
+    column = preprocessing.standardised("a", numbers, "f")
     np.testing.assert_allclose(column.mean, numbers.mean())
     np.testing.assert_allclose(column.scale, numbers.std())
-    assert _preprocessing.standardised("a", np.full(7, 0.1), "f").scale == 1
+    assert preprocessing.standardised("a", np.full(7, 0.1), "f").scale == 1
     # The sums are exact before they are rounded, so that no order is better than another.
     wide = np.random.default_rng(1).lognormal(0, 9, 1001)
-    assert len({_preprocessing.standardised("a", np.roll(wide, i), "f") for i in range(20)}) == 1
+    assert len({preprocessing.standardised("a", np.roll(wide, i), "f") for i in range(20)}) == 1
     for large in ([1e308, -1e308, 1e308], [1e308, 1e308, 1e308], [1e200, 0, 0]):
         with refused(ValueError, "f: column 'a' has numbers that are too large to standardise"):
-            _preprocessing.standardised("a", np.array(large), "f")
+            preprocessing.standardised("a", np.array(large), "f")
 
 
 def test_too_far_from_training():
@@ -240,7 +229,7 @@ def test_too_far_from_training():
 
 def network(text):
     net = cnn.mlp([3, 2], "tanh", "softmax", rng=0)
-    net._network.set_metadata(_preprocessing.KEY, text)
+    net._network.set_metadata(metadata.COLUMNS, text)
     return net._network
 
 
@@ -248,8 +237,8 @@ PLAN = Preprocessing(COLUMNS, Category("größe", ("L", "S")))
 
 
 def test_metadata_round_trip():
-    assert _preprocessing.of_network(network(PLAN.to_json()), "m") == PLAN
-    assert _preprocessing.of_network(network(None), "m") is None
+    assert preprocessing.of_network(network(PLAN.to_json()), "m") == PLAN
+    assert preprocessing.of_network(network(None), "m") is None
 
 
 def changed(**changes):
@@ -286,19 +275,19 @@ def test_bad_metadata(case):
     content, message = BAD_METADATA[case]
     text = content if isinstance(content, str) else json.dumps(content)
     with refused(cnn.ModelFileError, message) as caught:
-        _preprocessing.of_network(network(text), "m")
+        preprocessing.of_network(network(text), "m")
     assert str(caught.value).startswith("m: the file's preprocessing is not one: ")
 
 
 def test_lines_for_people():
-    assert _preprocessing.described(Preprocessing(COLUMNS, Number("price", 1 / 3, 2.0))) == [
+    assert preprocessing.described(Preprocessing(COLUMNS, Number("price", 1 / 3, 2.0))) == [
         "Inputs",
         "    0  age    (age - 40) / 10",
         "  1-2  city   1 for its category, 0 for others: Paris, Rome",
         "Outputs (regression)",
         "    0  price  standardised: price = output * 2 + 0.3333333333333333",
     ]
-    assert _preprocessing.described(PLAN)[3:] == [
+    assert preprocessing.described(PLAN)[3:] == [
         "Outputs (classification)",
         "  0-1  größe  probabilities of L, S",
     ]

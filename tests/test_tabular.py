@@ -16,10 +16,10 @@ from refused import refused
 from tables import train
 
 import cnn
-from cnn import __main__ as command_line
-from cnn import _preprocessing
-from cnn._preprocessing import Preprocessing
-from cnn._table import Category, Number
+from cnn._base import metadata
+from cnn._tables.preprocessing import Preprocessing
+from cnn._tables.table import Category, Number
+from cnn.cli import main as command_line
 from cnn.tabular import TableModel
 
 COLUMNS = (
@@ -43,7 +43,7 @@ def made(target=CLASSES, columns=COLUMNS, dtype="float32"):
     output = "softmax" if isinstance(target, Category) else "identity"
     net = cnn.mlp([plan.inputs, 16, target.width], "tanh", output, rng=0, dtype=dtype)
     # With escapes, as a file may have half of a surrogate pair.
-    net._network.set_metadata(_preprocessing.KEY, json.dumps(json.loads(plan.to_json())))
+    net._network.set_metadata(metadata.COLUMNS, json.dumps(json.loads(plan.to_json())))
     return TableModel(net)
 
 
@@ -118,7 +118,7 @@ def test_files_of_before(tmp_path):
 
 def test_a_file_whose_columns_are_bad(tmp_path):
     net = cnn.mlp([3, 2], "tanh", "softmax", rng=0)
-    net._network.set_metadata(_preprocessing.KEY, "{}")
+    net._network.set_metadata(metadata.COLUMNS, "{}")
     net.save(tmp_path / "net")
     with refused(cnn.ModelFileError, "load: the file's preprocessing is not one: it should be"):
         cnn.load(tmp_path / "net")
@@ -521,7 +521,7 @@ def test_what_is_shown_has_all_digits(tmp_path, capsys):
     """A mean of 1.7e12 was shown with 9 digits, 1.7 deviations off."""
     plan = Preprocessing((Number("t", 1700000000004.75, 1 / 3),), Number("y", -0.1, 1e-7))
     net = cnn.mlp([1, 1], "tanh", "identity", rng=0)
-    net._network.set_metadata(_preprocessing.KEY, plan.to_json())
+    net._network.set_metadata(metadata.COLUMNS, plan.to_json())
     net.save(tmp_path / "net")
     for command in (["show", "net"], ["export", "net", "--to", "c", "-o", "net.h"]):
         paths = [str(tmp_path / word) if word.startswith("net") else word for word in command]
@@ -529,7 +529,7 @@ def test_what_is_shown_has_all_digits(tmp_path, capsys):
         printed = capsys.readouterr().out
         assert "(t - 1700000000004.75) / 0.3333333333333333\n" in printed
         assert "y = output * 1e-07 + -0.1\n" in printed
-    text = json.loads(cnn.load(tmp_path / "net").net._network.metadata[_preprocessing.KEY])
+    text = json.loads(cnn.load(tmp_path / "net").net._network.metadata[metadata.COLUMNS])
     assert text["columns"][0]["mean"] == 1700000000004.75
     assert "1700000000004.75" in (tmp_path / "net.h").read_text()
 

@@ -10,10 +10,11 @@ import pytest
 from tables import QUALITY, train, write
 
 import cnn
-from cnn import __main__ as command_line
-from cnn import _preprocessing, _terminal
-from cnn._preprocessing import Preprocessing
-from cnn._table import Category, Number
+from cnn._base import metadata, texts
+from cnn._tables import preprocessing
+from cnn._tables.preprocessing import Preprocessing
+from cnn._tables.table import Category, Number
+from cnn.cli import main as command_line
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a shell and terminals are wanted")
 
@@ -128,18 +129,18 @@ CLEAN = "?[31mred?]0;title??1mC1???line?evil?x????"
 
 
 def test_control_characters_are_not_shown():
-    assert _terminal.shown(HOSTILE) == CLEAN
+    assert texts.shown(HOSTILE) == CLEAN
     for text in ("größe", "日本", "a\u200db", "x\xa0y", "e\u0301", "👩‍🔬", "שלום", "~ !"):
-        assert _terminal.shown(text) == text
+        assert texts.shown(text) == text
     controls = [chr(c) for c in (*range(32), *range(127, 160))]
-    assert _terminal.shown("".join(controls)) == "?" * 65
+    assert texts.shown("".join(controls)) == "?" * 65
 
 
 def hostile_model(folder):
     net = cnn.mlp([3, 2], "tanh", "softmax", rng=0)
     columns = (Number(f"{HOSTILE}a"), Category(f"{HOSTILE}b", (f"{HOSTILE}1", "2")))
     plan = Preprocessing(columns, Category(f"{HOSTILE}t", (f"{HOSTILE}x", f"{HOSTILE}y")))
-    net._network.set_metadata(_preprocessing.KEY, plan.to_json())
+    net._network.set_metadata(metadata.COLUMNS, plan.to_json())
     net._network.set_metadata(f"{HOSTILE}key", f"{HOSTILE}value")
     path = folder / "model.safetensors"
     net.save(path)
@@ -166,7 +167,7 @@ def test_names_in_models(tmp_path, capsys):
 def assert_harmless(text):
     assert text
     for line in text.split("\n"):
-        assert _terminal.shown(line) == line
+        assert texts.shown(line) == line
 
 
 def test_names_in_tables(tmp_path, capsys):
@@ -209,6 +210,6 @@ def test_predictions_on_a_terminal(tmp_path):
 def test_names_that_are_no_text(tmp_path):
     net = cnn.mlp([1, 1], "tanh", "identity", rng=0)
     plan = Preprocessing((Number("a"),), Number("t"))
-    net._network.set_metadata(_preprocessing.KEY, plan.to_json().replace('"a"', '"\\ud800"'))
+    net._network.set_metadata(metadata.COLUMNS, plan.to_json().replace('"a"', '"\\ud800"'))
     with pytest.raises(cnn.ModelFileError, match="column 1 should have a name"):
-        _preprocessing.of_network(net._network, "m")
+        preprocessing.of_network(net._network, "m")

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from refused import refused
 
 import cnn
 from cnn import _core
@@ -393,3 +394,14 @@ def test_networks_keep_their_isa(network_of, bits):
             _core.select_isa(used)
             found.add(bits(network.predict(x), network.copy().predict(x)))
     assert len(found) == 1
+
+
+def test_threads():
+    cnn.set_num_threads(3)
+    assert cnn.get_num_threads() == 3
+    cnn.set_num_threads(None)
+    with refused(ValueError, "set_num_threads: n is 0, should be from 1 to 1024, or None"):
+        cnn.set_num_threads(0)
+    with refused(TypeError, "set_num_threads: n is of type float, should be an int or None"):
+        cnn.set_num_threads(2.0)
+    assert cnn.numerics_version() == 1

@@ -154,7 +154,7 @@ def test_lbfgs_goes_through_slices_without_weight(monkeypatch):
     weight = np.where(np.arange(20) < 12, 0.0, 1.0)
     coefs = []
     for rows in (65536, 4):
-        monkeypatch.setattr("cnn.training.SLICE_ROWS", rows)
+        monkeypatch.setattr("cnn._training.samples.SLICE_ROWS", rows)
         model = cnn_sklearn.MLPRegressor(hidden_layer_sizes=(4,), solver="lbfgs", random_state=0)
         model.set_params(max_iter=5, tol=0)
         with pytest.warns(UserWarning, match="lbfgs failed to converge"):

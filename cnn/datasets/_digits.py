@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
-from cnn import _checks
+from cnn._base import checks
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -79,8 +79,8 @@ def load_digits(*, split: bool = False, dtype: DTypeLike = "float32") -> tuple[N
     >>> int(t[0])
     0
     """
-    real = np.dtype(_checks.network_dtype("load_digits", dtype))
-    split = _checks.flag("load_digits", "split", split)
+    real = np.dtype(checks.network_dtype("load_digits", dtype))
+    split = checks.flag("load_digits", "split", split)
     text = gzip.decompress(_FILE.read_bytes()).decode("ascii")
     table = np.fromstring(text.strip().replace("\n", ","), dtype=np.uint8, sep=",")
     table = table.reshape(-1, _PIXELS + 1)

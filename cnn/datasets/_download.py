@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cnn import _extras, _progress
+from cnn._base import extras
+from cnn._training import progress
 
 # Where the files are published, byte for byte the same; the second is for when the first fails.
 MIRRORS = (
@@ -32,10 +33,10 @@ def fetch_mnist(where: str) -> Path:
 
     Each file is checked, whether it comes from the network or was in the cache.
     """
-    pooch = _extras.require(where, "pooch", "data")
-    requests = _extras.require(where, "requests", "data")  # which pooch itself uses
+    pooch = extras.require(where, "pooch", "data")
+    requests = extras.require(where, "requests", "data")  # which pooch itself uses
     folder = Path(pooch.os_cache("cnn"), "mnist")
-    downloader = pooch.HTTPDownloader(progressbar=_progress.wanted(where, "auto"))
+    downloader = pooch.HTTPDownloader(progressbar=progress.wanted(where, "auto"))
     mirrors = list(MIRRORS)
     for name, digest in SHA256.items():
         failures: list[str] = []

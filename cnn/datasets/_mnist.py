@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 
-from cnn import _checks, _files
+from cnn._base import checks, files
 from cnn.datasets import _download
 
 if TYPE_CHECKING:
@@ -91,8 +91,8 @@ def load_mnist(
     >>> x.shape, x_test.shape  # doctest: +SKIP
     ((60000, 784), (10000, 784))
     """
-    real = np.dtype(_checks.network_dtype("load_mnist", dtype))
-    download = _checks.flag("load_mnist", "download", download)
+    real = np.dtype(checks.network_dtype("load_mnist", dtype))
+    download = checks.flag("load_mnist", "download", download)
     if path is not None and download:
         raise ValueError(
             "load_mnist: path and download=True are both given, should be one of them: files of "
@@ -123,7 +123,7 @@ def _folder(path: str | os.PathLike[str] | None) -> Path:
             )
     else:
         origin = "path"
-        name = os.fsdecode(_checks.path("load_mnist", path))
+        name = os.fsdecode(checks.path("load_mnist", path))
     folder = Path(name)
     if not folder.is_dir():
         found = "is not a folder" if folder.exists() else "does not exist"
@@ -191,7 +191,7 @@ class _Data(NamedTuple):
 @contextlib.contextmanager
 def _open(file: Path) -> Iterator[_Data]:
     """Open a file, gzipped or not, and turn what gzip finds wrong into a ValueError."""
-    with _files.named(file), file.open("rb") as raw:
+    with files.named(file), file.open("rb") as raw:
         size = os.fstat(raw.fileno()).st_size
         # The content decides, not the name: an IDX file starts with two zero bytes.
         packed = raw.read(2) == b"\x1f\x8b"

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnn import _checks, _core
-from cnn._numbers import exact
+from cnn import _core
+from cnn._base import checks
+from cnn._base.numbers import exact
 from cnn.sequential import Sequential
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def image_shape(where: str, shape: object, net: Sequential) -> tuple[int, ...]:
         raise TypeError(
             f"{where}: shape is {shape!r}, should be a tuple (height, width) or (height, width, 3)"
         )
-    found = tuple(_checks.integer(where, f"shape[{i}]", n, 1) for i, n in enumerate(shape))
+    found = tuple(checks.integer(where, f"shape[{i}]", n, 1) for i, n in enumerate(shape))
     if len(found) == 3 and found[2] != 3:
         raise ValueError(f"{where}: shape is {shape!r}, should end with 3, as there are 3 colours")
     if math.prod(found) != net.inputs:
@@ -47,10 +48,10 @@ def image_shape(where: str, shape: object, net: Sequential) -> tuple[int, ...]:
 
 def probabilities(where: str, p: NDArray[Any]) -> NDArray[Any]:
     """Return a column for each class; where there is one alone, it is that of class 1 of two."""
-    _checks.within(where, "p", p)
+    checks.within(where, "p", p)
     if p.shape[1] > 1:
         return p
-    _checks.within(where, "p", p, 0, 1)
+    checks.within(where, "p", p, 0, 1)
     return np.hstack([1 - p, p])
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cnn import _extras
+from cnn._base import extras
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -41,7 +41,7 @@ def one(where: str, ax: Axes | None, size: tuple[float, float]) -> Axes:
                 f"{where}: ax is of type {type(ax).__name__}, should be a matplotlib.axes.Axes"
             )
         return ax
-    pyplot = _extras.require(where, "matplotlib.pyplot", "plot")
+    pyplot = extras.require(where, "matplotlib.pyplot", "plot")
     _, made = pyplot.subplots(figsize=size, layout="constrained")
     found: Axes = made
     return found
@@ -62,7 +62,7 @@ def several(
     are to each other.
     """
     if ax is None:
-        pyplot = _extras.require(where, "matplotlib.pyplot", "plot")
+        pyplot = extras.require(where, "matplotlib.pyplot", "plot")
         rows = math.ceil(count / columns)
         _, made = pyplot.subplots(
             rows,
@@ -84,7 +84,7 @@ def several(
 
 def whole_numbers(where: str) -> Any:
     """Return what puts ticks at whole numbers alone, even where there is one of them."""
-    return _extras.require(where, "matplotlib.ticker", "plot").MaxNLocator(
+    return extras.require(where, "matplotlib.ticker", "plot").MaxNLocator(
         integer=True, steps=[1, 2, 5, 10], min_n_ticks=1
     )
 

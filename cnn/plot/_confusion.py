@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnn import _core, _extras, losses
+from cnn import _core, losses
+from cnn._base import extras
 from cnn.plot import _arguments, _axes
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def confusion_matrix(
     made = ax is None
     ax = _axes.one(where, ax, (side if few else 1.15 * side, side))
     # By the cube root of a share: of many classes, most shares are small, and are to be seen.
-    scale = _extras.require(where, "matplotlib.colors", "plot").PowerNorm(
+    scale = extras.require(where, "matplotlib.colors", "plot").PowerNorm(
         1 / 3, vmin=0, vmax=shares.max()
     )
     drawn = ax.imshow(shares, cmap="Blues", norm=scale, interpolation="nearest")

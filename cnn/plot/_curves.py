@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnn import _activations, _checks, _core, functional
-from cnn._numbers import rounded
+from cnn import _core, functional
+from cnn._base import checks
+from cnn._base.activations import TABLE
+from cnn._base.numbers import rounded
 from cnn.history import History
 from cnn.plot import _arguments, _axes
 
@@ -68,7 +70,7 @@ def learning_curves(history: History, *, metric: str = "loss", ax: Axes | None =
         )
     if not history.epoch:
         raise ValueError(f"{where}: history has no epochs, should have at least 1")
-    _checks.choice(where, "metric", metric, [name for name in history if name[:4] != "val_"])
+    checks.choice(where, "metric", metric, [name for name in history if name[:4] != "val_"])
     ax = _axes.one(where, ax, (6.4, 4.0))
     # A line through one point would not be seen.
     marker = "o" if len(history) == 1 else ""
@@ -232,14 +234,14 @@ def activations(
     where = "activations"
     if isinstance(names, str) or not hasattr(names, "__iter__"):
         raise TypeError(f"{where}: names is of type {type(names).__name__}, should be a list")
-    options = [name for name in _activations.TABLE if name != "softmax"]
-    found = [_checks.choice(where, f"names[{i}]", name, options) for i, name in enumerate(names)]
+    options = [name for name in TABLE if name != "softmax"]
+    found = [checks.choice(where, f"names[{i}]", name, options) for i, name in enumerate(names)]
     if not found:
         raise ValueError(f"{where}: names is empty, should have at least one activation")
     if not isinstance(limits, (tuple, list)) or len(limits) != 2:
         raise TypeError(f"{where}: limits is {limits!r}, should be a tuple of two numbers")
     low, high = (
-        _checks.real(where, f"limits[{i}]", limit, low=-1e6) for i, limit in enumerate(limits)
+        checks.real(where, f"limits[{i}]", limit, low=-1e6) for i, limit in enumerate(limits)
     )
     if low >= high:
         raise ValueError(f"{where}: limits is {limits}, should be a smaller and a larger number")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnn import _checks, _core, losses
+from cnn import _core, losses
+from cnn._base import checks
 from cnn.layers import Dense
 from cnn.plot import _arguments, _axes
 
@@ -91,7 +92,7 @@ def predictions(
             f"{where}: the output layer has activation {net.activation} and {net.outputs} outputs, "
             f"should have softmax, or sigmoid and one output"
         )
-    count = _checks.integer(where, "count", count, 1)
+    count = checks.integer(where, "count", count, 1)
     samples = _core.numeric(where, "x", x)
     if samples.ndim != 2 or len(samples) == 0:
         raise ValueError(
@@ -228,7 +229,7 @@ def first_layer_weights(
     where = "first_layer_weights"
     _arguments.network(where, net)
     shape = _arguments.image_shape(where, shape, net)
-    count = _checks.integer(where, "count", count, 1)
+    count = checks.integer(where, "count", count, 1)
     first = next(layer for layer in net.layers if isinstance(layer, Dense))
     weight = first.weight[:, :count]
     neurons = weight.shape[1]

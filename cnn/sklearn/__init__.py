@@ -10,14 +10,14 @@ activations, dropout, class weights, validation sets given to `fit`, and callbac
 True
 """
 
-from cnn import _extras
+from cnn._base import extras
 
 try:
     from cnn.sklearn._classifier import MLPClassifier
     from cnn.sklearn._regressor import MLPRegressor
 except ImportError:
     # scikit-learn 1.6, the oldest version that will do, is the first that has validate_data.
-    _extras.require("cnn.sklearn", "sklearn.utils.validation", "sklearn", has="validate_data")
+    extras.require("cnn.sklearn", "sklearn.utils.validation", "sklearn", has="validate_data")
     raise
 
 __all__ = ["MLPClassifier", "MLPRegressor"]

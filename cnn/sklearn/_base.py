@@ -13,7 +13,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from cnn import _checks, _core, training
+from cnn import _core
+from cnn._base import checks
+from cnn._training.hooks import Hooks, checked_callbacks
 from cnn.layers import Dense, Dropout, Layer
 from cnn.sequential import Sequential
 from cnn.sklearn import _solvers
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cnn.callbacks import Callback
     from cnn.optimizers import Optimizer
 
 # scikit-learn's name of the sigmoid; all other names are cnn's.
@@ -217,14 +218,14 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         classes: Any,
         validation_data: Any,
         callbacks: Any,
-    ) -> tuple[Data, Data | None, list[Callback]]:
+    ) -> tuple[Data, Data | None, list[Hooks]]:
         """Check all arguments, make the network if it is new, and return what to train with."""
         where = "partial_fit" if incremental else "fit"
         fresh = not hasattr(self, "net_") or not (self.warm_start or incremental)
         if incremental:
             self._check_classes(classes)
         sizes, activations = self._hidden_layers(where)
-        called = training.checked_callbacks(where, callbacks)
+        called = checked_callbacks(where, callbacks)
         self._check_solver_suits(where, validation_data, called, incremental=incremental)
         x, t = self._checked_target(where, X, y, reset=fresh, known=not fresh or incremental)
         if not fresh and not incremental:
@@ -260,7 +261,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         refuse_no_weight(where, "the weight of all samples to train with is 0", data.sample_weight)
         if data.sample_weight is not None:
             name = "sample_weight times class_weight"
-            _checks.within(where, name, data.sample_weight, 0.0, most=_core.LARGEST_WEIGHT)
+            checks.within(where, name, data.sample_weight, 0.0, most=_core.LARGEST_WEIGHT)
         if start is not None:
             seed = int(random.randint(0, 2**63 - 1, dtype=np.int64))
             self._begin(x, architecture, seed, start, out_activation)
@@ -271,14 +272,14 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         given = self.hidden_layer_sizes
         given = list(given) if isinstance(given, Iterable) else [given]
         sizes = [
-            _checks.integer(where, f"hidden_layer_sizes[{i}]", size, 1, 2**31 - 1)
+            checks.integer(where, f"hidden_layer_sizes[{i}]", size, 1, 2**31 - 1)
             for i, size in enumerate(given)
         ]
         if isinstance(self.activation, str):
             names = [self.activation] * len(sizes)
         else:
             names = [
-                _checks.choice(where, f"activation[{i}]", name, ACTIVATIONS)
+                checks.choice(where, f"activation[{i}]", name, ACTIVATIONS)
                 for i, name in enumerate(self.activation)
             ]
         if len(names) != len(sizes):
@@ -300,7 +301,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         return [_NAMES.get(given, given) if isinstance(given, str) else "identity"]
 
     def _check_solver_suits(
-        self, where: str, validation_data: Any, callbacks: list[Callback], *, incremental: bool
+        self, where: str, validation_data: Any, callbacks: list[Hooks], *, incremental: bool
     ) -> None:
         """Refuse arguments that the solver, or partial_fit, would have to ignore."""
         if incremental and self.early_stopping:
@@ -363,7 +364,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         self,
         data: Data,
         validation: Data | None,
-        callbacks: list[Callback],
+        callbacks: list[Hooks],
         *,
         incremental: bool,
     ) -> None:

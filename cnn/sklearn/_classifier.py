@@ -15,7 +15,7 @@ from sklearn.utils.multiclass import (
     type_of_target,
 )
 
-from cnn import _checks
+from cnn._base import checks
 from cnn.sklearn._base import BaseMLP
 from cnn.sklearn._data import Data, Rows, checked_pair, one_column, outputs, warn
 from cnn.sklearn._docs import documented
@@ -423,4 +423,4 @@ def _check_numbers(where: str, name: str, class_weight: Any) -> None:
             _check_numbers(where, f"{name}[{i}]", weights)
     elif isinstance(class_weight, dict):
         for label, weight in class_weight.items():
-            _checks.real(where, f"{name}[{label!r}]", weight)
+            checks.real(where, f"{name}[{label!r}]", weight)

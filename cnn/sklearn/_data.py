@@ -10,8 +10,10 @@ import numpy as np
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from cnn import _checks, _core, _sparse, _warn, losses
-from cnn._sparse import SparseRows
+from cnn import _core, losses
+from cnn._base import checks, warning
+from cnn._training import sparse
+from cnn._training.sparse import SparseRows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,7 +69,7 @@ class Data:
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Warn at the user's line; for filters by module, as if scikit-learn had warned."""
-    _warn.warn(message, category, module="sklearn.neural_network._multilayer_perceptron")
+    warning.warn(message, category, module="sklearn.neural_network._multilayer_perceptron")
 
 
 def one_column(y: NDArray[Any]) -> NDArray[Any]:
@@ -100,7 +102,7 @@ def readable(array: Any) -> Any:
 def refuse_unsafe(where: str, name: str, value: Any) -> None:
     """Refuse values of which scikit-learn would ignore the mask, or with which SciPy may crash."""
     _core.no_mask(where, name, value)
-    if getattr(value, "format", None) in ("coo", "csc", "csr") and not _sparse.is_sound(value):
+    if getattr(value, "format", None) in ("coo", "csc", "csr") and not sparse.is_sound(value):
         raise ValueError(
             f"{where}: {name} is a sparse matrix whose indices do not lie in its shape "
             f"{value.shape}"
@@ -131,7 +133,7 @@ def checked_weights(where: str, sample_weight: Any, x: Any) -> NDArray[Any] | No
         return None
     refuse_unsafe(where, "sample_weight", sample_weight)
     weights: NDArray[Any] = _check_sample_weight(sample_weight, np.empty((x.shape[0], 0)))
-    _checks.within(where, "sample_weight", weights, 0.0, most=_core.LARGEST_WEIGHT)
+    checks.within(where, "sample_weight", weights, 0.0, most=_core.LARGEST_WEIGHT)
     refuse_no_weight(where, "sample_weight is 0 in all rows", weights)
     return weights
 

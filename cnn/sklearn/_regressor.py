@@ -12,7 +12,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
-from cnn import _checks
+from cnn._base import checks
 from cnn.sklearn._base import BaseMLP
 from cnn.sklearn._data import Data, Rows, checked_pair, one_column, outputs, readable
 from cnn.sklearn._docs import documented
@@ -200,7 +200,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]  # scikit-lea
             y = _numbers(where, y)
         t = readable(y)
         if self.loss == "poisson":
-            _checks.within(where, "y", t, 0.0)
+            checks.within(where, "y", t, 0.0)
         columns = 1 if t.ndim == 1 else int(t.shape[1])
         if reset:
             self._columns = columns

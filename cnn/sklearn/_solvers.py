@@ -15,7 +15,9 @@ import numpy as np
 import scipy.optimize
 from sklearn.exceptions import ConvergenceWarning
 
-from cnn import _core, _progress, losses, training
+from cnn import _core, losses, optimizers
+from cnn._training import loop, progress
+from cnn._training.samples import checked_samples
 from cnn.callbacks import Callback
 from cnn.optimizers import SGD, Adam, Optimizer
 from cnn.sklearn._data import warn
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cnn.callbacks import Logs
+    from cnn._training.hooks import Hooks, Logs
     from cnn.sequential import Sequential
     from cnn.sklearn._data import Data
 
@@ -174,12 +176,12 @@ class Convergence(Callback):
         self.problem = problem
         self.record = record
         self.publish = publish
-        self.best: _core.Network | None = None
+        self.best: list[NDArray[Any]] | None = None
 
     def on_train_begin(self) -> None:
         """Keep the first weights as the best ones until a score is better."""
         if self.settings.early_stopping:
-            self.best = self.model._network.copy()
+            self.best = self.model.get_weights()
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         """Record the epoch, and end training if nothing has improved for too long."""
@@ -204,7 +206,7 @@ class Convergence(Callback):
     def restore_best(self) -> None:
         """Set the weights with the best score, if scores decide when training ends."""
         if self.best is not None:
-            self.model._take_parameters(self.best)
+            self.model.set_weights(self.best)
 
     def _change(self, **fields: Any) -> None:
         """Publish a record with other values of some fields."""
@@ -213,7 +215,7 @@ class Convergence(Callback):
 
     def _say(self, text: str) -> None:
         if self.settings.verbose:
-            _progress.say(text)
+            progress.say(text)
 
     def _loss_improved(self, loss: float) -> bool:
         best = self.record.best_loss
@@ -229,7 +231,7 @@ class Convergence(Callback):
         best = -math.inf if best is None else best
         self._change(validation_scores=scores, best_validation_score=max(best, score))
         if score > best and self.best is not None:
-            self.best = self.model._network.copy()
+            self.best = self.model.get_weights()
         return bool(score >= best + self.settings.tol)
 
     def _stop(self) -> None:
@@ -259,7 +261,7 @@ class Convergence(Callback):
         """
         before = float(self.optimizer.lr)  # type: ignore[arg-type]  # never a schedule here
         self.optimizer.lr = rate
-        trainer = self.optimizer._bind("fit", self.model._network)
+        trainer = optimizers.bound("fit", self.optimizer, self.model._network)
         if rate != before:
             trainer.set_state([slot * (before / rate) for slot in trainer.get_state()])
 
@@ -291,7 +293,7 @@ def train_epochs(
     record: Record,
     publish: Callable[[Record], None],
     optimizer: Optimizer,
-    called: Sequence[Callback],
+    called: Sequence[Hooks],
     *,
     incremental: bool,
 ) -> None:
@@ -308,15 +310,16 @@ def train_epochs(
     publish(record)
     watch = Convergence(settings, problem, record, publish)
     try:
-        training.fit(
+        loop.fit(
             net,
+            net._network,
             data.x,
             data.t,
             epochs=1 if incremental else settings.max_iter,
             batch_size=batch_size,
             optimizer=optimizer,
             loss=problem.loss,
-            # training.fit computes the loss of the validation set, which is for callbacks only;
+            # loop.fit computes the loss of the validation set, which is for callbacks only;
             # `watch` computes its score.
             validation_data=validation.for_fit() if validation is not None and called else None,
             sample_weight=data.sample_weight,
@@ -349,9 +352,7 @@ def _objective(problem: Problem) -> Callable[[NDArray[Any]], tuple[float, NDArra
     """Return a function that sets packed parameters, and returns the loss and its gradient."""
     net, data = problem.net, problem.data
     loss = losses.resolve("fit", problem.loss, net.activation, net.outputs)
-    samples = training.checked_samples(
-        "fit", net._network, loss, data.x, data.t, data.sample_weight
-    )
+    samples = checked_samples("fit", net._network, loss, data.x, data.t, data.sample_weight)
 
     def loss_and_gradient(parameters: NDArray[Any]) -> tuple[float, NDArray[Any]]:
         unpack(net, parameters)
@@ -386,7 +387,7 @@ def minimize(
         publish(record)
         if settings.verbose:
             loss = problem.reported(float(intermediate_result.fun))
-            _progress.say(f"Iteration {record.n_iter}, loss = {loss:.8f}")
+            progress.say(f"Iteration {record.n_iter}, loss = {loss:.8f}")
 
     try:
         result = scipy.optimize.minimize(

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from cnn import _core
-from cnn._sparse import BLOCK_NUMBERS, SparseRows
+from cnn._training.sparse import BLOCK_NUMBERS, SparseRows
 from cnn.sklearn._data import Data
 
 if TYPE_CHECKING:

@@ -4,5 +4,7 @@
 """
 
 from cnn.tabular._model import TableModel
+from cnn.tabular._model import of_file as of_file
+from cnn.tabular._model import plan_of as plan_of
 
 __all__ = ["TableModel"]

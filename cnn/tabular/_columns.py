@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnn import _numerals
-from cnn._csv_file import did_you_mean, listed
-from cnn._table import Category
+from cnn._base.texts import did_you_mean, listed
+from cnn._tables import numerals
+from cnn._tables.table import Category
 
 if TYPE_CHECKING:
     from typing import TypeAlias
 
     from numpy.typing import NDArray
 
-    from cnn._table import Column, Number
+    from cnn._tables.table import Column, Number
 
     # How a column's values are had from what the user gave.
     Values: TypeAlias = "NDArray[Any] | list[Any]"
@@ -272,7 +272,7 @@ def _texts(value: Any) -> list[str]:
 
 def _is_same(text: str, value: Any, others: list[str]) -> bool:
     """Whether a text that is none of others stands for the same number as a value."""
-    if text in others or isinstance(value, (bool, np.bool_)) or _numerals.number(text) is None:
+    if text in others or isinstance(value, (bool, np.bool_)) or numerals.number(text) is None:
         return False
     if isinstance(value, (float, np.floating)):
         return bool(type(value)(text) == value)  # of the value's type, which has less digits

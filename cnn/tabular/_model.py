@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from cnn import _checks, _preprocessing
-from cnn._csv_file import listed
-from cnn._table import Category
-from cnn._terminal import shown
-from cnn.sequential import Sequential
+from cnn._base.texts import listed, shown
+from cnn._tables import preprocessing
+from cnn._tables.table import Category
+from cnn.sequential import Sequential, network_of
 from cnn.tabular._columns import Reader
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
+    from cnn._tables.preprocessing import Preprocessing
     from cnn.optimizers import Optimizer
 
     Rows: TypeAlias = (
@@ -117,22 +117,16 @@ class TableModel:
         self._adopt("TableModel", net)
 
     def _adopt(self, where: str, net: Sequential) -> None:
-        plan = _preprocessing.of_network(net._network, where)
+        network = network_of(net)
+        plan = preprocessing.of_network(network, where)
         if plan is None:
             raise ValueError(
                 f"{where}: net does not say how inputs are made of columns, should be the network "
                 f"of a file that 'cnn train' wrote"
             )
-        self._net = net
+        self._net, self._network = net, network
         self._plan = plan
         self._reader = Reader(plan.columns, plan.decimal)
-
-    @classmethod
-    def _of_file(cls, where: str, net: Sequential) -> TableModel:
-        """Return the model around a file's network, whose columns are not trusted."""
-        made = cls.__new__(cls)
-        made._adopt(where, net)
-        return made
 
     # ---- What it is ----------------------------------------------------------------------------
 
@@ -180,7 +174,7 @@ class TableModel:
         str
             The lines of the table. Numbers have all of their digits.
         """
-        return "\n".join([self._net.summary(), "", *_preprocessing.described(self._plan)])
+        return "\n".join([self._net.summary(), "", *preprocessing.described(self._plan)])
 
     def __getattr__(self, name: str) -> NoReturn:
         # Only called where there is no such attribute; copies look before __init__ has run.
@@ -302,21 +296,9 @@ class TableModel:
         values = self._reader.read(where, rows)
         # Once at least, for the sake of a table without rows.
         for first in range(0, max(1, len(values)), _BLOCK):
-            yield self._of_values(values[first : first + _BLOCK], where, first - 1)
-
-    def _of_values(self, values: NDArray[np.float64], where: str, first: int) -> NDArray[Any]:
-        """Return probabilities or numbers of values that were read; messages count from first+1."""
-        x = self._plan.x(values, where, first, dtype=self._net.dtype)
-        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused
-            y = self._plan.outputs(self._net.predict(x))
-        bad = np.flatnonzero(~np.isfinite(y).all(axis=1))
-        if bad.size:
-            raise ValueError(
-                f"{where}: row {first + bad[0] + 1}: the prediction is NaN or infinite; its "
-                f"numbers are too far from those that the network was trained on, or the network's "
-                f"weights are damaged or too large"
+            yield self._plan.predicted(
+                self._network, values[first : first + _BLOCK], where, first - 1
             )
-        return y
 
     # ---- Files ---------------------------------------------------------------------------------
 
@@ -374,16 +356,9 @@ class TableModel:
         >>> model = cnn.load("penguins.safetensors")  # doctest: +SKIP
         >>> model.to_c("penguins.h")  # doctest: +SKIP
         """
-        from cnn import _formats, c_export  # noqa: PLC0415  # as for Sequential
+        from cnn.exchange import c_header  # noqa: PLC0415  # `import cnn` need not wait for it
 
-        c_export.write(
-            self._net._network,
-            _formats.destination("to_c", _checks.path("to_c", path), "a C header"),
-            name=name,
-            dtype=_checks.network_dtype("to_c", self._net.dtype if dtype is None else dtype),
-            fast=_checks.flag("to_c", "fast", fast),
-            plan=self._plan,
-        )
+        c_header.write(self._network, path, name=name, dtype=dtype, fast=fast, plan=self._plan)
 
     def to_onnx(self, path: str | os.PathLike[str]) -> None:
         """Write the model as an ONNX model that takes raw columns by their names.
@@ -417,7 +392,18 @@ class TableModel:
         >>> model = cnn.load("penguins.safetensors")  # doctest: +SKIP
         >>> model.to_onnx("penguins.onnx")  # doctest: +SKIP
         """
-        from cnn import _formats, _onnx_table  # noqa: PLC0415  # as for Sequential
+        from cnn.exchange import onnx_table  # noqa: PLC0415  # as above
 
-        path = _formats.destination("to_onnx", _checks.path("to_onnx", path), "an ONNX model")
-        _onnx_table.write(self._net._network, self._plan, path)
+        onnx_table.write(self._network, self._plan, path)
+
+
+def of_file(where: str, net: Sequential) -> TableModel:
+    """Return the model around a file's network, whose columns are not trusted."""
+    made = TableModel.__new__(TableModel)
+    made._adopt(where, net)
+    return made
+
+
+def plan_of(model: TableModel) -> Preprocessing:
+    """Return how a model makes inputs of columns, for the command line."""
+    return model._plan

@@ -1,0 +1,1 @@
+"""What every module of cnn may use: checks of arguments, numbers and texts, files, warnings."""

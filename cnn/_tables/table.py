@@ -1,0 +1,399 @@
+"""The columns of CSV files: what they hold, and their rows as numbers, block by block.
+
+A category is a text, so that 7, 07 and 7.0 are three.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cnn._base.texts import listed
+from cnn._tables import numerals
+from cnn._tables.csv_file import DEFAULT, MISSING, NONE_MISSING, Dialect, opened, option
+from cnn._tables.numerals import POINT
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+    from typing import TypeAlias
+
+    from numpy.typing import NDArray
+
+    from cnn._tables.csv_file import Rows
+
+# A number whose decimals, or whose thousands, are set off by commas.
+_WITH_COMMAS = re.compile(r"[+-]?[0-9.]*,[0-9.,]*[0-9]", re.ASCII)
+# One input for each would be too many; such texts are names or numbers of rows.
+MOST_CATEGORIES = 1000
+# A column is taken for numbers in disguise if so much of its texts look like them.
+_MOSTLY = 0.8
+# Of more texts with the same unit than these no one makes categories by hand.
+_FEW_WITH_UNIT = 20
+_DECIMAL_COMMA = (
+    "commas between thousands should be left out; --decimal , reads commas as decimal marks"
+)
+# Looking for a text that is like another one costs time for each of these.
+_MOST_NEAR = 1000
+_LONGEST_NEAR = 100
+
+
+# ---- Columns -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Number:
+    """A column of numbers, of which (value - mean) / scale is used."""
+
+    name: str
+    mean: float = 0.0
+    scale: float = 1.0
+
+    @property
+    def width(self) -> int:
+        """How many inputs or outputs of a network it takes."""
+        return 1
+
+    def encode(self, text: str, decimal: str = POINT) -> float | None:
+        """Return the number that a text stands for, or None."""
+        return numerals.number(text, decimal)
+
+    @property
+    def expected(self) -> str:
+        """What its texts should be."""
+        return "a finite number"
+
+
+@dataclass(frozen=True)
+class Category:
+    """A column of categories, each of which has an input or output of its own."""
+
+    name: str
+    categories: tuple[str, ...]
+    by_number: bool = False
+    """Whether a text that is none of them stands for one that is the same number: in files of
+    format 1, which have one spelling of each number."""
+
+    @property
+    def width(self) -> int:
+        """How many inputs or outputs of a network it takes."""
+        return len(self.categories)
+
+    @cached_property
+    def codes(self) -> dict[str, int]:
+        """The place of each category."""
+        return {text: i for i, text in enumerate(self.categories)}
+
+    def encode(self, text: str) -> int | None:
+        """Return the place of a text among the categories, or None."""
+        code = self.codes.get(text)
+        if code is None and self.by_number and (number := numerals.number(text)) is not None:
+            whole = number.is_integer() and abs(number) < 1e15
+            code = self.codes.get(str(int(number)) if whole else repr(number))
+        return code
+
+    @property
+    def expected(self) -> str:
+        """What its texts should be."""
+        return f"one of {listed(self.categories)}"
+
+    def nearest(self, text: str) -> str | None:
+        """Return the category that is most like a text, or None."""
+        some = [known for known in self.categories[:_MOST_NEAR] if len(known) <= _LONGEST_NEAR]
+        number = numerals.number(text)
+        for known in some:
+            if number is not None and numerals.number(known) == number:
+                return known
+        by_letters = {" ".join(known.split()).casefold(): known for known in some}
+        close = difflib.get_close_matches(
+            " ".join(text[:_LONGEST_NEAR].split()).casefold(), by_letters, n=1
+        )
+        return by_letters[close[0]] if close else None
+
+
+Column: TypeAlias = "Number | Category"
+
+
+# ---- Looking at columns ------------------------------------------------------------------------
+
+
+@dataclass
+class Survey:
+    """What a column of a file holds."""
+
+    name: str
+    forced: bool = False
+    """Whether it has categories, whatever they look like."""
+    dialect: Dialect = field(default_factory=Dialect)
+    is_whole: bool = True
+    texts: set[str] | None = field(default_factory=set)
+    """The different texts, unless there are more than categories can be."""
+    number: str = ""
+    """The first number and its place."""
+    word: str = ""
+    """The first text that is no number, and its place."""
+    inexact: str = ""
+    """The first whole number of more digits than float64 has, and its place."""
+    _disguised: int = 0
+    """How many of the different texts look like numbers to a person alone."""
+    _disguise: str = ""
+    """The first of them, its place, and what keeps it from being a number."""
+    _looked_at: int = 0
+    """How many different texts `_disguised` is of."""
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it has numbers to count with."""
+        return not self.word and not self.forced
+
+    def add(self, texts: list[str], rows: Rows) -> tuple[int, ValueError] | None:
+        """Look at the texts of some rows, and return the first that is refused, with its row."""
+        missing, decimal = self.dialect.missing, self.dialect.decimal
+        fresh = set(texts)
+        if self.texts is not None:
+            fresh -= self.texts
+        elif (
+            self.is_number
+            and missing.isdisjoint(fresh)
+            and numerals.numbers(texts, decimal) is not None
+        ):
+            return None
+        for row, text in enumerate(texts if fresh else ()):
+            if text in fresh:
+                fresh.remove(text)
+                error = self._look(text, row, rows)
+                if error is not None:
+                    return row, error
+        return None
+
+    def _look(self, text: str, row: int, rows: Rows) -> ValueError | None:
+        """Look at a text that may be a new one, and return its error."""
+        if text.strip() in self.dialect.missing:
+            return rows.refusal(row, self.name, text.strip(), self._instead_of_missing(text))
+        decimal = self.dialect.decimal
+        number = numerals.number(text, decimal)
+        self.is_whole = self.is_whole and number is not None and number.is_integer()
+        found = f"{text!r} in {rows.place(row)}"
+        if number is not None:
+            self.number = self.number or found
+            if abs(number) > 1 / np.finfo(np.float64).eps and not _is_exact(text, number):
+                self.inexact = self.inexact or found
+        elif not self.forced and numerals.is_infinite(text, decimal):
+            return rows.refusal(
+                row, self.name, text, f"a finite number{self._or_category()}, which are texts"
+            )
+        else:
+            if not self.forced and (self.texts is not None or not self.word):
+                cause = numerals.disguise(text, decimal)
+                self._disguised += cause is not None
+                found += f", which has {cause}" if cause else ""
+                self._disguise = self._disguise or (found if cause else "")
+            self.word = self.word or found
+        if self.texts is not None:
+            self._looked_at += 1
+            self.texts.add(text)
+            if len(self.texts) > MOST_CATEGORIES:
+                self.texts = None
+        return None if self.forced else self._disagreement(text, row, rows, number)
+
+    def _disagreement(
+        self, text: str, row: int, rows: Rows, number: float | None
+    ) -> ValueError | None:
+        """Return the error for a text if the column is neither of numbers nor of categories."""
+        if number is None and self.dialect.decimal == POINT and _WITH_COMMAS.fullmatch(text):
+            expected = "a number with a point and without commas" + self._or_category()
+            return rows.refusal(row, self.name, text, f"{expected}; {_DECIMAL_COMMA}")
+        if self.word and self.number:
+            return ValueError(
+                f"{rows.path}: column {self.name!r} has {self.number}, but {self.word}; should be "
+                f"numbers throughout{self._or_category()}"
+            )
+        return None
+
+    def _or_category(self) -> str:
+        return f", or categories by {option('--categories', self.name)}"
+
+    def _instead_of_missing(self, text: str) -> str:
+        cures = (
+            "a finite number or a category; missing values should be filled in, or their rows left "
+            f"out, or the column by {option('--drop', self.name)}"
+        )
+        if text.strip():
+            cures += f"; --missing '' takes {text.strip()!r} for a text like others"
+        return cures
+
+    def check(self, path: str) -> None:
+        """Refuse numbers in disguise, which would become as many categories."""
+        if self.forced or not self.word:
+            return
+        found = self._disguise
+        if self._disguised < _MOSTLY * self._looked_at:
+            units = {numerals.unit(text) for text in self.texts or ()}
+            if len(self.texts or ()) <= _FEW_WITH_UNIT or len(units) > 1 or None in units:
+                return
+            found = f"{self.word}, which has {units.pop()}"
+        raise ValueError(
+            f"{path}: column {self.name!r} has {found}; should be plain numbers such as "
+            f"-1234.5{self._or_category()}"
+        )
+
+    def category(self, path: str) -> Category:
+        """Return the column as one of categories.
+
+        Numbers come first, by their values, then other texts, by their characters; so do the
+        different texts for one number.
+        """
+        if self.texts is None:
+            raise ValueError(
+                f"{path}: column {self.name!r} has more than {MOST_CATEGORIES} different texts, "
+                f"which are too many for categories"
+            )
+
+        def place(text: str) -> tuple[bool, float, str]:
+            number = numerals.number(text, self.dialect.decimal)
+            return number is None, number or 0.0, text
+
+        return Category(self.name, tuple(sorted(self.texts, key=place)))
+
+
+def survey(
+    path: str,
+    *,
+    needed: Collection[str] = (),
+    drop: Collection[str] = (),
+    categories: Collection[str] = (),
+    dialect: Dialect = DEFAULT,
+) -> tuple[int, dict[str, Survey]]:
+    """Read a file and return the number of its rows, and what is in its columns.
+
+    Columns that are `needed`, to be dropped, or of categories must be there; what is in those to
+    be dropped is not looked at. A name to be dropped that is empty stands for all columns without
+    one. Such columns are left out by themselves if they are empty, as delimiters at the ends of
+    lines make them.
+    """
+    dropped, forced = set(drop), set(categories)
+    with opened(path, dialect) as table:
+        for name in (*needed, *drop, *categories):
+            if name or not table.unnamed or name not in dropped:
+                table.column(name)
+        found = [
+            (i, Survey(name, forced=name in forced, dialect=dialect))
+            for i, name in enumerate(table.names)
+            if name and name not in dropped
+        ]
+        unnamed = [] if "" in dropped else table.unnamed
+        rows = 0
+        for block in table.rows(len(table.names)):
+            rows += len(block.fields)
+            errors = [
+                error
+                for i, column in found
+                if (error := column.add(block.column(i), block)) is not None
+            ]
+            errors += [error for i in unnamed if (error := _without_name(i, block)) is not None]
+            if errors:
+                # That of the first row, and of its first column.
+                raise min(errors, key=lambda error: error[0])[1]
+    if rows == 0:
+        raise ValueError(f"{path}: the file has no rows but the first, which has names")
+    for _, column in found:
+        column.check(path)
+    return rows, {column.name: column for _, column in found}
+
+
+def _is_exact(text: str, number: float) -> bool:
+    """Whether a whole number is the one that its text stands for; True for other numbers."""
+    # Zeros aside, the digits of a finite number are few enough for int.
+    digits = text.strip().removeprefix("+").removeprefix("-").lstrip("0") or "0"
+    return not digits.isdecimal() or int(digits) == abs(int(number))
+
+
+def _without_name(place: int, rows: Rows) -> tuple[int, ValueError] | None:
+    """Return the first row that has something in a column without a name, with its error."""
+    for row, text in enumerate(rows.column(place)):
+        if text:
+            return row, ValueError(
+                f"{rows.path}: column {place + 1} has no name in the first line, but {text!r} in "
+                f"{rows.place(row)}; --drop '' leaves out columns without a name, such as an index"
+            )
+    return None
+
+
+# ---- Values ------------------------------------------------------------------------------------
+
+
+def blocks(
+    path: str,
+    columns: Sequence[Column],
+    dialect: Dialect = NONE_MISSING,
+) -> Iterator[NDArray[np.float64]]:
+    """Read columns of a file, some rows at a time.
+
+    A block has a column for each of `columns`, which the file may have in any order and among
+    others: the numbers, or the places of the categories. Texts of `dialect.missing` are refused
+    even if a column has them among its categories.
+    """
+    with opened(path, dialect) as table:
+        places = [table.column(column.name) for column in columns]
+        width = max(len(table.names), sum(column.width for column in columns))
+        for rows in table.rows(width):
+            values = np.empty((len(rows.fields), len(columns)))
+            errors = []
+            for i, (column, place) in enumerate(zip(columns, places, strict=True)):
+                texts = rows.column(place)
+                found = _encoded(column, texts, dialect)
+                if isinstance(found, int):
+                    errors.append((found, _refused(column, texts[found], found, rows, dialect)))
+                else:
+                    values[:, i] = found
+            if errors:
+                raise min(errors, key=lambda error: error[0])[1]
+            yield values
+
+
+def _encoded(
+    column: Column, texts: list[str], dialect: Dialect
+) -> NDArray[np.float64] | list[int] | int:
+    """Return the values of texts, or the row of the first that has none."""
+    if dialect.missing.isdisjoint(texts):
+        if isinstance(column, Number):
+            numbers = numerals.numbers(texts, dialect.decimal)
+            if numbers is not None:
+                return numbers
+        else:
+            codes = [code for text in texts if (code := column.encode(text)) is not None]
+            if len(codes) == len(texts):
+                return codes
+    return next(
+        row
+        for row, text in enumerate(texts)
+        if text in dialect.missing or _encode(column, text, dialect) is None
+    )
+
+
+def _encode(column: Column, text: str, dialect: Dialect) -> float | None:
+    if isinstance(column, Number):
+        return column.encode(text, dialect.decimal)
+    return column.encode(text)
+
+
+def _refused(column: Column, text: str, row: int, rows: Rows, dialect: Dialect) -> ValueError:
+    """Return the error for a text that a column has no value for, with what may be meant."""
+    expected = column.expected
+    if text in dialect.missing or text.strip() in MISSING:
+        expected += "; missing values should be filled in, or their rows left out"
+    elif isinstance(column, Number):
+        cause = numerals.disguise(text, dialect.decimal)
+        if cause is not None:
+            expected += f", but has {cause}"
+        if dialect.decimal == POINT and _WITH_COMMAS.fullmatch(text):
+            expected += f"; {_DECIMAL_COMMA}"
+    else:
+        near = column.nearest(text)
+        if near is not None:
+            expected += f"; the model knows {near!r}, which is another text"
+    return rows.refusal(row, column.name, text, expected)

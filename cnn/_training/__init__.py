@@ -1,0 +1,1 @@
+"""Training: samples and their checks, the loop of fit, single steps, progress."""

@@ -1,0 +1,221 @@
+"""How fit shows where it is: a bar on terminals and in notebooks, else lines of a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from cnn._base.numbers import rounded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# The bar takes what the rest leaves of 80 columns, and in a notebook becomes a widget.
+_FORMAT = "{desc}|{bar}| {remaining}{postfix}"
+_ENDED = "{desc}|{bar}| {elapsed}{postfix}"
+# A log has a line for each so many parts of the epochs, and more where epochs take long.
+_LINES = 10
+_LONG = 30.0
+
+
+class Display(Protocol):
+    """What fit tells of its progress."""
+
+    def begin(self, epoch: int) -> None:
+        """Show that an epoch begins."""
+
+    def advance(self, rows: int, logs: Mapping[str, float]) -> None:
+        """Show that rows are done, and the metrics of the epoch so far."""
+
+    def finish(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """Show the metrics of an epoch."""
+
+    def close(self) -> None:
+        """End; fit has ended, too, or was broken off."""
+
+
+def _in_notebook() -> bool:
+    """Whether a notebook's kernel runs this, where tqdm can show widgets."""
+    # IPython need not be imported to know: it is there already where it runs the show.
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return "IPKernelApp" in getattr(shell, "config", ())
+
+
+class Stream:
+    """A stream to show progress on, which is no reason for training to fail.
+
+    A program without a console has none, and one that there is may be closed, be a pipe without
+    a reader, or an object of any kind. What cannot be written is dropped, and so is all that
+    follows.
+
+    Parameters
+    ----------
+    stream : file or None
+        The stream; None for nothing at all.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def _try(self, name: str, *arguments: Any) -> Any:
+        """Call a method of the stream; None if there is no stream or it fails."""
+        if self._stream is None:
+            return None
+        try:
+            return getattr(self._stream, name)(*arguments)
+        except Exception:  # a stream of the user's may raise anything
+            self._stream = None
+            return None
+
+    def write(self, text: str) -> int:
+        """Write text, if that is possible."""
+        self._try("write", text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush the stream, if it can be."""
+        if hasattr(self._stream, "flush"):
+            self._try("flush")
+
+    def isatty(self) -> bool:
+        """Whether the stream is a terminal."""
+        return hasattr(self._stream, "isatty") and bool(self._try("isatty"))
+
+    def fileno(self) -> int:
+        """Return the number of the file, of which tqdm asks how wide the terminal is."""
+        if self._stream is None:
+            raise OSError("there is no stream")
+        return int(self._stream.fileno())
+
+    @property
+    def encoding(self) -> str:
+        """The encoding, by which tqdm chooses what a bar is made of."""
+        return str(getattr(self._stream, "encoding", None) or "ascii")
+
+
+def _stderr() -> Stream:
+    return Stream(getattr(sys, "stderr", None))
+
+
+def say(text: str) -> None:
+    """Print a line on stdout, as `verbose` of estimators does."""
+    print(text, file=Stream(getattr(sys, "stdout", None)))
+
+
+def _has_bars() -> bool:
+    """Whether bars can move where progress is shown."""
+    return _in_notebook() or _stderr().isatty()
+
+
+def wanted(where: str, progress: object) -> bool:
+    """Whether `progress`, the argument of fit, asks for a display."""
+    if progress is True or progress is False:
+        return progress
+    if not isinstance(progress, str) or progress != "auto":
+        raise ValueError(f"{where}: progress is {progress!r}, should be 'auto', True or False")
+    return _has_bars()
+
+
+def display(rows: int, first_epoch: int, last_epoch: int) -> Display:
+    """Return what suits the place: a bar where it can move, else a log."""
+    if _has_bars():
+        return Bar(rows, first_epoch, last_epoch)
+    return Log(first_epoch, last_epoch)
+
+
+class Bar:
+    """One bar for all epochs of a fit: where it is, and the metrics so far."""
+
+    def __init__(self, rows: int, first_epoch: int, last_epoch: int) -> None:
+        # tqdm is imported here, so that `import cnn` need not wait for it.
+        file = None  # that of the notebook
+        if _in_notebook():
+            from tqdm.auto import tqdm  # noqa: PLC0415
+        else:
+            from tqdm.std import tqdm  # noqa: PLC0415
+
+            file = _stderr()
+        self._last_epoch = last_epoch
+        self._validation: dict[str, float] = {}
+        self._bar: Any = tqdm(
+            desc=f"epoch {first_epoch}/{last_epoch}",
+            total=rows * (last_epoch - first_epoch + 1),
+            bar_format=_FORMAT,
+            dynamic_ncols=True,
+            file=file,
+            leave=True,
+        )
+
+    def begin(self, epoch: int) -> None:
+        """Show that an epoch begins."""
+        self._bar.set_description_str(f"epoch {epoch}/{self._last_epoch}", refresh=False)
+
+    def advance(self, rows: int, logs: Mapping[str, float]) -> None:
+        """Show that rows are done, and the metrics of the epoch so far."""
+        self._bar.set_postfix_str(self._metrics(logs), refresh=False)
+        self._bar.update(rows)
+
+    def finish(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """Show the metrics of an epoch; those of the validation stay on through the next."""
+        self._validation = {name: value for name, value in logs.items() if name.startswith("val_")}
+        training = {name: logs[name] for name in ("loss", "accuracy") if name in logs}
+        self._bar.set_postfix_str(self._metrics(training), refresh=True)
+
+    def _metrics(self, training: Mapping[str, float]) -> str:
+        """Return metrics, short enough for 80 columns."""
+        words = []
+        for name, value in training.items():
+            validation = self._validation.get(f"val_{name}")
+            beside = "" if validation is None else f" (val {validation:.3g})"
+            words.append(f"{name} {value:.3g}{beside}")
+        return ", ".join(words)
+
+    def close(self) -> None:
+        """Leave the bar, with the time that it took, and go to a new line."""
+        self._bar.bar_format = _ENDED
+        self._bar.close()
+
+
+class Log:
+    """Plain lines for files and pipes: the first epoch, the last, and about ten between."""
+
+    def __init__(self, first_epoch: int, last_epoch: int) -> None:
+        self._first_epoch = first_epoch
+        self._last_epoch = last_epoch
+        self._begin = self._written = time.monotonic()
+        self._unwritten = ""
+
+    def begin(self, epoch: int) -> None:
+        """Write nothing: a line is written when there is something to tell."""
+
+    def advance(self, rows: int, logs: Mapping[str, float]) -> None:
+        """Write nothing."""
+
+    def finish(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """Write the metrics of an epoch, where it is its turn."""
+        now = time.monotonic()
+        metrics = {name: value for name, value in logs.items() if name not in ("lr", "seconds")}
+        self._unwritten = (
+            f"epoch {epoch}/{self._last_epoch}: {_text(metrics)}, after {now - self._begin:.1f} s"
+        )
+        done, count = epoch - self._first_epoch + 1, self._last_epoch - self._first_epoch + 1
+        # Whether another tenth has been done; an epoch that is one by itself always has a line.
+        tenth = done * _LINES // count > (done - 1) * _LINES // count
+        if done == 1 or tenth or now - self._written > _LONG:
+            self._write()
+
+    def close(self) -> None:
+        """Write the last epoch, where it has no line yet since fit ended early."""
+        self._write()
+
+    def _write(self) -> None:
+        if self._unwritten:
+            print(self._unwritten, file=_stderr(), flush=True)
+        self._unwritten = ""
+        self._written = time.monotonic()
+
+
+def _text(logs: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {rounded(value, 4)}" for name, value in logs.items())

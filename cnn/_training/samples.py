@@ -1,0 +1,183 @@
+"""Samples for training and evaluation: inputs, targets and weights, checked but not copied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from cnn import _core, losses
+from cnn._base import checks
+from cnn._base.numbers import exact
+from cnn._training.sparse import SparseRows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import ArrayLike, NDArray
+
+ClassWeight: TypeAlias = "Mapping[int, float] | Sequence[float] | NDArray[Any]"
+
+# A slice's indices take memory, and each slice looks at its labels and weights first.
+SLICE_ROWS = 65536
+# Multiply-adds of a slice of an evaluation: some hundredths of a second on one slow core.
+SLICE_WORK = 1_000_000_000
+
+
+def loss_for(where: str, loss: str | losses.Loss | None, network: _core.Network) -> losses.Loss:
+    """Return the loss that is meant: one that suits the output layer of a network."""
+    return losses.resolve(where, loss, network.activation, network.outputs)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Checked inputs, targets and weights, with the loss that suits them."""
+
+    x: NDArray[Any] | SparseRows
+    t: NDArray[Any]
+    sample_weight: NDArray[Any] | None
+    loss: _core.Loss
+    class_weight: NDArray[np.float64] | None
+    pins: object
+    """What keeps the arrays' memory at its place, whatever callbacks do to the arrays."""
+
+    @property
+    def rows(self) -> int:
+        """The number of samples."""
+        return int(self.x.shape[0])
+
+    @property
+    def most_rows(self) -> int:
+        """How many rows a slice should have at most."""
+        if isinstance(self.x, SparseRows):
+            return min(self.x.block_rows, SLICE_ROWS)
+        return SLICE_ROWS
+
+    def slice(self, first: int, last: int) -> tuple[NDArray[Any], NDArray[Any], Any]:
+        """Return x, t and the weights of some rows: views, but for a sparse x."""
+        weight = self.sample_weight
+        return (
+            self.x[first:last],
+            self.t[first:last],
+            None if weight is None else weight[first:last],
+        )
+
+    def chosen(
+        self, index: NDArray[np.uintp]
+    ) -> tuple[NDArray[Any], NDArray[Any], Any, NDArray[np.uintp]]:
+        """Return x, t and the weights with the rows of an index, and their index therein."""
+        weight = self.sample_weight
+        if not isinstance(self.x, SparseRows):
+            return self.x, self.t, weight, index
+        return (
+            self.x[index],
+            self.t[index],
+            None if weight is None else weight[index],
+            np.arange(index.size, dtype=np.uintp),
+        )
+
+    def weights(self, rows: NDArray[Any]) -> NDArray[np.float64] | None:
+        """Return the weights of some rows, sample weight times class weight; None if all are 1."""
+        return losses.row_weights(rows, self.t, self.sample_weight, self.class_weight)
+
+    def slices(self, network: _core.Network) -> Iterator[tuple[NDArray[Any], NDArray[Any], Any]]:
+        """Go through the rows in slices that take a network some hundredths of a second."""
+        rows = min(max(SLICE_WORK // network.parameter_count, 256), self.most_rows)
+        for first in range(0, self.rows, rows):
+            yield self.slice(first, first + rows)
+
+
+def checked_samples(
+    where: str,
+    network: _core.Network,
+    loss: losses.Loss,
+    x: ArrayLike | SparseRows,
+    t: ArrayLike,
+    sample_weight: ArrayLike | None,
+    class_weight: ClassWeight | None = None,
+) -> Samples:
+    """Return samples for a network and a loss, or tell what is wrong with them.
+
+    Arrays are not copied, and their numbers are looked at block by block.
+    """
+    array = x if isinstance(x, SparseRows) else _core.numeric(where, "x", x)
+    # To read t and the weights may run code of theirs.
+    pins = _core.pinned(array)
+    if array.ndim != 2:
+        raise ValueError(
+            f"{where}: x has {array.ndim} dimensions {array.shape}, should have 2: "
+            f"(n, {network.inputs})"
+        )
+    rows, columns = array.shape
+    if columns != network.inputs:
+        raise ValueError(
+            f"{where}: x has {columns} columns, but the first layer has {network.inputs} inputs"
+        )
+    if rows == 0:
+        raise ValueError(f"{where}: x has 0 rows, should have at least 1")
+    targets = losses.checked_targets(where, t, loss, rows, network.outputs, network.dtype)
+    pins += _core.pinned(targets)
+    weights = losses.checked_weights(where, sample_weight, rows)
+    pins += _core.pinned(weights)
+    labels = loss.takes_labels and targets.ndim == 1
+    per_class = losses.checked_class_weight(where, class_weight, network.outputs, labels=labels)
+    losses.check_total_weight(where, targets, weights, per_class)
+    compiled = loss.compiled(labels=labels, class_weight=per_class)
+    return Samples(array, targets, weights, compiled, per_class, pins)
+
+
+def validation_samples(
+    where: str, network: _core.Network, loss: losses.Loss, validation_data: object
+) -> Samples | None:
+    """Return the samples of fit's validation_data."""
+    if validation_data is None:
+        return None
+    if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+        raise TypeError(
+            f"{where}: validation_data is of type {type(validation_data).__name__}, should be a "
+            f"tuple (x, t) or (x, t, sample_weight)"
+        )
+    x, t, *rest = validation_data
+    where = f"{where}: validation_data"
+    samples = checked_samples(where, network, loss, x, t, rest[0] if rest else None)
+    # Here rather than after an epoch, which would be lost.
+    fault = fault_of_input(samples, network)
+    if fault:
+        raise InputError(f"{where}: {fault}")
+    return samples
+
+
+# ---- Inputs that are not finite ----------------------------------------------------------------
+
+
+class InputError(FloatingPointError, ValueError):
+    """x has a number that is not finite in the network's type."""
+
+
+def fault_of_input(samples: Samples, network: _core.Network) -> str:
+    """Tell of the first number of x that is not finite in the network's type; "" for none.
+
+    Rows of weight 0 are left out, as they are from all else. Training makes no pass over all of x
+    before the first step: what such a number does shows in the loss, or in weights.
+    """
+    x, dtype = samples.x, network.dtype
+    rows = x.block_rows if isinstance(x, SparseRows) else samples.rows
+    for first in range(0, samples.rows, rows):
+        block = x[first : first + rows]
+        at = 0
+        while at < len(block):
+            found = checks.first_bad(block[at:], dtype)
+            if found is None:
+                break
+            at += found.row
+            weight = samples.weights(np.array([first + at]))
+            if weight is not None and weight[0] == 0:
+                at += 1
+                continue
+            where = f"x has {exact(found.value)} in row {first + at}, column {found.column}"
+            if found.overflows(dtype):
+                return f"{where}, which overflows {dtype}, the network's type"
+            return f"{where}, but its numbers should be finite"
+    return ""

@@ -1,0 +1,91 @@
+"""Single steps, gradients and evaluation, each of checked samples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnn import _core, losses, optimizers
+from cnn._base import checks
+from cnn._training.samples import InputError, Samples, checked_samples, fault_of_input, loss_for
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from cnn._training.samples import ClassWeight
+
+
+def logs_of(result: _core.Result, prefix: str = "", *, has_accuracy: bool) -> dict[str, float]:
+    """Return the mean loss of a pass so far and, of a classification, the accuracy."""
+    found = {f"{prefix}loss": result.loss}
+    if has_accuracy:
+        found[f"{prefix}accuracy"] = result.accuracy
+    return found
+
+
+def evaluate(where: str, network: _core.Network, samples: Samples) -> _core.Result:
+    """Measure a network, a slice of rows at a time, so that Ctrl-C is served in between."""
+    result = _core.Result()
+    for x, t, sample_weight in samples.slices(network):
+        result = network.evaluate(samples.loss, x, t, sample_weight, where, result)
+    if result.nonfinite_rows:
+        raise InputError(f"{where}: {fault_of_input(samples, network)}")
+    return result
+
+
+def train_step(
+    network: _core.Network,
+    x: ArrayLike,
+    t: ArrayLike,
+    *,
+    optimizer: optimizers.Optimizer,
+    loss: str | losses.Loss | None,
+    sample_weight: ArrayLike | None,
+    class_weight: ClassWeight | None,
+) -> dict[str, float]:
+    """Do what `Sequential.train_step` says."""
+    where = "train_step"
+    if not isinstance(optimizer, optimizers.Optimizer):
+        raise TypeError(
+            f"{where}: optimizer is {optimizer!r}, should be an object like cnn.Adam() that is "
+            f"kept from step to step"
+        )
+    chosen = loss_for(where, loss, network)
+    samples = checked_samples(where, network, chosen, x, t, sample_weight, class_weight)
+    lr = float(optimizers.rates(where, optimizer, 1)[0])
+    trainer = optimizers.bound(where, optimizer, network)
+    result = trainer.step(samples.loss, *samples.slice(0, samples.rows), lr)
+    if not result.finite:
+        what = (
+            f"{where}: {result.blame} became NaN or infinite in step {trainer.steps + 1}; the step "
+            f"was not made"
+        )
+        fault = fault_of_input(samples, network)
+        raise InputError(f"{what}. {fault}") if fault else FloatingPointError(what)
+    return logs_of(result, has_accuracy=chosen.has_accuracy)
+
+
+def gradients(
+    network: _core.Network,
+    x: ArrayLike,
+    t: ArrayLike,
+    *,
+    loss: str | losses.Loss | None,
+    sample_weight: ArrayLike | None,
+    dropout_step: int | None,
+) -> tuple[float, list[NDArray[Any]]]:
+    """Do what `Sequential.gradients` says, but for the names of the gradients."""
+    where = "gradients"
+    step = -1
+    if dropout_step is not None:
+        step = checks.integer(where, "dropout_step", dropout_step, 0, 2**63 - 1)
+    chosen = loss_for(where, loss, network)
+    samples = checked_samples(where, network, chosen, x, t, sample_weight)
+    value, flat = network.gradients(samples.loss, *samples.slice(0, samples.rows), step)
+    # x is a factor of the first weight's gradient, even where an activation has saturated.
+    if not (np.isfinite(value) and np.isfinite(flat[0]).all()):
+        fault = fault_of_input(samples, network)
+        if fault:
+            raise InputError(f"{where}: {fault}")
+    return value, flat

@@ -1,0 +1,147 @@
+"""What the commands print: text of strangers, on streams that may be closed or broken.
+
+Names of columns and classes come out of files that are not trusted. A terminal obeys
+control characters, so none of them reaches it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+from cnn._base import texts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def say(*lines: str) -> None:
+    """Print lines, each of them without control characters."""
+    write("\n".join(map(texts.shown, lines)) + "\n")
+
+
+def write_file(text: str) -> None:
+    """Write the text of a file to stdout as it is, in UTF-8, unless a terminal shows it."""
+    if sys.stdout.isatty():
+        say(*text.removesuffix("\n").split("\n"))
+        return
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
+    write(text)
+
+
+def write(text: str) -> None:
+    """Write a text to stdout; an error names stdout."""
+    try:
+        sys.stdout.write(text)
+    except OSError as error:
+        error.filename = "stdout"
+        raise
+
+
+def complain(*lines: str) -> None:
+    """Print lines on stderr, unless it is closed."""
+    print("\n".join(map(texts.shown, lines)), file=sys.stderr, flush=True)
+
+
+class Nowhere(io.TextIOBase):
+    """Takes the place of a stream that is closed."""
+
+    used = False
+    """Whether something was written to it."""
+
+    def writable(self) -> bool:
+        """Return True, since it takes all."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Forget a text."""
+        self.used = True
+        return len(text)
+
+
+class _Forgiving(io.TextIOBase):
+    """A stderr that may break: no result is lost with what it would have told."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # it is an attribute there
+        """The encoding of the stream."""
+        return self._stream.encoding
+
+    def fileno(self) -> int:
+        """Return the descriptor of the stream."""
+        return self._stream.fileno()
+
+    def isatty(self) -> bool:
+        """Whether the stream is a terminal."""
+        return self._stream.isatty()
+
+    def writable(self) -> bool:
+        """Return True, since it takes all."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Write a text, or forget it."""
+        with self._forgiven():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is left, or forget it."""
+        with self._forgiven():
+            self._stream.flush()
+
+    @contextlib.contextmanager
+    def _forgiven(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError:
+            _abandon(self._stream)
+
+
+@contextlib.contextmanager
+def streams() -> Iterator[None]:
+    """Put a `Nowhere` for each of stdout and stderr that is closed, and forgive a broken stderr.
+
+    Python has None for a stream that is closed; `print` takes the other one then, or nothing.
+    """
+    with contextlib.ExitStack() as stack:
+        if _is_closed(sys.stdout):
+            stack.enter_context(contextlib.redirect_stdout(Nowhere()))
+        stderr = Nowhere() if _is_closed(sys.stderr) else _Forgiving(sys.stderr)
+        stack.enter_context(contextlib.redirect_stderr(stderr))
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # A name that a terminal cannot show is no reason to fail.
+            sys.stdout.reconfigure(errors="backslashreplace")
+        yield
+
+
+def _is_closed(stream: TextIO | None) -> bool:
+    return stream is None or stream.closed
+
+
+def flush() -> OSError | None:
+    """Write what is left of stdout and stderr, and return what went wrong with stdout."""
+    sys.stderr.flush()
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _abandon(sys.stdout)
+        error.filename = "stdout"
+        return error
+    return None
+
+
+def _abandon(stream: TextIO) -> None:
+    """Let a stream that is broken write to nowhere, so that Python can flush it at its exit."""
+    with contextlib.suppress(io.UnsupportedOperation):  # of a stream that is no file
+        file = stream.fileno()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, file)
+        os.close(nowhere)

@@ -1,0 +1,193 @@
+"""What the C header of a table's model has beside the network: columns, categories, names."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnn._tables.table import Category, Number
+from cnn.exchange._c_formulas import literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from cnn import _core
+    from cnn._tables.preprocessing import Preprocessing
+
+# Rows that a header's self-test runs.
+_TESTED = 4
+
+
+def text_literal(what: str, text: str) -> str:
+    """Return a text as C source: ASCII, the bytes of its UTF-8 as octal escapes."""
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:
+        data = b"\0"
+    if 0 in data:
+        raise ValueError(
+            f"to_c: {what} is {text!r}, which C's strings cannot hold; model.net.to_c writes the "
+            f"network alone"
+        )
+    # Three octal digits take no digit that follows; an escaped ? begins no trigraph.
+    return '"' + "".join(_escaped(byte) for byte in data) + '"'
+
+
+def _escaped(byte: int) -> str:
+    if chr(byte) in '"\\?':
+        return f"\\{chr(byte)}"
+    return chr(byte) if 32 <= byte < 127 else f"\\{byte:03o}"
+
+
+class Table:
+    """The parts of a header that its columns need.
+
+    Parameters
+    ----------
+    plan : Preprocessing
+        The columns and the target.
+    network : _core.Network
+        The network, in the header's type.
+    name : str
+        What names in the header begin with.
+    fast : bool
+        Whether outputs may differ in their last bits.
+    """
+
+    def __init__(self, plan: Preprocessing, network: _core.Network, name: str, *, fast: bool):
+        self._plan = plan
+        self._network = network
+        self._name = name
+        self._fast = fast
+
+    @property
+    def stack(self) -> int:
+        """The numbers that the table's predict keeps beside those of the network."""
+        return self._plan.inputs + (self._plan.target.width if self._is_number else 0)
+
+    @property
+    def values(self) -> dict[str, object]:
+        """What the templates need beside the header's own."""
+        return {
+            "columns": len(self._plan.columns),
+            "result": "double" if self._is_number else self._type,
+        }
+
+    @property
+    def meaning(self) -> str:
+        """The lines of the comment that tell what y is."""
+        if self._is_number:
+            lines = [f"y (1) gets the number that {self._name}_target_name names."]
+        else:
+            lines = [
+                f"y ({self._plan.target.width}) gets the probabilities of {self._name}_class_names,"
+                f" the greatest of which int",
+                f"{self._name}_class(const {self._type} *y) finds.",
+            ]
+        return "".join(f" * {line}\n" for line in lines)
+
+    def text(self, filled: Callable[..., str]) -> str:
+        """Return the columns, and the function that takes a row."""
+        target = self._plan.target
+        if isinstance(target, Number):
+            scale, mean = literal(target.scale, 64), literal(target.mean, 64)
+            # A negative literal after + is right, but looks like a mistake.
+            predict = filled("table_number", scale=scale, mean=f"({mean})" if "-" in mean else mean)
+        else:
+            predict = filled("table_classes")
+        names = "\n\n".join(self._names())
+        described = "".join(f"    {line},\n" for line in self._described())
+        return filled("table", names=names, described=described.rstrip(",\n")) + predict
+
+    def _names(self) -> Iterator[str]:
+        """Yield the arrays of names, and the target's name."""
+        name, plan = self._name, self._plan
+        yield self._array("column_names", "a column's name", [c.name for c in plan.columns])
+        target = text_literal("the target's name", plan.target.name)
+        yield f"static const char {name}_target_name[] = {target};"
+        if isinstance(plan.target, Category):
+            yield self._array("class_names", "a class", plan.target.categories)
+        for i, column in enumerate(plan.columns):
+            if isinstance(column, Category):
+                what = f"a category of column {column.name!r}"
+                yield self._array(f"category_names_{i}", what, column.categories)
+
+    def _array(self, suffix: str, what: str, texts: Sequence[str]) -> str:
+        lines = "".join(f"    {text_literal(what, text)},\n" for text in texts)
+        length = len(texts)
+        return f"static const char *const {self._name}_{suffix}[{length}] = {{\n{lines[:-2]}}};"
+
+    def _described(self) -> Iterator[str]:
+        for i, column in enumerate(self._plan.columns):
+            if isinstance(column, Number):
+                yield f"{{{literal(column.mean, 64)}, {literal(column.scale, 64)}, NULL, 0}}"
+            else:
+                yield f"{{0, 1, {self._name}_category_names_{i}, {column.width}}}"
+
+    def test(self, filled: Callable[..., str]) -> str:
+        """Return a function that runs rows and compares with what cnn makes of them."""
+        rows = self._rows()
+        found = self._plan.x(rows, "to_c", dtype=self._network.dtype)
+        y = self._plan.outputs(self._network.predict(found))
+        bits = 8 * y.dtype.itemsize
+        most = ""
+        if self._fast:
+            kind, expected = "double", self._lines(y, lambda v: literal(v, 64))
+            most = self._lines(self._tolerance(y), lambda v: literal(v, 64))
+            shape = f"[{len(y)}][{y.shape[1]}]"
+            most = f"    static const double most{shape} = {{\n{most}}};\n"
+        else:
+            kind = f"uint{bits}_t"
+            expected = self._lines(y.view(kind[:-2]), lambda v: f"0x{v:0{bits // 4}x}")
+        compare = filled("table_compare_fast" if self._fast else "table_compare_strict", bits=bits)
+        return filled(
+            "table_test",
+            count=len(rows),
+            results=y.shape[1],
+            rows=self._lines(rows, lambda v: literal(v, 64)),
+            expected_type=kind,
+            expected=expected,
+            most=most,
+            compare=compare.rstrip(),
+        )
+
+    def _rows(self) -> NDArray[np.float64]:
+        """Return rows on both sides of the means, with different categories."""
+        rows = np.empty((_TESTED, len(self._plan.columns)))
+        for i, column in enumerate(self._plan.columns):
+            if isinstance(column, Number):
+                steps = (37 * (i + np.arange(_TESTED)) % 101 - 50) / 32
+                with np.errstate(over="ignore"):
+                    rows[:, i] = column.mean + column.scale * steps
+                rows[:, i] = np.where(np.isfinite(rows[:, i]), rows[:, i], column.mean)
+            else:
+                rows[:, i] = (i + np.arange(_TESTED)) % column.width
+        return rows
+
+    def _tolerance(self, y: NDArray[Any]) -> NDArray[np.float64]:
+        """Return what the bits that compilers choose may make of outputs."""
+        most = 1e-4 if self._network.dtype == np.float32 else 1e-12
+        if isinstance(self._plan.target, Category):
+            return most * (1 + y.astype(np.float64) ** 2)
+        scale, mean = self._plan.target.scale, self._plan.target.mean
+        rounding = 4 * np.finfo(np.float64).eps * np.abs(y)
+        found: NDArray[np.float64] = most * scale * (1 + ((y - mean) / scale) ** 2) + rounding
+        return found
+
+    @staticmethod
+    def _lines(values: NDArray[Any], text: Callable[[Any], str]) -> str:
+        rows = (", ".join(map(text, row)) for row in values.tolist())
+        lines = (re.sub(r"((?:\S+ ){6})", r"\1\n     ", f"    {{{row}}}") for row in rows)
+        return re.sub(r" +\n", "\n", ",\n".join(lines))
+
+    @property
+    def _is_number(self) -> bool:
+        return isinstance(self._plan.target, Number)
+
+    @property
+    def _type(self) -> str:
+        return "float" if self._network.dtype == np.float32 else "double"

@@ -1,0 +1,280 @@
+"""Dense networks in ONNX graphs: which values are wanted, and how each is found in turn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnn import _core
+from cnn.exchange._onnx_nodes import HANDLERS, MOST_SIZES, Node, Rows, number
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cnn.exchange._onnx_nodes import Value
+    from cnn.exchange.assembly import Part
+
+# What makes labels of probabilities at the end of a classifier.
+_TAIL = frozenset(
+    ("ArgMax", "ArrayFeatureExtractor", "Binarizer", "Cast", "Identity", "Reshape", "ZipMap")
+)
+# What may make constants of constants; all else belongs folded before the model is saved.
+_ON_CONSTANTS = frozenset(("Cast", "Identity", "Reshape", "Transpose"))
+# Older ones broadcast by attributes, and drop out in predictions too where nothing says otherwise.
+_OLDEST_OPSET = 7
+# Nodes may share a constant, each making a layer or another constant of it. Without a bound a small
+# file could ask for any amount of memory; this leaves room for int8 made float64, and once over.
+_MOST_GROWTH = 16
+# Types of other bits that float32 or int8 hold exactly.
+_WIDER = {"float16": np.float32, "bfloat16": np.float32, "int4": np.int8, "uint4": np.uint8}
+_QUANTISED = "save the model as it was before it was quantised"
+# What to do about operations that are often met.
+_HINTS = {
+    "LogSoftmax": "end the model in Softmax, whose logarithm it is, or in the layer before it",
+    "BatchNormalization": (
+        "fuse it with the layer before it (torch.nn.utils.fuse_linear_bn_eval, or export in "
+        "inference mode with constants folded)"
+    ),
+    "DequantizeLinear": _QUANTISED,
+    "DynamicQuantizeLinear": _QUANTISED,
+    "MatMulInteger": _QUANTISED,
+    "QGemm": _QUANTISED,
+    "QLinearMatMul": _QUANTISED,
+    "QuantizeLinear": _QUANTISED,
+    "Conv": "cnn has dense layers alone",
+}
+
+
+class Graph:
+    """A checked ONNX model of `size` bytes, of which `parts` finds the dense layers."""
+
+    def __init__(self, onnx: Any, model: Any, size: int) -> None:
+        self._onnx = onnx
+        self._graph = model.graph
+        self._opset = min(
+            (o.version for o in model.opset_import if _domain(o.domain) == ""), default=1
+        )
+        self._own = {(_domain(f.domain), f.name) for f in model.functions}
+        self._initializers = {tensor.name: tensor for tensor in self._graph.initializer}
+        self._sparse = {tensor.values.name for tensor in self._graph.sparse_initializer}
+        # Which node makes a value, and where it is among all.
+        self._maker: dict[str, Any] = {}
+        self._place: dict[str, int] = {}
+        for place, node in enumerate(self._graph.node):
+            for name in filter(None, node.output):
+                self._maker[name], self._place[name] = node, place
+        self._values: dict[str, Value] = {}
+        self._made, self._most = 0, _MOST_GROWTH * size
+
+    def parts(self) -> list[Part]:
+        """Return the dense layers on the way to the output."""
+        if self._opset < _OLDEST_OPSET:
+            raise ValueError(
+                f"from_onnx: the model has opset {self._opset}, should have {_OLDEST_OPSET} or "
+                f"more, as onnx.version_converter.convert_version(model, 13) makes it"
+            )
+        output = self._chosen_output()
+        pair = self._pair(output)
+        if pair is not None:
+            output = str(pair.input[1])
+        aside = () if pair is None else (pair.output[0], pair.input[0])
+        needed = self._needed(output)
+        self._take_input(needed, output)
+        # Parameters may be infinite, which is no concern of whoever reads them.
+        with np.errstate(all="ignore"):
+            for proto in self._graph.node:
+                if any(name in needed for name in proto.output):
+                    self._values[proto.output[0]] = self._evaluated(proto)
+                elif proto.op_type not in (*_TAIL, "Constant") and not (
+                    any(name in aside for name in proto.output)
+                ):
+                    self._node(proto).refuse(
+                        f"is not on the way to the output {output!r}, and makes no labels either"
+                    )
+        return self._found(output, pair)
+
+    def _found(self, output: str, pair: Any) -> list[Part]:
+        found = self._values.get(output)
+        maker = self._maker.get(output)
+        if maker is None:
+            raise ValueError(f"from_onnx: output {output!r} is not made by a dense layer")
+        if not isinstance(found, Rows) or found.layer is None or not found.plain:
+            self._node(maker).refuse(
+                "is not the end of a dense network, should be a dense layer or its activation"
+            )
+        if pair is not None and (found.width, found.layer.activation) != (1, "sigmoid"):
+            self._node(pair).refuse("joins 1 - p and p, where p should be one sigmoid output")
+        return found.parts()
+
+    # ---- Which values ------------------------------------------------------------------------
+
+    def _chosen_output(self) -> str:
+        """Return the output with the probabilities, where others have labels."""
+        types = self._onnx.TensorProto
+        labels = (types.BOOL, types.INT32, types.INT64, types.STRING)
+        numbers = []
+        for output in self._graph.output:
+            # Maps of probabilities are made of a tensor of them.
+            zipmap = self._made_by("ZipMap", output.name, "ai.onnx.ml")
+            if zipmap is not None:
+                numbers.append(zipmap.input[0])
+            elif not output.type.HasField("tensor_type"):
+                raise ValueError(f"from_onnx: output {output.name!r} is no tensor, should be one")
+            elif output.type.tensor_type.elem_type not in labels:
+                numbers.append(output.name)
+        if len(numbers) != 1:
+            names = ", ".join(repr(output.name) for output in self._graph.output)
+            raise ValueError(
+                f"from_onnx: {len(numbers)} of the outputs {names} hold numbers, should be 1, "
+                f"beside which there may be labels"
+            )
+        return str(numbers[0])
+
+    def _pair(self, output: str) -> Any:
+        """Return the node of an output that is Concat(1 - p, p), as of two classes, or None."""
+        concat = self._made_by("Concat", output)
+        if concat is None or len(concat.input) != 2:
+            return None
+        complement = self._made_by("Sub", concat.input[0])
+        if complement is None:
+            return None
+        same = complement.input[1] == concat.input[1]
+        is_one = number(self._constant(complement.input[0])) == 1
+        along_rows = self._node(concat).get("axis", 0) in (-1, 1)
+        return concat if same and is_one and along_rows else None
+
+    def _made_by(self, op: str, name: str, domain: str = "") -> Any:
+        """Return the node of an operation that makes a value, or None where another does."""
+        maker = self._maker.get(name)
+        if maker is None or (_domain(maker.domain), maker.op_type) != (domain, op):
+            return None
+        return maker
+
+    def _needed(self, output: str) -> set[str]:
+        needed: set[str] = set()
+        seen: set[int] = set()
+        waiting = [output]
+        while waiting:
+            name = waiting.pop()
+            if name and name not in needed:
+                needed.add(name)
+                # The inputs of a node once, however many of its outputs are needed.
+                maker = self._place.get(name)
+                if maker is not None and maker not in seen:
+                    seen.add(maker)
+                    waiting.extend(self._maker[name].input)
+        return needed
+
+    def _take_input(self, needed: set[str], output: str) -> None:
+        inputs = [i for i in self._graph.input if i.name not in self._initializers]
+        names = ", ".join(repr(i.name) for i in inputs) or "none"
+        if len(inputs) != 1:
+            raise ValueError(
+                f"from_onnx: the inputs are {names}, should be one, with a sample in each row"
+            )
+        if inputs[0].name not in needed:
+            raise ValueError(f"from_onnx: output {output!r} does not depend on the input {names}")
+        shape = None
+        tensor = inputs[0].type.tensor_type
+        if tensor.HasField("shape"):
+            if len(tensor.shape.dim) > MOST_SIZES:
+                raise ValueError(
+                    f"from_onnx: input {names} has {len(tensor.shape.dim)} dimensions, should have "
+                    f"2: rows and columns"
+                )
+            shape = tuple(
+                d.dim_value if d.HasField("dim_value") and d.dim_value > 0 else None
+                for d in tensor.shape.dim
+            )
+        self._values[inputs[0].name] = Rows(shape)
+
+    # ---- Constants -----------------------------------------------------------------------------
+
+    def _constant(self, name: str) -> NDArray[Any] | None:
+        """Return an initializer, or what a Constant node holds; None where it is neither."""
+        if name in self._initializers:
+            return self._array(f"tensor {name!r}", self._initializers[name])
+        maker = self._made_by("Constant", name)
+        if maker is None:
+            return None
+        node = self._node(maker)
+        for attribute, dtype in (
+            ("value_float", np.float32),
+            ("value_floats", np.float32),
+            ("value_int", np.int64),
+            ("value_ints", np.int64),
+        ):
+            if node.get(attribute, None) is not None:
+                return np.asarray(node.get(attribute, None), dtype)
+        if node.get("value", None) is None:
+            node.refuse("has no tensor of numbers")
+        return self._array(f"the tensor of node {node.name!r} (Constant)", node.get("value", None))
+
+    def _array(self, what: str, tensor: Any) -> NDArray[Any]:
+        try:
+            if any(size < 0 for size in tensor.dims):
+                raise ValueError(f"its shape is {tuple(tensor.dims)}")
+            array: NDArray[Any] = self._onnx.numpy_helper.to_array(tensor)
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
+            raise _core.ModelFileError(
+                f"from_onnx: the file is not a good model: {what} cannot be read: {error}"
+            ) from error
+        wider = _WIDER.get(array.dtype.name)
+        return array if wider is None else array.astype(wider)
+
+    # ---- Nodes ---------------------------------------------------------------------------------
+
+    def _node(self, proto: Any) -> Node:
+        return Node(self._onnx, proto, _domain(proto.domain), self._opset)
+
+    def _value(self, node: Node, name: str) -> Value:
+        if not name:
+            return None  # an input that may be left out
+        if name not in self._values:
+            constant = self._constant(name)
+            if constant is None and name in self._sparse:
+                node.refuse(f"takes the sparse tensor {name!r}, should be a dense one")
+            if constant is None:
+                node.refuse(f"takes {name!r}, which is neither a value of a row nor a constant")
+            self._values[name] = constant
+        return self._values[name]
+
+    def _evaluated(self, proto: Any) -> Value:
+        node = self._node(proto)
+        handler = HANDLERS.get(node.op) if node.domain == "" else None
+        if node.op == "Constant" and node.domain == "":
+            return self._value(node, proto.output[0])
+        if handler is None or ("", node.op) in self._own:
+            where = f" of domain {node.domain}" if node.domain else ""
+            hint = f": {_HINTS[node.op]}" if _HINTS.get(node.op) else ""
+            node.refuse(
+                f"is an operation{where} that cnn does not have{hint}; supported are "
+                f"{', '.join(sorted(('Constant', *HANDLERS)))}"
+            )
+        inputs = [self._value(node, name) for name in proto.input]
+        if node.op not in _ON_CONSTANTS and all(isinstance(v, np.ndarray) for v in inputs):
+            node.refuse("computes with constants alone; fold constants before the model is saved")
+        value = handler(node, inputs)
+        self._made += _bytes_made(value, inputs)
+        if self._made > self._most:
+            node.refuse(
+                f"makes the parameters {self._made:,} bytes, should be at most {self._most:,}, "
+                f"{_MOST_GROWTH} times the file"
+            )
+        return value
+
+
+def _domain(name: str) -> str:
+    """Return the name of a domain; ONNX's own has two."""
+    return "" if name == "ai.onnx" else name
+
+
+def _bytes_made(value: Value, inputs: list[Value]) -> int:
+    """Return the bytes that a node's value needs beside those of its inputs."""
+    if isinstance(value, np.ndarray):
+        shared = any(np.may_share_memory(value, v) for v in inputs if isinstance(v, np.ndarray))
+        return 0 if shared else value.nbytes
+    if isinstance(value, Rows) and value.layer is not None and value.inputs is inputs[0]:
+        return value.layer.weight.nbytes
+    return 0

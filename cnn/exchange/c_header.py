@@ -1,0 +1,278 @@
+"""Networks as C headers, which need neither libcnn nor any other file: `Sequential.to_c`."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+import zlib
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnn import _core
+from cnn._base import checks, files, formats
+from cnn.exchange import _c_formulas
+from cnn.exchange._c_table import Table
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+    from numpy.typing import DTypeLike, NDArray
+
+    from cnn._tables.preprocessing import Preprocessing
+
+# C++'s words too, since C++ may include a header.
+_RESERVED = frozenset(
+    """alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl const
+    continue default delete do double else enum explicit export extern false float for friend goto
+    if inline int long mutable namespace new not not_eq nullptr operator or or_eq private protected
+    public register restrict return short signed sizeof static struct switch template this throw
+    true try typedef typeid typename union unsigned using virtual void volatile wchar_t while xor
+    xor_eq""".split()  # noqa: SIM905  # a list would take a line for each
+)
+
+_NUMBERS_IN_LINE = 6
+
+# What the outputs are, as a comment at the top tells.
+_STRICT = (
+    "The bits of y are those that cnn computes (numerics contract, version {numerics}) on every "
+    "machine with IEEE arithmetic, rounding to nearest and denormals. Where no instruction "
+    "multiplies and adds with one rounding, others do it together, which is slower."
+)
+_FAST = (
+    "Products are summed by plain multiplications and additions, so y may differ from what cnn "
+    "computes in the last bits, and from compiler to compiler."
+)
+
+
+def write(
+    network: _core.Network,
+    path: str | os.PathLike[str],
+    *,
+    name: str | None,
+    dtype: DTypeLike | None,
+    fast: bool,
+    plan: Preprocessing | None = None,
+) -> None:
+    """Write a network as a C header; `Sequential.to_c` documents the arguments.
+
+    With `plan`, the columns that its inputs are made of, the header takes rows of a table.
+    """
+    formats.destination("to_c", checks.path("to_c", path), "a C header")
+    wanted = checks.network_dtype("to_c", network.dtype if dtype is None else dtype)
+    fast = checks.flag("to_c", "fast", fast)
+    chosen = _checked_name(path, name)
+    if np.dtype(wanted) != network.dtype:
+        network = _converted(network, wanted)
+    files.replace(path, _Header(network, chosen, fast=fast, plan=plan).text())
+
+
+def _checked_name(path: str | os.PathLike[str], name: str | None) -> str:
+    if name is None:
+        name = Path(path).stem
+        source = f"path is {str(path)!r}, whose stem"
+    elif not isinstance(name, str):
+        raise TypeError(f"to_c: name is of type {type(name).__name__}, should be a string or None")
+    else:
+        source = f"name is {name!r}, which"
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or name in _RESERVED:
+        raise ValueError(
+            f"to_c: {source} is not a name in C; give one by name=, of letters, digits and _"
+        )
+    return name
+
+
+def _converted(network: _core.Network, dtype: str) -> _core.Network:
+    """Return a copy in which each parameter is rounded to another type."""
+    made = _core.Network(network.layers, dtype=dtype, seed=network.seed)
+    for i, layer in enumerate(network.layers):
+        if layer.kind == "dense":
+            for parameter in ("weight", "bias"):
+                with np.errstate(over="ignore"):  # what becomes infinite is refused below
+                    values = network.get(i, parameter).astype(dtype)
+                made.set(i, parameter, values)
+    return made
+
+
+class _Header:
+    """The text of a header: its parts, and the templates that they fill."""
+
+    def __init__(
+        self, network: _core.Network, name: str, *, fast: bool, plan: Preprocessing | None
+    ) -> None:
+        self._network = network
+        self._name = name
+        self._fast = fast
+        self._table = None if plan is None else Table(plan, network, name, fast=fast)
+        self._bits = 8 * network.dtype.itemsize
+        self._type = "float" if self._bits == 32 else "double"
+        self._formulas = _c_formulas.Formulas(self._bits)
+        self._dense = [
+            (i, layer.inputs, layer.outputs, layer.activation)
+            for i, layer in enumerate(network.layers)
+            if layer.kind == "dense"
+        ]
+        self._common = self._names() | {
+            "type": self._type,
+            "inputs": network.inputs,
+            "outputs": network.outputs,
+            **(self._table.values if self._table else {}),
+        }
+
+    def _names(self) -> dict[str, object]:
+        """Return the names by which templates call what the header declares.
+
+        Those of two headers differ wherever their `name` does, in capitals too, so that one file
+        may include both. What is for the header alone has _cnn in its name.
+        """
+        name = self._name
+        # If net and NET had the same macros, those of the second would be the first's.
+        has_capitals = name != name.lower()
+        words = ("INPUTS", "OUTPUTS", "COLUMNS")
+        macros = {
+            w: f"{name}_{w.lower()}" if has_capitals else f"{name}_{w}".upper() for w in words
+        }
+        return {
+            "name": name,
+            "NAME": name.upper(),
+            "own": f"{name}_cnn",
+            "guard": f"CNN_HEADER_{name}_H",
+            **macros,
+        }
+
+    def text(self) -> str:
+        arithmetic, layers = self._functions()
+        promise = _FAST if self._fast else _STRICT
+        shape = [self._network.inputs, *(outputs for _, _, outputs, _ in self._dense)]
+        stack = sum(self._buffers().values()) + (self._table.stack if self._table else 0)
+        table = self._table
+        text = self._filled(
+            "header",
+            identity="$identity",
+            network="forward" if table else "predict",
+            table=table.text(self._filled) if table else "",
+            table_test=table.test(self._filled) if table else "",
+            wrong=f"wrong + {self._name}_cnn_table_test()" if table else "wrong",
+            usage=self._filled(
+                "usage_table" if table else "usage_network",
+                stack=stack * self._bits // 8,
+                meaning=table.meaning if table else "",
+            ),
+            bits=self._bits,
+            dtype=self._network.dtype.name,
+            version=_core.version(),
+            shape="-".join(map(str, shape)),
+            promise=textwrap.fill(
+                promise.format(numerics=_core.numerics_version()), 96, subsequent_indent=" * "
+            ),
+            arithmetic=arithmetic,
+            layers=layers,
+            parameters="\n\n".join(self._parameters()),
+            predict="\n".join(self._predict()),
+            **self._test(),
+        )
+        # By which a header tells another of the same name from itself; twice, before all names.
+        return text.replace("$identity", f"0x{zlib.crc32(text.encode()):08x}", 2)
+
+    def _filled(self, template: str, **values: object) -> str:
+        path = resources.files("cnn.exchange").joinpath("c_templates", f"{template}.h")
+        return Template(path.read_text(encoding="utf-8")).substitute(self._common, **values)
+
+    def _functions(self) -> tuple[str, str]:
+        """Return arithmetic that layers need, and the functions of layers."""
+        product = "x[k] * weight[k * outputs + j]"
+        layers = self._filled(
+            "layers",
+            multiply_add=f"sum[j] + {product}"
+            if self._fast
+            else "v_fma(x[k], weight[k * outputs + j], sum[j])",
+        )
+        for activation in sorted({activation for *_, activation in self._dense}):
+            if activation == "softmax":
+                layers += self._filled("softmax")
+            elif activation != "identity":
+                layers += self._filled(
+                    "activation",
+                    activation=activation,
+                    statements=self._formulas.of_activation(activation),
+                )
+        arithmetic = "\n\n".join(self._formulas.needed_by(layers))
+        with_fma = "fma" in arithmetic
+        parts = [
+            re.sub(
+                r"\bfmaf?\(",
+                f"{self._name}_fma(",
+                self._formulas.renamed(part, f"{self._name}_cnn"),
+            )
+            for part in (arithmetic, layers)
+        ]
+        if with_fma:
+            parts[0] = self._filled(f"fma_float{self._bits}") + "\n" + parts[0]
+        return parts[0], parts[1].rstrip()
+
+    def _buffers(self) -> dict[str, int]:
+        """Return the sizes of the buffers in which hidden layers leave their outputs, in turns."""
+        hidden = [outputs for _, _, outputs, _ in self._dense[:-1]]
+        return {name: max(hidden[i::2]) for i, name in enumerate("ab") if hidden[i::2]}
+
+    def _predict(self) -> Iterator[str]:
+        for buffer, size in self._buffers().items():
+            yield f"    {self._type} {buffer}[{size}];"
+        source, name = "x", self._name
+        for number, (i, inputs, outputs, activation) in enumerate(self._dense):
+            last = number + 1 == len(self._dense)
+            target = "y" if last else "ab"[number % 2]
+            yield (
+                f"    {name}_cnn_dense({inputs}, {outputs}, {source}, {name}_weight_{i}, "
+                f"{name}_bias_{i}, {target});"
+            )
+            if activation != "identity":
+                yield f"    {self._name}_cnn_{activation}({outputs}, {target});"
+            source = target
+
+    def _parameters(self) -> Iterator[str]:
+        for i, inputs, outputs, _ in self._dense:
+            for parameter, shape in (("weight", f"{inputs} * {outputs}"), ("bias", f"{outputs}")):
+                values = self._network.get(i, parameter)
+                if not np.isfinite(values).all():
+                    raise ValueError(
+                        f"to_c: the {parameter} of layer {i} is not finite in {values.dtype}"
+                    )
+                yield (
+                    f"static const {self._type} {self._name}_{parameter}_{i}[{shape}] = {{\n"
+                    f"{self._numbers(values)}}};"
+                )
+
+    def _numbers(self, values: NDArray[Any]) -> str:
+        return _in_lines(
+            [_c_formulas.literal(value, self._bits) for value in values.ravel().tolist()]
+        )
+
+    def _test(self) -> dict[str, str]:
+        """Return a sample, the bits of its outputs, and the statements that compare them."""
+        x = ((37 * np.arange(self._network.inputs) % 101 - 50) / 64).astype(self._network.dtype)
+        bits = self._network.predict(x).view(f"uint{self._bits}")
+        digits = self._bits // 4
+        compare = self._filled(
+            "compare_fast" if self._fast else "compare_strict",
+            bits=self._bits,
+            tolerance="1e-4f" if self._bits == 32 else "1e-12",
+        )
+        return {
+            "sample": self._numbers(x),
+            "expected": _in_lines([f"0x{value:0{digits}x}" for value in bits.tolist()]),
+            "compare": compare.rstrip(),
+        }
+
+
+def _in_lines(numbers: list[str]) -> str:
+    """Return numbers as the lines of an initializer."""
+    lines = [
+        ", ".join(numbers[i : i + _NUMBERS_IN_LINE])
+        for i in range(0, len(numbers), _NUMBERS_IN_LINE)
+    ]
+    return "    " + ",\n    ".join(lines)

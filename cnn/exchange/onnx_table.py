@@ -1,0 +1,156 @@
+"""The models of tables as ONNX files: `cnn.tabular.TableModel.to_onnx`."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnn._tables.table import Category, Number
+from cnn.exchange.onnx_write import Model, checked
+
+if TYPE_CHECKING:
+    import os
+
+    from cnn import _core
+    from cnn._tables.preprocessing import Preprocessing
+
+# Of the domain with OneHotEncoder and LabelEncoder; the one of opset 17's time.
+_ML_OPSET = 3
+
+
+def write(network: _core.Network, plan: Preprocessing, path: str | os.PathLike[str]) -> None:
+    """Write a table's model; `TableModel.to_onnx` documents it."""
+    onnx = checked(network, path)
+    _check_texts(plan)
+    _TableModel(onnx, network, plan).save(path)
+
+
+def _check_texts(plan: Preprocessing) -> None:
+    """Refuse what is not UTF-8's, such as half of a surrogate pair that a file's JSON has."""
+    for column in (*plan.columns, plan.target):
+        texts = [("the name of a column", column.name)]
+        if isinstance(column, Category):
+            what = f"a category of column {column.name!r}"
+            texts += [(what, text) for text in column.categories]
+        for what, text in texts:
+            try:
+                text.encode()
+            except UnicodeEncodeError as error:
+                raise ValueError(
+                    f"to_onnx: {what} is {text!r}, which ONNX's strings cannot hold; "
+                    f"model.net.to_onnx writes the network alone"
+                ) from error
+
+
+class _TableModel(Model):
+    """A model with an input for each column."""
+
+    domains = ("ai.onnx.ml", _ML_OPSET)
+
+    def __init__(self, onnx: Any, network: _core.Network, plan: Preprocessing) -> None:
+        super().__init__(onnx, network)
+        self._plan = plan
+        self._names = {column.name for column in plan.columns}
+        self.properties = {"cnn_preprocessing": plan.to_json()}
+
+    def _value(self, name: str) -> str:
+        """Return a name for what nodes compute that is none of a column."""
+        while name in self._names:
+            name += "_"
+        return name
+
+    def body(self) -> tuple[list[Any], list[Any]]:
+        """Add all nodes, and return the graph's inputs and outputs."""
+        info = self._onnx.helper.make_tensor_value_info
+        kinds = {Number: self._onnx.TensorProto.DOUBLE, Category: self._onnx.TensorProto.STRING}
+        inputs = [info(c.name, kinds[type(c)], ["batch", 1]) for c in self._plan.columns]
+        x = self._standardised()
+        y = self._layers(x, self._value("network.output"))
+        # 0, or NaN if an input is not finite: then Python refuses the row.
+        lost = self._node("Sub", "check.lost", [x, x])
+        axis = self._constant("check.axis", np.array([1]))
+        check = self._node("ReduceSum", "check", [lost, axis], keepdims=1)
+        y = self._node("Add", "checked", [y, check])
+        target = self._plan.target
+        if isinstance(target, Number):
+            return inputs, self._scaled(y, target)
+        return inputs, self._classes(y, target.categories)
+
+    def _standardised(self) -> str:
+        """Return the network's inputs: runs of numbers, and categories, side by side."""
+        parts: list[str] = []
+        for _, group in groupby(self._plan.columns, type):
+            columns = list(group)
+            numbers = [column for column in columns if isinstance(column, Number)]
+            if numbers:
+                parts.append(self._numbers(f"columns.{len(parts)}", numbers))
+            for column in columns:
+                if isinstance(column, Category):
+                    parts.append(self._places(f"columns.{len(parts)}", column))
+        return self._joined("columns", parts)
+
+    def _joined(self, name: str, parts: list[str]) -> str:
+        return parts[0] if len(parts) == 1 else self._node("Concat", name, parts, axis=1)
+
+    def _numbers(self, name: str, columns: list[Number]) -> str:
+        mean = self._constant(f"{name}.mean", np.array([column.mean for column in columns]))
+        scale = self._constant(f"{name}.scale", np.array([column.scale for column in columns]))
+        values = self._joined(f"{name}.values", [column.name for column in columns])
+        centred = self._node("Sub", f"{name}.centred", [values, mean])
+        found = self._node("Div", f"{name}.standardised", [centred, scale])
+        return self._node("Cast", f"{name}.rounded", [found], to=self._type)
+
+    def _places(self, name: str, column: Category) -> str:
+        # zeros=0: a category that is none of these is an error.
+        found = self._node(
+            "OneHotEncoder",
+            f"{name}.encoded",
+            [column.name],
+            domain="ai.onnx.ml",
+            cats_strings=list(column.categories),
+            zeros=0,
+        )
+        flat = self._node("Flatten", f"{name}.flat", [found], axis=1)
+        return self._node("Cast", f"{name}.rounded", [flat], to=self._type)
+
+    def _classes(self, y: str, classes: tuple[str, ...]) -> list[Any]:
+        info = self._onnx.helper.make_tensor_value_info
+        names = [self._value(name) for name in ("label", "probabilities")]
+        best = self._node("ArgMax", "label.place", [y], axis=1, keepdims=0)
+        # The label of a row that has none: a text that is no class.
+        unknown = ""
+        while unknown in classes:
+            unknown = f"{unknown}_" if unknown else "NaN"
+        most = self._node("ReduceMax", "label.most", [y], axes=[1], keepdims=0)
+        is_nan = self._node("IsNaN", "label.is_nan", [most])
+        none = self._constant("label.none", np.array(-1, np.int64))
+        place = self._node("Where", "label.place_or_none", [is_nan, none, best])
+        self._node(
+            "LabelEncoder",
+            "label",
+            [place],
+            names[0],
+            domain="ai.onnx.ml",
+            keys_int64s=list(range(len(classes))),
+            values_strings=list(classes),
+            default_string=unknown,
+        )
+        self._node("Identity", "probabilities", [y], names[1])
+        return [
+            info(names[0], self._onnx.TensorProto.STRING, ["batch"]),
+            info(names[1], self._type, ["batch", len(classes)]),
+        ]
+
+    def _scaled(self, y: str, target: Number) -> list[Any]:
+        double = self._onnx.TensorProto.DOUBLE
+        name = self._value("number")
+        wide = self._node("Cast", "number.wide", [y], to=double)
+        scale = self._constant("number.scale", np.array(target.scale))
+        mean = self._constant("number.mean", np.array(target.mean))
+        scaled = self._node("Mul", "number.scaled", [wide, scale])
+        shifted = self._node("Add", "number.shifted", [scaled, mean])
+        shape = self._constant("number.shape", np.array([-1]))
+        self._node("Reshape", "number", [shifted, shape], name)
+        return [self._onnx.helper.make_tensor_value_info(name, double, ["batch"])]

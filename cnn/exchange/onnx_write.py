@@ -1,0 +1,161 @@
+"""Networks as ONNX files: `Sequential.to_onnx`."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnn import _core
+from cnn._base import checks, extras, files, formats
+
+if TYPE_CHECKING:
+    import os
+
+_OPSET = 17
+_IR_VERSION = 8
+# A message of Protocol Buffers holds no more; some room is left for all but the parameters.
+_MOST_BYTES = 2**31 - 2**20
+
+# Activations that are one node, and its attributes.
+_NODES: dict[str, tuple[str, dict[str, Any]]] = {
+    "sigmoid": ("Sigmoid", {}),
+    "tanh": ("Tanh", {}),
+    "relu": ("Relu", {}),
+    "leaky_relu": ("LeakyRelu", {"alpha": 0.01}),
+    "elu": ("Elu", {"alpha": 1.0}),
+    "softplus": ("Softplus", {}),
+    "softmax": ("Softmax", {"axis": -1}),
+}
+
+
+def write(network: _core.Network, path: str | os.PathLike[str]) -> None:
+    """Write a network as an ONNX model; `Sequential.to_onnx` documents it."""
+    Model(checked(network, path), network).save(path)
+
+
+def checked(network: _core.Network, path: str | os.PathLike[str]) -> Any:
+    """Return the package onnx, if it is there and the path can take a file with the network."""
+    formats.destination("to_onnx", checks.path("to_onnx", path), "an ONNX model")
+    onnx = extras.require("to_onnx", "onnx", "onnx")
+    size = network.parameter_count * network.dtype.itemsize
+    if size > _MOST_BYTES:
+        raise ValueError(
+            f"to_onnx: the parameters take {size:,} bytes, but an ONNX file holds less than 2 GiB"
+        )
+    return onnx
+
+
+class Model:
+    """The nodes and constants of a model, as they are added."""
+
+    domains: tuple[str, int] | None = None
+    """A domain of nodes beside ONNX's own, and its opset."""
+
+    def __init__(self, onnx: Any, network: _core.Network) -> None:
+        self._onnx = onnx
+        self._network = network
+        self._dtype = network.dtype
+        self._type = onnx.helper.np_dtype_to_tensor_dtype(network.dtype)
+        self._nodes: list[Any] = []
+        self._constants: dict[str, Any] = {}
+        self.properties: dict[str, str] = {}
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to a file."""
+        files.replace(path, self.made().SerializeToString())
+
+    def body(self) -> tuple[list[Any], list[Any]]:
+        """Add all nodes, and return the graph's inputs and outputs."""
+        info = self._onnx.helper.make_tensor_value_info
+        self._layers("input", "output")
+        return (
+            [info("input", self._type, ["batch", self._network.inputs])],
+            [info("output", self._type, ["batch", self._network.outputs])],
+        )
+
+    def made(self) -> Any:
+        """Return the model."""
+        helper = self._onnx.helper
+        inputs, outputs = self.body()
+        constants = list(self._constants.values())
+        opsets = [helper.make_opsetid("", _OPSET)]
+        if self.domains is not None:
+            opsets.append(helper.make_opsetid(*self.domains))
+        model = helper.make_model(
+            helper.make_graph(self._nodes, "cnn", inputs, outputs, constants),
+            ir_version=_IR_VERSION,
+            opset_imports=opsets,
+            producer_name="cnn",
+            producer_version=_core.version(),
+        )
+        helper.set_model_props(
+            model,
+            {
+                "cnn_version": _core.version(),
+                "cnn_numerics_version": str(_core.numerics_version()),
+                **self.properties,
+            },
+        )
+        return model
+
+    def _value(self, name: str) -> str:
+        """Return the name of what a node computes."""
+        return name
+
+    def _layers(self, value: str, output: str) -> str:
+        """Add the layers, from the value with inputs to that with outputs."""
+        last = len(self._network.layers) - 1
+        for i, layer in enumerate(self._network.layers):
+            # Dropout does nothing to a prediction.
+            if layer.kind == "dense":
+                name = output if i == last else self._value(f"layers.{i}")
+                value = self._dense(i, layer.activation, value, name)
+        return value
+
+    def _dense(self, i: int, activation: str, value: str, output: str) -> str:
+        name = f"layers.{i}"
+        parameters = [
+            self._constant(f"{name}.{parameter}", self._network.get(i, parameter))
+            for parameter in ("weight", "bias")
+        ]
+        if activation == "identity":
+            return self._node("Gemm", f"{name}.gemm", [value, *parameters], output)
+        x = self._node("Gemm", f"{name}.gemm", [value, *parameters])
+        return self._activation(f"{name}.{activation}", activation, x, output)
+
+    def _activation(self, name: str, activation: str, x: str, output: str) -> str:
+        if activation in _NODES:
+            op, attributes = _NODES[activation]
+            return self._node(op, name, [x], output, **attributes)
+        if activation == "step":
+            above = self._node("Greater", f"{name}.above", [x, self._number("zero", 0.0)])
+            return self._node("Cast", name, [above], output, to=self._type)
+        if activation == "silu":
+            gate = self._node("Sigmoid", f"{name}.sigmoid", [x])
+            return self._node("Mul", name, [x, gate], output)
+        if activation == "gelu":  # which opset 17 does not have: x (1 + erf(x / sqrt(2))) / 2
+            root = self._number("square_root_of_2", math.sqrt(2.0))
+            scaled = self._node("Div", f"{name}.scaled", [x, root])
+            erf = self._node("Erf", f"{name}.erf", [scaled])
+            sum_ = self._node("Add", f"{name}.sum", [erf, self._number("one", 1.0)])
+            product = self._node("Mul", f"{name}.product", [x, sum_])
+            return self._node("Mul", name, [product, self._number("half", 0.5)], output)
+        raise ValueError(f"to_onnx: {name} has an activation that ONNX files do not have")
+
+    def _node(
+        self, op: str, name: str, inputs: list[str], output: str | None = None, **attributes: Any
+    ) -> str:
+        output = output or self._value(f"{name}.output")
+        made = self._onnx.helper.make_node(op, inputs, [output], name=name, **attributes)
+        self._nodes.append(made)
+        return output
+
+    def _constant(self, name: str, values: Any) -> str:
+        name = self._value(name)
+        self._constants.setdefault(name, self._onnx.numpy_helper.from_array(values, name))
+        return name
+
+    def _number(self, name: str, value: float) -> str:
+        return self._constant(name, np.array(value, self._dtype))

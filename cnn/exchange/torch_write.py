@@ -1,0 +1,55 @@
+"""Networks as PyTorch modules: `Sequential.to_torch`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cnn._base import extras
+
+if TYPE_CHECKING:
+    from cnn import _core
+
+# The modules of activations, with the arguments by which they are those of cnn.
+_MODULES: dict[str, tuple[str, dict[str, Any]]] = {
+    "sigmoid": ("Sigmoid", {}),
+    "tanh": ("Tanh", {}),
+    "relu": ("ReLU", {}),
+    "leaky_relu": ("LeakyReLU", {"negative_slope": 0.01}),
+    "elu": ("ELU", {"alpha": 1.0}),
+    "softplus": ("Softplus", {}),
+    "silu": ("SiLU", {}),
+    "gelu": ("GELU", {"approximate": "none"}),
+    "softmax": ("Softmax", {"dim": -1}),
+}
+
+
+def module_of(network: _core.Network) -> Any:
+    """Return a torch.nn.Sequential with a network's parameters."""
+    described = network.layers
+    for i, layer in enumerate(described):
+        if layer.activation not in _MODULES and layer.activation != "identity":
+            raise ValueError(
+                f"to_torch: layer {i} has activation {layer.activation}, for which PyTorch has no "
+                f"module"
+            )
+    torch = extras.require("to_torch", "torch", "torch")
+    modules = []
+    for i, layer in enumerate(described):
+        if layer.kind == "dropout":
+            modules.append(torch.nn.Dropout(layer.rate))
+            continue
+        # Without initial weights, which would take numbers from PyTorch's global generator.
+        linear = torch.nn.utils.skip_init(
+            torch.nn.Linear,
+            layer.inputs,
+            layer.outputs,
+            dtype=getattr(torch, network.dtype.name),
+        )
+        with torch.no_grad():
+            linear.weight.copy_(torch.from_numpy(network.get(i, "weight")).T)
+            linear.bias.copy_(torch.from_numpy(network.get(i, "bias")))
+        modules.append(linear)
+        if layer.activation != "identity":
+            name, arguments = _MODULES[layer.activation]
+            modules.append(getattr(torch.nn, name)(**arguments))
+    return torch.nn.Sequential(*modules)
