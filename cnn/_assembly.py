@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cnn.activations import Activation
+
 
 @dataclass
 class Part:
@@ -28,7 +30,7 @@ class Part:
     name: str
     weight: NDArray[Any]
     bias: NDArray[Any] | None = None
-    activation: str | None = None
+    activation: Activation | None = None
     dropout: float | None = None
 
 

@@ -14,6 +14,9 @@ LOSSES: Final[tuple[str, ...]]
 OPTIMIZERS: Final[tuple[str, ...]]
 INITIALIZERS: Final[tuple[str, ...]]
 NEEDS_INPUT: Final[frozenset[str]]
+ALPHAS: Final[dict[str, float]]
+ALPHA_NAMES: Final[dict[str, str]]
+LEAST_ALPHA: Final[float]
 LARGEST: Final[float]
 LARGEST_WEIGHT: Final[float]
 LEAST_WEIGHT_SUM: Final[float]
@@ -36,9 +39,15 @@ def pinned(*arrays: object) -> list[object]: ...
 def first_outside(x: _Array, low: float, high: float, *, whole: bool = False) -> int: ...
 def philox(counter: Sequence[int], key: Sequence[int]) -> tuple[int, int, int, int]: ...
 def permutation(seed: int, epoch: int, n: int, first: int, count: int) -> npt.NDArray[np.uintp]: ...
-def activation(name: str, x: npt.ArrayLike, out: _Array | None = None) -> _Array: ...
+def activation(
+    name: str, x: npt.ArrayLike, out: _Array | None = None, alpha: float = 0.0
+) -> _Array: ...
 def activation_backward(
-    name: str, dy: npt.ArrayLike, source: npt.ArrayLike, out: _Array | None = None
+    name: str,
+    dy: npt.ArrayLike,
+    source: npt.ArrayLike,
+    out: _Array | None = None,
+    alpha: float = 0.0,
 ) -> _Array: ...
 def softmax(x: npt.ArrayLike, out: _Array | None = None, axis: int = -1) -> _Array: ...
 def log_softmax(x: npt.ArrayLike, out: _Array | None = None, axis: int = -1) -> _Array: ...
@@ -48,6 +57,7 @@ def dense(
     bias: npt.ArrayLike | None,
     activation: str,
     out: _Array | None = None,
+    alpha: float = 0.0,
 ) -> _Array: ...
 def dense_backward(
     dy: npt.ArrayLike, x: npt.ArrayLike, weight: npt.ArrayLike
@@ -112,11 +122,11 @@ class Result:
 
 @final
 class Network:
-    """A network; layers as (kind, inputs, outputs, activation, l2, rate) tuples."""
+    """A network; layers as (kind, inputs, outputs, activation, l2, rate, alpha) tuples."""
 
     def __init__(
         self,
-        layers: Sequence[tuple[str, int, int, str, float, float]],
+        layers: Sequence[tuple[str, int, int, str, float, float, float]],
         *,
         dtype: str = "float32",
         seed: int = 0,
@@ -132,7 +142,7 @@ class Network:
     @property
     def parameter_count(self) -> int: ...
     @property
-    def layers(self) -> list[tuple[str, int, int, str, float, float]]: ...
+    def layers(self) -> list[tuple[str, int, int, str, float, float, float]]: ...
     def copy(self) -> Network: ...
     def initialize(self, layer: int, initializer: str, a: float = 0.0) -> None: ...
     def get(self, layer: int, parameter: str) -> _Array: ...

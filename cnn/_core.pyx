@@ -51,6 +51,13 @@ INITIALIZERS = names(<name_function>cnn_initializer_name)
 NEEDS_INPUT = frozenset(
     name for i, name in enumerate(ACTIVATIONS) if cnn_activation_needs_input(<int>i)
 )
+# The default of each activation's number, by name, and what it is called.
+ALPHAS = {
+    name: cnn_activation_alpha_default(<int>i)
+    for i, name in enumerate(ACTIVATIONS) if cnn_activation_alpha_name(<int>i) != NULL
+}
+ALPHA_NAMES = {name: cnn_activation_alpha_name(ACTIVATIONS.index(name)).decode() for name in ALPHAS}
+LEAST_ALPHA = CNN_LEAST_ALPHA
 LARGEST = CNN_LARGEST
 LARGEST_WEIGHT = CNN_LARGEST_WEIGHT
 LEAST_WEIGHT_SUM = CNN_LEAST_WEIGHT_SUM

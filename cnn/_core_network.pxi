@@ -27,7 +27,7 @@ if hasattr(os, "register_at_fork"):
 
 @cython.final
 cdef class Network:
-    """A network; layers as (kind, inputs, outputs, activation, l2, rate) tuples."""
+    """A network; layers as (kind, inputs, outputs, activation, l2, rate, alpha) tuples."""
 
     cdef cnn_network *network
     cdef size_t input_count, output_count
@@ -48,7 +48,7 @@ cdef class Network:
         if len(given) > 64:
             many = bytearray(len(given) * sizeof(cnn_layer))
             c_layers = <cnn_layer *><char *>many
-        for i, (kind, inputs, outputs, activation, l2, rate) in enumerate(given):
+        for i, (kind, inputs, outputs, activation, l2, rate, *alpha) in enumerate(given):
             c_layers[i].struct_size = sizeof(cnn_layer)
             c_layers[i].kind = CNN_LAYER_DENSE if kind == "dense" else CNN_LAYER_DROPOUT
             c_layers[i].inputs = inputs
@@ -57,6 +57,7 @@ cdef class Network:
                 ACTIVATION_NUMBERS, activation, "activation")
             c_layers[i].l2 = l2
             c_layers[i].rate = rate
+            c_layers[i].alpha = alpha[0] if alpha else 0.0
         dtype = np.dtype(dtype)
         if dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
             raise ValueError(f"Sequential: dtype is {dtype}, should be float32 or float64")
@@ -128,7 +129,7 @@ cdef class Network:
             check(cnn_network_layer(self.network, i, &layer), "layers")
             kind = "dense" if layer.kind == CNN_LAYER_DENSE else "dropout"
             found.append((kind, layer.inputs, layer.outputs, ACTIVATIONS[<int>layer.activation],
-                          layer.l2, layer.rate))
+                          layer.l2, layer.rate, layer.alpha))
         return found
 
     def copy(self):
@@ -256,7 +257,7 @@ cdef class Network:
         """Views of a flat row of parameters: weight, bias, weight, bias, ..."""
         parts = []
         at = 0
-        for kind, inputs, outputs, _, _, _ in self.layers:
+        for kind, inputs, outputs, *_ in self.layers:
             if kind == "dense":
                 parts.append(flat[at:at + inputs * outputs].reshape(inputs, outputs))
                 at += inputs * outputs

@@ -14,26 +14,34 @@ _MODULES: dict[str, tuple[str, dict[str, Any]]] = {
     "sigmoid": ("Sigmoid", {}),
     "tanh": ("Tanh", {}),
     "relu": ("ReLU", {}),
-    "leaky_relu": ("LeakyReLU", {"negative_slope": 0.01}),
-    "elu": ("ELU", {"alpha": 1.0}),
+    "leaky_relu": ("LeakyReLU", {}),
+    "elu": ("ELU", {}),
     "softplus": ("Softplus", {}),
     "silu": ("SiLU", {}),
     "gelu": ("GELU", {"approximate": "none"}),
     "softmax": ("Softmax", {"dim": -1}),
+    "mish": ("Mish", {}),
+    "selu": ("SELU", {}),
+    "hard_sigmoid": ("Hardsigmoid", {}),
+    "hard_swish": ("Hardswish", {}),
+    "relu6": ("ReLU6", {}),
+    "softsign": ("Softsign", {}),
 }
+# What the modules call the number of an activation.
+_NUMBERS = {"leaky_relu": "negative_slope", "elu": "alpha"}
 
 
 def module_of(network: _core.Network) -> Any:
     """Return a torch.nn.Sequential with a network's parameters."""
     described = network.layers
-    for i, (_, _, _, activation, _, _) in enumerate(described):
+    for i, (_, _, _, activation, *_) in enumerate(described):
         if activation not in _MODULES and activation != "identity":
             raise ValueError(
                 f"to_torch: layer {i} has activation {activation}, for which PyTorch has no module"
             )
     torch = _extras.require("to_torch", "torch", "torch")
     modules = []
-    for i, (kind, inputs, outputs, activation, _, rate) in enumerate(described):
+    for i, (kind, inputs, outputs, activation, _, rate, alpha) in enumerate(described):
         if kind == "dropout":
             modules.append(torch.nn.Dropout(rate))
             continue
@@ -47,5 +55,7 @@ def module_of(network: _core.Network) -> Any:
         modules.append(linear)
         if activation != "identity":
             name, arguments = _MODULES[activation]
+            if activation in _NUMBERS:
+                arguments = {_NUMBERS[activation]: alpha}
             modules.append(getattr(torch.nn, name)(**arguments))
     return torch.nn.Sequential(*modules)

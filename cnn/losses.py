@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from cnn.activations import Activation
+
 __all__ = ["BinaryCrossEntropy", "CrossEntropy", "Huber", "Loss", "Poisson", "SquaredError"]
 
 OUTPUT_LAYER = "the output layer"
@@ -195,10 +197,13 @@ LOSSES: Mapping[str, type[Loss]] = {
 }
 
 # The loss that belongs to an output activation; SquaredError to all others.
-_DEFAULTS: Mapping[str, type[Loss]] = {"softmax": CrossEntropy, "sigmoid": BinaryCrossEntropy}
+_DEFAULTS: Mapping[Activation, type[Loss]] = {
+    "softmax": CrossEntropy,
+    "sigmoid": BinaryCrossEntropy,
+}
 
 
-def resolve(where: str, loss: str | Loss | None, activation: str, outputs: int) -> Loss:
+def resolve(where: str, loss: str | Loss | None, activation: Activation, outputs: int) -> Loss:
     """Return the loss that is meant, and refuse one that does not go with the output layer."""
     if loss is None:
         chosen: Loss = _DEFAULTS.get(activation, SquaredError)()

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from cnn import _checks, _core, _formats, layers, losses, optimizers, schedules, training
+from cnn import (
+    _checks,
+    _core,
+    _formats,
+    activations,
+    layers,
+    losses,
+    optimizers,
+    schedules,
+    training,
+)
 from cnn._doors import Doors
 from cnn.layers import Dense, Layer
 
@@ -18,6 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+    from cnn.activations import Activation
     from cnn.callbacks import Callback
     from cnn.history import History
     from cnn.training import ClassWeight
@@ -139,9 +150,10 @@ class Sequential(Doors):
         return self._network.outputs
 
     @property
-    def activation(self) -> str:
-        """The activation of the output layer."""
-        return self._network.layers[-1][3]
+    def activation(self) -> Activation:
+        """The activation of the output layer, as `cnn.Dense.activation` gives it."""
+        *_, name, _, _, alpha = self._network.layers[-1]
+        return activations.spelled(name, alpha)
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -20,12 +20,16 @@ static size_t size_of(cnn_dtype dtype)
     return dtype == CNN_FLOAT32 ? 4 : 8;
 }
 
-static cnn_status check_activation(cnn_activation activation)
+/* Check an activation whose alpha is as the caller gave it, and give it its default. */
+static cnn_status complete_activation(cnn_activation_spec *activation)
 {
-    if (cnn_activation_name((int)activation))
-        return CNN_OK;
-    return cnn_fail(CNN_ERROR_ARGUMENT, "activation is %d, should be 0 to %d", (int)activation,
-                    CNN_ACTIVATION_COUNT - 1);
+    if (!cnn_activation_name((int)activation->kind))
+        return cnn_fail(CNN_ERROR_ARGUMENT, "activation is %d, should be 0 to %d",
+                        (int)activation->kind, CNN_ACTIVATION_COUNT - 1);
+    const cnn_status status =
+        cnn_activation_check_alpha("activation", activation->kind, activation->alpha);
+    *activation = cnn_activation_with(activation->kind, activation->alpha);
+    return status;
 }
 
 /* ---- Work on rows ------------------------------------------------------------------------ */
@@ -34,7 +38,7 @@ static cnn_status check_activation(cnn_activation activation)
 struct rows_call {
     const cnn_kernels *kernels;
     size_t real_size, rows, cols, block;
-    cnn_activation activation;
+    cnn_activation_spec activation;
     const char *x, *from;
     size_t x_row, y_row;
     char *y;
@@ -95,7 +99,7 @@ static void run_forward(const struct rows_call *call, size_t first, size_t rows)
 {
     const void *x = row_of(call, call->x, call->x_row, first);
     void *y = call->y + first * call->y_row * call->real_size;
-    if (call->activation == CNN_SOFTMAX)
+    if (call->activation.kind == CNN_SOFTMAX)
         call->kernels->softmax_forward(rows, call->cols, x, call->x_row, y, call->y_row,
                                        call->stream);
     else
@@ -109,7 +113,7 @@ static void run_backward(const struct rows_call *call, size_t first, size_t rows
     const void *from = row_of(call, call->from, call->x_row, first);
     void *dx = call->y + first * call->y_row * call->real_size;
     const size_t cols = call->cols;
-    if (call->activation == CNN_SOFTMAX)
+    if (call->activation.kind == CNN_SOFTMAX)
         call->kernels->softmax_backward(rows, cols, dy, call->x_row, from, call->x_row, dx,
                                         call->y_row, call->stream);
     else
@@ -133,7 +137,7 @@ struct names {
 static cnn_status start(struct rows_call *call, cnn_dtype dtype, const struct names *names)
 {
     const size_t rows = call->rows, cols = call->cols;
-    cnn_status status = check_activation(call->activation);
+    cnn_status status = complete_activation(&call->activation);
     if (status == CNN_OK)
         status = cnn_check_layout(names->x, call->x, rows, cols, call->x_row);
     if (status == CNN_OK && names->from)
@@ -145,13 +149,13 @@ static cnn_status start(struct rows_call *call, cnn_dtype dtype, const struct na
     call->kernels = cnn_dispatch(dtype);
     call->real_size = size_of(dtype);
     call->stream = rows * cols * call->real_size >= STREAM_BYTES && call->x != call->y;
-    if (call->activation != CNN_SOFTMAX)
+    if (call->activation.kind != CNN_SOFTMAX)
         forget_rows(call);
     split_rows(call);
     return CNN_OK;
 }
 
-static cnn_status activation_forward(cnn_dtype dtype, cnn_activation activation, size_t rows,
+static cnn_status activation_forward(cnn_dtype dtype, cnn_activation_spec activation, size_t rows,
                                      size_t cols, const void *x, size_t x_stride, void *y,
                                      size_t y_stride)
 {
@@ -168,7 +172,7 @@ static cnn_status activation_forward(cnn_dtype dtype, cnn_activation activation,
     return start(&call, dtype, &(const struct names){.x = "x", .y = "y"});
 }
 
-static cnn_status activation_backward(cnn_dtype dtype, cnn_activation activation, size_t rows,
+static cnn_status activation_backward(cnn_dtype dtype, cnn_activation_spec activation, size_t rows,
                                       size_t cols, const void *dy, const void *from, void *dx)
 {
     struct rows_call call = {
@@ -191,7 +195,7 @@ static cnn_status log_softmax_forward(cnn_dtype dtype, size_t rows, size_t cols,
     struct rows_call call = {
         .rows = rows,
         .cols = cols,
-        .activation = CNN_SOFTMAX, /* rows belong together as in softmax */
+        .activation = {.kind = CNN_SOFTMAX}, /* rows belong together as in softmax */
         .x = x,
         .x_row = x_stride,
         .y = y,
@@ -238,13 +242,13 @@ static cnn_status check_dense(size_t rows, size_t inputs, size_t outputs)
 
 static cnn_status dense_forward(cnn_dtype dtype, size_t rows, size_t inputs, size_t outputs,
                                 const void *x, size_t x_stride, const void *weight,
-                                const void *bias, cnn_activation activation, void *y,
+                                const void *bias, cnn_activation_spec activation, void *y,
                                 size_t y_stride)
 {
     const cnn_kernels *kernels = cnn_dispatch(dtype);
     cnn_status status = check_dense(rows, inputs, outputs);
     if (status == CNN_OK)
-        status = check_activation(activation);
+        status = complete_activation(&activation);
     if (status == CNN_OK)
         status = cnn_check_layout("x", x, rows, inputs, x_stride);
     if (status == CNN_OK)
@@ -253,6 +257,7 @@ static cnn_status dense_forward(cnn_dtype dtype, size_t rows, size_t inputs, siz
         status = cnn_check_layout("y", y, rows, outputs, y_stride);
     if (status != CNN_OK || rows == 0 || outputs == 0)
         return status;
+    const bool softmax = activation.kind == CNN_SOFTMAX;
     const cnn_pack pack = {.k = inputs, .n = outputs, .b = weight, .b_row = outputs, .b_col = 1};
     void *packed = packed_copy(kernels, dtype, &pack);
     if (!packed)
@@ -270,14 +275,14 @@ static cnn_status dense_forward(cnn_dtype dtype, size_t rows, size_t inputs, siz
         .bias = bias,
         .c = y,
         .c_row = y_stride,
-        .activation = activation == CNN_SOFTMAX ? CNN_IDENTITY : activation,
+        .activation = softmax ? (cnn_activation_spec){.kind = CNN_IDENTITY} : activation,
     };
     const uint64_t before = cnn_platform_float_enter();
     cnn_product(kernels, size_of(dtype), &gemm, CNN_WITH_SCRATCH);
     cnn_platform_float_leave(before);
     cnn_platform_free(packed);
-    if (activation == CNN_SOFTMAX)
-        return activation_forward(dtype, CNN_SOFTMAX, rows, outputs, y, y_stride, y, y_stride);
+    if (softmax)
+        return activation_forward(dtype, activation, rows, outputs, y, y_stride, y, y_stride);
     return CNN_OK;
 }
 

@@ -211,6 +211,13 @@ def on_scalar(f, threads=1):
         _core.select_isa(now)
 
 
+# All but softmax; a tuple is an activation with its number.
+HIDDEN = [
+    *(n for n in _core.ACTIVATIONS if n != "softmax"),
+    *((n, alpha) for n in _core.ALPHAS for alpha in (0.3, 2.5)),
+]
+
+
 def special_numbers(dtype):
     """Return ordinary, huge, tiny, denormal and special numbers, enough for threads to share."""
     info = np.finfo(dtype)
@@ -222,15 +229,16 @@ def special_numbers(dtype):
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("name", [n for n in _core.ACTIVATIONS if n != "softmax"])
+@pytest.mark.parametrize("name", HIDDEN)
 def test_activations(name, threads, dtype, isa, bits):
+    name, alpha = (name, 0.0) if isinstance(name, str) else name
     x = special_numbers(dtype)
     dy = numbers(1, x.shape, dtype)
 
     def run():
-        y = _core.activation(name, x)
+        y = _core.activation(name, x, None, alpha)
         source = x if name in _core.NEEDS_INPUT else y
-        return y, _core.activation_backward(name, dy, source)
+        return y, _core.activation_backward(name, dy, source, None, alpha)
 
     expected = on_scalar(run, threads=1)
     _core.set_num_threads(threads)
@@ -350,18 +358,16 @@ def test_dense_with_threads(m, n, k, threads, dtype, isa, bits):
 
 def chain_of_dense(network, x):
     """Return what array functions make of x, layer by layer."""
-    for i, (kind, _, _, name, _, _) in enumerate(network.layers):
+    for i, (kind, _, _, name, _, _, alpha) in enumerate(network.layers):
         if kind == "dense":
-            x = _core.dense(x, network.get(i, "weight"), network.get(i, "bias"), name)
+            x = _core.dense(x, network.get(i, "weight"), network.get(i, "bias"), name, None, alpha)
     return x
-
-
-HIDDEN = [n for n in _core.ACTIVATIONS if n != "softmax"]
 
 
 def deep_network(network_of, dtype):
     """Return a network with every activation, wide enough that threads have work."""
     widths = [37, 120, 33, 64, 16, 17, 48, 31, 70, 33, 129]
+    widths += [19 + 7 * i % 40 for i in range(1 + len(HIDDEN) - len(widths))]
     return network_of([*widths, 5], HIDDEN, "softmax", dtype=dtype, init="uniform")
 
 
@@ -423,7 +429,10 @@ def test_predict_of_wide_layers(dtype, isa, network_of, bits):
 
 def test_predict_through_sequential(dtype, network_of, predictions, bits):
     x, expected = predictions[dtype.name]
-    layers = [cnn.Dense(*layer[1:4]) for layer in deep_network(network_of, dtype).layers]
+    layers = [
+        cnn.Dense(inputs, outputs, cnn.activations.spelled(name, alpha))
+        for _, inputs, outputs, name, _, _, alpha in deep_network(network_of, dtype).layers
+    ]
     net = cnn.Sequential(layers, dtype=dtype, rng=0)
     source = with_weights(deep_network(network_of, dtype))
     for i, layer in enumerate(net.layers):
@@ -843,17 +852,22 @@ GOLDEN = {
 }
 
 
+# The hidden layers of the network that these hashes are of.
+GOLDEN_LAYERS = [
+    *("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus", "silu", "gelu"),
+]
+
+
 def golden_run(kind, dtype):
-    """Train a network with every activation; data are exact in any type.
+    """Train a network with many activations; data are exact in any type.
 
     One layer is wider than a chunk of k and has more weights than are squared at a time for the
     norm.
     """
-    names = [n for n in _core.ACTIVATIONS if n not in ("softmax", "step")]
     widths = [5, 17, 300, 16, 9, 33, 7, 10, 12, 19]
     layers = [
         ("dense", widths[i], widths[i + 1], name, 0.0078125 * (i % 2), 0.0)
-        for i, name in enumerate(names)
+        for i, name in enumerate(GOLDEN_LAYERS)
     ]
     layers.insert(3, ("dropout", 0, 0, "identity", 0.0, 0.25))
     layers.append(("dense", widths[-1], 3, "softmax", 0.0, 0.0))

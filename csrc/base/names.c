@@ -1,14 +1,21 @@
 /* The names and properties of the constants that cnn.h lists. */
-#include "cnn/cnn.h"
+#include "base/names.h"
+
+#include "base/error.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-#define CNN_X(constant, value, name, input) [value] = #name,
-static const char *const activation_names[] = {CNN_ACTIVATIONS(CNN_X)};
-#undef CNN_X
+struct activation_facts {
+    const char *name;
+    int input;
+    double bound;
+    const char *number;
+    double standard;
+};
 
-#define CNN_X(constant, value, name, input) [value] = input,
-static const signed char activation_inputs[] = {CNN_ACTIVATIONS(CNN_X)};
+#define CNN_X(constant, value, name, input, bound, number, standard)                               \
+    [value] = {#name, input, bound, number, standard},
+static const struct activation_facts activations[] = {CNN_ACTIVATIONS(CNN_X)};
 #undef CNN_X
 
 #define CNN_X(constant, value, name) [value] = #name,
@@ -30,9 +37,15 @@ static const char *name_in(const char *const *names, size_t count, int value)
     return (size_t)value < count ? names[value] : NULL;
 }
 
+static const struct activation_facts *facts_of(int activation)
+{
+    static const struct activation_facts none;
+    return (size_t)activation < COUNT(activations) ? &activations[activation] : &none;
+}
+
 const char *cnn_activation_name(int activation)
 {
-    return name_in(activation_names, COUNT(activation_names), activation);
+    return facts_of(activation)->name;
 }
 
 const char *cnn_loss_name(int loss)
@@ -52,7 +65,40 @@ const char *cnn_initializer_name(int initializer)
 
 int cnn_activation_needs_input(int activation)
 {
-    return (size_t)activation < COUNT(activation_inputs) ? activation_inputs[activation] : 0;
+    return facts_of(activation)->input;
+}
+
+double cnn_activation_bound(int activation)
+{
+    return facts_of(activation)->bound;
+}
+
+const char *cnn_activation_alpha_name(int activation)
+{
+    return facts_of(activation)->number;
+}
+
+double cnn_activation_alpha_default(int activation)
+{
+    return facts_of(activation)->standard;
+}
+
+cnn_activation_spec cnn_activation_with(cnn_activation kind, double alpha)
+{
+    return (cnn_activation_spec){kind, alpha != 0 ? alpha : facts_of((int)kind)->standard};
+}
+
+cnn_status cnn_activation_check_alpha(const char *where, cnn_activation kind, double alpha)
+{
+    const struct activation_facts *facts = facts_of((int)kind);
+    if (alpha == 0 || (facts->number && alpha >= CNN_LEAST_ALPHA && alpha <= CNN_LARGEST))
+        return CNN_OK;
+    if (!facts->number)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "%s has alpha %g, but %s has no number: should be 0",
+                        where, alpha, facts->name);
+    return cnn_fail(
+        CNN_ERROR_ARGUMENT, "%s has alpha %g, the %s of %s, should be from %g to %g, or 0 for %g",
+        where, alpha, facts->number, facts->name, CNN_LEAST_ALPHA, CNN_LARGEST, facts->standard);
 }
 
 int cnn_optimizer_slots(int optimizer)

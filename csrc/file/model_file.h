@@ -16,6 +16,8 @@
  *     "architecture"    JSON: {"dtype": "float32", "seed": "7", "layers": [
  *                           {"kind": "dense", "inputs": 784, "outputs": 50,
  *                            "activation": "relu", "l2": 0},
+ *                           {"kind": "dense", "inputs": 50, "outputs": 10,
+ *                            "activation": "elu", "l2": 0, "alpha": 0.5},
  *                           {"kind": "dropout", "rate": 0.5}]}
  *     "optimizer"       only with a trainer; JSON: {"kind": "adam", "steps": "600",
  *                           "momentum": 0, "beta1": 0.9, ...}, and "beta1_power" and

@@ -103,8 +103,9 @@ static size_t read_dimension(cnn_json *json, const char *where, const char *fiel
 
 static void read_layer(cnn_json *json, const char *where, cnn_layer *layer)
 {
-    static const char *const names[] = {"kind", "rate", "inputs", "outputs", "activation", "l2"};
-    enum { KIND, RATE, INPUTS, OUTPUTS, ACTIVATION, L2 };
+    static const char *const names[] = {"kind",       "rate", "inputs", "outputs",
+                                        "activation", "l2",   "alpha"};
+    enum { KIND, RATE, INPUTS, OUTPUTS, ACTIVATION, L2, ALPHA };
     field_list fields = FIELDS(where, names);
     *layer = (cnn_layer){.struct_size = sizeof *layer};
     cnn_json_object(json);
@@ -126,14 +127,22 @@ static void read_layer(cnn_json *json, const char *where, cnn_layer *layer)
             layer->activation =
                 (cnn_activation)read_name(json, where, "activation", cnn_activation_name);
             break;
-        default:
+        case L2:
             layer->l2 = cnn_json_double(json);
+            break;
+        default:
+            layer->alpha = cnn_json_double(json);
+            if (layer->alpha == 0)
+                cnn_json_refuse(json, "%s: alpha is 0, should be more", where);
             break;
         }
     }
+    /* alpha is there only if it is not the default of the activation. */
+    const unsigned alpha = 1u << ALPHA;
     check_fields(json, &fields,
-                 layer->kind == CNN_LAYER_DROPOUT ? 1u << KIND | 1u << RATE
-                                                  : all_of(&fields) & ~(1u << RATE));
+                 layer->kind == CNN_LAYER_DROPOUT
+                     ? 1u << KIND | 1u << RATE
+                     : (all_of(&fields) & ~(1u << RATE | alpha)) | (fields.seen & alpha));
 }
 
 /*

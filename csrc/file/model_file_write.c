@@ -49,6 +49,10 @@ static void write_layer(cnn_json_writer *json, const cnn_layer *layer)
         cnn_json_write_key(json, "activation");
         cnn_json_write_string(json, cnn_activation_name((int)layer->activation));
         write_number(json, "l2", layer->l2);
+        /* Without a default, files of networks that have no other number are as they always were.
+         */
+        if (layer->alpha != cnn_activation_alpha_default((int)layer->activation))
+            write_number(json, "alpha", layer->alpha);
     }
     cnn_json_write_object_end(json);
 }

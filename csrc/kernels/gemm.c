@@ -427,7 +427,7 @@ static void finish(const cnn_gemm *g, size_t j, size_t n)
         KERNEL(activation_backward)(g->activation, g->m, n, c, g->c_row,
                                     (const real *)g->derivative + j, g->derivative_row, c, g->c_row,
                                     0);
-    else if (g->activation != CNN_IDENTITY)
+    else if (g->activation.kind != CNN_IDENTITY)
         KERNEL(activation_forward)(g->activation, g->m, n, c, g->c_row, c, g->c_row, 0);
 }
 

@@ -9,7 +9,7 @@
 #ifndef CNN_KERNELS_H
 #define CNN_KERNELS_H
 
-#include "cnn/cnn.h"
+#include "base/names.h"
 
 typedef struct cnn_span {
     const void *start;
@@ -62,7 +62,7 @@ typedef struct cnn_gemm {
     void *c;
     size_t c_row;
     int accumulate;
-    cnn_activation activation;
+    cnn_activation_spec activation;
     const void *derivative;
     size_t derivative_row;
     void *before;
@@ -138,11 +138,11 @@ typedef struct cnn_update {
     X(void, pack, (const cnn_pack *p))                                                             \
     /* y = h(x) for (rows, cols); in place allowed; any activation but softmax. */                 \
     X(void, activation_forward,                                                                    \
-      (cnn_activation activation, size_t rows, size_t cols, const void *x, size_t x_row, void *y,  \
-       size_t y_row, int stream))                                                                  \
+      (cnn_activation_spec activation, size_t rows, size_t cols, const void *x, size_t x_row,      \
+       void *y, size_t y_row, int stream))                                                         \
     /* dx = dy . h'(from); dx == dy allowed; any activation but softmax. */                        \
     X(void, activation_backward,                                                                   \
-      (cnn_activation activation, size_t rows, size_t cols, const void *dy, size_t dy_row,         \
+      (cnn_activation_spec activation, size_t rows, size_t cols, const void *dy, size_t dy_row,    \
        const void *from, size_t from_row, void *dx, size_t dx_row, int stream))                    \
     /* Softmax of each row; in place allowed. */                                                   \
     X(void, softmax_forward,                                                                       \

@@ -2,6 +2,7 @@
 #include "model/network.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -139,6 +140,11 @@ static cnn_status check_dense(const cnn_layer *layer, size_t index, size_t count
     if (layer->activation == CNN_SOFTMAX && index + 1 != count)
         return cnn_fail(CNN_ERROR_ARGUMENT,
                         "layer %zu has activation softmax, which belongs in the last layer", index);
+    char where[40];
+    snprintf(where, sizeof where, "layer %zu", index);
+    const cnn_status status = cnn_activation_check_alpha(where, layer->activation, layer->alpha);
+    if (status != CNN_OK)
+        return status;
     if (!(layer->l2 >= 0 && layer->l2 <= CNN_LARGEST))
         return cnn_fail(CNN_ERROR_ARGUMENT,
                         "layer %zu has l2 %g, should be finite, 0 or more, at most %g", index,
@@ -188,7 +194,8 @@ static cnn_status lay_out(cnn_network *network, size_t *packed)
         cnn_dense *dense = &network->dense[dense_count++];
         dense->inputs = layer->inputs;
         dense->outputs = layer->outputs;
-        dense->activation = layer->activation;
+        dense->activation = cnn_activation_with(layer->activation, layer->alpha);
+        network->layers[i].alpha = dense->activation.alpha;
         dense->l2 = layer->l2;
         dense->index = i;
         size_t weights, padded;

@@ -14,7 +14,7 @@
 /* A dense layer with the dropout that follows it. Pointers point into the network's memory. */
 typedef struct cnn_dense {
     size_t inputs, outputs;
-    cnn_activation activation;
+    cnn_activation_spec activation;
     double l2;
     double rate;                       /* dropout of its output; 0 for none */
     size_t index;                      /* among all layers: layer `index` of the public list */

@@ -46,7 +46,7 @@ static void lay_out_layer(cnn_batch *batch, cnn_arena *arena, size_t l)
     layer->output = cnn_arena_take(arena, rows, row_bytes);
     layer->delta = cnn_arena_take(arena, rows, row_bytes);
     layer->packed = cnn_arena_take(arena, rows, cnn_round_up(dense->outputs, panel) * size);
-    if (cnn_activation_needs_input((int)dense->activation))
+    if (cnn_activation_needs_input((int)dense->activation.kind))
         layer->before = cnn_arena_take(arena, rows, row_bytes);
     if (dense->rate > 0)
         layer->dropped = cnn_arena_take(arena, rows, row_bytes);
@@ -263,7 +263,7 @@ static void loss_rows(const struct pass *p, size_t first, size_t rows, size_t wo
     l.gradient_row = layer->row;
     l.correct = logits ? &batch->correct[worker * COUNTER_STRIDE] : NULL;
     network->kernels->loss(&l);
-    if (!logits && dense->activation != CNN_IDENTITY)
+    if (!logits && dense->activation.kind != CNN_IDENTITY)
         network->kernels->activation_backward(
             dense->activation, rows, dense->outputs, delta, layer->row,
             layer->before ? cnn_at(network, layer->before, first * layer->row) : output, layer->row,
@@ -322,7 +322,7 @@ static void backward_part(const struct pass *p, const cnn_rectangle *r, size_t f
         .c = cnn_at(network, to->delta, at),
         .c_row = to->row,
         .accumulate = r->j > 0,
-        .activation = finish ? below->activation : CNN_IDENTITY,
+        .activation = finish ? below->activation : (cnn_activation_spec){.kind = CNN_IDENTITY},
         .derivative = finish ? cnn_at(network, to->before ? to->before : to->output, at) : NULL,
         .derivative_row = to->row,
     };
@@ -415,14 +415,8 @@ static double *largest_of(const cnn_batch *batch, size_t worker)
 /* The largest number that a layer may hand on, with its dropout; infinite if its inputs decide. */
 static double largest_output(const cnn_dense *dense)
 {
-    switch (dense->activation) {
-    case CNN_STEP:
-    case CNN_SIGMOID:
-    case CNN_TANH:
-        return 1 / (1 - dense->rate);
-    default:
-        return INFINITY;
-    }
+    const double bound = cnn_activation_bound((int)dense->activation.kind);
+    return bound > 0 ? bound / (1 - dense->rate) : INFINITY;
 }
 
 /* Look at what each layer read, and at its delta, while these are in the cache. */

@@ -104,7 +104,7 @@ void cnn_dense_forward(const cnn_network *network, const cnn_dense *dense, size_
                        void *out, size_t out_row, void *before)
 {
     const cnn_kernels *kernels = network->kernels;
-    const bool softmax = dense->activation == CNN_SOFTMAX, linear = how & CNN_LOGITS;
+    const bool softmax = dense->activation.kind == CNN_SOFTMAX, linear = how & CNN_LOGITS;
     const bool in_place = how & CNN_IN_PLACE;
     const cnn_gemm gemm = {
         .m = rows,
@@ -119,7 +119,8 @@ void cnn_dense_forward(const cnn_network *network, const cnn_dense *dense, size_
         .bias = dense->bias,
         .c = out,
         .c_row = out_row,
-        .activation = softmax || linear ? CNN_IDENTITY : dense->activation,
+        .activation =
+            softmax || linear ? (cnn_activation_spec){.kind = CNN_IDENTITY} : dense->activation,
         .before = before,
         .lists = lists,
     };
@@ -388,7 +389,7 @@ cnn_status cnn_network_check(const cnn_network *network, const cnn_loss *loss, c
         status = cnn_samples_check(loss, &data->t, &data->sample_weight, data->x.rows, outputs);
     if (status != CNN_OK)
         return status;
-    const int has = (int)network->dense[network->dense_count - 1].activation;
+    const int has = (int)network->dense[network->dense_count - 1].activation.kind;
     const int needs = needed_output(loss->kind);
     if (needs >= 0 ? has != needs : has == CNN_SOFTMAX)
         return cnn_fail(CNN_ERROR_ARGUMENT, "%s does not go with the output layer's %s%s%s",

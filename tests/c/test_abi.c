@@ -24,10 +24,11 @@ static void test_constants(void)
                                CNN_UINT8,   CNN_UINT16,  CNN_UINT32,  CNN_UINT64};
     for (int i = 0; i < 12; i++)
         SAME(types[i], i);
-    const cnn_activation activations[] = {CNN_IDENTITY, CNN_STEP,       CNN_SIGMOID, CNN_TANH,
-                                          CNN_RELU,     CNN_LEAKY_RELU, CNN_ELU,     CNN_SOFTPLUS,
-                                          CNN_SILU,     CNN_GELU,       CNN_SOFTMAX};
-    for (int i = 0; i < 11; i++)
+    const cnn_activation activations[] = {
+        CNN_IDENTITY, CNN_STEP,         CNN_SIGMOID,    CNN_TANH,  CNN_RELU,     CNN_LEAKY_RELU,
+        CNN_ELU,      CNN_SOFTPLUS,     CNN_SILU,       CNN_GELU,  CNN_SOFTMAX,  CNN_MISH,
+        CNN_SELU,     CNN_HARD_SIGMOID, CNN_HARD_SWISH, CNN_RELU6, CNN_SOFTSIGN, CNN_EXPONENTIAL};
+    for (int i = 0; i < 18; i++)
         SAME(activations[i], i);
     const cnn_loss_kind losses[] = {CNN_SQUARED_ERROR, CNN_CROSS_ENTROPY, CNN_BINARY_CROSS_ENTROPY,
                                     CNN_HUBER, CNN_POISSON};
@@ -93,6 +94,7 @@ static void test_structs(void)
     AT(cnn_layer, activation, 32);
     AT(cnn_layer, l2, 40);
     AT(cnn_layer, rate, 48);
+    AT(cnn_layer, alpha, 56);
     AT(cnn_optimizer, kind, 8);
     AT(cnn_optimizer, momentum, 16);
     AT(cnn_optimizer, beta1, 24);

@@ -96,30 +96,42 @@ typedef enum cnn_dtype {
 } cnn_dtype;
 
 /*
- * The list of activations: X(CONSTANT, value, name, input). `input` is 1 where the derivative
- * is taken from the layer's input z and 0 where the output y suffices. The enum, the names in
- * C and Python, and the tests follow from this list; the formulas are in kernels/activation.c.
+ * The list of activations: X(CONSTANT, value, name, input, bound, number, standard).
+ *   input      1 if the derivative is taken from the layer's input z, 0 if from its output y
+ *   bound      the largest |y|; 0 if there is none
+ *   number     what the activation calls its number, NULL if it has none; elsewhere in this header
+ *              it is alpha, whatever the activation
+ *   standard   the number if none is given
+ * The enum, the names in C and Python, and the tests follow from this list; the formulas are in
+ * kernels/activation.c.
  *
- * Results, but for softmax, are within 3 units in the last place, those of silu and gelu within 4
- * and |z| times the smallest denormal number more, which counts where the factor of z is denormal.
- * Derivatives of sigmoid, tanh and elu that are taken from a y near its limit have the absolute
- * error of y.
+ * Results, but for softmax, are within 3 units in the last place, those of silu, gelu, mish and of
+ * elu with a number within 4. For silu, gelu and mish |z| times the smallest denormal number comes
+ * on top, which counts if the factor of z is denormal. Derivatives that are taken from a y near its
+ * limit have the absolute error of y.
  */
 #define CNN_ACTIVATIONS(X)                                                                         \
-    X(IDENTITY, 0, identity, 0)                                                                    \
-    X(STEP, 1, step, 0)                                                                            \
-    X(SIGMOID, 2, sigmoid, 0)                                                                      \
-    X(TANH, 3, tanh, 0)                                                                            \
-    X(RELU, 4, relu, 0)                                                                            \
-    X(LEAKY_RELU, 5, leaky_relu, 0)                                                                \
-    X(ELU, 6, elu, 0)                                                                              \
-    X(SOFTPLUS, 7, softplus, 0)                                                                    \
-    X(SILU, 8, silu, 1)                                                                            \
-    X(GELU, 9, gelu, 1)                                                                            \
-    X(SOFTMAX, 10, softmax, 0)
+    X(IDENTITY, 0, identity, 0, 0, NULL, 0)                                                        \
+    X(STEP, 1, step, 0, 1, NULL, 0)                                                                \
+    X(SIGMOID, 2, sigmoid, 0, 1, NULL, 0)                                                          \
+    X(TANH, 3, tanh, 0, 1, NULL, 0)                                                                \
+    X(RELU, 4, relu, 0, 0, NULL, 0)                                                                \
+    X(LEAKY_RELU, 5, leaky_relu, 0, 0, "slope", 0.01)                                              \
+    X(ELU, 6, elu, 0, 0, "alpha", 1)                                                               \
+    X(SOFTPLUS, 7, softplus, 0, 0, NULL, 0)                                                        \
+    X(SILU, 8, silu, 1, 0, NULL, 0)                                                                \
+    X(GELU, 9, gelu, 1, 0, NULL, 0)                                                                \
+    X(SOFTMAX, 10, softmax, 0, 1, NULL, 0)                                                         \
+    X(MISH, 11, mish, 1, 0, NULL, 0)                                                               \
+    X(SELU, 12, selu, 0, 0, NULL, 0)                                                               \
+    X(HARD_SIGMOID, 13, hard_sigmoid, 0, 1, NULL, 0)                                               \
+    X(HARD_SWISH, 14, hard_swish, 1, 0, NULL, 0)                                                   \
+    X(RELU6, 15, relu6, 0, 6, NULL, 0)                                                             \
+    X(SOFTSIGN, 16, softsign, 1, 1, NULL, 0)                                                       \
+    X(EXPONENTIAL, 17, exponential, 0, 0, NULL, 0)
 
 typedef enum cnn_activation {
-#define CNN_X(constant, value, name, input) CNN_##constant = value,
+#define CNN_X(constant, value, name, input, bound, number, standard) CNN_##constant = value,
     CNN_ACTIVATIONS(CNN_X)
 #undef CNN_X
         CNN_ACTIVATION_COUNT
@@ -182,15 +194,27 @@ CNN_API const char *cnn_loss_name(int loss);
 CNN_API const char *cnn_optimizer_name(int optimizer);
 CNN_API const char *cnn_initializer_name(int initializer);
 
-/* 1 where the derivative of the activation is taken from its input, 0 where from its output. */
+/* 1 if the derivative of the activation is taken from its input, 0 if from its output. */
 CNN_API int cnn_activation_needs_input(int activation);
+
+/* The largest |y| of the activation; 0 if it has none, and for a value outside the list. */
+CNN_API double cnn_activation_bound(int activation);
+
+/*
+ * What the activation calls its number, such as "slope" of leaky_relu, and the number if none is
+ * given; NULL and 0 if the activation has no number, and for a value outside the list.
+ */
+CNN_API const char *cnn_activation_alpha_name(int activation);
+CNN_API double cnn_activation_alpha_default(int activation);
 
 /* How many slots the optimizer keeps per parameter; -1 for a value outside the list. */
 CNN_API int cnn_optimizer_slots(int optimizer);
 
-/* The largest l2, delta, eps and weight_decay, and bound of CNN_INIT_UNIFORM: products of two, and
- * their float32 forms, stay finite. */
+/* The largest l2, delta, eps and weight_decay, number of an activation, and bound of
+ * CNN_INIT_UNIFORM: products of two, and their float32 forms, stay finite. */
 #define CNN_LARGEST 1e30
+/* The smallest number of an activation: its float32 form is not 0. */
+#define CNN_LEAST_ALPHA 1e-30
 
 /* ---- Machine ----------------------------------------------------------------------------- */
 
@@ -235,6 +259,17 @@ CNN_API cnn_status cnn_dense_forward_f64(size_t rows, size_t inputs, size_t outp
                                          const double *bias, cnn_activation activation, double *y,
                                          size_t y_stride);
 
+/* The same with the activation's number, as at cnn_layer. */
+CNN_API cnn_status cnn_dense_forward_alpha_f32(size_t rows, size_t inputs, size_t outputs,
+                                               const float *x, size_t x_stride, const float *weight,
+                                               const float *bias, cnn_activation activation,
+                                               double alpha, float *y, size_t y_stride);
+CNN_API cnn_status cnn_dense_forward_alpha_f64(size_t rows, size_t inputs, size_t outputs,
+                                               const double *x, size_t x_stride,
+                                               const double *weight, const double *bias,
+                                               cnn_activation activation, double alpha, double *y,
+                                               size_t y_stride);
+
 /*
  * Gradients of y = x . weight + bias: dx = dy . weight^T (rows, inputs), dweight = x^T . dy
  * (inputs, outputs), dbias = column sums of dy (outputs). All without gaps; any of the three
@@ -267,6 +302,20 @@ CNN_API cnn_status cnn_activation_backward_f32(cnn_activation activation, size_t
                                                const float *dy, const float *from, float *dx);
 CNN_API cnn_status cnn_activation_backward_f64(cnn_activation activation, size_t rows, size_t cols,
                                                const double *dy, const double *from, double *dx);
+
+/* Both with the activation's number, as at cnn_layer. */
+CNN_API cnn_status cnn_activation_forward_alpha_f32(cnn_activation activation, double alpha,
+                                                    size_t rows, size_t cols, const float *x,
+                                                    size_t x_stride, float *y, size_t y_stride);
+CNN_API cnn_status cnn_activation_forward_alpha_f64(cnn_activation activation, double alpha,
+                                                    size_t rows, size_t cols, const double *x,
+                                                    size_t x_stride, double *y, size_t y_stride);
+CNN_API cnn_status cnn_activation_backward_alpha_f32(cnn_activation activation, double alpha,
+                                                     size_t rows, size_t cols, const float *dy,
+                                                     const float *from, float *dx);
+CNN_API cnn_status cnn_activation_backward_alpha_f64(cnn_activation activation, double alpha,
+                                                     size_t rows, size_t cols, const double *dy,
+                                                     const double *from, double *dx);
 
 /*
  * Log-softmax of each row: y_j = x_j - max - log(sum_k exp(x_k - max)). In place is allowed.
@@ -415,6 +464,9 @@ typedef struct cnn_layer {
     cnn_activation activation; /* dense; softmax in the last layer only */
     double l2;                 /* dense: adds l2/2 sum(weight^2) to the loss */
     double rate;               /* dropout: the share of values set to 0, 0 <= rate < 1 */
+    /* dense: the activation's number, CNN_LEAST_ALPHA to CNN_LARGEST; 0 for its default, and the
+     * only value if it has none. cnn_network_layer tells the default itself. */
+    double alpha;
 } cnn_layer;
 
 typedef enum cnn_parameter { CNN_WEIGHT = 0, CNN_BIAS = 1 } cnn_parameter;

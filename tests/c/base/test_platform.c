@@ -514,6 +514,13 @@ static void test_names(void)
     CHECK(cnn_initializer_name(CNN_INITIALIZER_COUNT) == NULL);
     CHECK(cnn_activation_needs_input(CNN_GELU) == 1 && cnn_activation_needs_input(CNN_RELU) == 0);
     CHECK(cnn_activation_needs_input(-1) == 0);
+    CHECK(cnn_activation_bound(CNN_RELU6) == 6 && cnn_activation_bound(CNN_RELU) == 0);
+    CHECK(cnn_activation_bound(CNN_ACTIVATION_COUNT) == 0);
+    CHECK(strcmp(cnn_activation_alpha_name(CNN_LEAKY_RELU), "slope") == 0);
+    CHECK(cnn_activation_alpha_default(CNN_LEAKY_RELU) == 0.01);
+    CHECK(cnn_activation_alpha_default(CNN_ELU) == 1);
+    CHECK(!cnn_activation_alpha_name(CNN_RELU) && !cnn_activation_alpha_name(-1));
+    CHECK(cnn_activation_alpha_default(CNN_RELU) == 0);
     CHECK(cnn_optimizer_slots(CNN_ADAM) == 2 && cnn_optimizer_slots(CNN_SGD) == 0);
     CHECK(cnn_optimizer_slots(CNN_OPTIMIZER_COUNT) == -1 && cnn_optimizer_slots(-1) == -1);
     CHECK(strcmp(cnn_version(), CNN_VERSION) == 0 && cnn_abi_version() == CNN_ABI_VERSION);

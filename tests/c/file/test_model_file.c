@@ -107,7 +107,7 @@ static void check_same(const cnn_network *a, const cnn_network *b)
         CHECK(left.kind == CNN_LAYER_DROPOUT || left.inputs == right.inputs);
         CHECK(left.kind == CNN_LAYER_DROPOUT || left.outputs == right.outputs);
         CHECK(left.activation == right.activation);
-        CHECK(left.l2 == right.l2 && left.rate == right.rate);
+        CHECK(left.l2 == right.l2 && left.rate == right.rate && left.alpha == right.alpha);
     }
     CHECK(cnn_network_metadata_count(a) == cnn_network_metadata_count(b));
     for (size_t i = 0; i < cnn_network_metadata_count(a); i++) {
@@ -145,6 +145,31 @@ static void test_round_trip(cnn_dtype dtype)
     cnn_network_destroy(loaded);
     cnn_network_destroy(network);
     remove(FILE_NAME);
+}
+
+/* The number of an activation is in the file if it is not the default, and comes back exactly. */
+static void test_alpha(void)
+{
+    const double alphas[] = {0, 0.01, 1.0 / 3, 1e-30, 1e30};
+    for (size_t i = 0; i < COUNT(alphas); i++) {
+        cnn_layer layer = dense(2, 3, CNN_LEAKY_RELU, 0), told = {.struct_size = sizeof told};
+        layer.alpha = alphas[i];
+        cnn_network *network = NULL, *loaded = NULL;
+        void *bytes = NULL;
+        size_t size = 0, at = 0;
+        CHECK(cnn_network_create(CNN_FLOAT32, 1, &layer, 0, &network) == CNN_OK);
+        CHECK(cnn_network_to_bytes(network, &bytes, &size) == CNN_OK);
+        while (at + 5 < size && memcmp((const char *)bytes + at, "alpha", 5) != 0)
+            at++;
+        CHECK((at + 5 < size) == (i >= 2));
+        CHECK(cnn_network_from_bytes(bytes, size, &loaded) == CNN_OK);
+        CHECK(cnn_network_layer(loaded, 0, &told) == CNN_OK);
+        CHECK(told.alpha == (i == 0 ? 0.01 : alphas[i]));
+        check_same(network, loaded);
+        cnn_bytes_free(bytes);
+        cnn_network_destroy(loaded);
+        cnn_network_destroy(network);
+    }
 }
 
 /* The first bytes of a file are those that safetensors wants. */
@@ -303,6 +328,7 @@ int main(void)
 {
     test_round_trip(CNN_FLOAT32);
     test_round_trip(CNN_FLOAT64);
+    test_alpha();
     test_layout();
     for (int kind = 0; kind < CNN_OPTIMIZER_COUNT; kind++) {
         test_trainer(CNN_FLOAT32, kind);

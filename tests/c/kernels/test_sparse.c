@@ -141,7 +141,7 @@ static void test_product(size_t m, size_t k, size_t n, double density, int colum
                      .c_row = n,
                      .soon = columns ? soon : NULL,
                      .soon_count = columns ? 3 : 0,
-                     .activation = columns ? CNN_IDENTITY : CNN_RELU};
+                     .activation = {.kind = columns ? CNN_IDENTITY : CNN_RELU}};
     KERNEL(gemm)(&gemm);
     gemm.c = some;
     gemm.lists = &lists;

@@ -150,6 +150,46 @@ static void test_bad_networks(void)
     CHECK(network == NULL);
 }
 
+/* A layer's alpha is the number of its activation: 0 is the default, which comes back as itself. */
+static void test_alpha(void)
+{
+    cnn_network *network = NULL;
+    cnn_layer layer = dense(2, 2, CNN_LEAKY_RELU), told = {.struct_size = sizeof told};
+    const double good[] = {0, 0.2, CNN_LEAST_ALPHA, CNN_LARGEST};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        layer.alpha = good[i];
+        CHECK(cnn_network_create(CNN_FLOAT32, 1, &layer, 0, &network) == CNN_OK);
+        CHECK(cnn_network_layer(network, 0, &told) == CNN_OK);
+        CHECK(told.alpha == (good[i] == 0 ? 0.01 : good[i]));
+        cnn_network_destroy(network);
+    }
+    network = NULL;
+    const double bad[] = {-1, NAN, INFINITY, -INFINITY, 1e-31, 1e31};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        layer.alpha = bad[i];
+        REFUSED(cnn_network_create(CNN_FLOAT32, 1, &layer, 0, &network), CNN_ERROR_ARGUMENT,
+                "the slope of leaky_relu, should be from 1e-30 to 1e+30, or 0 for 0.01");
+    }
+    layer = dense(2, 2, CNN_RELU);
+    layer.alpha = 0.01;
+    REFUSED(cnn_network_create(CNN_FLOAT32, 1, &layer, 0, &network), CNN_ERROR_ARGUMENT,
+            "layer 0 has alpha 0.01, but relu has no number: should be 0");
+    CHECK(network == NULL);
+
+    const float x[2] = {-1, 2}, one[2] = {1, 1};
+    float y[2], dx[2];
+    CHECK(cnn_activation_forward_alpha_f32(CNN_LEAKY_RELU, 0.25, 1, 2, x, 2, y, 2) == CNN_OK);
+    CHECK(y[0] == -0.25f && y[1] == 2);
+    CHECK(cnn_activation_backward_alpha_f32(CNN_LEAKY_RELU, 0.25, 1, 2, one, y, dx) == CNN_OK);
+    CHECK(dx[0] == 0.25f && dx[1] == 1);
+    CHECK(cnn_dense_forward_alpha_f32(1, 1, 2, one, 1, x, NULL, CNN_LEAKY_RELU, 0, y, 2) == CNN_OK);
+    CHECK(y[0] == -0.01f && y[1] == 2);
+    REFUSED(cnn_activation_forward_alpha_f32(CNN_ELU, -1, 1, 2, x, 2, y, 2), CNN_ERROR_ARGUMENT,
+            "activation has alpha -1, the alpha of elu");
+    REFUSED(cnn_dense_forward_alpha_f32(1, 1, 2, one, 1, x, NULL, CNN_TANH, 1, y, 2),
+            CNN_ERROR_ARGUMENT, "tanh has no number");
+}
+
 static void test_bad_calls(void)
 {
     cnn_network *network = make_network(2, 4, 2);
@@ -338,6 +378,7 @@ int main(void)
     test_xor();
     test_workspace();
     test_bad_networks();
+    test_alpha();
     test_bad_calls();
     test_epoch_is_checked_first();
     test_nonfinite();
