@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cnn import _core, losses
+from cnn import _core, activations, losses
 from cnn._base import checks
-from cnn._base.activations import elementwise
+from cnn._base.activations import documented, elementwise
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -24,17 +24,24 @@ __all__ = [
     "dense",
     "dense_backward",
     "elu",
+    "exponential",
     "gelu",
+    "hard_sigmoid",
+    "hard_swish",
     "huber",
     "identity",
     "leaky_relu",
     "log_softmax",
+    "mish",
     "poisson",
     "relu",
+    "relu6",
+    "selu",
     "sigmoid",
     "silu",
     "softmax",
     "softplus",
+    "softsign",
     "squared_error",
     "step",
     "tanh",
@@ -47,11 +54,28 @@ step = elementwise("step")
 sigmoid = elementwise("sigmoid")
 tanh = elementwise("tanh")
 relu = elementwise("relu")
-leaky_relu = elementwise("leaky_relu")
-elu = elementwise("elu")
 softplus = elementwise("softplus")
 silu = elementwise("silu")
 gelu = elementwise("gelu")
+mish = elementwise("mish")
+selu = elementwise("selu")
+hard_sigmoid = elementwise("hard_sigmoid")
+hard_swish = elementwise("hard_swish")
+relu6 = elementwise("relu6")
+softsign = elementwise("softsign")
+exponential = elementwise("exponential")
+
+
+@documented
+def leaky_relu(x: ArrayLike, slope: float = 0.01, *, out: NDArray[Any] | None = None) -> Any:
+    """Compute leaky_relu(x); its entry in the table has the rest."""
+    return _core.activation("leaky_relu", x, out, activations.number("leaky_relu", slope))
+
+
+@documented
+def elu(x: ArrayLike, alpha: float = 1.0, *, out: NDArray[Any] | None = None) -> Any:
+    """Compute elu(x); its entry in the table has the rest."""
+    return _core.activation("elu", x, out, activations.number("elu", alpha))
 
 
 def softmax(x: ArrayLike, *, axis: int = -1, out: NDArray[Any] | None = None) -> NDArray[Any]:
@@ -131,7 +155,7 @@ def log_softmax(x: ArrayLike, *, axis: int = -1, out: NDArray[Any] | None = None
 
 
 def activation_backward(
-    name: str,
+    name: activations.Activation,
     dy: ArrayLike,
     y: ArrayLike | None = None,
     *,
@@ -140,13 +164,13 @@ def activation_backward(
 ) -> NDArray[Any]:
     """Compute the gradient with respect to the input of an activation: dx = dy h'(x).
 
-    The derivative is taken from the output y of the activation; only those of silu and gelu need
-    its input x. The functions' docstrings have the formulas; softmax, where each output depends
-    on all inputs of the row, has ``dx_j = y_j (dy_j - sum_k dy_k y_k)``.
+    The derivative is taken from the output y of the activation; only those of silu, gelu, mish,
+    hard_swish and softsign need its input x. The functions' docstrings have the formulas; softmax,
+    whose outputs depend on all inputs of the row, has ``dx_j = y_j (dy_j - sum_k dy_k y_k)``.
 
     Parameters
     ----------
-    name : str
+    name : str or cnn.activations.LeakyReLU or ELU
         The activation, such as "relu".
     dy : array_like
         The gradient with respect to the output, in any shape; softmax takes rows along the last
@@ -154,7 +178,7 @@ def activation_backward(
     y : array_like, optional
         The output, of the shape of dy. Where it is left out, it is computed from x.
     x : array_like, optional
-        The input, of the shape of dy. Only silu and gelu need it.
+        The input, of the shape of dy; for those activations that need it.
     out : ndarray, optional
         Where to put the result; dy itself is allowed.
 
@@ -180,6 +204,7 @@ def activation_backward(
     array([0.5  , 1.085])
     """
     where = "activation_backward"
+    name, alpha = activations.resolved(name)
     if name in _core.NEEDS_INPUT:
         if x is None:
             raise TypeError(
@@ -190,8 +215,8 @@ def activation_backward(
     if y is None:
         if x is None:
             raise TypeError(f"{where}: y is missing, should be the output of {name}")
-        y = _core.activation(name, x)
-    return _core.activation_backward(name, dy, y, out)
+        y = _core.activation(name, x, None, alpha)
+    return _core.activation_backward(name, dy, y, out, alpha)
 
 
 # ---- Dense layers ------------------------------------------------------------------------------
@@ -201,7 +226,7 @@ def dense(
     x: ArrayLike,
     weight: ArrayLike,
     bias: ArrayLike | None = None,
-    activation: str = "identity",
+    activation: activations.Activation = "identity",
     *,
     out: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
@@ -215,7 +240,7 @@ def dense(
         The weights.
     bias : array_like of shape (outputs,), optional
         The biases; 0 where they are left out.
-    activation : str, default "identity"
+    activation : str or cnn.activations.LeakyReLU or ELU, default "identity"
         h, such as "relu" or "softmax".
     out : ndarray, optional
         Where to put the result; it must not overlap the inputs.
@@ -238,7 +263,8 @@ def dense(
     >>> cnn.dense([[1.0, 2.0]], [[1.0, 0.0, -1.0], [0.0, 1.0, -1.0]], [0.0, 1.0, 2.0], "relu")
     array([[1., 3., 0.]])
     """
-    return _core.dense(x, weight, bias, activation, out)
+    name, alpha = activations.resolved(activation)
+    return _core.dense(x, weight, bias, name, out, alpha)
 
 
 def dense_backward(

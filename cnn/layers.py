@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 
 import numpy as np
 
-from cnn import _core
+from cnn import _core, activations
 from cnn._base import checks
 from cnn._base.activations import TABLE
 from cnn._base.numbers import exact
@@ -87,17 +87,19 @@ class Dense(Layer):
         The number of inputs of a row.
     outputs : int
         The number of outputs of a row: of neurons.
-    activation : str, default "identity"
+    activation : str or cnn.activations.LeakyReLU or ELU, default "identity"
         h: one of "identity", "step", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus",
-        "silu", "gelu", and "softmax" in the last layer.
+        "silu", "gelu", "mish", "selu", "hard_sigmoid", "hard_swish", "relu6", "softsign",
+        "exponential", and "softmax" in the last layer. ``cnn.activations.LeakyReLU(0.2)`` is
+        leaky_relu with another slope than 0.01, and so is ``cnn.activations.ELU(0.5)`` for elu.
     init : str or uniform, optional
         How the weights begin, drawn from U(-a, a) by the network's seed. Biases begin at 0.
 
         - "glorot_uniform": a = sqrt(6 / (inputs + outputs)) (Glorot and Bengio, 2010), the default
-          for identity, step, sigmoid, tanh and softmax;
+          for identity, step, sigmoid, tanh, hard_sigmoid, softsign, exponential and softmax;
         - "he_uniform": a = sqrt(6 / inputs) (He et al., 2015), the default for relu, leaky_relu,
-          elu, softplus, silu and gelu;
-        - "lecun_uniform": a = sqrt(3 / inputs) (LeCun et al., 1998);
+          elu, softplus, silu, gelu, mish, hard_swish and relu6;
+        - "lecun_uniform": a = sqrt(3 / inputs) (LeCun et al., 1998), the default for selu;
         - "torch": a = 1 / sqrt(inputs), for the biases too, as PyTorch's Linear;
         - "zeros": all 0;
         - ``cnn.uniform(a)``.
@@ -124,14 +126,14 @@ class Dense(Layer):
         self,
         inputs: int,
         outputs: int,
-        activation: str = "identity",
+        activation: activations.Activation = "identity",
         *,
         init: str | uniform | None = None,
         l2: float = 0.0,
     ) -> None:
         self._inputs = checks.integer("Dense", "inputs", inputs, 1, _WIDEST)
         self._outputs = checks.integer("Dense", "outputs", outputs, 1, _WIDEST)
-        self._activation = checks.choice("Dense", "activation", activation, _core.ACTIVATIONS)
+        self._activation = activations.checked("Dense", "activation", activation)
         if init is not None and not isinstance(init, uniform):
             if not isinstance(init, str):
                 what = type(init).__name__
@@ -153,9 +155,9 @@ class Dense(Layer):
         return self._outputs
 
     @property
-    def activation(self) -> str:
-        """The name of the activation."""
-        return self._activation
+    def activation(self) -> activations.Activation:
+        """The activation: its name, or an object of `cnn.activations` if its number is its own."""
+        return activations.spelled(*self._activation)
 
     @property
     def init(self) -> str | uniform | None:
@@ -218,17 +220,18 @@ class Dense(Layer):
         )
 
     def _describe(self) -> _core.LayerSpec:
-        return _core.LayerSpec("dense", self._inputs, self._outputs, self._activation, self._l2)
+        name, alpha = self._activation
+        return _core.LayerSpec("dense", self._inputs, self._outputs, name, l2=self._l2, alpha=alpha)
 
     def _initialize(self, network: _core.Network, index: int) -> None:
         """Draw the initial weights of layer `index` of a network."""
         if isinstance(self._init, uniform):
             network.initialize(index, "uniform", self._init.a)
         else:
-            network.initialize(index, self._init or TABLE[self._activation].init)
+            network.initialize(index, self._init or TABLE[self._activation[0]].init)
 
     def __repr__(self) -> str:
-        text = f"Dense({self._inputs}, {self._outputs}, {self._activation!r}"
+        text = f"Dense({self._inputs}, {self._outputs}, {self.activation!r}"
         if self._init is not None:
             text += f", init={self._init!r}"
         if self._l2 > 0:
@@ -326,7 +329,8 @@ def of_description(spec: _core.LayerSpec) -> Layer:
     """Return a new layer like that of a `_core.Network`."""
     if spec.kind == "dropout":
         return Dropout(spec.rate)
-    return Dense(spec.inputs, spec.outputs, spec.activation, l2=spec.l2)
+    activation = activations.spelled(spec.activation, spec.alpha)
+    return Dense(spec.inputs, spec.outputs, activation, l2=spec.l2)
 
 
 def checked(where: str, layers: object) -> list[Layer]:
@@ -386,7 +390,7 @@ def table(layers: Sequence[Layer]) -> list[str]:
         if isinstance(layer, Dense):
             shape = f"{layer.inputs} x {layer.outputs}"
             count = f"{layer.parameter_count:,}"
-            rows.append((str(i), "Dense", shape, layer.activation, count))
+            rows.append((str(i), "Dense", shape, str(layer.activation), count))
         elif isinstance(layer, Dropout):
             rows.append((str(i), "Dropout", f"rate {exact(layer.rate)}", "", ""))
     widths = [max(len(row[column]) for row in rows) for column in range(5)]

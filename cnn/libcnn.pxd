@@ -9,7 +9,10 @@ cdef extern from "cnn/cnn.h" nogil:
     const char *CNN_VERSION
     int CNN_ABI_VERSION
     int CNN_NUMERICS_VERSION
+    int CNN_ANY_OUTPUT
+    int CNN_MAX_SLOTS
     const double CNN_LARGEST
+    const double CNN_LEAST_ALPHA
     const double CNN_LARGEST_WEIGHT
     const double CNN_LEAST_WEIGHT_SUM
 
@@ -48,6 +51,13 @@ cdef extern from "cnn/cnn.h" nogil:
         CNN_SILU
         CNN_GELU
         CNN_SOFTMAX
+        CNN_MISH
+        CNN_SELU
+        CNN_HARD_SIGMOID
+        CNN_HARD_SWISH
+        CNN_RELU6
+        CNN_SOFTSIGN
+        CNN_EXPONENTIAL
         CNN_ACTIVATION_COUNT
 
     ctypedef enum cnn_loss_kind:
@@ -84,6 +94,7 @@ cdef extern from "cnn/cnn.h" nogil:
     ctypedef enum cnn_layer_kind:
         CNN_LAYER_DENSE
         CNN_LAYER_DROPOUT
+        CNN_LAYER_KIND_COUNT
 
     ctypedef enum cnn_parameter:
         CNN_WEIGHT
@@ -133,6 +144,7 @@ cdef extern from "cnn/cnn.h" nogil:
         cnn_activation activation
         double l2
         double rate
+        double alpha
 
     ctypedef struct cnn_optimizer:
         size_t struct_size
@@ -161,6 +173,12 @@ cdef extern from "cnn/cnn.h" nogil:
     const char *cnn_optimizer_name(int optimizer)
     const char *cnn_initializer_name(int initializer)
     int cnn_activation_needs_input(int activation)
+    int cnn_loss_output(int loss)
+    int cnn_loss_takes_logits(int loss)
+    int cnn_loss_has_accuracy(int loss)
+    double cnn_activation_bound(int activation)
+    const char *cnn_activation_alpha_name(int activation)
+    double cnn_activation_alpha_default(int activation)
     int cnn_optimizer_slots(int optimizer)
     const char *cnn_isa()
     const char *cnn_isa_available(size_t i)
@@ -177,6 +195,14 @@ cdef extern from "cnn/cnn.h" nogil:
         size_t rows, size_t inputs, size_t outputs, const double *x, size_t x_stride,
         const double *weight, const double *bias, cnn_activation activation, double *y,
         size_t y_stride)
+    cnn_status cnn_dense_forward_alpha_f32(
+        size_t rows, size_t inputs, size_t outputs, const float *x, size_t x_stride,
+        const float *weight, const float *bias, cnn_activation activation, double alpha, float *y,
+        size_t y_stride)
+    cnn_status cnn_dense_forward_alpha_f64(
+        size_t rows, size_t inputs, size_t outputs, const double *x, size_t x_stride,
+        const double *weight, const double *bias, cnn_activation activation, double alpha,
+        double *y, size_t y_stride)
     cnn_status cnn_dense_backward_f32(
         size_t rows, size_t inputs, size_t outputs, const float *dy, const float *x,
         const float *weight, float *dx, float *dweight, float *dbias)
@@ -194,6 +220,18 @@ cdef extern from "cnn/cnn.h" nogil:
         const float *source, float *dx)
     cnn_status cnn_activation_backward_f64(
         cnn_activation activation, size_t rows, size_t cols, const double *dy,
+        const double *source, double *dx)
+    cnn_status cnn_activation_forward_alpha_f32(
+        cnn_activation activation, double alpha, size_t rows, size_t cols, const float *x,
+        size_t x_stride, float *y, size_t y_stride)
+    cnn_status cnn_activation_forward_alpha_f64(
+        cnn_activation activation, double alpha, size_t rows, size_t cols, const double *x,
+        size_t x_stride, double *y, size_t y_stride)
+    cnn_status cnn_activation_backward_alpha_f32(
+        cnn_activation activation, double alpha, size_t rows, size_t cols, const float *dy,
+        const float *source, float *dx)
+    cnn_status cnn_activation_backward_alpha_f64(
+        cnn_activation activation, double alpha, size_t rows, size_t cols, const double *dy,
         const double *source, double *dx)
     cnn_status cnn_log_softmax_forward_f32(
         size_t rows, size_t cols, const float *x, size_t x_stride, float *y, size_t y_stride)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from cnn.activations import Activation
+
 __all__ = ["BinaryCrossEntropy", "CrossEntropy", "Huber", "Loss", "Poisson", "SquaredError"]
 
 OUTPUT_LAYER = "the output layer"
@@ -44,6 +46,13 @@ class Loss:
     """Whether targets may be class numbers."""
     target_range: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
     """The smallest and the largest target; infinite ones are never allowed."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        # What the list in cnn.h says.
+        name = getattr(cls, "name", "")
+        cls.output = _core.LOSS_OUTPUTS.get(name)
+        cls.has_accuracy = name in _core.HAS_ACCURACY
 
     def compiled(
         self, *, labels: bool = False, class_weight: NDArray[np.float64] | None = None
@@ -96,8 +105,6 @@ class CrossEntropy(Loss):
     """
 
     name: ClassVar[str] = "cross_entropy"
-    output: ClassVar[str | None] = "softmax"
-    has_accuracy: ClassVar[bool] = True
     takes_labels: ClassVar[bool] = True
     target_range: ClassVar[tuple[float, float]] = (0.0, math.inf)
 
@@ -134,8 +141,6 @@ class BinaryCrossEntropy(Loss):
     """
 
     name: ClassVar[str] = "binary_cross_entropy"
-    output: ClassVar[str | None] = "sigmoid"
-    has_accuracy: ClassVar[bool] = True
     target_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
 
@@ -187,7 +192,6 @@ class Poisson(Loss):
     """
 
     name: ClassVar[str] = "poisson"
-    output: ClassVar[str | None] = "identity"
     target_range: ClassVar[tuple[float, float]] = (0.0, math.inf)
 
 
@@ -195,11 +199,14 @@ LOSSES: Mapping[str, type[Loss]] = {
     loss.name: loss for loss in (SquaredError, CrossEntropy, BinaryCrossEntropy, Huber, Poisson)
 }
 
-# The loss that belongs to an output activation; SquaredError to all others.
-_DEFAULTS: Mapping[str, type[Loss]] = {"softmax": CrossEntropy, "sigmoid": BinaryCrossEntropy}
+# The loss that belongs to an output activation: the one that is computed from what the activation
+# is of. SquaredError belongs to all others.
+_DEFAULTS: Mapping[Activation | None, type[Loss]] = {
+    loss.output: loss for name, loss in LOSSES.items() if name in _core.TAKES_LOGITS
+}
 
 
-def resolve(where: str, loss: str | Loss | None, activation: str, outputs: int) -> Loss:
+def resolve(where: str, loss: str | Loss | None, activation: Activation, outputs: int) -> Loss:
     """Return the loss that is meant, and refuse one that does not go with the output layer."""
     if loss is None:
         chosen: Loss = _DEFAULTS.get(activation, SquaredError)()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from cnn import _core, optimizers, schedules
+from cnn import _core, activations, optimizers, schedules
 from cnn._base import checks, formats
 from cnn._base.metadata import COLUMNS, EPOCHS, LR
 from cnn.layers import Dense, Dropout, Layer
@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import DTypeLike
 
+    from cnn.activations import Activation
+
 __all__ = ["load", "load_checkpoint", "mlp"]
 
 
 def mlp(
     sizes: Sequence[int],
-    hidden_activation: str,
-    output_activation: str,
+    hidden_activation: Activation,
+    output_activation: Activation,
     *,
     rng: int | np.random.Generator | None = None,
     dtype: DTypeLike = "float32",
@@ -37,9 +39,9 @@ def mlp(
     ----------
     sizes : sequence of int
         The numbers of inputs, of neurons of each hidden layer, and of outputs; two at least.
-    hidden_activation : str
+    hidden_activation : str or cnn.activations.LeakyReLU or ELU
         The activation of the hidden layers.
-    output_activation : str
+    output_activation : str or cnn.activations.LeakyReLU or ELU
         The activation of the output layer.
     rng : int or numpy.random.Generator, optional
         The seed, as for `Sequential`.
@@ -80,8 +82,8 @@ def mlp(
         raise ValueError(
             f"{where}: sizes has {len(widths)} numbers, should have at least 2: inputs and outputs"
         )
-    checks.choice(where, "hidden_activation", hidden_activation, _core.ACTIVATIONS)
-    checks.choice(where, "output_activation", output_activation, _core.ACTIVATIONS)
+    activations.checked(where, "hidden_activation", hidden_activation)
+    activations.checked(where, "output_activation", output_activation)
     rate = checks.real(where, "dropout", dropout, below=1.0)
     l2 = checks.real(where, "l2", l2, most=_core.LARGEST)
     found: list[Layer] = []

@@ -85,12 +85,12 @@ def make_network(
     """Return a _core.Network of dense layers, with biases that are not 0.
 
     A number or a list of them for `dropout`, `l2` and `hidden`: one for each hidden layer (each
-    layer, for `l2`).
+    layer, for `l2`). An activation may be a tuple of its name and its number.
     """
     count = len(sizes) - 1
 
     def spread(value, n):
-        return list(value) if isinstance(value, (list, tuple)) else [value] * n
+        return list(value) if isinstance(value, list) else [value] * n
 
     hidden, rates, penalties = (
         spread(hidden, count - 1),
@@ -100,7 +100,10 @@ def make_network(
     layers = []
     for i in range(count):
         name = output if i == count - 1 else hidden[i]
-        layers.append(_core.LayerSpec("dense", sizes[i], sizes[i + 1], name, penalties[i]))
+        name, alpha = (name, 0.0) if isinstance(name, str) else name
+        layers.append(
+            _core.LayerSpec("dense", sizes[i], sizes[i + 1], name, penalties[i], alpha=alpha)
+        )
         if i < count - 1 and rates[i] > 0:
             layers.append(_core.LayerSpec("dropout", rate=rates[i]))
     network = _core.Network(layers, dtype=dtype, seed=seed)

@@ -7,7 +7,11 @@ from cnn import _core
 FAST_ISAS = [name for name in _core.isas() if name != "scalar"]
 SIZES = [*range(1, 41), 255, 256, 257, 511, 512, 513, 784]
 FEW = [1, 5, 16, 33, 257]
-HIDDEN = [n for n in _core.ACTIVATIONS if n != "softmax"]
+# All but softmax; a tuple is an activation with its number.
+HIDDEN = [
+    *(n for n in _core.ACTIVATIONS if n != "softmax"),
+    *((n, alpha) for n in _core.ALPHAS for alpha in (0.3, 2.5)),
+]
 LABELS = _core.Loss("cross_entropy", labels=True)
 
 

@@ -19,9 +19,11 @@ from bounded import (
     gamma,
     row_roundings,
     row_sum,
-    unit_wide,
     where,
 )
+from elementary import FUNCTIONS, apply, mish_gate_slope, normal_pdf
+
+from cnn import _core
 
 OPTIMIZERS = {
     "sgd": {},
@@ -35,108 +37,13 @@ OPTIMIZERS = {
 """Every optimizer with the settings that the tests use."""
 
 
-# ---- Functions ---------------------------------------------------------------------------------
-
-# ULP in float32 and float64. exp, log, tanh and sigmoid: section 5 of the design; the others are
-# given 3 there in float64, and have it in float32 too by csrc/kernels/vmath.h.
-ULP = {
-    "exp": (1, 1),
-    "expm1": (3, 3),
-    "log": (1, 1),
-    "log1p": (1, 1),
-    "tanh": (2, 3),
-    "sigmoid": (4, 3),
-    "softplus": (3, 3),
-    "normal_cdf": (3, 3),
-    "normal_pdf": (3, 3),
-}
-
-
-def _sigmoid(x):
-    w = np.exp(-np.abs(x))
-    return np.where(x < 0, w, 1) / (1 + w)
-
-
-def _softplus(x):
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
-
-
-def _normal_pdf(x):
-    return np.exp(-x * x / 2) / np.sqrt(2 * x.dtype.type(math.pi))
-
-
-def _series(y):
-    """Phi(y) - 1/2 for 0 <= y < 2: pdf(y) (y + y^3/3 + y^5/15 + ...)."""
-    term, total = y.copy(), y.copy()
-    for n in range(1, 60):
-        term = term * y * y / (2 * n + 1)
-        total = total + term
-    return total * _normal_pdf(y)
-
-
-def _tail(y):
-    """Phi(-y) for y >= 2: pdf(y) / (y + 1/(y + 2/(y + 3/(y + ...))))."""
-    fraction = y
-    for n in range(150, 0, -1):
-        fraction = y + n / fraction
-    return _normal_pdf(y) / fraction
-
-
-def _normal_cdf(x):
-    """Phi(x), its relative error as in reference_error."""
-    y = np.abs(x)
-    near = _series(np.minimum(y, 2))
-    tail = np.where(y < 2, 0.5 - near, _tail(np.maximum(y, 2)))
-    return np.where(x > 0, 1 - tail, tail)
-
-
-FUNCTIONS = {
-    "exp": np.exp,
-    "expm1": np.expm1,
-    "log": np.log,
-    "log1p": np.log1p,
-    "tanh": np.tanh,
-    "sigmoid": _sigmoid,
-    "softplus": _softplus,
-    "normal_cdf": _normal_cdf,
-}
-
-
-def reference_error(name: str, x, dtype):
-    """Return the relative error of the reference's own functions.
-
-    A few ULP of the C library and of the formulas above. exp(-x^2 / 2) has x^2 u_wide, since x^2 is
-    rounded. Phi loses a factor of at most 22 where 1/2 - (Phi - 1/2) cancels, below 2; above, an
-    error in one of the 150 fractions shrinks by n / fraction^2 from each to the next, which for
-    y = 2 sums up to less than 150 of their 2 roundings.
-    """
-    wide = unit_wide(dtype)
-    if name.startswith("normal"):
-        square = np.minimum(np.abs(x).astype(np.float64), 50) ** 2
-        return (300 + 2 * square) * wide
-    return 16 * wide
-
-
-def apply(name: str, x: Bounded) -> Bounded:
-    """Return f(x), f being increasing: the most it changes is at an end of [x - e, x + e]."""
-    f = FUNCTIONS[name]
-    with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
-        y = f(x.value)
-        change = 0.0
-        if x.error.any():
-            change = np.maximum(np.abs(f(x.value + x.error) - y), np.abs(y - f(x.value - x.error)))
-    own = reference_error(name, x.value, x.dtype) * np.abs(y).astype(np.float64)
-    return x.like(y, change + own).off(ULP[name][x.dtype.itemsize // 8])
-
-
-def normal_pdf(x: Bounded) -> Bounded:
-    """Return the normal density, whose slope is at most 1/4."""
-    y = _normal_pdf(x.value)
-    own = reference_error("normal_pdf", x.value, x.dtype) * y.astype(np.float64)
-    return x.like(y, x.error / 4 + own).off(ULP["normal_pdf"][x.dtype.itemsize // 8])
-
-
 # ---- Activations -------------------------------------------------------------------------------
+
+# The numbers of activations if none is given, and those whose derivative needs the input.
+ALPHAS = {"leaky_relu": 0.01, "elu": 1.0}
+NEEDS_INPUT = {"silu", "gelu", "mish", "hard_swish", "softsign"}
+SELU_SCALE = 1.0507009873554804934193349852946
+SELU_PRODUCT = 1.7580993408473768599402175208123  # scale alpha
 
 
 def _jump(x: Bounded, high: Bounded, low: Bounded) -> Bounded:
@@ -153,27 +60,53 @@ def _filled(x: Bounded, value: float) -> Bounded:
     return x.like(np.full(x.shape, value), 0.0)
 
 
-def _kinked(x: Bounded, low: Bounded) -> Bounded:
-    """Return x for x > 0, else `low`, which goes on from 0 at 0 with a smaller slope."""
-    chosen = where(x.value > 0, x, low)
+def _kinked(x: Bounded, high: Bounded, low: Bounded, steepest: float = 1.0) -> Bounded:
+    """Return `high` for x > 0, else `low`; both are 0 at 0, and nowhere steeper than this."""
+    chosen = where(x.value > 0, high, low)
     low_for_sure = x.value <= -x.error
-    error = np.where(low_for_sure, low.error, np.maximum(chosen.error, x.error))
+    error = np.where(low_for_sure, low.error, np.maximum(chosen.error, steepest * x.error))
     return chosen.like(chosen.value, error)
 
 
-def activation(name: str, x: Bounded) -> Bounded:
-    """Return h(x) of each element, or of rows for softmax."""
+def _clipped(x: Bounded, low: float, high: float) -> Bounded:
+    inside = (x.value + x.error > low) & (x.value - x.error < high)
+    return x.like(np.clip(x.value, low, high), np.where(inside, x.error, 0.0))
+
+
+def _expm1_below_0(x: Bounded) -> Bounded:
+    with np.errstate(over="ignore"):
+        return apply("expm1", x.like(np.minimum(x.value, 0), x.error))
+
+
+def activation(name: str, x: Bounded, alpha: float = 0.0) -> Bounded:
+    """Return h(x) of each element, or of rows for softmax; alpha 0 is the default number."""
+    number = constant(alpha or ALPHAS.get(name, 0.0), x.dtype)
     if name == "softmax":
         return softmax(x)
     if name == "step":
         return _jump(x, _filled(x, 1.0), _filled(x, 0.0))
     if name == "relu":
-        return _kinked(x, _filled(x, 0.0))
+        return _kinked(x, x, _filled(x, 0.0))
     if name == "leaky_relu":
-        return _kinked(x, constant(0.01, x.dtype) * x)
+        return _kinked(x, x, number * x, max(1.0, float(number.value)))
     if name == "elu":
-        with np.errstate(over="ignore"):
-            return _kinked(x, apply("expm1", x.like(np.minimum(x.value, 0), x.error)))
+        low = _expm1_below_0(x)
+        low = low if number.value == 1 else number * low
+        return _kinked(x, x, low, max(1.0, float(number.value)))
+    if name == "selu":
+        scale, product = (constant(value, x.dtype) for value in (SELU_SCALE, SELU_PRODUCT))
+        return _kinked(x, scale * x, product * _expm1_below_0(x), SELU_PRODUCT)
+    if name == "relu6":
+        return _clipped(x, 0, 6)
+    if name == "hard_sigmoid":
+        return _clipped(x + 3, 0, 6) * constant(1 / 6, x.dtype)
+    if name == "hard_swish":
+        above = _clipped(x, -3, np.inf)
+        return above * (_clipped(above + 3, 0, 6) * constant(1 / 6, x.dtype))
+    if name == "exponential":
+        return apply("exp", x)
+    if name == "mish":
+        return x * apply("mish_gate", x)
     if name == "silu":
         return x * apply("sigmoid", x)
     if name == "gelu":
@@ -183,8 +116,9 @@ def activation(name: str, x: Bounded) -> Bounded:
     return x
 
 
-def derivative(name: str, source: Bounded) -> Bounded:
-    """Return h' from the output y, or from the input x for silu and gelu; as in activation.c."""
+def derivative(name: str, source: Bounded, alpha: float = 0.0) -> Bounded:
+    """Return h' from the output y, or from the input x for NEEDS_INPUT; as in activation.c."""
+    number = constant(alpha or ALPHAS.get(name, 0.0), source.dtype)
     one = _filled(source, 1.0)
     if name == "step":
         return _filled(source, 0.0)
@@ -195,9 +129,28 @@ def derivative(name: str, source: Bounded) -> Bounded:
     if name == "relu":
         return _jump(source, one, _filled(source, 0.0))
     if name == "leaky_relu":
-        return _jump(source, one, constant(np.full(source.shape, 0.01), source.dtype))
+        low = source.like(np.full(source.shape, number.value), number.error)
+        return _jump(source, one, low)
     if name == "elu":
-        return _kinked_slope(source)
+        return _kinked_slope(source, one, source + number)
+    if name == "selu":
+        scale, product = (constant(value, source.dtype) for value in (SELU_SCALE, SELU_PRODUCT))
+        return _kinked_slope(source, one * scale, source + product)
+    if name == "relu6":
+        return _inside(source, 0, 6, one)
+    if name == "hard_sigmoid":
+        return _inside(source, 0, 1, one * constant(1 / 6, source.dtype))
+    if name == "hard_swish":
+        inside = fma(_filled(source, 2.0), source, 3 * one) * constant(1 / 6, source.dtype)
+        below = _jump(source.like(source.value + 3, source.error), inside, _filled(source, 0.0))
+        return _jump(source.like(3 - source.value, source.error), below, one)
+    if name == "softsign":
+        root = one / (source.like(np.abs(source.value), source.error) + 1)
+        return root * root
+    if name == "exponential":
+        return source
+    if name == "mish":
+        return fma(source, mish_gate_slope(source), apply("mish_gate", source))
     if name == "softplus":
         return -apply("expm1", -source)
     if name == "silu":
@@ -208,17 +161,25 @@ def derivative(name: str, source: Bounded) -> Bounded:
     return one
 
 
-def _kinked_slope(y: Bounded) -> Bounded:
-    """Return 1 for y > 0, else y + 1, which is 1 at 0 too."""
-    low = y + 1
-    chosen = where(y.value > 0, _filled(y, 1.0), low)
-    return chosen.like(chosen.value, np.where(y.value > y.error, 0.0, low.error))
+def _kinked_slope(y: Bounded, high: Bounded, low: Bounded) -> Bounded:
+    """Return `high` for y > 0, else `low`; either if the sign of y is not certain."""
+    chosen = where(y.value > 0, high, low)
+    uncertain = (np.abs(y.value) <= y.error) & (y.error > 0)
+    jump = np.where(uncertain, np.abs(high.value - low.value).astype(np.float64) + low.error, 0.0)
+    return chosen.like(chosen.value, chosen.error + jump)
 
 
-def activation_backward(name: str, dy: Bounded, source: Bounded) -> Bounded:
+def _inside(y: Bounded, low: float, high: float, value: Bounded) -> Bounded:
+    """Return `value` for low < y < high, else 0."""
+    zero = _filled(y, 0.0)
+    above, below = y.like(y.value - low, y.error), y.like(high - y.value, y.error)
+    return _jump(above, _jump(below, value, zero), zero)
+
+
+def activation_backward(name: str, dy: Bounded, source: Bounded, alpha: float = 0.0) -> Bounded:
     """Return dx = dy h'; for softmax y (dy - sum dy y)."""
     if name != "softmax":
-        return dy * derivative(name, source)
+        return dy * derivative(name, source, alpha)
     return source * (dy - row_sum(dy * source)[..., None])
 
 
@@ -460,6 +421,7 @@ class _Dense(NamedTuple):
     weight: Bounded
     bias: Bounded
     activation: str
+    alpha: float
     l2: float
     mask: Any  # of the dropout behind it, with its scale; or None
 
@@ -476,7 +438,9 @@ class Network:
         for i, layer in enumerate(network.layers):
             if layer.kind == "dense":
                 weight, bias = (exact(network.get(i, p), self.dtype) for p in ("weight", "bias"))
-                self.layers.append(_Dense(weight, bias, layer.activation, layer.l2, None))
+                self.layers.append(
+                    _Dense(weight, bias, layer.activation, layer.alpha, layer.l2, None)
+                )
             elif masks is not None:
                 scale = constant_value(1 / (1 - layer.rate), self.dtype)
                 self.layers[-1] = self.layers[-1]._replace(mask=masks[i] * scale)
@@ -484,7 +448,7 @@ class Network:
     def forward(self, x) -> Bounded:
         """Return the outputs."""
         *_, last = self._run(x)
-        return activation(self.layers[-1].activation, last)
+        return activation(self.layers[-1].activation, last, self.layers[-1].alpha)
 
     def _run(self, x) -> list[Bounded]:
         """Return what each layer takes in, and at the end z of the last layer."""
@@ -493,7 +457,7 @@ class Network:
             z = dot(taken[-1], layer.weight) + layer.bias
             if i + 1 == len(self.layers):
                 return [*taken, z]
-            y = activation(layer.activation, z)
+            y = activation(layer.activation, z, layer.alpha)
             taken.append(y if layer.mask is None else y * layer.mask)
         return taken
 
@@ -505,11 +469,11 @@ class Network:
         """Return the loss with its penalties, and the gradients: weight, bias, weight, ..."""
         *taken, z = self._run(x)
         last = self.layers[-1]
-        logits = s.kind in ("cross_entropy", "binary_cross_entropy")
-        out = z if logits else activation(last.activation, z)
+        logits = s.kind in _core.TAKES_LOGITS
+        out = z if logits else activation(last.activation, z, last.alpha)
         value, delta = batch_loss(s, out, t, sample_weight)
         if not logits:
-            delta = activation_backward(last.activation, delta, _source(last, z))
+            delta = activation_backward(last.activation, delta, _source(last, z), last.alpha)
         gradients: list[Bounded] = []
         for layer, into in zip(self.layers[::-1], taken[::-1], strict=True):
             dx, dw, db = dense_backward(delta, into, layer.weight)
@@ -530,9 +494,11 @@ class Network:
         if layer.mask is not None:
             dx = dx * layer.mask
         z = dot(taken[l], layer.weight) + layer.bias
-        return activation_backward(layer.activation, dx, _source(layer, z))
+        return activation_backward(layer.activation, dx, _source(layer, z), layer.alpha)
 
 
 def _source(layer: _Dense, z: Bounded) -> Bounded:
     """Return what the derivative of a layer's activation is taken from."""
-    return z if layer.activation in ("silu", "gelu") else activation(layer.activation, z)
+    if layer.activation in NEEDS_INPUT:
+        return z
+    return activation(layer.activation, z, layer.alpha)

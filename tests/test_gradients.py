@@ -22,8 +22,21 @@ from reference import LossSettings
 import cnn
 from cnn import _core
 
-SMOOTH = ["identity", "sigmoid", "tanh", "softplus", "silu", "gelu"]
-KINKED = ["step", "relu", "leaky_relu", "elu"]
+# Where those functions bend that are not smooth.
+KINKS = {
+    "step": (0,),
+    "relu": (0,),
+    "leaky_relu": (0,),
+    "elu": (0,),
+    "selu": (0,),
+    "hard_sigmoid": (-3, 3),
+    "hard_swish": (-3, 3),
+    "relu6": (0, 6),
+    "softsign": (0,),
+}
+# A tuple is an activation with its number.
+KINKED = [*KINKS, ("leaky_relu", 0.2), ("elu", 0.5), ("elu", 2.0)]
+SMOOTH = [name for name in _core.ACTIVATIONS if name not in {*KINKS, "softmax"}]
 H = {True: 2.0**-9, False: 2.0**-16}  # by whether the loss is smooth in every weight
 ROWS = 5
 
@@ -58,11 +71,12 @@ def distance_to_kinks(network, x, settings, t):
     *taken, z = reference._run(x)
     distance = np.inf
     for layer, into in zip(reference.layers, taken, strict=True):
-        if layer.activation in KINKED:
+        for kink in KINKS.get(layer.activation, ()):
             sums = bounded.dot(into, layer.weight) + layer.bias
-            distance = min(distance, float(np.abs(sums.value).min()))
+            distance = min(distance, float(np.abs(sums.value - kink).min()))
     if settings.kind == "huber":
-        r = ref.activation(reference.layers[-1].activation, z).value - t
+        last = reference.layers[-1]
+        r = ref.activation(last.activation, z, last.alpha).value - t
         distance = min(distance, float(np.abs(np.abs(r) - settings.delta).min()))
     return distance
 
@@ -192,17 +206,22 @@ def test_more_rows_than_a_chunk(network_of):
 
 @pytest.mark.parametrize("name", [*SMOOTH, *KINKED])
 def test_activation_backward(name):
+    name, alpha = (name, 0.0) if isinstance(name, str) else name
     rng = np.random.default_rng(0)
     x = np.round(rng.uniform(-6, 6, 4000) * 2**20) / 2**20
-    x = x[np.abs(x) > 0.05]
+    for kink in KINKS.get(name, ()):
+        x = x[np.abs(x - kink) > 0.05]
     h = 2.0**-8
-    source = x if name in _core.NEEDS_INPUT else _core.activation(name, x)
-    dx = _core.activation_backward(name, np.ones_like(x), source)
-    estimate, truncation = extrapolated(lambda change: _core.activation(name, x + change), h)
-    bound = ref.activation(name, bounded.exact(x, "float64"))
-    own = ref.derivative(
-        name, bound if name not in _core.NEEDS_INPUT else bounded.exact(x, "float64")
-    )
+
+    def f(change):
+        return _core.activation(name, x + change, None, alpha)
+
+    source = x if name in _core.NEEDS_INPUT else f(0)
+    dx = _core.activation_backward(name, np.ones_like(x), source, None, alpha)
+    estimate, truncation = extrapolated(f, h)
+    given = bounded.exact(x, "float64")
+    bound = ref.activation(name, given, alpha)
+    own = ref.derivative(name, given if name in _core.NEEDS_INPUT else bound, alpha)
     # Values at x + 4h are at most 3 times as large, and so are their errors.
     assert (np.abs(dx - estimate) <= truncation + 3 * rounding(bound.error, h) + own.error).all()
 

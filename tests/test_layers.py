@@ -14,7 +14,7 @@ import cnn
 from cnn import _core
 
 ACTIVATIONS = _core.ACTIVATIONS
-HE = ("relu", "leaky_relu", "elu", "softplus", "silu", "gelu")
+HE = ("relu", "leaky_relu", "elu", "softplus", "silu", "gelu", "mish", "hard_swish", "relu6")
 
 
 def two_layers(**options):
@@ -45,7 +45,12 @@ def test_dense_tells_its_settings():
         (("3", 2), TypeError, "Dense: inputs is of type str"),
         ((2, None), TypeError, "Dense: outputs is of type NoneType"),
         ((2, 2, "rulu"), ValueError, "Dense: activation is 'rulu', should be one of identity"),
-        ((2, 2, np.tanh), TypeError, "Dense: activation is of type ufunc, should be a string"),
+        ((2, 2, np.tanh), TypeError, "Dense: activation is of type ufunc, should be a string or"),
+        (
+            (2, 2, cnn.activations.ELU),
+            TypeError,
+            "Dense: activation is the class ELU, should be a string or an object such as cnn.activ",
+        ),
     ],
 )
 def test_bad_dense(arguments, error, message):
@@ -177,6 +182,7 @@ def test_l2_can_be_set():
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_default_initialiser(activation):
     bound = math.sqrt(6 / 40) if activation in HE else math.sqrt(6 / 100)
+    bound = math.sqrt(3 / 40) if activation == "selu" else bound
     net = cnn.Sequential([cnn.Dense(40, 60, activation)], rng=1, dtype="float64")
     largest = abs(net.layers[0].weight).max()
     assert 0.99 * bound < largest <= bound

@@ -42,7 +42,8 @@ def of_header(text):
         name: [row.split(",")[0].strip() for row in re.findall(r"X\(([^)]*)\)", rows)]
         for name, rows in re.findall(r"^#define (CNN_\w+)\(X\)(.*)$", text, flags=re.MULTILINE)
     }
-    constants = re.findall(r'^#define (CNN_\w+) (?:"[^"]*"|\d[\d.e-]*)$', text, flags=re.MULTILINE)
+    number = r"\d[\d.e-]*|\(-\d+\)"
+    constants = re.findall(rf'^#define (CNN_\w+) (?:"[^"]*"|{number})$', text, flags=re.MULTILINE)
     enums = {}
     for name, body in re.findall(r"typedef enum (\w+) \{(.*?)\} \1;", text, flags=re.DOTALL):
         listed = re.search(r"#define CNN_X\(.*\) (\w+)##constant = value,\s+(\w+)\(CNN_X\)", body)

@@ -66,15 +66,16 @@ def special_numbers(dtype):
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("name", [n for n in _core.ACTIVATIONS if n != "softmax"])
+@pytest.mark.parametrize("name", HIDDEN)
 def test_activations(name, threads, dtype, isa, bits):
+    name, alpha = (name, 0.0) if isinstance(name, str) else name
     x = special_numbers(dtype)
     dy = numbers(1, x.shape, dtype)
 
     def run():
-        y = _core.activation(name, x)
+        y = _core.activation(name, x, None, alpha)
         source = x if name in _core.NEEDS_INPUT else y
-        return y, _core.activation_backward(name, dy, source)
+        return y, _core.activation_backward(name, dy, source, None, alpha)
 
     expected = on_scalar(run, threads=1)
     _core.set_num_threads(threads)
@@ -197,13 +198,14 @@ def chain_of_dense(network, x):
     for i, layer in enumerate(network.layers):
         if layer.kind == "dense":
             weight, bias = network.get(i, "weight"), network.get(i, "bias")
-            x = _core.dense(x, weight, bias, layer.activation)
+            x = _core.dense(x, weight, bias, layer.activation, None, layer.alpha)
     return x
 
 
 def deep_network(network_of, dtype):
     """Return a network with every activation, wide enough that threads have work."""
     widths = [37, 120, 33, 64, 16, 17, 48, 31, 70, 33, 129]
+    widths += [19 + 7 * i % 40 for i in range(1 + len(HIDDEN) - len(widths))]
     return network_of([*widths, 5], HIDDEN, "softmax", dtype=dtype, init="uniform")
 
 
@@ -267,7 +269,9 @@ def test_predict_of_wide_layers(dtype, isa, network_of, bits):
 def test_predict_through_sequential(dtype, network_of, predictions, bits):
     x, expected = predictions[dtype.name]
     layers = [
-        cnn.Dense(layer.inputs, layer.outputs, layer.activation)
+        cnn.Dense(
+            layer.inputs, layer.outputs, cnn.activations.spelled(layer.activation, layer.alpha)
+        )
         for layer in deep_network(network_of, dtype).layers
     ]
     net = cnn.Sequential(layers, dtype=dtype, rng=0)

@@ -72,7 +72,10 @@ def test_onnx(tmp_path, onnx, target, dtype):
         np.testing.assert_allclose(found[1], model.predict_proba(table), rtol=0, atol=atol)
 
 
-@pytest.mark.parametrize("activation", [name for name in _core.ACTIVATIONS if name != "softmax"])
+# exponential overflows on inputs such as these.
+@pytest.mark.parametrize(
+    "activation", [name for name in _core.ACTIVATIONS if name not in ("softmax", "exponential")]
+)
 def test_onnx_with_all_activations(tmp_path, onnx, activation):
     for target in (SPECIES, PRICE):
         model = made(target, hidden=activation)

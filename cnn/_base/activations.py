@@ -1,18 +1,19 @@
 """The table of activations, and the functions of arrays that are made from it.
 
 To add an activation: its line in CNN_ACTIVATIONS of cnn.h, its arithmetic in
-csrc/kernels/activation.c, its entry here, and its name in cnn/functional.py.
+csrc/kernels/activation.c, its entry here, and its name in cnn/functional.py; with a number also a
+class in cnn/activations.py.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from cnn import _core
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -33,6 +34,8 @@ class Activation:
         A sentence or two: what it is used for, and the source of the formula.
     example : str
         Lines of a doctest.
+    number : str, optional
+        What there is to say about the parameter that is its number, if it has one.
     """
 
     formula: str
@@ -40,6 +43,7 @@ class Activation:
     init: str
     about: str
     example: str
+    number: str = ""
 
 
 # The table from which the functions below, their docstrings and the layers' default initialisers
@@ -87,18 +91,26 @@ TABLE: Mapping[str, Activation] = {
         example=">>> cnn.relu([-1.0, 0.0, 2.0])\narray([0., 0., 2.])",
     ),
     "leaky_relu": Activation(
-        formula="x for x > 0, else 0.01 x",
-        derivative="1 for x > 0, else 0.01",
+        formula="x for x > 0, else slope x",
+        derivative="1 for y > 0, else the slope",
         init="he_uniform",
         about="ReLU with a small slope for x < 0 (Maas, Hannun and Ng, 2013).",
-        example=">>> cnn.leaky_relu([-1.0, 0.0, 2.0])\narray([-0.01,  0.  ,  2.  ])",
+        example=(
+            ">>> cnn.leaky_relu([-1.0, 0.0, 2.0])\narray([-0.01,  0.  ,  2.  ])\n"
+            ">>> cnn.leaky_relu([-1.0, 0.0, 2.0], slope=0.2)\narray([-0.2,  0. ,  2. ])"
+        ),
+        number="slope : float, default 0.01\n    The slope for x < 0, from 1e-30 to 1e30.",
     ),
     "elu": Activation(
-        formula="x for x > 0, else exp(x) - 1",
-        derivative="1 for x > 0, else y + 1",
+        formula="x for x > 0, else alpha (exp(x) - 1)",
+        derivative="1 for y > 0, else y + alpha",
         init="he_uniform",
-        about="The exponential linear unit with alpha = 1 (Clevert et al., 2016).",
-        example=">>> cnn.elu([-1.0, 0.0, 2.0]).round(3)\narray([-0.632,  0.   ,  2.   ])",
+        about="The exponential linear unit (Clevert et al., 2016).",
+        example=(
+            ">>> cnn.elu([-1.0, 0.0, 2.0]).round(3)\narray([-0.632,  0.   ,  2.   ])\n"
+            ">>> cnn.elu([-1.0, 0.0, 2.0], alpha=0.5).round(3)\narray([-0.316,  0.   ,  2.   ])"
+        ),
+        number="alpha : float, default 1.0\n    Minus the limit for x to -inf, from 1e-30 to 1e30.",
     ),
     "softplus": Activation(
         formula="log(1 + exp(x))",
@@ -144,11 +156,71 @@ TABLE: Mapping[str, Activation] = {
             "array([9.99955e-01, 4.50000e-05, 0.00000e+00])"
         ),
     ),
+    "mish": Activation(
+        formula="x tanh(log(1 + exp(x)))",
+        derivative="t + x (1 - t^2) sigmoid(x) with t = tanh(log(1 + exp(x)))",
+        init="he_uniform",
+        about=(
+            "A smooth relative of SiLU (Misra, 2020). Results are within 4 units in the last place "
+            "and |x| times the smallest denormal number, which counts if exp(x) itself is "
+            "denormal: for x < -87 in float32 and x < -708 in float64."
+        ),
+        example=">>> cnn.mish([-1.0, 0.0, 2.0]).round(3)\narray([-0.303,  0.   ,  1.944])",
+    ),
+    "selu": Activation(
+        formula="1.0507 x for x > 0, else 1.7581 (exp(x) - 1)",
+        derivative="1.0507 for x > 0, else y + 1.7581",
+        init="lecun_uniform",
+        about=(
+            "The scaled exponential linear unit (Klambauer et al., 2017), whose two constants, "
+            "here in 5 digits, keep mean 0 and variance 1 from layer to layer if the weights begin "
+            "with the variance 1 / inputs, as those of lecun_uniform do."
+        ),
+        example=">>> cnn.selu([-1.0, 0.0, 2.0]).round(3)\narray([-1.111,  0.   ,  2.101])",
+    ),
+    "hard_sigmoid": Activation(
+        formula="min(max(x + 3, 0), 6) / 6",
+        derivative="1 / 6 for 0 < y < 1, else 0",
+        init="glorot_uniform",
+        about="A sigmoid of straight lines, as Keras and PyTorch have it (Howard et al., 2019).",
+        example=">>> cnn.hard_sigmoid([-1.0, 0.0, 3.0]).round(3)\narray([0.333, 0.5  , 1.   ])",
+    ),
+    "hard_swish": Activation(
+        formula="x min(max(x + 3, 0), 6) / 6",
+        derivative="0 for x <= -3, 1 for x >= 3, else (2 x + 3) / 6",
+        init="he_uniform",
+        about="SiLU with hard_sigmoid in place of sigmoid (Howard et al., 2019).",
+        example=">>> cnn.hard_swish([-1.0, 0.0, 2.0]).round(3)\narray([-0.333,  0.   ,  1.667])",
+    ),
+    "relu6": Activation(
+        formula="min(max(x, 0), 6)",
+        derivative="1 for 0 < y < 6, else 0",
+        init="he_uniform",
+        about="ReLU that is at most 6 (Krizhevsky, 2010), for networks that are quantised later.",
+        example=">>> cnn.relu6([-1.0, 2.0, 8.0])\narray([0., 2., 6.])",
+    ),
+    "softsign": Activation(
+        formula="x / (1 + |x|)",
+        derivative="1 / (1 + |x|)^2",
+        init="glorot_uniform",
+        about="Like tanh, but it comes near its limits more slowly (Bergstra et al., 2009).",
+        example=">>> cnn.softsign([-1.0, 0.0, 3.0])\narray([-0.5 ,  0.  ,  0.75])",
+    ),
+    "exponential": Activation(
+        formula="exp(x)",
+        derivative="y",
+        init="glorot_uniform",
+        about="The output activation of a rate that is modelled by its logarithm.",
+        example=">>> cnn.exponential([-1.0, 0.0, 2.0]).round(3)\narray([0.368, 1.   , 7.389])",
+    ),
 }
 
 
+_Function = TypeVar("_Function", bound="Callable[..., Any]")
+
+
 class Elementwise(Protocol):
-    """The type of the activation functions but for softmax."""
+    """The type of the activation functions but for softmax, and for those with a number."""
 
     __name__: str
 
@@ -164,7 +236,7 @@ Parameters
 ----------
 x : array_like
     Numbers, in any shape.
-out : ndarray, optional
+{number}out : ndarray, optional
     Where to put the result; x itself is allowed.
 
 Returns
@@ -199,6 +271,12 @@ def elementwise(name: str) -> Elementwise:
 
     function.__name__ = function.__qualname__ = name
     function.__module__ = "cnn.functional"
+    return documented(function)
+
+
+def documented(function: _Function) -> _Function:
+    """Give the function of an activation, whose name it has, its docstring."""
+    name = function.__name__
     entry = TABLE[name]
     function.__doc__ = _DOCUMENTATION.format(
         name=name,
@@ -206,5 +284,6 @@ def elementwise(name: str) -> Elementwise:
         derivative=entry.derivative,
         about=entry.about,
         example=entry.example,
+        number=f"{entry.number}\n" if entry.number else "",
     )
     return function

@@ -14,6 +14,12 @@ LOSSES: Final[tuple[str, ...]]
 OPTIMIZERS: Final[tuple[str, ...]]
 INITIALIZERS: Final[tuple[str, ...]]
 NEEDS_INPUT: Final[frozenset[str]]
+ALPHAS: Final[dict[str, float]]
+ALPHA_NAMES: Final[dict[str, str]]
+LEAST_ALPHA: Final[float]
+LOSS_OUTPUTS: Final[dict[str, str | None]]
+TAKES_LOGITS: Final[frozenset[str]]
+HAS_ACCURACY: Final[frozenset[str]]
 LARGEST: Final[float]
 LARGEST_WEIGHT: Final[float]
 LEAST_WEIGHT_SUM: Final[float]
@@ -36,9 +42,15 @@ def pinned(*arrays: object) -> list[object]: ...
 def first_outside(x: _Array, low: float, high: float, *, whole: bool = False) -> int: ...
 def philox(counter: Sequence[int], key: Sequence[int]) -> tuple[int, int, int, int]: ...
 def permutation(seed: int, epoch: int, n: int, first: int, count: int) -> npt.NDArray[np.uintp]: ...
-def activation(name: str, x: npt.ArrayLike, out: _Array | None = None) -> _Array: ...
+def activation(
+    name: str, x: npt.ArrayLike, out: _Array | None = None, alpha: float = 0.0
+) -> _Array: ...
 def activation_backward(
-    name: str, dy: npt.ArrayLike, source: npt.ArrayLike, out: _Array | None = None
+    name: str,
+    dy: npt.ArrayLike,
+    source: npt.ArrayLike,
+    out: _Array | None = None,
+    alpha: float = 0.0,
 ) -> _Array: ...
 def softmax(x: npt.ArrayLike, out: _Array | None = None, axis: int = -1) -> _Array: ...
 def log_softmax(x: npt.ArrayLike, out: _Array | None = None, axis: int = -1) -> _Array: ...
@@ -48,6 +60,7 @@ def dense(
     bias: npt.ArrayLike | None,
     activation: str,
     out: _Array | None = None,
+    alpha: float = 0.0,
 ) -> _Array: ...
 def dense_backward(
     dy: npt.ArrayLike, x: npt.ArrayLike, weight: npt.ArrayLike
@@ -125,6 +138,8 @@ class LayerSpec(NamedTuple):
         The strength of the L2 penalty.
     rate : float
         The share of values that dropout sets to 0.
+    alpha : float
+        The number of an activation that has one; 0 for its default.
     """
 
     kind: str
@@ -133,6 +148,7 @@ class LayerSpec(NamedTuple):
     activation: str = "identity"
     l2: float = 0.0
     rate: float = 0.0
+    alpha: float = 0.0
 
 @final
 class Network:

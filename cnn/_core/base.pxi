@@ -20,6 +20,24 @@ INITIALIZERS = names(<name_function>cnn_initializer_name)
 NEEDS_INPUT = frozenset(
     name for i, name in enumerate(ACTIVATIONS) if cnn_activation_needs_input(<int>i)
 )
+# The default of each activation's number, by name, and the number's name.
+ALPHAS = {
+    name: cnn_activation_alpha_default(<int>i)
+    for i, name in enumerate(ACTIVATIONS) if cnn_activation_alpha_name(<int>i) != NULL
+}
+ALPHA_NAMES = {name: cnn_activation_alpha_name(ACTIVATIONS.index(name)).decode() for name in ALPHAS}
+LEAST_ALPHA = CNN_LEAST_ALPHA
+
+
+cdef object output_of(int loss):
+    """The activation that the output layer must have for a loss; None for any but softmax."""
+    cdef int output = cnn_loss_output(loss)
+    return None if output == CNN_ANY_OUTPUT else ACTIVATIONS[output]
+
+
+LOSS_OUTPUTS = {name: output_of(<int>i) for i, name in enumerate(LOSSES)}
+TAKES_LOGITS = frozenset(name for i, name in enumerate(LOSSES) if cnn_loss_takes_logits(<int>i))
+HAS_ACCURACY = frozenset(name for i, name in enumerate(LOSSES) if cnn_loss_has_accuracy(<int>i))
 LARGEST = CNN_LARGEST
 LARGEST_WEIGHT = CNN_LARGEST_WEIGHT
 LEAST_WEIGHT_SUM = CNN_LEAST_WEIGHT_SUM

@@ -12,6 +12,8 @@ cdef int LOG_SOFTMAX = -1
 cdef struct rows_call:
     # An activation or LOG_SOFTMAX; the derivative of an activation if `source` is not NULL.
     int kind
+    # The activation's number; 0 for its default.
+    double alpha
     bint single
     size_t rows, cols
     const void *x
@@ -28,26 +30,29 @@ cdef cnn_status forward(const rows_call *c) noexcept nogil:
             c.rows, c.cols, <const double *>c.x, c.cols, <double *>c.y, c.cols)
     cdef cnn_activation kind = <cnn_activation>c.kind
     if c.single:
-        return cnn_activation_forward_f32(
-            kind, c.rows, c.cols, <const float *>c.x, c.cols, <float *>c.y, c.cols)
-    return cnn_activation_forward_f64(
-        kind, c.rows, c.cols, <const double *>c.x, c.cols, <double *>c.y, c.cols)
+        return cnn_activation_forward_alpha_f32(
+            kind, c.alpha, c.rows, c.cols, <const float *>c.x, c.cols, <float *>c.y, c.cols)
+    return cnn_activation_forward_alpha_f64(
+        kind, c.alpha, c.rows, c.cols, <const double *>c.x, c.cols, <double *>c.y, c.cols)
 
 
 cdef cnn_status backward(const rows_call *c) noexcept nogil:
     cdef cnn_activation kind = <cnn_activation>c.kind
     if c.single:
-        return cnn_activation_backward_f32(
-            kind, c.rows, c.cols, <const float *>c.x, <const float *>c.source, <float *>c.y)
-    return cnn_activation_backward_f64(
-        kind, c.rows, c.cols, <const double *>c.x, <const double *>c.source, <double *>c.y)
+        return cnn_activation_backward_alpha_f32(
+            kind, c.alpha, c.rows, c.cols, <const float *>c.x, <const float *>c.source,
+            <float *>c.y)
+    return cnn_activation_backward_alpha_f64(
+        kind, c.alpha, c.rows, c.cols, <const double *>c.x, <const double *>c.source, <double *>c.y)
 
 
 cdef cnn_status run(const rows_call *c) noexcept nogil:
     return forward(c) if c.source == NULL else backward(c)
 
 
-cdef int run_rows(int kind, cnp.ndarray x, cnp.ndarray source, cnp.ndarray y, str where) except -1:
+cdef int run_rows(
+    int kind, double alpha, cnp.ndarray x, cnp.ndarray source, cnp.ndarray y, str where
+) except -1:
     """Call C: softmax on rows, which are the last axis, and other activations on one row."""
     cdef rows_call c
     cdef int last = cnp.PyArray_NDIM(x) - 1
@@ -55,6 +60,7 @@ cdef int run_rows(int kind, cnp.ndarray x, cnp.ndarray source, cnp.ndarray y, st
     if size == 0:
         return 0
     c.kind = kind
+    c.alpha = alpha
     c.single = is_single(x)
     c.cols = size
     if last >= 0 and (kind == CNN_SOFTMAX or kind == LOG_SOFTMAX):
@@ -74,7 +80,7 @@ cdef int run_rows(int kind, cnp.ndarray x, cnp.ndarray source, cnp.ndarray y, st
     return check(status, where)
 
 
-cdef object run_forward(int kind, object x, object out, str where):
+cdef object run_forward(int kind, double alpha, object x, object out, str where):
     cdef list hold = pins(x, out)
     cdef cnp.ndarray given = numeric_array(x, where, "x", hold)
     cdef cnp.ndarray into = output_array(out, where)
@@ -82,18 +88,19 @@ cdef object run_forward(int kind, object x, object out, str where):
     check_overlap(into, given, where, "x", True)
     cdef cnp.ndarray y = target_array(
         into, cnp.PyArray_NDIM(array), cnp.PyArray_DIMS(array), cnp.PyArray_TYPE(array), where)
-    run_rows(kind, array, None, y, where)
+    run_rows(kind, alpha, array, None, y, where)
     return handed_back(y, into, out)
 
 
-def activation(name, x, out=None):
-    return run_forward(index_of(ACTIVATION_NUMBERS, name, "activation: name"), x, out, name)
+def activation(name, x, out=None, alpha=0.0):
+    cdef int kind = index_of(ACTIVATION_NUMBERS, name, "activation: name")
+    return run_forward(kind, alpha, x, out, name)
 
 
 cdef object run_along_axis(int kind, object x, object out, object axis, str where):
     """Softmax or log-softmax along an axis; C computes along the last one only."""
     if type(axis) is int and axis == -1 and cnp.PyArray_CheckExact(x) and cnp.PyArray_NDIM(x) > 0:
-        return run_forward(kind, x, out, where)
+        return run_forward(kind, 0, x, out, where)
     if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
         raise TypeError(f"{where}: axis is of type {type(axis).__name__}, should be an int")
     number = int(axis)
@@ -107,7 +114,7 @@ cdef object run_along_axis(int kind, object x, object out, object axis, str wher
     target = into
     if into is not None and cnp.PyArray_NDIM(into) == ndim:  # target_array refuses others
         target = np.moveaxis(into, number, -1)
-    y = run_forward(kind, np.moveaxis(array, number, -1), target, where)
+    y = run_forward(kind, 0, np.moveaxis(array, number, -1), target, where)
     return np.moveaxis(y, -1, number) if out is None else out
 
 
@@ -119,7 +126,7 @@ def log_softmax(x, out=None, axis=-1):
     return run_along_axis(LOG_SOFTMAX, x, out, axis, "log_softmax")
 
 
-def activation_backward(name, dy, source, out=None):
+def activation_backward(name, dy, source, out=None, double alpha=0.0):
     cdef str where = "activation_backward"
     cdef int kind = index_of(ACTIVATION_NUMBERS, name, "activation_backward: name")
     cdef str source_name = "x" if cnn_activation_needs_input(kind) else "y"
@@ -139,7 +146,7 @@ def activation_backward(name, dy, source, out=None):
             f"{shape_of(gradient)}"
         )
     cdef cnp.ndarray dx = target_array(into, ndim, shape, cnp.PyArray_TYPE(gradient), where)
-    run_rows(kind, gradient, values, dx, where)
+    run_rows(kind, alpha, gradient, values, dx, where)
     return handed_back(dx, into, out)
 
 
@@ -147,6 +154,7 @@ def activation_backward(name, dy, source, out=None):
 
 cdef struct dense_call:
     cnn_activation activation
+    double alpha
     bint single
     size_t rows, inputs, outputs
     const void *x
@@ -157,17 +165,18 @@ cdef struct dense_call:
 
 cdef cnn_status run_dense(const dense_call *c) noexcept nogil:
     if c.single:
-        return cnn_dense_forward_f32(
+        return cnn_dense_forward_alpha_f32(
             c.rows, c.inputs, c.outputs, <const float *>c.x, c.inputs, <const float *>c.weight,
-            <const float *>c.bias, c.activation, <float *>c.y, c.outputs)
-    return cnn_dense_forward_f64(
+            <const float *>c.bias, c.activation, c.alpha, <float *>c.y, c.outputs)
+    return cnn_dense_forward_alpha_f64(
         c.rows, c.inputs, c.outputs, <const double *>c.x, c.inputs, <const double *>c.weight,
-        <const double *>c.bias, c.activation, <double *>c.y, c.outputs)
+        <const double *>c.bias, c.activation, c.alpha, <double *>c.y, c.outputs)
 
 
-def dense(x, weight, bias, activation, out=None):
+def dense(x, weight, bias, activation, out=None, double alpha=0.0):
     cdef str where = "dense"
     cdef dense_call c
+    c.alpha = alpha
     c.activation = <cnn_activation>index_of(
         ACTIVATION_NUMBERS, activation, "dense: activation")
     cdef list hold = pins(x, weight, bias, out)

@@ -5,6 +5,7 @@
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memset
 
 
 # ---- Layers ------------------------------------------------------------------------------------
@@ -12,8 +13,8 @@ from libc.stdint cimport int64_t, uint64_t
 # A layer as Network takes and returns it; documented in the stub.
 LayerSpec = namedtuple(
     "LayerSpec",
-    ("kind", "inputs", "outputs", "activation", "l2", "rate"),
-    defaults=(0, 0, "identity", 0.0, 0.0),
+    ("kind", "inputs", "outputs", "activation", "l2", "rate", "alpha"),
+    defaults=(0, 0, "identity", 0.0, 0.0, 0.0),
     module=__name__,
 )
 
@@ -24,6 +25,7 @@ cdef int read_layer(object spec, Py_ssize_t index, cnn_layer *layer) except -1:
         raise TypeError(
             f"Sequential: layer {index} is of type {type(spec).__name__}, should be a LayerSpec"
         )
+    memset(layer, 0, sizeof(cnn_layer))  # 0 is the default of each field
     layer.struct_size = sizeof(cnn_layer)
     layer.kind = CNN_LAYER_DENSE if spec.kind == "dense" else CNN_LAYER_DROPOUT
     layer.inputs = spec.inputs
@@ -31,6 +33,7 @@ cdef int read_layer(object spec, Py_ssize_t index, cnn_layer *layer) except -1:
     layer.activation = <cnn_activation>index_of(ACTIVATION_NUMBERS, spec.activation, "activation")
     layer.l2 = spec.l2
     layer.rate = spec.rate
+    layer.alpha = spec.alpha
     return 0
 
 
@@ -161,7 +164,7 @@ cdef class Network:
         # LayerSpec(...) would run Python code, and take four times as long.
         return tuple.__new__(LayerSpec, (
             kind, found.inputs, found.outputs, ACTIVATIONS[<int>found.activation], found.l2,
-            found.rate))
+            found.rate, found.alpha))
 
     def copy(self):
         cdef cnn_network *made = NULL

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnn import _core, layers
+from cnn import _core, activations, layers
 from cnn._base import checks
 from cnn._base.metadata import EPOCHS
 from cnn.layers import Dense, Layer
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+    from cnn.activations import Activation
 
 
 class Stack:
@@ -64,9 +66,10 @@ class Stack:
         return self._network.outputs
 
     @property
-    def activation(self) -> str:
-        """The activation of the output layer."""
-        return self._network.activation
+    def activation(self) -> Activation:
+        """The activation of the output layer, as `cnn.Dense.activation` gives it."""
+        last = self._network.layers[-1]
+        return activations.spelled(last.activation, last.alpha)
 
     @property
     def dtype(self) -> np.dtype[Any]:

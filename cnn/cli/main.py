@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from cnn import _core, installed
+from cnn import _core, activations, installed
 from cnn._base import texts
 from cnn._tables import csv_file, numerals
 from cnn.cli import commands, terminal
@@ -94,6 +94,25 @@ def _hidden(text: str) -> list[int]:
             f"{text!r} should be numbers of neurons such as 50,100, or none"
         )
     return [int(size) for size in sizes]
+
+
+def _activation(text: str) -> activations.Activation:
+    name, colon, number = text.partition(":")
+    # softmax is for outputs, and below a step nothing learns.
+    names = [name for name in _core.ACTIVATIONS if name not in ("softmax", "step")]
+    numbered = ", ".join(_core.ALPHAS)
+    if name not in names:
+        raise argparse.ArgumentTypeError(f"{text!r} should be one of {', '.join(names)}")
+    if not colon:
+        return name
+    if name not in _core.ALPHAS:
+        raise argparse.ArgumentTypeError(f"{text!r} has a number, which only {numbered} have")
+    try:
+        return activations.spelled(name, activations.number(name, float(number)))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} should be a name, a colon and a number such as leaky_relu:0.2: {error}"
+        ) from error
 
 
 def _names(text: str) -> list[str]:
@@ -267,8 +286,6 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 def _add_network(parser: argparse.ArgumentParser) -> None:
     """Add the options on the network and on how it learns."""
     add = parser.add_argument
-    # softmax is for outputs, and below a step nothing learns.
-    activations = [name for name in _core.ACTIVATIONS if name not in ("softmax", "step")]
     size, default = _whole(1, 2**31 - 1), "(default %(default)s)"
     add(
         "--hidden",
@@ -278,7 +295,11 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         help=f"neurons of hidden layers, such as 50,100, or none {default}",
     )
     add(
-        "--activation", choices=activations, default="relu", help=f"that of hidden layers {default}"
+        "--activation",
+        metavar="NAME[:NUMBER]",
+        type=_activation,
+        default="relu",
+        help=f"that of hidden layers, such as tanh or leaky_relu:0.2 {default}",
     )
     add(
         "--epochs",

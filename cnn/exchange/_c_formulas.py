@@ -147,12 +147,13 @@ class Formulas:
     """
 
     def __init__(self, bits: int) -> None:
+        self._bits = bits
         self._found: dict[str, _Definition] = {}
         for name in _SOURCES:
             for definition in _definitions(installed.kernel_source(name), bits):
                 self._found.setdefault(definition.name, definition)
 
-    def of_activation(self, activation: str) -> str:
+    def of_activation(self, activation: str, alpha: float) -> str:
         """Return the statements that compute an activation of x, as activation.c has them."""
         forward = self._found["forward"].text
         constant = f"CNN_{activation.upper()}"
@@ -164,6 +165,9 @@ class Formulas:
         statements = re.sub(r"^    ", "", case[1], flags=re.MULTILINE)
         if re.search(r"\bzero\b", statements):
             statements = f"    const v_real zero = v_zero();\n{statements}"
+        if re.search(r"\balpha\b", statements):
+            number = literal(alpha, self._bits)
+            statements = f"    const v_real alpha = v_set1({number});\n{statements}"
         return statements
 
     def needed_by(self, text: str) -> list[str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 import numpy as np
 
 from cnn._base.numbers import exact
+from cnn.activations import ELU, LeakyReLU
 from cnn.exchange.assembly import Part
 
 if TYPE_CHECKING:
@@ -20,8 +21,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cnn.activations import Activation
+
 # Beyond this, PyTorch's softplus is x, which is the same but for rounding.
 _SOFTPLUS_THRESHOLD = 20.0
+# The constants of SELU; ONNX has them in float32.
+SELU_ALPHA, SELU_GAMMA = 1.6732632423543772, 1.0507009873554805
 # ONNX's numbers of the types that a Cast may make.
 _FLOATS = {1: "float32", 11: "float64"}
 _INTEGERS = {6: "int32", 7: "int64"}
@@ -282,7 +287,7 @@ def _erf(node: Node, inputs: list[Value]) -> Value:
     return replace(x, form="erf", factor=1.0)
 
 
-def _with_activation(x: Rows, layer: Part, activation: str) -> Rows:
+def _with_activation(x: Rows, layer: Part, activation: Activation) -> Rows:
     return replace(x, layer=replace(layer, activation=activation), before=x)
 
 
@@ -291,7 +296,7 @@ def _is_activation(name: str, value: Rows, of: Rows) -> bool:
     return made and value.layer is not None and value.layer.activation == name
 
 
-def _activated(node: Node, value: Value, activation: str) -> Rows:
+def _activated(node: Node, value: Value, activation: Activation) -> Rows:
     x = _rows(node, value)
     _check_plain(node, x)
     if x.layer is None:
@@ -310,6 +315,32 @@ def _activation(name: str, **expected: tuple[Any, Any]) -> Handler:
         return _activated(node, inputs[0], name)
 
     return handler
+
+
+def _numbered(made: Callable[[float], LeakyReLU | ELU], default: float) -> Handler:
+    """Make the handler of an activation whose number is the attribute alpha."""
+
+    def handler(node: Node, inputs: list[Value]) -> Value:
+        # Attributes are float32; the shortest number that is this one is what was meant.
+        alpha = float(exact(np.float32(node.get("alpha", default))))
+        try:
+            activation = made(alpha)
+        except ValueError as error:
+            node.refuse(f"has alpha {exact(alpha)}, which cnn does not have: {error}")
+        return _activated(node, inputs[0], activation)
+
+    return handler
+
+
+def _clip(node: Node, inputs: list[Value]) -> Value:
+    """ReLU6; before opset 11 the bounds are attributes."""
+    bounds = [node.get("min", None), node.get("max", None)]
+    for i, value in enumerate(inputs[1:3]):
+        bounds[i] = number(value)
+    if bounds != [0, 6]:
+        shown = " to ".join("?" if b is None else exact(b) for b in bounds)
+        node.refuse(f"clips from {shown}, should be from 0 to 6 as ReLU6")
+    return _activated(node, inputs[0], "relu6")
 
 
 def _softmax(node: Node, inputs: list[Value]) -> Value:
@@ -498,26 +529,33 @@ def _concat(node: Node, inputs: list[Value]) -> Value:
 HANDLERS: dict[str, Handler] = {
     "Add": _add,
     "Cast": _cast,
+    "Clip": _clip,
     "Concat": _concat,
     "Div": _div,
     "Dropout": _dropout,
-    "Elu": _activation("elu", alpha=(1.0, 1.0)),
+    "Elu": _numbered(ELU, 1.0),
     "Erf": _erf,
+    "Exp": _activation("exponential"),
     "Flatten": _flatten,
     "Gather": _gather,
     "Gelu": _activation("gelu", approximate=("none", "none")),
     "Gemm": _gemm,
     "Greater": _greater,
+    "HardSigmoid": _activation("hard_sigmoid", alpha=(0.2, 1 / 6), beta=(0.5, 0.5)),
+    "HardSwish": _activation("hard_swish"),
     "Identity": _identity,
-    "LeakyRelu": _activation("leaky_relu", alpha=(0.01, 0.01)),
+    "LeakyRelu": _numbered(LeakyReLU, 0.01),
     "MatMul": _matmul,
+    "Mish": _activation("mish"),
     "Mul": _mul,
     "Relu": _activation("relu"),
     "Reshape": _reshape,
+    "Selu": _activation("selu", alpha=(SELU_ALPHA, SELU_ALPHA), gamma=(SELU_GAMMA, SELU_GAMMA)),
     "Shape": _shape_of,
     "Sigmoid": _activation("sigmoid"),
     "Softmax": _softmax,
     "Softplus": _activation("softplus"),
+    "Softsign": _activation("softsign"),
     "Tanh": _activation("tanh"),
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,

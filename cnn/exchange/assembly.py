@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cnn.activations import Activation
+
 
 @dataclass
 class Part:
@@ -27,7 +29,7 @@ class Part:
     name: str
     weight: NDArray[Any]
     bias: NDArray[Any] | None = None
-    activation: str | None = None
+    activation: Activation | None = None
     dropout: float | None = None
 
 

@@ -112,7 +112,7 @@ class _Header:
         self._type = "float" if self._bits == 32 else "double"
         self._formulas = _c_formulas.Formulas(self._bits)
         self._dense = [
-            (i, layer.inputs, layer.outputs, layer.activation)
+            (i, layer.inputs, layer.outputs, layer.activation, layer.alpha)
             for i, layer in enumerate(network.layers)
             if layer.kind == "dense"
         ]
@@ -147,7 +147,7 @@ class _Header:
     def text(self) -> str:
         arithmetic, layers = self._functions()
         promise = _FAST if self._fast else _STRICT
-        shape = [self._network.inputs, *(outputs for _, _, outputs, _ in self._dense)]
+        shape = [self._network.inputs, *(outputs for _, _, outputs, *_ in self._dense)]
         stack = sum(self._buffers().values()) + (self._table.stack if self._table else 0)
         table = self._table
         text = self._filled(
@@ -191,14 +191,14 @@ class _Header:
             if self._fast
             else "v_fma(x[k], weight[k * outputs + j], sum[j])",
         )
-        for activation in sorted({activation for *_, activation in self._dense}):
+        for activation, alpha in sorted({(name, alpha) for *_, name, alpha in self._dense}):
             if activation == "softmax":
                 layers += self._filled("softmax")
             elif activation != "identity":
                 layers += self._filled(
                     "activation",
-                    activation=activation,
-                    statements=self._formulas.of_activation(activation),
+                    activation=self._function(activation, alpha),
+                    statements=self._formulas.of_activation(activation, alpha),
                 )
         arithmetic = "\n\n".join(self._formulas.needed_by(layers))
         with_fma = "fma" in arithmetic
@@ -214,16 +214,25 @@ class _Header:
             parts[0] = self._filled(f"fma_float{self._bits}") + "\n" + parts[0]
         return parts[0], parts[1].rstrip()
 
+    def _function(self, activation: str, alpha: float) -> str:
+        """Return the name of an activation's function, with its first layer if it has a number."""
+        if alpha == _core.ALPHAS.get(activation, 0.0):
+            return activation
+        first = next(
+            i for i, *_, name, number in self._dense if (name, number) == (activation, alpha)
+        )
+        return f"{activation}_{first}"
+
     def _buffers(self) -> dict[str, int]:
         """Return the sizes of the buffers in which hidden layers leave their outputs, in turns."""
-        hidden = [outputs for _, _, outputs, _ in self._dense[:-1]]
+        hidden = [outputs for _, _, outputs, *_ in self._dense[:-1]]
         return {name: max(hidden[i::2]) for i, name in enumerate("ab") if hidden[i::2]}
 
     def _predict(self) -> Iterator[str]:
         for buffer, size in self._buffers().items():
             yield f"    {self._type} {buffer}[{size}];"
         source, name = "x", self._name
-        for number, (i, inputs, outputs, activation) in enumerate(self._dense):
+        for number, (i, inputs, outputs, activation, alpha) in enumerate(self._dense):
             last = number + 1 == len(self._dense)
             target = "y" if last else "ab"[number % 2]
             yield (
@@ -231,11 +240,12 @@ class _Header:
                 f"{name}_bias_{i}, {target});"
             )
             if activation != "identity":
-                yield f"    {self._name}_cnn_{activation}({outputs}, {target});"
+                function = self._function(activation, alpha)
+                yield f"    {self._name}_cnn_{function}({outputs}, {target});"
             source = target
 
     def _parameters(self) -> Iterator[str]:
-        for i, inputs, outputs, _ in self._dense:
+        for i, inputs, outputs, *_ in self._dense:
             for parameter, shape in (("weight", f"{inputs} * {outputs}"), ("bias", f"{outputs}")):
                 values = self._network.get(i, parameter)
                 if not np.isfinite(values).all():

@@ -123,8 +123,9 @@ class _TableModel(Model):
         unknown = ""
         while unknown in classes:
             unknown = f"{unknown}_" if unknown else "NaN"
-        most = self._node("ReduceMax", "label.most", [y], axes=[1], keepdims=0)
-        is_nan = self._node("IsNaN", "label.is_nan", [most])
+        axis = self._constant("check.axis", np.array([1]))
+        total = self._node("ReduceSum", "label.total", [y, axis], keepdims=0)
+        is_nan = self._node("IsNaN", "label.is_nan", [total])
         none = self._constant("label.none", np.array(-1, np.int64))
         place = self._node("Where", "label.place_or_none", [is_nan, none, best])
         self._node(

@@ -9,6 +9,7 @@ import numpy as np
 
 from cnn import _core
 from cnn._base import checks, extras, files, formats
+from cnn.exchange._onnx_nodes import SELU_ALPHA, SELU_GAMMA
 
 if TYPE_CHECKING:
     import os
@@ -18,15 +19,23 @@ _IR_VERSION = 8
 # A message of Protocol Buffers holds no more; some room is left for all but the parameters.
 _MOST_BYTES = 2**31 - 2**20
 
-# Activations that are one node, and its attributes.
+# The opset of those activations that need a later one.
+_OPSETS = {"mish": 18}
+# Activations that are one node, and its attributes; that of their number is alpha.
 _NODES: dict[str, tuple[str, dict[str, Any]]] = {
     "sigmoid": ("Sigmoid", {}),
     "tanh": ("Tanh", {}),
     "relu": ("Relu", {}),
-    "leaky_relu": ("LeakyRelu", {"alpha": 0.01}),
-    "elu": ("Elu", {"alpha": 1.0}),
+    "leaky_relu": ("LeakyRelu", {}),
+    "elu": ("Elu", {}),
     "softplus": ("Softplus", {}),
     "softmax": ("Softmax", {"axis": -1}),
+    "mish": ("Mish", {}),
+    "selu": ("Selu", {"alpha": SELU_ALPHA, "gamma": SELU_GAMMA}),
+    "hard_sigmoid": ("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}),
+    "hard_swish": ("HardSwish", {}),
+    "softsign": ("Softsign", {}),
+    "exponential": ("Exp", {}),
 }
 
 
@@ -80,7 +89,8 @@ class Model:
         helper = self._onnx.helper
         inputs, outputs = self.body()
         constants = list(self._constants.values())
-        opsets = [helper.make_opsetid("", _OPSET)]
+        opset = max(_OPSETS.get(layer.activation, _OPSET) for layer in self._network.layers)
+        opsets = [helper.make_opsetid("", opset)]
         if self.domains is not None:
             opsets.append(helper.make_opsetid(*self.domains))
         model = helper.make_model(
@@ -111,27 +121,33 @@ class Model:
             # Dropout does nothing to a prediction.
             if layer.kind == "dense":
                 name = output if i == last else self._value(f"layers.{i}")
-                value = self._dense(i, layer.activation, value, name)
+                value = self._dense(i, layer, value, name)
         return value
 
-    def _dense(self, i: int, activation: str, value: str, output: str) -> str:
+    def _dense(self, i: int, layer: _core.LayerSpec, value: str, output: str) -> str:
         name = f"layers.{i}"
         parameters = [
             self._constant(f"{name}.{parameter}", self._network.get(i, parameter))
             for parameter in ("weight", "bias")
         ]
-        if activation == "identity":
+        if layer.activation == "identity":
             return self._node("Gemm", f"{name}.gemm", [value, *parameters], output)
         x = self._node("Gemm", f"{name}.gemm", [value, *parameters])
-        return self._activation(f"{name}.{activation}", activation, x, output)
+        return self._activation(f"{name}.{layer.activation}", layer, x, output)
 
-    def _activation(self, name: str, activation: str, x: str, output: str) -> str:
+    def _activation(self, name: str, layer: _core.LayerSpec, x: str, output: str) -> str:
+        activation = layer.activation
         if activation in _NODES:
             op, attributes = _NODES[activation]
+            if activation in _core.ALPHAS:
+                attributes = {"alpha": layer.alpha}
             return self._node(op, name, [x], output, **attributes)
         if activation == "step":
             above = self._node("Greater", f"{name}.above", [x, self._number("zero", 0.0)])
             return self._node("Cast", name, [above], output, to=self._type)
+        if activation == "relu6":
+            bounds = [self._number("zero", 0.0), self._number("six", 6.0)]
+            return self._node("Clip", name, [x, *bounds], output)
         if activation == "silu":
             gate = self._node("Sigmoid", f"{name}.sigmoid", [x])
             return self._node("Mul", name, [x, gate], output)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from cnn import _core
+from cnn.activations import ELU, LeakyReLU
 from cnn.exchange import assembly
 from cnn.exchange.assembly import Part
 
@@ -22,12 +23,23 @@ _TORCH_ACTIVATIONS: dict[str, tuple[str, dict[str, Callable[[Any], bool]]]] = {
     "Sigmoid": ("sigmoid", {}),
     "Tanh": ("tanh", {}),
     "ReLU": ("relu", {}),
-    "LeakyReLU": ("leaky_relu", {"negative_slope": lambda slope: slope == 0.01}),
-    "ELU": ("elu", {"alpha": lambda alpha: alpha == 1}),
+    "LeakyReLU": ("leaky_relu", {}),
+    "ELU": ("elu", {}),
     "Softplus": ("softplus", {"beta": lambda b: b == 1, "threshold": lambda t: t >= 20}),
     "SiLU": ("silu", {}),
     "GELU": ("gelu", {"approximate": lambda form: form == "none"}),
     "Softmax": ("softmax", {"dim": lambda dim: dim in (-1, 1)}),
+    "Mish": ("mish", {}),
+    "SELU": ("selu", {}),
+    "Hardsigmoid": ("hard_sigmoid", {}),
+    "Hardswish": ("hard_swish", {}),
+    "ReLU6": ("relu6", {}),
+    "Softsign": ("softsign", {}),
+}
+# The attribute that is the number of an activation, and the activation with a number.
+_TORCH_NUMBERS: dict[str, tuple[str, type[LeakyReLU | ELU]]] = {
+    "LeakyReLU": ("negative_slope", LeakyReLU),
+    "ELU": ("alpha", ELU),
 }
 _TORCH_LAYERS = ("Dropout", "Flatten", "Identity", "Linear")
 _BY_ONNX = "or export the module by torch.onnx.export, for cnn.from_onnx"
@@ -150,6 +162,13 @@ def _take_torch(parts: list[Part], name: str, module: Any) -> None:
             before = f"activation {last.activation}" if last.activation else "Dropout"
             refuse(f"comes after {before}, should come right after a Linear")
         last.activation = activation
+        if kind in _TORCH_NUMBERS:
+            attribute, made = _TORCH_NUMBERS[kind]
+            value = getattr(module, attribute)
+            try:
+                last.activation = made(value)
+            except (TypeError, ValueError) as error:
+                refuse(f"has {attribute} {value!r}, which cnn does not have: {error}")
     elif kind == "Dropout":
         if last is None or last.dropout is not None:
             refuse("should come after a Linear or its activation")

@@ -14,13 +14,21 @@ _MODULES: dict[str, tuple[str, dict[str, Any]]] = {
     "sigmoid": ("Sigmoid", {}),
     "tanh": ("Tanh", {}),
     "relu": ("ReLU", {}),
-    "leaky_relu": ("LeakyReLU", {"negative_slope": 0.01}),
-    "elu": ("ELU", {"alpha": 1.0}),
+    "leaky_relu": ("LeakyReLU", {}),
+    "elu": ("ELU", {}),
     "softplus": ("Softplus", {}),
     "silu": ("SiLU", {}),
     "gelu": ("GELU", {"approximate": "none"}),
     "softmax": ("Softmax", {"dim": -1}),
+    "mish": ("Mish", {}),
+    "selu": ("SELU", {}),
+    "hard_sigmoid": ("Hardsigmoid", {}),
+    "hard_swish": ("Hardswish", {}),
+    "relu6": ("ReLU6", {}),
+    "softsign": ("Softsign", {}),
 }
+# What the modules call the number of an activation.
+_NUMBERS = {"leaky_relu": "negative_slope", "elu": "alpha"}
 
 
 def module_of(network: _core.Network) -> Any:
@@ -51,5 +59,7 @@ def module_of(network: _core.Network) -> Any:
         modules.append(linear)
         if layer.activation != "identity":
             name, arguments = _MODULES[layer.activation]
+            if layer.activation in _NUMBERS:
+                arguments = {_NUMBERS[layer.activation]: layer.alpha}
             modules.append(getattr(torch.nn, name)(**arguments))
     return torch.nn.Sequential(*modules)

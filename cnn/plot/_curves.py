@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnn import _core, functional
+from cnn import activations as activations_
 from cnn._base import checks
 from cnn._base.activations import TABLE
 from cnn._base.numbers import rounded
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike, NDArray
 
+    from cnn.activations import Activation
     from cnn.losses import Loss
     from cnn.sequential import Sequential
 
@@ -198,7 +200,7 @@ def gradient_norms(
 
 
 def activations(
-    names: Sequence[str] = ("step", "sigmoid", "relu"),
+    names: Sequence[Activation] = ("step", "sigmoid", "relu"),
     *,
     limits: tuple[float, float] = (-4.0, 4.0),
     ax: Sequence[Axes] | NDArray[Any] | None = None,
@@ -207,8 +209,9 @@ def activations(
 
     Parameters
     ----------
-    names : sequence of str, default ("step", "sigmoid", "relu")
-        The activations; all but softmax, which is no function of one number.
+    names : sequence, default ("step", "sigmoid", "relu")
+        The activations, as names or as objects of `cnn.activations`; all but softmax, which is no
+        function of one number.
     limits : tuple of float, default (-4, 4)
         From where to where.
     ax : sequence of two matplotlib.axes.Axes, optional
@@ -235,7 +238,9 @@ def activations(
     if isinstance(names, str) or not hasattr(names, "__iter__"):
         raise TypeError(f"{where}: names is of type {type(names).__name__}, should be a list")
     options = [name for name in TABLE if name != "softmax"]
-    found = [checks.choice(where, f"names[{i}]", name, options) for i, name in enumerate(names)]
+    found = [
+        activations_.checked(where, f"names[{i}]", name, options) for i, name in enumerate(names)
+    ]
     if not found:
         raise ValueError(f"{where}: names is empty, should have at least one activation")
     if not isinstance(limits, (tuple, list)) or len(limits) != 2:
@@ -250,11 +255,13 @@ def activations(
     if axes.size < 2:
         raise ValueError(f"{where}: ax has {axes.size} Axes, should have 2")
     x = np.linspace(low, high, 1001)
-    for i, name in enumerate(found):
-        slope = functional.activation_backward(name, np.ones_like(x), x=x)
+    for i, (name, alpha) in enumerate(found):
+        activation = activations_.spelled(name, alpha)
+        slope = functional.activation_backward(activation, np.ones_like(x), x=x)
         colour, dashes = _axes.style(i)
-        for axis, y in zip(axes, (_core.activation(name, x), slope), strict=False):
-            axis.plot(x, y, color=colour, linestyle=dashes, linewidth=2, label=name)
+        y = _core.activation(name, x, None, alpha)
+        for axis, values in zip(axes, (y, slope), strict=False):
+            axis.plot(x, values, color=colour, linestyle=dashes, linewidth=2, label=str(activation))
     for axis, title in zip(axes, ("activation h(x)", "derivative h'(x)"), strict=False):
         axis.set_title(title)
         axis.set_xlabel("x")

@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from cnn import _core
+from cnn import _core, activations
 from cnn._base import checks
 from cnn._training.hooks import Hooks, checked_callbacks
 from cnn.layers import Dense, Dropout, Layer
@@ -38,11 +38,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cnn.activations import Activation
     from cnn.optimizers import Optimizer
 
 # scikit-learn's name of the sigmoid; all other names are cnn's.
-_NAMES = {"logistic": "sigmoid"}
-ACTIVATIONS = tuple(sorted({*_NAMES, *(name for name in _core.ACTIVATIONS if name != "softmax")}))
+_NAMES: dict[Activation, Activation] = {"logistic": "sigmoid"}
+ACTIVATIONS = tuple(
+    sorted({"logistic", *(name for name in _core.ACTIVATIONS if name != "softmax")})
+)
 
 
 class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -50,7 +53,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(set(ACTIVATIONS)), "array-like"],
+        "activation": [StrOptions(set(ACTIVATIONS)), *activations.CLASSES, "array-like"],
         "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -90,7 +93,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     validation_scores_: list[float] | None
     best_validation_score_: float | None
     _optimizer: Optimizer
-    _architecture: tuple[list[int], list[str], float]
+    _architecture: tuple[list[int], list[Activation], float]
     _no_improvement_count: int
 
     def __init__(
@@ -224,7 +227,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         fresh = not hasattr(self, "net_") or not (self.warm_start or incremental)
         if incremental:
             self._check_classes(classes)
-        sizes, activations = self._hidden_layers(where)
+        sizes, hidden = self._hidden_layers(where)
         called = checked_callbacks(where, callbacks)
         self._check_solver_suits(where, validation_data, called, incremental=incremental)
         x, t = self._checked_target(where, X, y, reset=fresh, known=not fresh or incremental)
@@ -234,7 +237,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         validation = self._validation(where, validation_data)
         count, output, out_activation = self._output(t)
         units = [x.shape[1], *sizes, count]
-        architecture = (units, [*activations, output], float(self.dropout))
+        architecture = (units, [*hidden, output], float(self.dropout))
         wanted = (*architecture, out_activation)
         if not fresh and wanted != (*self._architecture, self.out_activation_):
             raise ValueError(
@@ -252,7 +255,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
                 )
         random = check_random_state(self.random_state)
         # Before the split, as in scikit-learn, so that the split has the same rows.
-        start = draw(random, units, self._init_names(activations)) if fresh else None
+        start = draw(random, units, self._init_names(hidden)) if fresh else None
         if self.early_stopping and self.solver != "lbfgs" and validation is None:
             data, validation = hold_out(
                 where, data, self._strata(data.t), float(self.validation_fraction), random
@@ -267,7 +270,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
             self._begin(x, architecture, seed, start, out_activation)
         return data, validation, called
 
-    def _hidden_layers(self, where: str) -> tuple[list[int], list[str]]:
+    def _hidden_layers(self, where: str) -> tuple[list[int], list[Activation]]:
         """Return sizes and activations of the hidden layers."""
         given = self.hidden_layer_sizes
         given = list(given) if isinstance(given, Iterable) else [given]
@@ -275,28 +278,28 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
             checks.integer(where, f"hidden_layer_sizes[{i}]", size, 1, 2**31 - 1)
             for i, size in enumerate(given)
         ]
-        if isinstance(self.activation, str):
-            names = [self.activation] * len(sizes)
+        wanted: Any = self.activation
+        if isinstance(wanted, (str, *activations.CLASSES)):
+            found: list[Any] = [wanted] * len(sizes)
         else:
-            names = [
-                checks.choice(where, f"activation[{i}]", name, ACTIVATIONS)
-                for i, name in enumerate(self.activation)
-            ]
-        if len(names) != len(sizes):
+            found = list(wanted)
+            for i, activation in enumerate(found):
+                activations.checked(where, f"activation[{i}]", activation, ACTIVATIONS)
+        if len(found) != len(sizes):
             raise ValueError(
-                f"{where}: activation has {len(names)} names, but hidden_layer_sizes has "
+                f"{where}: activation has {len(found)} names, but hidden_layer_sizes has "
                 f"{len(sizes)} layers; should be a name for each, or one name for all"
             )
-        return sizes, [_NAMES.get(name, name) for name in names]
+        return sizes, [_NAMES.get(activation, activation) for activation in found]
 
-    def _init_names(self, activations: list[str]) -> list[str]:
+    def _init_names(self, hidden: list[Activation]) -> list[Activation]:
         """Return the activation that decides how large each layer's initial weights are.
 
         As in scikit-learn, that of the output layer is the activation of the last hidden layer; if
         there is no hidden layer, the activation that hidden layers would have.
         """
-        if activations:
-            return [*activations, activations[-1]]
+        if hidden:
+            return [*hidden, hidden[-1]]
         given = self.activation
         return [_NAMES.get(given, given) if isinstance(given, str) else "identity"]
 
@@ -346,7 +349,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     def _begin(
         self,
         x: Any,
-        architecture: tuple[list[int], list[str], float],
+        architecture: tuple[list[int], list[Activation], float],
         seed: int,
         start: NDArray[Any],
         out_activation: str,
@@ -501,11 +504,11 @@ def _dtype_for(x: Any) -> str:
 
 
 def make_network(
-    units: Sequence[int], activations: Sequence[str], dropout: float, seed: int, dtype: str
+    units: Sequence[int], hidden: Sequence[Activation], dropout: float, seed: int, dtype: str
 ) -> Sequential:
     """Return a network whose weights are 0."""
     layers: list[Layer] = []
-    for i, activation in enumerate(activations):
+    for i, activation in enumerate(hidden):
         if i > 0 and dropout > 0:
             layers.append(Dropout(dropout))
         layers.append(Dense(units[i], units[i + 1], activation, init="zeros"))

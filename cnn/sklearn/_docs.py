@@ -8,10 +8,11 @@ _Class = TypeVar("_Class", bound=type)
 
 _PARAMETERS = """hidden_layer_sizes : int or sequence of int, default (100,)
         The number of neurons of each hidden layer.
-    activation : str or sequence of str, default "relu"
+    activation : str, cnn.activations.LeakyReLU or ELU, or a sequence of these, default "relu"
         The activation of the hidden layers, or one for each: "identity", "logistic" (also called
         "sigmoid"), "tanh", "relu", and beyond scikit-learn "leaky_relu", "elu", "softplus",
-        "silu", "gelu" and "step".
+        "silu", "gelu", "mish", "selu", "hard_sigmoid", "hard_swish", "relu6", "softsign",
+        "exponential" and "step"; with a number as ``cnn.activations.LeakyReLU(0.2)``.
     solver : {"adam", "sgd", "lbfgs"}, default "adam"
         The method of training. For some hundreds of samples, "lbfgs" is often the best.
     alpha : float, default 0.0001

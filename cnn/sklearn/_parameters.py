@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cnn.activations import Activation
     from cnn.sequential import Sequential
 
 
@@ -23,7 +24,7 @@ def dense_layers(net: Sequential) -> list[Dense]:
 
 
 def draw(
-    random: np.random.RandomState, units: Sequence[int], activations: Sequence[str]
+    random: np.random.RandomState, units: Sequence[int], activations: Sequence[Activation]
 ) -> NDArray[np.float64]:
     """Draw initial parameters, packed; from the same random state they are scikit-learn's.
 
