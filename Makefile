@@ -68,6 +68,7 @@ lint: $(VENV)/lint-tools $(VENV)/installed $(VENV)/test-tools
 	find csrc tests benchmarks -name '*.[ch]' -print0 | $(IN) xargs -0 clang-format --dry-run -Werror
 	$(IN) cython-lint cnn
 	$(IN) mypy
+	$(IN) python tools/check_c_floors.py
 	$(IN) lint-imports --no-cache --no-logo
 	$(IN) python tools/check_python_floors.py
 	$(RUN) -m mypy.stubtest --mypy-config-file pyproject.toml \

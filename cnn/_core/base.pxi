@@ -101,7 +101,8 @@ cdef int initialize_once(bint *initialized, str name) except -1:
 # ---- The GIL -----------------------------------------------------------------------------------
 
 # The work of a call, in multiply-adds, from which it releases the GIL. For less work, pinning the
-# arrays and releasing the GIL would take a noticeable share of the call (docs/performance.md).
+# arrays and releasing the GIL would take a noticeable share of the call
+# (docs/performance/python.md).
 cdef double RELEASE_WORK = 200000.0
 
 # The work of an activation for one element, in the same unit.

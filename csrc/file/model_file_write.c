@@ -160,26 +160,32 @@ static void write_metadata(cnn_json_writer *json, const saved_model *model)
     cnn_json_write_object_end(json);
 }
 
-/* Write the entry of a tensor whose data begin at *offset, and move *offset to their end. */
-static void write_tensor(cnn_json_writer *json, const cnn_model_tensor *tensor,
-                         const cnn_layer *layer, cnn_dtype dtype, size_t *offset)
+/*
+ * Write the entry of a tensor, or of one of its slots, whose data begin at *offset, and move
+ * *offset to their end. Group 0 is the tensor itself, group 1 + S slot S.
+ */
+static void write_tensor(cnn_json_writer *json, size_t group, const cnn_tensor *tensor,
+                         cnn_dtype dtype, size_t *offset)
 {
     char name[CNN_MODEL_NAME_SIZE];
     size_t bytes = 0, end = 0;
-    bool fits = cnn_model_elements(layer, tensor->parameter, &bytes) &&
-                cnn_multiply(bytes, cnn_model_real_size(dtype), &bytes) &&
-                cnn_add(*offset, bytes, &end);
+    const bool fits = cnn_multiply(cnn_tensor_count(tensor), cnn_model_real_size(dtype), &bytes) &&
+                      cnn_add(*offset, bytes, &end);
     if (!fits && json->status == CNN_OK)
         json->status = cnn_fail(CNN_ERROR_MEMORY, "the model is too large for one file");
-    cnn_json_write_key(json, cnn_model_tensor_name(tensor, name));
+    if (group == 0)
+        snprintf(name, sizeof name, "%s", tensor->name);
+    else
+        snprintf(name, sizeof name, "optimizer.%zu.%s", group - 1, tensor->name);
+    cnn_json_write_key(json, name);
     cnn_json_write_object(json);
     cnn_json_write_key(json, "dtype");
     cnn_json_write_string(json, cnn_model_tensor_dtype(dtype));
     cnn_json_write_key(json, "shape");
     cnn_json_write_array(json);
-    if (tensor->parameter == CNN_WEIGHT)
-        cnn_json_write_uint64(json, layer->inputs);
-    cnn_json_write_uint64(json, layer->outputs);
+    if (tensor->kind == CNN_WEIGHT)
+        cnn_json_write_uint64(json, tensor->rows);
+    cnn_json_write_uint64(json, tensor->cols);
     cnn_json_write_array_end(json);
     cnn_json_write_key(json, "data_offsets");
     cnn_json_write_array(json);
@@ -193,24 +199,14 @@ static void write_tensor(cnn_json_writer *json, const cnn_model_tensor *tensor,
 /* Write the padded header, and determine the size of the data. */
 static cnn_status write_header(cnn_json_writer *json, const saved_model *model, size_t *data_size)
 {
-    cnn_dtype dtype = cnn_network_dtype(model->network);
-    cnn_model_tensor tensor = {0};
+    const cnn_network *network = model->network;
     *data_size = 0;
     cnn_json_write_object(json);
     cnn_json_write_key(json, "__metadata__");
     write_metadata(json, model);
-    for (tensor.group = 0; tensor.group < model->groups; tensor.group++) {
-        for (size_t i = 0; i < cnn_network_layer_count(model->network); i++) {
-            cnn_layer layer = layer_of(model->network, i);
-            if (layer.kind != CNN_LAYER_DENSE)
-                continue;
-            tensor.layer = i;
-            tensor.parameter = CNN_WEIGHT;
-            write_tensor(json, &tensor, &layer, dtype, data_size);
-            tensor.parameter = CNN_BIAS;
-            write_tensor(json, &tensor, &layer, dtype, data_size);
-        }
-    }
+    for (size_t group = 0; group < model->groups; group++)
+        for (size_t t = 0; t < network->tensor_count; t++)
+            write_tensor(json, group, &network->tensors[t], network->dtype, data_size);
     cnn_json_write_object_end(json);
     if (json->status == CNN_OK && json->size <= CNN_MODEL_HEADER_MAX)
         cnn_json_write_spaces(json, cnn_round_up(json->size + 8, CNN_MODEL_ALIGNMENT) - 8);
@@ -224,37 +220,20 @@ static cnn_status write_header(cnn_json_writer *json, const saved_model *model, 
 
 /* ---- The data ---------------------------------------------------------------------------- */
 
-static cnn_status get_parameter(const cnn_network *network, size_t layer, cnn_parameter parameter,
-                                void *values, size_t count)
-{
-    if (cnn_network_dtype(network) == CNN_FLOAT64)
-        return cnn_network_get_f64(network, layer, parameter, values, count);
-    return cnn_network_get_f32(network, layer, parameter, values, count);
-}
-
 /* Write all tensors in the header's order; `data` is aligned for the network's type. */
 static cnn_status write_data(const saved_model *model, unsigned char *data)
 {
     const cnn_network *network = model->network;
-    size_t real_size = cnn_model_real_size(cnn_network_dtype(network));
-    size_t count = cnn_network_parameter_count(network);
     cnn_status status = CNN_OK;
-    for (size_t i = 0; i < cnn_network_layer_count(network); i++) {
-        cnn_layer layer = layer_of(network, i);
-        if (layer.kind != CNN_LAYER_DENSE)
-            continue;
-        for (int parameter = CNN_WEIGHT; parameter <= CNN_BIAS; parameter++) {
-            size_t elements = 0;
-            (void)cnn_model_elements(&layer, (cnn_parameter)parameter, &elements);
-            if (status == CNN_OK)
-                status = get_parameter(network, i, (cnn_parameter)parameter, data, elements);
-            data += elements * real_size;
-        }
+    for (size_t t = 0; t < network->tensor_count; t++) {
+        const cnn_tensor *tensor = &network->tensors[t];
+        cnn_tensor_read(tensor, network->real_size, data);
+        data += cnn_tensor_count(tensor) * network->real_size;
     }
     /* A slot has its numbers in the order of the file. */
     for (size_t slot = 0; slot + 1 < model->groups && status == CNN_OK; slot++) {
-        status = cnn_trainer_get_state(model->trainer, slot, data, count);
-        data += count * real_size;
+        status = cnn_trainer_get_state(model->trainer, slot, data, network->parameter_count);
+        data += network->parameter_count * network->real_size;
     }
     return status;
 }

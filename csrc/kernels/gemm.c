@@ -82,89 +82,66 @@ INLINE void narrow_finish(const size_t rows, const size_t vectors, const size_t 
     }
 }
 
-/*
- * c (rows, vectors * V_LANES + narrow) = or += a . b for one chunk, over all k or over those of the
- * nonzero index if `listed`. All arguments but t are constants after inlining, so that all sums
- * stay in registers. Rows of a are addressed from one pointer for four rows, because x86 addresses
- * base + {1, 2, 3} strides without further registers. Narrow columns, fewer than half a vector,
- * would waste most lanes of a vector: if `width` > 0, a vector has those of several rows, and their
- * factors from a are blended from the broadcasts.
- */
-INLINE void tile(const size_t rows, const size_t vectors, const size_t width, const int listed,
-                 struct tile *t)
+/* Where a tile is in the spans that it prefetches. */
+struct fetching {
+    const cnn_span *span;
+    uintptr_t at;
+    size_t left; /* steps of k until the next span */
+};
+
+/* Prefetch some lines, at each step of k. */
+INLINE void fetch(const size_t lines, const struct tile *t, struct fetching *f)
 {
-    v_real sum[MOST_ROWS][GROUP * PANEL_VECTORS], narrow_sum[NARROW_SUMS];
+    if (f->left == 0) {
+        f->at = (uintptr_t)f->span->start;
+        f->left = f->span->bytes / (lines * LINE) + 1;
+        f->span += f->span + 1 < t->soon_end;
+    }
+    UNROLL
+    for (size_t line = 0; line < lines; line++)
+        PREFETCH(f->at + line * LINE);
+    f->at += lines * LINE;
+    f->left--;
+}
+
+/*
+ * One step of k: add a column of a times a row of b to the sums. Rows of a are addressed from one
+ * pointer for four rows, because x86 addresses base + {1, 2, 3} strides without further registers.
+ * Narrow columns, fewer than half a vector, would waste most lanes of a vector: if `width` > 0, a
+ * vector has those of several rows, and their factors from a are blended from the broadcasts.
+ */
+INLINE void add_step(const size_t rows, const size_t vectors, const size_t width,
+                     const real *const *a, const size_t a_row, const real *b, const size_t b_panel,
+                     v_real (*sum)[GROUP * PANEL_VECTORS], v_real *narrow_sum)
+{
+    v_real column[GROUP * PANEL_VECTORS + 1], blend[NARROW_SUMS];
+    UNROLL
+    for (size_t v = 0; v < vectors; v++)
+        column[v] = v_load(b + COLUMN(v, b_panel));
+    if (width)
+        column[vectors] = v_load_repeated(b + COLUMN(vectors, b_panel), width);
     UNROLL
     for (size_t r = 0; r < rows; r++) {
+        const v_real broadcast = v_set1(a[r / 4][r % 4 * a_row]);
         UNROLL
         for (size_t v = 0; v < vectors; v++)
-            sum[r][v] = v_zero();
-    }
-    UNROLL
-    for (size_t q = 0; q < NARROW_SUMS; q++)
-        narrow_sum[q] = v_zero();
-    const size_t a_row = t->a_row, a_k = t->a_k, b_k = t->b_k, b_panel = t->b_panel;
-    const real *a[3] = {t->a, t->a + 4 * a_row, t->a + 8 * a_row};
-    const real *b = t->b;
-    const unsigned char *list = t->list;
-    const size_t lines =
-        listed && rows >= 8 ? 2 : 1; /* with a list, fewer steps prefetch as much */
-    const cnn_span *span = t->soon;
-    uintptr_t soon = listed ? t->at : 0;
-    size_t left = listed ? t->left : 0;
-    for (size_t k = t->k; k > 0; k--, left--) {
-        if (rows >= FETCHING_ROWS) {
-            if (left == 0) {
-                soon = (uintptr_t)span->start;
-                left = span->bytes / (lines * LINE) + 1;
-                span += span + 1 < t->soon_end;
-            }
-            UNROLL
-            for (size_t line = 0; line < lines; line++)
-                PREFETCH(soon + line * LINE);
-            soon += lines * LINE;
-        }
-        if (listed) {
-            const size_t at = *list++;
-            b = t->b + at * b_k;
-            UNROLL
-            for (size_t q = 0; q < (rows + 3) / 4; q++)
-                a[q] = t->a + at * a_k + 4 * q * a_row;
-        }
-        v_real column[GROUP * PANEL_VECTORS + 1], blend[NARROW_SUMS];
-        UNROLL
-        for (size_t v = 0; v < vectors; v++)
-            column[v] = v_load(b + COLUMN(v, b_panel));
-        if (width)
-            column[vectors] = v_load_repeated(b + COLUMN(vectors, b_panel), width);
-        UNROLL
-        for (size_t r = 0; r < rows; r++) {
-            const v_real broadcast = v_set1(a[r / 4][r % 4 * a_row]);
-            UNROLL
-            for (size_t v = 0; v < vectors; v++)
-                sum[r][v] = v_fma(broadcast, column[v], sum[r][v]);
-            if (width) {
-                const size_t place = r % NARROW_ROWS(width), q = r / NARROW_ROWS(width);
-                blend[q] = place ? v_first(blend[q], place * width, broadcast) : broadcast;
-            }
-        }
+            sum[r][v] = v_fma(broadcast, column[v], sum[r][v]);
         if (width) {
-            UNROLL
-            for (size_t q = 0; q < (rows + NARROW_ROWS(width) - 1) / NARROW_ROWS(width); q++)
-                narrow_sum[q] = v_fma(blend[q], column[vectors], narrow_sum[q]);
+            const size_t place = r % NARROW_ROWS(width), q = r / NARROW_ROWS(width);
+            blend[q] = place ? v_first(blend[q], place * width, broadcast) : broadcast;
         }
-        if (listed)
-            continue;
-        b += b_k;
+    }
+    if (width) {
         UNROLL
-        for (size_t q = 0; q < (rows + 3) / 4; q++)
-            a[q] += a_k;
+        for (size_t q = 0; q < (rows + NARROW_ROWS(width) - 1) / NARROW_ROWS(width); q++)
+            narrow_sum[q] = v_fma(blend[q], column[vectors], narrow_sum[q]);
     }
-    if (listed) {
-        t->soon = span;
-        t->at = soon;
-        t->left = left;
-    }
+}
+
+/* After the last k: add the sums of earlier chunks and the bias, and store the sums. */
+INLINE void store_sums(const size_t rows, const size_t vectors, const struct tile *t,
+                       v_real (*sum)[GROUP * PANEL_VECTORS])
+{
     real *c = t->c;
     const size_t c_row = t->c_row;
     if (!t->first) {
@@ -190,6 +167,56 @@ INLINE void tile(const size_t rows, const size_t vectors, const size_t width, co
         for (size_t v = 0; v < vectors; v++)
             v_store(c + r * c_row + v * V_LANES, sum[r][v]);
     }
+}
+
+/*
+ * c (rows, vectors * V_LANES + narrow) = or += a . b for one chunk, over all k or over those of the
+ * nonzero index if `listed`. All arguments but t are constants after inlining, so that all sums
+ * stay in registers.
+ */
+INLINE void tile(const size_t rows, const size_t vectors, const size_t width, const int listed,
+                 struct tile *t)
+{
+    v_real sum[MOST_ROWS][GROUP * PANEL_VECTORS], narrow_sum[NARROW_SUMS];
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        UNROLL
+        for (size_t v = 0; v < vectors; v++)
+            sum[r][v] = v_zero();
+    }
+    UNROLL
+    for (size_t q = 0; q < NARROW_SUMS; q++)
+        narrow_sum[q] = v_zero();
+    const size_t a_row = t->a_row, a_k = t->a_k, b_k = t->b_k, b_panel = t->b_panel;
+    const real *a[3] = {t->a, t->a + 4 * a_row, t->a + 8 * a_row};
+    const real *b = t->b;
+    const unsigned char *list = t->list;
+    const size_t lines = listed && rows >= 8 ? 2 : 1; /* lists leave few steps to fetch as much */
+    struct fetching f = {t->soon, listed ? t->at : 0, listed ? t->left : 0};
+    for (size_t k = t->k; k > 0; k--) {
+        if (rows >= FETCHING_ROWS)
+            fetch(lines, t, &f);
+        if (listed) {
+            const size_t at = *list++;
+            b = t->b + at * b_k;
+            UNROLL
+            for (size_t q = 0; q < (rows + 3) / 4; q++)
+                a[q] = t->a + at * a_k + 4 * q * a_row;
+        }
+        add_step(rows, vectors, width, a, a_row, b, b_panel, sum, narrow_sum);
+        if (listed)
+            continue;
+        b += b_k;
+        UNROLL
+        for (size_t q = 0; q < (rows + 3) / 4; q++)
+            a[q] += a_k;
+    }
+    if (listed) {
+        t->soon = f.span;
+        t->at = f.at;
+        t->left = f.left;
+    }
+    store_sums(rows, vectors, t, sum);
     if (width)
         narrow_finish(rows, vectors, width, t, narrow_sum);
 }
@@ -255,8 +282,8 @@ static size_t tile_rows(const cnn_gemm *g, const struct group *group)
 /* A chunk of k for a group of columns: a tile's operands without its rows, and its prefetches. */
 struct chunk {
     struct tile tile;
-    size_t each; /* spans of `soon` that a tile prefetches; if 0, it prefetches a part of `next` */
-    cnn_span next; /* the next chunk of b */
+    size_t each; /* spans of `soon` that a tile prefetches; if 0, it prefetches a part of *next */
+    cnn_span *next; /* the next chunk of b */
 };
 
 /* Set what the tiles from number `before` on prefetch: a share of `soon`, or the next chunk. */
@@ -285,10 +312,10 @@ static void begin_fetching(const cnn_gemm *g, const struct group *group, size_t 
         }
     }
     const size_t ahead = k + CNN_CHUNK < g->k ? CNN_CHUNK * g->b_k : g->b_panel - k * g->b_k;
-    chunk->next.bytes = PANEL * CNN_CHUNK * sizeof(real) / shares;
-    chunk->next.start = (const void *)((uintptr_t)t->b + ahead * sizeof(real) +
-                                       before % shares * chunk->next.bytes);
-    t->soon = &chunk->next;
+    chunk->next->bytes = PANEL * CNN_CHUNK * sizeof(real) / shares;
+    chunk->next->start = (const void *)((uintptr_t)t->b + ahead * sizeof(real) +
+                                        before % shares * chunk->next->bytes);
+    t->soon = chunk->next;
     t->soon_end = t->soon + 1;
 }
 
@@ -296,17 +323,17 @@ static void begin_fetching(const cnn_gemm *g, const struct group *group, size_t 
 static void go_on_fetching(struct chunk *chunk)
 {
     struct tile *t = &chunk->tile;
-    if (t->list)
+    if (t->list || !t->soon)
         return;
     if (chunk->each == 0)
-        chunk->next.start = (const void *)((uintptr_t)chunk->next.start + chunk->next.bytes);
+        chunk->next->start = (const void *)((uintptr_t)chunk->next->start + chunk->next->bytes);
     else if ((size_t)(t->soon_end - t->soon) > chunk->each)
         t->soon += chunk->each;
     else
         t->soon = t->soon_end - 1;
 }
 
-/* The operands of a tile for the chunk at k and the rows from i on. */
+/* The operands of a tile for the chunk at k and the rows from i on; chunk->next is set before. */
 static struct tile *begin_chunk(const cnn_gemm *g, const struct group *group, size_t i, size_t k,
                                 const real *bias, real *c, size_t c_row, struct chunk *chunk)
 {
@@ -325,7 +352,6 @@ static struct tile *begin_chunk(const cnn_gemm *g, const struct group *group, si
         .bias = left <= CNN_CHUNK ? bias : NULL,
     };
     chunk->each = 0;
-    chunk->next = (cnn_span){NULL, 0};
     if (left > 0 && g->m >= FETCHING_ROWS)
         begin_fetching(g, group, i / tile_rows(g, group), k, chunk);
     return &chunk->tile;
@@ -348,7 +374,9 @@ static void run_rows(const cnn_gemm *g, const struct group *group, size_t k)
 {
     const size_t most = tile_rows(g, group);
     const real *bias = g->bias ? (const real *)g->bias + group->j : NULL;
+    cnn_span next;
     struct chunk chunk;
+    chunk.next = &next;
     struct tile *t = begin_chunk(g, group, 0, k, bias, (real *)g->c + group->j, g->c_row, &chunk);
     for (size_t i = 0; i < g->m;) {
         const size_t rows = g->m - i < most ? (group->width ? 4 : g->m - i) : most;
@@ -408,7 +436,9 @@ static void run_tail(const cnn_gemm *g, size_t j)
             copy_rows(rows, columns, to, g->c_row, c, c_row);
         size_t k = 0;
         do {
+            cnn_span next;
             struct chunk chunk;
+            chunk.next = &next;
             struct tile *t = begin_chunk(g, &group, i, k, g->bias ? bias : NULL, c, c_row, &chunk);
             take_k(g, i, rows, k, t);
             run_tile(rows, group.vectors, group.width, t);

@@ -46,11 +46,7 @@ void cnn_network_copy_parameters(const cnn_network *network, void *to)
 {
     for (size_t t = 0; t < network->tensor_count; t++) {
         const cnn_tensor *tensor = &network->tensors[t];
-        void *values = cnn_at(network, to, tensor->offset);
-        if (tensor->weight)
-            cnn_weight_read(tensor->weight, values);
-        else
-            memcpy(values, tensor->values, cnn_tensor_count(tensor) * network->real_size);
+        cnn_tensor_read(tensor, network->real_size, cnn_at(network, to, tensor->offset));
     }
 }
 
@@ -384,10 +380,7 @@ static cnn_status get(const cnn_network *network, size_t layer, cnn_parameter pa
     const cnn_status status = find_tensor(network, layer, parameter, dtype, values, count, &tensor);
     if (status != CNN_OK)
         return status;
-    if (tensor->weight)
-        cnn_weight_read(tensor->weight, values);
-    else
-        memcpy(values, tensor->values, count * network->real_size);
+    cnn_tensor_read(tensor, network->real_size, values);
     return CNN_OK;
 }
 

@@ -5,6 +5,8 @@
 #ifndef CNN_TENSOR_H
 #define CNN_TENSOR_H
 
+#include <string.h>
+
 #include "model/weight.h"
 
 /* Room for a tensor's name. */
@@ -24,6 +26,15 @@ typedef struct cnn_tensor {
 static inline size_t cnn_tensor_count(const cnn_tensor *tensor)
 {
     return tensor->rows * tensor->cols;
+}
+
+/* Copy the present numbers to `values`, row-major without gaps. Changes nothing. */
+static inline void cnn_tensor_read(const cnn_tensor *tensor, size_t real_size, void *values)
+{
+    if (tensor->weight)
+        cnn_weight_read(tensor->weight, values);
+    else
+        memcpy(values, tensor->values, cnn_tensor_count(tensor) * real_size);
 }
 
 #endif

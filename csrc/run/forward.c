@@ -3,7 +3,7 @@
 #include "base/convert.h"
 #include "run/nonzero.h"
 
-/* Whether the product can read x where it is: right type, whole elements, no conflicts. */
+/* Whether the product can read x in place: right type, whole elements, no conflicts. */
 static bool readable_in_place(const cnn_network *network, const cnn_matrix *x, size_t first,
                               size_t rows)
 {

@@ -14,7 +14,7 @@ typedef struct cnn_forward_call {
 } cnn_forward_call;
 
 /*
- * Rows [first, first + rows) of x in the network's type, *in_row elements apart: where they are, or
+ * Rows [first, first + rows) of x in the network's type, *in_row elements apart: in place, or
  * converted into scratch.
  */
 const void *cnn_forward_inputs(const cnn_network *network, const cnn_matrix *x, size_t first,

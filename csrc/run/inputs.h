@@ -53,7 +53,7 @@ void cnn_inputs_lay_out(cnn_inputs *inputs, const cnn_network *network, size_t c
  */
 void cnn_inputs_begin(cnn_inputs *inputs, const cnn_plan *plan, bool follows);
 
-/* Note where the batch behind this one is: rows index[0], ... of source; none if rows is 0. */
+/* Note where the next batch is: rows index[0], ... of source; none if rows is 0. */
 void cnn_inputs_find_next(cnn_inputs *inputs, const cnn_matrix *source, const size_t *index,
                           size_t rows);
 

@@ -126,7 +126,7 @@ bool cnn_nonzero_gradient_is_exact(const cnn_network *network, size_t rows, cons
                                    size_t row, const double *smallest)
 {
     /* Sums of products that are multiples of the least denormal number are such multiples, too, and
-     * round to 0 only where they are 0; such a sum is +0. A product has twice the digits. */
+     * round to 0 only if they are 0; such a sum is +0. A product has twice the digits. */
     const bool single = network->dtype == CNN_FLOAT32;
     const int digits = single ? FLT_MANT_DIG : DBL_MANT_DIG;
     const int least = single ? FLT_MIN_EXP - FLT_MANT_DIG : DBL_MIN_EXP - DBL_MANT_DIG;

@@ -6,7 +6,7 @@
 
 /*
  * What to run: rows index[0], ... or first, first + 1, ... of data; step keys dropout, -1: none.
- * With an index, `soon` rows behind these are going to be the next batch, which then `follows`: by
+ * With an index, the `soon` rows after these are the next batch, which then `follows`: by
  * then cnn_inputs_gather_next has been called for all of its rows.
  */
 typedef struct cnn_batch_job {

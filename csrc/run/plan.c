@@ -237,7 +237,7 @@ cnn_form cnn_plan_form(const cnn_machine *machine, const cnn_shape *shape,
 
 /*
  * Products want few panels and few rows at a time. The gradient of one row needs no product:
- * parameters then pass through the update in streams as long as can be.
+ * parameters then pass through the update in the longest streams.
  */
 static void plan_tasks(const cnn_shape *shape, const cnn_training *training, cnn_plan *p)
 {

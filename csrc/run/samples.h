@@ -16,7 +16,7 @@ typedef struct cnn_targets {
     void *t;         /* (rows, outputs) of the network's type, row stride t_row */
     size_t t_row;
     double *weight; /* (rows): sample weight times class weight, by whose sum a batch is divided */
-    double *factor; /* (rows): what a row's loss is multiplied by: the weight, or where t has the
+    double *factor; /* (rows): what a row's loss is multiplied by: the weight, or if t has the
                        class weights, the sample weight */
 } cnn_targets;
 
@@ -41,7 +41,7 @@ cnn_status cnn_network_check(const cnn_network *network, const cnn_loss **loss,
                              const cnn_data **data, cnn_call_structs *space);
 
 /*
- * Read rows index[0], index[1], ... (first, first + 1, ... where index is NULL). Fails on a label
+ * Read rows index[0], index[1], ... (first, first + 1, ... if index is NULL). Fails on a label
  * outside 0 to outputs - 1 and on a weight that is not from 0 to CNN_LARGEST_WEIGHT.
  */
 cnn_status cnn_samples_read(const cnn_loss *loss, const cnn_matrix *t,
@@ -86,7 +86,7 @@ cnn_loss_rows cnn_targets_loss(const cnn_loss *loss, const cnn_targets *targets,
                                size_t first);
 
 /*
- * The sum of the weights, and each factor's share of it, by which a row's gradient is scaled. Where
+ * The sum of the weights, and each factor's share of it, by which a row's gradient is scaled. If
  * all weights are 0, so are the shares: the batch has the loss and gradient of the penalties alone.
  */
 double cnn_weights_scale(size_t n, const cnn_targets *targets, double *scale);

@@ -62,7 +62,7 @@ static double rounded(double setting, cnn_dtype dtype)
 }
 
 /*
- * Bounds behind an update, from bounds before it: the formulas of kernels/optimizer.c with sizes
+ * Bounds after an update, from bounds before it: the formulas of kernels/optimizer.c with sizes
  * instead of numbers. False if one of the operations might overflow.
  */
 static bool update_sizes(const cnn_update *u, cnn_dtype dtype, double g, double limit,
@@ -97,18 +97,18 @@ static bool update_sizes(const cnn_update *u, cnn_dtype dtype, double g, double 
     default:
         break;
     }
-    const cnn_sizes behind = {
+    const cnn_sizes after = {
         .known = true,
         .version = sizes->version,
         .weight = (decay * w + rate * step) * ROUNDING,
         .slots = {first * ROUNDING, second * ROUNDING},
     };
     const double values[] = {
-        g, g + a, rate, decay, step, behind.weight, behind.slots[0], behind.slots[1],
+        g, g + a, rate, decay, step, after.weight, after.slots[0], after.slots[1],
     };
     if (!are_within(values, sizeof values / sizeof *values, limit))
         return false;
-    *sizes = behind;
+    *sizes = after;
     return true;
 }
 

@@ -6,7 +6,7 @@
 
 cnn_status cnn_slots_create(const cnn_network *network, size_t count, cnn_slots *slots)
 {
-    /* Zeros lie both ways; panels are where steps on large weights want them. */
+    /* Zeros are the same in both forms; steps on large weights use panels. */
     *slots = (cnn_slots){.network = network, .count = count, .form = CNN_PANELS};
     for (size_t s = 0; s < count; s++) {
         slots->memory[s] = cnn_platform_allocate(cnn_slots_bytes(slots));

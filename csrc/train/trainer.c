@@ -135,7 +135,7 @@ static bool has_squares(const cnn_trainer *trainer, size_t slot)
     }
 }
 
-/* Refuse numbers that no training leaves behind, and that would make weights NaN. */
+/* Refuse numbers that training cannot make, and that would make weights NaN. */
 static cnn_status check_values(const cnn_trainer *trainer, size_t slot, const void *values,
                                size_t count)
 {
@@ -168,7 +168,7 @@ cnn_status cnn_trainer_set_state(cnn_trainer *trainer, size_t slot, const void *
 }
 
 /*
- * beta^steps by at most `most` multiplications; false if it takes more. It ends where the power is
+ * beta^steps by at most `most` multiplications; false if it takes more. It ends when the power is
  * gone, before products of denormal numbers, each of which takes as long as many others.
  */
 static bool find_power(double beta, uint64_t steps, uint64_t most, double *power)

@@ -5,12 +5,27 @@
  * of every result are defined by the numerics contract (CNN_NUMERICS_VERSION), not by the
  * machine: they do not depend on the instruction set, the number of threads or the batch.
  *
+ * Start here
+ *   A network from a file, for one row of numbers:
+ *
+ *       cnn_network *network = NULL;
+ *       float x[784], y[10];
+ *       if (cnn_network_load("digits.safetensors", &network) != CNN_OK)
+ *           puts(cnn_last_error());
+ *       cnn_network_predict_f32(network, 1, x, 784, y, 10, NULL, 0);
+ *       cnn_network_destroy(network);
+ *
+ *   To train: cnn_network_create, cnn_network_initialize, cnn_trainer_create, cnn_trainer_epoch
+ *   and cnn_trainer_save; examples/c/train.c is a whole program. After these functions come, in
+ *   groups: status, names, machine, array functions, losses, random numbers, networks, training,
+ *   model files.
+ *
  * Conventions
  *   Shapes      Matrices are row-major. x is (rows, inputs), a weight is (inputs, outputs), a
  *               bias is (outputs); a dense layer computes y = h(x . weight + bias).
  *   Strides     `*_stride` arguments of typed functions are distances between the starts of
  *               neighbouring rows, in elements. Within a row, elements are adjacent.
- *   Aliasing    Inputs and outputs must not overlap, except where "in place" is written.
+ *   Aliasing    Inputs and outputs must not overlap, unless "in place" is written.
  *   Ownership   Nothing passed in is kept or freed. Handles are freed by their _destroy.
  *   Threads     Functions may be called from any thread. A `const cnn_network *` may be used by
  *               any number of threads at once; a call that takes a non-const handle must be
@@ -20,9 +35,9 @@
  *               has weights of between two steps there: train a copy of it.
  *   Errors      Functions that can fail return a cnn_status; cnn_last_error() tells the details
  *               of the calling thread's last failure. After a failure the handle is as before.
- *               What is not said again at each function: CNN_ERROR_ARGUMENT for NULL where memory
+ *               What is not said again at each function: CNN_ERROR_ARGUMENT for NULL if memory
  *               is needed, a stride smaller than a row, a constant outside its list, or a wrong
- *               struct_size; CNN_ERROR_MEMORY where sizes overflow or memory is short.
+ *               struct_size; CNN_ERROR_MEMORY if sizes overflow or memory is short.
  *   Memory      Array functions and predict allocate scratch that the threads they run on keep for
  *               the next call; predict with a workspace of the caller allocates nothing.
  *   Handles     Questions to a handle that return a number or a text answer 0 or NULL for NULL.
@@ -311,7 +326,7 @@ CNN_API cnn_status cnn_dense_backward_f64(size_t rows, size_t inputs, size_t out
                                           double *dx, double *dweight, double *dbias);
 
 /*
- * y = h(x) for each element, or for each row where h is softmax. x and y (rows, cols).
+ * y = h(x) for each element, or for each row if h is softmax. x and y (rows, cols).
  * In place (y == x with equal strides) is allowed. O(rows cols).
  */
 CNN_API cnn_status cnn_activation_forward_f32(cnn_activation activation, size_t rows, size_t cols,
@@ -322,7 +337,7 @@ CNN_API cnn_status cnn_activation_forward_f64(cnn_activation activation, size_t 
                                               size_t y_stride);
 
 /*
- * dx = dy . dh/dx. `from` is the activation's output y, or its input x where
+ * dx = dy . dh/dx. `from` is the activation's output y, or its input x if
  * cnn_activation_needs_input says so. All (rows, cols) without gaps. In place (dx == dy) is
  * allowed.
  */
@@ -556,7 +571,7 @@ CNN_API cnn_status cnn_network_set_l2(cnn_network *network, size_t layer, double
 
 /*
  * Text kept with the network and in its model file, under a key of the caller's. A value of NULL
- * removes the key. cnn_network_metadata returns NULL where the key is absent; the string is
+ * removes the key. cnn_network_metadata returns NULL if the key is absent; the string is
  * valid until the metadata change. Values are UTF-8. Files that `cnn train` wrote have, as JSON
  * under "preprocessing", how the network's inputs are made of the columns of a table: it is the
  * caller's to do so before he predicts.
@@ -579,7 +594,7 @@ CNN_API size_t cnn_network_workspace_size(const cnn_network *network, size_t row
  * NULL for a buffer of the calling thread. A workspace smaller than
  * cnn_network_workspace_size(network, rows) costs threads, and then speed. One smaller than
  * cnn_network_workspace_size(network, 1) may be CNN_ERROR_ARGUMENT, whose message has the least
- * size; y is then as before. O(rows parameters). CNN_ERROR_TYPE where the network is of the other
+ * size; y is then as before. O(rows parameters). CNN_ERROR_TYPE if the network is of the other
  * type.
  */
 CNN_API cnn_status cnn_network_predict_f32(const cnn_network *network, size_t rows, const float *x,
@@ -657,13 +672,14 @@ CNN_API cnn_status cnn_trainer_step(cnn_trainer *trainer, const cnn_loss *loss,
 
 /*
  * Train on rows index[0], index[1], ... (count of them) in batches of batch_size, the last
- * one smaller where it must be. lr has one learning rate per step. Returns early, after a whole
- * step, when `seconds` have passed (0: never); result->rows tells how far it came. A loss that is
- * not finite ends the call before its update, with CNN_ERROR_NONFINITE, and so does an x that is
- * not finite in the network's type. Weights and state are not looked at: cnn_trainer_finite does
- * that, for example at the end of an epoch that began with cnn_trainer_snapshot. An index of `rows`
- * or more, and targets or weights out of range, are refused before the first step; rows of targets,
- * if result->accumulate is set, before the step that they are for. O(count parameters).
+ * one smaller if count is no multiple of it. lr has one learning rate per step. Returns early,
+ * after a whole step, when `seconds` have passed (0: never); result->rows tells how far it came. A
+ * loss that is not finite ends the call before its update, with CNN_ERROR_NONFINITE, and so does an
+ * x that is not finite in the network's type. Weights and state are not looked at:
+ * cnn_trainer_finite does that, for example at the end of an epoch that began with
+ * cnn_trainer_snapshot. An index of `rows` or more, and targets or weights out of range, are
+ * refused before the first step; rows of targets, if result->accumulate is set, before the step
+ * that they are for. O(count parameters).
  *
  * A batch whose weights add up to less than CNN_LEAST_WEIGHT_SUM makes no step: weights, optimizer,
  * step number and dropout stay as they are, it takes none of `lr`, and it adds its rows, and those
