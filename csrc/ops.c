@@ -15,13 +15,10 @@ static size_t size_of(cnn_dtype dtype)
 /* Check an activation whose alpha is as the caller gave it, and give it its default. */
 static cnn_status complete_activation(cnn_activation_spec *activation)
 {
-    if (!cnn_activation_name((int)activation->kind))
+    if ((unsigned)activation->kind >= CNN_ACTIVATION_COUNT)
         return cnn_fail(CNN_ERROR_ARGUMENT, "activation is %d, should be 0 to %d",
                         (int)activation->kind, CNN_ACTIVATION_COUNT - 1);
-    const cnn_status status =
-        cnn_activation_check_alpha("activation", activation->kind, activation->alpha);
-    *activation = cnn_activation_with(activation->kind, activation->alpha);
-    return status;
+    return cnn_activation_complete("activation", activation);
 }
 
 /* ---- Work on rows ------------------------------------------------------------------------ */
@@ -92,7 +89,7 @@ static void run_forward(const struct rows_call *call, size_t first, size_t rows)
         call->kernels->softmax_forward(rows, call->cols, x, call->x_row, y, call->y_row,
                                        call->stream);
     else
-        call->kernels->activation_forward(call->activation, rows, call->cols, x, call->x_row, y,
+        call->kernels->activation_forward(&call->activation, rows, call->cols, x, call->x_row, y,
                                           call->y_row, call->stream);
 }
 
@@ -106,7 +103,7 @@ static void run_backward(const struct rows_call *call, size_t first, size_t rows
         call->kernels->softmax_backward(rows, cols, dy, call->x_row, from, call->x_row, dx,
                                         call->y_row, call->stream);
     else
-        call->kernels->activation_backward(call->activation, rows, cols, dy, call->x_row, from,
+        call->kernels->activation_backward(&call->activation, rows, cols, dy, call->x_row, from,
                                            call->x_row, dx, call->y_row, call->stream);
 }
 
@@ -273,7 +270,7 @@ static cnn_status dense_forward(cnn_dtype dtype, size_t rows, size_t inputs, siz
         .bias = bias,
         .c = y,
         .c_row = y_stride,
-        .activation = softmax ? (cnn_activation_spec){.kind = CNN_IDENTITY} : activation,
+        .activation = {softmax ? CNN_IDENTITY : activation.kind, activation.alpha},
     };
     const uint64_t before = cnn_platform_float_enter();
     run_product(kernels, size_of(dtype), &gemm);

@@ -19,9 +19,9 @@ ULP = {
     "normal_pdf": (3, 3),
     # 1 + |x| and the quotient are rounded, and an ULP may be as small as u |y|.
     "softsign": (2, 2),
-    # mish / x: exp(-|x|) is off by 1 ULP, or 2 u; p (p + 2 q) hands on at most 4/3 of that and adds
-    # 2 u; d and the quotient add 1 u each: 6.7 u.
-    "mish_gate": (7, 7),
+    # mish / x: exp(-|x|) is off by 1 ULP, or 2 u; p^2 + 2 p q hands on at most 4/3 of that and adds
+    # 1 u; d and the quotient add 1 u each: 5.7 u.
+    "mish_gate": (6, 6),
     # The derivative of that, 4 p q^2 (p + q) / d^2: at most 2.5 of the 2 u of exp, 4 u of products
     # and a sum, 6 u of the two d, and 2 u of the quotients.
     "mish_gate_slope": (17, 17),

@@ -27,7 +27,7 @@ def torch():
 
 
 @pytest.mark.parametrize(
-    "activation", [n for n in _core.ACTIVATIONS if n not in ("step", "softmax")]
+    "activation", [n for n in _core.ACTIVATIONS if n not in ("step", "softmax", "exponential")]
 )
 def test_torch_round_trip(torch, activation, dtype):
     layers = [cnn.Dense(4, 6, activation), cnn.Dropout(0.25), cnn.Dense(6, 3, "softmax")]
@@ -131,7 +131,8 @@ def test_torch_refused(torch):
         ([nn.ReLU()], "module '0' (ReLU) comes before the first Linear"),
         ([linear, nn.ReLU(), nn.Tanh()], "module '2' (Tanh) comes after activation relu"),
         ([linear, nn.Dropout(), nn.Tanh()], "module '2' (Tanh) comes after Dropout"),
-        ([linear, nn.LeakyReLU(0.3)], "module '1' (LeakyReLU) has negative_slope 0.3"),
+        ([linear, nn.LeakyReLU(0.0)], "module '1' (LeakyReLU) has negative_slope 0.0, which cnn does"),
+        ([linear, nn.ELU(-1.0)], "module '1' (ELU) has alpha -1.0, which cnn does not have: ELU: a"),
         ([linear, nn.GELU("tanh")], "module '1' (GELU) has approximate 'tanh'"),
         ([linear, nn.Softmax(dim=0)], "module '1' (Softmax) has dim 0"),
         ([linear, nn.LogSoftmax(dim=1)], "module '1' (LogSoftmax) is not a part that cnn has"),
@@ -156,9 +157,10 @@ def test_torch_refused(torch):
         with refused(ValueError, message) as caught:
             cnn.from_torch(nn.Sequential(*modules))
         assert str(caught.value).startswith("from_torch: ")
-    net = cnn.mlp([4, 3, 2], "step", "identity", rng=0)
-    with refused(ValueError, "to_torch: layer 0 has activation step, for which PyTorch has no mod"):
-        net.to_torch()
+    for name in ("step", "exponential"):
+        net = cnn.mlp([4, 3, 2], name, "identity", rng=0)
+        with refused(ValueError, f"to_torch: layer 0 has activation {name}, for which PyTorch has"):
+            net.to_torch()
 
 
 def test_not_a_module(monkeypatch):

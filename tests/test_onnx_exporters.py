@@ -61,6 +61,10 @@ def test_pytorch(export, opset, any_rows):
     activations = {
         "gelu": nn.GELU, "silu": nn.SiLU, "softplus": nn.Softplus, "elu": nn.ELU,
         "leaky_relu": nn.LeakyReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU,
+        "mish": nn.Mish, "selu": nn.SELU, "hard_sigmoid": nn.Hardsigmoid, "relu6": nn.ReLU6,
+        "hard_swish": nn.Hardswish, "softsign": nn.Softsign,
+        cnn.activations.LeakyReLU(0.2): lambda: nn.LeakyReLU(0.2),
+        cnn.activations.ELU(0.5): lambda: nn.ELU(0.5),
     }  # fmt: skip
     modules = [nn.Flatten()]
     for activation in activations.values():
@@ -127,10 +131,10 @@ def test_pytorch_refused(export):
     for module, dtype, op, message in (
         (nn.LogSoftmax(dim=1), "f4", "LogSoftmax", "that cnn does not have: end the model in"),
         (nn.GELU("tanh"), "f4", "Gelu", "has approximate 'tanh', should be 'none'"),
-        (nn.ELU(2.0), "f4", "Elu", "has alpha 2, should be 1"),
+        (nn.ELU(-2.0), "f4", "Elu", "has alpha -2, which cnn does not have"),
         (nn.Softmax(dim=0), "f4", "Softmax", "has axis 0, should be -1 or 1"),
         (nn.PReLU(), "f4", "PRelu", "that cnn does not have"),
-        (nn.ReLU6(), "f4", "Clip", "that cnn does not have"),
+        (nn.Hardtanh(), "f4", "Clip", "clips from -1 to 1, should be from 0 to 6 as ReLU6"),
     ):
         with refused(ValueError, f"({op}) ") as caught:
             export(nn.Sequential(linear, module), X.astype(dtype))

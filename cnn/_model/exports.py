@@ -186,7 +186,7 @@ class Exports:
         Raises
         ------
         ValueError
-            Where a layer has the activation step, for which PyTorch has no module.
+            If a layer has the activation step or exponential, for which PyTorch has no module.
         ImportError
             Where PyTorch is not installed.
 

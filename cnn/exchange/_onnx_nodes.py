@@ -45,8 +45,9 @@ class Rows:
 
     `layer` is the last dense layer on the way here, which takes the rows `inputs`; both are None
     before the first. `before` is what the layer's activation was taken of. `form` says what the
-    rows are of `base`: "x" for itself, "erf", "1+erf" or "x(1+erf)" for a part of GELU, "above" for
-    x > threshold; all times `factor`.
+    rows are of `base`: "x" for itself, "erf", "1+erf" or "x(1+erf)" for a part of GELU, "tanh of
+    softplus" for one of Mish, "abs" or "1+abs" for one of Softsign, "above" for x > threshold; all
+    times `factor`.
     """
 
     shape: tuple[int | None, ...] | None
@@ -229,8 +230,8 @@ def _add(node: Node, inputs: list[Value]) -> Value:
     value, constant = _constant_last(inputs)
     if not isinstance(value, Rows) or not isinstance(constant, np.ndarray):
         node.refuse("adds two values of the network, should add a constant bias")
-    if value.form == "erf" and value.factor == 1 and number(constant) == 1:
-        return replace(value, form="1+erf")
+    if value.form in ("erf", "abs") and value.factor == 1 and number(constant) == 1:
+        return replace(value, form=f"1+{value.form}")
     return _with_bias(node, value, constant)
 
 
@@ -249,6 +250,8 @@ def _mul(node: Node, inputs: list[Value]) -> Value:
             # SiLU, where the gate is the sigmoid of the same values.
             if x.plain and _is_activation("sigmoid", gate, x):
                 return _activated(node, x, "silu")
+            if gate.form == "tanh of softplus" and gate.base is x and gate.factor == 1:
+                return _activated(node, x, "mish")
             base = x if x.plain else x.base
             if gate.form == "1+erf" and x.form == "x" and gate.base is base:
                 return _finished(replace(gate, form="x(1+erf)", factor=x.factor * gate.factor))
@@ -256,7 +259,10 @@ def _mul(node: Node, inputs: list[Value]) -> Value:
 
 
 def _div(node: Node, inputs: list[Value]) -> Value:
-    value, divisor = inputs[0], number(inputs[1])
+    value, other = inputs
+    if isinstance(other, Rows) and other.form == "1+abs" and other.base is value:
+        return _activated(node, value, "softsign")
+    divisor = number(other)
     if not isinstance(value, Rows) or not divisor:
         node.refuse("divides by something that is not a constant of GELU")
     if value.form == "above":
@@ -341,6 +347,20 @@ def _clip(node: Node, inputs: list[Value]) -> Value:
         shown = " to ".join("?" if b is None else exact(b) for b in bounds)
         node.refuse(f"clips from {shown}, should be from 0 to 6 as ReLU6")
     return _activated(node, inputs[0], "relu6")
+
+
+def _tanh(node: Node, inputs: list[Value]) -> Value:
+    x = _rows(node, inputs[0])
+    if x.before is not None and _is_activation("softplus", x, x.before):
+        return replace(x.before, base=x.before, form="tanh of softplus")
+    return _activated(node, x, "tanh")
+
+
+def _abs(node: Node, inputs: list[Value]) -> Value:
+    x = _rows(node, inputs[0])
+    if not x.plain:
+        node.refuse("is not of a layer's outputs, should be a part of Softsign")
+    return replace(x, base=x, form="abs")
 
 
 def _softmax(node: Node, inputs: list[Value]) -> Value:
@@ -527,6 +547,7 @@ def _concat(node: Node, inputs: list[Value]) -> Value:
 
 
 HANDLERS: dict[str, Handler] = {
+    "Abs": _abs,
     "Add": _add,
     "Cast": _cast,
     "Clip": _clip,
@@ -556,7 +577,7 @@ HANDLERS: dict[str, Handler] = {
     "Softmax": _softmax,
     "Softplus": _activation("softplus"),
     "Softsign": _activation("softsign"),
-    "Tanh": _activation("tanh"),
+    "Tanh": _tanh,
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
     "Where": _where,

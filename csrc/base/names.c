@@ -92,22 +92,21 @@ double cnn_activation_alpha_default(int activation)
     return facts_of(activation)->standard;
 }
 
-cnn_activation_spec cnn_activation_with(cnn_activation kind, double alpha)
+cnn_status cnn_activation_complete(const char *where, cnn_activation_spec *activation)
 {
-    return (cnn_activation_spec){kind, alpha != 0 ? alpha : facts_of((int)kind)->standard};
-}
-
-cnn_status cnn_activation_check_alpha(const char *where, cnn_activation kind, double alpha)
-{
-    const struct activation_facts *facts = facts_of((int)kind);
-    if (alpha == 0 || (facts->number && alpha >= CNN_LEAST_ALPHA && alpha <= CNN_LARGEST))
-        return CNN_OK;
-    if (!facts->number)
+    const struct activation_facts *facts = &activations[activation->kind];
+    const double alpha = activation->alpha;
+    if (alpha == 0)
+        activation->alpha = facts->standard;
+    else if (!facts->number)
         return cnn_fail(CNN_ERROR_ARGUMENT, "%s has alpha %g, but %s has no number: should be 0",
                         where, alpha, facts->name);
-    return cnn_fail(
-        CNN_ERROR_ARGUMENT, "%s has alpha %g, the %s of %s, should be from %g to %g, or 0 for %g",
-        where, alpha, facts->number, facts->name, CNN_LEAST_ALPHA, CNN_LARGEST, facts->standard);
+    else if (!(alpha >= CNN_LEAST_ALPHA && alpha <= CNN_LARGEST))
+        return cnn_fail(CNN_ERROR_ARGUMENT,
+                        "%s has alpha %g, the %s of %s, should be from %g to %g, or 0 for %g",
+                        where, alpha, facts->number, facts->name, CNN_LEAST_ALPHA, CNN_LARGEST,
+                        facts->standard);
+    return CNN_OK;
 }
 
 int cnn_optimizer_slots(int optimizer)

@@ -10,10 +10,10 @@ typedef struct cnn_activation_spec {
     double alpha; /* 0 if the activation has no number */
 } cnn_activation_spec;
 
-/* The activation with this number, or with its default for 0. */
-cnn_activation_spec cnn_activation_with(cnn_activation kind, double alpha);
-
-/* Whether an activation of the list may have this number; `where` begins the message. */
-cnn_status cnn_activation_check_alpha(const char *where, cnn_activation kind, double alpha);
+/*
+ * Check the number of an activation, whose kind is in the list, and give it the default in place of
+ * 0. `where` begins the message.
+ */
+cnn_status cnn_activation_complete(const char *where, cnn_activation_spec *activation);
 
 #endif

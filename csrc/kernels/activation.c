@@ -17,19 +17,19 @@ INLINE v_real from_0_to_6(v_real x)
 }
 
 /*
- * tanh(softplus(x)) = n / d with n = p (p + 2 q) and d = n + 2 q^2, where p / q = exp(x) and the
- * larger of the two is 1: all terms are positive. Its derivative is 4 p q^2 (p + q) / d^2. Returns
- * d and the others.
+ * tanh(softplus(x)) = n / d with n = p^2 + 2 p q and d = n + 2 q^2, where p / q = exp(x), the
+ * larger of the two is 1, and the other w: all terms are positive. Its derivative is 4 p q^2 (p +
+ * q) / d^2. Returns d and the others.
  */
 INLINE v_real mish_terms(v_real x, v_real *n, v_real *p, v_real *q)
 {
-    const v_real one = v_set1(1), two = v_set1(2);
+    const v_real one = v_set1(1);
     const v_real w = v_exp_nonpositive(v_copysign(x, v_set1(-1)));
     const v_mask below = v_lt(x, v_zero());
     *p = v_select(below, w, one);
     *q = v_select(below, one, w);
-    *n = v_mul(*p, v_fma(two, *q, *p));
-    return v_fma(v_mul(two, *q), *q, *n);
+    *n = v_fma(*p, *p, v_add(w, w));
+    return v_fma(v_add(*q, *q), *q, *n);
 }
 
 /* x between the numbers from which on exp(-|x|) is 0, so that its product with x is not a NaN. */
@@ -168,17 +168,17 @@ INLINE void forward_rows(const cnn_activation activation, double number, size_t 
         v_stream_end();
 }
 
-void KERNEL(activation_forward)(cnn_activation_spec activation, size_t rows, size_t cols,
+void KERNEL(activation_forward)(const cnn_activation_spec *h, size_t rows, size_t cols,
                                 const void *x, size_t x_row, void *y, size_t y_row, int stream)
 {
     if (x_row == cols && y_row == cols) {
         cols *= rows;
         rows = 1;
     }
-    switch (activation.kind) {
+    switch (h->kind) {
 #define CNN_X(constant, value, name, input, bound, number, standard)                               \
     case CNN_##constant:                                                                           \
-        forward_rows(CNN_##constant, activation.alpha, rows, cols, x, x_row, y, y_row, stream);    \
+        forward_rows(CNN_##constant, h->alpha, rows, cols, x, x_row, y, y_row, stream);            \
         break;
         CNN_ACTIVATIONS(CNN_X)
 #undef CNN_X
@@ -219,7 +219,7 @@ INLINE void backward_rows(const cnn_activation activation, double number, size_t
         v_stream_end();
 }
 
-void KERNEL(activation_backward)(cnn_activation_spec activation, size_t rows, size_t cols,
+void KERNEL(activation_backward)(const cnn_activation_spec *h, size_t rows, size_t cols,
                                  const void *dy, size_t dy_row, const void *from, size_t from_row,
                                  void *dx, size_t dx_row, int stream)
 {
@@ -227,11 +227,11 @@ void KERNEL(activation_backward)(cnn_activation_spec activation, size_t rows, si
         cols *= rows;
         rows = 1;
     }
-    switch (activation.kind) {
+    switch (h->kind) {
 #define CNN_X(constant, value, name, input, bound, number, standard)                               \
     case CNN_##constant:                                                                           \
-        backward_rows(CNN_##constant, activation.alpha, rows, cols, dy, dy_row, from, from_row,    \
-                      dx, dx_row, stream);                                                         \
+        backward_rows(CNN_##constant, h->alpha, rows, cols, dy, dy_row, from, from_row, dx,        \
+                      dx_row, stream);                                                             \
         break;
         CNN_ACTIVATIONS(CNN_X)
 #undef CNN_X

@@ -459,11 +459,11 @@ static void finish(const cnn_gemm *g, size_t j, size_t n)
         for (size_t i = 0; i < g->m; i++)
             memcpy((real *)g->before + i * g->c_row + j, c + i * g->c_row, n * sizeof(real));
     if (g->derivative)
-        KERNEL(activation_backward)(g->activation, g->m, n, c, g->c_row,
+        KERNEL(activation_backward)(&g->activation, g->m, n, c, g->c_row,
                                     (const real *)g->derivative + j, g->derivative_row, c, g->c_row,
                                     0);
     else if (g->activation.kind != CNN_IDENTITY)
-        KERNEL(activation_forward)(g->activation, g->m, n, c, g->c_row, c, g->c_row, 0);
+        KERNEL(activation_forward)(&g->activation, g->m, n, c, g->c_row, c, g->c_row, 0);
 }
 
 /* The last group, if fewer than half a vector of columns are behind whole vectors; else none. */

@@ -138,11 +138,11 @@ typedef struct cnn_update {
     X(void, pack, (const cnn_pack *p))                                                             \
     /* y = h(x) for (rows, cols); in place allowed; any activation but softmax. */                 \
     X(void, activation_forward,                                                                    \
-      (cnn_activation_spec activation, size_t rows, size_t cols, const void *x, size_t x_row,      \
+      (const cnn_activation_spec *h, size_t rows, size_t cols, const void *x, size_t x_row,        \
        void *y, size_t y_row, int stream))                                                         \
     /* dx = dy . h'(from); dx == dy allowed; any activation but softmax. */                        \
     X(void, activation_backward,                                                                   \
-      (cnn_activation_spec activation, size_t rows, size_t cols, const void *dy, size_t dy_row,    \
+      (const cnn_activation_spec *h, size_t rows, size_t cols, const void *dy, size_t dy_row,      \
        const void *from, size_t from_row, void *dx, size_t dx_row, int stream))                    \
     /* Softmax of each row; in place allowed. */                                                   \
     X(void, softmax_forward,                                                                       \

@@ -41,7 +41,8 @@ static cnn_status check(size_t count, const cnn_layer *layers, size_t index)
                         "layer %zu has activation softmax, which belongs in the last layer", index);
     char where[40];
     snprintf(where, sizeof where, "layer %zu", index);
-    const cnn_status status = cnn_activation_check_alpha(where, layer->activation, layer->alpha);
+    cnn_activation_spec activation = {layer->activation, layer->alpha};
+    const cnn_status status = cnn_activation_complete(where, &activation);
     if (status != CNN_OK)
         return status;
     if (!(layer->l2 >= 0 && layer->l2 <= CNN_LARGEST))

@@ -145,12 +145,15 @@ static cnn_status lay_out(cnn_network *network, size_t *panels)
             .index = i,
             .inputs = layer->inputs,
             .outputs = layer->outputs,
-            .activation = cnn_activation_with(layer->activation, layer->alpha),
             .rate = layer->rate,
         };
-        network->layers[i].alpha = stage->activation.alpha;
-        if (!cnn_stage_is_dense(stage))
+        if (cnn_stage_is_dense(stage)) {
+            stage->activation = (cnn_activation_spec){layer->activation, layer->alpha};
+            (void)cnn_activation_complete("", &stage->activation); /* check_layers found it good */
+            network->layers[i].alpha = stage->activation.alpha;
+        } else {
             stage->inputs = stage->outputs = stage[-1].outputs;
+        }
         const cnn_status status = add_tensors(network, stage);
         if (status != CNN_OK)
             return status;

@@ -151,7 +151,7 @@ static void loss_rows(const struct pass *p, size_t first, size_t rows, size_t wo
         cnn_loss_has_accuracy((int)loss->kind) ? &counters_of(batch, worker)[CORRECT] : NULL;
     network->kernels->loss(&l);
     if (!cnn_loss_takes_logits((int)loss->kind) && stage->activation.kind != CNN_IDENTITY)
-        network->kernels->activation_backward(stage->activation, rows, stage->outputs, delta,
+        network->kernels->activation_backward(&stage->activation, rows, stage->outputs, delta,
                                               memory->row, derivative_of(batch, stage, first),
                                               memory->row, delta, memory->row, 0);
 }

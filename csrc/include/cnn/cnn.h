@@ -129,10 +129,12 @@ typedef enum cnn_dtype {
  * The enum, the names in C and Python, and the tests follow from this list; the formulas are in
  * kernels/activation.c.
  *
- * Results, but for softmax, are within 3 units in the last place, those of silu, gelu, mish and of
- * elu with a number within 4. For silu, gelu and mish |z| times the smallest denormal number comes
- * on top, which counts if the factor of z is denormal. Derivatives that are taken from a y near its
- * limit have the absolute error of y.
+ * Results, but for softmax, are within 3 units in the last place, those of silu, gelu and mish
+ * within 4 and |z| times the smallest denormal number more, which counts if the factor of z is
+ * denormal. Derivatives of sigmoid, tanh, elu and selu that are taken from a y near its limit have
+ * the absolute error of y.
+ * Measured over all magnitudes: mish 4.0, selu 1.9, hard_sigmoid 1.4, hard_swish 2.5, softsign 1.5,
+ * exponential 1.0, elu with any number 2.1, leaky_relu 0.5, the derivative of softsign 3.5.
  */
 #define CNN_ACTIVATIONS(X)                                                                         \
     X(IDENTITY, 0, identity, 0, 0, NULL, 0)                                                        \

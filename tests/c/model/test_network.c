@@ -373,6 +373,48 @@ static void test_metadata(void)
     cnn_network_destroy(network);
 }
 
+/* What a dropout layer has in fields that are for dense layers makes no difference. */
+static void test_fields_of_dropout(void)
+{
+    enum { INPUTS = 3, HIDDEN = 5, PARAMETERS = INPUTS * HIDDEN + HIDDEN + HIDDEN + 1 };
+    const float x[2 * INPUTS] = {1, -2, 3, -4, 5, -6}, t[2] = {1, 2};
+    const size_t size = sizeof(cnn_layer), struct_size = sizeof(cnn_matrix);
+    const cnn_data data = {
+        .struct_size = sizeof data,
+        .x = {struct_size, x, CNN_FLOAT32, 2, INPUTS, INPUTS * sizeof *x, sizeof *x},
+        .t = {struct_size, t, CNN_FLOAT32, 2, 1, sizeof *t, sizeof *t},
+        .sample_weight = {.struct_size = struct_size},
+    };
+    const cnn_loss loss = {.struct_size = sizeof loss};
+    float gradients[2][PARAMETERS];
+    for (int i = 0; i < 2; i++) {
+        const cnn_layer dropout = i == 0 ? (cnn_layer){.kind = CNN_LAYER_DROPOUT, .rate = 0.5}
+                                         : (cnn_layer){.kind = CNN_LAYER_DROPOUT,
+                                                       .inputs = 7,
+                                                       .outputs = 9,
+                                                       .l2 = 0.5,
+                                                       .rate = 0.5,
+                                                       .alpha = 3};
+        cnn_layer layers[] = {
+            {.struct_size = size, .inputs = INPUTS, .outputs = HIDDEN, .activation = CNN_TANH},
+            dropout,
+            {.struct_size = size, .inputs = HIDDEN, .outputs = 1},
+        };
+        layers[1].struct_size = size;
+        if (i == 1)
+            layers[1].activation = (cnn_activation)1000;
+        cnn_network *network = NULL;
+        CHECK(cnn_network_create(CNN_FLOAT32, 3, layers, 1, &network) == CNN_OK);
+        CHECK(cnn_network_initialize(network, 0, CNN_INIT_GLOROT_UNIFORM, 0) == CNN_OK);
+        CHECK(cnn_network_initialize(network, 2, CNN_INIT_GLOROT_UNIFORM, 0) == CNN_OK);
+        double value;
+        CHECK(cnn_network_gradients(network, &loss, &data, 4, &value, gradients[i], PARAMETERS) ==
+              CNN_OK);
+        cnn_network_destroy(network);
+    }
+    CHECK(memcmp(gradients[0], gradients[1], sizeof gradients[0]) == 0);
+}
+
 int main(void)
 {
     test_xor();
@@ -388,5 +430,6 @@ int main(void)
     test_restore_is_whole();
     test_no_handle();
     test_metadata();
+    test_fields_of_dropout();
     return check_finish();
 }
