@@ -130,7 +130,7 @@ class EarlyStopping(_Monitor):
     Raises
     ------
     TypeError, ValueError
-        Where an argument is of a wrong type or out of range; from fit, before training begins,
+        If an argument is of a wrong type or out of range; from fit, before training begins,
         where it does not measure the metric.
 
     Examples
@@ -219,7 +219,7 @@ class ModelCheckpoint(_Monitor):
     Raises
     ------
     TypeError, ValueError
-        Where an argument is of a wrong type or out of range; from fit, before training begins,
+        If an argument is of a wrong type or out of range; from fit, before training begins,
         where it does not measure the metric or one that is in the path.
     OSError
         From fit, where a file cannot be written; before training begins, where its folder does not
@@ -294,7 +294,7 @@ class LambdaCallback(Callback):
     Raises
     ------
     TypeError
-        Where an argument cannot be called.
+        If an argument cannot be called.
 
     Examples
     --------

@@ -102,9 +102,9 @@ def softmax(x: ArrayLike, *, axis: int = -1, out: NDArray[Any] | None = None) ->
     Raises
     ------
     TypeError
-        Where x does not hold numbers, or `out` is no array of the result's type.
+        If x does not hold numbers, or `out` is no array of the result's type.
     ValueError
-        Where x has no such axis, or `out` has another shape, is read-only or overlaps x.
+        If x has no such axis, or `out` has another shape, is read-only or overlaps x.
 
     Examples
     --------
@@ -141,9 +141,9 @@ def log_softmax(x: ArrayLike, *, axis: int = -1, out: NDArray[Any] | None = None
     Raises
     ------
     TypeError
-        Where x does not hold numbers, or `out` is no array of the result's type.
+        If x does not hold numbers, or `out` is no array of the result's type.
     ValueError
-        Where x has no such axis, or `out` has another shape, is read-only or overlaps x.
+        If x has no such axis, or `out` has another shape, is read-only or overlaps x.
 
     Examples
     --------
@@ -190,9 +190,9 @@ def activation_backward(
     Raises
     ------
     TypeError
-        Where an argument does not hold numbers, or y or x is missing.
+        If an argument does not hold numbers, or y or x is missing.
     ValueError
-        Where the name is not that of an activation, or shapes differ.
+        If the name is not that of an activation, or shapes differ.
 
     Examples
     --------
@@ -239,7 +239,7 @@ def dense(
     weight : array_like of shape (inputs, outputs)
         The weights.
     bias : array_like of shape (outputs,), optional
-        The biases; 0 where they are left out.
+        The biases; 0 by default.
     activation : str or cnn.activations.LeakyReLU or ELU, default "identity"
         h, such as "relu" or "softmax".
     out : ndarray, optional
@@ -253,9 +253,9 @@ def dense(
     Raises
     ------
     TypeError
-        Where an argument does not hold numbers, or `out` is no array of the result's type.
+        If an argument does not hold numbers, or `out` is no array of the result's type.
     ValueError
-        Where shapes do not fit, or the activation is not known.
+        If shapes do not fit, or the activation is not known.
 
     Examples
     --------
@@ -296,9 +296,9 @@ def dense_backward(
     Raises
     ------
     TypeError
-        Where an argument does not hold numbers.
+        If an argument does not hold numbers.
     ValueError
-        Where shapes do not fit.
+        If shapes do not fit.
 
     Examples
     --------
@@ -355,7 +355,7 @@ def squared_error(
     t : array_like of the shape of y
         Targets. (n,) is the same as (n, 1).
     sample_weight : array_like of shape (n,), optional
-        The weight of each row, from 0 to 1e100 and not 0 in all; all 1 where it is left out.
+        The weight of each row, from 0 to 1e100 and not 0 in all; 1 for each row by default.
 
     Returns
     -------
@@ -367,9 +367,9 @@ def squared_error(
     Raises
     ------
     TypeError
-        Where an argument does not hold numbers.
+        If an argument does not hold numbers.
     ValueError
-        Where shapes do not fit, or targets or weights are not finite.
+        If shapes do not fit, or targets or weights are not finite.
 
     Examples
     --------
@@ -402,7 +402,7 @@ def cross_entropy(
     label_smoothing : float, default 0.0
         s in ``t <- (1 - s) t + s / k`` (Szegedy et al., 2016), 0 <= s < 1.
     sample_weight : array_like of shape (n,), optional
-        The weight of each row, from 0 to 1e100 and not 0 in all; all 1 where it is left out.
+        The weight of each row, from 0 to 1e100 and not 0 in all; 1 for each row by default.
 
     Returns
     -------
@@ -415,9 +415,9 @@ def cross_entropy(
     Raises
     ------
     TypeError
-        Where an argument does not hold numbers.
+        If an argument does not hold numbers.
     ValueError
-        Where shapes do not fit, a label is not a class number, or a probability is negative or
+        If shapes do not fit, a label is not a class number, or a probability is negative or
         not finite.
 
     Examples
@@ -448,7 +448,7 @@ def binary_cross_entropy(
     t : array_like of the shape of the logits
         Targets from 0 to 1. (n,) is the same as (n, 1).
     sample_weight : array_like of shape (n,), optional
-        The weight of each row, from 0 to 1e100 and not 0 in all; all 1 where it is left out.
+        The weight of each row, from 0 to 1e100 and not 0 in all; 1 for each row by default.
 
     Returns
     -------
@@ -461,9 +461,9 @@ def binary_cross_entropy(
     Raises
     ------
     TypeError
-        Where an argument does not hold numbers.
+        If an argument does not hold numbers.
     ValueError
-        Where shapes do not fit, or targets are not from 0 to 1.
+        If shapes do not fit, or targets are not from 0 to 1.
 
     Examples
     --------
@@ -493,7 +493,7 @@ def huber(
     delta : float, default 1.0
         Where the loss goes over from a square to a line; more than 0.
     sample_weight : array_like of shape (n,), optional
-        The weight of each row, from 0 to 1e100 and not 0 in all; all 1 where it is left out.
+        The weight of each row, from 0 to 1e100 and not 0 in all; 1 for each row by default.
 
     Returns
     -------
@@ -506,9 +506,9 @@ def huber(
     Raises
     ------
     TypeError
-        Where an argument does not hold numbers.
+        If an argument does not hold numbers.
     ValueError
-        Where shapes do not fit, targets or weights are not finite, or delta is not positive.
+        If shapes do not fit, targets or weights are not finite, or delta is not positive.
 
     Examples
     --------
@@ -536,7 +536,7 @@ def poisson(
     t : array_like of the shape of log_rate
         Counts, 0 or more. (n,) is the same as (n, 1).
     sample_weight : array_like of shape (n,), optional
-        The weight of each row, from 0 to 1e100 and not 0 in all; all 1 where it is left out.
+        The weight of each row, from 0 to 1e100 and not 0 in all; 1 for each row by default.
 
     Returns
     -------
@@ -549,9 +549,9 @@ def poisson(
     Raises
     ------
     TypeError
-        Where an argument does not hold numbers.
+        If an argument does not hold numbers.
     ValueError
-        Where shapes do not fit, or targets are negative or not finite.
+        If shapes do not fit, or targets are negative or not finite.
 
     Examples
     --------

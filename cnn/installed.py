@@ -33,7 +33,7 @@ def get_include() -> str:
     Raises
     ------
     FileNotFoundError
-        Where the installation does not have it.
+        If the installation does not have it.
 
     Examples
     --------
@@ -55,7 +55,7 @@ def get_library() -> str:
     Raises
     ------
     FileNotFoundError
-        Where the installation does not have it.
+        If the installation does not have it.
 
     Examples
     --------
@@ -81,7 +81,7 @@ def get_cmake_dir() -> str:
     Raises
     ------
     FileNotFoundError
-        Where the installation does not have it.
+        If the installation does not have it.
 
     Examples
     --------
@@ -105,7 +105,7 @@ def get_pkgconfig_dir() -> str:
     Raises
     ------
     FileNotFoundError
-        Where the installation does not have it.
+        If the installation does not have it.
 
     Examples
     --------

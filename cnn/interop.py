@@ -31,9 +31,9 @@ def from_torch(module: Any) -> Sequential:
     Raises
     ------
     TypeError
-        Where it is no module.
+        If it is no module.
     ValueError
-        Where the module has a part that cnn does not, or computes something else.
+        If the module has a part that cnn does not, or computes something else.
 
     See Also
     --------
@@ -74,9 +74,9 @@ def from_sklearn(estimator: Any) -> Sequential:
     Raises
     ------
     TypeError
-        Where the estimator is no such one, or not fitted.
+        If the estimator is no such one, or not fitted.
     ValueError
-        Where it has an activation that cnn does not have, or arrays that do not fit one another.
+        If it has an activation that cnn does not have, or arrays that do not fit one another.
 
     Examples
     --------

@@ -109,7 +109,7 @@ class Dense(Layer):
     Raises
     ------
     TypeError, ValueError
-        Where an argument is of a wrong type or out of range.
+        If an argument is of a wrong type or out of range.
 
     Examples
     --------
@@ -255,7 +255,7 @@ class Dropout(Layer):
     Raises
     ------
     TypeError, ValueError
-        Where the rate is of a wrong type or out of range.
+        If the rate is of a wrong type or out of range.
 
     Examples
     --------

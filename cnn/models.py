@@ -60,7 +60,7 @@ def mlp(
     Raises
     ------
     TypeError, ValueError
-        Where an argument is of a wrong type or out of range.
+        If an argument is of a wrong type or out of range.
 
     Examples
     --------
@@ -132,11 +132,11 @@ def load(path: str | os.PathLike[str]) -> Sequential | Any:
     Raises
     ------
     TypeError
-        Where the path is none.
+        If the path is none.
     OSError
-        Where the file cannot be read.
+        If the file cannot be read.
     ModelFileError
-        Where it is not a well-formed model. Any bytes are safe to load: no code is run, and no more
+        If it is not a well-formed model. Any bytes are safe to load: no code is run, and no more
         memory is used than the size of the file calls for.
 
     Examples
@@ -173,11 +173,11 @@ def load_checkpoint(
     Raises
     ------
     TypeError
-        Where the path is none.
+        If the path is none.
     OSError
-        Where the file cannot be read.
+        If the file cannot be read.
     ModelFileError
-        Where it is not a well-formed model, or has no optimizer.
+        If it is not a well-formed model, or has no optimizer.
 
     Examples
     --------

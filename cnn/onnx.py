@@ -36,15 +36,15 @@ def from_onnx(path: str | os.PathLike[str]) -> Sequential:
     Raises
     ------
     TypeError
-        Where the path is none.
+        If the path is none.
     ImportError
-        Where onnx is not installed.
+        If onnx is not installed.
     OSError
-        Where the file cannot be read.
+        If the file cannot be read.
     ModelFileError
-        Where it is not a well-formed ONNX model.
+        If it is not a well-formed ONNX model.
     ValueError
-        Where the model is not a dense network that cnn can run, by the name of the node, is that of
+        If the model is not a dense network that cnn can run, by the name of the node, is that of
         `cnn.tabular.TableModel.to_onnx`, which takes the columns of a table, keeps
         parameters in other files, or shares them so often that they would take many times the
         file's size.

@@ -158,7 +158,7 @@ class SGD(Optimizer):
     Raises
     ------
     TypeError, ValueError
-        Where a setting is of a wrong type or out of range.
+        If a setting is of a wrong type or out of range.
 
     Examples
     --------
@@ -212,7 +212,7 @@ class Adam(Optimizer):
     Raises
     ------
     TypeError, ValueError
-        Where a setting is of a wrong type or out of range.
+        If a setting is of a wrong type or out of range.
 
     Examples
     --------
@@ -267,7 +267,7 @@ class AdamW(Optimizer):
     Raises
     ------
     TypeError, ValueError
-        Where a setting is of a wrong type or out of range.
+        If a setting is of a wrong type or out of range.
 
     Examples
     --------
@@ -323,7 +323,7 @@ class RMSprop(Optimizer):
     Raises
     ------
     TypeError, ValueError
-        Where a setting is of a wrong type or out of range.
+        If a setting is of a wrong type or out of range.
 
     Examples
     --------
@@ -368,7 +368,7 @@ class Adagrad(Optimizer):
     Raises
     ------
     TypeError, ValueError
-        Where a setting is of a wrong type or out of range.
+        If a setting is of a wrong type or out of range.
 
     Examples
     --------

@@ -44,9 +44,9 @@ def set_num_threads(n: int | None) -> None:
     Raises
     ------
     TypeError
-        Where n is neither an int nor None.
+        If n is neither an int nor None.
     ValueError
-        Where n is out of range.
+        If n is out of range.
 
     Examples
     --------

@@ -59,9 +59,9 @@ class Sequential(Stack, Exports):
     Raises
     ------
     TypeError, ValueError
-        Where an argument is of a wrong type or out of range, or layers do not fit one another.
+        If an argument is of a wrong type or out of range, or layers do not fit one another.
     MemoryError
-        Where there is not enough memory for the weights.
+        If there is not enough memory for the weights.
 
     Notes
     -----
@@ -122,7 +122,7 @@ class Sequential(Stack, Exports):
             How many samples a step uses; the last step of an epoch uses what is left.
         optimizer : Optimizer or str, optional
             How steps are made. An object goes on from its last step, a name such as "sgd" stands
-            for a new one with default settings. A new `cnn.Adam` where it is left out.
+            for a new one with default settings. A new `cnn.Adam` by default.
         loss : Loss or str, optional
             What is made small. Where it is left out, the loss that belongs to the output layer:
             cross_entropy for softmax, binary_cross_entropy for sigmoid, and squared_error for all
@@ -152,7 +152,7 @@ class Sequential(Stack, Exports):
         Raises
         ------
         TypeError, ValueError
-            Where an argument is of a wrong type or shape, or out of range; the network is then as
+            If an argument is of a wrong type or shape, or out of range; the network is then as
             before. All targets and weights are looked at before the first step. Where a learning
             rate that a function gives later is out of range, or the function raises, network and
             optimizer are as they were at the end of the last finished epoch.
@@ -167,7 +167,7 @@ class Sequential(Stack, Exports):
         Warns
         -----
         UserWarning
-            Where a layer has the activation step, since it and the layers before it cannot learn.
+            If a layer has the activation step, since it and the layers before it cannot learn.
 
         Notes
         -----
@@ -235,7 +235,7 @@ class Sequential(Stack, Exports):
         Raises
         ------
         TypeError, ValueError
-            Where an argument is of a wrong type or shape, or out of range; the network is then as
+            If an argument is of a wrong type or shape, or out of range; the network is then as
             before.
         FloatingPointError
             If the loss is NaN or infinite, or x is so in the network's dtype, or a weight or the
@@ -292,7 +292,7 @@ class Sequential(Stack, Exports):
         Raises
         ------
         TypeError, ValueError
-            Where an argument is of a wrong type or shape, or out of range. For a number of x that
+            If an argument is of a wrong type or shape, or out of range. For a number of x that
             is not finite in the network's dtype the error is a FloatingPointError too.
 
         Examples
@@ -337,9 +337,9 @@ class Sequential(Stack, Exports):
         Raises
         ------
         TypeError
-            Where x does not hold numbers, or `out` is no array of the network's dtype.
+            If x does not hold numbers, or `out` is no array of the network's dtype.
         ValueError
-            Where a shape is wrong, or `out` is read-only or overlaps x.
+            If a shape is wrong, or `out` is read-only or overlaps x.
 
         Examples
         --------
@@ -376,7 +376,7 @@ class Sequential(Stack, Exports):
         Raises
         ------
         TypeError, ValueError
-            Where an argument is of a wrong type or shape, or out of range. For a number of x that
+            If an argument is of a wrong type or shape, or out of range. For a number of x that
             is not finite in the network's dtype, which the error names with its row and its column,
             it is a FloatingPointError too.
 
@@ -415,12 +415,12 @@ class Sequential(Stack, Exports):
         Raises
         ------
         TypeError
-            Where an argument is of a wrong type.
+            If an argument is of a wrong type.
         ValueError
-            Where the optimizer belongs to another network, or the path ends like the files of
+            If the optimizer belongs to another network, or the path ends like the files of
             another format, such as ".h5", ".pt" or ".onnx", whose programs could not read it.
         OSError
-            Where the file cannot be written.
+            If the file cannot be written.
 
         Examples
         --------

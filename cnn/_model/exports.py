@@ -95,7 +95,7 @@ class Exports:
             out.
         dtype : {"float32", "float64"}, optional
             The type of parameters and arithmetic, to which each parameter is rounded. That of the
-            network where it is left out.
+            network by default.
         fast : bool, default False
             Sum products by plain multiplications and additions. They are faster where a CPU has no
             instruction that multiplies and adds with one rounding, and leave the last bits to the
@@ -105,10 +105,10 @@ class Exports:
         Raises
         ------
         TypeError, ValueError
-            Where an argument is of a wrong type, the name is not one in C, a parameter is not
+            If an argument is of a wrong type, the name is not one in C, a parameter is not
             finite, or the path ends like another format's files, such as ".onnx".
         OSError
-            Where the file cannot be written.
+            If the file cannot be written.
 
         Examples
         --------
@@ -141,14 +141,14 @@ class Exports:
         Raises
         ------
         TypeError
-            Where the path is none.
+            If the path is none.
         ValueError
-            Where the parameters take 2 GiB or more, which is too much for an ONNX file, or the path
+            If the parameters take 2 GiB or more, which is too much for an ONNX file, or the path
             ends like another format's files, such as ".safetensors".
         ImportError
-            Where onnx is not installed.
+            If onnx is not installed.
         OSError
-            Where the file cannot be written.
+            If the file cannot be written.
 
         See Also
         --------
@@ -186,9 +186,9 @@ class Exports:
         Raises
         ------
         ValueError
-            Where a layer has the activation step, for which PyTorch has no module.
+            If a layer has the activation step, for which PyTorch has no module.
         ImportError
-            Where PyTorch is not installed.
+            If PyTorch is not installed.
 
         See Also
         --------

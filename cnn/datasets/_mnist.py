@@ -51,7 +51,7 @@ def load_mnist(
         The folder with the four files; by default the one that the environment variable
         ``CNN_DATA`` names.
     download : bool, default False
-        Where neither names a folder, fetch the files, once: 12 MB, which are checked by SHA-256 and
+        If neither names a folder, fetch the files, once: 12 MB, which are checked by SHA-256 and
         kept in the user's cache (``pooch.os_cache("cnn")``). This needs the package pooch, which
         ``pip install "cnn[data]"`` installs. On a terminal and in a notebook a bar shows progress.
     dtype : {"float32", "float64"}, default "float32"

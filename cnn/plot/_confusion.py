@@ -44,9 +44,9 @@ def confusion_matrix(
         The probabilities that ``net.predict(x)`` returned, of which the largest counts; where they
         are one column, those of class 1 of two; or class numbers.
     class_names : sequence of str, optional
-        The names of the classes; their numbers where they are left out. Names are text, no markup.
+        The names of the classes; their numbers by default. Names are text, no markup.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure where it is left out.
+        Where to draw; a new figure by default.
 
     Returns
     -------
@@ -58,9 +58,9 @@ def confusion_matrix(
     Raises
     ------
     TypeError, ValueError
-        Where an argument is of a wrong type or shape, or a class number is out of range.
+        If an argument is of a wrong type or shape, or a class number is out of range.
     ImportError
-        Where matplotlib is missing.
+        If matplotlib is missing.
 
     Examples
     --------

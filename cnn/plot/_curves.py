@@ -43,7 +43,7 @@ def learning_curves(history: History, *, metric: str = "loss", ax: Axes | None =
     metric : str, default "loss"
         The metric, such as "accuracy"; "val_" and its name are drawn with it where there is one.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure where it is left out.
+        Where to draw; a new figure by default.
 
     Returns
     -------
@@ -53,9 +53,9 @@ def learning_curves(history: History, *, metric: str = "loss", ax: Axes | None =
     Raises
     ------
     TypeError, ValueError
-        Where the history is none or empty, or has no such metric.
+        If the history is none or empty, or has no such metric.
     ImportError
-        Where matplotlib is missing.
+        If matplotlib is missing.
 
     Examples
     --------
@@ -121,7 +121,7 @@ def gradient_norms(
 ) -> Axes:
     """Draw the norm of the gradient of each layer's weights.
 
-    Where the norms fall from the output to the input by orders of magnitude, the first layers
+    If the norms fall from the output to the input by orders of magnitude, the first layers
     hardly learn. Call it again with the same `ax` to compare networks.
 
     Parameters
@@ -133,7 +133,7 @@ def gradient_norms(
     label : str, optional
         The line's name in the legend, which is drawn where there is one.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure where it is left out.
+        Where to draw; a new figure by default.
 
     Returns
     -------
@@ -144,9 +144,9 @@ def gradient_norms(
     Raises
     ------
     TypeError, ValueError
-        Where an argument is of a wrong type or shape, or out of range.
+        If an argument is of a wrong type or shape, or out of range.
     ImportError
-        Where matplotlib is missing.
+        If matplotlib is missing.
 
     Examples
     --------
@@ -215,7 +215,7 @@ def activations(
     limits : tuple of float, default (-4, 4)
         From where to where.
     ax : sequence of two matplotlib.axes.Axes, optional
-        Where to draw functions and derivatives; a new figure where it is left out.
+        Where to draw functions and derivatives; a new figure by default.
 
     Returns
     -------
@@ -225,9 +225,9 @@ def activations(
     Raises
     ------
     TypeError, ValueError
-        Where an argument is of a wrong type or out of range.
+        If an argument is of a wrong type or out of range.
     ImportError
-        Where matplotlib is missing.
+        If matplotlib is missing.
 
     Examples
     --------

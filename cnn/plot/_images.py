@@ -59,9 +59,9 @@ def predictions(
     count : int, default 8
         How many samples to draw at most.
     class_names : sequence of str, optional
-        The names of the classes; their numbers where they are left out.
+        The names of the classes; their numbers by default.
     ax : array of matplotlib.axes.Axes of shape (2, m), optional
-        Where to draw at most m images and, below them, bars; a new figure where it is left out.
+        Where to draw at most m images and, below them, bars; a new figure by default.
 
     Returns
     -------
@@ -71,9 +71,9 @@ def predictions(
     Raises
     ------
     TypeError, ValueError
-        Where an argument is of a wrong type or shape, or out of range.
+        If an argument is of a wrong type or shape, or out of range.
     ImportError
-        Where matplotlib is missing.
+        If matplotlib is missing.
 
     Examples
     --------
@@ -206,7 +206,7 @@ def first_layer_weights(
     count : int, default 50
         How many neurons to draw at most.
     ax : array of matplotlib.axes.Axes, optional
-        Where to draw, an Axes for each neuron; a new figure where it is left out.
+        Where to draw, an Axes for each neuron; a new figure by default.
 
     Returns
     -------
@@ -216,9 +216,9 @@ def first_layer_weights(
     Raises
     ------
     TypeError, ValueError
-        Where an argument is of a wrong type or shape, or out of range.
+        If an argument is of a wrong type or shape, or out of range.
     ImportError
-        Where matplotlib is missing.
+        If matplotlib is missing.
 
     Examples
     --------

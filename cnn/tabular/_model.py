@@ -65,9 +65,9 @@ class TableModel:
     Raises
     ------
     TypeError
-        Where `net` is no Sequential.
+        If `net` is no Sequential.
     ValueError
-        Where it has no columns.
+        If it has no columns.
 
     Notes
     -----
@@ -216,7 +216,7 @@ class TableModel:
         Raises
         ------
         TypeError, ValueError
-            Where it is no table, a column is missing, or a value is no finite number, none of the
+            If it is no table, a column is missing, or a value is no finite number, none of the
             categories, or too far from those that the network was trained on.
 
         Examples
