@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Activation:
-    """What there is to say about an activation h, beside its arithmetic.
+    """The documentation and the default initialiser of an activation h.
 
     Attributes
     ----------
     formula : str
-        h(x) in words of Python.
+        h(x) as a Python expression.
     derivative : str
-        h'(x), from the output y where that is how it is computed.
+        h'(x), as a function of the output y if it is computed from y.
     init : str
         The initialiser that a Dense layer with this activation has by default.
     about : str
@@ -35,7 +35,7 @@ class Activation:
     example : str
         Lines of a doctest.
     number : str, optional
-        What there is to say about the parameter that is its number, if it has one.
+        The documentation of its parameter, if it has one.
     """
 
     formula: str
@@ -220,7 +220,7 @@ _Function = TypeVar("_Function", bound="Callable[..., Any]")
 
 
 class Elementwise(Protocol):
-    """The type of the activation functions but for softmax, and for those with a number."""
+    """The type of the activation functions without a number, except softmax."""
 
     __name__: str
 
@@ -263,7 +263,7 @@ Examples
 
 
 def elementwise(name: str) -> Elementwise:
-    """Make the function of an activation in the table."""
+    """Return the array function of an activation in the table."""
     activation = _core.activation
 
     def function(x: ArrayLike, *, out: NDArray[Any] | None = None) -> Any:
@@ -275,7 +275,7 @@ def elementwise(name: str) -> Elementwise:
 
 
 def documented(function: _Function) -> _Function:
-    """Give the function of an activation, whose name it has, its docstring."""
+    """Set the docstring of an activation's function, found by the function's name."""
     name = function.__name__
     entry = TABLE[name]
     function.__doc__ = _DOCUMENTATION.format(

@@ -27,7 +27,7 @@ def listed(names: Sequence[str], most: int = 10) -> str:
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """Return a question for the name that is most like one that is missing, or nothing."""
+    """Return a question that suggests the name most like one that is missing, or ""."""
     by_letters = {other.casefold(): other for other in names}
     close = difflib.get_close_matches(name.casefold(), by_letters, n=1)
     return f"; did you mean {by_letters[close[0]]!r}?" if close else ""

@@ -48,7 +48,7 @@ class Stack:
         self.stop_training = False
         layers.attach(found, network)
 
-    # ---- What it is ----------------------------------------------------------------------------
+    # ---- Structure -----------------------------------------------------------------------------
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -174,7 +174,7 @@ class Stack:
             If it is no iterable of arrays, or an array does not hold numbers.
         ValueError
             If there are more or fewer arrays than the network has, one has another shape, or a
-            number overflows the network's dtype. Then the network is as before, whole.
+            number overflows the network's dtype. The network is then unchanged.
 
         See Also
         --------
@@ -182,7 +182,7 @@ class Stack:
 
         Notes
         -----
-        The state of an optimizer, such as its moments, stays as it is.
+        The state of an optimizer, such as its moments, is not changed.
 
         Examples
         --------
