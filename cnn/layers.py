@@ -157,7 +157,7 @@ class Dense(Layer):
 
     @property
     def activation(self) -> activations.Activation:
-        """The activation: its name, or an object of `cnn.activations` if its parameter is not default."""
+        """The activation: its name, or an object of `cnn.activations` with its parameter."""
         return activations.spelled(*self._activation)
 
     @property

@@ -125,8 +125,8 @@ TABLE: Mapping[str, Activation] = {
         init="he_uniform",
         about=(
             "The sigmoid linear unit or swish (Elfwing, Uchibe and Doya, 2018). Results are within "
-            "4 units in the last place and |x| times the smallest denormal number, which counts "
-            "where the sigmoid itself is denormal: for x < -87 in float32 and x < -708 in float64."
+            "4 units in the last place and |x| times the smallest denormal number, which matters "
+            "if the sigmoid itself is denormal: for x < -87 in float32 and x < -708 in float64."
         ),
         example=">>> cnn.silu([-1.0, 0.0, 2.0]).round(3)\narray([-0.269,  0.   ,  1.762])",
     ),
@@ -137,7 +137,7 @@ TABLE: Mapping[str, Activation] = {
         about=(
             "The Gaussian error linear unit (Hendrycks and Gimpel, 2016), with erf, not tanh. "
             "Results are within 4 units in the last place and |x| times the smallest denormal "
-            "number, which counts where the normal distribution itself is denormal: for x < -12.9 "
+            "number, which matters if the normal distribution itself is denormal: for x < -12.9 "
             "in float32 and x < -37.5 in float64."
         ),
         example=">>> cnn.gelu([-1.0, 0.0, 2.0]).round(3)\narray([-0.159,  0.   ,  1.954])",
@@ -242,14 +242,14 @@ x : array_like
 Returns
 -------
 ndarray or scalar
-    `out`, or a new array of the shape of x; a scalar where x is one.
+    `out`, or a new array of the shape of x; a scalar if x is one.
 
 Raises
 ------
 TypeError
-    Where x does not hold numbers, or `out` is no array of the result's type.
+    If x does not hold numbers, or `out` is no array of the result's type.
 ValueError
-    Where `out` has another shape, is read-only or overlaps x.
+    If `out` has another shape, is read-only or overlaps x.
 
 Notes
 -----

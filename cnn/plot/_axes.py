@@ -29,7 +29,7 @@ BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = COLOURS = (
 )
 DASHES = ("-", "--", ":")
 GREY, PALE = "#555555", "#DDDDDD"
-# The prefix of matplotlib's labels for lines without a name.
+# The labels that matplotlib gives to lines without a name.
 _OF_MATPLOTLIB = re.compile(r"_(child\d+|nolegend_)")
 
 
@@ -105,7 +105,8 @@ def tidy(ax: Axes) -> None:
 def legend(ax: Axes, place: Literal["upper left", "upper right", "lower right"]) -> None:
     """Draw a legend that is partly transparent.
 
-    With many points, matplotlib takes long to find the "best" place, and warns.
+    The place is given, since matplotlib takes long to find the "best" one among many points, and
+    warns.
     """
     found: dict[Any, str] = dict(zip(*ax.get_legend_handles_labels(), strict=True))
     # matplotlib omits labels that begin with "_", which it gives to lines without a name.

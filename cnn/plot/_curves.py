@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cnn.sequential import Sequential
 
 
-# The labels of metrics with short names.
+# The labels of metrics with short names, and whether they are measured on training rows.
 _METRICS = {"lr": ("learning rate", False), "seconds": ("seconds of an epoch", False)}
 # With more lines, there is no room for a legend among them.
 _MOST_NAMES = 4

@@ -164,7 +164,7 @@ def _draw_prediction(
     colours[label] = _axes.GREEN
     colours[guess] = _axes.BLUE if right else _axes.VERMILION
     few = len(p) <= _arguments.MOST_NAMED
-    # Bars thinner than a pixel would not be visible, so the two important ones are wider.
+    # With many classes there is no gap between bars, since thinner ones would not be visible.
     bars.barh(range(len(p)), p, height=0.8 if few else 1.0, color=colours)
     if not right:
         # A bar for a probability near 0 would not be visible.
