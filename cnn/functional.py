@@ -389,8 +389,8 @@ def cross_entropy(
 ) -> tuple[float, NDArray[Any]]:
     """Compute the cross-entropy of a softmax, and its gradient.
 
-    The loss of a row is ``-sum_j t_j log softmax(z)_j``. If t is a class number, it is ``-log
-    softmax(z)_t``, the negative log-likelihood. The result is the mean over the rows, weighted by
+    The loss of a row is ``-sum_j t_j log softmax(z)_j``. If t is a class number, this is the
+    negative log-likelihood ``-log softmax(z)_t``. The result is the mean over the rows, weighted by
     `sample_weight`.
 
     Parameters

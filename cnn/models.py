@@ -132,7 +132,7 @@ def load(path: str | os.PathLike[str]) -> Sequential | Any:
     Raises
     ------
     TypeError
-        If the path is none.
+        If the path is neither a string nor a path object.
     OSError
         If the file cannot be read.
     ModelFileError
@@ -172,7 +172,7 @@ def load_checkpoint(
     Raises
     ------
     TypeError
-        If the path is none.
+        If the path is neither a string nor a path object.
     OSError
         If the file cannot be read.
     ModelFileError

@@ -37,7 +37,7 @@ def from_onnx(path: str | os.PathLike[str]) -> Sequential:
     Raises
     ------
     TypeError
-        If the path is none.
+        If the path is neither a string nor a path object.
     ImportError
         If onnx is not installed.
     OSError

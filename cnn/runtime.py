@@ -15,9 +15,9 @@ def get_num_threads() -> int:
 
     It is the first of these that is set: the last argument of `set_num_threads`, the environment
     variable CNN_NUM_THREADS, the first number in OMP_NUM_THREADS. By default it is the number of
-    CPUs that the process may run on or the quota of its cgroup, whichever is smaller, and at least
-    1. A variable that is no whole number from 1 to 1024 counts as not set; for CNN_NUM_THREADS,
-    there is a RuntimeWarning when cnn is imported. Results do not depend on it.
+    CPUs that the process may run on, limited by the quota of its cgroup. A variable that is no
+    whole number from 1 to 1024 counts as not set; for CNN_NUM_THREADS, there is a RuntimeWarning
+    when cnn is imported. Results do not depend on it.
 
     Returns
     -------

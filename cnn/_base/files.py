@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 try:
     import fcntl
-except ImportError:  # Windows, where a file that is being written cannot be deleted
+except ImportError:  # Windows, on which an open file cannot be deleted
     fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:

@@ -140,7 +140,7 @@ class Exports:
         Raises
         ------
         TypeError
-            If the path is none.
+            If the path is neither a string nor a path object.
         ValueError
             If the parameters take 2 GiB or more, which is too much for an ONNX file, or the path
             ends like another format's files, such as ".safetensors".

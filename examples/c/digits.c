@@ -28,7 +28,7 @@ static int read_line(const char *line, digits *made)
     return label < 0 || label > 9;
 }
 
-/* Double the room for rows if it is full. Returns 0, or 1 if there is no memory. */
+/* Double the room for rows if it is full. Return 0, or 1 if there is no memory. */
 static int grow(digits *made, size_t *room)
 {
     if (made->rows < *room)
