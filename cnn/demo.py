@@ -95,7 +95,7 @@ def _print_predictions(
 
 
 def main() -> int:
-    """Train on digits, show what the network does, save and load it; return the exit code."""
+    """Train on digits, show predictions, save and load the network; return the exit code."""
     bar, pixels = _characters()
     x, t, x_test, t_test = load_digits(split=True)
     print(_TITLE.format(version=_core.version()))

@@ -277,7 +277,7 @@ class Warmup(Schedule):
 
 
 def check(where: str, name: str, lr: object) -> None:
-    """Refuse what is neither a learning rate nor a function of the step."""
+    """Refuse an object that is neither a learning rate nor a function of the step."""
     if isinstance(lr, type):
         raise TypeError(f"{where}: {name} is the class {lr.__name__}, should be an object of it")
     if not callable(lr):

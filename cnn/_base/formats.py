@@ -1,4 +1,4 @@
-"""Formats of other programs' files: which names are theirs, and what a file looks like.
+"""Formats of other programs' files: their endings, and how their contents are recognised.
 
 A path that ends like the files of another program is refused before anything is written, since that
 program could not read the file. If a file is no model, its first bytes are compared with known
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # ---- Names of files to write ---------------------------------------------------------------------
 
-# The endings of what cnn writes, the usual one first.
+# The endings of the files that cnn writes, the usual one first.
 _OWN = {
     "a safetensors file": (".safetensors",),
     "an ONNX model": (".onnx", ".pb"),
@@ -93,7 +93,7 @@ _MODEL_OF_CNN = "a model of cnn"
 _ONNX_MODEL = "an ONNX model"
 _NAMES = {"load": _MODEL_OF_CNN, "from_onnx": _ONNX_MODEL}
 
-# What a file looks like, and what to do.
+# The likely format of a file, and a remedy.
 _CURES = {
     _MODEL_OF_CNN: "cnn.load reads it",
     _ONNX_MODEL: "cnn.from_onnx reads it",
@@ -222,7 +222,7 @@ def _is_onnx(head: bytes) -> bool:
         value, at = _varint(head, at + 1)
         if field == 1 and not 3 <= value <= 100:  # the version of the format
             return False
-        if field == 2 and not head[at : at + value].isascii():  # the name of what wrote it
+        if field == 2 and not head[at : at + value].isascii():  # the name of the producer
             return False
         seen.add(field)
         at += value if kind == 2 else 0

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-# ASCII's control characters, those of U+0080 to U+009F, which some terminals obey as well, ends of
-# lines, and marks that turn the direction of what follows (CVE-2021-42574).
+# ASCII's control characters, those of U+0080 to U+009F, which some terminals also obey, line
+# separators, and marks that change the direction of text (CVE-2021-42574).
 _CONTROL = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufff9-\ufffb]"
 )

@@ -1,7 +1,7 @@
 """Texts that are numbers, and texts that are numbers for a person but not for `float`.
 
 A column of ``5%`` or ``$1,234.50`` would make as many categories as it has texts. So the reader of
-tables calls `disguise`, which returns what keeps a text from being a number.
+tables calls `disguise`, which returns the reason why such a text is no number.
 """
 
 from __future__ import annotations
@@ -56,8 +56,9 @@ _DIGIT = re.compile(r"\d")
 def number(text: str, decimal: str = POINT) -> float | None:
     """Return the finite number that a text stands for, or None.
 
-    It is what Python's float reads, blanks around it included, but for ``1_000``. If `decimal` is a
-    comma, then a point is no part of a number: ``1.234`` would be one thousand there.
+    Numbers are those that Python's float reads, with blanks around them, except ``1_000``. If
+    `decimal` is a comma, then a point is no part of a number: ``1.234`` would be one thousand
+    there.
     """
     value = _any_number(text, decimal)
     return value if value is not None and math.isfinite(value) else None
@@ -97,7 +98,7 @@ def numbers(texts: Sequence[str], decimal: str = POINT) -> NDArray[np.float64] |
 
 
 def disguise(text: str, decimal: str = POINT) -> str | None:
-    """Return what keeps a text from being a number that it looks like, or None.
+    """Return a reason why a text that looks like a number is none, or None.
 
     It is None for numbers and for all other texts.
     """
@@ -133,7 +134,7 @@ def disguise(text: str, decimal: str = POINT) -> str | None:
 
 
 def unit(text: str) -> str | None:
-    """Return what is beside the number in a text such as ``5 kg`` or ``<5``, or None.
+    """Return the unit or mark beside the number in a text such as ``5 kg`` or ``<5``, or None.
 
     Dates and times count as such texts.
     """

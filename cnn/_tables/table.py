@@ -1,4 +1,4 @@
-"""The columns of CSV files: what they hold, and their rows as numbers, block by block.
+"""The columns of CSV files: surveys of their texts, and their rows as numbers in blocks.
 
 A category is a text, so 7, 07 and 7.0 are three categories.
 """

@@ -172,7 +172,7 @@ class _Fit:
         return logs | {"lr": lr, "seconds": time.perf_counter() - begin}
 
     def _divergence(self, error: _NotFiniteError, epoch: int, kept: str) -> FloatingPointError:
-        """Return the error that names what is not finite, and the number in x that caused it."""
+        """Return the error for a loss or state that is not finite, with its cause in x if any."""
         what = (
             f"{self.where}: the {error.what} became NaN or infinite in epoch {epoch}, step "
             f"{error.step}; the weights are {kept}"

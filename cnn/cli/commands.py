@@ -84,7 +84,7 @@ def _check_output(path: str, *inputs: str, device: bool = False) -> None:
 
 
 def info(_: Namespace) -> int:
-    """Print what cnn is and how it runs on this machine."""
+    """Print the version of cnn, and how it runs on this machine."""
     rows = {
         "cnn": _core.version(),
         "ISA": f"{_core.isa()} ({_why_isa()})",
@@ -114,7 +114,7 @@ def _why_isa() -> str:
 
 
 def demo(_: Namespace) -> int:
-    """Train on handwritten digits, and show what comes out."""
+    """Train on handwritten digits, and show the results."""
     from cnn import demo as module  # noqa: PLC0415  # the other commands need not wait for it
 
     return module.main()
@@ -442,7 +442,7 @@ def predict(arguments: Namespace) -> int:
 
 
 def show(arguments: Namespace) -> int:
-    """Print what a model file holds."""
+    """Print the contents of a model file."""
     net, model = _loaded(arguments.model)
     sizes = f"{_counted(net.inputs, 'input')}, {_counted(net.outputs, 'output')}"
     say(f"{arguments.model}: {sizes}, trained for {_counted(net.epochs, 'epoch')}", "")

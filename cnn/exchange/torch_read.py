@@ -96,7 +96,7 @@ def _leaves(name: str, module: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _is_torchs_own(module: Any) -> bool:
-    """Whether a module is of a class of PyTorch, has no hooks, and so computes what is known."""
+    """Whether a module is an unmodified one of PyTorch: its own class and forward, no hooks."""
     hooks = ("_forward_hooks", "_forward_pre_hooks")
     return (
         type(module).__module__.startswith("torch.nn.modules.")

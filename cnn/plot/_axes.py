@@ -1,4 +1,4 @@
-"""Axes that plots are drawn into, and what they have in common: colours, lines and grids."""
+"""Axes that plots are drawn into, and their common style: colours, lines and grids."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class TableModel:
     """A network that takes the rows of a table and predicts classes or numbers.
 
     `cnn.load` returns one for a file that ``cnn train`` or `save` wrote. It has the network and,
-    from the same file, how inputs are made of columns and what outputs mean:
+    from the same file, the preprocessing of columns and the meaning of outputs:
 
     - a number v becomes ``(v - mean) / scale``, in float64, rounded once to the network's type;
     - a category becomes one input for each category, 1 for its own and 0 for the others;
@@ -51,7 +51,8 @@ class TableModel:
     Attributes
     ----------
     net : Sequential
-        The network alone. It takes what `transform` returns, and its files keep the columns.
+        The network alone. Its inputs are those that `transform` returns, and its files keep the
+        columns.
     task : str
         "classification" or "regression".
     columns : tuple of str
@@ -168,7 +169,7 @@ class TableModel:
         return shown(text)
 
     def summary(self) -> str:
-        """Return a table of the layers and of what columns become, to be printed.
+        """Return a table of the layers and of the preprocessing of columns as text.
 
         Returns
         -------
