@@ -1,8 +1,8 @@
-"""Activations with a number, as objects; without one, an activation's name is enough.
+"""Activations with a parameter, as objects; others are given by their names.
 
-Wherever cnn takes the name of an activation, it takes one of these objects too: ``"leaky_relu"``
-is ``LeakyReLU()``. What reads an activation back, such as `cnn.Dense.activation`, gives the name if
-the number is the default, and else the object.
+Every argument that takes the name of an activation takes one of these objects too: ``"leaky_relu"``
+is ``LeakyReLU()``. Attributes such as `cnn.Dense.activation` return the name if the parameter has
+its default value, and the object otherwise.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["ELU", "Activation", "LeakyReLU"]
 
 
 class _Numbered:
-    """What activations with a number have in common: the one field of the dataclass."""
+    """The base of activations with a parameter, the only field of the dataclass."""
 
     def __post_init__(self) -> None:
         name = _NAMES[type(self)]
@@ -37,9 +37,9 @@ class _Numbered:
 
 @dataclass(frozen=True)
 class LeakyReLU(_Numbered):
-    """The leaky rectified linear unit: x for x > 0, else slope x (Maas, Hannun and Ng, 2013).
+    """The leaky rectified linear unit: x if x > 0, slope x otherwise (Maas, Hannun and Ng, 2013).
 
-    Its derivative is 1 for x > 0, else the slope. The name of it with the default slope is
+    Its derivative is 1 if x > 0, and the slope otherwise. With the default slope its name is
     "leaky_relu". In float32 networks the slope is rounded to float32.
 
     Parameters
@@ -73,9 +73,9 @@ class LeakyReLU(_Numbered):
 
 @dataclass(frozen=True)
 class ELU(_Numbered):
-    """The exponential linear unit: x for x > 0, else alpha (exp(x) - 1) (Clevert et al., 2016).
+    """The exponential linear unit: x if x > 0, otherwise alpha (exp(x) - 1) (Clevert et al., 2016).
 
-    Its derivative is 1 for x > 0, else y + alpha. The name of it with the default alpha is "elu".
+    Its derivative is 1 if x > 0, and y + alpha otherwise. With the default alpha its name is "elu".
     In float32 networks alpha is rounded to float32.
 
     Parameters
@@ -106,7 +106,7 @@ class ELU(_Numbered):
 
 
 Activation: TypeAlias = str | LeakyReLU | ELU
-"""What cnn takes for an activation: a name, or an object with its number."""
+"""The type of arguments for an activation: a name, or an object with its parameter."""
 
 _NAMES: dict[type, str] = {LeakyReLU: "leaky_relu", ELU: "elu"}
 _CLASSES = {name: made for made, name in _NAMES.items()}
@@ -114,14 +114,14 @@ CLASSES: tuple[type[LeakyReLU | ELU], ...] = (LeakyReLU, ELU)
 
 
 def number(name: str, value: object, *, where: str | None = None) -> float:
-    """Return the number of an activation, which `where`, or its function, was called with."""
+    """Return the checked parameter of an activation; `where` is for messages."""
     return checks.real(
         where or name, _core.ALPHA_NAMES[name], value, low=_core.LEAST_ALPHA, most=_core.LARGEST
     )
 
 
 def resolved(activation: Activation) -> tuple[str, float]:
-    """Return the name and the number, 0 for the default; what is no activation, as it is."""
+    """Return the name and the parameter, 0 for the default; other objects are returned as given."""
     name = _NAMES.get(type(activation))
     if name is None:
         return activation, 0.0  # type: ignore[return-value]
@@ -134,7 +134,7 @@ def checked(
     activation: object,
     options: Collection[str] = _core.ACTIVATIONS,
 ) -> tuple[str, float]:
-    """Return the name, one of the options, and the number, 0 for the default, of an activation."""
+    """Return an activation's name, checked to be in `options`, and parameter, 0 for the default."""
     if type(activation) in _NAMES:
         return resolved(activation)  # type: ignore[arg-type]
     if not isinstance(activation, str):
@@ -151,7 +151,7 @@ def _of_type(value: object) -> str:
 
 
 def spelled(name: str, value: float) -> Activation:
-    """Return the name if the number is the default, else the object."""
+    """Return the name if the parameter is the default, otherwise the object."""
     if value in (0, _core.ALPHAS.get(name, 0)):
         return name
     made: Activation = _CLASSES[name](value)

@@ -1,7 +1,7 @@
-"""Callbacks: what fit calls at the beginning and the end of training and of each epoch.
+"""Callbacks, which fit calls at the beginning and the end of training and of each epoch.
 
-Their names, and when they are called, are those of Keras. There is none for a step, as the steps
-run in C; for a loop of one's own, there is `cnn.Sequential.train_step`.
+They have the names that they have in Keras, and are called at the same times. None is called for
+each step, as the steps run in C. For a training loop of your own, use `cnn.Sequential.train_step`.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Callback(Hooks):
 
 
 class _Monitor(Callback):
-    """A callback that looks whether a metric has become better."""
+    """The base of callbacks that watch whether a metric improves."""
 
     def __init__(self, monitor: str, mode: str, min_delta: float) -> None:
         where = type(self).__name__
@@ -81,7 +81,7 @@ class _Monitor(Callback):
         self.best_epoch = 0
 
     def _begin(self) -> None:
-        """Forget an earlier training, and refuse a metric that will not be there."""
+        """Reset the state, and refuse a metric that fit does not measure."""
         self.best = math.inf * self._sign
         self.best_epoch = 0
         if self.monitor not in self.metrics:
@@ -92,7 +92,7 @@ class _Monitor(Callback):
             )
 
     def _improved(self, epoch: int, logs: Logs) -> bool:
-        """Whether the metric is better than the best so far; if so, remember it."""
+        """Return whether the metric is better than the best so far, and keep it if it is."""
         value = logs[self.monitor]
         if not self._sign * value < self._sign * self.best - self.min_delta:
             return False
@@ -101,7 +101,7 @@ class _Monitor(Callback):
 
 
 class EarlyStopping(_Monitor):
-    """End training when a metric has not become better for some epochs.
+    """End training if a metric has not improved for some epochs.
 
     Parameters
     ----------
@@ -110,13 +110,13 @@ class EarlyStopping(_Monitor):
     patience : int, default 0
         After how many epochs in a row without improvement training ends; 0 is the same as 1.
     min_delta : float, default 0.0
-        By how much a metric must be better to count as such; 0 or more.
+        The least change that counts as an improvement; 0 or more.
     mode : {"auto", "min", "max"}, default "auto"
         Whether smaller or larger is better; "auto" takes "max" for accuracies and else "min".
     restore_best_weights : bool, default False
         Whether the network ends with the weights of the epoch with the best metric, rather than
-        those of the last. It does so too where all epochs have run. The state of the optimizer
-        stays that of the last epoch.
+        those of the last. This also holds if all epochs have run. The state of the optimizer stays
+        that of the last epoch.
 
     Attributes
     ----------
@@ -130,8 +130,8 @@ class EarlyStopping(_Monitor):
     Raises
     ------
     TypeError, ValueError
-        Where an argument is of a wrong type or out of range; from fit, before training begins,
-        where it does not measure the metric.
+        If an argument is of a wrong type or out of range; from fit, before training begins, if it
+        does not measure the metric.
 
     Examples
     --------
@@ -162,7 +162,7 @@ class EarlyStopping(_Monitor):
         self._best_weights: list[NDArray[Any]] | None = None
 
     def on_train_begin(self) -> None:
-        """Forget an earlier training."""
+        """Reset the state."""
         self._begin()
         self.wait = 0
         self.stopped_epoch = 0
@@ -181,13 +181,13 @@ class EarlyStopping(_Monitor):
             self.model.stop_training = True
 
     def on_train_end(self, logs: Logs) -> None:
-        """Restore the best weights where that is wanted."""
+        """Restore the best weights, if `restore_best_weights` is set."""
         if self._best_weights is not None:
             self.model.set_weights(self._best_weights)
             self._best_weights = None
 
     def __getstate__(self) -> dict[str, Any]:
-        # The best weights belong to a fit that is going on, or was broken off.
+        # The best weights belong to a fit that is running or was interrupted.
         return self.__dict__ | {"_best_weights": None}
 
 
@@ -203,7 +203,7 @@ class ModelCheckpoint(_Monitor):
         "{val_loss:.4f}.safetensors"; braces in names are written twice. A file that exists is
         replaced.
     monitor : str, default "val_loss"
-        The metric that `save_best_only` goes by.
+        The metric that `save_best_only` compares.
     save_best_only : bool, default False
         Whether only an epoch that is better than all before it is saved.
     mode : {"auto", "min", "max"}, default "auto"
@@ -219,11 +219,10 @@ class ModelCheckpoint(_Monitor):
     Raises
     ------
     TypeError, ValueError
-        Where an argument is of a wrong type or out of range; from fit, before training begins,
-        where it does not measure the metric or one that is in the path.
+        If an argument is of a wrong type or out of range; from fit, before training begins, if it
+        does not measure the metric or one that is in the path.
     OSError
-        From fit, where a file cannot be written; before training begins, where its folder does not
-        exist.
+        From fit, if a file cannot be written; before training begins, if its folder does not exist.
 
     Examples
     --------
@@ -260,7 +259,7 @@ class ModelCheckpoint(_Monitor):
             ) from error
 
     def on_train_begin(self) -> None:
-        """Forget an earlier training, and refuse a path that could not be made."""
+        """Reset the state, and refuse a path with unknown fields or a missing folder."""
         if self.save_best_only:
             self._begin()
         folder = os.path.dirname(self._path(1, dict.fromkeys(self.metrics, 0.5)))
@@ -294,7 +293,7 @@ class LambdaCallback(Callback):
     Raises
     ------
     TypeError
-        Where an argument cannot be called.
+        If an argument cannot be called.
 
     Examples
     --------

@@ -32,7 +32,7 @@ _ASCII = ("#", ' ".:')
 
 
 def _characters() -> tuple[str, str]:
-    """Return what to draw with: blocks where the output takes them."""
+    """Return the characters to draw with: blocks if the encoding of stdout has them."""
     try:
         "".join(_BLOCKS).encode(sys.stdout.encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
@@ -41,7 +41,7 @@ def _characters() -> tuple[str, str]:
 
 
 class _Lines(Callback):
-    """Print a line for each epoch, above the progress bar where there is one."""
+    """Print a line for each epoch, above the progress bar if there is one."""
 
     def __init__(self, bar: str) -> None:
         self._bar = bar
@@ -78,8 +78,8 @@ def _picture(image: NDArray[np.float32], pixels: str) -> list[str]:
 def _print_predictions(
     x: NDArray[np.float32], t: NDArray[np.int64], p: NDArray[np.float32], pixels: str
 ) -> None:
-    """Print a table of samples: what they are, and the probabilities that the network gives."""
-    # The wrong ones are the more interesting: some of them, after some of the others.
+    """Print a table of samples with their classes and the network's probabilities."""
+    # Some samples that are classified correctly, then some that are not.
     guesses = p.argmax(axis=1)
     wrong = np.flatnonzero(guesses != t)[:2]
     shown = [*np.flatnonzero(guesses == t)[: _SHOWN - wrong.size], *wrong]
@@ -95,7 +95,7 @@ def _print_predictions(
 
 
 def main() -> int:
-    """Train on digits, show what the network does, save and load it; return the exit code."""
+    """Train on digits, show predictions, save and load the network; return the exit code."""
     bar, pixels = _characters()
     x, t, x_test, t_test = load_digits(split=True)
     print(_TITLE.format(version=_core.version()))

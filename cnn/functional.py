@@ -1,9 +1,9 @@
 """Functions of arrays: activations, dense layers and losses, forward and backward.
 
-They are the operations that networks are made of, with the same bits. float32 and float16 input
-gives float32 results, all other types of numbers give float64. `out` is an array for the result,
-of the right shape and type; it may have any strides and must not overlap an input, unless it is
-that input.
+They are the operations of networks, with the same bits. The results are float32 for float32 and
+float16 input, and float64 for all other types of numbers. `out` is an array for the result, of the
+right shape and type; it may have any strides and must not overlap an input, unless it is that
+input.
 """
 
 from __future__ import annotations
@@ -68,22 +68,22 @@ exponential = elementwise("exponential")
 
 @documented
 def leaky_relu(x: ArrayLike, slope: float = 0.01, *, out: NDArray[Any] | None = None) -> Any:
-    """Compute leaky_relu(x); its entry in the table has the rest."""
+    """Compute leaky_relu(x). The docstring is set from the table of activations."""
     return _core.activation("leaky_relu", x, out, activations.number("leaky_relu", slope))
 
 
 @documented
 def elu(x: ArrayLike, alpha: float = 1.0, *, out: NDArray[Any] | None = None) -> Any:
-    """Compute elu(x); its entry in the table has the rest."""
+    """Compute elu(x). The docstring is set from the table of activations."""
     return _core.activation("elu", x, out, activations.number("elu", alpha))
 
 
 def softmax(x: ArrayLike, *, axis: int = -1, out: NDArray[Any] | None = None) -> NDArray[Any]:
     """Compute softmax(x)_j = exp(x_j) / sum_k exp(x_k) along an axis.
 
-    The maximum is subtracted first, so that any finite numbers will do. The results lie between
-    0 and 1, have the sum 1 and the order of the inputs. A NaN or +inf, or nothing but -inf, makes
-    the whole row NaN; -inf elsewhere gives 0.
+    The maximum is subtracted first, so that the result is finite for all finite inputs. The results
+    lie between 0 and 1, have the sum 1 and the order of the inputs. If a row has a NaN or +inf, or
+    if all its numbers are -inf, the whole row becomes NaN. In other rows -inf gives 0.
 
     Parameters
     ----------
@@ -102,9 +102,9 @@ def softmax(x: ArrayLike, *, axis: int = -1, out: NDArray[Any] | None = None) ->
     Raises
     ------
     TypeError
-        Where x does not hold numbers, or `out` is no array of the result's type.
+        If x does not hold numbers, or `out` is no array of the result's type.
     ValueError
-        Where x has no such axis, or `out` has another shape, is read-only or overlaps x.
+        If x has no such axis, or `out` has another shape, is read-only or overlaps x.
 
     Examples
     --------
@@ -121,8 +121,8 @@ def softmax(x: ArrayLike, *, axis: int = -1, out: NDArray[Any] | None = None) ->
 def log_softmax(x: ArrayLike, *, axis: int = -1, out: NDArray[Any] | None = None) -> NDArray[Any]:
     """Compute the logarithm of softmax along an axis.
 
-    ``y_j = x_j - m - log(sum_k exp(x_k - m))`` with m the maximum, which stays finite where
-    softmax itself becomes 0.
+    ``y_j = x_j - m - log(sum_k exp(x_k - m))`` with m the maximum. It is finite even if softmax
+    underflows to 0.
 
     Parameters
     ----------
@@ -141,9 +141,9 @@ def log_softmax(x: ArrayLike, *, axis: int = -1, out: NDArray[Any] | None = None
     Raises
     ------
     TypeError
-        Where x does not hold numbers, or `out` is no array of the result's type.
+        If x does not hold numbers, or `out` is no array of the result's type.
     ValueError
-        Where x has no such axis, or `out` has another shape, is read-only or overlaps x.
+        If x has no such axis, or `out` has another shape, is read-only or overlaps x.
 
     Examples
     --------
@@ -176,9 +176,9 @@ def activation_backward(
         The gradient with respect to the output, in any shape; softmax takes rows along the last
         axis.
     y : array_like, optional
-        The output, of the shape of dy. Where it is left out, it is computed from x.
+        The output, of the shape of dy. By default it is computed from x.
     x : array_like, optional
-        The input, of the shape of dy; for those activations that need it.
+        The input, of the shape of dy; for activations that need it, or instead of y.
     out : ndarray, optional
         Where to put the result; dy itself is allowed.
 
@@ -190,9 +190,9 @@ def activation_backward(
     Raises
     ------
     TypeError
-        Where an argument does not hold numbers, or y or x is missing.
+        If an argument does not hold numbers, or y or x is missing.
     ValueError
-        Where the name is not that of an activation, or shapes differ.
+        If the name is not that of an activation, or shapes differ.
 
     Examples
     --------
@@ -239,7 +239,7 @@ def dense(
     weight : array_like of shape (inputs, outputs)
         The weights.
     bias : array_like of shape (outputs,), optional
-        The biases; 0 where they are left out.
+        The biases; 0 by default.
     activation : str or cnn.activations.LeakyReLU or ELU, default "identity"
         h, such as "relu" or "softmax".
     out : ndarray, optional
@@ -253,9 +253,9 @@ def dense(
     Raises
     ------
     TypeError
-        Where an argument does not hold numbers, or `out` is no array of the result's type.
+        If an argument does not hold numbers, or `out` is no array of the result's type.
     ValueError
-        Where shapes do not fit, or the activation is not known.
+        If shapes do not fit, or the activation is not known.
 
     Examples
     --------
@@ -272,8 +272,8 @@ def dense_backward(
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Compute the gradients of y = x . weight + bias from that of y.
 
-    ``dx = dy . weight^T``, ``dweight = x^T . dy``, and ``dbias`` is the sum of the rows of dy. Of a
-    layer with an activation, dy is what `activation_backward` returns.
+    ``dx = dy . weight^T``, ``dweight = x^T . dy``, and ``dbias`` is the sum of the rows of dy. For
+    a layer with an activation, dy is the result of `activation_backward`.
 
     Parameters
     ----------
@@ -296,9 +296,9 @@ def dense_backward(
     Raises
     ------
     TypeError
-        Where an argument does not hold numbers.
+        If an argument does not hold numbers.
     ValueError
-        Where shapes do not fit.
+        If shapes do not fit.
 
     Examples
     --------
@@ -316,10 +316,10 @@ def dense_backward(
 def _loss_gradient(
     loss: losses.Loss, name: str, z: ArrayLike, t: ArrayLike, sample_weight: ArrayLike | None
 ) -> tuple[float, NDArray[Any]]:
-    """Check z, which the user knows as `name`, with its targets and weights, and compute."""
+    """Return the loss and gradient of checked arguments; `name` is the argument's name for z."""
     where = loss.name
     array = _core.numeric(where, name, z)
-    # To read t and the weights may run code of theirs.
+    # Reading t and the weights may run code of the caller, such as __array__.
     pins = _core.pinned(array)
     if array.ndim != 2 and (array.ndim != 1 or loss.takes_labels):
         should = "2" if loss.takes_labels else "1 or 2"
@@ -331,7 +331,7 @@ def _loss_gradient(
     rows, outputs = array.shape[0], array.shape[1] if array.ndim == 2 else 1
     if loss.takes_labels:
         losses.check_classes(where, outputs, name)
-    # What is computed in: float32 for it and for float16, else float64.
+    # The type of the computation: float32 for float32 and float16, otherwise float64.
     dtype = checks.FLOAT32 if array.dtype.char in "ef" else checks.FLOAT64
     targets = losses.checked_targets(where, t, loss, rows, outputs, dtype, name)
     pins += _core.pinned(targets)
@@ -345,8 +345,8 @@ def squared_error(
 ) -> tuple[float, NDArray[Any]]:
     """Compute the squared error of outputs, and its gradient.
 
-    The loss of a row is ``1/2 sum_j (y_j - t_j)^2``, with the 1/2 that makes its gradient y - t.
-    That of the whole is the mean over the rows, weighted by `sample_weight`.
+    The loss of a row is ``1/2 sum_j (y_j - t_j)^2``; because of the 1/2, its gradient is y - t. The
+    result is the mean over the rows, weighted by `sample_weight`.
 
     Parameters
     ----------
@@ -355,7 +355,7 @@ def squared_error(
     t : array_like of the shape of y
         Targets. (n,) is the same as (n, 1).
     sample_weight : array_like of shape (n,), optional
-        The weight of each row, from 0 to 1e100 and not 0 in all; all 1 where it is left out.
+        The weight of each row, from 0 to 1e100 and not 0 in all; 1 for each row by default.
 
     Returns
     -------
@@ -367,9 +367,9 @@ def squared_error(
     Raises
     ------
     TypeError
-        Where an argument does not hold numbers.
+        If an argument does not hold numbers.
     ValueError
-        Where shapes do not fit, or targets or weights are not finite.
+        If shapes do not fit, or targets or weights are not finite.
 
     Examples
     --------
@@ -389,9 +389,9 @@ def cross_entropy(
 ) -> tuple[float, NDArray[Any]]:
     """Compute the cross-entropy of a softmax, and its gradient.
 
-    The loss of a row is ``-sum_j t_j log softmax(z)_j``, and so ``-log softmax(z)_label`` where t
-    has a class number: the negative log of the likelihood. That of the whole is the mean over the
-    rows, weighted by `sample_weight`.
+    The loss of a row is ``-sum_j t_j log softmax(z)_j``. If t is a class number, this is the
+    negative log-likelihood ``-log softmax(z)_t``. The result is the mean over the rows, weighted by
+    `sample_weight`.
 
     Parameters
     ----------
@@ -402,7 +402,7 @@ def cross_entropy(
     label_smoothing : float, default 0.0
         s in ``t <- (1 - s) t + s / k`` (Szegedy et al., 2016), 0 <= s < 1.
     sample_weight : array_like of shape (n,), optional
-        The weight of each row, from 0 to 1e100 and not 0 in all; all 1 where it is left out.
+        The weight of each row, from 0 to 1e100 and not 0 in all; 1 for each row by default.
 
     Returns
     -------
@@ -415,9 +415,9 @@ def cross_entropy(
     Raises
     ------
     TypeError
-        Where an argument does not hold numbers.
+        If an argument does not hold numbers.
     ValueError
-        Where shapes do not fit, a label is not a class number, or a probability is negative or
+        If shapes do not fit, a label is not a class number, or a probability is negative or
         not finite.
 
     Examples
@@ -438,8 +438,8 @@ def binary_cross_entropy(
     """Compute the cross-entropy of sigmoids, and its gradient.
 
     The loss of a row is ``sum_j softplus(z_j) - t_j z_j``, which equals
-    ``-sum_j t_j log s_j + (1 - t_j) log(1 - s_j)`` with s = sigmoid(z). That of the whole is the
-    mean over the rows, weighted by `sample_weight`.
+    ``-sum_j t_j log s_j + (1 - t_j) log(1 - s_j)`` with s = sigmoid(z). The result is the mean over
+    the rows, weighted by `sample_weight`.
 
     Parameters
     ----------
@@ -448,7 +448,7 @@ def binary_cross_entropy(
     t : array_like of the shape of the logits
         Targets from 0 to 1. (n,) is the same as (n, 1).
     sample_weight : array_like of shape (n,), optional
-        The weight of each row, from 0 to 1e100 and not 0 in all; all 1 where it is left out.
+        The weight of each row, from 0 to 1e100 and not 0 in all; 1 for each row by default.
 
     Returns
     -------
@@ -461,9 +461,9 @@ def binary_cross_entropy(
     Raises
     ------
     TypeError
-        Where an argument does not hold numbers.
+        If an argument does not hold numbers.
     ValueError
-        Where shapes do not fit, or targets are not from 0 to 1.
+        If shapes do not fit, or targets are not from 0 to 1.
 
     Examples
     --------
@@ -480,9 +480,9 @@ def huber(
 ) -> tuple[float, NDArray[Any]]:
     """Compute Huber's loss of outputs, and its gradient.
 
-    With r = y_j - t_j, the loss of a row is the sum over j of ``r^2 / 2`` where |r| <= delta and
-    ``delta (|r| - delta / 2)`` elsewhere (Huber, 1964): outliers pull no harder than delta. That of
-    the whole is the mean over the rows, weighted by `sample_weight`.
+    With r = y_j - t_j, the loss of a row is the sum over j of ``r^2 / 2`` if |r| <= delta, and of
+    ``delta (|r| - delta / 2)`` otherwise (Huber, 1964), so that the gradient of an outlier is at
+    most delta. The result is the mean over the rows, weighted by `sample_weight`.
 
     Parameters
     ----------
@@ -491,9 +491,9 @@ def huber(
     t : array_like of the shape of y
         Targets. (n,) is the same as (n, 1).
     delta : float, default 1.0
-        Where the loss goes over from a square to a line; more than 0.
+        The |r| above which the loss is linear; more than 0.
     sample_weight : array_like of shape (n,), optional
-        The weight of each row, from 0 to 1e100 and not 0 in all; all 1 where it is left out.
+        The weight of each row, from 0 to 1e100 and not 0 in all; 1 for each row by default.
 
     Returns
     -------
@@ -506,9 +506,9 @@ def huber(
     Raises
     ------
     TypeError
-        Where an argument does not hold numbers.
+        If an argument does not hold numbers.
     ValueError
-        Where shapes do not fit, targets or weights are not finite, or delta is not positive.
+        If shapes do not fit, targets or weights are not finite, or delta is not positive.
 
     Examples
     --------
@@ -526,8 +526,8 @@ def poisson(
     """Compute the negative log-likelihood of counts from a Poisson distribution, and its gradient.
 
     The loss of a row is ``sum_j exp(z_j) - t_j z_j`` with z the logarithm of the rate; log(t_j!),
-    which does not depend on z, is left out. That of the whole is the mean over the rows, weighted
-    by `sample_weight`.
+    which does not depend on z, is left out. The result is the mean over the rows, weighted by
+    `sample_weight`.
 
     Parameters
     ----------
@@ -536,7 +536,7 @@ def poisson(
     t : array_like of the shape of log_rate
         Counts, 0 or more. (n,) is the same as (n, 1).
     sample_weight : array_like of shape (n,), optional
-        The weight of each row, from 0 to 1e100 and not 0 in all; all 1 where it is left out.
+        The weight of each row, from 0 to 1e100 and not 0 in all; 1 for each row by default.
 
     Returns
     -------
@@ -549,9 +549,9 @@ def poisson(
     Raises
     ------
     TypeError
-        Where an argument does not hold numbers.
+        If an argument does not hold numbers.
     ValueError
-        Where shapes do not fit, or targets are negative or not finite.
+        If shapes do not fit, or targets are negative or not finite.
 
     Examples
     --------

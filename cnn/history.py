@@ -1,4 +1,4 @@
-"""What a call of fit measured."""
+"""The History of a call of fit."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["History"]
 
 
 class History:
-    """What a call of fit measured, epoch by epoch.
+    """The metrics of a call of fit, epoch by epoch.
 
-    Each metric is a list with a number for each epoch, to be had as an attribute or by its name in
+    Each metric is a list with a number for each epoch, available as an attribute or by its name in
     brackets:
 
-    - ``loss``: the mean over the rows, weighted, of the losses of the batches as they came, before
-      their steps, L2 penalties included;
-    - ``accuracy``: the share of rows that were classified correctly; with cross-entropies only;
+    - ``loss``: the weighted mean over the rows of the losses of the batches, each before its step,
+      L2 penalties included;
+    - ``accuracy``: the share of rows that were classified correctly; only with a cross-entropy;
     - ``val_loss`` and ``val_accuracy``: the same of the validation data after the epoch;
     - ``lr``: the learning rate of the epoch's last step;
     - ``seconds``: how long the epoch took, validation included.
@@ -50,7 +50,7 @@ class History:
         self.history: dict[str, list[float]] = {}
 
     def append(self, epoch: int, logs: Mapping[str, float]) -> None:
-        """Add an epoch, as fit does.
+        """Add the metrics of an epoch; fit calls it.
 
         Parameters
         ----------
@@ -72,7 +72,7 @@ class History:
             self.history.setdefault(name, []).append(value)
 
     def __getattr__(self, name: str) -> list[float]:
-        # Only called where there is no such attribute; copies look before __init__ has run.
+        # Only called if there is no such attribute. Copying calls it before __init__ has run.
         history: dict[str, list[float]] = self.__dict__.get("history", {})
         if name in history:
             return history[name]

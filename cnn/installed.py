@@ -1,4 +1,4 @@
-"""Where the parts of an installed cnn lie that compilers and build systems want."""
+"""Paths of the installed header, library and build files, for compilers and build systems."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ __all__ = ["get_cmake_dir", "get_include", "get_library", "get_pkgconfig_dir"]
 def _find(*parts: str) -> Path:
     """Return the path of an installed file or folder.
 
-    A package that is installed in editable mode has several folders: the sources, and what was
-    built.
+    A package that is installed in editable mode has two folders: the sources and the build.
     """
     folders = sys.modules["cnn"].__path__
     for folder in folders:
@@ -23,7 +22,7 @@ def _find(*parts: str) -> Path:
 
 
 def get_include() -> str:
-    """Return the folder to give a C compiler, which holds ``cnn/cnn.h``.
+    """Return the include folder for C compilers, which holds ``cnn/cnn.h``.
 
     Returns
     -------
@@ -33,7 +32,7 @@ def get_include() -> str:
     Raises
     ------
     FileNotFoundError
-        Where the installation does not have it.
+        If the installation does not have it.
 
     Examples
     --------
@@ -45,7 +44,7 @@ def get_include() -> str:
 
 
 def get_library() -> str:
-    """Return the shared library, for linkers, `ctypes.CDLL` and cffi's ``dlopen``.
+    """Return the path of the shared library, for linkers, `ctypes.CDLL` and cffi's ``dlopen``.
 
     Returns
     -------
@@ -55,7 +54,7 @@ def get_library() -> str:
     Raises
     ------
     FileNotFoundError
-        Where the installation does not have it.
+        If the installation does not have it.
 
     Examples
     --------
@@ -71,7 +70,7 @@ def get_library() -> str:
 def get_cmake_dir() -> str:
     """Return the folder with ``cnnConfig.cmake``, for CMake's ``-Dcnn_DIR=``.
 
-    A project that is built by scikit-build-core finds it by itself.
+    Projects that scikit-build-core builds find it without this option.
 
     Returns
     -------
@@ -81,7 +80,7 @@ def get_cmake_dir() -> str:
     Raises
     ------
     FileNotFoundError
-        Where the installation does not have it.
+        If the installation does not have it.
 
     Examples
     --------
@@ -95,7 +94,7 @@ def get_cmake_dir() -> str:
 def get_pkgconfig_dir() -> str:
     """Return the folder with ``cnn.pc``, for ``PKG_CONFIG_PATH``.
 
-    ``python -m pkgconf``, from the package pkgconf, finds it by itself.
+    ``python -m pkgconf``, from the package pkgconf, finds it without this variable.
 
     Returns
     -------
@@ -105,7 +104,7 @@ def get_pkgconfig_dir() -> str:
     Raises
     ------
     FileNotFoundError
-        Where the installation does not have it.
+        If the installation does not have it.
 
     Examples
     --------

@@ -11,17 +11,17 @@ __all__ = ["from_sklearn", "from_torch"]
 
 
 def from_torch(module: Any) -> Sequential:
-    """Make a network of a PyTorch module, with copies of its parameters.
+    """Return a network with copies of the parameters of a PyTorch module.
 
     Parameters
     ----------
     module : torch.nn.Module
         A `torch.nn.Sequential`, nested ones included, of Linear, Dropout, Flatten, Identity and the
-        modules of cnn's activations. Or a module of your own whose children are such, used in the
-        order in which they were made: since its ``forward``, or a hook, may do anything, what it
-        makes of a few samples is compared with what the network predicts. Modules that call
-        functions such as ``torch.nn.functional.tanh``, have several outputs or compute their
-        weights (pruning, weight norm) are refused; `from_onnx` reads many of them.
+        modules of cnn's activations. Or a module of your own with such children, used in the order
+        in which they were made. Since its ``forward`` or a hook may do anything, its outputs for a
+        few samples are compared with those of the network. Modules that call functions such as
+        ``torch.nn.functional.tanh``, have several outputs or compute their weights (pruning, weight
+        norm) are refused; `from_onnx` reads many of them.
 
     Returns
     -------
@@ -31,9 +31,9 @@ def from_torch(module: Any) -> Sequential:
     Raises
     ------
     TypeError
-        Where it is no module.
+        If `module` is not a PyTorch module.
     ValueError
-        Where the module has a part that cnn does not, or computes something else.
+        If the module has a part that cnn does not, or computes something else.
 
     See Also
     --------
@@ -50,33 +50,34 @@ def from_torch(module: Any) -> Sequential:
         Dense(8, 3, 'softmax'),
     ], rng=0, dtype='float32')
     """
-    from cnn.exchange import torch_read  # noqa: PLC0415  # what reads others' models is seldom used
+    from cnn.exchange import torch_read  # noqa: PLC0415  # imported on demand, as it is seldom used
 
     return of_network(torch_read.network(module))
 
 
 def from_sklearn(estimator: Any) -> Sequential:
-    """Make a network of a fitted MLPClassifier or MLPRegressor of scikit-learn.
+    """Return a network with the weights of a scikit-learn MLPClassifier or MLPRegressor.
 
     Parameters
     ----------
     estimator : sklearn.neural_network.MLPClassifier or MLPRegressor
         The estimator, or any object with its attributes ``coefs_``, ``intercepts_``, ``activation``
-        and ``out_activation_``. Of an estimator of `cnn.sklearn` the network is copied as it is;
-        one with ``loss="poisson"``, whose predictions are exponentials of outputs, is refused.
+        and ``out_activation_``. If it is an estimator of `cnn.sklearn`, its network is copied. An
+        estimator with ``loss="poisson"``, whose predictions are exponentials of outputs, is
+        refused.
 
     Returns
     -------
     Sequential
-        The network, in the dtype of ``coefs_``. It predicts what ``predict_proba`` or
-        ``predict`` do; of two classes it has one output, the probability of the second.
+        The network, in the dtype of ``coefs_``. Its outputs are those of ``predict_proba`` or, for
+        a regressor, ``predict``. For two classes it has one output, the probability of the second.
 
     Raises
     ------
     TypeError
-        Where the estimator is no such one, or not fitted.
+        If the object is no such estimator, or not fitted.
     ValueError
-        Where it has an activation that cnn does not have, or arrays that do not fit one another.
+        If it has an activation that cnn does not have, or arrays that do not fit one another.
 
     Examples
     --------

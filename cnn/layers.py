@@ -1,4 +1,4 @@
-"""The layers that a Sequential is made of, and how their weights begin."""
+"""The layers of a Sequential, and the initialisers of their weights."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Dense", "Dropout", "Layer", "uniform"]
 
-# libcnn counts in 64 bits; a layer as wide as this would not fit into any machine anyway.
+# libcnn counts in 64 bits; no machine has memory for a layer of this width.
 _WIDEST = 2**31 - 1
 
-# Initialisers by name; uniform is an object, since it has a bound.
+# Initialisers by name; `uniform` is an object, since it has a parameter.
 _INITIALIZERS = tuple(name for name in _core.INITIALIZERS if name != "uniform")
 
 
@@ -51,9 +51,9 @@ class uniform:  # an initialiser beside "he_uniform" and the like
 
 
 class Layer:
-    """What all layers have in common; use one of the subclasses.
+    """The base of all layers; use one of the subclasses.
 
-    A layer belongs to the first network that it is given to, and to no other.
+    A layer belongs to the first network that it is given to. Another network refuses it.
     """
 
     _network: _core.Network | None = None
@@ -91,9 +91,10 @@ class Dense(Layer):
         h: one of "identity", "step", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus",
         "silu", "gelu", "mish", "selu", "hard_sigmoid", "hard_swish", "relu6", "softsign",
         "exponential", and "softmax" in the last layer. ``cnn.activations.LeakyReLU(0.2)`` is
-        leaky_relu with another slope than 0.01, and so is ``cnn.activations.ELU(0.5)`` for elu.
+        leaky_relu with a slope other than 0.01, and ``cnn.activations.ELU(0.5)`` is elu with an
+        alpha other than 1.
     init : str or uniform, optional
-        How the weights begin, drawn from U(-a, a) by the network's seed. Biases begin at 0.
+        The initial weights, drawn from U(-a, a) with the network's seed. Biases are initially 0.
 
         - "glorot_uniform": a = sqrt(6 / (inputs + outputs)) (Glorot and Bengio, 2010), the default
           for identity, step, sigmoid, tanh, hard_sigmoid, softsign, exponential and softmax;
@@ -109,7 +110,7 @@ class Dense(Layer):
     Raises
     ------
     TypeError, ValueError
-        Where an argument is of a wrong type or out of range.
+        If an argument is of a wrong type or out of range.
 
     Examples
     --------
@@ -156,12 +157,12 @@ class Dense(Layer):
 
     @property
     def activation(self) -> activations.Activation:
-        """The activation: its name, or an object of `cnn.activations` if its number is its own."""
+        """The activation: its name, or an object of `cnn.activations` with its parameter."""
         return activations.spelled(*self._activation)
 
     @property
     def init(self) -> str | uniform | None:
-        """How the weights began; None for the activation's default and in copies and files."""
+        """The initialiser; None for the activation's default, and in copies and loaded networks."""
         return self._init
 
     @property
@@ -203,7 +204,7 @@ class Dense(Layer):
         if self._network is None:
             self._refuse(parameter)
         values = self._network.get(self._index, parameter)
-        # Read-only, since to write into a copy would be lost without a word.
+        # Read-only, since a write into a copy would silently have no effect.
         values.flags.writeable = False
         return values
 
@@ -243,9 +244,9 @@ class Dropout(Layer):
     """A layer that sets values to 0 at random while the network is trained.
 
     Each output of the dense layer before it is set to 0 with probability `rate`, and the others are
-    multiplied by 1 / (1 - rate), so that the mean stays the same; predict and evaluate leave them
-    as they are (Srivastava et al., 2014). The masks are functions of the network's seed and the
-    number of the optimizer's step. A dropout layer belongs between two dense layers.
+    multiplied by 1 / (1 - rate), so that the mean stays the same (Srivastava et al., 2014). predict
+    and evaluate do not change them. The masks are functions of the network's seed and the number of
+    the optimizer's step. A dropout layer must be between two dense layers.
 
     Parameters
     ----------
@@ -255,7 +256,7 @@ class Dropout(Layer):
     Raises
     ------
     TypeError, ValueError
-        Where the rate is of a wrong type or out of range.
+        If the rate is of a wrong type or out of range.
 
     Examples
     --------
@@ -320,7 +321,7 @@ def initialize(layers: Sequence[Layer], network: _core.Network) -> None:
 
 
 def attach(layers: Sequence[Layer], network: _core.Network) -> None:
-    """Make layers views of the layers of a network, whose parameters they then get and set."""
+    """Bind layers to the layers of a network, so that they get and set its parameters."""
     for i, layer in enumerate(layers):
         layer._attach(network, i)
 
@@ -334,7 +335,7 @@ def of_description(spec: _core.LayerSpec) -> Layer:
 
 
 def checked(where: str, layers: object) -> list[Layer]:
-    """Return layers as a list, after a look at whether they fit one another."""
+    """Return layers as a list, after a check that they fit one another."""
     if isinstance(layers, (str, bytes, Layer)) or not hasattr(layers, "__iter__"):
         raise TypeError(
             f"{where}: layers is of type {type(layers).__name__}, should be a list of layers"
@@ -359,7 +360,7 @@ def checked(where: str, layers: object) -> list[Layer]:
 
 
 def _check_neighbours(where: str, layers: list[Layer]) -> None:
-    """Refuse layers of which one does not fit the one before it."""
+    """Refuse layers if one does not fit the one before it."""
     before: Dense | None = None
     at = 0
     last = len(layers) - 1

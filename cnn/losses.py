@@ -1,4 +1,4 @@
-"""Losses: which there are, which output layer each belongs to, and what its targets may be."""
+"""Losses, with the output layers and the targets that they take."""
 
 from __future__ import annotations
 
@@ -26,22 +26,21 @@ OUTPUT_LAYER = "the output layer"
 
 @dataclass(frozen=True)
 class Loss:
-    """What a network is trained to make small.
+    """The base of losses, which training minimises.
 
     The loss of a batch is the mean of the losses of its rows, weighted by sample weight times
-    class weight. Where a network is given a loss, the L2 penalties of its layers are added. A row
-    of weight 0 adds nothing to loss, gradient and accuracy, whatever its numbers are.
+    class weight. A network adds the L2 penalties of its layers to it. A row of weight 0 has no
+    effect on loss, gradient and accuracy, even if its numbers are not finite.
 
-    Subclasses are the losses; their names, such as "huber", do as well where the settings are the
-    default ones.
+    Subclasses are the losses. A name, such as "huber", stands for a loss with default settings.
     """
 
     name: ClassVar[str]
-    """What the loss is called as an argument."""
+    """The name of the loss, which arguments may give."""
     output: ClassVar[str | None] = None
     """The activation that the output layer must have; None for any but softmax."""
     has_accuracy: ClassVar[bool] = False
-    """Whether outputs and targets are classes, so that an accuracy can be told."""
+    """Whether outputs and targets are classes, so that there is an accuracy."""
     takes_labels: ClassVar[bool] = False
     """Whether targets may be class numbers."""
     target_range: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
@@ -49,7 +48,7 @@ class Loss:
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        # What the list in cnn.h says.
+        # The entry in the list in cnn.h.
         name = getattr(cls, "name", "")
         cls.output = _core.LOSS_OUTPUTS.get(name)
         cls.has_accuracy = name in _core.HAS_ACCURACY
@@ -65,8 +64,8 @@ class Loss:
 class SquaredError(Loss):
     """Half the squared error: the loss of a row is 1/2 sum_j (y_j - t_j)^2.
 
-    The default where the output layer has neither softmax nor sigmoid. It goes with every
-    activation but softmax. See `cnn.squared_error`.
+    The default if the output layer has neither softmax nor sigmoid. Every output activation except
+    softmax is allowed. See `cnn.squared_error`.
 
     Examples
     --------
@@ -82,7 +81,7 @@ class SquaredError(Loss):
 class CrossEntropy(Loss):
     """Cross-entropy: the loss of a row is -sum_j t_j log y_j with y from a softmax.
 
-    The default where the output layer has softmax, which it needs. Targets are class numbers (n,)
+    The default if the output layer has softmax, which it requires. Targets are class numbers (n,)
     or rows of probabilities (n, k). See `cnn.cross_entropy`.
 
     Parameters
@@ -92,10 +91,10 @@ class CrossEntropy(Loss):
 
     Notes
     -----
-    With ``class_weight`` c, each class has its own weight in the smoothed targets too, as in
-    PyTorch's ``CrossEntropyLoss(weight=c, label_smoothing=s)``: with u the sample weights and
-    l_ij = -log y_ij, the loss of a batch is ``sum_i u_i ((1 - s) c_label(i) l_i,label(i) +
-    s / k sum_j c_j l_ij) / sum_i u_i c_label(i)``.
+    With ``class_weight`` c, the smoothed targets are weighted by class too, as in PyTorch's
+    ``CrossEntropyLoss(weight=c, label_smoothing=s)``: with u the sample weights and l_ij = -log
+    y_ij, the loss of a batch is ``sum_i u_i ((1 - s) c_label(i) l_i,label(i) + s / k sum_j c_j
+    l_ij) / sum_i u_i c_label(i)``.
 
     Examples
     --------
@@ -129,8 +128,8 @@ class CrossEntropy(Loss):
 class BinaryCrossEntropy(Loss):
     """Binary cross-entropy: the loss of a row is -sum_j t_j log y_j + (1 - t_j) log(1 - y_j).
 
-    The default where the output layer has sigmoid, which it needs. Targets are from 0 to 1. A row
-    counts as classified correctly where all its outputs are on the right side of 0.5. See
+    The default if the output layer has sigmoid, which it requires. Targets are from 0 to 1. A row
+    counts as classified correctly if all its outputs are on the right side of 0.5. See
     `cnn.binary_cross_entropy`.
 
     Examples
@@ -148,13 +147,13 @@ class BinaryCrossEntropy(Loss):
 class Huber(Loss):
     """Huber's loss: a squared error for small errors, a linear one for large ones.
 
-    With r = y_j - t_j, the loss of a row is the sum over j of r^2 / 2 where |r| <= delta, and of
-    delta (|r| - delta / 2) elsewhere. It goes with every activation but softmax. See `cnn.huber`.
+    With r = y_j - t_j, the loss of a row is the sum over j of r^2 / 2 if |r| <= delta, and of delta
+    (|r| - delta / 2) otherwise. Every output activation except softmax is allowed. See `cnn.huber`.
 
     Parameters
     ----------
     delta : float, default 1.0
-        Where the loss goes over from a square to a line; more than 0.
+        The |r| above which the loss is linear; more than 0.
 
     Examples
     --------
@@ -181,8 +180,8 @@ class Huber(Loss):
 class Poisson(Loss):
     """Negative log-likelihood of counts: the loss of a row is sum_j exp(y_j) - t_j y_j.
 
-    The output layer needs identity; its outputs are the logarithms of the rates. Targets are 0 or
-    more. See `cnn.poisson`.
+    It requires identity in the output layer, whose outputs are the logarithms of the rates. Targets
+    are 0 or more. See `cnn.poisson`.
 
     Examples
     --------
@@ -199,15 +198,15 @@ LOSSES: Mapping[str, type[Loss]] = {
     loss.name: loss for loss in (SquaredError, CrossEntropy, BinaryCrossEntropy, Huber, Poisson)
 }
 
-# The loss that belongs to an output activation: the one that is computed from what the activation
-# is of. SquaredError belongs to all others.
+# The default losses of output activations, which are computed from the logits. The default for all
+# other activations is SquaredError.
 _DEFAULTS: Mapping[Activation | None, type[Loss]] = {
     loss.output: loss for name, loss in LOSSES.items() if name in _core.TAKES_LOGITS
 }
 
 
 def resolve(where: str, loss: str | Loss | None, activation: Activation, outputs: int) -> Loss:
-    """Return the loss that is meant, and refuse one that does not go with the output layer."""
+    """Return the given or the default loss; refuse one that the output layer does not allow."""
     if loss is None:
         chosen: Loss = _DEFAULTS.get(activation, SquaredError)()
     elif isinstance(loss, str):
@@ -233,7 +232,7 @@ def resolve(where: str, loss: str | Loss | None, activation: Activation, outputs
 
 
 def check_classes(where: str, outputs: int, holder: str = OUTPUT_LAYER) -> None:
-    """Refuse the cross-entropy of one class; `holder` is what has the classes."""
+    """Refuse the cross-entropy of one class; `holder` names the owner of the classes."""
     if outputs == 1:
         raise ValueError(
             f"{where}: {holder} has 1 class, whose softmax is always 1 and whose cross_entropy is "
@@ -268,7 +267,7 @@ def checked_targets(
     dtype : numpy.dtype
         Their type, in which the targets must be finite.
     z : str, optional
-        The argument that has these outputs; where there is none, it is the network's outputs.
+        The argument with the outputs; by default they are the network's outputs.
     """
     array = _core.numeric(where, "t", t)
     labels = loss.takes_labels and array.ndim == 1
@@ -288,7 +287,7 @@ def checked_targets(
 
 
 def check_labels(where: str, t: NDArray[Any], classes: int, holder: str = OUTPUT_LAYER) -> None:
-    """Refuse labels that are not class numbers; `holder` is what has the classes."""
+    """Refuse labels that are not class numbers; `holder` names the owner of the classes."""
     at = _core.first_outside(t, 0, classes - 1, whole=True)
     if at < 0:
         return
@@ -324,7 +323,7 @@ def checked_class_weight(
     *,
     labels: bool,
 ) -> NDArray[np.float64] | None:
-    """Return class weights as an array with a number for each class, 1 where none is given."""
+    """Return class weights as an array with a number for each class, 1 by default."""
     if class_weight is None:
         return None
     if not labels:
@@ -376,7 +375,7 @@ def check_total_weight(
     sample_weight: NDArray[Any] | None,
     class_weight: NDArray[np.float64] | None,
 ) -> None:
-    """Refuse checked weights of which no mean can be made, since they add up to nothing.
+    """Refuse checked weights whose sum is too small for a mean.
 
     With `class_weight`, t holds labels.
     """
@@ -394,7 +393,7 @@ def check_total_weight(
 
 
 def refuse_total(where: str, name: str, total: float) -> None:
-    """Refuse weights that add up to so little that no mean can be made of them."""
+    """Refuse weights if their sum is too small for a mean."""
     if total == 0:
         raise ValueError(f"{where}: {name} is 0 in all rows, should be more in one at least")
     if total < _core.LEAST_WEIGHT_SUM:

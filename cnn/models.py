@@ -1,4 +1,4 @@
-"""Functions that make networks: from sizes, and from files."""
+"""Functions that return networks: from sizes, and from files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def mlp(
     dropout: float = 0.0,
     l2: float = 0.0,
 ) -> Sequential:
-    """Make a multilayer perceptron.
+    """Return a new multilayer perceptron.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def mlp(
     Raises
     ------
     TypeError, ValueError
-        Where an argument is of a wrong type or out of range.
+        If an argument is of a wrong type or out of range.
 
     Examples
     --------
@@ -96,7 +96,7 @@ def mlp(
 
 
 def _loaded(where: str, network: _core.Network) -> Sequential | Any:
-    """Return what a file has; its metadata are not trusted."""
+    """Return the network or TableModel of a file, whose metadata are not trusted."""
     epochs = network.get_metadata(EPOCHS)
     if epochs is not None and not (epochs.isascii() and epochs.isdigit() and len(epochs) < 19):
         raise _core.ModelFileError(
@@ -111,33 +111,33 @@ def _loaded(where: str, network: _core.Network) -> Sequential | Any:
     return of_file(where, net)
 
 
-# Any stands for a TableModel: type checkers take the result for a Sequential, as nearly all of them
-# are, and yet let isinstance tell otherwise.
+# Any stands for a TableModel: type checkers treat the result as a Sequential, the usual case, and
+# still allow isinstance to narrow it to a TableModel.
 def load(path: str | os.PathLike[str]) -> Sequential | Any:
     """Load a network from a file that `Sequential.save`, ``cnn train`` or libcnn wrote.
 
     Parameters
     ----------
     path : str or os.PathLike
-        The file. The state of an optimizer in it is left aside.
+        The file. The state of an optimizer in it is ignored.
 
     Returns
     -------
     Sequential or cnn.tabular.TableModel
-        The network. If the file also has how its inputs are made of the columns of a table, as
-        those of ``cnn train`` do, a `cnn.tabular.TableModel`: its ``predict`` takes data frames and
-        rows of raw values, and its ``net`` is the network. For type checkers the result is a
-        Sequential unless ``isinstance(model, cnn.tabular.TableModel)`` tells otherwise.
+        The network. If the file also has the columns of a table, as those of ``cnn train`` do, the
+        result is a `cnn.tabular.TableModel`: its ``predict`` takes data frames and rows of raw
+        values, and its ``net`` is the network. Type checkers treat the result as a Sequential
+        unless ``isinstance(model, cnn.tabular.TableModel)`` narrows it.
 
     Raises
     ------
     TypeError
-        Where the path is none.
+        If the path is neither a string nor a path object.
     OSError
-        Where the file cannot be read.
+        If the file cannot be read.
     ModelFileError
-        Where it is not a well-formed model. Any bytes are safe to load: no code is run, and no more
-        memory is used than the size of the file calls for.
+        If it is not a well-formed model. Any file is safe to load: no code is run, and the memory
+        used is bounded by the size of the file.
 
     Examples
     --------
@@ -164,20 +164,19 @@ def load_checkpoint(
     Returns
     -------
     net : Sequential or cnn.tabular.TableModel
-        What `load` returns: of a file with the columns of a table a TableModel, whose ``net`` is
-        trained on.
+        As for `load`. If it is a TableModel, train its ``net``.
     optimizer : Optimizer
-        Its optimizer. Where the learning rate was a function of the program's own, which a file
-        cannot hold, ``optimizer.lr`` must be set before training goes on.
+        Its optimizer. If the learning rate was a function of your own, which a file cannot hold,
+        set ``optimizer.lr`` before training goes on.
 
     Raises
     ------
     TypeError
-        Where the path is none.
+        If the path is neither a string nor a path object.
     OSError
-        Where the file cannot be read.
+        If the file cannot be read.
     ModelFileError
-        Where it is not a well-formed model, or has no optimizer.
+        If the file is not a well-formed model, or has no optimizer.
 
     Examples
     --------

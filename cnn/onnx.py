@@ -23,31 +23,32 @@ def from_onnx(path: str | os.PathLike[str]) -> Sequential:
     ----------
     path : str or os.PathLike
         The file, as `Sequential.to_onnx`, PyTorch (either exporter), skl2onnx and Keras (by tf2onnx
-        or PyTorch) write it for dense networks. Of a classifier with labels as another output, the
-        probabilities are taken; of two classes by one sigmoid, that of the second.
+        or PyTorch) write it for dense networks. If a classifier also has labels as an output, the
+        probabilities are used. If two classes are predicted by one sigmoid, the output of the
+        network is the probability of the second.
 
     Returns
     -------
     Sequential
         The network, in the dtype of the weights, with seed 0. Weights of float16 and bfloat16
-        become float32, which holds them exactly. Dropout, which does nothing to a prediction, is
+        become float32, which holds them exactly. Dropout, which does not change a prediction, is
         left out.
 
     Raises
     ------
     TypeError
-        Where the path is none.
+        If the path is neither a string nor a path object.
     ImportError
-        Where onnx is not installed.
+        If onnx is not installed.
     OSError
-        Where the file cannot be read.
+        If the file cannot be read.
     ModelFileError
-        Where it is not a well-formed ONNX model.
+        If it is not a well-formed ONNX model.
     ValueError
-        Where the model is not a dense network that cnn can run, by the name of the node, is that of
-        `cnn.tabular.TableModel.to_onnx`, which takes the columns of a table, keeps
-        parameters in other files, or shares them so often that they would take many times the
-        file's size.
+        If the model is not a dense network that cnn can run; the error names the node. Also if
+        `cnn.tabular.TableModel.to_onnx` wrote it, so that it takes the columns of a table, if it
+        keeps parameters in other files, or if it shares them so often that they would take many
+        times the file's size.
 
     See Also
     --------
@@ -59,6 +60,6 @@ def from_onnx(path: str | os.PathLike[str]) -> Sequential:
     >>> net = cnn.from_onnx("net.onnx")  # doctest: +SKIP
     >>> net.predict(x)  # doctest: +SKIP
     """
-    from cnn.exchange import onnx_read  # noqa: PLC0415  # what reads other formats is seldom used
+    from cnn.exchange import onnx_read  # noqa: PLC0415  # imported on demand, as it is seldom used
 
     return of_network(onnx_read.network("from_onnx", path))

@@ -1,7 +1,7 @@
-"""Optimizers: how gradients become steps. Formulas and defaults are PyTorch's.
+"""Optimizers, with the formulas and defaults of PyTorch.
 
 An optimizer object owns its state (momentum, moments, the number of steps made) for one network:
-the first one that it is used with. Used again, it goes on; a new object starts afresh.
+the first one that it is used with. If it is used again, it continues from its state.
 
 In the formulas, g is the gradient of the loss, L2 penalties included, w a weight or bias, and k the
 number of the step, from 1 on.
@@ -28,10 +28,10 @@ __all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop"]
 
 
 class LostLearningRate:
-    """Stands for a learning rate that a file could not hold, a function of the program's own."""
+    """A placeholder for a learning rate that a file cannot hold: a function of the user's."""
 
     def __call__(self, step: int) -> float:
-        """Refuse to be used."""
+        """Raise an error that asks for a learning rate."""
         raise ValueError(
             "the optimizer's lr was a function when it was saved, and files cannot hold functions; "
             "set optimizer.lr before training goes on"
@@ -43,7 +43,7 @@ class LostLearningRate:
 
 @dataclass
 class _State:
-    """State that waits for a network: what pickle and copy carry over."""
+    """The state of a copied or unpickled optimizer until it is bound to a network."""
 
     steps: int
     slots: list[NDArray[Any]]
@@ -53,15 +53,15 @@ class _State:
 
 @dataclass(eq=False)
 class Optimizer:
-    """What all optimizers have in common; use one of the subclasses.
+    """The base of all optimizers; use one of the subclasses.
 
-    The settings cannot be changed, but for `lr`. A copy or a pickle of an optimizer holds its
-    state and belongs to the first network that it is then used with, whose dtype and number of
-    parameters must be those of the old one.
+    Only `lr` can be changed. A copy or a pickle of an optimizer holds its state and belongs to the
+    first network that it is then used with, which must have the dtype and the number of parameters
+    of the old one.
     """
 
     name: ClassVar[str]
-    """What the optimizer is called as an argument of fit."""
+    """The name of the optimizer as an argument of fit."""
 
     lr: LearningRate
     """The learning rate, or a function of the step, counted from 0. It may be set at any time."""
@@ -139,7 +139,7 @@ def _checked_betas(where: str, betas: object) -> None:
 
 @dataclass(eq=False)
 class SGD(Optimizer):
-    """Stochastic gradient descent, with momentum where wanted.
+    """Stochastic gradient descent, optionally with momentum.
 
     ``w -= lr g``; with momentum, ``b = momentum b + g`` and ``w -= lr b``, or with Nesterov's,
     ``w -= lr (g + momentum b)``. These are the formulas of PyTorch's SGD (Sutskever et al., 2013).
@@ -158,7 +158,7 @@ class SGD(Optimizer):
     Raises
     ------
     TypeError, ValueError
-        Where a setting is of a wrong type or out of range.
+        If a setting is of a wrong type or out of range.
 
     Examples
     --------
@@ -212,7 +212,7 @@ class Adam(Optimizer):
     Raises
     ------
     TypeError, ValueError
-        Where a setting is of a wrong type or out of range.
+        If a setting is of a wrong type or out of range.
 
     Examples
     --------
@@ -267,7 +267,7 @@ class AdamW(Optimizer):
     Raises
     ------
     TypeError, ValueError
-        Where a setting is of a wrong type or out of range.
+        If a setting is of a wrong type or out of range.
 
     Examples
     --------
@@ -323,7 +323,7 @@ class RMSprop(Optimizer):
     Raises
     ------
     TypeError, ValueError
-        Where a setting is of a wrong type or out of range.
+        If a setting is of a wrong type or out of range.
 
     Examples
     --------
@@ -368,7 +368,7 @@ class Adagrad(Optimizer):
     Raises
     ------
     TypeError, ValueError
-        Where a setting is of a wrong type or out of range.
+        If a setting is of a wrong type or out of range.
 
     Examples
     --------
@@ -398,11 +398,11 @@ OPTIMIZERS: Mapping[str, type[Optimizer]] = {
 
 
 def resolve(where: str, optimizer: str | Optimizer | None) -> Optimizer:
-    """Return the optimizer that is meant: a new one for a name, and Adam for None."""
+    """Return the given optimizer, a new one for a name, or a new Adam for None."""
     if optimizer is None:
         return Adam()
     if isinstance(optimizer, str):
-        # Optimizer itself has an lr without a default.
+        # Optimizer itself has no default for lr.
         made: Any = OPTIMIZERS[checks.choice(where, "optimizer", optimizer, OPTIMIZERS)]
         return made()  # type: ignore[no-any-return]
     if not isinstance(optimizer, Optimizer):
@@ -415,7 +415,7 @@ def resolve(where: str, optimizer: str | Optimizer | None) -> Optimizer:
 
 
 def rates(where: str, optimizer: Optimizer, count: int, *, ahead: int = 0) -> NDArray[np.float64]:
-    """Return the learning rates of `count` steps, after `ahead` steps still to come."""
+    """Return the learning rates of `count` steps, after the next `ahead` steps."""
     return schedules.rates(where, optimizer.lr, optimizer.steps + ahead, count)
 
 

@@ -1,4 +1,4 @@
-"""How libcnn runs on this machine: its threads, and the version of its numerics."""
+"""The number of libcnn's threads, the version of its numerics, and environment variables."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["get_num_threads", "numerics_version", "set_num_threads"]
 def get_num_threads() -> int:
     """Return the number of threads that a call may use.
 
-    It is the last one given to `set_num_threads`, else the one in the environment variable
-    CNN_NUM_THREADS, else the first one in OMP_NUM_THREADS, else the smaller of the CPUs that the
-    process may run on and of the quota of its cgroup; 1 at least. A variable that is no whole
-    number from 1 to 1024 counts as not set; for CNN_NUM_THREADS, there is a RuntimeWarning when cnn
-    is imported. Results do not depend on it.
+    It is the first of these that is set: the last argument of `set_num_threads`, the environment
+    variable CNN_NUM_THREADS, the first number in OMP_NUM_THREADS. By default it is the number of
+    CPUs that the process may run on, limited by the quota of its cgroup. A variable that is no
+    whole number from 1 to 1024 counts as not set; for CNN_NUM_THREADS, there is a RuntimeWarning
+    when cnn is imported. Results do not depend on it.
 
     Returns
     -------
@@ -39,14 +39,14 @@ def set_num_threads(n: int | None) -> None:
     Parameters
     ----------
     n : int or None
-        From 1 to 1024; None goes back to what the environment says.
+        From 1 to 1024; None restores the number from the environment.
 
     Raises
     ------
     TypeError
-        Where n is neither an int nor None.
+        If n is neither an int nor None.
     ValueError
-        Where n is out of range.
+        If n is out of range.
 
     Examples
     --------
@@ -62,7 +62,7 @@ def set_num_threads(n: int | None) -> None:
 def numerics_version() -> int:
     """Return the version of the numerics contract, which defines the bits of all results.
 
-    The same data, seed and settings give the same bits wherever this number is the same.
+    The same data, seed and settings give the same bits in all versions of cnn with the same number.
 
     Returns
     -------
@@ -80,30 +80,30 @@ def numerics_version() -> int:
 
 # ---- Environment variables ---------------------------------------------------------------------
 
-# Those of all builds: a known one that this machine lacks caps nothing here, and is no mistake.
+# The names of all builds: one that this machine lacks is no mistake, and sets no limit here.
 _ISAS = ("scalar", "avx2", "avx512", "neon")
 
 
 def _is_count(text: str) -> bool:
-    """Whether libcnn takes a text for a number of threads."""
-    # Thousands of digits are more than int reads.
+    """Whether libcnn reads a text as a number of threads."""
+    # int refuses texts of thousands of digits.
     return text.isascii() and text.isdigit() and len(text) < 1000 and 1 <= int(text) <= 1024
 
 
 def variables() -> dict[str, tuple[str | None, str]]:
-    """Return the environment variables that cnn reads when it begins.
+    """Return the environment variables that cnn reads when it is imported.
 
     Returns
     -------
     dict of str to tuple
-        For each name its value, None if it is not set or empty; and what is wrong with it, "" if
-        nothing is.
+        For each name its value, None if it is not set or empty, and what is wrong with the value,
+        "" if it is valid.
     """
     isa, ours, openmps = (
         os.environ.get(name) or None for name in ("CNN_ISA", "CNN_NUM_THREADS", "OMP_NUM_THREADS")
     )
     isa_is_known = isa is None or isa in _ISAS
-    # OpenMP's may have a number for each level of nesting, of which the first is for cnn.
+    # OMP_NUM_THREADS may have a number for each level of nesting; cnn uses the first.
     is_list = openmps is None or _is_count(openmps.partition(",")[0])
     is_count = ours is None or _is_count(ours)
     return {

@@ -1,8 +1,8 @@
-"""Learning rates that change from step to step.
+"""Schedules: learning rates as functions of the step.
 
 A schedule is a function of the step, counted from 0 over the life of the optimizer; any callable
-of the step will do as well. The ones here compute with additions and multiplications alone, so
-that a run has the same bits on every machine: `pow` and `cos` of the system's library would not.
+of the step is allowed. These schedules use additions and multiplications only, so that a run has
+the same bits on every machine. `pow` and `cos` of the system's library differ between machines.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["Constant", "CosineDecay", "ExponentialDecay", "Schedule", "StepDecay", "Warmup"]
 
 LearningRate: TypeAlias = "float | Schedule | Callable[[int], float]"
-"""What an optimizer takes as `lr`."""
+"""The types that an optimizer takes as `lr`."""
 
-# The most steps of an optimizer: files and libcnn count them in 64 bits with a sign.
+# The most steps of an optimizer: files and libcnn count them in signed 64-bit integers.
 MOST_STEPS = 2**63 - 1
 
 
@@ -75,7 +75,7 @@ class Schedule(ABC):
         return self._computed(np.arange(first, first + count, dtype=np.int64))
 
     def _computed(self, steps: Steps) -> Floats:
-        """Return the rates; an optimizer looks at them, and refuses one that has overflowed."""
+        """Return the rates without a check; an optimizer refuses one that has overflowed."""
         with np.errstate(over="ignore", invalid="ignore"):
             return self._rates(steps)
 
@@ -137,7 +137,7 @@ class StepDecay(Schedule):
     lr : float
         The learning rate at the beginning, 0 or more.
     step_size : int
-        For how many steps, not epochs, the rate stays the same.
+        The number of steps, not epochs, for which the rate stays the same.
     gamma : float, default 0.1
         The factor, 0 or more.
 
@@ -195,7 +195,7 @@ class ExponentialDecay(Schedule):
 
 @dataclass(frozen=True)
 class CosineDecay(Schedule):
-    """A learning rate that goes down along half a cosine and then stays.
+    """A learning rate that decreases along half a cosine and then stays constant.
 
     ``final + (lr - final) (1 + cos(pi step / steps)) / 2`` until `steps`, then `final`: one period
     of Loshchilov and Hutter (2017).
@@ -205,7 +205,7 @@ class CosineDecay(Schedule):
     lr : float
         The learning rate at the beginning, 0 or more.
     steps : int
-        The step at which the rate arrives at `final`.
+        The step at which the rate reaches `final`.
     final : float, default 0.0
         The learning rate at the end, 0 or more.
 
@@ -237,16 +237,16 @@ class CosineDecay(Schedule):
 
 @dataclass(frozen=True)
 class Warmup(Schedule):
-    """A learning rate that rises in a line before it follows a schedule.
+    """A learning rate that increases linearly before it follows a schedule.
 
     ``schedule(0) (step + 1) / (steps + 1)`` for `steps` steps, then ``schedule(step - steps)``.
 
     Parameters
     ----------
     schedule : float, Schedule or callable
-        What follows the rise: a learning rate, or a function of the step from then on.
+        The learning rate after the warm-up, or a function of the step counted from its end.
     steps : int
-        The number of steps of the rise.
+        The number of steps of the warm-up.
 
     Examples
     --------
@@ -277,7 +277,7 @@ class Warmup(Schedule):
 
 
 def check(where: str, name: str, lr: object) -> None:
-    """Refuse what is neither a learning rate nor a function of the step."""
+    """Refuse an object that is neither a learning rate nor a function of the step."""
     if isinstance(lr, type):
         raise TypeError(f"{where}: {name} is the class {lr.__name__}, should be an object of it")
     if not callable(lr):
@@ -318,7 +318,7 @@ _SCHEDULES: Mapping[str, type[Schedule]] = {
 
 
 def to_json(lr: LearningRate) -> Any:
-    """Return a learning rate as what JSON can say; None for a function of the user's."""
+    """Return a learning rate as an object for JSON; None for a function of the user's."""
     if isinstance(lr, Schedule):
         if type(lr) not in _SCHEDULES.values():
             return None
@@ -334,7 +334,7 @@ def to_json(lr: LearningRate) -> Any:
 
 
 def from_json(value: Any) -> LearningRate:
-    """Return the learning rate that `to_json` described; ValueError where it cannot be one."""
+    """Return the learning rate that `to_json` described; ValueError if it is not valid."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         check("lr", "lr", value)
         return value

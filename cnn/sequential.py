@@ -1,4 +1,4 @@
-"""Networks: a stack of layers that is trained, used, saved and loaded as one."""
+"""Sequential: a stack of layers that is trained, used, saved and loaded as one network."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Sequential(Stack, Exports):
         between two Dense layers.
     rng : int or numpy.random.Generator, optional
         The seed of initial weights, shuffles and dropout: a whole number from 0 to 2**64 - 1, or a
-        generator that one is drawn from. Without it, the system gives one.
+        generator that one is drawn from. By default the system provides a random one.
     dtype : {"float32", "float64"}, default "float32"
         The type of weights, outputs and all arithmetic. Data of other types are converted, a block
         of rows at a time.
@@ -59,14 +59,14 @@ class Sequential(Stack, Exports):
     Raises
     ------
     TypeError, ValueError
-        Where an argument is of a wrong type or out of range, or layers do not fit one another.
+        If an argument is of a wrong type or out of range, or layers do not fit one another.
     MemoryError
-        Where there is not enough memory for the weights.
+        If there is not enough memory for the weights.
 
     Notes
     -----
     The same data, seed and settings give the same bits on every machine, whatever the number of
-    threads. Any number of threads may use a network at once that none of them trains.
+    threads. Any number of threads may use a network at once if none of them trains it.
 
     Examples
     --------
@@ -103,46 +103,45 @@ class Sequential(Stack, Exports):
         callbacks: Iterable[Hooks] = (),
         progress: bool | str = "auto",
     ) -> History:
-        """Train the network, going on from its present weights.
+        """Train the network from its present weights.
 
         Parameters
         ----------
         x : array_like of shape (n, inputs)
-            A sample in each row. Arrays of any type of numbers and any layout are read where they
-            are, `numpy.memmap` included; beside them, memory grows with the batch alone. They must
-            be finite in the network's dtype.
+            A sample in each row. Arrays of any type of numbers and any layout are read without a
+            copy, `numpy.memmap` included; the additional memory depends on the batch size only.
+            They must be finite in the network's dtype.
         t : array_like of shape (n,) or (n, outputs)
             Targets. With softmax: class numbers (n,) from 0 to outputs - 1, or rows of
-            probabilities. Else a row for each sample; (n,) will do where there is one output. For
-            binary_cross_entropy they are from 0 to 1, for poisson 0 or more, and always finite in
-            the network's dtype.
+            probabilities. Otherwise a row for each sample, or (n,) if there is one output. They
+            must be from 0 to 1 for binary_cross_entropy, 0 or more for poisson, and always finite
+            in the network's dtype.
         epochs : int, default 1
             How many times each sample is used.
         batch_size : int, default 32
-            How many samples a step uses; the last step of an epoch uses what is left.
+            How many samples a step uses; the last step of an epoch uses the remaining ones.
         optimizer : Optimizer or str, optional
-            How steps are made. An object goes on from its last step, a name such as "sgd" stands
-            for a new one with default settings. A new `cnn.Adam` where it is left out.
+            The optimizer. An object continues from its last step; a name such as "sgd" stands for a
+            new one with default settings. By default, a new `cnn.Adam`.
         loss : Loss or str, optional
-            What is made small. Where it is left out, the loss that belongs to the output layer:
-            cross_entropy for softmax, binary_cross_entropy for sigmoid, and squared_error for all
-            others.
+            The loss to minimise. By default that of the output layer: cross_entropy for softmax,
+            binary_cross_entropy for sigmoid, and squared_error for all others.
         validation_data : tuple (x, t) or (x, t, sample_weight), optional
-            Samples to measure the network with after each epoch.
+            Samples on which the network is evaluated after each epoch.
         sample_weight : array_like of shape (n,), optional
-            How much each sample counts in the loss, from 0 to 1e100. The sum must be at least
-            1e-270, since a mean over nothing is none.
+            The weight of each sample in the loss, from 0 to 1e100. The sum must be at least 1e-270,
+            so that the weighted mean is defined.
         class_weight : dict or array_like of shape (outputs,), optional
-            How much samples of each class count, from 0 to 1e100; with class numbers only. Classes
-            that a dict does not have count 1. The validation does not use it.
+            The weight of the samples of each class, from 0 to 1e100; with class numbers only.
+            Classes that a dict does not have get weight 1. The validation does not use it.
         shuffle : bool, default True
-            Whether the samples come in another order in each epoch.
+            Whether each epoch uses the samples in a new random order.
         callbacks : iterable of Callback, optional
-            What to call as training goes on.
+            Callbacks, whose methods are called during training.
         progress : {"auto", True, False}, default "auto"
-            Whether to show progress: a bar on a terminal and in a notebook, else, with True only,
-            plain lines on stderr, of about every tenth epoch. Bars round metrics to 3 digits, lines
-            to 4, after ~ if there are more; the History that is returned has all of them.
+            Whether to show progress: a bar on a terminal and in a notebook. Elsewhere True prints
+            plain lines on stderr, about ten in all. Bars round metrics to 3 digits and lines to 4,
+            with ~ before a rounded number; the History that is returned has all digits.
 
         Returns
         -------
@@ -152,10 +151,10 @@ class Sequential(Stack, Exports):
         Raises
         ------
         TypeError, ValueError
-            Where an argument is of a wrong type or shape, or out of range; the network is then as
-            before. All targets and weights are looked at before the first step. Where a learning
-            rate that a function gives later is out of range, or the function raises, network and
-            optimizer are as they were at the end of the last finished epoch.
+            If an argument is of a wrong type or shape, or out of range; the network is then
+            unchanged. All targets and weights are checked before the first step. If a function for
+            the learning rate raises or returns a rate out of range later, network and optimizer are
+            as they were at the end of the last finished epoch.
         FloatingPointError
             If the loss, the weights or the optimizer's state become NaN or infinite. The network
             and the optimizer are then as they were at the end of the last finished epoch. If a
@@ -167,21 +166,21 @@ class Sequential(Stack, Exports):
         Warns
         -----
         UserWarning
-            Where a layer has the activation step, since it and the layers before it cannot learn.
+            If a layer has the activation step: it and the layers before it cannot learn.
 
         Notes
         -----
         The order of the samples is a function of the seed and the number of the epoch, counted
         over the life of the network, and dropout is one of the seed and the number of the
         optimizer's step. So a run that is saved with its optimizer and loaded by
-        `cnn.load_checkpoint` goes on to the same bits as one that was not interrupted.
+        `cnn.load_checkpoint` ends with the same bits as one that was not interrupted.
 
         A batch whose weights are all 0, or add up to less than 1e-270, makes no step: weights,
         state and step number of the optimizer, and with them its learning rate and dropout, stay
         as they are. Its rows count in the accuracy of the epoch, but not in its loss.
 
-        softmax with one output is always 1, and its cross_entropy 0, so that there is nothing to
-        learn: it is refused. Use sigmoid with one output, or softmax with two.
+        softmax with one output is refused: its output is always 1 and its cross_entropy 0, so
+        nothing can be learnt. Use sigmoid with one output, or softmax with two.
 
         Examples
         --------
@@ -225,22 +224,22 @@ class Sequential(Stack, Exports):
         x, t, loss, sample_weight, class_weight
             As for `fit`.
         optimizer : Optimizer
-            How the step is made; keep the object for the next one.
+            The optimizer; use the same object for the next step.
 
         Returns
         -------
         dict of str to float
-            "loss" before the step, L2 penalties included, and of a classification "accuracy".
+            "loss" before the step, L2 penalties included, and for a classification "accuracy".
 
         Raises
         ------
         TypeError, ValueError
-            Where an argument is of a wrong type or shape, or out of range; the network is then as
-            before.
+            If an argument is of a wrong type or shape, or out of range; the network is then
+            unchanged.
         FloatingPointError
-            If the loss is NaN or infinite, or x is so in the network's dtype, or a weight or the
-            optimizer's state would become so; the step is then not made. If it is x, the error
-            names the first such number, its row and its column, and is a ValueError too.
+            If the loss or a number of x is NaN or infinite in the network's dtype, or a weight or
+            the optimizer's state would become so; the step is then not made. If the reason is in x,
+            the error names the first such number, its row and its column, and is a ValueError too.
 
         Examples
         --------
@@ -271,15 +270,15 @@ class Sequential(Stack, Exports):
         sample_weight: ArrayLike | None = None,
         dropout_step: int | None = None,
     ) -> tuple[float, list[Gradient | None]]:
-        """Compute the loss of all samples as one batch, and its gradients.
+        """Return the loss of all samples as one batch, and its gradients.
 
         Parameters
         ----------
         x, t, loss, sample_weight
             As for `fit`.
         dropout_step : int, optional
-            Apply the dropout masks of this step of an optimizer, counted from 0; none where it is
-            left out.
+            Apply the dropout masks of this step of an optimizer, counted from 0. By default there
+            is no dropout.
 
         Returns
         -------
@@ -292,7 +291,7 @@ class Sequential(Stack, Exports):
         Raises
         ------
         TypeError, ValueError
-            Where an argument is of a wrong type or shape, or out of range. For a number of x that
+            If an argument is of a wrong type or shape, or out of range. For a number of x that
             is not finite in the network's dtype the error is a FloatingPointError too.
 
         Examples
@@ -313,19 +312,18 @@ class Sequential(Stack, Exports):
             for layer in self._layers
         ]
 
-    # ---- Use -----------------------------------------------------------------------------------
+    # ---- Prediction and evaluation -------------------------------------------------------------
 
     def predict(self, x: ArrayLike, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """Compute the outputs.
+        """Return the outputs of the network.
 
         Parameters
         ----------
         x : array_like of shape (n, inputs) or (inputs,)
-            Samples, or one. Any type of numbers and any layout. They are not looked at, which would
-            take time: a NaN in a row makes all outputs of that row NaN, whatever the activations,
-            and does nothing to other rows. An infinity, or a number that is too large for the
-            network's dtype and becomes one, gives infinite or NaN outputs, or the limits of
-            activations such as tanh.
+            Samples, or one. Any type of numbers and any layout. To save time, they are not checked:
+            a NaN in a row makes all outputs of that row NaN with every activation, and does not
+            affect other rows. An infinity, or a number that overflows the network's dtype, gives
+            infinite or NaN outputs, or the limits of activations such as tanh.
         out : ndarray of shape (n, outputs) or (outputs,), optional
             Where to put the outputs, of the network's dtype.
 
@@ -337,9 +335,9 @@ class Sequential(Stack, Exports):
         Raises
         ------
         TypeError
-            Where x does not hold numbers, or `out` is no array of the network's dtype.
+            If x does not hold numbers, or `out` is no array of the network's dtype.
         ValueError
-            Where a shape is wrong, or `out` is read-only or overlaps x.
+            If a shape is wrong, or `out` is read-only or overlaps x.
 
         Examples
         --------
@@ -360,7 +358,7 @@ class Sequential(Stack, Exports):
         loss: str | losses.Loss | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> dict[str, float]:
-        """Measure the network on samples.
+        """Return the loss and the accuracy of the network on samples.
 
         Parameters
         ----------
@@ -370,13 +368,13 @@ class Sequential(Stack, Exports):
         Returns
         -------
         dict of str to float
-            "loss", the mean over the rows, weighted, L2 penalties included; with cross_entropy and
+            "loss", the weighted mean over the rows, L2 penalties included; with cross_entropy and
             binary_cross_entropy also "accuracy", the share of rows classified correctly.
 
         Raises
         ------
         TypeError, ValueError
-            Where an argument is of a wrong type or shape, or out of range. For a number of x that
+            If an argument is of a wrong type or shape, or out of range. For a number of x that
             is not finite in the network's dtype, which the error names with its row and its column,
             it is a FloatingPointError too.
 
@@ -398,9 +396,9 @@ class Sequential(Stack, Exports):
     def save(
         self, path: str | os.PathLike[str], *, optimizer: optimizers.Optimizer | None = None
     ) -> None:
-        """Save the network to a safetensors file, and with it the state of training if wanted.
+        """Save the network to a safetensors file, optionally with the state of the optimizer.
 
-        The file is complete or, where saving fails, as it was before.
+        If saving fails, a file that existed is unchanged.
 
         Parameters
         ----------
@@ -415,12 +413,12 @@ class Sequential(Stack, Exports):
         Raises
         ------
         TypeError
-            Where an argument is of a wrong type.
+            If an argument is of a wrong type.
         ValueError
-            Where the optimizer belongs to another network, or the path ends like the files of
+            If the optimizer belongs to another network, or the path ends like the files of
             another format, such as ".h5", ".pt" or ".onnx", whose programs could not read it.
         OSError
-            Where the file cannot be written.
+            If the file cannot be written.
 
         Examples
         --------
@@ -462,7 +460,7 @@ def of_network(network: _core.Network) -> Sequential:
 
 
 def network_of(net: Sequential) -> _core.Network:
-    """Return the compiled network that a Sequential is around, for other modules of cnn."""
+    """Return the compiled network in a Sequential, for other modules of cnn."""
     return net._network
 
 

@@ -1,1 +1,1 @@
-"""What every module of cnn may use: checks of arguments, numbers and texts, files, warnings."""
+"""Helpers for all modules of cnn: checks of arguments, numbers and texts, files, warnings."""

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Activation:
-    """What there is to say about an activation h, beside its arithmetic.
+    """The documentation and the default initialiser of an activation h.
 
     Attributes
     ----------
     formula : str
-        h(x) in words of Python.
+        h(x) as a Python expression.
     derivative : str
-        h'(x), from the output y where that is how it is computed.
+        h'(x), as a function of the output y if it is computed from y.
     init : str
         The initialiser that a Dense layer with this activation has by default.
     about : str
@@ -35,7 +35,7 @@ class Activation:
     example : str
         Lines of a doctest.
     number : str, optional
-        What there is to say about the parameter that is its number, if it has one.
+        The documentation of its parameter, if it has one.
     """
 
     formula: str
@@ -125,8 +125,8 @@ TABLE: Mapping[str, Activation] = {
         init="he_uniform",
         about=(
             "The sigmoid linear unit or swish (Elfwing, Uchibe and Doya, 2018). Results are within "
-            "4 units in the last place and |x| times the smallest denormal number, which counts "
-            "where the sigmoid itself is denormal: for x < -87 in float32 and x < -708 in float64."
+            "4 units in the last place and |x| times the smallest denormal number, which matters "
+            "if the sigmoid itself is denormal: for x < -87 in float32 and x < -708 in float64."
         ),
         example=">>> cnn.silu([-1.0, 0.0, 2.0]).round(3)\narray([-0.269,  0.   ,  1.762])",
     ),
@@ -137,7 +137,7 @@ TABLE: Mapping[str, Activation] = {
         about=(
             "The Gaussian error linear unit (Hendrycks and Gimpel, 2016), with erf, not tanh. "
             "Results are within 4 units in the last place and |x| times the smallest denormal "
-            "number, which counts where the normal distribution itself is denormal: for x < -12.9 "
+            "number, which matters if the normal distribution itself is denormal: for x < -12.9 "
             "in float32 and x < -37.5 in float64."
         ),
         example=">>> cnn.gelu([-1.0, 0.0, 2.0]).round(3)\narray([-0.159,  0.   ,  1.954])",
@@ -220,7 +220,7 @@ _Function = TypeVar("_Function", bound="Callable[..., Any]")
 
 
 class Elementwise(Protocol):
-    """The type of the activation functions but for softmax, and for those with a number."""
+    """The type of the activation functions without a number, except softmax."""
 
     __name__: str
 
@@ -242,14 +242,14 @@ x : array_like
 Returns
 -------
 ndarray or scalar
-    `out`, or a new array of the shape of x; a scalar where x is one.
+    `out`, or a new array of the shape of x; a scalar if x is one.
 
 Raises
 ------
 TypeError
-    Where x does not hold numbers, or `out` is no array of the result's type.
+    If x does not hold numbers, or `out` is no array of the result's type.
 ValueError
-    Where `out` has another shape, is read-only or overlaps x.
+    If `out` has another shape, is read-only or overlaps x.
 
 Notes
 -----
@@ -263,7 +263,7 @@ Examples
 
 
 def elementwise(name: str) -> Elementwise:
-    """Make the function of an activation in the table."""
+    """Return the array function of an activation in the table."""
     activation = _core.activation
 
     def function(x: ArrayLike, *, out: NDArray[Any] | None = None) -> Any:
@@ -275,7 +275,7 @@ def elementwise(name: str) -> Elementwise:
 
 
 def documented(function: _Function) -> _Function:
-    """Give the function of an activation, whose name it has, its docstring."""
+    """Set the docstring of an activation's function, found by the function's name."""
     name = function.__name__
     entry = TABLE[name]
     function.__doc__ = _DOCUMENTATION.format(

@@ -1,7 +1,7 @@
 """Checks of arguments that the modules of the Python floor share.
 
 Each takes `where`, the name of the function that the user called, and `name`, that of the
-argument, so that a message tells the call, the argument, what it was and what it should be.
+argument, so that a message names the call, the argument, its value and what it should be.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def flag(where: str, name: str, value: object) -> bool:
 
 
 def path(where: str, value: object) -> str | os.PathLike[str]:
-    """Return `value`, a path."""
+    """Return `value`, checked to be a path."""
     if not isinstance(value, (str, os.PathLike)):
         raise TypeError(
             f"{where}: path is of type {type(value).__name__}, should be a string or a path"
@@ -139,13 +139,13 @@ def seed(where: str, rng: object) -> int:
 FLOAT32: np.dtype[Any] = np.dtype(np.float32)
 FLOAT64: np.dtype[Any] = np.dtype(np.float64)
 
-# A number of at most this size is finite in a type of so many bytes; a larger one is infinite.
+# The largest number that rounds to a finite one, by the size of the type in bytes.
 _LARGEST = {4: math.nextafter(2.0**128 - 2.0**103, 0.0), 8: sys.float_info.max}
 
 
 @dataclass(frozen=True)
 class BadNumber:
-    """A number of an array of 1 or 2 dimensions that it should not have."""
+    """An invalid number in an array of 1 or 2 dimensions."""
 
     value: float
     row: int

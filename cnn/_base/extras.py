@@ -1,4 +1,4 @@
-"""Packages that only some functions need, and that an extra of cnn installs."""
+"""Optional packages, which only some functions need and an extra of cnn installs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def require(where: str, module: str, extra: str, *, has: str | None = None) -> Any:
-    """Import a module, or say what installs it.
+    """Import and return a module; the error names the extra that installs it.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def require(where: str, module: str, extra: str, *, has: str | None = None) -> A
     try:
         found = import_module(module)
     except ModuleNotFoundError as error:
-        # A package that is there but lacks one of its own needs another cure.
+        # If a dependency of the package is missing, its own error says what to install.
         if error.name is None or error.name.partition(".")[0] != package:
             raise
         raise ImportError(

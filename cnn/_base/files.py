@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 try:
     import fcntl
-except ImportError:  # Windows, where a file that is being written cannot be deleted
+except ImportError:  # Windows, on which an open file cannot be deleted
     fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def named(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Let errors of the system name the file that the user knows of, and no other or none."""
+    """Make errors of the system name the file that the user gave, not a temporary file."""
     try:
         yield
     except OSError as error:
@@ -30,10 +30,10 @@ def named(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def replace(path: str | os.PathLike[str], content: str | bytes) -> None:
-    """Write a file, text in UTF-8; where that fails, what was there is still there.
+    """Write a file, text in UTF-8; if that fails, the old file stays.
 
     A new file gets the permissions that `open` would give it, one that is replaced keeps its own.
-    What is no regular file, such as a terminal or a pipe, is written to, and stays what it is.
+    A path that is no regular file, such as a terminal or a pipe, is opened and written to.
     Temporary files that killed processes have left of the same target are removed.
     """
     data = content.encode() if isinstance(content, str) else content
@@ -56,7 +56,7 @@ def replace(path: str | os.PathLike[str], content: str | bytes) -> None:
 
 
 def _temporary_prefix(target: str) -> str:
-    """Return what names of temporary files begin with; csrc/base/platform.c says what they are."""
+    """Return the prefix of temporary files' names, which csrc/base/platform.c documents."""
     value = 0xCBF29CE484222325
     for byte in os.fsencode(os.path.basename(target)):
         value = (value ^ byte) * 0x100000001B3 % 2**64
@@ -64,7 +64,7 @@ def _temporary_prefix(target: str) -> str:
 
 
 def _lock(handle: int) -> None:
-    """Lock a temporary file; OSError where another process has or where there are no locks."""
+    """Lock a temporary file; OSError if another process holds the lock or locks do not exist."""
     if fcntl is not None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
@@ -93,14 +93,14 @@ def _remove_if_unlocked(path: str) -> None:
 
 
 def _replace_with(target: str, mode: int | None, data: bytes) -> bool:
-    """Write a new file and move it over the target; False where it is gone before it is moved."""
+    """Write a new file and move it over the target; return False if it vanished before."""
     folder = os.path.dirname(target)
     name = os.path.join(folder, f"{_temporary_prefix(target)}{os.urandom(8).hex()}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     handle = os.open(name, flags, 0o666 if mode is None else mode)
     try:
         with open(handle, "wb", closefd=fcntl is None) as file:
-            # Where a file system has no locks, files are written without.
+            # If a file system has no locks, files are written without.
             with contextlib.suppress(OSError):
                 _lock(handle)
             file.write(data)
@@ -126,7 +126,7 @@ def _replace_with(target: str, mode: int | None, data: bytes) -> bool:
 
 
 def _sync_folder(folder: str) -> None:
-    """Make a rename last; the new file is in place whatever comes of it."""
+    """Sync the folder so that a rename is durable; failure is ignored, as the file is in place."""
     if fcntl is None:
         return
     with contextlib.suppress(OSError):

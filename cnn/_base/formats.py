@@ -1,8 +1,8 @@
-"""Formats of other programs' files: which names are theirs, and what a file looks like.
+"""Formats of other programs' files: their endings, and how their contents are recognised.
 
 A path that ends like the files of another program is refused before anything is written, since that
-program could not read the file. A file that is no model is looked at, so that the message says what
-it seems to be and what to do with it.
+program could not read the file. If a file is no model, its first bytes are compared with known
+formats, so that the message names the likely format and a remedy.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # ---- Names of files to write ---------------------------------------------------------------------
 
-# The endings of what cnn writes, the usual one first.
+# The endings of the files that cnn writes, the usual one first.
 _OWN = {
     "a safetensors file": (".safetensors",),
     "an ONNX model": (".onnx", ".pb"),
@@ -31,7 +31,7 @@ _WRITERS = {
     "an ONNX model": "net.to_onnx",
     "a C header": "net.to_c",
 }
-# The endings of others' files, and how such a file can be had from a network, if it can.
+# The endings of other formats, and how to make such a file of a network, if that is possible.
 _FOREIGN = {
     ".h5": "",
     ".hdf5": "",
@@ -56,7 +56,7 @@ _FOREIGN = {
 
 
 def destination(where: str, path: str | os.PathLike[str], what: str) -> str | os.PathLike[str]:
-    """Return a path to write `what` to, a key of `_OWN`; refused are endings of other files.
+    """Return a path to write `what`, a key of `_OWN`, to; refuse the endings of other formats.
 
     All other endings, and none, are the user's to choose.
     """
@@ -76,7 +76,7 @@ def destination(where: str, path: str | os.PathLike[str], what: str) -> str | os
 
 # ---- Contents of files to read -------------------------------------------------------------------
 
-# How much of a file is looked at.
+# How many bytes of a file are read to find its format.
 _HEAD = 1 << 16
 
 _BY_ONNX = "export the model as ONNX for cnn.from_onnx"
@@ -93,7 +93,7 @@ _MODEL_OF_CNN = "a model of cnn"
 _ONNX_MODEL = "an ONNX model"
 _NAMES = {"load": _MODEL_OF_CNN, "from_onnx": _ONNX_MODEL}
 
-# What a file looks like, and what to do.
+# The likely format of a file, and a remedy.
 _CURES = {
     _MODEL_OF_CNN: "cnn.load reads it",
     _ONNX_MODEL: "cnn.from_onnx reads it",
@@ -137,7 +137,7 @@ _MAGIC = (
     (b"\x04\x22\x4d\x18", "a compressed file"),  # lz4
     (b"7z\xbc\xaf\x27\x1c", "a compressed file"),
 )
-# Names of members, of which the first in the list decides.
+# Names of members; the first one in this list that is present decides.
 _MEMBERS = (
     (b"model.weights.h5", "a Keras file"),
     (b"constants.pkl", "a TorchScript file"),
@@ -154,7 +154,7 @@ _ONNX_FIELDS = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25
 
 @contextlib.contextmanager
 def explained(reader: str, path: str | os.PathLike[str]) -> Iterator[None]:
-    """Let the refusal of a file say what the file looks like, and what to do.
+    """Add the likely format of a file, and a remedy, to the error that refuses it.
 
     `reader` is "load" or "from_onnx", whose own files need no other name.
     """
@@ -222,7 +222,7 @@ def _is_onnx(head: bytes) -> bool:
         value, at = _varint(head, at + 1)
         if field == 1 and not 3 <= value <= 100:  # the version of the format
             return False
-        if field == 2 and not head[at : at + value].isascii():  # the name of what wrote it
+        if field == 2 and not head[at : at + value].isascii():  # the name of the producer
             return False
         seen.add(field)
         at += value if kind == 2 else 0
@@ -230,7 +230,7 @@ def _is_onnx(head: bytes) -> bool:
 
 
 def _varint(head: bytes, at: int) -> tuple[int, int]:
-    """Return a number of protobuf and where the next thing begins."""
+    """Return a varint of protobuf and the offset behind it."""
     value = shift = 0
     while at < len(head) and shift < 64:
         value |= (head[at] & 0x7F) << shift

@@ -9,7 +9,7 @@ import numpy as np
 
 
 def exact(value: Any) -> str:
-    """Return the shortest text that stands for a number and for no other of its type."""
+    """Return the shortest text that is read as this number and no other of its type."""
     if isinstance(value, (int, np.integer)):
         return str(int(value))
     # A float32 has fewer digits than the float64 of the same value.
@@ -18,6 +18,6 @@ def exact(value: Any) -> str:
 
 
 def rounded(value: float, digits: int) -> str:
-    """Return a number with so many digits, after ~ if it has more."""
+    """Return a number with at most `digits` digits, after ~ if it is rounded."""
     text = f"{value:.{digits}g}"
     return text if float(text) == value or math.isnan(value) else f"~{text}"

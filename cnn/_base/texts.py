@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-# ASCII's control characters, those of U+0080 to U+009F, which some terminals obey as well, ends of
-# lines, and marks that turn the direction of what follows (CVE-2021-42574).
+# ASCII's control characters, those of U+0080 to U+009F, which some terminals also obey, line
+# separators, and marks that change the direction of text (CVE-2021-42574).
 _CONTROL = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufff9-\ufffb]"
 )
@@ -27,7 +27,7 @@ def listed(names: Sequence[str], most: int = 10) -> str:
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """Return a question for the name that is most like one that is missing, or nothing."""
+    """Return a question that suggests the name most like one that is missing, or ""."""
     by_letters = {other.casefold(): other for other in names}
     close = difflib.get_close_matches(name.casefold(), by_letters, n=1)
     return f"; did you mean {by_letters[close[0]]!r}?" if close else ""

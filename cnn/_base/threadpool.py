@@ -1,4 +1,4 @@
-"""The door for threadpoolctl, which limits the threads of libraries from outside."""
+"""The controller for threadpoolctl, which limits the threads of native libraries."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 
 def register() -> None:
-    """Make libcnn known to threadpoolctl, where that is installed."""
+    """Register libcnn with threadpoolctl, if that is installed."""
     try:
         threadpoolctl: Any = import_module("threadpoolctl")
     except ImportError:
         return
 
     class Controller(threadpoolctl.LibController):  # type: ignore[misc]
-        """How threadpoolctl asks and limits libcnn."""
+        """Gets and sets the number of libcnn's threads for threadpoolctl."""
 
         user_api = "cnn"
         internal_api = "cnn"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 
-# What stands between a user's line and ours: `import cnn` runs in importlib, and estimators are
+# Frames between the user's line and cnn's: `import cnn` runs in importlib, and estimators are
 # called through scikit-learn's wrappers, pipelines and searches.
 _PASSED = ("cnn", "importlib", "joblib", "sklearn")
 
@@ -16,11 +16,11 @@ def warn(message: str, category: type[Warning] = UserWarning, *, module: str | N
     Parameters
     ----------
     message : str
-        What to tell.
+        The text of the warning.
     category : type of Warning, default UserWarning
         Its category.
     module : str, optional
-        The module that filters shall see; that of the user's line if it is left out.
+        The module that filters match; by default that of the user's line.
     """
     frame = sys._getframe(1)
     while frame.f_back is not None and _name(frame.f_globals).partition(".")[0] in _PASSED:

@@ -26,9 +26,9 @@ class Exports:
         "cnn_network") holds the same pointer, for `scipy.LowLevelCallable` and for C extensions.
 
         Both are valid as long as the handle, the capsule or the network is alive and the handle has
-        not been closed by ``close()`` or the end of a ``with`` block; then ``address`` and
-        ``capsule`` raise ValueError, and the capsule no longer answers to its name. Any number of
-        threads may predict by it at once, as long as nothing trains or changes the network.
+        not been closed by ``close()`` or the end of a ``with`` block. After that, ``address`` and
+        ``capsule`` raise ValueError, and the capsule has lost its name. Any number of threads may
+        predict with it at once, as long as nothing trains or changes the network.
 
         Examples
         --------
@@ -47,11 +47,11 @@ class Exports:
         Its arguments are those of ``cnn_network_predict_f32`` (or ``_f64``): the handle's address,
         the number of rows, x, the distance between its rows in elements, y, the distance between
         its rows, and the address and bytes of a workspace, or 0 and 0. It returns a status, 0 for
-        success. There is a function for each dtype: Numba compiles no call of it with arrays of
-        another, and a call from Python refuses them with `ctypes.ArgumentError`. But it trusts the
-        numbers. The distance between rows must be at least the network's number of inputs (for y:
-        of outputs), or else the status is 1. That x and y have so many rows is for the caller to
-        see to, and what is given as an address (an int) has no dtype that could be checked.
+        success. There is a function for each dtype. Numba does not compile a call of it with arrays
+        of another dtype, and a call from Python refuses them with `ctypes.ArgumentError`. If the
+        distance between rows is smaller than the network's number of inputs (for y: of outputs),
+        the status is 1. The caller must make sure that x and y have the given number of rows, and
+        that what is given as an address (an int) has the right dtype: neither can be checked.
 
         Examples
         --------
@@ -84,31 +84,30 @@ class Exports:
         The header has a function ``void NAME_predict(const float *x, float *y)`` for one row, and
         the parameters as constants. It allocates nothing, and compiles as C++ too. With
         ``NAME_SELF_TEST`` defined there is ``int NAME_self_test(void)``, which runs a sample and
-        returns 0 where each output is right.
+        returns 0 if each output is right.
 
         Parameters
         ----------
         path : str or os.PathLike
             The file; one that exists is replaced, whole or not at all.
         name : str, optional
-            What names in the header begin with. The file's name without its ending where it is left
-            out.
+            The prefix of names in the header; by default the file's name without its ending.
         dtype : {"float32", "float64"}, optional
             The type of parameters and arithmetic, to which each parameter is rounded. That of the
-            network where it is left out.
+            network by default.
         fast : bool, default False
-            Sum products by plain multiplications and additions. They are faster where a CPU has no
-            instruction that multiplies and adds with one rounding, and leave the last bits to the
-            compiler. Otherwise the bits are those of `predict` on a network of this dtype, on
+            Sum products by plain multiplications and additions. They are faster if the CPU has no
+            fused multiply-add instruction, but the last bits of outputs then depend on the
+            compiler. Without it, the bits are those of `predict` on a network of this dtype, on
             every machine with IEEE arithmetic.
 
         Raises
         ------
         TypeError, ValueError
-            Where an argument is of a wrong type, the name is not one in C, a parameter is not
+            If an argument is of a wrong type, the name is not one in C, a parameter is not
             finite, or the path ends like another format's files, such as ".onnx".
         OSError
-            Where the file cannot be written.
+            If the file cannot be written.
 
         Examples
         --------
@@ -141,14 +140,14 @@ class Exports:
         Raises
         ------
         TypeError
-            Where the path is none.
+            If the path is neither a string nor a path object.
         ValueError
-            Where the parameters take 2 GiB or more, which is too much for an ONNX file, or the path
+            If the parameters take 2 GiB or more, which is too much for an ONNX file, or the path
             ends like another format's files, such as ".safetensors".
         ImportError
-            Where onnx is not installed.
+            If onnx is not installed.
         OSError
-            Where the file cannot be written.
+            If the file cannot be written.
 
         See Also
         --------
@@ -156,7 +155,7 @@ class Exports:
 
         Notes
         -----
-        Other programs round otherwise: their outputs are those of `predict` to about 1e-5, not to
+        Other programs round differently: their outputs agree with `predict` to about 1e-5, not to
         the bit. ONNX Runtime has no kernels in float64 for some activations.
 
         Examples
@@ -188,7 +187,7 @@ class Exports:
         ValueError
             If a layer has the activation step or exponential, for which PyTorch has no module.
         ImportError
-            Where PyTorch is not installed.
+            If PyTorch is not installed.
 
         See Also
         --------

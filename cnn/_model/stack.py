@@ -48,7 +48,7 @@ class Stack:
         self.stop_training = False
         layers.attach(found, network)
 
-    # ---- What it is ----------------------------------------------------------------------------
+    # ---- Structure -----------------------------------------------------------------------------
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -102,7 +102,7 @@ class Stack:
         return f"Sequential([\n{lines}], rng={self.seed}, dtype={self.dtype.name!r})"
 
     def summary(self) -> str:
-        """Return a table of the layers, to be printed.
+        """Return a table of the layers as text.
 
         Returns
         -------
@@ -141,7 +141,7 @@ class Stack:
         Returns
         -------
         list of ndarray
-            For each Dense layer in turn the weight, shape (inputs, outputs), and the bias, shape
+            For each Dense layer in order the weight, shape (inputs, outputs), and the bias, shape
             (outputs,), in the network's dtype. A Dropout has none. The arrays are new: to change
             them does not change the network.
 
@@ -164,7 +164,7 @@ class Stack:
         Parameters
         ----------
         weights : iterable of array_like
-            For each Dense layer in turn the weight, shape (inputs, outputs), and the bias, shape
+            For each Dense layer in order the weight, shape (inputs, outputs), and the bias, shape
             (outputs,), as `get_weights` returns them. Numbers of other types are rounded to the
             network's dtype.
 
@@ -174,7 +174,7 @@ class Stack:
             If it is no iterable of arrays, or an array does not hold numbers.
         ValueError
             If there are more or fewer arrays than the network has, one has another shape, or a
-            number overflows the network's dtype. Then the network is as before, whole.
+            number overflows the network's dtype. The network is then unchanged.
 
         See Also
         --------
@@ -182,7 +182,7 @@ class Stack:
 
         Notes
         -----
-        The state of an optimizer, such as its moments, stays as it is.
+        The state of an optimizer, such as its moments, is not changed.
 
         Examples
         --------

@@ -1,1 +1,1 @@
-"""Tables: CSV files, columns of numbers and categories, and what makes inputs of them."""
+"""Tables: CSV files, columns of numbers and categories, and their preprocessing."""

@@ -1,7 +1,7 @@
 """CSV files: the delimiter, the names of the columns, and the rows, block by block.
 
-A field is its text: what stands in quotes byte for byte, else without the blanks around it. Every
-refusal tells the file, the row (counted from 1, without the header) with its line, and the column.
+A field is a text: in quotes byte for byte, otherwise without the blanks around it. Every error
+names the file, the row (counted from 1, without the header) with its line, and the column.
 """
 
 from __future__ import annotations
@@ -41,16 +41,17 @@ MISSING = frozenset(
         "?",
     }
 )
-"""What programs write where they have no value."""
-# Rows that are read at a time: fewer of wide tables, whose block may have so many numbers.
+"""Texts that programs write for a missing value."""
+# Rows that are read at a time, and the most numbers of a block, which limits the rows of wide
+# tables.
 _BLOCK_ROWS = 4096
 _BLOCK_NUMBERS = 1 << 20
-# What is looked at to find the delimiter.
+# How much of a file is read to find the delimiter.
 _DELIMITERS = ",;\t|"
 _SNIFFED_LINES = 64
 _SNIFFED_SIZE = 1 << 20
 _BLANKS = " \t"
-# What spreadsheets write before the names, and read there.
+# A line that spreadsheets write before the names, and recognise.
 _TOLD = re.compile(r'"?sep=([^\w\s"]|\t| )"?\s*', re.IGNORECASE)
 
 
@@ -59,7 +60,7 @@ class Dialect:
     """How a file writes fields, numbers and missing values."""
 
     delimiter: str | None = None
-    """What is between fields; None is for what fits the first lines."""
+    """The delimiter; None for the one that fits the first lines best."""
     decimal: str = POINT
     missing: frozenset[str] = MISSING
     """Texts that are refused since they stand for a missing value."""
@@ -70,12 +71,12 @@ NONE_MISSING = Dialect(missing=frozenset())
 
 
 def option(flag: str, name: str) -> str:
-    """Return what to write on a command line for an option with the name of a column."""
+    """Return an option with the name of a column, as it is written on a command line."""
     return f"{flag} {shlex.quote(quoted(name))}"
 
 
 def quoted(text: str) -> str:
-    """Return a text as a field of a CSV file, of which `blocks` and others read the same text."""
+    """Return a text as a field of a CSV file, quoted if needed to be read as the same text."""
     if not text or text.strip() != text or any(mark in text for mark in ',;"\r\n\t|'):
         return '"' + text.replace('"', '""') + '"'
     return text
@@ -86,13 +87,13 @@ def quoted(text: str) -> str:
 
 @dataclass
 class Rows:
-    """Some rows of a file, one after the other."""
+    """Consecutive rows of a file."""
 
     path: str
     first: int
     """How many rows are before them."""
     lines: list[int]
-    """The line where each ends."""
+    """The number of the last line of each row."""
     fields: list[list[str]]
 
     def column(self, place: int) -> list[str]:
@@ -100,7 +101,7 @@ class Rows:
         return [fields[place] for fields in self.fields]
 
     def place(self, row: int) -> str:
-        """Return where in the file one of them is."""
+        """Return the position of a row in the file, for messages."""
         return f"row {self.first + row + 1} (line {self.lines[row]})"
 
     def refusal(self, row: int, name: str, text: str, expected: str) -> ValueError:
@@ -185,7 +186,7 @@ class Table:
         stripped = [field.strip(_BLANKS) for field in fields]
         if stripped == fields or not any('"' in line for line in self._record):
             return stripped
-        # The csv module does not tell which fields were quoted; it has checked the quotes.
+        # The csv module does not report which fields were quoted, but it has checked the quotes.
         record = "".join(self._record)
         found = self._field.finditer(record.rstrip("\r\n"))
         return [
@@ -209,7 +210,7 @@ class Table:
         return ValueError(f"{self.path}: row {row} (line {self._reader.line_num}) {counts}{hint}")
 
     def rows(self, width: int) -> Iterator[Rows]:
-        """Read all rows, some at a time: fewer if they have `width` numbers each that is large."""
+        """Yield all rows in blocks, of fewer rows if `width`, the numbers of a row, is large."""
         most = max(16, min(_BLOCK_ROWS, _BLOCK_NUMBERS // max(1, width)))
         block = Rows(self.path, 0, [], [])
         for fields in self:
@@ -242,7 +243,7 @@ def _reader(lines: Iterator[str], delimiter: str) -> Reader:
 def _sniffed(path: str, lines: Sequence[str]) -> str:
     """Return the delimiter by which most of the first rows have as many fields as the header.
 
-    Of two such the one is taken that makes more fields, then the one that makes more numbers.
+    If several are equal, the one that gives more fields, then the one that gives more numbers.
     """
     found: dict[tuple[int, int, int], list[str]] = {}
     for delimiter in _DELIMITERS:
@@ -268,7 +269,7 @@ def _sniffed(path: str, lines: Sequence[str]) -> str:
 def _records(lines: Sequence[str], delimiter: str) -> list[list[str]]:
     """Return the fields of lines, as far as they can be read."""
     records = []
-    # An error is of another delimiter, or of a record that goes on after these lines.
+    # An error comes from a wrong delimiter, or from a record that continues after these lines.
     with contextlib.suppress(csv.Error):
         for fields in _reader(iter(lines), delimiter):
             if fields:
@@ -282,7 +283,7 @@ def _is_any_number(text: str) -> bool:
 
 @contextlib.contextmanager
 def opened(path: str, dialect: Dialect) -> Iterator[Table]:
-    """Open a file, and tell where it is not text."""
+    """Open a file; the error for one that is not UTF-8 names the first bad byte."""
     try:
         # utf-8-sig, since spreadsheets write a mark at the beginning.
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
@@ -294,8 +295,8 @@ def opened(path: str, dialect: Dialect) -> Iterator[Table]:
 
 
 def _undecodable(path: Path) -> str:
-    """Return where the first byte of a file is that is not UTF-8."""
-    # The error itself counts from the block that was read. What is no file has been used up.
+    """Return the position of the first byte of a file that is not UTF-8."""
+    # The error's own position counts from the block that was read. A pipe cannot be read again.
     if path.is_file():
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):

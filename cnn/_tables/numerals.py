@@ -1,7 +1,7 @@
-"""Texts that are numbers, and texts that look like numbers to a person alone.
+"""Texts that are numbers, and texts that are numbers for a person but not for `float`.
 
 A column of ``5%`` or ``$1,234.50`` would make as many categories as it has texts. So the reader of
-tables asks `disguise` what keeps a text from being a number.
+tables calls `disguise`, which returns the reason why such a text is no number.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
 POINT = "."
 """The decimal mark of most files; the other one is a comma."""
 
-# A minus sign, dashes and hyphens, all but "-", where a sign can be: between digits they are of a
-# range or a date.
+# A minus sign, dashes and hyphens, all but "-", at the place of a sign: between digits they belong
+# to a range or a date.
 _DASH = re.compile("(?<![^eE])[\u2212\u2012\u2013\ufe63\uff0d]")
 _NO_BREAK = "\u00a0\u2007\u202f"
 _THIN = "\u2009\u200a\u3000"
 _APOSTROPHES = "'\u2019\u02bc`\u00b4"
 _PERCENT = "%\u2030\uff05\u066a"
-_SYMBOL = (  # the characters of Unicode's category Sc that money is written with
+_SYMBOL = (  # currency signs, of Unicode's category Sc
     "[$\u00a2-\u00a5\u058f\u060b\u09f2\u09f3\u0e3f\u17db\u20a0-\u20cf\ufdfc\ufe69\uff04\uffe0\uffe1"
     "\uffe5\uffe6]"
 )
-# ISO 4217 and what else is written for the currencies that tables have most.
+# The codes of ISO 4217 and other abbreviations of the most frequent currencies.
 _CODE = (
     r"(?:USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|BRL|MXN|SEK|NOK|DKK|PLN|CZK|HUF|RUB|TRY|KRW|ZAR|"
     r"SGD|HKD|Rs\.?|Fr\.?|kr\.?)"
 )
 _CURRENCY = re.compile(rf"[A-Za-z]{{0,3}}{_SYMBOL}|^{_CODE}(?=[\s\d+-])|(?<=[\s\d.,-]){_CODE}$")
 _GROUP = rf"[,.\s_{_APOSTROPHES}\u066c]"
-# What is left of a number when signs of currencies and the like have been taken off. Groups of
-# digits end with one of three; those before it have two in India.
+# A number without currency signs and the like. The last group of digits has three; in India the
+# groups before it have two.
 _CORE = re.compile(
     rf"[+-]?\s*(?:(?P<grouped>\d{{1,3}}(?P<group>{_GROUP})(?:\d{{2,3}}(?P=group))*\d{{3}}"
     r"(?:(?!(?P=group))[.,\u066b]\d*)?)|\d+(?:[.,\u066b]\d*)?|[.,\u066b]\d+)(?:[eE][+-]?\d+)?"
@@ -56,8 +56,9 @@ _DIGIT = re.compile(r"\d")
 def number(text: str, decimal: str = POINT) -> float | None:
     """Return the finite number that a text stands for, or None.
 
-    It is what Python's float reads, blanks around it included, but for ``1_000``. If `decimal` is a
-    comma, then a point is no part of a number: ``1.234`` would be one thousand there.
+    Numbers are those that Python's float reads, with blanks around them, except ``1_000``. If
+    `decimal` is a comma, then a point is no part of a number: ``1.234`` would be one thousand
+    there.
     """
     value = _any_number(text, decimal)
     return value if value is not None and math.isfinite(value) else None
@@ -97,9 +98,9 @@ def numbers(texts: Sequence[str], decimal: str = POINT) -> NDArray[np.float64] |
 
 
 def disguise(text: str, decimal: str = POINT) -> str | None:
-    """Return what keeps a text from being a number that it looks like, or None.
+    """Return a reason why a text that looks like a number is none, or None.
 
-    None is for numbers, too, and for all other texts.
+    It is None for numbers and for all other texts.
     """
     if not _DIGIT.search(text) or number(text, decimal) is not None:
         return None
@@ -133,9 +134,9 @@ def disguise(text: str, decimal: str = POINT) -> str | None:
 
 
 def unit(text: str) -> str | None:
-    """Return what is beside the number in a text such as ``5 kg`` or ``<5``, or None.
+    """Return the unit or mark beside the number in a text such as ``5 kg`` or ``<5``, or None.
 
-    Dates and times have something beside a number, too.
+    Dates and times count as such texts.
     """
     if found := _WITH_UNIT.fullmatch(text):
         return f"the unit {found['unit']!r}"

@@ -1,4 +1,4 @@
-"""From the columns of a table to the inputs and outputs of a network, and back.
+"""Preprocessing: inputs of a network from the columns of a table, predictions from its outputs.
 
 A number v becomes (v - mean) / scale, in float64, rounded once to the network's type: the
 subtraction comes first and in the wider type, so that 1.7e12 and 1.7e12 + 10 stay apart. A category
@@ -50,7 +50,7 @@ class Preprocessing:
 
     @property
     def task(self) -> str:
-        """What the network does."""
+        """The task, "classification" or "regression"."""
         return "classification" if isinstance(self.target, Category) else "regression"
 
     def x(
@@ -61,7 +61,7 @@ class Preprocessing:
         *,
         dtype: np.dtype[Any] | type[np.floating[Any]] = np.float32,
     ) -> NDArray[Any]:
-        """Return a network's inputs for the values of the columns, as `_table.blocks` has them.
+        """Return a network's inputs for the values of the columns, as `table.blocks` yields them.
 
         `path` begins messages, which count rows from `first` + 1; `dtype` is the network's.
         """
@@ -109,7 +109,7 @@ class Preprocessing:
         return t
 
     def _is_old(self) -> bool:
-        """Whether it is of a file of format 1."""
+        """Whether it comes from a file of format 1."""
         categories = [c for c in (*self.columns, self.target) if isinstance(c, Category)]
         return any(column.by_number for column in categories)
 
@@ -132,7 +132,7 @@ def standardised(name: str, values: NDArray[np.float64], path: str) -> Number:
         mean = math.fsum(values.tolist()) / len(values)
         with np.errstate(over="ignore"):  # what becomes infinite is refused
             from_mean = values - mean
-        # A power of two takes no digits away. Squares of 1e-170 would be 0.
+        # Scaling by a power of two is exact. Without it, squares of 1e-170 would be 0.
         power = min(0, math.frexp(float(np.abs(from_mean).max()))[1])
         with np.errstate(over="ignore"):
             squares = np.ldexp(from_mean, -power) ** 2
@@ -141,8 +141,8 @@ def standardised(name: str, values: NDArray[np.float64], path: str) -> Number:
         scale = math.inf
     if not math.isfinite(scale):
         raise ValueError(f"{path}: column {name!r} has numbers that are too large to standardise")
-    # Of a number that is always the same nothing is left but 0; rounding is no deviation, and
-    # 1 in 1.7e12 is one.
+    # A constant column becomes 0: a deviation by rounding alone does not count, but 1 in 1.7e12
+    # does.
     constant = scale <= 2 * np.finfo(np.float64).eps * abs(mean)
     return Number(name, mean, 1.0 if constant else scale)
 
@@ -173,7 +173,7 @@ def _described(column: Column) -> dict[str, Any]:
 
 
 def of_network(network: _core.Network, path: str) -> Preprocessing | None:
-    """Return what a model file says, which anybody may have written; None where it says nothing."""
+    """Return the preprocessing in an untrusted model file, or None if it has none."""
     text = network.get_metadata(COLUMNS)
     if text is None:
         return None
@@ -270,11 +270,11 @@ def _check_fit(found: Preprocessing, network: _core.Network) -> None:
         raise ValueError(f"it has classes, but the network's last activation is {activation}")
 
 
-# ---- For people --------------------------------------------------------------------------------
+# ---- Summary -----------------------------------------------------------------------------------
 
 
 def described(plan: Preprocessing) -> list[str]:
-    """Return lines that tell how inputs are made of columns, and what outputs mean."""
+    """Return lines that describe how inputs are made of columns, and what outputs mean."""
     rows = []
     at = 0
     for column in plan.columns:

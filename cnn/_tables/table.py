@@ -1,6 +1,6 @@
-"""The columns of CSV files: what they hold, and their rows as numbers, block by block.
+"""The columns of CSV files: surveys of their texts, and their rows as numbers in blocks.
 
-A category is a text, so that 7, 07 and 7.0 are three.
+A category is a text, so 7, 07 and 7.0 are three categories.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
     from cnn._tables.csv_file import Rows
 
-# A number whose decimals, or whose thousands, are set off by commas.
+# A number with a decimal comma, or with commas between thousands.
 _WITH_COMMAS = re.compile(r"[+-]?[0-9.]*,[0-9.,]*[0-9]", re.ASCII)
-# One input for each would be too many; such texts are names or numbers of rows.
+# The most categories of a column. Columns with more hold names or row numbers.
 MOST_CATEGORIES = 1000
-# A column is taken for numbers in disguise if so much of its texts look like them.
+# The share of a column's texts that look like numbers from which the column is refused.
 _MOSTLY = 0.8
-# Of more texts with the same unit than these no one makes categories by hand.
+# The most texts with the same unit that may be categories.
 _FEW_WITH_UNIT = 20
 _DECIMAL_COMMA = (
     "commas between thousands should be left out; --decimal , reads commas as decimal marks"
 )
-# Looking for a text that is like another one costs time for each of these.
+# The most categories that are searched for one like a text, since each costs time.
 _MOST_NEAR = 1000
 _LONGEST_NEAR = 100
 
@@ -47,7 +47,7 @@ _LONGEST_NEAR = 100
 
 @dataclass(frozen=True)
 class Number:
-    """A column of numbers, of which (value - mean) / scale is used."""
+    """A column of numbers, standardised as (value - mean) / scale."""
 
     name: str
     mean: float = 0.0
@@ -75,8 +75,9 @@ class Category:
     name: str
     categories: tuple[str, ...]
     by_number: bool = False
-    """Whether a text that is none of them stands for one that is the same number: in files of
-    format 1, which have one spelling of each number."""
+    """Whether a text that is not listed stands for the category with the same number.
+
+    It does in models of file format 1, which keep one spelling of each number."""
 
     @property
     def width(self) -> int:
@@ -127,31 +128,31 @@ class Survey:
 
     name: str
     forced: bool = False
-    """Whether it has categories, whatever they look like."""
+    """Whether the user has named it as a column of categories."""
     dialect: Dialect = field(default_factory=Dialect)
     is_whole: bool = True
     texts: set[str] | None = field(default_factory=set)
-    """The different texts, unless there are more than categories can be."""
+    """The different texts, unless there are more than a column of categories may have."""
     number: str = ""
-    """The first number and its place."""
+    """The first number and its row."""
     word: str = ""
-    """The first text that is no number, and its place."""
+    """The first text that is no number, and its row."""
     inexact: str = ""
-    """The first whole number of more digits than float64 has, and its place."""
+    """The first whole number of more digits than float64 has, and its row."""
     _disguised: int = 0
-    """How many of the different texts look like numbers to a person alone."""
+    """How many of the different texts are numbers for a person but not for `float`."""
     _disguise: str = ""
-    """The first of them, its place, and what keeps it from being a number."""
+    """The first of them, its row, and what keeps it from being a number."""
     _looked_at: int = 0
-    """How many different texts `_disguised` is of."""
+    """The number of different texts among which `_disguised` were counted."""
 
     @property
     def is_number(self) -> bool:
-        """Whether it has numbers to count with."""
+        """Whether it is a column of numbers."""
         return not self.word and not self.forced
 
     def add(self, texts: list[str], rows: Rows) -> tuple[int, ValueError] | None:
-        """Look at the texts of some rows, and return the first that is refused, with its row."""
+        """Examine the texts of some rows; return the error for the first bad one, with its row."""
         missing, decimal = self.dialect.missing, self.dialect.decimal
         fresh = set(texts)
         if self.texts is not None:
@@ -171,7 +172,7 @@ class Survey:
         return None
 
     def _look(self, text: str, row: int, rows: Rows) -> ValueError | None:
-        """Look at a text that may be a new one, and return its error."""
+        """Examine a text that may be a new one; return its error, or None."""
         if text.strip() in self.dialect.missing:
             return rows.refusal(row, self.name, text.strip(), self._instead_of_missing(text))
         decimal = self.dialect.decimal
@@ -227,7 +228,7 @@ class Survey:
         return cures
 
     def check(self, path: str) -> None:
-        """Refuse numbers in disguise, which would become as many categories."""
+        """Refuse texts that look like numbers, since each would become a category."""
         if self.forced or not self.word:
             return
         found = self._disguise
@@ -244,8 +245,8 @@ class Survey:
     def category(self, path: str) -> Category:
         """Return the column as one of categories.
 
-        Numbers come first, by their values, then other texts, by their characters; so do the
-        different texts for one number.
+        Numbers come first, by their values, and different texts for one number by their characters.
+        Other texts follow, by their characters.
         """
         if self.texts is None:
             raise ValueError(
@@ -268,12 +269,12 @@ def survey(
     categories: Collection[str] = (),
     dialect: Dialect = DEFAULT,
 ) -> tuple[int, dict[str, Survey]]:
-    """Read a file and return the number of its rows, and what is in its columns.
+    """Read a file and return the number of its rows, and a survey of each column.
 
-    Columns that are `needed`, to be dropped, or of categories must be there; what is in those to
-    be dropped is not looked at. A name to be dropped that is empty stands for all columns without
-    one. Such columns are left out by themselves if they are empty, as delimiters at the ends of
-    lines make them.
+    Columns that are `needed`, to be dropped, or of categories must exist. The texts of a column to
+    be dropped are not examined. An empty name among those to be dropped stands for all columns
+    without a name. If such a column is empty, because lines end with a delimiter, it is always left
+    out.
     """
     dropped, forced = set(drop), set(categories)
     with opened(path, dialect) as table:
@@ -296,7 +297,7 @@ def survey(
             ]
             errors += [error for i in unnamed if (error := _without_name(i, block)) is not None]
             if errors:
-                # That of the first row, and of its first column.
+                # The error of the first bad row, and of its first bad column.
                 raise min(errors, key=lambda error: error[0])[1]
     if rows == 0:
         raise ValueError(f"{path}: the file has no rows but the first, which has names")
@@ -313,7 +314,7 @@ def _is_exact(text: str, number: float) -> bool:
 
 
 def _without_name(place: int, rows: Rows) -> tuple[int, ValueError] | None:
-    """Return the first row that has something in a column without a name, with its error."""
+    """Return the first row with a text in a column without a name, and its error."""
     for row, text in enumerate(rows.column(place)):
         if text:
             return row, ValueError(
@@ -331,11 +332,11 @@ def blocks(
     columns: Sequence[Column],
     dialect: Dialect = NONE_MISSING,
 ) -> Iterator[NDArray[np.float64]]:
-    """Read columns of a file, some rows at a time.
+    """Yield the values of columns of a file, block by block.
 
-    A block has a column for each of `columns`, which the file may have in any order and among
-    others: the numbers, or the places of the categories. Texts of `dialect.missing` are refused
-    even if a column has them among its categories.
+    A block has a column for each of `columns`: the numbers, or the indices of the categories. The
+    file may have other columns too, in any order. Texts of `dialect.missing` are refused even if a
+    column has them among its categories.
     """
     with opened(path, dialect) as table:
         places = [table.column(column.name) for column in columns]
@@ -358,7 +359,7 @@ def blocks(
 def _encoded(
     column: Column, texts: list[str], dialect: Dialect
 ) -> NDArray[np.float64] | list[int] | int:
-    """Return the values of texts, or the row of the first that has none."""
+    """Return the values of texts, or the row of the first one without a value."""
     if dialect.missing.isdisjoint(texts):
         if isinstance(column, Number):
             numbers = numerals.numbers(texts, dialect.decimal)
@@ -382,7 +383,7 @@ def _encode(column: Column, text: str, dialect: Dialect) -> float | None:
 
 
 def _refused(column: Column, text: str, row: int, rows: Rows, dialect: Dialect) -> ValueError:
-    """Return the error for a text that a column has no value for, with what may be meant."""
+    """Return the error for a text without a value in a column, with a suggestion."""
     expected = column.expected
     if text in dialect.missing or text.strip() in MISSING:
         expected += "; missing values should be filled in, or their rows left out"

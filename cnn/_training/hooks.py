@@ -1,4 +1,4 @@
-"""What fit calls as training goes on: the base of `cnn.Callback`."""
+"""The methods that fit calls during training: the base of `cnn.Callback`."""
 
 from __future__ import annotations
 

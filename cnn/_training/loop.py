@@ -1,7 +1,7 @@
 """The loop of fit: epochs, slices of an epoch, callbacks.
 
-Loops over samples and steps run in C. What is left to Python is a loop over slices of an epoch,
-each of some hundredths of a second: between them Ctrl-C is served and progress is shown.
+Loops over samples and steps run in C. Python loops over slices of an epoch, each of some hundredths
+of a second. Between slices it handles Ctrl-C and shows progress.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-# After so long, a slice of an epoch ends with the step that is being made.
+# After this time, a slice of an epoch ends with the current step.
 SLICE_SECONDS = 0.03
 
 
 class Model(Protocol):
-    """What fit needs of the object that it trains, beside its compiled network."""
+    """The attributes that fit needs of the object that it trains, beside its network."""
 
     stop_training: bool
     """A callback sets it to True to end fit after the epoch."""
@@ -62,7 +62,7 @@ class _Slices:
         self._rows = rows
         self._batch_size = batch_size
         self._most = most
-        # Small at first, as it is not known yet how long a step takes.
+        # Small at first, as the time of a step is not known yet.
         self._length = batch_size * max(1, min(1024, most) // batch_size)
 
     def rows(self, seed: int, epoch: int | None, first: int) -> NDArray[np.uintp]:
@@ -73,7 +73,7 @@ class _Slices:
         return _core.permutation(seed, epoch, self._rows, first, count)
 
     def adapt(self, done: int, *, whole: bool) -> None:
-        """Learn from a slice of which so many rows were done in its time."""
+        """Set the length of the next slice, given the rows that were done in the time of one."""
         length = 2 * self._length if whole else done
         batches = max(1, min(length, self._most) // self._batch_size)
         self._length = batches * self._batch_size
@@ -81,7 +81,7 @@ class _Slices:
 
 @dataclass
 class _Fit:
-    """A call of fit, its arguments checked."""
+    """A call of fit, with checked arguments."""
 
     model: Model
     network: _core.Network
@@ -159,20 +159,20 @@ class _Fit:
             self.trainer.restore()
             raise self._divergence(error, epoch, kept) from None
         except Exception as error:
-            # A learning rate that cannot be used, say, or samples that were changed meanwhile.
-            # If another thread trains the network by now, what it does is left alone.
+            # For example a bad learning rate, or samples that were changed during the epoch. If
+            # another thread is training the network by now, its weights are not restored.
             with contextlib.suppress(RuntimeError):
                 self.trainer.restore()
                 error.add_note(f"{self.where} ended in epoch {epoch}; the weights are {kept}")
             raise
         finally:
-            # An epoch that was broken off is not begun again: its order of rows has been used.
+            # An interrupted epoch is not repeated: its order of rows has been used.
             if self.trainer.steps > steps:
                 self.network.set_metadata(EPOCHS, str(epoch))
         return logs | {"lr": lr, "seconds": time.perf_counter() - begin}
 
     def _divergence(self, error: _NotFiniteError, epoch: int, kept: str) -> FloatingPointError:
-        """Return the error that tells what became infinite, and whether x was so before."""
+        """Return the error for a loss or state that is not finite, with its cause in x if any."""
         what = (
             f"{self.where}: the {error.what} became NaN or infinite in epoch {epoch}, step "
             f"{error.step}; the weights are {kept}"
@@ -183,14 +183,14 @@ class _Fit:
         return FloatingPointError(f"{what}. {self.advice}")
 
     def _train(self, epoch: int, slices: _Slices) -> tuple[_core.Result, float]:
-        """Make the steps of an epoch; return what they measured and the last learning rate."""
+        """Make the steps of an epoch; return their result and the last learning rate."""
         samples, network = self.samples, self.network
         order = epoch - 1 if self.shuffle else None
         index = np.empty(0, dtype=np.uintp)
-        # Each rate is asked for once, in the order of steps, wherever time cuts the slices.
+        # The schedule is called once for each step, in order, however the epoch is sliced.
         lr = np.empty(0)
         last_lr = 0.0
-        # Sums go on from slice to slice, so that it does not show where time has cut them.
+        # Sums continue across slices, so that results do not depend on the slicing.
         result = _core.Result()
         while result.rows < samples.rows:
             if index.size == 0:
@@ -205,7 +205,7 @@ class _Fit:
                 samples.loss,
                 *samples.chosen(index),
                 self.batch_size,
-                # Batches without weight take no rate.
+                # Batches without weight use no rate.
                 np.pad(lr, (0, max(0, batches - lr.size)), mode="edge" if lr.size else "constant"),
                 SLICE_SECONDS,
                 result,
@@ -225,8 +225,8 @@ class _Fit:
                 f"{self.where}: the weights of no batch of {self.batch_size} rows add up to "
                 f"{_core.LEAST_WEIGHT_SUM:g} or more, so that no step was made"
             )
-        # The last step's own result shows in no loss of this epoch, and what the optimizer's state
-        # makes of the weights may show in none at all.
+        # No loss of this epoch depends on the weights after the last step, and bad state of the
+        # optimizer may not affect any loss.
         finite_weights, finite_state = self.trainer.finite()
         if not finite_weights or not finite_state:
             what = "optimizer's state" if finite_weights else "weights"
@@ -291,7 +291,7 @@ def fit(
     where: str = "fit",
     advice: str = "A smaller lr or clip_norm may help",
 ) -> History:
-    """Do what `Sequential.fit` says; `where` and `advice` are for messages of estimators.
+    """Train a network as `Sequential.fit` documents; `where` and `advice` go into messages.
 
     `network` is trained, and callbacks get `model`, which is a view of it.
     """
@@ -305,7 +305,7 @@ def fit(
     show = wanted(where, progress)
     chosen_optimizer = optimizers.resolve(where, optimizer)
     _warn_of_step(model.layers)
-    # Last, since nothing is to change where an argument is bad.
+    # Last, so that nothing changes if an argument is bad.
     trainer = optimizers.bound(where, chosen_optimizer, network)
     return _Fit(
         model=model,

@@ -1,4 +1,4 @@
-"""How fit shows where it is: a bar on terminals and in notebooks, else lines of a log."""
+"""The progress display of fit: a bar on terminals and in notebooks, otherwise log lines."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from cnn._base.numbers import rounded
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# The bar takes what the rest leaves of 80 columns, and in a notebook becomes a widget.
+# The bar fills the rest of 80 columns. In a notebook it is a widget.
 _FORMAT = "{desc}|{bar}| {remaining}{postfix}"
 _ENDED = "{desc}|{bar}| {elapsed}{postfix}"
-# A log has a line for each so many parts of the epochs, and more where epochs take long.
+# A log has a line for each tenth of the epochs, and for an epoch that ends more than 30 s after the
+# last line.
 _LINES = 10
 _LONG = 30.0
 
 
 class Display(Protocol):
-    """What fit tells of its progress."""
+    """A display that fit updates."""
 
     def begin(self, epoch: int) -> None:
         """Show that an epoch begins."""
@@ -32,23 +33,22 @@ class Display(Protocol):
         """Show the metrics of an epoch."""
 
     def close(self) -> None:
-        """End; fit has ended, too, or was broken off."""
+        """Close the display after fit has ended or was interrupted."""
 
 
 def _in_notebook() -> bool:
-    """Whether a notebook's kernel runs this, where tqdm can show widgets."""
-    # IPython need not be imported to know: it is there already where it runs the show.
+    """Whether this runs in a notebook's kernel, in which tqdm can show widgets."""
+    # A notebook's kernel has imported IPython already.
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return "IPKernelApp" in getattr(shell, "config", ())
 
 
 class Stream:
-    """A stream to show progress on, which is no reason for training to fail.
+    """A stream for progress whose errors are ignored, so that training goes on.
 
-    A program without a console has none, and one that there is may be closed, be a pipe without
-    a reader, or an object of any kind. What cannot be written is dropped, and so is all that
-    follows.
+    A program without a console has no stream. A stream may also be closed, a pipe without a reader,
+    or any object. After the first failure, nothing more is written.
 
     Parameters
     ----------
@@ -84,14 +84,14 @@ class Stream:
         return hasattr(self._stream, "isatty") and bool(self._try("isatty"))
 
     def fileno(self) -> int:
-        """Return the number of the file, of which tqdm asks how wide the terminal is."""
+        """Return the file descriptor, by which tqdm finds the width of the terminal."""
         if self._stream is None:
             raise OSError("there is no stream")
         return int(self._stream.fileno())
 
     @property
     def encoding(self) -> str:
-        """The encoding, by which tqdm chooses what a bar is made of."""
+        """The encoding, by which tqdm chooses the characters of a bar."""
         return str(getattr(self._stream, "encoding", None) or "ascii")
 
 
@@ -105,7 +105,7 @@ def say(text: str) -> None:
 
 
 def _has_bars() -> bool:
-    """Whether bars can move where progress is shown."""
+    """Whether the output, a terminal or a notebook, can show a moving bar."""
     return _in_notebook() or _stderr().isatty()
 
 
@@ -119,14 +119,14 @@ def wanted(where: str, progress: object) -> bool:
 
 
 def display(rows: int, first_epoch: int, last_epoch: int) -> Display:
-    """Return what suits the place: a bar where it can move, else a log."""
+    """Return a bar if the output can show one, otherwise a log."""
     if _has_bars():
         return Bar(rows, first_epoch, last_epoch)
     return Log(first_epoch, last_epoch)
 
 
 class Bar:
-    """One bar for all epochs of a fit: where it is, and the metrics so far."""
+    """One bar for all epochs of a fit, with the current epoch and the metrics so far."""
 
     def __init__(self, rows: int, first_epoch: int, last_epoch: int) -> None:
         # tqdm is imported here, so that `import cnn` need not wait for it.
@@ -173,7 +173,7 @@ class Bar:
         return ", ".join(words)
 
     def close(self) -> None:
-        """Leave the bar, with the time that it took, and go to a new line."""
+        """Replace the remaining time by the elapsed time, and end the line."""
         self._bar.bar_format = _ENDED
         self._bar.close()
 
@@ -188,26 +188,26 @@ class Log:
         self._unwritten = ""
 
     def begin(self, epoch: int) -> None:
-        """Write nothing: a line is written when there is something to tell."""
+        """Write nothing, since `finish` writes the lines."""
 
     def advance(self, rows: int, logs: Mapping[str, float]) -> None:
         """Write nothing."""
 
     def finish(self, epoch: int, logs: Mapping[str, float]) -> None:
-        """Write the metrics of an epoch, where it is its turn."""
+        """Write the metrics of an epoch, if it is one that gets a line."""
         now = time.monotonic()
         metrics = {name: value for name, value in logs.items() if name not in ("lr", "seconds")}
         self._unwritten = (
             f"epoch {epoch}/{self._last_epoch}: {_text(metrics)}, after {now - self._begin:.1f} s"
         )
         done, count = epoch - self._first_epoch + 1, self._last_epoch - self._first_epoch + 1
-        # Whether another tenth has been done; an epoch that is one by itself always has a line.
+        # Whether another tenth is done. With at most ten epochs, each has a line.
         tenth = done * _LINES // count > (done - 1) * _LINES // count
         if done == 1 or tenth or now - self._written > _LONG:
             self._write()
 
     def close(self) -> None:
-        """Write the last epoch, where it has no line yet since fit ended early."""
+        """Write the last epoch, if it has no line yet because fit ended early."""
         self._write()
 
     def _write(self) -> None:

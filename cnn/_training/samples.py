@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 ClassWeight: TypeAlias = "Mapping[int, float] | Sequence[float] | NDArray[Any]"
 
-# A slice's indices take memory, and each slice looks at its labels and weights first.
+# The most rows of a slice, which bounds the memory for its indices and the time to check it.
 SLICE_ROWS = 65536
 # Multiply-adds of a slice of an evaluation: some hundredths of a second on one slow core.
 SLICE_WORK = 1_000_000_000
 
 
 def loss_for(where: str, loss: str | losses.Loss | None, network: _core.Network) -> losses.Loss:
-    """Return the loss that is meant: one that suits the output layer of a network."""
+    """Return the given or the default loss, checked against the output layer of a network."""
     return losses.resolve(where, loss, network.activation, network.outputs)
 
 
@@ -41,7 +41,7 @@ class Samples:
     loss: _core.Loss
     class_weight: NDArray[np.float64] | None
     pins: object
-    """What keeps the arrays' memory at its place, whatever callbacks do to the arrays."""
+    """Buffers that keep the arrays' memory from being moved or freed by callbacks."""
 
     @property
     def rows(self) -> int:
@@ -50,13 +50,13 @@ class Samples:
 
     @property
     def most_rows(self) -> int:
-        """How many rows a slice should have at most."""
+        """The most rows that a slice should have."""
         if isinstance(self.x, SparseRows):
             return min(self.x.block_rows, SLICE_ROWS)
         return SLICE_ROWS
 
     def slice(self, first: int, last: int) -> tuple[NDArray[Any], NDArray[Any], Any]:
-        """Return x, t and the weights of some rows: views, but for a sparse x."""
+        """Return x, t and the weights of some rows, as views unless x is sparse."""
         weight = self.sample_weight
         return (
             self.x[first:last],
@@ -67,7 +67,7 @@ class Samples:
     def chosen(
         self, index: NDArray[np.uintp]
     ) -> tuple[NDArray[Any], NDArray[Any], Any, NDArray[np.uintp]]:
-        """Return x, t and the weights with the rows of an index, and their index therein."""
+        """Return x, t and weights that hold the rows of an index, and the index into these."""
         weight = self.sample_weight
         if not isinstance(self.x, SparseRows):
             return self.x, self.t, weight, index
@@ -83,7 +83,7 @@ class Samples:
         return losses.row_weights(rows, self.t, self.sample_weight, self.class_weight)
 
     def slices(self, network: _core.Network) -> Iterator[tuple[NDArray[Any], NDArray[Any], Any]]:
-        """Go through the rows in slices that take a network some hundredths of a second."""
+        """Yield all rows in slices, each of some hundredths of a second of the network's time."""
         rows = min(max(SLICE_WORK // network.parameter_count, 256), self.most_rows)
         for first in range(0, self.rows, rows):
             yield self.slice(first, first + rows)
@@ -98,12 +98,12 @@ def checked_samples(
     sample_weight: ArrayLike | None,
     class_weight: ClassWeight | None = None,
 ) -> Samples:
-    """Return samples for a network and a loss, or tell what is wrong with them.
+    """Return checked samples for a network and a loss.
 
-    Arrays are not copied, and their numbers are looked at block by block.
+    Arrays are not copied, and their numbers are checked block by block.
     """
     array = x if isinstance(x, SparseRows) else _core.numeric(where, "x", x)
-    # To read t and the weights may run code of theirs.
+    # Reading t and the weights may run code of the caller, such as __array__.
     pins = _core.pinned(array)
     if array.ndim != 2:
         raise ValueError(
@@ -142,7 +142,7 @@ def validation_samples(
     x, t, *rest = validation_data
     where = f"{where}: validation_data"
     samples = checked_samples(where, network, loss, x, t, rest[0] if rest else None)
-    # Here rather than after an epoch, which would be lost.
+    # Now, since an error after the first epoch would lose that epoch.
     fault = fault_of_input(samples, network)
     if fault:
         raise InputError(f"{where}: {fault}")
@@ -157,10 +157,11 @@ class InputError(FloatingPointError, ValueError):
 
 
 def fault_of_input(samples: Samples, network: _core.Network) -> str:
-    """Tell of the first number of x that is not finite in the network's type; "" for none.
+    """Return a text on the first number of x that is not finite in the network's type, or "".
 
-    Rows of weight 0 are left out, as they are from all else. Training makes no pass over all of x
-    before the first step: what such a number does shows in the loss, or in weights.
+    Rows of weight 0 are skipped, as in training. Training does not check x before the first step,
+    which would take a pass over all of it: such a number makes the loss or the weights infinite or
+    NaN.
     """
     x, dtype = samples.x, network.dtype
     rows = x.block_rows if isinstance(x, SparseRows) else samples.rows

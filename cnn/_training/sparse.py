@@ -1,4 +1,4 @@
-"""Sparse matrices as samples: dense where they are used, and no earlier."""
+"""Sparse matrices as samples, made dense block by block when they are used."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Numbers of a dense block, 8 MB of them in float64.
+# The numbers of a dense block: 8 MB in float64.
 BLOCK_NUMBERS = 2**20
 
 
 def is_sound(matrix: Any) -> bool:
     """Whether the indices of a COO, CSC or CSR matrix lie in its shape.
 
-    SciPy looks at them when a matrix is made, and not again. It writes where they point.
+    SciPy checks them only when a matrix is made. Later, bad indices would make it write out of
+    bounds.
     """
     rows, columns = matrix.shape
     pairs: tuple[tuple[Any, int], ...]
@@ -40,7 +41,7 @@ def is_sound(matrix: Any) -> bool:
 
 
 class SparseRows:
-    """The rows of a SciPy CSR matrix, to be had as dense arrays, some at a time.
+    """The rows of a SciPy CSR matrix, which indexing returns as dense arrays.
 
     Parameters
     ----------
@@ -71,7 +72,7 @@ class SparseRows:
         return found
 
     def only(self, rows: NDArray[Any]) -> SparseRows:
-        """Return some of the rows, by their numbers, which stay sparse."""
+        """Return the rows with these numbers, still sparse."""
         return SparseRows(self._matrix[rows])
 
     def largest(self, rows: int) -> NDArray[np.float64]:

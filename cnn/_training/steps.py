@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def logs_of(result: _core.Result, prefix: str = "", *, has_accuracy: bool) -> dict[str, float]:
-    """Return the mean loss of a pass so far and, of a classification, the accuracy."""
+    """Return the mean loss of a pass so far and, for a classification, the accuracy."""
     found = {f"{prefix}loss": result.loss}
     if has_accuracy:
         found[f"{prefix}accuracy"] = result.accuracy
@@ -25,7 +25,7 @@ def logs_of(result: _core.Result, prefix: str = "", *, has_accuracy: bool) -> di
 
 
 def evaluate(where: str, network: _core.Network, samples: Samples) -> _core.Result:
-    """Measure a network, a slice of rows at a time, so that Ctrl-C is served in between."""
+    """Return the result of a network on samples, slice by slice to handle Ctrl-C in between."""
     result = _core.Result()
     for x, t, sample_weight in samples.slices(network):
         result = network.evaluate(samples.loss, x, t, sample_weight, where, result)
@@ -44,7 +44,7 @@ def train_step(
     sample_weight: ArrayLike | None,
     class_weight: ClassWeight | None,
 ) -> dict[str, float]:
-    """Do what `Sequential.train_step` says."""
+    """Make one step, as `Sequential.train_step` documents."""
     where = "train_step"
     if not isinstance(optimizer, optimizers.Optimizer):
         raise TypeError(
@@ -75,7 +75,7 @@ def gradients(
     sample_weight: ArrayLike | None,
     dropout_step: int | None,
 ) -> tuple[float, list[NDArray[Any]]]:
-    """Do what `Sequential.gradients` says, but for the names of the gradients."""
+    """Return the loss and the gradients in one list, as `Sequential.gradients` documents."""
     where = "gradients"
     step = -1
     if dropout_step is not None:
@@ -83,7 +83,8 @@ def gradients(
     chosen = loss_for(where, loss, network)
     samples = checked_samples(where, network, chosen, x, t, sample_weight)
     value, flat = network.gradients(samples.loss, *samples.slice(0, samples.rows), step)
-    # x is a factor of the first weight's gradient, even where an activation has saturated.
+    # The first weight's gradient has x as a factor, so it is not finite for a bad x even if an
+    # activation has saturated.
     if not (np.isfinite(value) and np.isfinite(flat[0]).all()):
         fault = fault_of_input(samples, network)
         if fault:

@@ -1,1 +1,1 @@
-"""The command line: its arguments, its commands, and what it prints."""
+"""The command line: its arguments, commands and output."""

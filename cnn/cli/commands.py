@@ -1,7 +1,7 @@
-"""What the commands of ``python -m cnn`` do; `cnn.cli.main` has their arguments.
+"""The commands of ``python -m cnn``, whose arguments `cnn.cli.main` parses.
 
-Each takes parsed arguments and returns an exit code. What goes wrong is an exception, of which
-`cnn.cli.main` makes one line.
+Each takes parsed arguments and returns an exit code. On an error it raises an exception, which
+`cnn.cli.main` prints as one line.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
     from cnn._tables.table import Survey
     from cnn.sequential import Sequential
 
-# Whole numbers are taken for classes if there are at most so many different texts of them.
+# A target of whole numbers holds classes if it has at most this many different texts.
 _MOST_CLASSES = 20
-# So many categories may be one for each row.
+# A column with more categories is reported if most rows have one of their own.
 _FEW_CATEGORIES = 20
 
 
 def _loaded(path: str) -> tuple[Sequential, TableModel | None]:
-    """Return the network of a model file, and the model around it if it says what columns are."""
+    """Return the network of a model file, and its TableModel or None."""
     try:
         found = models.load(path)
     except _core.ModelFileError as error:
@@ -59,7 +59,8 @@ def _counted(number: int, noun: str) -> str:
 def _check_output(path: str, *inputs: str, device: bool = False) -> None:
     """Refuse a file that could not or should not be written, before time is spent on it.
 
-    It is not to be one of `inputs`; `device` allows what is no regular file, such as a terminal.
+    It must not be one of `inputs`. With `device` it need not be a regular file: it may be a
+    terminal.
     """
     target = Path(path)
     if target.is_dir():
@@ -83,7 +84,7 @@ def _check_output(path: str, *inputs: str, device: bool = False) -> None:
 
 
 def info(_: Namespace) -> int:
-    """Print what cnn is and how it runs on this machine."""
+    """Print the version of cnn, and how it runs on this machine."""
     rows = {
         "cnn": _core.version(),
         "ISA": f"{_core.isa()} ({_why_isa()})",
@@ -113,7 +114,7 @@ def _why_isa() -> str:
 
 
 def demo(_: Namespace) -> int:
-    """Train on handwritten digits, and show what comes out."""
+    """Train on handwritten digits, and show the results."""
     from cnn import demo as module  # noqa: PLC0415  # the other commands need not wait for it
 
     return module.main()
@@ -124,15 +125,15 @@ def demo(_: Namespace) -> int:
 
 @dataclass
 class _Found:
-    """What a file has for training."""
+    """The columns and the target that a file has for training."""
 
     rows: int
     columns: list[Column]
     target: Column
     hint: str
-    """What else the target could be taken for."""
+    """A note on the other task that the target would allow."""
     inexact: list[str]
-    """What to tell of columns whose numbers have more digits than float64 has."""
+    """Notes on columns whose numbers have more digits than float64 has."""
 
 
 def train(arguments: Namespace) -> int:
@@ -166,7 +167,7 @@ def train(arguments: Namespace) -> int:
         progress=not arguments.quiet,
     )
     network_of(net).set_metadata(COLUMNS, plan.to_json())
-    # Before anything is printed, which fails where nobody reads it.
+    # Before printing, which fails if stdout is closed or a pipe without a reader.
     net.save(arguments.output)
     if validation is not None:
         say(_score(plan, net, validation[0], goal[test], goal[kept]))
@@ -175,7 +176,7 @@ def train(arguments: Namespace) -> int:
 
 
 def _surveyed(arguments: Namespace, dialect: Dialect) -> _Found:
-    """Return the number of rows, the columns to learn from and the one to learn."""
+    """Return the number of rows, the input columns and the target column."""
     path, task, name = arguments.data, arguments.task, arguments.target
     categories = set(arguments.categories)
     if name in arguments.drop:
@@ -205,7 +206,7 @@ def _surveyed(arguments: Namespace, dialect: Dialect) -> _Found:
 
 
 def _target(path: str, task: str, goal: Survey) -> tuple[Column, str]:
-    """Return the column to learn, and what else it could be taken for."""
+    """Return the target column, and a note on the other task that it would allow."""
     hint = ""
     whole = goal.is_number and goal.is_whole and goal.texts is not None
     if task == "auto":
@@ -252,9 +253,9 @@ def _values(
 def _split(
     arguments: Namespace, found: _Found, goal: NDArray[np.float64]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the rows to hold out and those to learn from, both in the order of the seed.
+    """Return the held-out rows and the training rows, both in the order of the seed.
 
-    Classes have the same shares in both, as near as whole rows allow.
+    The split is stratified: classes have the same shares in both, as nearly as whole rows allow.
     """
     rows, share = found.rows, arguments.hold_out
     order = _core.permutation(arguments.seed, 0, rows, 0, rows).astype(np.intp)
@@ -268,7 +269,7 @@ def _split(
         return order[:held], order[held:]
     classes = goal[order].astype(np.intp)
     counts = np.bincount(classes)
-    # The place of each row among those of its class.
+    # The position of each row among the rows of its class.
     by_class = np.argsort(classes, kind="stable")
     places = np.empty(rows, np.intp)
     places[by_class] = np.arange(rows) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -279,7 +280,8 @@ def _split(
 def _held_of_each(counts: NDArray[np.intp], held: int) -> NDArray[np.intp]:
     """Return how many rows of each class are held out, by the method of largest remainders.
 
-    A row of each class is left to learn from, even if fewer than `held` can be had so.
+    At least one row of each class is kept for training, even if fewer than `held` rows are then
+    held out.
     """
     shares, remainders = np.divmod(counts * held, counts.sum())
     most = counts - 1
@@ -296,7 +298,7 @@ def _held_of_each(counts: NDArray[np.intp], held: int) -> NDArray[np.intp]:
 def _standardised(
     path: str, found: _Found, values: NDArray[np.float64], dialect: Dialect
 ) -> Preprocessing:
-    """Return the columns with means and deviations, of the rows that are not held out."""
+    """Return the columns with the means and standard deviations of the training rows."""
     *columns, goal = (
         preprocessing.standardised(column.name, value, path)
         if isinstance(column, Number)
@@ -319,7 +321,8 @@ def _print_plan(arguments: Namespace, plan: Preprocessing, found: _Found, held: 
         counts = texts.listed([f"{column.name} ({column.width})" for column in categories])
         say(f"categories: {counts}")
     for column in categories:
-        # A category of one row, as a name or a number of it is, has nothing to teach.
+        # Nothing can be learnt from a category that occurs in one row, such as a name or a row
+        # number.
         if column.width > max(_FEW_CATEGORIES, rows / 2):
             say(
                 f"column {column.name} is another one in most rows, which teaches nothing; "
@@ -334,7 +337,7 @@ def _print_plan(arguments: Namespace, plan: Preprocessing, found: _Found, held: 
     say(*found.inexact, f"target {plan.target.name}: {outputs} ({task})")
     hidden = "-".join(map(str, (plan.inputs, *arguments.hidden, plan.target.width)))
     say(f"network {hidden}: learns from {_counted(rows - held, 'row')}, {held:,} held out")
-    # Before lines of progress, which go another way.
+    # Before the lines of progress, which go to stderr.
     sys.stdout.flush()
 
 
@@ -357,7 +360,7 @@ def _score(
 ) -> str:
     """Return a line on the held-out rows, beside the best guess that needs no network.
 
-    `goal` has their values or classes, and `learnt` those of the rows that were learnt from.
+    `goal` has their values or classes, and `learnt` those of the training rows.
     """
     y = net.predict(x)
     if isinstance(plan.target, Number):
@@ -426,7 +429,7 @@ def predict(arguments: Namespace) -> int:
             ]
         else:
             lines += map(repr, y[:, 0].tolist())
-    # At the end, so that a bad row does not leave half of the predictions.
+    # At the end, so that nothing is written if a row is bad.
     text = "\n".join(lines) + "\n"
     if arguments.output is None:
         terminal.write_file(text)
@@ -439,7 +442,7 @@ def predict(arguments: Namespace) -> int:
 
 
 def show(arguments: Namespace) -> int:
-    """Print what a model file holds."""
+    """Print the contents of a model file."""
     net, model = _loaded(arguments.model)
     sizes = f"{_counted(net.inputs, 'input')}, {_counted(net.outputs, 'output')}"
     say(f"{arguments.model}: {sizes}, trained for {_counted(net.epochs, 'epoch')}", "")
@@ -465,7 +468,7 @@ def export(arguments: Namespace) -> int:
         )
     _check_output(output, arguments.model)
     net, model = _loaded(arguments.model)
-    # A file may have any name, but what it declares may not.
+    # A file may have any name, but the names that it declares are limited.
     name = arguments.name or re.sub(r"\W", "_", Path(output).stem, flags=re.ASCII)
     if arguments.to == "c":
         (model or net).to_c(output, name=name)

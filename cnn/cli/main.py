@@ -30,12 +30,12 @@ def _cflags() -> list[str]:
 
 
 def _libs() -> list[str]:
-    # The run path, so that programs find the library where it is.
+    # A run path, so that programs find the library when they run.
     folder = Path(installed.get_library()).parent
     return [f"-L{folder}", f"-Wl,-rpath,{folder}", "-lcnn"]
 
 
-# What a Makefile asks for, as other packages' *-config programs answer it.
+# Flags for Makefiles, like those of other packages' *-config programs.
 _FLAGS = {
     "cflags": (_cflags, "what a C compiler needs to find cnn/cnn.h"),
     "libs": (_libs, "what a linker needs to find libcnn, now and when the program runs"),
@@ -48,7 +48,7 @@ _FLAGS = {
 
 
 def _is_whole(text: str) -> bool:
-    # Numbers of thousands of digits are more than int reads.
+    # int refuses texts of thousands of digits.
     return text.isascii() and text.isdigit() and len(text) < 30
 
 
@@ -98,7 +98,7 @@ def _hidden(text: str) -> list[int]:
 
 def _activation(text: str) -> activations.Activation:
     name, colon, number = text.partition(":")
-    # softmax is for outputs, and below a step nothing learns.
+    # softmax is for outputs, and the layers before a step cannot learn.
     names = [name for name in _core.ACTIVATIONS if name not in ("softmax", "step")]
     numbered = ", ".join(_core.ALPHAS)
     if name not in names:
@@ -116,7 +116,7 @@ def _activation(text: str) -> activations.Activation:
 
 
 def _names(text: str) -> list[str]:
-    """Return names between commas; one that has a comma itself is quoted, as in a CSV file."""
+    """Return names separated by commas; a name with a comma is quoted, as in a CSV file."""
     try:
         (names,) = csv.reader([text], strict=True, skipinitialspace=True)
     except (csv.Error, ValueError) as error:
@@ -126,7 +126,8 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in names] or [""]
 
 
-# What later versions may do with missing values; here they would be taken for texts of a table.
+# Words that later versions may use for the treatment of missing values. They are refused, since
+# they would otherwise be texts of the table.
 _POLICIES = {"mean", "median", "mode", "category", "drop", "error"}
 
 
@@ -137,11 +138,11 @@ def _missing(text: str) -> frozenset[str]:
             f"{text!r} should be the texts that stand for missing values, such as 'NA,?'; missing "
             f"values themselves should be filled in, or their rows left out"
         )
-    # A field without a text has nothing that could be a number or a category.
+    # An empty field is always missing.
     return frozenset(["", *names])
 
 
-# A shell does not make it easy to write a tab.
+# Names for delimiters that are hard to write in a shell.
 _DELIMITERS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "space": " "}
 
 
@@ -156,16 +157,16 @@ def _delimiter(text: str) -> str:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that shows no control characters, and tells of a stdout that is broken."""
+    """A parser that shows no control characters, and raises an error if stdout is broken."""
 
     def error(self, message: str) -> NoReturn:
-        """Tell what is wrong with the arguments, and exit with 2."""
+        """Print an error on the arguments, and exit with 2."""
         if message.endswith("expected one argument"):
             message += "; one that begins with - is written as in --missing=-"
         super().error(texts.shown(message))
 
     def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
-        # argparse itself would forget that a help text could not be written.
+        # argparse itself ignores errors when it writes a help text.
         if file is sys.stdout:
             terminal.write(message)
         else:
@@ -216,7 +217,7 @@ def _add_output(parser: argparse.ArgumentParser, text: str) -> None:
 
 
 def _add_dialect(parser: argparse.ArgumentParser, decimal: str) -> None:
-    """Add the options on how a table is written; `decimal` tells the default of one."""
+    """Add the options on the format of a table; `decimal` describes the default of --decimal."""
     training = decimal == "a point"
     parser.add_argument(
         "--delimiter",
@@ -284,7 +285,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_network(parser: argparse.ArgumentParser) -> None:
-    """Add the options on the network and on how it learns."""
+    """Add the options on the network and its training."""
     add = parser.add_argument
     size, default = _whole(1, 2**31 - 1), "(default %(default)s)"
     add(
@@ -342,7 +343,7 @@ def _message(error: BaseException) -> str:
 
 
 def _run(arguments: list[str] | None) -> int:
-    """Do what the arguments say, and make one line of what goes wrong."""
+    """Run the command of the arguments, print an error as one line, and return the exit code."""
     parser = _parser()
     parsed = parser.parse_args(arguments)
     words = [
@@ -381,9 +382,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code.
 
     It is 0 for success, 1 with a line on stderr if something failed, 2 for wrong usage, 130 if it
-    was interrupted. If stdout is closed, then a command whose result is a file leaves out its
-    remarks; one whose result would be printed fails. If stdout breaks, any command fails, and
-    without a line if the reader of a pipe wants no more of it.
+    was interrupted. If stdout is closed, a command whose result is a file omits its notes, and a
+    command that prints its result fails. If writing to stdout fails, any command fails. It then
+    prints no error if stdout is a pipe whose reader has closed it.
     """
     with terminal.streams():
         stop = None

@@ -1,7 +1,7 @@
-"""What the commands print: text of strangers, on streams that may be closed or broken.
+"""Output of the commands: untrusted text, on streams that may be closed or broken.
 
-Names of columns and classes come out of files that are not trusted. A terminal obeys
-control characters, so none of them reaches it.
+Names of columns and classes come from untrusted files. A terminal obeys control characters, so they
+are replaced.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def say(*lines: str) -> None:
 
 
 def write_file(text: str) -> None:
-    """Write the text of a file to stdout as it is, in UTF-8, unless a terminal shows it."""
+    """Write the text of a file to stdout in UTF-8; on a terminal, without control characters."""
     if sys.stdout.isatty():
         say(*text.removesuffix("\n").split("\n"))
         return
@@ -48,7 +48,7 @@ def complain(*lines: str) -> None:
 
 
 class Nowhere(io.TextIOBase):
-    """Takes the place of a stream that is closed."""
+    """A stream that discards all text, in place of a closed one."""
 
     used = False
     """Whether something was written to it."""
@@ -58,13 +58,13 @@ class Nowhere(io.TextIOBase):
         return True
 
     def write(self, text: str) -> int:
-        """Forget a text."""
+        """Discard a text."""
         self.used = True
         return len(text)
 
 
 class _Forgiving(io.TextIOBase):
-    """A stderr that may break: no result is lost with what it would have told."""
+    """A stderr whose errors are ignored, so that no result is lost with a message."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -87,13 +87,13 @@ class _Forgiving(io.TextIOBase):
         return True
 
     def write(self, text: str) -> int:
-        """Write a text, or forget it."""
+        """Write a text, or discard it if that fails."""
         with self._forgiven():
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Write what is left, or forget it."""
+        """Write the buffered text, or discard it if that fails."""
         with self._forgiven():
             self._stream.flush()
 
@@ -107,9 +107,9 @@ class _Forgiving(io.TextIOBase):
 
 @contextlib.contextmanager
 def streams() -> Iterator[None]:
-    """Put a `Nowhere` for each of stdout and stderr that is closed, and forgive a broken stderr.
+    """Replace stdout and stderr by a `Nowhere` if they are closed; ignore errors of stderr.
 
-    Python has None for a stream that is closed; `print` takes the other one then, or nothing.
+    If a program is started with a closed stream, Python sets it to None.
     """
     with contextlib.ExitStack() as stack:
         if _is_closed(sys.stdout):
@@ -117,7 +117,7 @@ def streams() -> Iterator[None]:
         stderr = Nowhere() if _is_closed(sys.stderr) else _Forgiving(sys.stderr)
         stack.enter_context(contextlib.redirect_stderr(stderr))
         if isinstance(sys.stdout, io.TextIOWrapper):
-            # A name that a terminal cannot show is no reason to fail.
+            # A name that the terminal cannot encode must not make the command fail.
             sys.stdout.reconfigure(errors="backslashreplace")
         yield
 
@@ -127,7 +127,7 @@ def _is_closed(stream: TextIO | None) -> bool:
 
 
 def flush() -> OSError | None:
-    """Write what is left of stdout and stderr, and return what went wrong with stdout."""
+    """Flush stdout and stderr, and return the error of stdout or None."""
     sys.stderr.flush()
     try:
         sys.stdout.flush()
@@ -139,7 +139,7 @@ def flush() -> OSError | None:
 
 
 def _abandon(stream: TextIO) -> None:
-    """Let a stream that is broken write to nowhere, so that Python can flush it at its exit."""
+    """Redirect a broken stream to the null device, so that Python can flush it at exit."""
     with contextlib.suppress(io.UnsupportedOperation):  # of a stream that is no file
         file = stream.fileno()
         nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -1,7 +1,7 @@
 """Data sets: one that comes with the package, and MNIST from files or from the network.
 
 Both loaders return NumPy arrays that `cnn.Sequential.fit` takes as they are: rows of numbers
-from 0 to 1, and the class number of each row. Nothing is downloaded but by ``download=True``.
+from 0 to 1, and the class number of each row. Only ``download=True`` downloads files.
 """
 
 from cnn.datasets._digits import load_digits

@@ -39,8 +39,9 @@ def load_digits(*, split: bool = False, dtype: DTypeLike = "float32") -> tuple[N
     split : bool, default False
         Return the samples in two parts, one to train on and one to test with. The split is fixed:
         of each digit's samples, in the order of the file, every fifth is for the test. Both parts
-        have samples of all writers; to test on new writers, split by the order of the file, in
-        which neighbours are often by the same hand (the last fifth is about 5 % harder).
+        have samples of all writers. To test on new writers, split by the order of the file, in
+        which neighbours are often by the same writer (accuracy on the last fifth is about 5 %
+        lower).
     dtype : {"float32", "float64"}, default "float32"
         The type of the images.
 
@@ -88,7 +89,7 @@ def load_digits(*, split: bool = False, dtype: DTypeLike = "float32") -> tuple[N
     t = table[:, _PIXELS].astype(np.int64)
     if not split:
         return x, t
-    # Which sample of its digit each one is: the first, the second, ...
+    # The index of each sample among those of its digit.
     order = np.empty(len(t), dtype=np.int64)
     for digit in range(10):
         (places,) = np.nonzero(t == digit)

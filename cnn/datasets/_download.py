@@ -1,4 +1,4 @@
-"""MNIST from the network: its files, where they are published, and what they must be."""
+"""Download of MNIST: the names, mirrors and checksums of its files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from cnn._base import extras
 from cnn._training import progress
 
-# Where the files are published, byte for byte the same; the second is for when the first fails.
+# Mirrors with the same files; the second is used if the first fails.
 MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -29,7 +29,7 @@ SHA256 = {
 
 
 def fetch_mnist(where: str) -> Path:
-    """Return the folder of the cache with the four files, fetching those that are not there.
+    """Return the folder of the cache with the four files, after a download of missing ones.
 
     Each file is checked, whether it comes from the network or was in the cache.
     """
@@ -41,15 +41,16 @@ def fetch_mnist(where: str) -> Path:
     for name, digest in SHA256.items():
         failures: list[str] = []
         last: Exception | None = None
-        # Over a copy, since a mirror that fails goes to the end: it need not be waited for again.
+        # A copy, since a mirror that fails is moved to the end, so that the next file does not wait
+        # for it.
         for mirror in tuple(mirrors):
             try:
                 pooch.retrieve(
                     mirror + name, f"sha256:{digest}", name, folder, downloader=downloader
                 )
                 break
-            # A wrong checksum is a ValueError. What the system refuses, such as to write into the
-            # cache, is no fault of the mirror.
+            # A wrong checksum is a ValueError. Errors of the system, such as a cache without write
+            # permission, do not come from the mirror.
             except (requests.RequestException, ValueError) as error:
                 failures.append(f"{mirror}: {_reason(error)}")
                 last = error
@@ -64,9 +65,9 @@ def fetch_mnist(where: str) -> Path:
 
 
 def _reason(error: Exception) -> str:
-    """Return in a few words why a file was not fetched; the error itself is the cause."""
+    """Return a short reason why a file was not fetched; the error itself is chained."""
     if isinstance(error, ValueError) and not isinstance(error, OSError):
         return "the file there has another SHA-256"
     text = str(error)
-    # Of a connection that failed, requests tells all its inner workings.
+    # requests describes a failed connection with its internal objects.
     return text if len(text) < 120 else type(error).__name__

@@ -1,4 +1,4 @@
-"""MNIST, read from the four IDX files in which it is published."""
+"""MNIST, read from its four IDX files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _WHITE = 255
 _CLASSES = 10
 _UNSIGNED_BYTE = 8  # the type code of an IDX file
 _BLOCK = 1 << 20  # bytes decoded at a time
-# Deflate never packs more than 1032 bytes into one, so a file that claims more lies.
+# Deflate compresses by at most 1032, so a header that claims more is wrong.
 _DEFLATE_LIMIT = 1032
 
 
@@ -43,7 +43,7 @@ def load_mnist(
     The files are ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``,
     ``t10k-images-idx3-ubyte`` and ``t10k-labels-idx1-ubyte``, each as it is or gzipped (``.gz``);
     names with a dot, such as ``train-images.idx3-ubyte``, are found too. Other data sets in the
-    same format, such as Fashion-MNIST, can be read as well.
+    same format, such as Fashion-MNIST, can also be read.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def load_mnist(
         The folder with the four files; by default the one that the environment variable
         ``CNN_DATA`` names.
     download : bool, default False
-        Where neither names a folder, fetch the files, once: 12 MB, which are checked by SHA-256 and
+        If neither names a folder, download the files once: 12 MB, which are checked by SHA-256 and
         kept in the user's cache (``pooch.os_cache("cnn")``). This needs the package pooch, which
         ``pip install "cnn[data]"`` installs. On a terminal and in a notebook a bar shows progress.
     dtype : {"float32", "float64"}, default "float32"
@@ -72,12 +72,12 @@ def load_mnist(
     FileNotFoundError
         If there is no such folder or one of the files is not in it.
     ValueError
-        If a file is not what it should be. Images and labels are read in full and checked:
-        format, size, and labels. Or if there are both a path and ``download=True``.
+        If the format, the size or a label of a file is wrong: all images and labels are read and
+        checked. Also if both a path and ``download=True`` are given.
     OSError
-        If a file cannot be read, or cannot be fetched from any of its two mirrors.
+        If a file cannot be read, or cannot be downloaded from either mirror.
     ImportError
-        If files are to be fetched without pooch.
+        If files must be downloaded and pooch is not installed.
 
     Notes
     -----
@@ -102,7 +102,7 @@ def load_mnist(
         folder = _download.fetch_mnist("load_mnist")
     else:
         folder = _folder(path)
-    # All files are looked for before the first is read, which takes a while.
+    # All files are found before the first is read, which takes some time.
     train, test = (
         (_find(folder, part, "images-idx3-ubyte"), _find(folder, part, "labels-idx1-ubyte"))
         for part in ("train", "t10k")
@@ -138,7 +138,7 @@ def _folder(path: str | os.PathLike[str] | None) -> Path:
 
 
 def _find(folder: Path, part: str, kind: str) -> Path:
-    """Return the file of this part and kind, in whichever spelling is there."""
+    """Return the path of the file of this part and kind, under any of its names."""
     spellings = kind, kind.replace("-idx", ".idx")
     names = [f"{part}-{spelling}{gz}" for spelling in spellings for gz in (".gz", "")]
     for name in names:
@@ -177,7 +177,7 @@ def _read_part(
 
 
 class _Data(NamedTuple):
-    """An open IDX file: where it came from, its decoded bytes, and how many there can be."""
+    """An open IDX file: its path, its decoded bytes, and the most that there can be."""
 
     file: Path
     stream: BinaryIO
@@ -190,7 +190,7 @@ class _Data(NamedTuple):
 
 @contextlib.contextmanager
 def _open(file: Path) -> Iterator[_Data]:
-    """Open a file, gzipped or not, and turn what gzip finds wrong into a ValueError."""
+    """Open a file, gzipped or not; an error of gzip becomes a ValueError."""
     with files.named(file), file.open("rb") as raw:
         size = os.fstat(raw.fileno()).st_size
         # The content decides, not the name: an IDX file starts with two zero bytes.
@@ -210,7 +210,7 @@ def _open(file: Path) -> Iterator[_Data]:
 
 
 def _read_header(data: _Data, element: tuple[int, ...]) -> int:
-    """Return how many elements the file has; each should have this shape."""
+    """Return the number of elements of the file, each of which should have this shape."""
     dimensions = 1 + len(element)
     length = 4 + 4 * dimensions
     header = _read(data.stream, length)
@@ -231,7 +231,7 @@ def _read_header(data: _Data, element: tuple[int, ...]) -> int:
         )
     if count == 0:
         raise data.error("the header says 0 elements, but there should be at least 1")
-    # Before any memory is taken for the content, see that the file can hold it.
+    # Check that the file can hold the content before memory is allocated for it.
     total = length + count * math.prod(element)
     if data.packed and data.size < total:
         raise data.error(f"the header calls for {total} bytes, more than gzip can have packed here")
@@ -241,7 +241,7 @@ def _read_header(data: _Data, element: tuple[int, ...]) -> int:
 
 
 def _blocks(data: _Data, rows: int, columns: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """Yield the content in blocks of rows, each with its first row's number, to the very end."""
+    """Yield the content in blocks of rows, each with its first row's number."""
     step = max(1, _BLOCK // columns)
     for first in range(0, rows, step):
         size = min(step, rows - first) * columns
@@ -257,7 +257,7 @@ def _blocks(data: _Data, rows: int, columns: int) -> Iterator[tuple[int, NDArray
 
 
 def _read(stream: BinaryIO, size: int) -> bytes:
-    """Read `size` bytes, fewer only at the end: a gzip stream may return fewer at a time."""
+    """Return `size` bytes, fewer only at the end: one read of a gzip stream may return fewer."""
     content = stream.read(size)
     while len(content) < size and (more := stream.read(size - len(content))):
         content += more

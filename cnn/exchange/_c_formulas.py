@@ -1,8 +1,9 @@
 """The formulas of the kernels as plain C, for headers that `cnn.exchange.c_header` writes.
 
-Nothing is spelled again: what a header needs is taken out of the kernels' own sources, which are
-installed beside this module, as they are compiled for vectors of one lane. It is all in this one
-style: preprocessor conditions on CNN_BITS, macros, constants, and functions that begin with INLINE.
+No formula is written twice: a header's definitions are extracted from the kernels' sources, which
+are installed beside this module, as they are compiled for vectors of one lane. The sources must
+keep one style: preprocessor conditions on CNN_BITS, macros, constants, and functions that begin
+with INLINE.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from cnn import installed
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# In the order in which they build on each other.
+# In the order of their dependencies.
 _SOURCES = ("simd.h", "scalar.h", "vmath.h", "activation.c")
 
 _IDENTIFIER = re.compile(r"\b[A-Za-z_]\w*\b")
@@ -35,7 +36,7 @@ class _Definition(NamedTuple):
 
 
 def literal(value: float, bits: int) -> str:
-    """Return a number as C source, in as many digits as tell it from its neighbours."""
+    """Return a number as a C literal, with the fewest digits that are read as the same number."""
     text = str(np.float32(value) if bits == 32 else np.float64(value))
     if not re.search(r"[.e]", text):
         raise ValueError(f"{value} has no literal in C")
@@ -51,7 +52,7 @@ def _number(match: re.Match[str], bits: int) -> str:
 
 
 def _holds(condition: str, bits: int) -> bool:
-    """Evaluate what follows #if or #elif; no macro but CNN_BITS is defined."""
+    """Return the value of the condition of #if or #elif; only CNN_BITS is defined."""
     if re.fullmatch(r"CNN_BITS == \d+", condition):
         return int(condition.rsplit(maxsplit=1)[-1]) == bits
     if re.fullmatch(r"defined\(\w+\)", condition):
@@ -60,9 +61,9 @@ def _holds(condition: str, bits: int) -> bool:
 
 
 def _lines(source: str, bits: int) -> list[str]:
-    """Return the lines that conditions leave, without those that only help compilers."""
+    """Return the lines for which conditions hold, without those that only help compilers."""
     kept: list[str] = []
-    # For each open condition: whether its present part is left in, and whether one has been.
+    # For each open condition: whether its current branch is kept, and whether an earlier one was.
     open_: list[tuple[bool, bool]] = []
     for line in source.splitlines():
         directive = re.match(r"#\s*(ifndef|if|elif|else|endif)\b\s*([^/]*)", line)

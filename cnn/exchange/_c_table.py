@@ -1,4 +1,4 @@
-"""What the C header of a table's model has beside the network: columns, categories, names."""
+"""The parts of a C header that a TableModel adds: columns, categories, names."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Table:
     network : _core.Network
         The network, in the header's type.
     name : str
-        What names in the header begin with.
+        The prefix of names in the header.
     fast : bool
         Whether outputs may differ in their last bits.
     """
@@ -66,12 +66,12 @@ class Table:
 
     @property
     def stack(self) -> int:
-        """The numbers that the table's predict keeps beside those of the network."""
+        """The numbers on the stack of the table's predict, besides those of the network."""
         return self._plan.inputs + (self._plan.target.width if self._is_number else 0)
 
     @property
     def values(self) -> dict[str, object]:
-        """What the templates need beside the header's own."""
+        """The substitutions that the templates need besides the header's own."""
         return {
             "columns": len(self._plan.columns),
             "result": "double" if self._is_number else self._type,
@@ -79,7 +79,7 @@ class Table:
 
     @property
     def meaning(self) -> str:
-        """The lines of the comment that tell what y is."""
+        """The lines of the comment that describe y."""
         if self._is_number:
             lines = [f"y (1) gets the number that {self._name}_target_name names."]
         else:
@@ -129,7 +129,7 @@ class Table:
                 yield f"{{0, 1, {self._name}_category_names_{i}, {column.width}}}"
 
     def test(self, filled: Callable[..., str]) -> str:
-        """Return a function that runs rows and compares with what cnn makes of them."""
+        """Return a C function that predicts rows and compares the outputs with those of cnn."""
         rows = self._rows()
         found = self._plan.x(rows, "to_c", dtype=self._network.dtype)
         y = self._plan.outputs(self._network.predict(found))
@@ -169,7 +169,7 @@ class Table:
         return rows
 
     def _tolerance(self, y: NDArray[Any]) -> NDArray[np.float64]:
-        """Return what the bits that compilers choose may make of outputs."""
+        """Return the tolerance of outputs whose last bits depend on the compiler."""
         most = 1e-4 if self._network.dtype == np.float32 else 1e-12
         if isinstance(self._plan.target, Category):
             return most * (1 + y.astype(np.float64) ** 2)

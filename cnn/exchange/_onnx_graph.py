@@ -1,4 +1,4 @@
-"""Dense networks in ONNX graphs: which values are wanted, and how each is found in turn."""
+"""Dense networks in ONNX graphs: the values that the output needs, and their evaluation."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ if TYPE_CHECKING:
     from cnn.exchange._onnx_nodes import Value
     from cnn.exchange.assembly import Part
 
-# What makes labels of probabilities at the end of a classifier.
+# Operations that make labels of probabilities at the end of a classifier.
 _TAIL = frozenset(
     ("ArgMax", "ArrayFeatureExtractor", "Binarizer", "Cast", "Identity", "Reshape", "ZipMap")
 )
-# What may make constants of constants; all else belongs folded before the model is saved.
+# Operations that are computed if their inputs are constant; others must be folded by the exporter.
 _ON_CONSTANTS = frozenset(("Cast", "Identity", "Reshape", "Transpose"))
-# Older ones broadcast by attributes, and drop out in predictions too where nothing says otherwise.
+# Older opsets broadcast by attributes, and their Dropout is active in predictions by default.
 _OLDEST_OPSET = 7
-# Nodes may share a constant, each making a layer or another constant of it. Without a bound a small
-# file could ask for any amount of memory; this leaves room for int8 made float64, and once over.
+# Many nodes may make a layer or a new constant of one shared constant, so a small file could use
+# any amount of memory. Constants may take at most this many times the file's size, which allows
+# int8 to become float64, and twice that.
 _MOST_GROWTH = 16
-# Types of other bits that float32 or int8 hold exactly.
+# Small types, and the NumPy types that hold their values exactly.
 _WIDER = {"float16": np.float32, "bfloat16": np.float32, "int4": np.int8, "uint4": np.uint8}
 _QUANTISED = "save the model as it was before it was quantised"
-# What to do about operations that are often met.
+# Remedies for frequent operations that cnn does not have.
 _HINTS = {
     "LogSoftmax": "end the model in Softmax, whose logarithm it is, or in the layer before it",
     "BatchNormalization": (
@@ -58,7 +59,7 @@ class Graph:
         self._own = {(_domain(f.domain), f.name) for f in model.functions}
         self._initializers = {tensor.name: tensor for tensor in self._graph.initializer}
         self._sparse = {tensor.values.name for tensor in self._graph.sparse_initializer}
-        # Which node makes a value, and where it is among all.
+        # The node that makes each value, and the node's position in the graph.
         self._maker: dict[str, Any] = {}
         self._place: dict[str, int] = {}
         for place, node in enumerate(self._graph.node):
@@ -81,7 +82,7 @@ class Graph:
         aside = () if pair is None else (pair.output[0], pair.input[0])
         needed = self._needed(output)
         self._take_input(needed, output)
-        # Parameters may be infinite, which is no concern of whoever reads them.
+        # Parameters may be infinite, so NumPy's warnings are suppressed.
         with np.errstate(all="ignore"):
             for proto in self._graph.node:
                 if any(name in needed for name in proto.output):
@@ -110,7 +111,7 @@ class Graph:
     # ---- Which values ------------------------------------------------------------------------
 
     def _chosen_output(self) -> str:
-        """Return the output with the probabilities, where others have labels."""
+        """Return the output with the probabilities; others may have labels."""
         types = self._onnx.TensorProto
         labels = (types.BOOL, types.INT32, types.INT64, types.STRING)
         numbers = []
@@ -132,7 +133,7 @@ class Graph:
         return str(numbers[0])
 
     def _pair(self, output: str) -> Any:
-        """Return the node of an output that is Concat(1 - p, p), as of two classes, or None."""
+        """Return the Concat node if an output is Concat(1 - p, p), as for two classes, or None."""
         concat = self._made_by("Concat", output)
         if concat is None or len(concat.input) != 2:
             return None
@@ -145,7 +146,7 @@ class Graph:
         return concat if same and is_one and along_rows else None
 
     def _made_by(self, op: str, name: str, domain: str = "") -> Any:
-        """Return the node of an operation that makes a value, or None where another does."""
+        """Return the node that makes a value if it is this operation, or None."""
         maker = self._maker.get(name)
         if maker is None or (_domain(maker.domain), maker.op_type) != (domain, op):
             return None
@@ -192,7 +193,7 @@ class Graph:
     # ---- Constants -----------------------------------------------------------------------------
 
     def _constant(self, name: str) -> NDArray[Any] | None:
-        """Return an initializer, or what a Constant node holds; None where it is neither."""
+        """Return the array of an initializer or a Constant node; None if the value is neither."""
         if name in self._initializers:
             return self._array(f"tensor {name!r}", self._initializers[name])
         maker = self._made_by("Constant", name)
@@ -271,7 +272,7 @@ def _domain(name: str) -> str:
 
 
 def _bytes_made(value: Value, inputs: list[Value]) -> int:
-    """Return the bytes that a node's value needs beside those of its inputs."""
+    """Return the bytes that a node's value needs besides those of its inputs."""
     if isinstance(value, np.ndarray):
         shared = any(np.may_share_memory(value, v) for v in inputs if isinstance(v, np.ndarray))
         return 0 if shared else value.nbytes

@@ -1,7 +1,7 @@
-"""What the nodes of ONNX graphs make of rows, sizes and constants.
+"""The evaluation of ONNX nodes on rows, sizes and constants.
 
-Activations of several nodes, as GELU and SiLU before ONNX had them, are found as the values that
-such nodes make of one another.
+Activations that are made of several nodes, such as GELU and SiLU in older opsets, are recognised by
+the values of these nodes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from cnn.activations import Activation
 
-# Beyond this, PyTorch's softplus is x, which is the same but for rounding.
+# Above this, PyTorch's softplus is x, which agrees up to rounding.
 _SOFTPLUS_THRESHOLD = 20.0
 # The constants of SELU; ONNX has them in float32.
 SELU_ALPHA, SELU_GAMMA = 1.6732632423543772, 1.0507009873554805
@@ -31,8 +31,8 @@ SELU_ALPHA, SELU_GAMMA = 1.6732632423543772, 1.0507009873554805
 _FLOATS = {1: "float32", 11: "float64"}
 _INTEGERS = {6: "int32", 7: "int64"}
 _OTHERS = {10: " (float16)", 16: " (bfloat16)", 9: " (bool)", 6: " (int32)", 7: " (int64)"}
-# The most dimensions of an array in NumPy, and so the most sizes that a shape can have. Shapes that
-# nodes make of one another are counted before they are made: each could double the one before it.
+# The most dimensions of a NumPy array, and so the most sizes of a shape. The length of a shape is
+# checked before the shape is made, since each Concat could double the one before.
 MOST_SIZES = 64
 
 
@@ -41,13 +41,13 @@ MOST_SIZES = 64
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Rows of numbers: what the input has become.
+    """Rows of numbers that are computed from the input.
 
-    `layer` is the last dense layer on the way here, which takes the rows `inputs`; both are None
-    before the first. `before` is what the layer's activation was taken of. `form` says what the
-    rows are of `base`: "x" for itself, "erf", "1+erf" or "x(1+erf)" for a part of GELU, "tanh of
-    softplus" for one of Mish, "abs" or "1+abs" for one of Softsign, "above" for x > threshold; all
-    times `factor`.
+    `layer` is the last dense layer before these rows, and `inputs` are its input rows; both are
+    None before the first layer. `before` are the rows to which the layer's activation was applied.
+    The rows are `factor` times a function of `base`, named by `form`: "x" is the identity, "erf",
+    "1+erf" and "x(1+erf)" are parts of GELU, "tanh of softplus" is one of Mish, "abs" and "1+abs"
+    are parts of Softsign, and "above" is x > threshold.
     """
 
     shape: tuple[int | None, ...] | None
@@ -78,7 +78,7 @@ class Rows:
 
 @dataclass(frozen=True, eq=False)
 class Sizes:
-    """Some sizes of rows, as exporters compute shapes from them; None is the number of rows."""
+    """Sizes from which exporters compute shapes; None stands for the number of rows."""
 
     sizes: tuple[int | None, ...]
     scalar: bool = False
@@ -88,14 +88,14 @@ Value: TypeAlias = "Rows | Sizes | NDArray[Any] | None"
 
 
 def number(value: Value) -> float | None:
-    """Return the number that a constant of one element is to rows; None where it is none."""
+    """Return the number of a constant of one element that broadcasts to rows, or None."""
     if isinstance(value, np.ndarray) and value.size == 1 and value.ndim <= 2:
         return float(value.item()) if value.dtype.kind in "biuf" else None
     return None
 
 
 class Node:
-    """A node with its attributes, which can say what is wrong with it."""
+    """A node with its attributes; `refuse` raises an error that names it."""
 
     def __init__(self, onnx: Any, proto: Any, domain: str, opset: int) -> None:
         self.op = proto.op_type
@@ -117,7 +117,7 @@ class Node:
         raise ValueError(f"from_onnx: node {self.name!r} ({self.op}) {why}")
 
     def expect(self, name: str, default: Any, should: Any) -> None:
-        """Refuse an attribute that is not as it should be, but for float32's rounding."""
+        """Refuse an attribute whose value differs from `should` by more than float32's rounding."""
         value = self.get(name, default)
         if isinstance(value, bytes):
             value = value.decode(errors="replace")
@@ -247,7 +247,7 @@ def _mul(node: Node, inputs: list[Value]) -> Value:
         return _times(value, factor)
     if isinstance(value, Rows) and isinstance(other, Rows):
         for x, gate in ((value, other), (other, value)):
-            # SiLU, where the gate is the sigmoid of the same values.
+            # SiLU, if the gate is the sigmoid of the same values.
             if x.plain and _is_activation("sigmoid", gate, x):
                 return _activated(node, x, "silu")
             if gate.form == "tanh of softplus" and gate.base is x and gate.factor == 1:
@@ -278,7 +278,7 @@ def _times(value: Rows, factor: float) -> Rows:
 
 
 def _finished(value: Rows) -> Rows:
-    """Return GELU where a value is all of it."""
+    """Return the layer with GELU if a value is complete, otherwise the value."""
     base = value.base
     complete = value.form == "x(1+erf)" and math.isclose(value.factor, 0.5, rel_tol=1e-6)
     if not complete or base is None or base.layer is None or base.layer.activation is not None:
@@ -313,7 +313,7 @@ def _activated(node: Node, value: Value, activation: Activation) -> Rows:
 
 
 def _activation(name: str, **expected: tuple[Any, Any]) -> Handler:
-    """Make the handler of an activation; `expected` are attributes: their default, and cnn's."""
+    """Return the handler of an activation; `expected` has ONNX's default and cnn's attributes."""
 
     def handler(node: Node, inputs: list[Value]) -> Value:
         for attribute, (default, should) in expected.items():
@@ -324,10 +324,11 @@ def _activation(name: str, **expected: tuple[Any, Any]) -> Handler:
 
 
 def _numbered(made: Callable[[float], LeakyReLU | ELU], default: float) -> Handler:
-    """Make the handler of an activation whose number is the attribute alpha."""
+    """Return the handler of an activation whose parameter is the attribute alpha."""
 
     def handler(node: Node, inputs: list[Value]) -> Value:
-        # Attributes are float32; the shortest number that is this one is what was meant.
+        # Attributes are float32; the shortest decimal that rounds to this one is the intended
+        # number.
         alpha = float(exact(np.float32(node.get("alpha", default))))
         try:
             activation = made(alpha)
@@ -393,7 +394,7 @@ def _where(node: Node, inputs: list[Value]) -> Value:
 
 
 def _is_number(values: NDArray[Any]) -> bool:
-    """Whether a constant holds numbers, those of ONNX's own types included (float8, float4)."""
+    """Whether a constant holds numbers, including ONNX's own types (float8, float4)."""
     return values.dtype.kind in "biuf" or values.dtype.name.startswith(("float8_", "float4_"))
 
 
@@ -466,7 +467,7 @@ def _flat(x: Rows) -> Rows:
 
 
 def _sizes(node: Node, value: Value) -> tuple[int | None, ...]:
-    """Return the numbers of a shape, of which None is the number of rows."""
+    """Return the sizes of a shape, in which None stands for the number of rows."""
     if isinstance(value, Sizes) and not value.scalar:
         return value.sizes
     if not isinstance(value, np.ndarray) or value.ndim != 1 or value.dtype.kind != "i":
@@ -507,7 +508,7 @@ def _reshape(node: Node, inputs: list[Value]) -> Value:
 
 def _shape_of(node: Node, inputs: list[Value]) -> Value:
     x = _rows(node, inputs[0])
-    # The number of rows that a model was exported with says nothing of those it will get.
+    # A model may be run with another number of rows than it was exported with.
     sizes = None if x.shape is None else (None, *x.shape[1:])
     asked = None if sizes is None else sizes[node.get("start", 0) : node.get("end", None)]
     if sizes is None or asked is None or None in sizes[1:]:

@@ -1,4 +1,4 @@
-"""Networks put together from layers and parameters that other libraries made."""
+"""Networks assembled from the layers and parameters of other libraries."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class Part:
-    """A dense layer: its name where it came from, its parameters, and what follows it.
+    """A dense layer: its name in the other library, parameters, activation and dropout.
 
-    The activation is None until one is known; `dropout` is the rate of a Dropout behind it, or
-    None.
+    The activation is None until one is found; `dropout` is the rate of a Dropout after it, or None.
     """
 
     name: str
@@ -34,7 +33,7 @@ class Part:
 
 
 def network(where: str, parts: Iterable[Part]) -> _core.Network:
-    """Return a network of the parts, in the type that all their parameters have; its seed is 0."""
+    """Return a network of the parts, in the common type of all their parameters, with seed 0."""
     found = list(parts)
     if not found:
         raise ValueError(f"{where}: there is no dense layer, should be at least one")
@@ -88,7 +87,7 @@ def _check_parameters(where: str, part: Part, dtype: np.dtype[Any]) -> None:
 
 
 def _check_fit(where: str, before: Part, part: Part) -> None:
-    """Refuse a part that does not fit the one before it, by the names that they came with."""
+    """Refuse a part that does not fit the one before it; the error has their names."""
     if part.weight.shape[0] != before.weight.shape[1]:
         raise ValueError(
             f"{where}: {part.name} has {part.weight.shape[0]} inputs, but {before.name} has "

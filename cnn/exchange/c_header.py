@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from cnn._tables.preprocessing import Preprocessing
 
-# C++'s words too, since C++ may include a header.
+# Keywords of C++ too, since C++ may include a header.
 _RESERVED = frozenset(
     """alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl const
     continue default delete do double else enum explicit export extern false float for friend goto
@@ -37,7 +37,7 @@ _RESERVED = frozenset(
 
 _NUMBERS_IN_LINE = 6
 
-# What the outputs are, as a comment at the top tells.
+# Descriptions of the outputs for the comment at the top.
 _STRICT = (
     "The bits of y are those that cnn computes (numerics contract, version {numerics}) on every "
     "machine with IEEE arithmetic, rounding to nearest and denormals. Where no instruction "
@@ -124,10 +124,10 @@ class _Header:
         }
 
     def _names(self) -> dict[str, object]:
-        """Return the names by which templates call what the header declares.
+        """Return the names that templates use for the header's declarations.
 
-        Those of two headers differ wherever their `name` does, in capitals too, so that one file
-        may include both. What is for the header alone has _cnn in its name.
+        Headers whose `name` differs, even if only in capitals, have different names, so that one
+        file may include both. Internal names contain _cnn.
         """
         name = self._name
         # If net and NET had the same macros, those of the second would be the first's.
@@ -175,7 +175,8 @@ class _Header:
             predict="\n".join(self._predict()),
             **self._test(),
         )
-        # By which a header tells another of the same name from itself; twice, before all names.
+        # A checksum by which a header detects another one of the same name. It occurs twice, before
+        # all names.
         return text.replace("$identity", f"0x{zlib.crc32(text.encode()):08x}", 2)
 
     def _filled(self, template: str, **values: object) -> str:
@@ -183,7 +184,7 @@ class _Header:
         return Template(path.read_text(encoding="utf-8")).substitute(self._common, **values)
 
     def _functions(self) -> tuple[str, str]:
-        """Return arithmetic that layers need, and the functions of layers."""
+        """Return the arithmetic that layers need, and the functions of layers."""
         product = "x[k] * weight[k * outputs + j]"
         layers = self._filled(
             "layers",
@@ -224,7 +225,7 @@ class _Header:
         return f"{activation}_{first}"
 
     def _buffers(self) -> dict[str, int]:
-        """Return the sizes of the buffers in which hidden layers leave their outputs, in turns."""
+        """Return the sizes of the buffers that hidden layers write to alternately."""
         hidden = [outputs for _, _, outputs, *_ in self._dense[:-1]]
         return {name: max(hidden[i::2]) for i, name in enumerate("ab") if hidden[i::2]}
 

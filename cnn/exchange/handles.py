@@ -1,4 +1,4 @@
-"""Networks as compiled code calls them: `Sequential.c_function`."""
+"""Networks called from compiled code: `Sequential.c_function`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from cnn import _core
 
 
 def _pointer(c_type: Any) -> Any:
-    """Return the type of pointers to numbers of a C type, as arguments of a `ctypes` function.
+    """Return the pointer type of a C type, for arguments of a `ctypes` function.
 
-    Numba takes it for what it is, a pointer to these numbers, and refuses to compile a call with an
-    array of another dtype. Calls from Python may give an address too, as a pointer or an int, and
-    arrays, whose dtype is then checked here.
+    Numba treats it as a pointer to this type, and refuses to compile a call with an array of
+    another dtype. Calls from Python may also pass an address, as a pointer or an int, or an array,
+    whose dtype is checked here.
     """
     dtype = np.dtype(c_type)
 
@@ -25,7 +25,7 @@ def _pointer(c_type: Any) -> Any:
 
         @classmethod
         def from_param(cls, value: Any) -> Any:
-            # Of array.ctypes, which holds on to its array.
+            # `_arr` is the array of array.ctypes.
             array = value if isinstance(value, np.ndarray) else getattr(value, "_arr", None)
             if isinstance(array, np.ndarray):
                 if array.dtype != dtype:

@@ -29,9 +29,10 @@ def network(where: str, path: str | os.PathLike[str]) -> _core.Network:
 
 
 def _read(where: str, path: str | os.PathLike[str]) -> bytes:
-    """Return the bytes of a file, if it can be an ONNX model by its size and its first byte."""
+    """Return the bytes of a file; refuse it if its size or first byte rule out an ONNX model."""
     with files.named(path), open(path, "rb") as file:
-        # The number and the kind of the first field of protobuf, which cannot be 0, 3, 4, 6 or 7.
+        # The first field of protobuf: its number cannot be 0, and its wire type cannot be 3, 4, 6
+        # or 7.
         start = file.peek(1)[:1]
         if start and (start[0] >> 3 == 0 or start[0] & 7 not in (0, 1, 2, 5)):
             raise _core.ModelFileError(
@@ -60,7 +61,7 @@ def _checked_model(where: str, onnx: Any, data: bytes) -> Any:
             f"reads the file that it was exported from, and model.net.to_onnx writes its network"
         )
     for tensor in _tensors(model):
-        # Another file's name in a model may be any path of this machine.
+        # A model could name any file of this machine as one with external data.
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             raise ValueError(
                 f"{where}: tensor {tensor.name!r} is kept in another file, should be in the model; "
@@ -74,7 +75,7 @@ def _checked_model(where: str, onnx: Any, data: bytes) -> Any:
 
 
 def _tensors(model: Any) -> Iterator[Any]:
-    """Yield all tensors of a model, those of inner graphs and of functions included."""
+    """Yield all tensors of a model, including those of subgraphs and functions."""
     yield from _tensors_of_graph(model.graph)
     for function in model.functions:
         for node in function.node:
@@ -90,7 +91,7 @@ def _tensors_of_graph(graph: Any) -> Iterator[Any]:
 
 
 def _tensors_of_node(node: Any) -> Iterator[Any]:
-    # Graphs are in nodes of graphs no deeper than protobuf reads messages in one another: 100.
+    # The recursion is bounded: protobuf reads at most 100 nested messages.
     for attribute in node.attribute:
         yield from (attribute.t, *attribute.tensors)
         for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):

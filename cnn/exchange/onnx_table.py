@@ -1,4 +1,4 @@
-"""The models of tables as ONNX files: `cnn.tabular.TableModel.to_onnx`."""
+"""Table models as ONNX files: `cnn.tabular.TableModel.to_onnx`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def write(network: _core.Network, plan: Preprocessing, path: str | os.PathLike[s
 
 
 def _check_texts(plan: Preprocessing) -> None:
-    """Refuse what is not UTF-8's, such as half of a surrogate pair that a file's JSON has."""
+    """Refuse a text that UTF-8 cannot encode, such as an unpaired surrogate in a file's JSON."""
     for column in (*plan.columns, plan.target):
         texts = [("the name of a column", column.name)]
         if isinstance(column, Category):
@@ -56,7 +56,7 @@ class _TableModel(Model):
         self.properties = {"cnn_preprocessing": plan.to_json()}
 
     def _value(self, name: str) -> str:
-        """Return a name for what nodes compute that is none of a column."""
+        """Return a name for a value of a node that differs from all names of columns."""
         while name in self._names:
             name += "_"
         return name
@@ -79,7 +79,7 @@ class _TableModel(Model):
         return inputs, self._classes(y, target.categories)
 
     def _standardised(self) -> str:
-        """Return the network's inputs: runs of numbers, and categories, side by side."""
+        """Return the network's inputs: runs of numbers and one-hot categories, concatenated."""
         parts: list[str] = []
         for _, group in groupby(self._plan.columns, type):
             columns = list(group)
@@ -119,7 +119,7 @@ class _TableModel(Model):
         info = self._onnx.helper.make_tensor_value_info
         names = [self._value(name) for name in ("label", "probabilities")]
         best = self._node("ArgMax", "label.place", [y], axis=1, keepdims=0)
-        # The label of a row that has none: a text that is no class.
+        # The label of a row without a valid prediction: a text that is no class.
         unknown = ""
         while unknown in classes:
             unknown = f"{unknown}_" if unknown else "NaN"

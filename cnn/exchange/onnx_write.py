@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 _OPSET = 17
 _IR_VERSION = 8
-# A message of Protocol Buffers holds no more; some room is left for all but the parameters.
+# The limit of a protobuf message, less some room for everything but the parameters.
 _MOST_BYTES = 2**31 - 2**20
 
-# The opset of those activations that need a later one.
+# Activations that need a later opset.
 _OPSETS = {"mish": 18}
-# Activations that are one node, and its attributes; that of their number is alpha.
+# Activations that are one node, with its attributes; their parameter is the attribute alpha.
 _NODES: dict[str, tuple[str, dict[str, Any]]] = {
     "sigmoid": ("Sigmoid", {}),
     "tanh": ("Tanh", {}),
@@ -45,7 +45,7 @@ def write(network: _core.Network, path: str | os.PathLike[str]) -> None:
 
 
 def checked(network: _core.Network, path: str | os.PathLike[str]) -> Any:
-    """Return the package onnx, if it is there and the path can take a file with the network."""
+    """Return the package onnx; refuse a network that is too large or a path of another format."""
     formats.destination("to_onnx", checks.path("to_onnx", path), "an ONNX model")
     onnx = extras.require("to_onnx", "onnx", "onnx")
     size = network.parameter_count * network.dtype.itemsize
@@ -57,10 +57,10 @@ def checked(network: _core.Network, path: str | os.PathLike[str]) -> Any:
 
 
 class Model:
-    """The nodes and constants of a model, as they are added."""
+    """The nodes and constants of a model, to which layers are added."""
 
     domains: tuple[str, int] | None = None
-    """A domain of nodes beside ONNX's own, and its opset."""
+    """A domain of nodes besides ONNX's own, and its opset."""
 
     def __init__(self, onnx: Any, network: _core.Network) -> None:
         self._onnx = onnx
@@ -111,14 +111,14 @@ class Model:
         return model
 
     def _value(self, name: str) -> str:
-        """Return the name of what a node computes."""
+        """Return the name of a node's value in the graph."""
         return name
 
     def _layers(self, value: str, output: str) -> str:
-        """Add the layers, from the value with inputs to that with outputs."""
+        """Add the layers between the values with the inputs and the outputs."""
         last = len(self._network.layers) - 1
         for i, layer in enumerate(self._network.layers):
-            # Dropout does nothing to a prediction.
+            # Dropout does not change a prediction.
             if layer.kind == "dense":
                 name = output if i == last else self._value(f"layers.{i}")
                 value = self._dense(i, layer, value, name)

@@ -1,4 +1,4 @@
-"""Networks of fitted estimators of scikit-learn: `cnn.from_sklearn`, without an import of it."""
+"""Networks of fitted scikit-learn estimators: `cnn.from_sklearn`. It is not imported."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SKLEARN_ACTIVATIONS = {
 
 
 def check(where: str, estimator: Any) -> None:
-    """Refuse what is no fitted estimator, or ends in an activation that cnn does not have."""
+    """Refuse an object that is no fitted estimator or has an unknown output activation."""
     for attribute in ("coefs_", "intercepts_", "activation", "out_activation_"):
         if isinstance(estimator, type) or not hasattr(estimator, attribute):
             raise TypeError(

@@ -36,14 +36,14 @@ _TORCH_ACTIVATIONS: dict[str, tuple[str, dict[str, Callable[[Any], bool]]]] = {
     "ReLU6": ("relu6", {}),
     "Softsign": ("softsign", {}),
 }
-# The attribute that is the number of an activation, and the activation with a number.
+# The attribute with the parameter of an activation, and the activation with a parameter.
 _TORCH_NUMBERS: dict[str, tuple[str, type[LeakyReLU | ELU]]] = {
     "LeakyReLU": ("negative_slope", LeakyReLU),
     "ELU": ("alpha", ELU),
 }
 _TORCH_LAYERS = ("Dropout", "Flatten", "Identity", "Linear")
 _BY_ONNX = "or export the module by torch.onnx.export, for cnn.from_onnx"
-# What to do about parts that are often met.
+# Remedies for frequent modules that cnn does not have.
 _TORCH_HINTS = {
     "LogSoftmax": "; use Softmax, or leave it out and set the last layer's activation",
     "BatchNorm1d": (
@@ -59,7 +59,7 @@ def network(module: Any) -> _core.Network:
         raise TypeError(
             f"from_torch: module is of type {type(module).__name__}, should be a torch.nn.Module"
         )
-    module = module._modules.get("_orig_mod", module)  # what torch.compile was given
+    module = module._modules.get("_orig_mod", module)  # that of torch.compile
     parts: list[Part] = []
     plain = True
     for name, child in _leaves("", module):
@@ -83,7 +83,7 @@ def network(module: Any) -> _core.Network:
 
 
 def _leaves(name: str, module: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the modules that have no children, and None for each that may do more than its kind."""
+    """Yield the modules without children, and None for each whose forward may be the user's."""
     children = module._modules
     _refuse_computed(name, module)
     if not _is_torchs_own(module) or (children and type(module).__name__ != "Sequential"):
@@ -96,7 +96,7 @@ def _leaves(name: str, module: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _is_torchs_own(module: Any) -> bool:
-    """Whether a module does what the name of its class says: no namesake, and without hooks."""
+    """Whether a module is an unmodified one of PyTorch: its own class and forward, no hooks."""
     hooks = ("_forward_hooks", "_forward_pre_hooks")
     return (
         type(module).__module__.startswith("torch.nn.modules.")
@@ -111,7 +111,7 @@ def _described(name: str, module: Any) -> str:
 
 
 def _refuse_computed(name: str, module: Any) -> None:
-    """Refuse a module that computes a parameter from others whenever it is called."""
+    """Refuse a module that computes a parameter from others in each call."""
     parametrized = module._modules.get("parametrizations")
     for parameter in getattr(parametrized, "_modules", ()):
         raise ValueError(
@@ -202,14 +202,14 @@ def _torch_array(what: str, name: str, parameter: Any) -> np.ndarray[Any, Any]:
 
 
 def _compare(module: Any, net: _core.Network) -> None:
-    """Refuse a module that makes something else of samples than the network does."""
+    """Refuse a module whose outputs for some samples differ from the network's."""
     torch: Any = sys.modules.get("torch")
     if torch is None:
         raise TypeError(
             f"from_torch: module is of type {type(module).__name__}, should be a torch.nn.Module"
         )
-    # Large ones too, for the sake of a module that clips them, or of one whose weights are so small
-    # that what it does with them shows there alone.
+    # Large samples are included to detect a module that clips values, or one whose weights are so
+    # small that a difference is visible only there.
     scales = np.logspace(0, 12, 7)
     x = np.random.default_rng(0).standard_normal((len(scales), 4, net.inputs))
     x = (x * scales[:, None, None]).astype(net.dtype)
@@ -221,7 +221,7 @@ def _compare(module: Any, net: _core.Network) -> None:
             found = tested(torch.from_numpy(rows).to(device))
             if isinstance(found, torch.Tensor):
                 found = found.cpu().numpy()
-    except Exception as error:  # whatever a module of the user's may raise
+    except Exception as error:  # a user's module may raise anything
         raise ValueError(
             f"from_torch: module {type(module).__name__} cannot be tried on rows of {net.inputs} "
             f"numbers: {error}; make a torch.nn.Sequential of what it does, {_BY_ONNX}"
@@ -244,10 +244,10 @@ def _compare(module: Any, net: _core.Network) -> None:
 
 
 def _close(found: NDArray[Any], expected: NDArray[Any], groups: int) -> bool:
-    """Whether outputs are the same but for float32's rounding of layer after layer.
+    """Whether outputs agree up to float32's rounding in each layer.
 
-    Rows are in groups of one scale, of which the largest number stands for the sums in them. What
-    has become infinite or NaN says nothing.
+    Rows are in groups of one scale. The tolerance is relative to the largest output of a group,
+    which bounds the size of sums. Outputs that are infinite or NaN are not compared.
     """
     good = np.isfinite(expected)
     size = np.where(good, np.abs(expected), 0).reshape(groups, -1).max(axis=1)

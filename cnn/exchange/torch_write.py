@@ -9,7 +9,7 @@ from cnn._base import extras
 if TYPE_CHECKING:
     from cnn import _core
 
-# The modules of activations, with the arguments by which they are those of cnn.
+# The modules of activations, with the arguments that give cnn's formulas.
 _MODULES: dict[str, tuple[str, dict[str, Any]]] = {
     "sigmoid": ("Sigmoid", {}),
     "tanh": ("Tanh", {}),
@@ -27,7 +27,7 @@ _MODULES: dict[str, tuple[str, dict[str, Any]]] = {
     "relu6": ("ReLU6", {}),
     "softsign": ("Softsign", {}),
 }
-# What the modules call the number of an activation.
+# The modules' names for the parameter of an activation.
 _NUMBERS = {"leaky_relu": "negative_slope", "elu": "alpha"}
 
 
@@ -46,7 +46,7 @@ def module_of(network: _core.Network) -> Any:
         if layer.kind == "dropout":
             modules.append(torch.nn.Dropout(layer.rate))
             continue
-        # Without initial weights, which would take numbers from PyTorch's global generator.
+        # Without initial weights, which would draw numbers from PyTorch's global generator.
         linear = torch.nn.utils.skip_init(
             torch.nn.Linear,
             layer.inputs,

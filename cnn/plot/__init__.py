@@ -1,8 +1,8 @@
-"""Pictures of training and networks, by matplotlib: ``pip install "cnn[plot]"``.
+"""Plots of training and networks, by matplotlib: ``pip install "cnn[plot]"``.
 
 Each function draws into the Axes that ``ax=`` gives, or into those of a new figure, and returns
-them: one, or an array where there is a picture for each neuron or sample. Nothing global is
-changed, styles included. Colours are those of Okabe and Ito, which the colour-blind can tell apart.
+them: one, or an array if there is a plot for each neuron or sample. No global setting or style is
+changed. Colours are those of Okabe and Ito, which colour-blind people can distinguish.
 """
 
 from cnn.plot._confusion import confusion_matrix

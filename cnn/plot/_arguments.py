@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
-# No picture shows more classes; where there are many, there is no room for their names.
+# The most classes of a plot; there is no room for the names of more.
 MOST_CLASSES = 1000
 MOST_NAMED = 30
 
 
 def network(where: str, net: object) -> None:
-    """Refuse what is no network."""
+    """Refuse an object that is not a Sequential."""
     if not isinstance(net, Sequential):
         raise TypeError(f"{where}: net is of type {type(net).__name__}, should be a cnn.Sequential")
 
@@ -47,7 +47,7 @@ def image_shape(where: str, shape: object, net: Sequential) -> tuple[int, ...]:
 
 
 def probabilities(where: str, p: NDArray[Any]) -> NDArray[Any]:
-    """Return a column for each class; where there is one alone, it is that of class 1 of two."""
+    """Return a column for each class; a single column is that of class 1 of two."""
     checks.within(where, "p", p)
     if p.shape[1] > 1:
         return p
@@ -56,7 +56,7 @@ def probabilities(where: str, p: NDArray[Any]) -> NDArray[Any]:
 
 
 def labels(where: str, name: str, value: ArrayLike, rows: int) -> NDArray[np.int64]:
-    """Return class numbers, each of which is one."""
+    """Return checked class numbers."""
     found = _core.numeric(where, name, value)
     if found.shape != (rows,) or rows == 0:
         raise ValueError(

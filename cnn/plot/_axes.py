@@ -1,4 +1,4 @@
-"""Axes that plots are drawn into, and what they have in common: colours, lines and grids."""
+"""Axes that plots are drawn into, and their common style: colours, lines and grids."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = COLOURS = (
 )
 DASHES = ("-", "--", ":")
 GREY, PALE = "#555555", "#DDDDDD"
-# What matplotlib calls lines that have no name.
+# The labels that matplotlib gives to lines without a name.
 _OF_MATPLOTLIB = re.compile(r"_(child\d+|nolegend_)")
 
 
@@ -58,8 +58,8 @@ def several(
 ) -> NDArray[Any]:
     """Return the Axes that were given, or those of a new figure, as a flat array.
 
-    A new figure has rows of `columns` Axes, at least `count` in all, which are as high as `heights`
-    are to each other.
+    A new figure has rows of `columns` Axes, at least `count` in all. `heights` are the relative
+    heights of the rows.
     """
     if ax is None:
         pyplot = extras.require(where, "matplotlib.pyplot", "plot")
@@ -83,32 +83,33 @@ def several(
 
 
 def whole_numbers(where: str) -> Any:
-    """Return what puts ticks at whole numbers alone, even where there is one of them."""
+    """Return a locator for ticks at whole numbers only, even if there is only one."""
     return extras.require(where, "matplotlib.ticker", "plot").MaxNLocator(
         integer=True, steps=[1, 2, 5, 10], min_n_ticks=1
     )
 
 
 def style(i: int) -> tuple[str, str]:
-    """Return colour and dashes of the i-th line, both others than its neighbours'."""
-    # Dashes let a line be seen that lies below.
+    """Return colour and dashes of the i-th line, which both differ from its neighbours'."""
+    # A line below a dashed one stays visible.
     return COLOURS[i % 6], DASHES[(i + i // 6) % 3]
 
 
 def tidy(ax: Axes) -> None:
-    """Leave out lines that tell nothing, and help the eye to read values."""
+    """Remove the top and right lines of the frame, and draw a light grid."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(visible=True, color=PALE, linewidth=0.6)
     ax.set_axisbelow(True)
 
 
 def legend(ax: Axes, place: Literal["upper left", "upper right", "lower right"]) -> None:
-    """Draw a legend; lines that it covers shine through.
+    """Draw a legend that is partly transparent.
 
-    The "best" place takes matplotlib long to find among many points, of which it warns.
+    The place is given, since matplotlib takes long to find the "best" one among many points, and
+    warns.
     """
     found: dict[Any, str] = dict(zip(*ax.get_legend_handles_labels(), strict=True))
-    # matplotlib leaves out names that begin with "_", as it names lines without one so itself.
+    # matplotlib omits labels that begin with "_", which it gives to lines without a name.
     for line in ax.get_lines():
         name = str(line.get_label())
         if name.startswith("_") and not _OF_MATPLOTLIB.fullmatch(name):
@@ -128,14 +129,14 @@ def legend(ax: Axes, place: Literal["upper left", "upper right", "lower right"])
 
 
 def as_text(texts: Iterable[Text]) -> None:
-    """Show names as they are written: dollar signs and the like in them are no markup."""
+    """Show names literally: a dollar sign in them is not markup."""
     for text in texts:
         text.set_parse_math(False)
         text.set_usetex(False)
 
 
 def as_text_ticks(*axes: Axis) -> None:
-    """Do so for the names at the ticks of axes, visible or not yet."""
+    """Show the names at the ticks of axes literally, including those not drawn yet."""
     for axis in axes:
         as_text(tick.label1 for tick in axis.get_major_ticks())
 
@@ -147,7 +148,7 @@ def shown(name: str, most: int = 200) -> str:
 
 
 def no_ticks(ax: Axes) -> None:
-    """Leave nothing but a frame around an image."""
+    """Remove the ticks of an image, but not its frame."""
     ax.set_xticks([])
     ax.set_yticks([])
     ax.spines[:].set_color(PALE)

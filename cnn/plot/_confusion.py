@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 _SMALLEST_FONT = 5.0
-# More classes have no room for names even in small letters.
+# There is no room for the names of more classes, even in small letters.
 _MOST_NAMED = 100
-# The letters of a name that there is room for.
+# The most letters of a name that are shown.
 _LONGEST = 30
-# On colours that are darker, white is the easier to read.
+# On darker colours, white is easier to read.
 _DARK = 0.5
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 
@@ -34,33 +34,33 @@ def confusion_matrix(
     class_names: Sequence[str] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw how often samples of each class are taken for each class.
+    """Draw the confusion matrix: how often samples of each class are predicted as each class.
 
     Parameters
     ----------
     t : array_like of shape (n,)
         The class number of each sample.
     p : array_like of shape (n, classes), (n, 1) or (n,)
-        The probabilities that ``net.predict(x)`` returned, of which the largest counts; where they
-        are one column, those of class 1 of two; or class numbers.
+        The probabilities that ``net.predict(x)`` returned: the largest of a row is the prediction,
+        and a single column is that of class 1 of two. Or class numbers.
     class_names : sequence of str, optional
-        The names of the classes; their numbers where they are left out. Names are text, no markup.
+        The names of the classes; their numbers by default. Names are text, no markup.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure where it is left out.
+        Where to draw; a new figure by default.
 
     Returns
     -------
     matplotlib.axes.Axes
         `ax`, or the new one. Colours are shares of the true class, on a scale of their cube
-        roots up to the largest, so that small shares are seen too. Numbers are samples; where there
-        is no room for numbers, a bar beside a new figure tells the colours.
+        roots up to the largest, so that small shares are visible too. Numbers are samples. If there
+        is no room for numbers, a new figure has a colour bar.
 
     Raises
     ------
     TypeError, ValueError
-        Where an argument is of a wrong type or shape, or a class number is out of range.
+        If an argument is of a wrong type or shape, or a class number is out of range.
     ImportError
-        Where matplotlib is missing.
+        If matplotlib is missing.
 
     Examples
     --------
@@ -92,13 +92,13 @@ def confusion_matrix(
     side = min(3.0 + 0.4 * classes, 11.0 + 0.05 * max(classes - 20, 0), 15.0)
     made = ax is None
     ax = _axes.one(where, ax, (side if few else 1.15 * side, side))
-    # By the cube root of a share: of many classes, most shares are small, and are to be seen.
+    # By the cube root of a share: with many classes most shares are small, and must be visible.
     scale = extras.require(where, "matplotlib.colors", "plot").PowerNorm(
         1 / 3, vmin=0, vmax=shares.max()
     )
     drawn = ax.imshow(shares, cmap="Blues", norm=scale, interpolation="nearest")
     cell = _cell(ax, classes)
-    # A digit is about 0.64 of the size wide; some of the cell is for the space around.
+    # The width of a digit is about 0.64 of the font size; the rest of the cell is margin.
     size = min(9.0, 0.85 * cell / (0.64 * len(str(counts.max()))))
     if size >= _SMALLEST_FONT and few:
         colours = drawn.to_rgba(shares)[..., :3] @ _LUMINANCE
@@ -121,7 +121,7 @@ def confusion_matrix(
 
 
 def _name_classes(ax: Axes, names: list[str], cell: float) -> None:
-    """Name the classes on both axes, in letters of which a line fits into a cell."""
+    """Label both axes with the classes, in a font whose lines fit into a cell."""
     places = range(len(names))
     names = [_axes.shown(name, _LONGEST) for name in names]
     size = min(10.0, max(0.75 * cell, 4.0))

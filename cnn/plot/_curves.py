@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from cnn.sequential import Sequential
 
 
-# What metrics are called where their names are short, and whether they are of rows to train on.
+# The labels of metrics with short names, and whether they are measured on training rows.
 _METRICS = {"lr": ("learning rate", False), "seconds": ("seconds of an epoch", False)}
-# More lines leave no room for their names among them.
+# With more lines, there is no room for a legend among them.
 _MOST_NAMES = 4
 
 
@@ -41,9 +41,10 @@ def learning_curves(history: History, *, metric: str = "loss", ax: Axes | None =
     history : History
         What `cnn.Sequential.fit` returned.
     metric : str, default "loss"
-        The metric, such as "accuracy"; "val_" and its name are drawn with it where there is one.
+        The metric, such as "accuracy". If the history also has "val_" and this name, both are
+        drawn.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure where it is left out.
+        Where to draw; a new figure by default.
 
     Returns
     -------
@@ -53,9 +54,9 @@ def learning_curves(history: History, *, metric: str = "loss", ax: Axes | None =
     Raises
     ------
     TypeError, ValueError
-        Where the history is none or empty, or has no such metric.
+        If `history` is no History or is empty, or has no such metric.
     ImportError
-        Where matplotlib is missing.
+        If matplotlib is missing.
 
     Examples
     --------
@@ -74,7 +75,7 @@ def learning_curves(history: History, *, metric: str = "loss", ax: Axes | None =
         raise ValueError(f"{where}: history has no epochs, should have at least 1")
     checks.choice(where, "metric", metric, [name for name in history if name[:4] != "val_"])
     ax = _axes.one(where, ax, (6.4, 4.0))
-    # A line through one point would not be seen.
+    # A line through one point would not be visible.
     marker = "o" if len(history) == 1 else ""
     values = history[metric]
     label, is_of_rows = _METRICS.get(metric, (metric, True))
@@ -121,7 +122,7 @@ def gradient_norms(
 ) -> Axes:
     """Draw the norm of the gradient of each layer's weights.
 
-    Where the norms fall from the output to the input by orders of magnitude, the first layers
+    If the norms fall from the output to the input by orders of magnitude, the first layers
     hardly learn. Call it again with the same `ax` to compare networks.
 
     Parameters
@@ -131,9 +132,9 @@ def gradient_norms(
     x, t, loss
         As for `cnn.Sequential.gradients`.
     label : str, optional
-        The line's name in the legend, which is drawn where there is one.
+        The line's name in the legend. Without it, no legend is drawn.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure where it is left out.
+        Where to draw; a new figure by default.
 
     Returns
     -------
@@ -144,9 +145,9 @@ def gradient_norms(
     Raises
     ------
     TypeError, ValueError
-        Where an argument is of a wrong type or shape, or out of range.
+        If an argument is of a wrong type or shape, or out of range.
     ImportError
-        Where matplotlib is missing.
+        If matplotlib is missing.
 
     Examples
     --------
@@ -194,7 +195,7 @@ def gradient_norms(
     if label is not None:
         _axes.legend(ax, "lower right")
     _axes.tidy(ax)
-    # Norms of the same decade have no other lines.
+    # If all norms are in one decade, only minor ticks have grid lines.
     ax.grid(visible=True, which="minor", axis="y", color=_axes.PALE, linewidth=0.3)
     return ax
 
@@ -213,9 +214,9 @@ def activations(
         The activations, as names or as objects of `cnn.activations`; all but softmax, which is no
         function of one number.
     limits : tuple of float, default (-4, 4)
-        From where to where.
+        The smallest and the largest x.
     ax : sequence of two matplotlib.axes.Axes, optional
-        Where to draw functions and derivatives; a new figure where it is left out.
+        Where to draw functions and derivatives; a new figure by default.
 
     Returns
     -------
@@ -225,9 +226,9 @@ def activations(
     Raises
     ------
     TypeError, ValueError
-        Where an argument is of a wrong type or out of range.
+        If an argument is of a wrong type or out of range.
     ImportError
-        Where matplotlib is missing.
+        If matplotlib is missing.
 
     Examples
     --------

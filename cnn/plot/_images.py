@@ -1,4 +1,4 @@
-"""Images: samples with what a network predicts for them, and its first weights."""
+"""Images: samples with the predictions of a network, and the weights of its first layer."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from cnn.sequential import Sequential
 
 
-# So many images stand beside each other.
+# The images of a row.
 _MOST_COLUMNS = 10
-# The letters of a name that there is room for.
+# The most letters of a name that are shown.
 _LONGEST = 18
 
 
@@ -40,10 +40,10 @@ def predictions(
     class_names: Sequence[str] | None = None,
     ax: NDArray[Any] | Sequence[Axes] | None = None,
 ) -> NDArray[Any]:
-    """Draw samples that are images, and below each the probabilities of the classes.
+    """Draw samples as images, and below each the predicted probabilities of the classes.
 
-    The bar of the predicted class is blue where it is right, vermilion where it is wrong; then the
-    bar of the true class is green, with a mark.
+    The bar of the predicted class is blue if the prediction is right, and vermilion if it is wrong.
+    If it is wrong, the bar of the true class is green, with a mark.
 
     Parameters
     ----------
@@ -59,9 +59,9 @@ def predictions(
     count : int, default 8
         How many samples to draw at most.
     class_names : sequence of str, optional
-        The names of the classes; their numbers where they are left out.
+        The names of the classes; their numbers by default.
     ax : array of matplotlib.axes.Axes of shape (2, m), optional
-        Where to draw at most m images and, below them, bars; a new figure where it is left out.
+        Where to draw at most m images and, below them, bars; a new figure by default.
 
     Returns
     -------
@@ -71,9 +71,9 @@ def predictions(
     Raises
     ------
     TypeError, ValueError
-        Where an argument is of a wrong type or shape, or out of range.
+        If an argument is of a wrong type or shape, or out of range.
     ImportError
-        Where matplotlib is missing.
+        If matplotlib is missing.
 
     Examples
     --------
@@ -123,7 +123,7 @@ def _pairs(
     columns = min(count, _MOST_COLUMNS)
     rows = math.ceil(count / columns)
     image = 1.5 * min(max(shape[0] / shape[1], 0.3), 2.0)
-    # Names of classes need room, as long as there are not too many to be there.
+    # Names of classes need room, unless there are too many to be shown.
     bars = max(1.4, 0.13 * len(names)) if len(names) <= _arguments.MOST_NAMED else 1.8
     longest = max(map(len, names)) if len(names) <= _arguments.MOST_NAMED else 3
     size = (1.5 * columns + 0.5 + 0.07 * min(longest, _LONGEST), rows * (image + bars + 0.8))
@@ -164,10 +164,10 @@ def _draw_prediction(
     colours[label] = _axes.GREEN
     colours[guess] = _axes.BLUE if right else _axes.VERMILION
     few = len(p) <= _arguments.MOST_NAMED
-    # Bars that are thinner than a pixel would not be seen, those of the others aside.
+    # With many classes there is no gap between bars, since thinner ones would not be visible.
     bars.barh(range(len(p)), p, height=0.8 if few else 1.0, color=colours)
     if not right:
-        # A bar for a probability near 0 would not be seen.
+        # A bar for a probability near 0 would not be visible.
         x = p[label] + 0.06
         bars.plot(x, label, marker="<", markersize=5, color=_axes.GREEN, clip_on=False)
     bars.set_xlim(0, 1)
@@ -206,7 +206,7 @@ def first_layer_weights(
     count : int, default 50
         How many neurons to draw at most.
     ax : array of matplotlib.axes.Axes, optional
-        Where to draw, an Axes for each neuron; a new figure where it is left out.
+        Where to draw, an Axes for each neuron; a new figure by default.
 
     Returns
     -------
@@ -216,9 +216,9 @@ def first_layer_weights(
     Raises
     ------
     TypeError, ValueError
-        Where an argument is of a wrong type or shape, or out of range.
+        If an argument is of a wrong type or shape, or out of range.
     ImportError
-        Where matplotlib is missing.
+        If matplotlib is missing.
 
     Examples
     --------
@@ -239,7 +239,7 @@ def first_layer_weights(
     height, width = 0.95 * min(max(tall, 0.2), 1.0), 0.95 * min(max(1 / tall, 0.3), 1.0)
     size = (width * columns + 1.1, max((height + 0.25) * rows + 0.1, 1.5))
     axes = _axes.several(where, ax, neurons, size, columns=columns)
-    # A few large weights would make all others pale.
+    # A few large weights would otherwise make all others pale.
     limit = float(np.quantile(np.abs(weight), 0.995)) or 1.0
     drawn = None
     for axis in axes[neurons:]:

@@ -1,4 +1,4 @@
-"""Data frames, dicts and rows of raw values as the numbers and places that preprocessing takes."""
+"""Numbers and category indices, for preprocessing, from data frames, dicts and rows of values."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
     from cnn._tables.table import Column, Number
 
-    # How a column's values are had from what the user gave.
+    # A column's values, taken from the user's table.
     Values: TypeAlias = "NDArray[Any] | list[Any]"
 
 _SHOULD = (
     "a data frame, a dict of columns, or a list of rows; one row is [[...]] or [{'column': ...}]"
 )
-# How programs write the truth values of a column into a file.
+# The texts that programs write for truth values.
 _TRUTH = {True: ("True", "true", "TRUE"), False: ("False", "false", "FALSE")}
 
 
 class Reader:
-    """Reads the columns of a model out of what users have tables in.
+    """Reads the columns of a model from a user's table of any supported type.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class Reader:
         self._names = [column.name for column in columns]
 
     def read(self, where: str, given: object) -> NDArray[np.float64]:
-        """Return an array (rows, columns) of numbers and of the places of categories."""
+        """Return a float64 array (rows, columns) of numbers and of the indices of categories."""
         found = self._found(where, given)
         rows = len(found[0])
         values = np.empty((rows, len(found)))
@@ -131,7 +131,7 @@ class Reader:
 
 
 def _not_once(name: str, count: int, names: list[Any]) -> str:
-    """Return what is wrong with a column that is there twice or not at all."""
+    """Return the end of a message on a column that occurs more than once or is missing."""
     if count > 1:
         return f"is there {count} times, names should differ"
     texts = [str(other) for other in names]
@@ -143,7 +143,7 @@ def _as_values(where: str, name: str, column: Any) -> Values:
     if isinstance(column, np.ndarray):
         found: Any = column
     elif isinstance(column, (list, tuple, range)):
-        return list(column)  # an array would make one type of them
+        return list(column)  # an array would convert them to one type
     elif callable(getattr(column, "to_numpy", None)):
         found = _to_numpy(column)
     elif hasattr(column, "__array__"):
@@ -159,10 +159,11 @@ def _as_values(where: str, name: str, column: Any) -> Values:
 
 
 def _to_numpy(column: Any) -> Any:
-    """Return a series of pandas or polars as an array, without a missing value becoming another."""
+    """Return a series of pandas or polars as an array in which missing values stay missing."""
     found = column.to_numpy()
     if isinstance(found, np.ndarray) and found.dtype.kind == "f" and _has_null(column):
-        # Whole numbers beside missing ones are floats to polars; they are refused as missing.
+        # polars converts whole numbers with missing ones to floats with NaN, which must be refused
+        # as missing.
         return np.array(column.to_list(), object)
     return found
 
@@ -173,7 +174,7 @@ def _has_null(column: Any) -> bool:
 
 
 def _places(where: str, column: Category, values: Values) -> NDArray[Any]:
-    """Return the places of values among a column's categories."""
+    """Return the indices of values among a column's categories."""
     codes = column.codes
     distinct: Iterable[Any] = values
     inverse: NDArray[Any] | None = None
@@ -195,7 +196,7 @@ def _places(where: str, column: Category, values: Values) -> NDArray[Any]:
             continue
         texts = [text for text in _texts(value) if text in codes]
         if texts and not isinstance(value, str):
-            # A program that reads a table makes one number of 7, 07 and 007.
+            # Programs that read tables convert 7, 07 and 007 to the same number.
             texts += [text for text in column.categories if _is_same(text, value, texts)]
         if len(texts) == 1:
             found.append(codes[texts[0]])
@@ -228,12 +229,12 @@ def _numbers_of(where: str, column: Number, values: Values, decimal: str) -> NDA
 
 
 def _number_of(column: Number, value: Any, decimal: str) -> float | None:
-    """Return the finite number that a value is, or None."""
+    """Return a value as a finite number, or None if it is not one."""
     if type(value) is float:  # most of them, and fast
         return value if math.isfinite(value) else None
-    if isinstance(value, str):  # as csv.reader and the like have all of them
+    if isinstance(value, str):  # such as all values of csv.reader
         return column.encode(value, decimal)
-    # NumPy's timedelta64 is a whole number to Python.
+    # NumPy's timedelta64 is an Integral, but no number here.
     is_number = isinstance(value, (Real, Decimal)) and not isinstance(
         value, (bool, np.bool_, np.timedelta64)
     )
@@ -262,7 +263,7 @@ def _texts(value: Any) -> list[str]:
         # str and not float(): a float32 has fewer digits. Whole numbers become floats in a column
         # that had a missing value.
         texts = [str(value)]
-        # From there on a float stands for several whole numbers.
+        # From this size on, a float stands for several whole numbers.
         least: float = 2.0 ** (int(np.finfo(type(value)).nmant) + 1)
         if float(value).is_integer() and abs(float(value)) < least:
             texts.append(f"{value:.0f}")
@@ -271,7 +272,7 @@ def _texts(value: Any) -> list[str]:
 
 
 def _is_same(text: str, value: Any, others: list[str]) -> bool:
-    """Whether a text that is none of others stands for the same number as a value."""
+    """Whether a text that is not in `others` stands for the same number as a value."""
     if text in others or isinstance(value, (bool, np.bool_)) or numerals.number(text) is None:
         return False
     if isinstance(value, (float, np.floating)):
@@ -291,7 +292,7 @@ def _is_missing(value: Any) -> bool:
 def _refusal(
     where: str, row: int, column: Column, value: Any, texts: list[str]
 ) -> ValueError | TypeError:
-    """Return the error for a value that is no number or none of the categories, or several."""
+    """Return the error for a value that is no number, or is none or several of the categories."""
     place = f"{where}: row {row}, column {column.name!r}"
     if _is_missing(value):
         return ValueError(

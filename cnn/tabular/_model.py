@@ -1,4 +1,4 @@
-"""Networks with what they need to take the rows of a table."""
+"""TableModel: a network with the preprocessing of a table's rows."""
 
 from __future__ import annotations
 
@@ -28,29 +28,31 @@ if TYPE_CHECKING:
         " | Any"
     )
 
-# So many rows are standardised at a time.
+# Rows that are standardised at a time.
 _BLOCK = 4096
 
 
 class TableModel:
-    """A network that takes the rows of a table, and tells classes or numbers.
+    """A network that takes the rows of a table and predicts classes or numbers.
 
     `cnn.load` returns one for a file that ``cnn train`` or `save` wrote. It has the network and,
-    from the same file, how inputs are made of columns and what outputs mean:
+    from the same file, the preprocessing of columns and the meaning of outputs:
 
     - a number v becomes ``(v - mean) / scale``, in float64, rounded once to the network's type;
     - a category becomes one input for each category, 1 for its own and 0 for the others;
-    - a network for a number makes z, and ``z * scale + mean`` in float64 is the prediction.
+    - if the network has the output z for a number, the prediction is ``z * scale + mean`` in
+      float64.
 
     Parameters
     ----------
     net : Sequential
-        A network with columns: that of another TableModel, or what was copied or unpickled from it.
+        A network with columns: that of another TableModel, or a copy or pickle of it.
 
     Attributes
     ----------
     net : Sequential
-        The network alone. It takes what `transform` returns, and its files keep the columns.
+        The network alone. Its inputs are those that `transform` returns, and its files keep the
+        columns.
     task : str
         "classification" or "regression".
     columns : tuple of str
@@ -65,9 +67,9 @@ class TableModel:
     Raises
     ------
     TypeError
-        Where `net` is no Sequential.
+        If `net` is no Sequential.
     ValueError
-        Where it has no columns.
+        If `net` has no columns.
 
     Notes
     -----
@@ -128,7 +130,7 @@ class TableModel:
         self._plan = plan
         self._reader = Reader(plan.columns, plan.decimal)
 
-    # ---- What it is ----------------------------------------------------------------------------
+    # ---- Structure -----------------------------------------------------------------------------
 
     @property
     def net(self) -> Sequential:
@@ -137,7 +139,7 @@ class TableModel:
 
     @property
     def task(self) -> str:
-        """What it predicts: "classification" or "regression"."""
+        """The task: "classification" or "regression"."""
         return self._plan.task
 
     @property
@@ -167,7 +169,7 @@ class TableModel:
         return shown(text)
 
     def summary(self) -> str:
-        """Return a table of the layers and of what columns become, to be printed.
+        """Return a table of the layers and of the preprocessing of columns as text.
 
         Returns
         -------
@@ -177,7 +179,7 @@ class TableModel:
         return "\n".join([self._net.summary(), "", *preprocessing.described(self._plan)])
 
     def __getattr__(self, name: str) -> NoReturn:
-        # Only called where there is no such attribute; copies look before __init__ has run.
+        # Only called if there is no such attribute. Copying calls it before __init__ has run.
         text = f"TableModel has no {name!r}"
         if name == "to_torch":
             text += ", since a PyTorch module has no columns; model.net.to_torch() makes one of "
@@ -194,10 +196,10 @@ class TableModel:
         self._adopt("TableModel", state["net"])
 
     def __getstate__(self) -> dict[str, Any]:
-        # All the rest follows from it.
+        # Everything else is computed from it.
         return {"net": self._net}
 
-    # ---- Use -----------------------------------------------------------------------------------
+    # ---- Prediction ----------------------------------------------------------------------------
 
     def predict(self, rows: Rows) -> NDArray[Any]:
         """Predict the target of each row.
@@ -205,7 +207,7 @@ class TableModel:
         Parameters
         ----------
         rows : data frame, dict of columns, or list of rows
-            A table with the model's columns, as the class tells.
+            A table with the model's columns, of a type that the class describes.
 
         Returns
         -------
@@ -216,8 +218,8 @@ class TableModel:
         Raises
         ------
         TypeError, ValueError
-            Where it is no table, a column is missing, or a value is no finite number, none of the
-            categories, or too far from those that the network was trained on.
+            If `rows` is no table, a column is missing, or a value is no finite number, is none of
+            the categories, or is so far from those of training that the prediction is not finite.
 
         Examples
         --------
@@ -233,12 +235,12 @@ class TableModel:
         return np.array(self.classes, object).take(best)
 
     def predict_proba(self, rows: Rows) -> NDArray[Any]:
-        """Compute the probability of each class for each row.
+        """Return the probability of each class for each row.
 
         Parameters
         ----------
         rows : data frame, dict of columns, or list of rows
-            A table with the model's columns, as the class tells.
+            A table with the model's columns, of a type that the class describes.
 
         Returns
         -------
@@ -248,7 +250,7 @@ class TableModel:
         Raises
         ------
         TypeError, ValueError
-            As for `predict`, and where the model predicts a number.
+            As for `predict`, and if the model predicts a number.
 
         Examples
         --------
@@ -265,17 +267,17 @@ class TableModel:
         return np.concatenate(list(self._outputs("predict_proba", rows)))
 
     def transform(self, rows: Rows) -> NDArray[Any]:
-        """Make the network's inputs of rows: standardised numbers, and categories as 0 and 1.
+        """Return the network's inputs for rows: standardised numbers, and one-hot categories.
 
         Parameters
         ----------
         rows : data frame, dict of columns, or list of rows
-            A table with the model's columns, as the class tells.
+            A table with the model's columns, of a type that the class describes.
 
         Returns
         -------
         ndarray of shape (n, net.inputs)
-            What ``model.net`` takes, of its dtype.
+            The inputs of ``model.net``, of its dtype.
 
         Raises
         ------
@@ -294,7 +296,7 @@ class TableModel:
 
     def _outputs(self, where: str, rows: Rows) -> Iterator[NDArray[Any]]:
         values = self._reader.read(where, rows)
-        # Once at least, for the sake of a table without rows.
+        # At least once, for a table without rows.
         for first in range(0, max(1, len(values)), _BLOCK):
             yield self._plan.predicted(
                 self._network, values[first : first + _BLOCK], where, first - 1
@@ -337,7 +339,7 @@ class TableModel:
         does, to the same bits; ``int NAME_category(size_t column, const char *text)``, the place of
         a category; the names of columns, categories and classes as arrays of strings; and
         ``NAME_forward``, the network alone, which is what `Sequential.to_c` calls ``NAME_predict``.
-        Its first comment tells how they are used.
+        The comment at its top describes their use.
 
         Parameters
         ----------
@@ -347,8 +349,8 @@ class TableModel:
         Raises
         ------
         TypeError, ValueError, OSError
-            As for `Sequential.to_c`, and where a name or category is no text that C has: with a
-            NUL character, or not to be written in UTF-8.
+            As for `Sequential.to_c`, and if a name or category has a NUL character or cannot be
+            encoded in UTF-8.
 
         Examples
         --------
@@ -370,7 +372,7 @@ class TableModel:
         regression "number" (n,), in float64. If a column has the name of an output, the output's
         name ends with "_". The metadata ``cnn_preprocessing`` has columns and target as JSON.
 
-        A category that was not there in training is an error of ONNX Runtime. If a number is NaN,
+        For a category that was not in training, ONNX Runtime raises an error. If a number is NaN,
         infinite or too far from those of training, outputs are NaN and the label is empty, or "NaN"
         if an empty text is one of the classes.
 
@@ -384,7 +386,7 @@ class TableModel:
         TypeError, ImportError, OSError
             As for `Sequential.to_onnx`.
         ValueError
-            As for `Sequential.to_onnx`, and where a name or category cannot be written in UTF-8.
+            As for `Sequential.to_onnx`, and if a name or category cannot be encoded in UTF-8.
 
         Examples
         --------
@@ -405,5 +407,5 @@ def of_file(where: str, net: Sequential) -> TableModel:
 
 
 def plan_of(model: TableModel) -> Preprocessing:
-    """Return how a model makes inputs of columns, for the command line."""
+    """Return the preprocessing of a model, for the command line."""
     return model._plan

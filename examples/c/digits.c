@@ -3,8 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* The next number of a line, which `end` must follow. Returns -1 where there is none from 0 to 16.
- */
+/* Return the next number of a line, which `end` must follow; -1 if it is not from 0 to 16. */
 static int next_number(const char **at, char end)
 {
     char *behind;
@@ -29,7 +28,7 @@ static int read_line(const char *line, digits *made)
     return label < 0 || label > 9;
 }
 
-/* Make room for twice as many rows when they are full. */
+/* Double the room for rows if it is full. Return 0, or 1 if there is no memory. */
 static int grow(digits *made, size_t *room)
 {
     if (made->rows < *room)

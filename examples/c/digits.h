@@ -13,7 +13,7 @@ typedef struct digits {
     int64_t *labels; /* (rows) */
 } digits;
 
-/* Read a file. Returns 0, or prints what is wrong and returns 1. */
+/* Read a file into memory that digits_free releases. Return 0, or print an error and return 1. */
 int digits_read(const char *path, digits *made);
 void digits_free(digits *made);
 

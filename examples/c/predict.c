@@ -1,5 +1,5 @@
 /*
- * Load a network and ask it about handwritten digits from several threads at once:
+ * Load a network and predict handwritten digits from several threads at once:
  *
  *     predict digits.safetensors digits.csv [threads]
  */
@@ -13,7 +13,7 @@
 #define CLASSES 10
 #define MOST_THREADS 64
 
-/* What one thread does. The network is const, so that all of them may use it at once. */
+/* The work of one thread. The network is const, so all threads may use it at once. */
 struct job {
     const cnn_network *network;
     const digits *all;
@@ -26,7 +26,7 @@ struct job {
 static void *predict(void *argument)
 {
     struct job *job = argument;
-    /* With memory of its own for each thread, a prediction allocates nothing. */
+    /* With a workspace for each thread, a prediction allocates nothing. */
     const size_t size = cnn_network_workspace_size(job->network, 1);
     void *workspace = malloc(size);
     job->status = workspace ? CNN_OK : CNN_ERROR_MEMORY;
@@ -40,7 +40,7 @@ static void *predict(void *argument)
                 best = j;
         job->correct += (int64_t)best == job->all->labels[i];
     }
-    if (job->status != CNN_OK) /* the text belongs to this thread */
+    if (job->status != CNN_OK) /* each thread has its own last error */
         snprintf(job->error, sizeof job->error, "%s", cnn_last_error());
     free(workspace);
     return NULL;

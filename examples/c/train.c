@@ -13,7 +13,7 @@
 #define BATCH_SIZE 100
 #define LEARNING_RATE 3e-3
 
-/* Print what went wrong, if anything did. */
+/* Return whether a call failed; if it did, print its error. */
 static int failed(cnn_status status, const char *what)
 {
     if (status != CNN_OK)
@@ -21,7 +21,7 @@ static int failed(cnn_status status, const char *what)
     return status != CNN_OK;
 }
 
-/* libcnn reads arrays of any type where they are; cnn_matrix tells it where. */
+/* Describe the arrays to libcnn, which reads them without a copy. */
 static cnn_data data_of(const digits *all)
 {
     const cnn_data data = {
@@ -61,7 +61,7 @@ static cnn_status make_network(cnn_network **network)
     return status;
 }
 
-/* Train on all rows in the order of each epoch's shuffle. */
+/* Train on all rows, shuffled in each epoch. */
 static cnn_status train(cnn_trainer *trainer, const digits *all)
 {
     const cnn_loss loss = {
