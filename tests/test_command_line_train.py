@@ -77,6 +77,14 @@ def test_network_options(tmp_path, capsys):
     np.testing.assert_array_equal(net.layers[0].weight, expected.layers[0].weight)
 
 
+def test_activation_with_a_number(tmp_path):
+    options = ["--drop", "id", "--hidden", "4,4", "--activation", "leaky_relu:0.2"]
+    code, model = train(tmp_path, QUALITY, *options)
+    assert code == 0
+    expected = cnn.activations.LeakyReLU(0.2)
+    assert [layer.activation for layer in cnn.load(model).net.layers[:-1]] == [expected] * 2
+
+
 def test_no_hidden_layers(tmp_path, capsys):
     assert train(tmp_path, QUALITY, "--hidden", "none", "--drop", "id,a", "--drop", "t")[0] == 1
     assert "column 't' is the target, and cannot be left out" in capsys.readouterr().err

@@ -24,6 +24,11 @@ def two_layers(**options):
 # ---- Layers ------------------------------------------------------------------------------------
 
 
+def test_docstrings_have_every_activation():
+    for name in ACTIVATIONS:
+        assert cnn.Dense.__doc__.count(name) >= 2, "in the lists of activations and initialisers"
+
+
 def test_dense_tells_its_settings():
     layer = cnn.Dense(3, 4, "relu", init="lecun_uniform", l2=0.5)
     assert (layer.inputs, layer.outputs, layer.activation) == (3, 4, "relu")

@@ -182,7 +182,7 @@ def test_forms_of_a_tensor(tmp_path):
         ([GEMM, ("Selu", ["z"], ["y"], {"alpha": 1.5})], {}, "has alpha 1.5, should be 1.67"),
         ([GEMM, ("HardSigmoid", ["z"], ["y"], {})], {}, "has alpha 0.2, should be 0.16666666666"),
         ([GEMM, ("Clip", ["z"], ["y"], {})], {}, "(Clip) clips from ? to ?, should be from 0 to 6"),
-        ([GEMM, ("Abs", ["z"], ["a"], {}), ("Abs", ["a"], ["y"], {})], {}, "should be a part of Soft"),
+        ([GEMM, ("Abs", ["z"], ["a"], {}), ("Abs", ["a"], ["y"], {})], {}, "is not of a layer"),
         ([GEMM, ("Abs", ["z"], ["y"], {})], {}, "is not the end of a dense network"),
         ([GEMM, ("Softplus", ["z"], ["s"], {}), ("Tanh", ["s"], ["y"], {})], {},
          "is not the end of a dense network"),
@@ -285,6 +285,32 @@ def test_other_refusals(tmp_path):
     made(path, [("MatMul", ["x", "V"], ["y"], {})], {"V": W.astype(np.int32)})
     with refused(ValueError, "node 'n0' (MatMul) has weights of dtype int32, should be float32 or"):
         cnn.from_onnx(path)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "constants", "opset", "activation"),
+    [
+        ([("Softplus", ["z"], ["s"], {}), ("Tanh", ["s"], ["t"], {}),
+          ("Mul", ["t", "z"], ["y"], {})], {}, 17, "mish"),
+        ([("Mish", ["z"], ["y"], {})], {}, 18, "mish"),
+        ([("Abs", ["z"], ["a"], {}), ("Add", ["one", "a"], ["s"], {}),
+          ("Div", ["z", "s"], ["y"], {})], {"one": np.float32(1)}, 17, "softsign"),
+        ([("Clip", ["z"], ["y"], {"min": 0.0, "max": 6.0})], {}, 10, "relu6"),
+        ([("Clip", ["z", "low", "high"], ["y"], {})],
+         {"low": np.float32(0), "high": np.float32(6)}, 17, "relu6"),
+        ([("Elu", ["z"], ["y"], {})], {}, 17, "elu"),
+        ([("Elu", ["z"], ["y"], {"alpha": 0.3})], {}, 17, cnn.activations.ELU(0.3)),
+        ([("LeakyRelu", ["z"], ["y"], {})], {}, 17, "leaky_relu"),
+        ([("Selu", ["z"], ["y"], {})], {}, 17, "selu"),
+        ([("HardSigmoid", ["z"], ["y"], {"alpha": 1 / 6})], {}, 17, "hard_sigmoid"),
+    ],
+)  # fmt: skip
+def test_activations_as_others_write_them(tmp_path, nodes, constants, opset, activation):
+    path = tmp_path / "net.onnx"
+    made(path, [GEMM, *nodes], constants, opset=opset)
+    net = cnn.from_onnx(path)
+    assert net.activation == activation
+    np.testing.assert_allclose(net.predict(X), run(path, X), rtol=1e-5, atol=1e-6)
 
 
 def test_nodes_of_one_name(tmp_path):

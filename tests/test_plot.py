@@ -9,7 +9,7 @@ import pytest
 from refused import refused
 
 import cnn
-from cnn import plot
+from cnn import _core, plot
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
@@ -158,8 +158,7 @@ def test_bad_gradient_norms(net):
 
 
 def test_activations():
-    every = ["identity", "step", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus"]
-    every += ["silu", "gelu"]
+    every = [name for name in _core.ACTIVATIONS if name != "softmax"]
     axes = plot.activations(every, limits=(-2, 3))
     assert axes.shape == (2,)
     # There are too many for the names to be among the lines.
@@ -176,6 +175,15 @@ def test_activations():
     styles = {(line.get_color(), line.get_linestyle()) for line in lines(axes[0]).values()}
     assert len(styles) >= len(every)
     assert [ax.get_title() for ax in axes] == ["activation h(x)", "derivative h'(x)"]
+
+
+def test_activations_with_numbers():
+    axes = plot.activations([cnn.activations.LeakyReLU(0.2), "leaky_relu", cnn.activations.ELU(2)])
+    assert list(lines(axes[0]))[:3] == ["leaky_relu(0.2)", "leaky_relu", "elu(2)"]
+    for label, y, slope in (("leaky_relu(0.2)", -0.8, 0.2), ("elu(2)", 2 * np.expm1(-4), None)):
+        assert lines(axes[0])[label].get_ydata()[0] == pytest.approx(y)
+        if slope is not None:
+            assert lines(axes[1])[label].get_ydata()[0] == slope
 
 
 def test_activations_into_axes():

@@ -447,3 +447,29 @@ def golden_run(kind, dtype):
 def test_golden(kind, dtype, isa, parameters, bits):
     found = hashlib.sha256(bits(*parameters(golden_run(kind, dtype)))).hexdigest()[:16]
     assert GOLDEN.get((kind, dtype.name)) == found
+
+
+# Those activations that the layers above do not have.
+GOLDEN_FUNCTIONS = [
+    *((name, 0.0) for name in ("mish", "selu", "hard_sigmoid", "hard_swish", "relu6", "softsign")),
+    *(("exponential", 0.0), ("leaky_relu", 0.3), ("elu", 2.5)),
+]
+
+
+def golden_activations(dtype):
+    """Return what activations and derivatives make of numbers that are exact in any type."""
+    x = np.arange(-4000, 4000).astype(dtype) / 128
+    parts = []
+    for name, alpha in GOLDEN_FUNCTIONS:
+        y = _core.activation(name, x, None, alpha)
+        source = x if name in _core.NEEDS_INPUT else y
+        parts += [y, _core.activation_backward(name, np.ones_like(x), source, None, alpha)]
+    return parts
+
+
+GOLDEN_ACTIVATIONS = {"float32": "8488eb65fb89987b", "float64": "ca33ce890f1fec78"}
+
+
+def test_golden_activations(dtype, isa, bits):
+    found = hashlib.sha256(bits(*golden_activations(dtype))).hexdigest()[:16]
+    assert found == GOLDEN_ACTIVATIONS[dtype.name]
