@@ -4,7 +4,7 @@ Prints the floors from the top down, and what each includes. Fails if a file inc
 files include each other in a circle (a header and its .c file count as one), if intrinsics are
 included outside kernels/simd, or if a file stands on no floor.
 
-    python tools/check_floors.py [FOLDER]
+    python tools/check_c_floors.py [FOLDER]
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def floor(name: Path) -> str:
 
 def module(name: Path) -> str:
     """Return what a file and its header have in common; system parts belong to their file."""
-    return (name.parent / re.sub(r"(_files)?\..*", "", name.name)).as_posix()
+    return (name.parent / re.sub(r"(_files|_caches)?\..*", "", name.name)).as_posix()
 
 
 def check(files: Files) -> list[str]:

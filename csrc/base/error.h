@@ -50,6 +50,12 @@ static inline size_t cnn_round_up(size_t n, size_t multiple)
     return (n + multiple - 1) / multiple * multiple;
 }
 
+/* How many pieces of `each` make up `all`; the last one may be smaller. */
+static inline size_t cnn_pieces(size_t all, size_t each)
+{
+    return all / each + (all % each > 0);
+}
+
 static inline size_t cnn_min(size_t a, size_t b)
 {
     return a < b ? a : b;

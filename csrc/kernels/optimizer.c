@@ -69,6 +69,8 @@ static int has_root(cnn_optimizer_kind kind)
     return kind == CNN_ADAM || kind == CNN_ADAMW || kind == CNN_RMSPROP || kind == CNN_ADAGRAD;
 }
 
+_Static_assert(CNN_MAX_SLOTS == 2, "step() and update_vector() have two slots");
+
 /* One row of w, slots and gradient, and the operations on the gradient before the step. */
 struct update_row {
     real *w, *slot0, *slot1;

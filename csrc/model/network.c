@@ -36,7 +36,7 @@ void cnn_network_wrote(cnn_network *network, cnn_form form)
         if (!tensor->weight)
             continue;
         tensor->weight->fresh = (cnn_fresh)(1 << form);
-        if (tensor->l2 > 0)
+        if (cnn_tensor_keeps_rows(tensor))
             tensor->weight->fresh |= CNN_FRESH_ROW_MAJOR;
     }
     cnn_network_changed(network);

@@ -93,7 +93,7 @@ static inline bool cnn_stage_is_idle(const cnn_stage *stage, int64_t step)
     return stage->kind == &cnn_stage_dropout && (step < 0 || stage->rate == 0);
 }
 
-/* Elements of scratch that a way back needs for each worker. */
+/* Elements of scratch that the way back of any kind needs for each worker. */
 size_t cnn_stage_scratch(const cnn_kernels *kernels);
 
 #endif

@@ -28,6 +28,15 @@ static inline size_t cnn_tensor_count(const cnn_tensor *tensor)
     return tensor->rows * tensor->cols;
 }
 
+/*
+ * Whether the row-major form of a weight is kept fresh by every step: an L2 penalty is summed in
+ * that order.
+ */
+static inline bool cnn_tensor_keeps_rows(const cnn_tensor *tensor)
+{
+    return tensor->weight && tensor->l2 > 0;
+}
+
 /* Copy the present numbers to `values`, row-major without gaps. Changes nothing. */
 static inline void cnn_tensor_read(const cnn_tensor *tensor, size_t real_size, void *values)
 {

@@ -62,7 +62,7 @@ void cnn_weight_refresh(cnn_weight *weight, cnn_form form)
         const cnn_rectangle all = whole(weight);
         cnn_weight_unpack(weight, &all);
     }
-    weight->fresh = CNN_FRESH_ALL;
+    weight->fresh |= 1u << form;
 }
 
 void cnn_weight_read(const cnn_weight *weight, void *values)

@@ -46,7 +46,10 @@ static inline void *cnn_weight_at(const cnn_weight *weight, cnn_form form, size_
 /* Bring a form up to date. */
 void cnn_weight_refresh(cnn_weight *weight, cnn_form form);
 
-/* Bring a rectangle of a stale row-major form up to date; the rest stays as it is. */
+/*
+ * Copy a rectangle of the panels to the row-major form; which forms are fresh is for the caller to
+ * note, when all rectangles are copied.
+ */
 void cnn_weight_unpack(const cnn_weight *weight, const cnn_rectangle *r);
 
 /* Copy the present numbers to `values`, row-major without gaps. Changes nothing. */

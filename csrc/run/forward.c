@@ -41,7 +41,7 @@ static const cnn_lists *find_lists(const cnn_forward_call *call, size_t rows, co
         return NULL;
     uint64_t *const map =
         (uint64_t *)(void *)((char *)scratch + cnn_plan_activation_bytes(&network->shape, rows));
-    if (!cnn_map_rows(network, rows, in, in_row, CNN_LEAST_ZEROS, map, NULL) ||
+    if (!cnn_map_rows(network, rows, in, in_row, map, NULL) ||
         !cnn_nonzero_forward_is_exact(network, call->plan.form))
         return NULL;
     *lists = cnn_lists_of_rows(map + rows * words, network, rows, map);

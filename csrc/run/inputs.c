@@ -55,8 +55,7 @@ static void map_rows(const cnn_inputs *inputs, cnn_input_rows *rows, size_t firs
     const cnn_network *network = inputs->network;
     if (is_indexed(rows) &&
         !cnn_map_rows(network, count, cnn_at(network, rows->x, first * inputs->row), inputs->row,
-                      CNN_LEAST_ZEROS, rows->map + first * words_of(inputs),
-                      rows->smallest + first))
+                      rows->map + first * words_of(inputs), rows->smallest + first))
         set_indexed(rows, false);
 }
 
@@ -69,7 +68,7 @@ void cnn_inputs_find_next(cnn_inputs *inputs, const cnn_matrix *source, const si
     inputs->index = index;
     inputs->next_rows = rows;
     inputs->soon_bytes = rows > 0 ? cnn_convert_addresses(source, index, rows, inputs->soon) : 0;
-    set_indexed(next(inputs), rows >= inputs->network->shape.group);
+    set_indexed(next(inputs), cnn_plan_indexes(&inputs->network->shape, rows));
 }
 
 void cnn_inputs_gather_next(cnn_inputs *inputs, size_t begin, size_t end)
@@ -98,13 +97,13 @@ void cnn_inputs_begin(cnn_inputs *inputs, const cnn_plan *plan, bool follows)
 }
 
 void cnn_inputs_gather(cnn_inputs *inputs, const cnn_matrix *source, const size_t *index,
-                       size_t start, size_t first, size_t rows)
+                       size_t first, size_t rows)
 {
     const cnn_network *network = inputs->network;
     cnn_input_rows *present = cnn_inputs_present(inputs);
     if (inputs->gathered)
         return;
-    cnn_convert_rows(source, index ? index + first : NULL, start + first, rows, network->dtype,
+    cnn_convert_rows(source, index ? index + first : NULL, first, rows, network->dtype,
                      cnn_at(network, present->x, first * inputs->row), inputs->row);
     map_rows(inputs, present, first, rows);
 }

@@ -58,11 +58,11 @@ void cnn_inputs_find_next(cnn_inputs *inputs, const cnn_matrix *source, const si
                           size_t rows);
 
 /*
- * Bring rows [first, first + rows) of the present batch in; they are rows index[first], ... or
- * start + first, ... of source. Several threads may each bring in other rows.
+ * Bring rows [first, first + rows) of the present batch in; they are rows index[first], ... of
+ * source, or first, ... without an index. Several threads may each bring in other rows.
  */
 void cnn_inputs_gather(cnn_inputs *inputs, const cnn_matrix *source, const size_t *index,
-                       size_t start, size_t first, size_t rows);
+                       size_t first, size_t rows);
 
 /* Gather rows [begin, end) of the next batch, if there is room; several threads may take some. */
 void cnn_inputs_gather_next(cnn_inputs *inputs, size_t begin, size_t end);

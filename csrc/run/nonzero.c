@@ -12,9 +12,11 @@ size_t cnn_count_bits(uint64_t word)
     return (size_t)(word * 0x0101010101010101u >> 56);
 }
 
-/* Whether rows leave one column in `least_part` out that is 0 in all of them. */
-static bool have_zeros(const cnn_network *network, size_t rows, size_t least_part,
-                       const uint64_t *map)
+/* Inputs have zeros enough if groups of rows leave out one column in so many. */
+#define LEAST_ZEROS 4
+
+/* Whether rows leave out enough columns that are 0 in all of them. */
+static bool have_zeros(const cnn_network *network, size_t rows, const uint64_t *map)
 {
     const size_t cols = network->shape.inputs, words = cnn_map_words(cols);
     size_t used = 0;
@@ -24,32 +26,22 @@ static bool have_zeros(const cnn_network *network, size_t rows, size_t least_par
             any |= map[i * words + w];
         used += cnn_count_bits(any);
     }
-    return used <= cols - cols / least_part;
+    return used <= cols - cols / LEAST_ZEROS;
 }
 
 /* The first row, the first group, then all: most inputs without zeros show it at once. */
 bool cnn_map_rows(const cnn_network *network, size_t rows, const void *x, size_t x_row,
-                  size_t least_part, uint64_t *map, double *smallest)
+                  uint64_t *map, double *smallest)
 {
     const size_t cols = network->shape.inputs, words = cnn_map_words(cols);
     const size_t ends[] = {cnn_min(1, rows), cnn_min(network->kernels->group, rows), rows};
     for (size_t e = 0, i = 0; e < 3 && i < rows; i = ends[e++]) {
         network->kernels->nonzero(ends[e] - i, cols, cnn_at(network, x, i * x_row), x_row,
                                   map + i * words, words, smallest ? smallest + i : NULL);
-        if (e < 2 && !have_zeros(network, ends[e], least_part, map))
+        if (e < 2 && !have_zeros(network, ends[e], map))
             return false;
     }
     return true;
-}
-
-static size_t groups_of(size_t group, size_t m)
-{
-    return (m + group - 1) / group;
-}
-
-static size_t chunks_of(size_t k)
-{
-    return (k + CNN_CHUNK - 1) / CNN_CHUNK;
 }
 
 /* Lists are stored by four bytes at a time. */
@@ -60,18 +52,18 @@ static size_t list_row(size_t k)
 
 size_t cnn_lists_bytes(size_t group, size_t m, size_t k)
 {
-    return groups_of(group, m) * (list_row(k) + chunks_of(k) * sizeof(uint16_t));
+    return cnn_pieces(m, group) * (list_row(k) + cnn_pieces(k, CNN_CHUNK) * sizeof(uint16_t));
 }
 
 /* Lay out lists for a product (m, k). */
 static cnn_lists lists_in(void *memory, const cnn_network *network, size_t m, size_t k)
 {
     uint16_t *const count = memory;
-    const size_t chunks = chunks_of(k);
+    const size_t chunks = cnn_pieces(k, CNN_CHUNK);
     return (cnn_lists){
         .row = list_row(k),
         .chunks = chunks,
-        .at = (unsigned char *)(count + groups_of(network->kernels->group, m) * chunks),
+        .at = (unsigned char *)(count + cnn_pieces(m, network->kernels->group) * chunks),
         .count = count,
     };
 }

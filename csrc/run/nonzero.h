@@ -23,11 +23,11 @@ size_t cnn_count_bits(uint64_t word);
 
 /*
  * Map rows of inputs (rows, inputs), row stride x_row, into map (rows, cnn_map_words). Ends early
- * and returns false if groups of rows leave out fewer than one column in `least_part`.
+ * and returns false if groups of rows leave out too few columns for lists to pay.
  * smallest[i], unless smallest is NULL, receives the least size of a number in row i that is not 0.
  */
 bool cnn_map_rows(const cnn_network *network, size_t rows, const void *x, size_t x_row,
-                  size_t least_part, uint64_t *map, double *smallest);
+                  uint64_t *map, double *smallest);
 
 /*
  * Lists in memory of cnn_lists_bytes: for the product that takes `rows` rows of inputs forward,

@@ -61,7 +61,7 @@ static void forward_rows(const struct pass *p, size_t first, size_t rows, size_t
     const cnn_batch_job *job = p->job;
     cnn_inputs *inputs = &batch->inputs;
     cnn_lists lists;
-    cnn_inputs_gather(inputs, &job->data->x, job->index, job->first, first, rows);
+    cnn_inputs_gather(inputs, &job->data->x, job->index, first, rows);
     cnn_forward f = {
         .first = first,
         .rows = rows,
@@ -117,7 +117,7 @@ cnn_status cnn_batch_check_inputs(cnn_batch *batch, const cnn_batch_job *job)
     while (network->kernels->finite(1, 1, cnn_at(network, x, i * row + j), 1))
         j++;
     return cnn_fail_number(CNN_ERROR_NONFINITE, "x", &job->data->x, network->dtype,
-                           job->index ? job->index[i] : job->first + i, j, "finite");
+                           job->index ? job->index[i] : i, j, "finite");
 }
 
 /* ---- Backward ---------------------------------------------------------------------------- */
@@ -274,7 +274,7 @@ cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *los
     const cnn_network *network = batch->network;
     const cnn_status status = cnn_samples_read(job->loss, &job->data->t, &job->data->sample_weight,
                                                network->shape.outputs, network->dtype, job->index,
-                                               job->first, job->rows, &batch->targets);
+                                               0, job->rows, &batch->targets);
     if (status != CNN_OK)
         return status;
     batch->plan = cnn_plan_step(&batch->machine, &network->shape, &job->training, job->rows);

@@ -5,15 +5,15 @@
 #include "run/batch.h"
 
 /*
- * What to run: rows index[0], ... or first, first + 1, ... of data; step keys dropout, -1: none.
- * With an index, the `soon` rows after these are the next batch, which then `follows`: by
+ * What to run: rows index[0], ..., or without an index the first rows, of data; step keys dropout,
+ * -1: none. With an index, the `soon` rows after these are the next batch, which then `follows`: by
  * then cnn_inputs_gather_next has been called for all of its rows.
  */
 typedef struct cnn_batch_job {
     const cnn_loss *loss;
     const cnn_data *data;
     const size_t *index;
-    size_t first, rows, soon;
+    size_t rows, soon;
     int64_t step;
     bool follows;
     bool measure;          /* whether cnn_batch_largest_gradient will be asked for */

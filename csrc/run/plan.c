@@ -31,7 +31,8 @@
 /* ---- Caches ------------------------------------------------------------------------------ */
 
 /*
- * The activations of a block of rows take at most half of the L2 cache, which holds weights too.
+ * The activations of one layer for a block of rows take at most half of the L2 cache, which holds
+ * those of other layers and weights too.
  * More than this is no faster: measured on caches of 512 KiB to 2 MiB.
  */
 #define MOST_BLOCK_BYTES ((size_t)256 * 1024)
@@ -77,11 +78,6 @@
 #define LEAST_LISTED_WEIGHT ((size_t)8192)
 
 /* ---- Shared decisions -------------------------------------------------------------------- */
-
-static size_t count_of(size_t all, size_t each)
-{
-    return (all + each - 1) / each;
-}
 
 /* How many threads should share so many tasks with so much work in all, in multiply-adds. */
 static size_t threads_for(const cnn_machine *machine, size_t tasks, double work)
@@ -154,15 +150,16 @@ static void cut_rows(const cnn_machine *machine, const cnn_shape *shape, size_t 
     p->block = rows <= LEAST_BLOCK_TILES * shape->tile_rows
                    ? rows
                    : cnn_min(most_block(machine, shape), rows);
-    p->threads = cnn_min(threads_for(machine, count_of(rows, shape->tile_rows), work), threads);
-    const size_t sharing =
-        rows <= p->block && threads > 1 ? threads_for(machine, SIZE_MAX, work) : 1;
+    p->threads = 1;
+    const size_t most = threads > 1 ? threads_for(machine, SIZE_MAX, work) : 1;
+    if (most > 1)
+        p->threads = cnn_min(most, cnn_pieces(rows, shape->tile_rows));
     const size_t block = even_block(rows, p->block, p->threads);
     /* Rows that are too few for all threads, or would be cut unevenly, share columns. */
-    if (sharing > 1 &&
+    if (most > 1 && rows <= p->block &&
         (p->threads == 1 || (20 * rows < 19 * p->threads * block && is_wide(shape)))) {
         p->split = CNN_SPLIT_COLUMNS;
-        p->threads = sharing;
+        p->threads = most;
     } else {
         p->block = cnn_min(block, rows);
     }
@@ -171,7 +168,7 @@ static void cut_rows(const cnn_machine *machine, const cnn_shape *shape, size_t 
 /* What follows from the blocks. */
 static void finish_plan(const cnn_shape *shape, cnn_plan *p)
 {
-    p->blocks = p->block > 0 ? count_of(p->rows, p->block) : 0;
+    p->blocks = p->block > 0 ? cnn_pieces(p->rows, p->block) : 0;
     p->workers = p->split == CNN_SPLIT_COLUMNS ? 1 : cnn_min(p->threads, p->blocks);
     if (p->split == CNN_SPLIT_ROWS)
         p->threads = p->workers;
@@ -216,7 +213,7 @@ static size_t step_threads(const cnn_machine *machine, const cnn_shape *shape, s
 /* Whether all weights are narrow enough to be read row-major by so many rows. */
 static bool is_narrow(const cnn_shape *shape, size_t rows)
 {
-    const size_t tiles = count_of(rows, shape->tile_rows);
+    const size_t tiles = cnn_pieces(rows, shape->tile_rows);
     const size_t most =
         rows == 1 ? ROW_MAJOR_BYTES_ONE : cnn_min(ROW_MAJOR_BYTES, ROW_MAJOR_BYTES_TILES / tiles);
     return shape->widest * shape->real_size <= most;
@@ -253,6 +250,11 @@ static void plan_tasks(const cnn_shape *shape, const cnn_training *training, cnn
     p->part_cols = p->gradient == CNN_GRADIENT_FUSED ? PART_COLUMNS : SIZE_MAX / 2;
 }
 
+bool cnn_plan_indexes(const cnn_shape *shape, size_t rows)
+{
+    return rows >= shape->group;
+}
+
 cnn_plan cnn_plan_step(const cnn_machine *machine, const cnn_shape *shape,
                        const cnn_training *training, size_t rows)
 {
@@ -261,10 +263,9 @@ cnn_plan cnn_plan_step(const cnn_machine *machine, const cnn_shape *shape,
         p.threads = step_threads(machine, shape, rows);
     const bool one_block = rows <= CNN_BLOCK_ROWS && is_wide(shape);
     p.block = cnn_min(rows, even_block(rows, CNN_BLOCK_ROWS, one_block ? 1 : p.threads));
-    p.blocks = count_of(rows, p.block);
+    p.blocks = cnn_pieces(rows, p.block);
     p.split = p.blocks == 1 ? CNN_SPLIT_COLUMNS : CNN_SPLIT_ROWS;
-    p.workers = p.threads;
-    p.zeros = rows >= shape->group;
+    p.zeros = cnn_plan_indexes(shape, rows);
     plan_tasks(shape, training, &p);
     const size_t bytes = shape->parameters * shape->real_size * (1 + training->slots);
     p.prefetch = p.gradient == CNN_GRADIENT_FUSED &&
@@ -315,21 +316,21 @@ static size_t copy_row(const cnn_kernels *kernels, size_t real_size, const cnn_g
 cnn_product_plan cnn_plan_product(const cnn_machine *machine, const cnn_kernels *kernels,
                                   size_t real_size, const cnn_gemm *g, unsigned traits)
 {
-    const size_t panels = count_of(g->n, kernels->panel);
+    const size_t panels = cnn_pieces(g->n, kernels->panel);
     cnn_product_plan p = {.block_rows = cnn_min(g->m, RECTANGLE_TILES * kernels->tile_rows)};
     if (g->m == 0 || g->n == 0)
         return p;
     const double work = (double)g->m * (double)g->n * (double)g->k;
-    p.row_blocks = count_of(g->m, p.block_rows);
+    p.row_blocks = cnn_pieces(g->m, p.block_rows);
     p.threads = threads_for(machine, p.row_blocks * panels,
                             traits & CNN_PRODUCT_AWAKE ? AWAKE * work : work);
     /* Some more rectangles than threads even out a thread that is late. */
     size_t cuts = 1;
     if (p.threads > 1 && p.row_blocks < 4 * p.threads)
-        cuts = cnn_min(panels, count_of(4 * p.threads, p.row_blocks));
-    const size_t panels_each = count_of(panels, cuts);
+        cuts = cnn_min(panels, cnn_pieces(4 * p.threads, p.row_blocks));
+    const size_t panels_each = cnn_pieces(panels, cuts);
     p.block_cols = panels_each * kernels->panel;
-    p.col_blocks = count_of(panels, panels_each);
+    p.col_blocks = cnn_pieces(panels, panels_each);
     if (traits & CNN_PRODUCT_COPIES)
         p.copy_row = copy_row(kernels, real_size, g, p.block_rows, cnn_min(p.block_cols, g->n));
     return p;
@@ -339,9 +340,9 @@ cnn_rows_plan cnn_plan_rows(const cnn_machine *machine, size_t rows, size_t cols
 {
     const size_t least = cnn_max(1, CNN_TASK_ELEMENTS / cols);
     const double work = ELEMENT_WORK * (double)rows * (double)cols;
-    cnn_rows_plan p = {.threads = threads_for(machine, count_of(rows, least), work)};
+    cnn_rows_plan p = {.threads = threads_for(machine, cnn_pieces(rows, least), work)};
     const size_t most = p.threads == 1 ? 1 : p.threads * TASKS_PER_THREAD;
-    p.block = cnn_max(least, count_of(rows, most));
+    p.block = cnn_max(least, cnn_pieces(rows, most));
     return p;
 }
 

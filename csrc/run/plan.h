@@ -1,9 +1,10 @@
 /*
- * Plans: everything that a call decides before it runs. All thresholds stand in plan.c. Plans are
- * pure functions of shapes, rows and the machine, so that a test can print them for machines that
- * are not there. What runs below reads a plan and decides nothing.
+ * Plans: what a call decides above the kernels before it runs. Thresholds that depend on the
+ * machine stand in plan.c. Plans are pure functions of shapes, rows and the machine, so that a test
+ * can print them for machines that are not there. What runs below reads a plan and decides nothing.
  *
- * A training step runs in one of three layouts:
+ * A training step has weights in one of two forms, and its threads split the work in one of two
+ * ways. Row-major weights are for one thread, so that there are three layouts:
  *
  *     layout      weights     threads
  *     row-major   row-major   one; a batch of one block of rows through narrow layers
@@ -13,10 +14,9 @@
  * with one of three gradients. That is eight paths, since a batch of one row is one block:
  *
  *     gradient    row-major   columns   rows
- *     fused       x           x         x      each task's part goes straight into the optimizer
+ *     fused       x           x         x      each part goes straight into the optimizer
  *     outer       x           x                one row: a column by a row, in the optimizer
- *     whole       x           x         x      stored first, for clip_norm and
- * cnn_network_gradients
+ *     whole       x           x         x      stored first: clip_norm, gradients alone
  */
 #ifndef CNN_PLAN_H
 #define CNN_PLAN_H
@@ -28,9 +28,6 @@
 
 /* The most rows that go through all layers together. */
 #define CNN_BLOCK_ROWS ((size_t)132)
-
-/* Inputs have zeros enough if groups of rows leave out one column in so many. */
-#define CNN_LEAST_ZEROS ((size_t)4)
 
 /* The most rows of a weight that a task of an update with products takes: whole tiles and whole
  * panels of every instruction set. */
@@ -67,11 +64,11 @@ typedef struct cnn_plan {
     size_t rows;
     size_t block, blocks; /* rows of a block, and how many blocks */
     size_t threads;       /* for all work on these rows */
-    size_t workers;       /* threads that take blocks: 1 if predict's threads share columns */
     cnn_split split;
     cnn_form form; /* in which weights are read, and in training changed */
     bool zeros;    /* whether to look for zeros of the inputs */
     /* Predict and evaluate only. */
+    size_t workers;      /* threads that take blocks: 1 if the threads share columns */
     size_t worker_bytes; /* of scratch for each worker */
     /* Training only. */
     cnn_gradient gradient;
@@ -113,6 +110,9 @@ cnn_form cnn_plan_form(const cnn_machine *machine, const cnn_shape *shape,
 /* The plan of a step with `rows` rows, at most batch_size. */
 cnn_plan cnn_plan_step(const cnn_machine *machine, const cnn_shape *shape,
                        const cnn_training *training, size_t rows);
+
+/* Whether a batch of so many rows gets a nonzero index. */
+bool cnn_plan_indexes(const cnn_shape *shape, size_t rows);
 
 /* Bytes of scratch in which each thread of an update keeps a part of the gradient. */
 size_t cnn_plan_update_scratch(const cnn_shape *shape);

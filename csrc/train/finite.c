@@ -61,6 +61,8 @@ static double rounded(double setting, cnn_dtype dtype)
     return dtype == CNN_FLOAT32 ? (double)(float)setting : setting;
 }
 
+_Static_assert(CNN_MAX_SLOTS == 2, "update_sizes() has two slots");
+
 /*
  * Bounds after an update, from bounds before it: the formulas of kernels/optimizer.c with sizes
  * instead of numbers. False if one of the operations might overflow.

@@ -10,16 +10,11 @@
 
 /* ---- Tasks over the parameters ----------------------------------------------------------- */
 
-static size_t count_of(size_t all, size_t each)
-{
-    return all / each + (all % each > 0);
-}
-
 /* How many columns of tasks a tensor has; *rows receives how many rows of them. */
 static size_t cut(const cnn_batch *batch, const cnn_tensor *tensor, size_t *rows)
 {
-    *rows = tensor->weight ? count_of(tensor->rows, batch->plan.task_rows) : 1;
-    return tensor->weight ? count_of(tensor->cols, batch->plan.task_cols) : 1;
+    *rows = tensor->weight ? cnn_pieces(tensor->rows, batch->plan.task_rows) : 1;
+    return tensor->weight ? cnn_pieces(tensor->cols, batch->plan.task_cols) : 1;
 }
 
 size_t cnn_gradient_tasks(const cnn_batch *batch)

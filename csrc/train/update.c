@@ -195,7 +195,7 @@ static void update_columns(const struct stepping *s, const cnn_gradient_task *pa
         own.g = cnn_at(network, gradient.g, done);
         update_part(s, &one, &own);
     }
-    if (batch->plan.form == CNN_PANELS && part->tensor->l2 > 0)
+    if (batch->plan.form == CNN_PANELS && cnn_tensor_keeps_rows(part->tensor))
         cnn_weight_unpack(part->tensor->weight, r);
 }
 

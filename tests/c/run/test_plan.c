@@ -26,7 +26,7 @@ static const machine machines[] = {
 };
 
 /* Kernels of AVX-512 in float32, as far as plans depend on them. */
-static const cnn_kernels kernels = {.isa = "avx512", .tile_rows = 12, .panel = 32, .group = 4};
+static const cnn_kernels kernels = {.isa = "avx512", .tile_rows = 12, .panel = 32, .group = 8};
 
 static const cnn_dense_shape digits[] = {{784, 50}, {50, 100}, {100, 10}};
 static const cnn_dense_shape policy[] = {{8, 64}, {64, 64}, {64, 4}};
@@ -140,16 +140,41 @@ static void test_printed(void)
 
 /* ---- What must hold for every plan ------------------------------------------------------- */
 
-static void check_step(const cnn_plan *p, const cnn_machine *now, const cnn_training *training)
+static void check_step(const cnn_plan *p, const cnn_machine *now, const cnn_shape *shape,
+                       const cnn_training *training)
 {
     CHECK(p->block > 0 && p->block <= CNN_BLOCK_ROWS);
     CHECK(p->blocks == (p->rows + p->block - 1) / p->block);
     CHECK(p->threads >= 1 && p->threads <= now->threads);
     /* A row-major weight is changed by one thread, in a batch of one block. */
     CHECK(p->form == CNN_PANELS || (p->threads == 1 && p->blocks == 1));
+    /* A call for the gradient alone may have a const network, whose row-major form may be stale. */
+    CHECK(!training->gradient || p->form == CNN_PANELS);
+    CHECK(p->form == cnn_plan_form(now, shape, training));
+    const bool whole = training->clips || training->gradient;
     CHECK((p->split == CNN_SPLIT_COLUMNS) == (p->blocks == 1));
-    CHECK((p->gradient == CNN_GRADIENT_WHOLE) == (training->clips || training->gradient));
-    CHECK((p->gradient == CNN_GRADIENT_OUTER) == (p->rows == 1 && !training->clips));
+    CHECK((p->gradient == CNN_GRADIENT_WHOLE) == whole);
+    CHECK((p->gradient == CNN_GRADIENT_OUTER) == (p->rows == 1 && !whole));
+    /* In panels a task's columns begin at a panel, and a part of it fits its scratch. */
+    CHECK(p->form == CNN_ROW_MAJOR || p->task_cols % kernels.panel == 0);
+    if (p->gradient == CNN_GRADIENT_FUSED) {
+        CHECK(p->part_cols % kernels.panel == 0);
+        CHECK(2 * p->part_cols * p->task_rows * shape->real_size <= cnn_plan_update_scratch(shape));
+    }
+}
+
+/* The plans of all batches of a call, the last of which may have fewer rows. */
+static void check_call(const cnn_machine *now, const cnn_shape *shape, size_t batch_size)
+{
+    for (int kind = 0; kind < 3; kind++) {
+        const cnn_training training = {
+            .batch_size = batch_size, .clips = kind == 1, .gradient = kind == 2};
+        for (size_t rows = 1; rows <= batch_size; rows += 1 + rows / 2) {
+            const cnn_plan p = cnn_plan_step(now, shape, &training, rows);
+            CHECK(p.rows == rows);
+            check_step(&p, now, shape, &training);
+        }
+    }
 }
 
 static void test_rules(void)
@@ -165,11 +190,7 @@ static void test_rules(void)
                     CHECK(predict.block * predict.blocks >= rows);
                     CHECK(predict.workers <= predict.threads && predict.threads <= threads);
                     CHECK(predict.workers <= predict.blocks);
-                    for (int clips = 0; clips <= 1; clips++) {
-                        const cnn_training training = {.batch_size = rows, .clips = clips};
-                        const cnn_plan p = cnn_plan_step(&now, &shape, &training, rows);
-                        check_step(&p, &now, &training);
-                    }
+                    check_call(&now, &shape, rows);
                 }
 }
 
@@ -188,7 +209,8 @@ static void test_workspace(void)
     CHECK(predict_plan(&now, &shape, 10000, least).block == 1);
     for (size_t bytes = least; bytes < enough; bytes += bytes / 7 + 1) {
         const cnn_plan p = predict_plan(&now, &shape, 10000, bytes);
-        CHECK(p.block > 0 && p.workers * cnn_plan_scratch(&shape, p.block) <= bytes);
+        const size_t each = p.workers > 1 ? p.worker_bytes : cnn_plan_scratch(&shape, p.block);
+        CHECK(p.block > 0 && p.workers * each <= bytes);
         CHECK(p.block * p.blocks >= 10000);
     }
 }
@@ -213,24 +235,35 @@ static void test_threads(void)
     }
 }
 
-/* A product's rectangles cover it; copies are for conflicting strides alone. */
+/* A product's rectangles cover it, each with something in it. */
+static void check_cuts(const cnn_product_plan *p, const cnn_machine *now, size_t m, size_t n)
+{
+    CHECK(p->threads >= 1 && p->threads <= now->threads);
+    CHECK(p->row_blocks * p->block_rows >= m && (p->row_blocks - 1) * p->block_rows < m);
+    CHECK(p->col_blocks * p->block_cols >= n && (p->col_blocks - 1) * p->block_cols < n);
+    CHECK(p->block_cols % kernels.panel == 0);
+}
+
+/* Copies are for conflicting strides alone, if enough panels of b read them. */
 static void test_products(void)
 {
-    const cnn_machine now = {1, machines[0].caches};
-    for (size_t n = 8; n < 3000; n += n / 3 + 1) {
-        const cnn_gemm rows = {.m = n, .n = n, .k = 300, .a_row = 300, .a_k = 1};
-        cnn_product_plan p =
-            cnn_plan_product(&now, &kernels, sizeof(float), &rows, CNN_PRODUCT_COPIES);
-        CHECK(p.row_blocks * p.block_rows >= n && p.col_blocks * p.block_cols >= n);
-        CHECK(p.block_cols % kernels.panel == 0);
-        CHECK(p.copy_row == 0);
-        const cnn_gemm conflicting = {.m = n, .n = n, .k = 1024, .a_row = 1024, .a_k = 1};
-        p = cnn_plan_product(&now, &kernels, sizeof(float), &conflicting, CNN_PRODUCT_COPIES);
-        CHECK((p.copy_row > 0) == (n >= 4 * kernels.panel));
-        CHECK(p.copy_row == 0 || p.copy_row == 1024 + 16);
-        p = cnn_plan_product(&now, &kernels, sizeof(float), &conflicting, 0);
-        CHECK(p.copy_row == 0);
-    }
+    for (size_t threads = 1; threads <= 8; threads *= 2)
+        for (size_t n = 8; n < 3000; n += n / 3 + 1) {
+            const cnn_machine now = {threads, machines[0].caches};
+            const cnn_gemm rows = {.m = n, .n = n, .k = 300, .a_row = 300, .a_k = 1};
+            cnn_product_plan p =
+                cnn_plan_product(&now, &kernels, sizeof(float), &rows, CNN_PRODUCT_COPIES);
+            check_cuts(&p, &now, n, n);
+            CHECK(p.copy_row == 0);
+            const cnn_gemm conflicting = {.m = n, .n = n, .k = 1024, .a_row = 1024, .a_k = 1};
+            p = cnn_plan_product(&now, &kernels, sizeof(float), &conflicting, CNN_PRODUCT_COPIES);
+            check_cuts(&p, &now, n, n);
+            const size_t cols = p.block_cols < n ? p.block_cols : n;
+            CHECK((p.copy_row > 0) == (cols >= 4 * kernels.panel));
+            CHECK(p.copy_row == 0 || p.copy_row == 1024 + 16);
+            p = cnn_plan_product(&now, &kernels, sizeof(float), &conflicting, 0);
+            CHECK(p.copy_row == 0);
+        }
 }
 
 /* The caches of this machine are read, can be replaced, and come back. */
