@@ -19,7 +19,7 @@
 void cnn_network_changed(cnn_network *network)
 {
     network->version++;
-    atomic_store_explicit(&network->leaves_out, CNN_UNKNOWN, memory_order_relaxed);
+    atomic_store_explicit(network->leaves_out, CNN_UNKNOWN, memory_order_relaxed);
 }
 
 void cnn_network_refresh(cnn_network *network, cnn_form form)
@@ -212,12 +212,14 @@ static cnn_network *make(size_t count)
     if (!made)
         return NULL;
     memset(made, 0, sizeof *made);
-    atomic_init(&made->leaves_out, CNN_UNKNOWN);
+    made->leaves_out = malloc(sizeof *made->leaves_out);
+    if (made->leaves_out)
+        atomic_init(made->leaves_out, CNN_UNKNOWN);
     made->layers = calloc(count, sizeof *made->layers);
     made->stages = calloc(count, sizeof *made->stages);
     made->tensors = calloc(count, CNN_STAGE_TENSORS * sizeof *made->tensors);
     made->dense_shapes = calloc(count, sizeof *made->dense_shapes);
-    if (made->layers && made->stages && made->tensors && made->dense_shapes)
+    if (made->leaves_out && made->layers && made->stages && made->tensors && made->dense_shapes)
         return made;
     cnn_network_destroy(made);
     return NULL;
@@ -286,6 +288,7 @@ void cnn_network_destroy(cnn_network *network)
     if (!network)
         return;
     cnn_metadata_destroy(network);
+    free(network->leaves_out);
     free(network->layers);
     free(network->stages);
     free(network->tensors);

@@ -28,7 +28,7 @@ struct cnn_network {
     void *panels;          /* all weights in panels */
     cnn_dense_shape *dense_shapes;
     cnn_shape shape;
-    atomic_int leaves_out; /* a cnn_known: see cnn_nonzero_forward_is_exact */
+    atomic_int *leaves_out; /* a cnn_known, which readers find: see nonzero.h */
     size_t metadata_count, metadata_capacity;
     cnn_metadata **metadata;        /* in the order in which the keys came */
     cnn_metadata **sorted_metadata; /* the same, sorted by key */

@@ -104,12 +104,10 @@ static cnn_known can_leave_out(const cnn_network *network, cnn_form form)
 
 bool cnn_nonzero_forward_is_exact(const cnn_network *network, cnn_form form)
 {
-    /* The network's numbers are const here; what is known about them may be found by any reader. */
-    atomic_int *const known = (atomic_int *)(uintptr_t)&network->leaves_out;
-    int found = atomic_load_explicit(known, memory_order_relaxed);
+    int found = atomic_load_explicit(network->leaves_out, memory_order_relaxed);
     if (found == CNN_UNKNOWN) {
         found = can_leave_out(network, form);
-        atomic_store_explicit(known, found, memory_order_relaxed);
+        atomic_store_explicit(network->leaves_out, found, memory_order_relaxed);
     }
     return found == CNN_YES;
 }
