@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := test
-.PHONY: demo test test-c test-python test-slow test-peers test-downstream lint bench bench-guard bench-doors docs sanitize wheel clean
+.PHONY: demo test test-c test-python test-slow test-peers test-downstream lint bench bench-guard bench-interfaces docs sanitize wheel clean
 
 # In CI a warning is an error.
 CNN_WERROR := $(if $(CI),ON,OFF)
@@ -83,9 +83,9 @@ bench-guard: $(VENV)/build-tools
 	$(IN) python benchmarks/guard $(ARGS)
 
 # What a prediction costs through C, Cython, Numba, Python and a generated header.
-bench-doors:
+bench-interfaces:
 	@[ -d $(DOWNSTREAM) ] || $(MAKE) test-downstream
-	$(IN_DOWNSTREAM) python -P benchmarks/doors
+	$(IN_DOWNSTREAM) python -P benchmarks/interfaces
 
 docs:
 	@echo "not yet: $@"; exit 2

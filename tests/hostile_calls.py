@@ -223,7 +223,7 @@ NETWORKS = {
         lambda w: {"net": w.net, "path": os.path.join(w.folder, "net.onnx")},
         ("net",),
     ),
-    # It takes addresses and trusts them; test_doors.py has what it checks.
+    # It takes addresses and trusts them; test_interfaces.py has what it checks.
     "c_function": Case(lambda net: net.c_function, lambda w: {"net": w.net}, ("net",)),
     "Sequential.__setstate__": Case(
         lambda net, value: copy.copy(net).__setstate__(value),

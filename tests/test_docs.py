@@ -24,9 +24,13 @@ def with_blocks(*languages):
 
 
 def test_documents_are_read():
-    expected = {"README.md", "docs/doors.md", "docs/performance/index.md", "csrc/README.md"}
+    expected = {"README.md", "docs/interfaces.md", "docs/performance/index.md", "csrc/README.md"}
     assert {*expected, "examples/c/README.md"} <= set(DOCUMENTS)
-    assert [block.language for block in blocks_of("docs/doors.md")][:3] == ["python", "c", "cmake"]
+    assert [block.language for block in blocks_of("docs/interfaces.md")][:3] == [
+        "python",
+        "c",
+        "cmake",
+    ]
     assert "cnn train iris.csv" in next(
         block.text for block in blocks_of("README.md") if "cnn train" in block.text
     )
@@ -143,7 +147,7 @@ def test_commands(document, request):
     """In the order of the document. Compilers and what they make are tested downstream."""
     folder, lines = prepared(document, request)
     others = [line for line in lines if not check_line(line, folder)]
-    if document not in {"docs/doors.md", "examples/c/README.md"}:
+    if document not in {"docs/interfaces.md", "examples/c/README.md"}:
         assert others == []
 
 

@@ -247,7 +247,7 @@ def test_softmax_backward(n):
         assert abs(dx[0, j] - estimate) <= truncation + 2 * rounding(e, h) + own.error[0, j]
 
 
-# ---- The public door ---------------------------------------------------------------------------
+# ---- The public interface ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dropout_step", [None, 0, 5])

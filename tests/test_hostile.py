@@ -100,8 +100,8 @@ def test_each_function_takes_part():
     names = {name.split(".")[-1].split(" ")[0] for name in all_cases()}
     assert {name for name in cnn.__all__ if name not in TAKE_NOTHING} <= names
     methods = {name for name, value in vars(cnn.Sequential).items() if callable(value)}
-    doors = {name for name, value in vars(cnn.Sequential.__base__).items() if callable(value)}
-    public = {name for name in methods | doors if not name.startswith("_")}
+    inherited = {name for name, value in vars(cnn.Sequential.__base__).items() if callable(value)}
+    public = {name for name in methods | inherited if not name.startswith("_")}
     assert public - {"summary", "to_torch"} <= names
     functions = {name for name, value in vars(_core).items() if type(value) is type(_core.numeric)}
     assert functions - TAKE_NOTHING <= names

@@ -140,7 +140,7 @@ def test_setting_parameters_changes_predictions():
     np.testing.assert_array_equal(net.predict([1.0, 2.0, 3.0]), [1.5, -2.0])
 
 
-def test_reading_does_not_open_a_back_door():
+def test_what_is_read_gives_no_way_to_write():
     layer = two_layers().layers[0]
     before = layer.weight
     with refused(ValueError, "read-only"):

@@ -73,17 +73,17 @@ def saved(network, folder):
     return _core.Network.load(folder / "model.safetensors")
 
 
-DOORS = {
+INTERFACES = {
     "copy": lambda network, _: network.copy(),
     "bytes": lambda network, _: _core.Network.from_bytes(network.to_bytes()),
     "save": saved,
 }
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_doors_give_current_weights(door, make, data, dtype, parameters, bits, tmp_path):
+@pytest.mark.parametrize("interface", INTERFACES)
+def test_interfaces_give_current_weights(interface, make, data, dtype, parameters, bits, tmp_path):
     network = trained(make, data, dtype).network
-    found = DOORS[door](network, tmp_path)
+    found = INTERFACES[interface](network, tmp_path)
     assert bits(*parameters(found)) == bits(*parameters(network))
     assert bits(*parameters(found)) != bits(*parameters(make(dtype)))
 

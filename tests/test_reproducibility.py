@@ -174,7 +174,7 @@ def test_dense_backward_of_many_sizes(size, dtype, isa, bits):
     assert bits(*run()) == bits(*on_scalar(run))
 
 
-# ---- G1: threads, batches, places, doors -------------------------------------------------------
+# ---- G1: threads, batches, places, interfaces --------------------------------------------------
 
 
 @pytest.mark.parametrize("threads", [2, 3, 4])
@@ -231,7 +231,7 @@ def predictions(network_of):
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 4])
 def test_predict(threads, dtype, isa, network_of, predictions, bits):
-    """Any batch, place in it, layout, instruction set, number of threads, and door."""
+    """Any batch, place in it, layout, instruction set, number of threads, and interface."""
     _core.set_num_threads(threads)
     network = with_weights(deep_network(network_of, dtype))
     x, expected = predictions[dtype.name]

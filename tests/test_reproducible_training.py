@@ -212,7 +212,7 @@ def test_epoch_may_stop_and_go_on(network_of, parameters, bits):
 
 
 def test_sequential_trains_to_the_same_bits(threads, isa, bits):
-    """Through the public door: slices of an epoch are cut by time, which must not matter."""
+    """Through the public interface: slices of an epoch are cut by time, which must not matter."""
 
     def run():
         net = cnn.mlp([64, 30, 10], "silu", "softmax", rng=4, dropout=0.1, l2=1e-4)

@@ -20,29 +20,29 @@ ENVIRONMENT = {
 
 
 @pytest.fixture(scope="module")
-def doors(tmp_path_factory):
-    """Return a folder in which the Python of docs/doors.md has run, with the files it shows."""
-    folder = tmp_path_factory.mktemp("doors")
-    told = run_python("docs/doors.md", folder)
-    for block in blocks_of("docs/doors.md"):
+def interfaces(tmp_path_factory):
+    """Return a folder in which the Python of docs/interfaces.md has run, with its files."""
+    folder = tmp_path_factory.mktemp("interfaces")
+    told = run_python("docs/interfaces.md", folder)
+    for block in blocks_of("docs/interfaces.md"):
         if name := named(block):
             (folder / name).write_text(block.text)
     return folder, told
 
 
-def test_python(doors):
-    _, told = doors
+def test_python(interfaces):
+    _, told = interfaces
     assert len(told) > 5
     for line, wrong in told:
-        assert wrong is None, f"docs/doors.md:{line}: {wrong[1]}"
+        assert wrong is None, f"docs/interfaces.md:{line}: {wrong[1]}"
 
 
-def test_commands(doors, run):
+def test_commands(interfaces, run):
     """Each compiles the program of the page, which then answers."""
-    folder, _ = doors
+    folder, _ = interfaces
     lines = [
         line
-        for block in blocks_of("docs/doors.md")
+        for block in blocks_of("docs/interfaces.md")
         if block.language == "shell"
         for line in commands(block)
     ]
@@ -61,15 +61,15 @@ def check_answer(said, folder):
     assert [float(line) for line in said.split()] == pytest.approx(expected.tolist(), rel=1e-5)
 
 
-def test_cmake(doors, run, tmp_path):
-    folder, _ = doors
+def test_cmake(interfaces, run, tmp_path):
+    folder, _ = interfaces
     run("cmake", "-S", folder, "-B", tmp_path, f"-Dcnn_DIR={cnn.get_cmake_dir()}", **ENVIRONMENT)
     run("cmake", "--build", tmp_path)
     check_answer(run("bash", "-ec", f"cd {folder}; {tmp_path}/app"), folder)
 
 
-def test_header(doors, run):
-    folder, _ = doors
+def test_header(interfaces, run):
+    folder, _ = interfaces
     run(
         "bash",
         "-ec",
@@ -77,9 +77,9 @@ def test_header(doors, run):
     )
 
 
-def test_cython(doors, run, tmp_path):
+def test_cython(interfaces, run, tmp_path):
     """The function of the page checks what C cannot see."""
-    folder, _ = doors
+    folder, _ = interfaces
     (tmp_path / "predicts.pyx").write_text((folder / "predicts.pyx").read_text())
     run("bash", "-ec", f"cd {tmp_path}; cythonize -i predicts.pyx", **ENVIRONMENT)
     sys.path.insert(0, str(tmp_path))
