@@ -102,8 +102,23 @@ def inputs(dtype):
     return x.astype(dtype)
 
 
-@pytest.mark.parametrize("options", OPTIONS)
-@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize(
+    ("options", "fast"),
+    [
+        ("portable", False),
+        ("native", True),
+        # Each takes seconds of a compiler's time.
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in [
+                ("portable", True),
+                ("native", False),
+                ("unoptimized", False),
+                ("unoptimized", True),
+            ]
+        ),
+    ],
+)
 def test_activations(tmp_path, options, fast, dtype, bits):
     c_type = "float" if dtype == np.float32 else "double"
     nets = {name: network(name, dtype) for name in _core.ACTIVATIONS}

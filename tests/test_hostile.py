@@ -70,7 +70,7 @@ def run(folder, groups, starts, step):
 @pytest.mark.parametrize("groups", [["core"], ["functions", "networks", "settings"], ["extras"]])
 def test_no_argument_ends_the_process(tmp_path, groups):
     """A share of all calls; the step has no factor in common with the number of objects."""
-    step = 7
+    step = 23
     assert len(OBJECTS) % step != 0
     assert run(tmp_path, groups, range(CORES), step) == []
 

@@ -196,9 +196,11 @@ def test_few_rows_share_columns(dtype, isa, bits, threads):
     One row's bits do not change.
     """
     net = cnn.mlp([300, 3000, 1900, 7], "tanh", "softmax", rng=0, dtype=dtype)
-    x = np.random.default_rng(0).standard_normal((29, 300)).astype(dtype)
+    # Scalar code is slow, and plans are the same for each instruction set.
+    counts = (1, 2, 7) if isa == "scalar" else (1, 2, 3, 7, 12, 18, 29)
+    x = np.random.default_rng(0).standard_normal((counts[-1], 300)).astype(dtype)
     cnn.set_num_threads(1)
     alone = np.concatenate([net.predict(row[None]) for row in x])
     cnn.set_num_threads(threads)
-    for rows in (1, 2, 3, 7, 12, 18, 29):
+    for rows in counts:
         assert bits(net.predict(x[:rows])) == bits(alone[:rows])

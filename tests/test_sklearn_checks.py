@@ -25,15 +25,24 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 
 @pytest.mark.filterwarnings("ignore")
-@parametrize_with_checks(
-    [
-        MLPClassifier(),
-        MLPRegressor(),
-        MLPClassifier(solver="lbfgs", alpha=1.0, class_weight="balanced"),
-        MLPRegressor(solver="sgd"),
-    ]
-)
+@parametrize_with_checks([MLPClassifier(), MLPRegressor(), MLPRegressor(solver="sgd")])
 def test_checks_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+# L-BFGS takes many iterations, so that these take longer than all others together.
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@parametrize_with_checks([MLPClassifier(solver="lbfgs", alpha=1.0, class_weight="balanced")])
+def test_checks_of_scikit_learn_with_lbfgs(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.filterwarnings("ignore")
+@parametrize_with_checks(
+    [MLPClassifier([8], solver="lbfgs", alpha=1.0, class_weight="balanced", max_iter=40)]
+)
+def test_checks_of_scikit_learn_with_few_steps_of_lbfgs(estimator, check):
     check(estimator)
 
 
