@@ -164,6 +164,26 @@ cdef class Trainer:
         made.end(status, "train_step")
         return made
 
+    def apply(self, gradients, penalties, lr):
+        """Make a step on gradients in a flat row; return what was not finite, or None."""
+        cdef cnp.ndarray flat = real_array(
+            numeric_array(gradients, "apply_gradients", "gradients"), self.network.type_number)
+        cdef cnp.npy_intp shape = self.network.parameter_count
+        check_shape(flat, 1, &shape, "apply_gradients", "gradients", "")
+        cdef void *p = cnp.PyArray_DATA(flat)
+        cdef size_t count = flat.size
+        cdef int c_penalties = bool(penalties)
+        cdef double c_lr = lr
+        cdef cnn_status status
+        self.network.begin_change("apply_gradients")
+        with nogil:
+            status = cnn_trainer_apply(self.trainer, p, count, c_penalties, c_lr)
+        self.network.end_change()
+        if status == CNN_ERROR_NONFINITE:
+            return cnn_last_error().decode()
+        check(status, "apply_gradients")
+        return None
+
     def epoch(self, Loss loss not None, x, t, sample_weight, cnp.ndarray index not None,
               batch_size, cnp.ndarray lr not None, seconds=0.0, Result so_far=None):
         cdef double c_seconds = seconds
