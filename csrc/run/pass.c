@@ -223,8 +223,7 @@ static void run_block(void *context, size_t index, size_t worker)
 /* What comes before the first block: plan, inputs, counters. */
 static void begin(cnn_batch *batch, const cnn_batch_job *job)
 {
-    batch->plan =
-        cnn_plan_step(&batch->machine, &batch->network->shape, &job->training, job->rows);
+    batch->plan = cnn_plan_step(&batch->machine, &batch->network->shape, &job->training, job->rows);
     batch->step = job->step;
     cnn_inputs_begin(&batch->inputs, &batch->plan, job->follows);
     cnn_inputs_find_next(&batch->inputs, &job->data->x, job->index ? job->index + job->rows : NULL,
@@ -294,8 +293,7 @@ static void back_block(void *context, size_t index, size_t worker)
     cnn_convert_rows(p->dy, NULL, block.first, block.rows, network->dtype,
                      row_of(batch, last, memory->delta, block.first), memory->row);
     cnn_walk_through_output(&walk);
-    cnn_walk_back(&walk, p->dx ? cnn_at(network, p->dx, block.first * p->dx_row) : NULL,
-                  p->dx_row);
+    cnn_walk_back(&walk, p->dx ? cnn_at(network, p->dx, block.first * p->dx_row) : NULL, p->dx_row);
 }
 
 void cnn_batch_back(cnn_batch *batch, const cnn_matrix *dy, void *dx, size_t dx_row)

@@ -25,7 +25,8 @@ typedef struct cnn_walk {
     size_t first, rows;
     size_t worker; /* the calling thread's number */
     void *scratch; /* cnn_stage_scratch elements for each worker */
-    /* The way back only: delta has `rows` rows from row 0 on, all of which belong to row `first`. */
+    /* The way back only: delta has `rows` rows from row 0 on, all of which belong to row `first`.
+     */
     bool fans_out;
 } cnn_walk;
 

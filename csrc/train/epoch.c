@@ -78,9 +78,7 @@ static cnn_status begin(cnn_trainer *trainer, size_t batch_size, bool whole, str
     cnn_network *network = trainer->network;
     *call = (struct call){
         .trainer = trainer,
-        .training = {.batch_size = batch_size,
-                     .slots = trainer->slots.count,
-                     .clips = whole},
+        .training = {.batch_size = batch_size, .slots = trainer->slots.count, .clips = whole},
     };
     const cnn_form form = cnn_plan_form(&trainer->batch->machine, &network->shape, &call->training);
     const cnn_status status = cnn_slots_arrange(&trainer->slots, form);

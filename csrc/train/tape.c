@@ -56,8 +56,8 @@ cnn_status cnn_tape_forward(cnn_tape *tape, const cnn_matrix *x, int64_t step, v
     if (status == CNN_OK && y)
         status = cnn_check_layout("y", y, x->rows, network->shape.outputs, y_stride);
     if (status == CNN_OK && step < -1)
-        status = cnn_fail(CNN_ERROR_ARGUMENT, "step is %lld, should be at least -1",
-                          (long long)step);
+        status =
+            cnn_fail(CNN_ERROR_ARGUMENT, "step is %lld, should be at least -1", (long long)step);
     if (status == CNN_OK)
         status = cnn_batch_reserve(network, x->rows, &tape->batch);
     if (status != CNN_OK)

@@ -746,8 +746,8 @@ CNN_API cnn_status cnn_trainer_step(cnn_trainer *trainer, const cnn_loss *loss,
 
 /*
  * Make a step on given gradients, ordered as in cnn_network_gradients, as cnn_trainer_step does on
- * those of a loss: clip_norm clips, and with `penalties` not 0 the gradients of the L2 penalties are
- * added before. cnn_network_gradients has them already, cnn_tape_backward does not. A gradient
+ * those of a loss: clip_norm clips, and with `penalties` not 0 the gradients of the L2 penalties
+ * are added before. cnn_network_gradients has them already, cnn_tape_backward does not. A gradient
  * that is not finite, and a step after which a weight or the optimizer's state would not be, are
  * CNN_ERROR_NONFINITE: the step is not made, and all is as before. O(parameters).
  */
