@@ -17,8 +17,8 @@
  *
  *   To train: cnn_network_create, cnn_network_initialize, cnn_trainer_create, cnn_trainer_epoch
  *   and cnn_trainer_save; examples/c/train.c is a whole program. After these functions come, in
- *   groups: status, names, machine, array functions, losses, random numbers, networks, training,
- *   model files.
+ *   groups: status, names, machine, array functions, losses, random numbers, networks, losses of
+ *   the caller's, training, model files.
  *
  * Conventions
  *   Shapes      Matrices are row-major. x is (rows, inputs), a weight is (inputs, outputs), a
@@ -38,8 +38,9 @@
  *               What is not said again at each function: CNN_ERROR_ARGUMENT for NULL if memory
  *               is needed, a stride smaller than a row, a constant outside its list, or a wrong
  *               struct_size; CNN_ERROR_MEMORY if sizes overflow or memory is short.
- *   Memory      Array functions and predict allocate scratch that the threads they run on keep for
- *               the next call; predict with a workspace of the caller allocates nothing.
+ *   Memory      Array functions, predict, vjp and Jacobians allocate scratch that the threads they run
+ *               on keep for the next call; the last three with a workspace of the caller allocate
+ *               nothing.
  *   Handles     Questions to a handle that return a number or a text answer 0 or NULL for NULL.
  *   Structs     Public structs begin with struct_size, which the caller sets to sizeof the struct.
  *               Fields that the caller does not set must be 0, which means the default, unless the
