@@ -38,9 +38,9 @@
  *               What is not said again at each function: CNN_ERROR_ARGUMENT for NULL if memory
  *               is needed, a stride smaller than a row, a constant outside its list, or a wrong
  *               struct_size; CNN_ERROR_MEMORY if sizes overflow or memory is short.
- *   Memory      Array functions, predict, vjp and Jacobians allocate scratch that the threads they run
- *               on keep for the next call; the last three with a workspace of the caller allocate
- *               nothing.
+ *   Memory      Array functions, predict, vjp and Jacobians allocate scratch that the threads
+ *               they run on keep for the next call; the last three allocate nothing if they get a
+ *               workspace of the caller.
  *   Handles     Questions to a handle that return a number or a text answer 0 or NULL for NULL.
  *   Structs     Public structs begin with struct_size, which the caller sets to sizeof the struct.
  *               Fields that the caller does not set must be 0, which means the default, unless the
