@@ -51,7 +51,7 @@ from cnn.onnx import from_onnx
 from cnn.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from cnn.runtime import get_num_threads, numerics_version, set_num_threads
 from cnn.schedules import Constant, CosineDecay, ExponentialDecay, Schedule, StepDecay, Warmup
-from cnn.sequential import Gradient, Sequential
+from cnn.sequential import Backward, Gradient, Sequential
 
 __version__ = version()
 threadpool.register()
@@ -62,6 +62,7 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "Backward",
     "BinaryCrossEntropy",
     "Callback",
     "Constant",

@@ -160,6 +160,9 @@ cdef extern from "cnn/cnn.h" nogil:
     ctypedef struct cnn_network:
         pass
 
+    ctypedef struct cnn_tape:
+        pass
+
     ctypedef struct cnn_trainer:
         pass
 
@@ -290,6 +293,28 @@ cdef extern from "cnn/cnn.h" nogil:
     cnn_status cnn_network_predict(
         const cnn_network *network, const cnn_matrix *x, void *y, size_t y_stride,
         void *workspace, size_t workspace_size)
+    size_t cnn_network_vjp_workspace_size(const cnn_network *network, size_t rows)
+    cnn_status cnn_network_vjp_f32(
+        const cnn_network *network, size_t rows, const float *x, size_t x_stride,
+        const float *dy, size_t dy_stride, float *y, size_t y_stride, float *dx,
+        size_t dx_stride, void *workspace, size_t workspace_size)
+    cnn_status cnn_network_vjp_f64(
+        const cnn_network *network, size_t rows, const double *x, size_t x_stride,
+        const double *dy, size_t dy_stride, double *y, size_t y_stride, double *dx,
+        size_t dx_stride, void *workspace, size_t workspace_size)
+    cnn_status cnn_network_vjp(
+        const cnn_network *network, const cnn_matrix *x, const cnn_matrix *dy, void *y,
+        size_t y_stride, void *dx, size_t dx_stride, void *workspace, size_t workspace_size)
+    size_t cnn_network_jacobian_workspace_size(const cnn_network *network, size_t rows)
+    cnn_status cnn_network_jacobian_f32(
+        const cnn_network *network, size_t rows, const float *x, size_t x_stride, float *y,
+        size_t y_stride, float *jacobian, void *workspace, size_t workspace_size)
+    cnn_status cnn_network_jacobian_f64(
+        const cnn_network *network, size_t rows, const double *x, size_t x_stride, double *y,
+        size_t y_stride, double *jacobian, void *workspace, size_t workspace_size)
+    cnn_status cnn_network_jacobian(
+        const cnn_network *network, const cnn_matrix *x, void *y, size_t y_stride,
+        void *jacobian, void *workspace, size_t workspace_size)
     cnn_status cnn_network_evaluate(
         const cnn_network *network, const cnn_loss *loss, const cnn_data *data,
         cnn_result *result)
@@ -302,12 +327,22 @@ cdef extern from "cnn/cnn.h" nogil:
     cnn_status cnn_network_from_bytes(const void *data, size_t size, cnn_network **network)
     void cnn_bytes_free(void *data)
 
+    cnn_status cnn_tape_create(const cnn_network *network, cnn_tape **tape)
+    void cnn_tape_destroy(cnn_tape *tape)
+    cnn_status cnn_tape_forward(
+        cnn_tape *tape, const cnn_matrix *x, int64_t step, void *y, size_t y_stride)
+    cnn_status cnn_tape_backward(
+        cnn_tape *tape, const cnn_matrix *dy, void *gradients, size_t count, void *dx,
+        size_t dx_stride)
+
     cnn_status cnn_trainer_create(
         cnn_network *network, const cnn_optimizer *optimizer, cnn_trainer **trainer)
     void cnn_trainer_destroy(cnn_trainer *trainer)
     cnn_status cnn_trainer_step(
         cnn_trainer *trainer, const cnn_loss *loss, const cnn_data *data, double lr,
         cnn_result *result)
+    cnn_status cnn_trainer_apply(
+        cnn_trainer *trainer, const void *gradients, size_t count, int penalties, double lr)
     cnn_status cnn_trainer_epoch(
         cnn_trainer *trainer, const cnn_loss *loss, const cnn_data *data, const size_t *index,
         size_t count, size_t batch_size, const double *lr, double seconds, cnn_result *result)

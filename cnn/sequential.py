@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from cnn import _core, losses, optimizers, schedules
 from cnn._base import checks, formats
 from cnn._base.metadata import LR
+from cnn._model.derivatives import Backward, Derivatives, Gradient, by_layer
 from cnn._model.exports import Exports
-from cnn._model.stack import Stack
 from cnn._training import loop, steps
 from cnn._training.samples import checked_samples, loss_for
-from cnn.layers import Dense
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,19 +23,10 @@ if TYPE_CHECKING:
     from cnn._training.samples import ClassWeight
     from cnn.history import History
 
-__all__ = ["Gradient", "Sequential"]
+__all__ = ["Backward", "Gradient", "Sequential"]
 
 
-class Gradient(NamedTuple):
-    """The gradient of a loss with respect to the parameters of a dense layer."""
-
-    weight: NDArray[Any]
-    """Shape (inputs, outputs)."""
-    bias: NDArray[Any]
-    """Shape (outputs,)."""
-
-
-class Sequential(Stack, Exports):
+class Sequential(Derivatives, Exports):
     """A network: layers one after the other.
 
     Parameters
@@ -306,11 +296,7 @@ class Sequential(Stack, Exports):
         value, flat = steps.gradients(
             self._network, x, t, loss=loss, sample_weight=sample_weight, dropout_step=dropout_step
         )
-        parts = iter(flat)
-        return value, [
-            Gradient(next(parts), next(parts)) if isinstance(layer, Dense) else None
-            for layer in self._layers
-        ]
+        return value, by_layer(self._layers, flat)
 
     # ---- Prediction and evaluation -------------------------------------------------------------
 

@@ -180,6 +180,39 @@ NETWORKS = {
         lambda w: {**sample_arguments(w, "x", "t", "loss", "sample_weight"), "dropout_step": 1},
         ("net",),
     ),
+    "forward": Case(
+        lambda net, **kw: net.forward(**kw),
+        lambda w: {"net": w.net, "x": w.x, "dropout_step": 1},
+        ("net",),
+    ),
+    "backward": Case(
+        lambda net, x, dy: (net.forward(x), net.backward(dy)),
+        lambda w: {"net": w.net, "x": w.x, "dy": w.dy},
+        ("net",),
+    ),
+    "vjp": Case(
+        lambda net, **kw: net.vjp(**kw), lambda w: {"net": w.net, "x": w.x, "dy": w.dy}, ("net",)
+    ),
+    "jacobian": Case(
+        lambda net, **kw: net.jacobian(**kw), lambda w: {"net": w.net, "x": w.x}, ("net",)
+    ),
+    "apply_gradients": Case(
+        lambda net, **kw: net.apply_gradients(**kw),
+        lambda w: {
+            "net": w.net,
+            "gradients": [(layer.weight, layer.bias) for layer in w.net],
+            "optimizer": w.optimizer,
+            "l2": False,
+        },
+        ("net",),
+    ),
+    "apply_gradients one": Case(
+        lambda net, value, bias: net.apply_gradients(
+            [(value, bias), (net.layers[1].weight, net.layers[1].bias)], cnn.Adam()
+        ),
+        lambda w: {"net": w.net, "value": np.ones((3, 4)), "bias": np.ones(4)},
+        ("net",),
+    ),
     "get_weights": Case(lambda net: net.get_weights(), lambda w: {"net": w.net}, ("net",)),
     "set_weights": Case(
         lambda net, **kw: net.set_weights(**kw),

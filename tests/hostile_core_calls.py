@@ -27,6 +27,13 @@ def setter(name):
 
 _dense = _core.LayerSpec("dense", 3, 2, "softmax", 0.0, 0.0)
 
+
+def tape_backward(network, x, dy):
+    tape = _core.Tape(network)
+    tape.forward(x)
+    return tape.backward(dy)
+
+
 CORE = {
     "Network": Case(_core.Network, lambda w: {"layers": [_dense], "dtype": "float32", "seed": 1}),
     "Network of": Case(
@@ -72,6 +79,26 @@ CORE = {
             "where": "here",
         },
         ("n",),
+    ),
+    "Network.vjp": Case(
+        lambda n, **kw: n._network.vjp(**kw), lambda w: {"n": w.net, "x": w.x, "dy": w.dy}, ("n",)
+    ),
+    "Network.jacobian": Case(
+        lambda n, **kw: n._network.jacobian(**kw), lambda w: {"n": w.net, "x": w.x}, ("n",)
+    ),
+    "Tape": Case(_core.Tape, lambda w: {"network": w.net._network}),
+    "Tape.forward": Case(
+        lambda n, **kw: _core.Tape(n._network).forward(**kw),
+        lambda w: {"n": w.net, "x": w.x, "step": 1},
+        ("n",),
+    ),
+    "Tape.backward": Case(
+        tape_backward, lambda w: {"network": w.net._network, "x": w.x, "dy": w.dy}, ("network",)
+    ),
+    "Trainer.apply": Case(
+        lambda t, **kw: t.apply(**kw),
+        lambda w: {"t": w.trainer, "gradients": np.ones(26), "penalties": True, "lr": 0.1},
+        ("t",),
     ),
     "Network.gradients": Case(
         lambda n, **kw: n._network.gradients(**kw),
@@ -235,6 +262,7 @@ def whole_classes():
     found = {}
     for cls in (
         _core.Network,
+        _core.Tape,
         _core.Trainer,
         _core.Loss,
         _core.Samples,

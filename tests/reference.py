@@ -474,17 +474,34 @@ class Network:
         value, delta = batch_loss(s, out, t, sample_weight)
         if not logits:
             delta = activation_backward(last.activation, delta, _source(last, z), last.alpha)
-        gradients: list[Bounded] = []
-        for layer, into in zip(self.layers[::-1], taken[::-1], strict=True):
-            dx, dw, db = dense_backward(delta, into, layer.weight)
+        gradients, _ = self._back(taken, delta)
+        for i, layer in enumerate(self.layers):
             if layer.l2 > 0:
-                dw = fma(constant(layer.l2, self.dtype), layer.weight, dw)
-            gradients = [dw, db, *gradients]
-            delta = self._below(len(self.layers) - len(gradients) // 2 - 1, taken, dx)
+                gradients[2 * i] = fma(
+                    constant(layer.l2, self.dtype), layer.weight, gradients[2 * i]
+                )
         penalty = self.penalty()
         # Squares and sums in float64, of at most n/16 + 4 + 3 roundings.
         error = penalty * gamma(sum(g.value.size for g in gradients) / 16 + 10, 2.0**-53)
         return value.like(value.value + penalty, value.error + error), gradients
+
+    def derivatives(self, x, dy) -> tuple[Bounded, list[Bounded], Bounded]:
+        """Return the outputs, and the gradients of sum(dy * y): of the parameters, and of x."""
+        *taken, z = self._run(x)
+        last = self.layers[-1]
+        delta = activation_backward(
+            last.activation, exact(dy, self.dtype), _source(last, z), last.alpha
+        )
+        return activation(last.activation, z, last.alpha), *self._back(taken, delta)
+
+    def _back(self, taken: list[Bounded], delta: Bounded) -> tuple[list[Bounded], Bounded]:
+        """Return the gradients of weight, bias, weight, ... and of x from the last delta."""
+        gradients: list[Bounded] = []
+        for l in reversed(range(len(self.layers))):  # noqa: E741
+            dx, dw, db = dense_backward(delta, taken[l], self.layers[l].weight)
+            gradients = [dw, db, *gradients]
+            delta = self._below(l - 1, taken, dx)
+        return gradients, delta
 
     def _below(self, l: int, taken: list[Bounded], dx: Bounded) -> Bounded:  # noqa: E741
         """Return the delta of layer l from the gradient of what it hands on."""

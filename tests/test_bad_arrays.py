@@ -55,6 +55,12 @@ def epoch(w, x, t, weight):
     return w.trainer.epoch(LABELS, x, t, weight, w.index, 2, w.lr)
 
 
+def backward(w, dy):
+    tape = _core.Tape(w.network)
+    tape.forward(w.x)
+    return tape.backward(dy)
+
+
 # Every argument that takes an array: "where: name" as messages begin, and a call with it.
 ARRAY_ARGUMENTS = {
     "predict: x": lambda w, a: w.network.predict(a),
@@ -62,6 +68,12 @@ ARRAY_ARGUMENTS = {
     "evaluate: t": lambda w, a: w.network.evaluate(LABELS, w.x, a),
     "gradients: x": lambda w, a: w.network.gradients(LABELS, a, w.t),
     "gradients: t": lambda w, a: w.network.gradients(ROWS, w.x, a),
+    "vjp: x": lambda w, a: w.network.vjp(a, w.dy),
+    "vjp: dy": lambda w, a: w.network.vjp(w.x, a),
+    "jacobian: x": lambda w, a: w.network.jacobian(a),
+    "forward: x": lambda w, a: _core.Tape(w.network).forward(a),
+    "backward: dy": backward,
+    "apply_gradients: gradients": lambda w, a: w.trainer.apply(a, True, 0.1),
     "train_step: x": lambda w, a: w.trainer.step(LABELS, a, w.t, None, 0.1),
     "train_step: t": lambda w, a: w.trainer.step(LABELS, w.x, a, None, 0.1),
     "fit: x": lambda w, a: epoch(w, a, w.t, None),

@@ -233,17 +233,33 @@ cdef class Network:
         self.end_change()
         check(status, "l2")
 
+    cdef cnn_matrix inputs_of(self, cnp.ndarray array, str where) except *:
+        """The matrix of x, rows or one row, with the network's inputs as columns."""
+        cdef cnn_matrix m = matrix_of(array, where, "x", False)
+        if m.cols != self.input_count:
+            raise ValueError(
+                f"{where}: x has {m.cols} columns, but the first layer has {self.input_count} "
+                f"inputs"
+            )
+        return m
+
+    cdef cnn_matrix outputs_of(self, cnp.ndarray array, int ndim, size_t rows, str where) except *:
+        """The matrix of dy, which has the shape of the outputs."""
+        cdef cnp.npy_intp[2] shape = [rows, self.output_count]
+        check_shape(array, ndim, &shape[2 - ndim], where, "dy", ", that of the outputs")
+        return matrix_of(array, where, "dy", False)
+
+    cdef cnp.ndarray empty_rows(self, int ndim, size_t rows, size_t cols):
+        """A new array (rows, cols) of the network's type, or (cols,) for one row."""
+        cdef cnp.npy_intp[2] shape = [rows, cols]
+        return cnp.PyArray_EMPTY(ndim, &shape[2 - ndim], self.type_number, 0)
+
     def predict(self, x, out=None):
         cdef list hold = pins(x, out)
         cdef cnp.ndarray array = numeric_array(x, "predict", "x", hold)
         cdef cnp.ndarray into = output_array(out, "predict")
         check_overlap(into, array, "predict", "x", False)
-        cdef cnn_matrix m = matrix_of(array, "predict", "x", False)
-        if m.cols != self.input_count:
-            raise ValueError(
-                f"predict: x has {m.cols} columns, but the first layer has {self.input_count} "
-                f"inputs"
-            )
+        cdef cnn_matrix m = self.inputs_of(array, "predict")
         cdef int ndim = cnp.PyArray_NDIM(array)
         cdef cnp.npy_intp[2] shape = [m.rows, self.output_count]
         cdef size_t y_stride = self.output_count
@@ -260,6 +276,52 @@ cdef class Network:
                 status = cnn_network_predict(self.network, &m, to, y_stride, NULL, 0)
         check(status, "predict")
         return handed_back(y, into, out)
+
+    def vjp(self, x, dy):
+        """The outputs, and the gradient with respect to x for that with respect to the outputs."""
+        cdef list hold = pins(x, dy)
+        cdef cnp.ndarray array = numeric_array(x, "vjp", "x", hold)
+        cdef cnp.ndarray gradient = numeric_array(dy, "vjp", "dy", hold)
+        cdef cnn_matrix m = self.inputs_of(array, "vjp")
+        cdef int ndim = cnp.PyArray_NDIM(array)
+        cdef cnn_matrix g = self.outputs_of(gradient, ndim, m.rows, "vjp")
+        cdef cnp.ndarray y = self.empty_rows(ndim, m.rows, self.output_count)
+        cdef cnp.ndarray dx = self.empty_rows(ndim, m.rows, self.input_count)
+        cdef void *y_data = cnp.PyArray_DATA(y)
+        cdef void *dx_data = cnp.PyArray_DATA(dx)
+        cdef cnn_status status
+        if 2 * self.work * <double>m.rows < RELEASE_WORK:
+            status = cnn_network_vjp(
+                self.network, &m, &g, y_data, self.output_count, dx_data, self.input_count, NULL, 0)
+        else:
+            hold = pinned(array, gradient)
+            with nogil:
+                status = cnn_network_vjp(
+                    self.network, &m, &g, y_data, self.output_count, dx_data, self.input_count,
+                    NULL, 0)
+        check(status, "vjp")
+        return y, dx
+
+    def jacobian(self, x):
+        """The derivatives of the outputs with respect to the inputs, of each row."""
+        cdef list hold = pins(x, None)
+        cdef cnp.ndarray array = numeric_array(x, "jacobian", "x", hold)
+        cdef cnn_matrix m = self.inputs_of(array, "jacobian")
+        cdef int ndim = cnp.PyArray_NDIM(array)
+        cdef cnp.npy_intp[3] shape = [m.rows, self.output_count, self.input_count]
+        # The shape of one row's Jacobian is the last two numbers.
+        cdef cnp.ndarray made = cnp.PyArray_EMPTY(
+            ndim + 1, &shape[2 - ndim], self.type_number, 0)
+        cdef void *to = cnp.PyArray_DATA(made)
+        cdef cnn_status status
+        if self.work * <double>m.rows * (1 + self.output_count) < RELEASE_WORK:
+            status = cnn_network_jacobian(self.network, &m, NULL, 0, to, NULL, 0)
+        else:
+            hold = pinned(array)
+            with nogil:
+                status = cnn_network_jacobian(self.network, &m, NULL, 0, to, NULL, 0)
+        check(status, "jacobian")
+        return made
 
     def evaluate(self, Loss loss not None, x, t, sample_weight=None, where="evaluate",
                  Result so_far=None):

@@ -1,6 +1,7 @@
 # Trainers. Needs base.pxi: ADOPTED, check, index_of, initialize_once, OPTIMIZER_NUMBERS,
-# OPTIMIZER_SLOTS, OPTIMIZERS, path_bytes; arrays.pxi: check_shape, numeric_array, real_array;
-# losses.pxi: Loss; samples.pxi: begin_result, Result, Samples; network.pxi: Network, network_of.
+# OPTIMIZER_SLOTS, OPTIMIZERS, path_bytes; arrays.pxi: check_shape, numeric_array, pinned, pins,
+# real_array; losses.pxi: Loss; samples.pxi: begin_result, Result, Samples; network.pxi: Network,
+# network_of.
 
 from libc.stdint cimport uint64_t
 
@@ -163,6 +164,29 @@ cdef class Trainer:
         self.network.end_change()
         made.end(status, "train_step")
         return made
+
+    def apply(self, gradients, penalties, lr):
+        """Make a step on gradients in a flat row; return what was not finite, or None."""
+        cdef int c_penalties = bool(penalties)
+        cdef double c_lr = lr
+        cdef list hold = pins(gradients, None)
+        cdef cnp.ndarray flat = real_array(
+            numeric_array(gradients, "apply_gradients", "gradients", hold),
+            self.network.type_number)
+        hold = pinned(flat)
+        cdef cnp.npy_intp shape = self.network.parameter_count
+        check_shape(flat, 1, &shape, "apply_gradients", "gradients", "")
+        cdef void *p = cnp.PyArray_DATA(flat)
+        cdef size_t count = flat.size
+        cdef cnn_status status
+        self.network.begin_change("apply_gradients")
+        with nogil:
+            status = cnn_trainer_apply(self.trainer, p, count, c_penalties, c_lr)
+        self.network.end_change()
+        if status == CNN_ERROR_NONFINITE:
+            return cnn_last_error().decode()
+        check(status, "apply_gradients")
+        return None
 
     def epoch(self, Loss loss not None, x, t, sample_weight, cnp.ndarray index not None,
               batch_size, cnp.ndarray lr not None, seconds=0.0, Result so_far=None):

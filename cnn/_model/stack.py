@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from cnn.activations import Activation
 
 
+# Attributes of one object alone. The tapes, of derivatives.py, hold what the last rows left in it.
+OWN = ("_network", "_layers", "_tapes")
+
+
 class Stack:
     """A stack of layers with one compiled network, of which the layers are views."""
 
@@ -240,10 +244,10 @@ class Stack:
         return made
 
     def _attributes(self) -> dict[str, Any]:
-        """Return all attributes but the network and its layers."""
-        return {k: v for k, v in self.__dict__.items() if k not in ("_network", "_layers")}
+        """Return all attributes that travel with the network."""
+        return {k: v for k, v in self.__dict__.items() if k not in OWN}
 
     def _restore(self, network: _core.Network, attributes: dict[str, Any]) -> None:
         """Make a new object, whose __init__ has not run, of a network and attributes."""
         self._adopt(network, [layers.of_description(layer) for layer in network.layers])
-        self.__dict__ |= {k: v for k, v in attributes.items() if k not in ("_network", "_layers")}
+        self.__dict__ |= {k: v for k, v in attributes.items() if k not in OWN}

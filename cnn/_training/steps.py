@@ -34,6 +34,15 @@ def evaluate(where: str, network: _core.Network, samples: Samples) -> _core.Resu
     return result
 
 
+def check_optimizer(where: str, optimizer: object) -> None:
+    """Refuse what is no optimizer that goes on from step to step."""
+    if not isinstance(optimizer, optimizers.Optimizer):
+        raise TypeError(
+            f"{where}: optimizer is {optimizer!r}, should be an object like cnn.Adam() that is "
+            f"kept from step to step"
+        )
+
+
 def train_step(
     network: _core.Network,
     x: ArrayLike,
@@ -46,11 +55,7 @@ def train_step(
 ) -> dict[str, float]:
     """Make one step, as `Sequential.train_step` documents."""
     where = "train_step"
-    if not isinstance(optimizer, optimizers.Optimizer):
-        raise TypeError(
-            f"{where}: optimizer is {optimizer!r}, should be an object like cnn.Adam() that is "
-            f"kept from step to step"
-        )
+    check_optimizer(where, optimizer)
     chosen = loss_for(where, loss, network)
     samples = checked_samples(where, network, chosen, x, t, sample_weight, class_weight)
     lr = float(optimizers.rates(where, optimizer, 1)[0])
@@ -64,6 +69,22 @@ def train_step(
         fault = fault_of_input(samples, network)
         raise InputError(f"{what}. {fault}") if fault else FloatingPointError(what)
     return logs_of(result, has_accuracy=chosen.has_accuracy)
+
+
+def apply_gradients(
+    where: str,
+    network: _core.Network,
+    flat: NDArray[Any],
+    optimizer: optimizers.Optimizer,
+    *,
+    l2: bool,
+) -> None:
+    """Make one step, as `Sequential.apply_gradients` documents."""
+    lr = float(optimizers.rates(where, optimizer, 1)[0])
+    trainer = optimizers.bound(where, optimizer, network)
+    fault = trainer.apply(flat, l2, lr)
+    if fault is not None:
+        raise FloatingPointError(f"{where}: {fault}; the step was not made")
 
 
 def gradients(

@@ -154,7 +154,7 @@ static void add_part(const cnn_stage *stage, const cnn_backward *b, const cnn_re
     if (b->derivative && r->j + r->n == stage->outputs) {
         gemm.activation = b->activation;
         gemm.derivative = (const char *)b->derivative + r->i * size;
-        gemm.derivative_row = b->to_row;
+        gemm.derivative_row = b->derivative_row;
     }
     stage->kernels->gemm(&gemm);
 }
@@ -183,16 +183,18 @@ static void run_strip(void *context, size_t index, size_t worker)
 
 static void backward(const cnn_stage *stage, const cnn_backward *b)
 {
-    const cnn_pack delta = {
-        .k = b->rows,
-        .n = stage->outputs,
-        .b = b->delta,
-        .b_row = b->delta_row,
-        .b_col = 1,
-        .packed = b->packed,
-        .b_panel = b->packed_panel,
-    };
-    stage->kernels->pack(&delta);
+    if (b->packed) {
+        const cnn_pack delta = {
+            .k = b->rows,
+            .n = stage->outputs,
+            .b = b->delta,
+            .b_row = b->delta_row,
+            .b_col = 1,
+            .packed = b->packed,
+            .b_panel = b->packed_panel,
+        };
+        stage->kernels->pack(&delta);
+    }
     if (!b->to)
         return;
     struct strips strips = {stage, b};

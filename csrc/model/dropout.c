@@ -42,8 +42,8 @@ static void backward(const cnn_stage *stage, const cnn_backward *b)
     mask(stage, b->seed, b->step, b->first, b->rows, b->delta, b->delta_row, b->to, b->to_row);
     if (b->derivative)
         stage->kernels->activation_backward(&b->activation, b->rows, stage->inputs, b->to,
-                                            b->to_row, b->derivative, b->to_row, b->to, b->to_row,
-                                            0);
+                                            b->to_row, b->derivative, b->derivative_row, b->to,
+                                            b->to_row, 0);
 }
 
 const cnn_stage_kind cnn_stage_dropout = {

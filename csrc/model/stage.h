@@ -37,12 +37,13 @@ typedef struct cnn_backward {
     int64_t step;
     const void *delta; /* (rows, outputs): of the loss by the sums before the stage's activation */
     size_t delta_row;
-    void *packed; /* dense: receives delta in panels packed_panel elements apart */
+    void *packed; /* dense: receives delta in panels packed_panel elements apart; or NULL */
     size_t packed_panel;
     void *to;      /* (rows, inputs): receives delta of the stage that this one reads; or NULL */
     size_t to_row; /* may be `delta` itself for stages without tensors */
     cnn_activation_spec activation; /* of that stage, with whose derivative delta is multiplied, */
-    const void *derivative;         /* taken from these outputs or sums, as `to`; or NULL */
+    const void *derivative;         /* taken from these outputs or sums; or NULL */
+    size_t derivative_row;          /* 0: one row of them serves all rows */
     cnn_form form;
     size_t threads; /* that share the columns; 1 for this thread alone */
     size_t worker;  /* the calling thread's number, if it is alone */

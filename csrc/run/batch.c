@@ -2,27 +2,6 @@
 
 #include <stdlib.h>
 
-static void lay_out_stage(cnn_batch *batch, cnn_arena *arena, const cnn_stage *stage)
-{
-    const cnn_network *network = batch->network;
-    cnn_batch_stage *memory = &batch->stages[stage->index];
-    const size_t rows = batch->capacity, size = network->real_size;
-    memory->row = cnn_stride_span(stage->outputs, size);
-    const size_t row_bytes = memory->row * size;
-    if (!cnn_stage_is_dense(stage)) {
-        memory->delta = memory[-1].delta;
-        if (stage->rate > 0)
-            memory->output = cnn_arena_take(arena, rows, row_bytes);
-        return;
-    }
-    memory->output = cnn_arena_take(arena, rows, row_bytes);
-    memory->delta = cnn_arena_take(arena, rows, row_bytes);
-    memory->packed =
-        cnn_arena_take(arena, rows, cnn_round_up(stage->outputs, network->kernels->panel) * size);
-    if (cnn_activation_needs_input((int)stage->activation.kind))
-        memory->before = cnn_arena_take(arena, rows, row_bytes);
-}
-
 static void lay_out(cnn_batch *batch, bool ahead, cnn_arena *arena)
 {
     const cnn_network *network = batch->network;
@@ -40,7 +19,7 @@ static void lay_out(cnn_batch *batch, bool ahead, cnn_arena *arena)
         cnn_arena_take(arena, workers, cnn_batch_largest_span(network) * sizeof(double));
     batch->scratch = cnn_arena_take(arena, workers, cnn_stage_scratch(network->kernels) * size);
     for (size_t s = 0; s < network->stage_count; s++)
-        lay_out_stage(batch, arena, &network->stages[s]);
+        cnn_walk_lay_out(network, &network->stages[s], &batch->stages[s], rows, rows, true, arena);
 }
 
 cnn_status cnn_batch_create(const cnn_network *network, const cnn_machine *machine, size_t capacity,
@@ -100,17 +79,9 @@ cnn_status cnn_batch_reserve(const cnn_network *network, size_t rows, cnn_batch 
     return CNN_OK;
 }
 
-const cnn_stage *cnn_batch_source(const cnn_network *network, const cnn_stage *stage, int64_t step)
-{
-    while (stage > network->stages)
-        if (!cnn_stage_is_idle(--stage, step))
-            return stage;
-    return NULL;
-}
-
 const void *cnn_batch_input(const cnn_batch *batch, const cnn_stage *stage, size_t *row)
 {
-    const cnn_stage *source = cnn_batch_source(batch->network, stage, batch->step);
+    const cnn_stage *source = cnn_walk_source(batch->network, stage, batch->step);
     if (!source) {
         *row = batch->inputs.row;
         return batch->inputs.buffers[batch->inputs.present].x;

@@ -7,22 +7,14 @@
 
 #include "run/inputs.h"
 #include "run/samples.h"
-
-/* What a stage keeps of a batch. Buffers are (capacity, outputs) with row stride `row`. */
-typedef struct cnn_batch_stage {
-    size_t row;
-    void *output; /* of the stage; of a dense one h(z) */
-    void *before; /* dense: z, if the derivative needs it; else NULL */
-    void *delta;  /* gradient with respect to z; a dropout stage shares that of the one it reads */
-    void *packed; /* dense: delta in panels for the product with the stage's inputs */
-} cnn_batch_stage;
+#include "run/walk.h"
 
 typedef struct cnn_batch {
     const cnn_network *network;
     size_t capacity, workers;
     void *memory;
     cnn_inputs inputs;
-    cnn_batch_stage *stages;
+    cnn_stage_memory *stages;
     cnn_targets targets;
     double *loss_rows, *scale;
     size_t *counters; /* of each worker, on a cache line: rows that are correct, not finite */
@@ -46,9 +38,6 @@ void cnn_batch_destroy(cnn_batch *batch);
 
 /* Make room in *batch, which may be NULL, for `rows` rows and the present number of threads. */
 cnn_status cnn_batch_reserve(const cnn_network *network, size_t rows, cnn_batch **batch);
-
-/* The stage whose output a stage reads at a step; NULL if it reads the network's inputs. */
-const cnn_stage *cnn_batch_source(const cnn_network *network, const cnn_stage *stage, int64_t step);
 
 /* What a stage read in the present batch: (rows, inputs), *row elements apart. */
 const void *cnn_batch_input(const cnn_batch *batch, const cnn_stage *stage, size_t *row);

@@ -1,6 +1,7 @@
 #include "run/forward.h"
 
 #include "base/convert.h"
+#include "base/platform.h"
 #include "run/nonzero.h"
 
 /* Whether the product can read x in place: right type, whole elements, no conflicts. */
@@ -102,4 +103,58 @@ size_t cnn_count_nonfinite(const cnn_network *network, size_t rows, const void *
         count += factor[i] != 0 &&
                  !network->kernels->finite(1, cols, cnn_at(network, x, i * x_row), cols);
     return count;
+}
+
+/* ---- Arguments --------------------------------------------------------------------------- */
+
+/* Bytes from a workspace to the first cache line that begins in it. */
+static size_t skip_of(const void *workspace)
+{
+    return (CNN_LINE - (uintptr_t)workspace % CNN_LINE) % CNN_LINE;
+}
+
+size_t cnn_workspace_usable(const void *workspace, size_t workspace_size)
+{
+    const size_t skip = skip_of(workspace);
+    if (!workspace)
+        return SIZE_MAX;
+    return workspace_size > skip ? workspace_size - skip : 0;
+}
+
+cnn_status cnn_workspace_scratch(const cnn_plan *plan, size_t least, void *workspace,
+                                 size_t workspace_size, char **scratch)
+{
+    if (plan->block == 0)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "workspace has %zu bytes, needs at least %zu",
+                        workspace_size, least + CNN_LINE - 1);
+    *scratch = workspace ? (char *)workspace + skip_of(workspace)
+                         : cnn_platform_scratch(plan->workers * plan->worker_bytes);
+    if (!*scratch)
+        return cnn_fail(CNN_ERROR_MEMORY, "out of memory for %zu bytes of scratch",
+                        plan->workers * plan->worker_bytes);
+    return CNN_OK;
+}
+
+cnn_status cnn_typed_matrix(const cnn_network *network, cnn_dtype type, const char *name,
+                            const void *data, size_t rows, size_t cols, size_t stride,
+                            cnn_matrix *matrix)
+{
+    if (!network)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "network is NULL");
+    if (type != network->dtype)
+        return cnn_fail(CNN_ERROR_TYPE, "%s is float%d, the network is float%d", name,
+                        type == CNN_FLOAT32 ? 32 : 64, network->dtype == CNN_FLOAT32 ? 32 : 64);
+    const cnn_status status = cnn_check_layout(name, data, rows, cols, stride);
+    if (status != CNN_OK)
+        return status;
+    *matrix = (cnn_matrix){
+        .struct_size = sizeof *matrix,
+        .data = data,
+        .dtype = type,
+        .rows = rows,
+        .cols = cols,
+        .row_stride = (ptrdiff_t)(stride * network->real_size),
+        .col_stride = (ptrdiff_t)network->real_size,
+    };
+    return CNN_OK;
 }

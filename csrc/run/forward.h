@@ -31,6 +31,21 @@ void cnn_forward_outputs(const cnn_forward_call *call, const void *in, size_t in
 void cnn_forward_stage(const cnn_machine *machine, const cnn_plan *plan, const cnn_stage *stage,
                        cnn_forward *f);
 
+/* Bytes of a caller's workspace behind its first cache line's begin; all there are without one. */
+size_t cnn_workspace_usable(const void *workspace, size_t workspace_size);
+
+/*
+ * Scratch for a plan: the caller's workspace, or without one memory that the thread keeps. Fails if
+ * the plan has no block, of which the least takes `least` bytes.
+ */
+cnn_status cnn_workspace_scratch(const cnn_plan *plan, size_t least, void *workspace,
+                                 size_t workspace_size, char **scratch);
+
+/* Check rows of a typed function and describe them; `type` is that of the function. */
+cnn_status cnn_typed_matrix(const cnn_network *network, cnn_dtype type, const char *name,
+                            const void *data, size_t rows, size_t cols, size_t stride,
+                            cnn_matrix *matrix);
+
 /* How many of these rows of inputs have a number that is not finite, but for rows of factor 0. */
 size_t cnn_count_nonfinite(const cnn_network *network, size_t rows, const void *x, size_t x_row,
                            const double *factor);

@@ -14,10 +14,13 @@ enum { CORRECT, NONFINITE };
  * that fits into memory: each rounding adds a part in 2^24 at most. */
 #define ROUNDING 2.0
 
-/* A batch that is being run. */
+/* A batch that is being run; the last three are of a way back that begins with dy. */
 struct pass {
     cnn_batch *batch;
     const cnn_batch_job *job;
+    const cnn_matrix *dy;
+    void *dx;
+    size_t dx_row;
 };
 
 static size_t *counters_of(const cnn_batch *batch, size_t worker)
@@ -28,8 +31,23 @@ static size_t *counters_of(const cnn_batch *batch, size_t worker)
 /* Row `first` of one of the buffers of a stage; NULL stays NULL. */
 static void *row_of(const cnn_batch *batch, const cnn_stage *stage, void *buffer, size_t first)
 {
-    const size_t row = batch->stages[stage->index].row;
-    return buffer ? cnn_at(batch->network, buffer, first * row) : NULL;
+    return cnn_walk_row(batch->network, &batch->stages[stage->index], buffer, first);
+}
+
+static cnn_walk walk_of(const cnn_batch *batch, size_t first, size_t rows, size_t worker)
+{
+    return (cnn_walk){
+        .network = batch->network,
+        .machine = &batch->machine,
+        .plan = &batch->plan,
+        .stages = batch->stages,
+        .capacity = batch->capacity,
+        .step = batch->step,
+        .first = first,
+        .rows = rows,
+        .worker = worker,
+        .scratch = batch->scratch,
+    };
 }
 
 /* ---- Forward ----------------------------------------------------------------------------- */
@@ -46,7 +64,7 @@ static void forget_row(cnn_batch *batch, size_t i)
            network->shape.inputs * network->real_size);
     for (size_t s = 0; s < network->stage_count; s++) {
         const cnn_stage *stage = &network->stages[s];
-        const cnn_batch_stage *memory = &batch->stages[s];
+        const cnn_stage_memory *memory = &batch->stages[s];
         void *const buffers[] = {memory->output, memory->before};
         for (size_t b = 0; b < sizeof buffers / sizeof *buffers; b++)
             if (buffers[b])
@@ -62,29 +80,10 @@ static void forward_rows(const struct pass *p, size_t first, size_t rows, size_t
     cnn_inputs *inputs = &batch->inputs;
     cnn_lists lists;
     cnn_inputs_gather(inputs, &job->data->x, job->index, first, rows);
-    cnn_forward f = {
-        .first = first,
-        .rows = rows,
-        .seed = network->seed,
-        .step = job->step,
-        .in = cnn_at(network, cnn_inputs_present(inputs)->x, first * inputs->row),
-        .in_row = inputs->row,
-        .lists = cnn_inputs_forward_lists(inputs, first, rows, worker, &lists),
-    };
-    for (size_t s = 0; s < network->stage_count; s++) {
-        const cnn_stage *stage = &network->stages[s];
-        const cnn_batch_stage *memory = &batch->stages[s];
-        if (cnn_stage_is_idle(stage, job->step))
-            continue;
-        f.out = row_of(batch, stage, memory->output, first);
-        f.out_row = memory->row;
-        f.before = row_of(batch, stage, memory->before, first);
-        f.logits = s + 1 == network->stage_count && cnn_loss_takes_logits((int)job->loss->kind);
-        cnn_forward_stage(&batch->machine, &batch->plan, stage, &f);
-        f.in = f.out;
-        f.in_row = f.out_row;
-        f.lists = NULL;
-    }
+    const cnn_walk walk = walk_of(batch, first, rows, worker);
+    cnn_walk_forward(&walk, cnn_at(network, cnn_inputs_present(inputs)->x, first * inputs->row),
+                     inputs->row, cnn_inputs_forward_lists(inputs, first, rows, worker, &lists),
+                     job->loss && cnn_loss_takes_logits((int)job->loss->kind));
     for (size_t i = first; i < first + rows; i++)
         if (batch->targets.factor[i] == 0)
             forget_row(batch, i);
@@ -122,21 +121,14 @@ cnn_status cnn_batch_check_inputs(cnn_batch *batch, const cnn_batch_job *job)
 
 /* ---- Backward ---------------------------------------------------------------------------- */
 
-/* From which numbers of a dense stage its derivative is taken. */
-static const void *derivative_of(const cnn_batch *batch, const cnn_stage *stage, size_t first)
-{
-    const cnn_batch_stage *memory = &batch->stages[stage->index];
-    return row_of(batch, stage, memory->before ? memory->before : memory->output, first);
-}
-
-/* The losses of rows, and the delta of the last stage. */
+/* The losses of rows, and the deltas of all stages. */
 static void loss_rows(const struct pass *p, size_t first, size_t rows, size_t worker)
 {
     const cnn_batch *batch = p->batch;
     const cnn_network *network = batch->network;
     const cnn_loss *loss = p->job->loss;
     const cnn_stage *stage = cnn_network_last(network);
-    const cnn_batch_stage *memory = &batch->stages[stage->index];
+    const cnn_stage_memory *memory = &batch->stages[stage->index];
     void *delta = row_of(batch, stage, memory->delta, first);
     cnn_loss_rows l = cnn_targets_loss(loss, &batch->targets, network->dtype, first);
     l.rows = rows;
@@ -150,44 +142,10 @@ static void loss_rows(const struct pass *p, size_t first, size_t rows, size_t wo
     l.correct =
         cnn_loss_has_accuracy((int)loss->kind) ? &counters_of(batch, worker)[CORRECT] : NULL;
     network->kernels->loss(&l);
-    if (!cnn_loss_takes_logits((int)loss->kind) && stage->activation.kind != CNN_IDENTITY)
-        network->kernels->activation_backward(&stage->activation, rows, stage->outputs, delta,
-                                              memory->row, derivative_of(batch, stage, first),
-                                              memory->row, delta, memory->row, 0);
-}
-
-/* The delta of what a stage reads from that of the stage. */
-static void backward_stage(const struct pass *p, const cnn_stage *stage, size_t first, size_t rows,
-                           size_t worker)
-{
-    const cnn_batch *batch = p->batch;
-    const cnn_network *network = batch->network;
-    const cnn_batch_stage *memory = &batch->stages[stage->index];
-    const cnn_stage *source = cnn_batch_source(network, stage, p->job->step);
-    const size_t panel = network->kernels->panel;
-    cnn_backward b = {
-        .first = first,
-        .rows = rows,
-        .seed = network->seed,
-        .step = p->job->step,
-        .delta = row_of(batch, stage, memory->delta, first),
-        .delta_row = memory->row,
-        .packed = memory->packed ? cnn_at(network, memory->packed, first * panel) : NULL,
-        .packed_panel = batch->capacity * panel,
-        .form = batch->plan.form,
-        .threads = batch->plan.split == CNN_SPLIT_COLUMNS ? batch->plan.threads : 1,
-        .worker = worker,
-        .scratch = batch->scratch,
-    };
-    if (source) {
-        b.to = row_of(batch, source, batch->stages[source->index].delta, first);
-        b.to_row = batch->stages[source->index].row;
-        if (source->activation.kind != CNN_IDENTITY) {
-            b.activation = source->activation;
-            b.derivative = derivative_of(batch, source, first);
-        }
-    }
-    stage->kind->backward(stage, &b);
+    const cnn_walk walk = walk_of(batch, first, rows, worker);
+    if (!cnn_loss_takes_logits((int)loss->kind))
+        cnn_walk_through_output(&walk);
+    cnn_walk_back(&walk, NULL, 0);
 }
 
 /* ---- Bounds of gradients ----------------------------------------------------------------- */
@@ -254,18 +212,33 @@ double cnn_batch_largest_gradient(const cnn_batch *batch, const cnn_stage *stage
 static void run_block(void *context, size_t index, size_t worker)
 {
     const struct pass *p = context;
-    cnn_batch *batch = p->batch;
-    const cnn_network *network = batch->network;
-    const size_t first = index * batch->plan.block;
-    const size_t rows = cnn_min(batch->plan.block, batch->plan.rows - first);
-    forward_rows(p, first, rows, worker);
-    check_rows(p, first, rows, worker);
-    loss_rows(p, first, rows, worker);
-    for (size_t s = network->stage_count; s-- > 0;)
-        if (!cnn_stage_is_idle(&network->stages[s], p->job->step))
-            backward_stage(p, &network->stages[s], first, rows, worker);
+    const cnn_block block = cnn_plan_block(&p->batch->plan, index);
+    forward_rows(p, block.first, block.rows, worker);
+    check_rows(p, block.first, block.rows, worker);
+    loss_rows(p, block.first, block.rows, worker);
     if (p->job->measure)
-        measure_rows(batch, first, rows, worker);
+        measure_rows(p->batch, block.first, block.rows, worker);
+}
+
+/* What comes before the first block: plan, inputs, counters. */
+static void begin(cnn_batch *batch, const cnn_batch_job *job)
+{
+    batch->plan = cnn_plan_step(&batch->machine, &batch->network->shape, &job->training, job->rows);
+    batch->step = job->step;
+    cnn_inputs_begin(&batch->inputs, &batch->plan, job->follows);
+    cnn_inputs_find_next(&batch->inputs, &job->data->x, job->index ? job->index + job->rows : NULL,
+                         job->soon);
+    memset(batch->counters, 0, batch->workers * CNN_LINE);
+    if (job->measure)
+        memset(batch->largest, 0,
+               batch->workers * cnn_batch_largest_span(batch->network) * sizeof *batch->largest);
+}
+
+/* What the first weight's gradient leaves out depends on all deltas. */
+static void end_back(cnn_batch *batch)
+{
+    cnn_inputs_check_delta(&batch->inputs, batch->plan.rows, batch->stages[0].delta,
+                           batch->stages[0].row);
 }
 
 cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *loss, double *weight,
@@ -277,19 +250,11 @@ cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *los
                                                0, job->rows, &batch->targets);
     if (status != CNN_OK)
         return status;
-    batch->plan = cnn_plan_step(&batch->machine, &network->shape, &job->training, job->rows);
-    batch->step = job->step;
-    cnn_inputs_begin(&batch->inputs, &batch->plan, job->follows);
-    cnn_inputs_find_next(&batch->inputs, &job->data->x, job->index ? job->index + job->rows : NULL,
-                         job->soon);
+    begin(batch, job);
     const double total = cnn_weights_scale(job->rows, &batch->targets, batch->scale);
-    memset(batch->counters, 0, batch->workers * CNN_LINE);
-    if (job->measure)
-        memset(batch->largest, 0,
-               batch->workers * cnn_batch_largest_span(network) * sizeof *batch->largest);
-    struct pass pass = {batch, job};
+    struct pass pass = {.batch = batch, .job = job};
     cnn_parallel(batch->plan.blocks, batch->plan.threads, run_block, &pass);
-    cnn_inputs_check_delta(&batch->inputs, job->rows, batch->stages[0].delta, batch->stages[0].row);
+    end_back(batch);
     for (size_t w = 0; w < batch->workers; w++)
         *correct += counters_of(batch, w)[CORRECT];
     cnn_lanes losses = {.count = 0};
@@ -297,4 +262,43 @@ cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *los
     *loss = (total > 0 ? cnn_lanes_total(&losses) / total : 0) + cnn_network_penalty(network);
     *weight = total;
     return CNN_OK;
+}
+
+static void forward_block(void *context, size_t index, size_t worker)
+{
+    const struct pass *p = context;
+    const cnn_block block = cnn_plan_block(&p->batch->plan, index);
+    forward_rows(p, block.first, block.rows, worker);
+    check_rows(p, block.first, block.rows, worker);
+}
+
+void cnn_batch_forward(cnn_batch *batch, const cnn_batch_job *job)
+{
+    begin(batch, job);
+    for (size_t i = 0; i < job->rows; i++)
+        batch->targets.factor[i] = 1;
+    struct pass pass = {.batch = batch, .job = job};
+    cnn_parallel(batch->plan.blocks, batch->plan.threads, forward_block, &pass);
+}
+
+static void back_block(void *context, size_t index, size_t worker)
+{
+    const struct pass *p = context;
+    const cnn_batch *batch = p->batch;
+    const cnn_network *network = batch->network;
+    const cnn_block block = cnn_plan_block(&batch->plan, index);
+    const cnn_stage *last = cnn_network_last(network);
+    const cnn_stage_memory *memory = &batch->stages[last->index];
+    const cnn_walk walk = walk_of(batch, block.first, block.rows, worker);
+    cnn_convert_rows(p->dy, NULL, block.first, block.rows, network->dtype,
+                     row_of(batch, last, memory->delta, block.first), memory->row);
+    cnn_walk_through_output(&walk);
+    cnn_walk_back(&walk, p->dx ? cnn_at(network, p->dx, block.first * p->dx_row) : NULL, p->dx_row);
+}
+
+void cnn_batch_back(cnn_batch *batch, const cnn_matrix *dy, void *dx, size_t dx_row)
+{
+    struct pass pass = {.batch = batch, .dy = dy, .dx = dx, .dx_row = dx_row};
+    cnn_parallel(batch->plan.blocks, batch->plan.threads, back_block, &pass);
+    end_back(batch);
 }

@@ -10,7 +10,7 @@
  * then cnn_inputs_gather_next has been called for all of its rows.
  */
 typedef struct cnn_batch_job {
-    const cnn_loss *loss;
+    const cnn_loss *loss; /* NULL for forward alone */
     const cnn_data *data;
     const size_t *index;
     size_t rows, soon;
@@ -26,6 +26,15 @@ typedef struct cnn_batch_job {
  */
 cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *loss, double *weight,
                          size_t *correct);
+
+/*
+ * The two halves without a loss. Forward takes of the job's data x alone, and rows from 0 on; the
+ * outputs stay in the batch. Then any number of ways back, each of which begins with the gradient
+ * dy with respect to the outputs (rows, outputs) and makes deltas, and, unless dx is NULL, the
+ * gradient with respect to the inputs (rows, inputs).
+ */
+void cnn_batch_forward(cnn_batch *batch, const cnn_batch_job *job);
+void cnn_batch_back(cnn_batch *batch, const cnn_matrix *dy, void *dx, size_t dx_row);
 
 /* CNN_ERROR_NONFINITE for the first input of the batch just run that is not finite. */
 cnn_status cnn_batch_check_inputs(cnn_batch *batch, const cnn_batch_job *job);

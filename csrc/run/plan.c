@@ -140,12 +140,20 @@ size_t cnn_plan_scratch(const cnn_shape *shape, size_t rows)
            cnn_lists_bytes(shape->group, rows, shape->inputs);
 }
 
+/* What a call without training does with its rows. */
+struct use {
+    const cnn_shape *shape;
+    const cnn_walk_bytes *bytes; /* NULL for forward alone */
+    bool jacobian;
+    double passes; /* through the network, for each row */
+};
+
 /* Cut rows among `threads` threads at most. */
-static void cut_rows(const cnn_machine *machine, const cnn_shape *shape, size_t threads,
-                     cnn_plan *p)
+static void cut_rows(const cnn_machine *machine, const struct use *use, size_t threads, cnn_plan *p)
 {
+    const cnn_shape *shape = use->shape;
     const size_t rows = p->rows;
-    const double work = (double)shape->parameters * (double)rows;
+    const double work = use->passes * (double)shape->parameters * (double)rows;
     p->split = CNN_SPLIT_ROWS;
     p->block = rows <= LEAST_BLOCK_TILES * shape->tile_rows
                    ? rows
@@ -165,34 +173,74 @@ static void cut_rows(const cnn_machine *machine, const cnn_shape *shape, size_t 
     }
 }
 
+/* Rows that go back together: a block's of one output, or one row's of many outputs. */
+static size_t deltas_of(const struct use *use, size_t block)
+{
+    return use->jacobian ? cnn_max(block, cnn_min(use->shape->outputs, CNN_BLOCK_ROWS)) : block;
+}
+
+/* Bytes of scratch for each worker, if a block has so many rows. */
+static size_t scratch_of(const struct use *use, const cnn_plan *p, size_t block)
+{
+    const cnn_walk_bytes *bytes = use->bytes;
+    if (!bytes)
+        return cnn_plan_scratch(use->shape, block);
+    const size_t sharing = p->split == CNN_SPLIT_COLUMNS ? p->threads : 1;
+    return bytes->worker + sharing * bytes->thread + block * bytes->row +
+           deltas_of(use, block) * bytes->delta;
+}
+
 /* What follows from the blocks. */
-static void finish_plan(const cnn_shape *shape, cnn_plan *p)
+static void finish_plan(const struct use *use, cnn_plan *p)
 {
     p->blocks = p->block > 0 ? cnn_pieces(p->rows, p->block) : 0;
     p->workers = p->split == CNN_SPLIT_COLUMNS ? 1 : cnn_min(p->threads, p->blocks);
     if (p->split == CNN_SPLIT_ROWS)
         p->threads = p->workers;
-    p->zeros = looks_for_zeros(shape, p->block);
-    p->worker_bytes = cnn_round_up(cnn_plan_scratch(shape, p->block), CNN_LINE);
+    p->zeros = !use->bytes && looks_for_zeros(use->shape, p->block);
+    p->deltas = use->bytes ? deltas_of(use, p->block) : 0;
+    p->worker_bytes = cnn_round_up(scratch_of(use, p, p->block), CNN_LINE);
+}
+
+/* The plan of a call without training. */
+static void plan_use(const cnn_machine *machine, const struct use *use, size_t rows,
+                     size_t workspace, cnn_plan *p)
+{
+    p->rows = rows;
+    p->form = CNN_PANELS;
+    cut_rows(machine, use, machine->threads, p);
+    finish_plan(use, p);
+    if (p->workers * p->worker_bytes <= workspace)
+        return;
+    cut_rows(machine, use, 1, p);
+    finish_plan(use, p);
+    if (p->worker_bytes <= workspace)
+        return;
+    if (!use->bytes)
+        p->block = workspace / cnn_plan_scratch(use->shape, 1);
+    while (p->block > 0 && scratch_of(use, p, p->block) > workspace)
+        p->block--;
+    finish_plan(use, p);
 }
 
 void cnn_plan_predict(const cnn_machine *machine, const cnn_shape *shape, size_t rows,
                       size_t workspace, cnn_plan *p)
 {
-    p->rows = rows;
-    p->form = CNN_PANELS;
-    cut_rows(machine, shape, machine->threads, p);
-    finish_plan(shape, p);
-    if (p->workers * p->worker_bytes <= workspace)
-        return;
-    cut_rows(machine, shape, 1, p);
-    finish_plan(shape, p);
-    if (p->worker_bytes <= workspace)
-        return;
-    p->block = workspace / cnn_plan_scratch(shape, 1);
-    while (p->block > 0 && cnn_plan_scratch(shape, p->block) > workspace)
-        p->block--;
-    finish_plan(shape, p);
+    const struct use use = {.shape = shape, .passes = 1};
+    plan_use(machine, &use, rows, workspace, p);
+}
+
+void cnn_plan_derivatives(const cnn_machine *machine, const cnn_shape *shape,
+                          const cnn_walk_bytes *bytes, bool jacobian, size_t rows, size_t workspace,
+                          cnn_plan *p)
+{
+    const struct use use = {
+        .shape = shape,
+        .bytes = bytes,
+        .jacobian = jacobian,
+        .passes = jacobian ? 1 + (double)shape->outputs : 2,
+    };
+    plan_use(machine, &use, rows, workspace, p);
 }
 
 /* ---- Training ---------------------------------------------------------------------------- */

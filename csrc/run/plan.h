@@ -67,15 +67,28 @@ typedef struct cnn_plan {
     cnn_split split;
     cnn_form form; /* in which weights are read, and in training changed */
     bool zeros;    /* whether to look for zeros of the inputs */
-    /* Predict and evaluate only. */
+    /* Calls without training only. */
     size_t workers;      /* threads that take blocks: 1 if the threads share columns */
     size_t worker_bytes; /* of scratch for each worker */
+    size_t deltas;       /* derivatives only: rows that go back together */
     /* Training only. */
     cnn_gradient gradient;
     size_t task_rows, task_cols; /* of a weight that a task of the update takes */
     size_t part_cols;            /* of a task whose gradient is computed and used at a time */
     bool prefetch;               /* fetch the weights and slots of the next task */
 } cnn_plan;
+
+/* Some of the rows of a call. */
+typedef struct cnn_block {
+    size_t first, rows;
+} cnn_block;
+
+/* Block `index` of a plan. */
+static inline cnn_block cnn_plan_block(const cnn_plan *plan, size_t index)
+{
+    const size_t first = index * plan->block;
+    return (cnn_block){first, cnn_min(plan->block, plan->rows - first)};
+}
 
 /*
  * The plan of predict and evaluate. With `workspace` bytes of scratch at most: fewer threads, or
@@ -84,6 +97,22 @@ typedef struct cnn_plan {
  */
 void cnn_plan_predict(const cnn_machine *machine, const cnn_shape *shape, size_t rows,
                       size_t workspace, cnn_plan *plan);
+
+/* Bytes of scratch that rows take on their way forward and back. */
+typedef struct cnn_walk_bytes {
+    size_t worker; /* of each thread that takes blocks */
+    size_t thread; /* of each thread that shares columns */
+    size_t row;    /* of each row of a block */
+    size_t delta;  /* of each row that goes back */
+} cnn_walk_bytes;
+
+/*
+ * The plan of derivatives with respect to the inputs: of one way back for each row, or with
+ * `jacobian` of one for each row and output. `workspace` is as for predict.
+ */
+void cnn_plan_derivatives(const cnn_machine *machine, const cnn_shape *shape,
+                          const cnn_walk_bytes *bytes, bool jacobian, size_t rows, size_t workspace,
+                          cnn_plan *plan);
 
 /* Bytes of scratch that `rows` rows need on their way forward: activations, and behind these a map
  * of the inputs and lists, if plans look for zeros of so many rows. */

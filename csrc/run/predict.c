@@ -1,5 +1,4 @@
 /* Predict: blocks of rows, each on its way through all stages. */
-#include "base/platform.h"
 #include "base/threads.h"
 #include "run/forward.h"
 #include "run/samples.h"
@@ -17,13 +16,12 @@ static void predict_block(void *context, size_t index, size_t worker)
     const struct predict *p = context;
     const cnn_network *network = p->call.network;
     const cnn_plan *plan = &p->call.plan;
-    const size_t first = index * plan->block;
-    const size_t rows = cnn_min(plan->block, plan->rows - first);
+    const cnn_block block = cnn_plan_block(plan, index);
     void *scratch = p->scratch + worker * plan->worker_bytes;
     size_t in_row;
-    const void *in = cnn_forward_inputs(network, p->x, first, rows, &in_row, scratch);
-    cnn_forward_outputs(&p->call, in, in_row, rows, cnn_at(network, p->y, first * p->y_row),
-                        p->y_row, scratch);
+    const void *in = cnn_forward_inputs(network, p->x, block.first, block.rows, &in_row, scratch);
+    cnn_forward_outputs(&p->call, in, in_row, block.rows,
+                        cnn_at(network, p->y, block.first * p->y_row), p->y_row, scratch);
 }
 
 size_t cnn_network_workspace_size(const cnn_network *network, size_t rows)
@@ -37,24 +35,15 @@ size_t cnn_network_workspace_size(const cnn_network *network, size_t rows)
     return p.workers * p.worker_bytes + CNN_LINE;
 }
 
-/* Find scratch: the caller's workspace, or memory that the thread keeps. Makes the plan. */
+/* Make the plan, and find scratch for it. */
 static cnn_status prepare(struct predict *p, void *workspace, size_t workspace_size)
 {
     const cnn_shape *shape = &p->call.network->shape;
-    const size_t skip = (CNN_LINE - (uintptr_t)workspace % CNN_LINE) % CNN_LINE;
-    const size_t usable = workspace_size > skip ? workspace_size - skip : 0;
     p->call.machine = cnn_machine_now();
-    cnn_plan *plan = &p->call.plan;
-    cnn_plan_predict(&p->call.machine, shape, p->x->rows, workspace ? usable : SIZE_MAX, plan);
-    if (plan->block == 0)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "workspace has %zu bytes, needs at least %zu",
-                        workspace_size, cnn_plan_scratch(shape, 1) + CNN_LINE - 1);
-    p->scratch = workspace ? (char *)workspace + skip
-                           : cnn_platform_scratch(plan->workers * plan->worker_bytes);
-    if (!p->scratch)
-        return cnn_fail(CNN_ERROR_MEMORY, "out of memory for %zu bytes of scratch",
-                        plan->workers * plan->worker_bytes);
-    return CNN_OK;
+    cnn_plan_predict(&p->call.machine, shape, p->x->rows,
+                     cnn_workspace_usable(workspace, workspace_size), &p->call.plan);
+    return cnn_workspace_scratch(&p->call.plan, cnn_plan_scratch(shape, 1), workspace,
+                                 workspace_size, &p->scratch);
 }
 
 static cnn_status predict(const cnn_network *network, const cnn_matrix *x, void *y, size_t y_row,
@@ -84,26 +73,13 @@ static cnn_status predict_typed(const cnn_network *network, cnn_dtype dtype, siz
                                 const void *x, size_t x_stride, void *y, size_t y_stride,
                                 void *workspace, size_t workspace_size)
 {
-    if (!network)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "network is NULL");
-    if (dtype != network->dtype)
-        return cnn_fail(CNN_ERROR_TYPE, "x is float%d, the network is float%d",
-                        dtype == CNN_FLOAT32 ? 32 : 64, network->dtype == CNN_FLOAT32 ? 32 : 64);
-    const size_t inputs = network->shape.inputs;
-    cnn_status status = cnn_check_layout("x", x, rows, inputs, x_stride);
+    cnn_matrix matrix;
+    cnn_status status = cnn_typed_matrix(network, dtype, "x", x, rows, cnn_network_inputs(network),
+                                         x_stride, &matrix);
     if (status == CNN_OK)
         status = cnn_check_layout("y", y, rows, cnn_network_outputs(network), y_stride);
     if (status != CNN_OK)
         return status;
-    const cnn_matrix matrix = {
-        .struct_size = sizeof matrix,
-        .data = x,
-        .dtype = dtype,
-        .rows = rows,
-        .cols = inputs,
-        .row_stride = (ptrdiff_t)(x_stride * network->real_size),
-        .col_stride = (ptrdiff_t)network->real_size,
-    };
     return predict(network, &matrix, y, y_stride, workspace, workspace_size);
 }
 

@@ -7,19 +7,24 @@
 #include "train/snapshot.h"
 #include "train/update.h"
 
-/* Make a single step, unless weights or state would not be finite. The batch was measured. */
-static cnn_status apply_checked(cnn_trainer *trainer, double lr)
+typedef void update_function(cnn_trainer *trainer, double lr);
+
+/*
+ * Make a single step, unless weights or state would not be finite. The batch was measured; or
+ * `make` is cnn_update_run, and trainer->gradient is there.
+ */
+static cnn_status apply_checked(cnn_trainer *trainer, double lr, update_function *make)
 {
     const cnn_update update = cnn_update_of_step(trainer, lr);
-    if (cnn_step_is_safe(trainer, &update)) {
-        cnn_update_apply(trainer, lr);
+    if (cnn_step_is_safe(trainer, &update, make == cnn_update_run)) {
+        make(trainer, lr);
         trainer->sizes.version = trainer->network->version;
         return CNN_OK;
     }
     const cnn_status status = cnn_trainer_keep(trainer, &trainer->before_step);
     if (status != CNN_OK)
         return status;
-    cnn_update_apply(trainer, lr);
+    make(trainer, lr);
     const bool weights = cnn_network_is_finite(trainer->network, trainer->batch->plan.form);
     if (weights && cnn_slots_are_finite(&trainer->slots))
         return CNN_OK;
@@ -29,8 +34,9 @@ static cnn_status apply_checked(cnn_trainer *trainer, double lr)
                     (unsigned long long)trainer->steps + 1);
 }
 
-/* Buffers for batches of `rows` rows on the present number of threads. */
-static cnn_status reserve(cnn_trainer *trainer, size_t rows)
+/* Buffers for batches of `rows` rows on the present number of threads; `whole` if the gradient is
+ * needed as a whole. */
+static cnn_status reserve(cnn_trainer *trainer, size_t rows, bool whole)
 {
     const cnn_network *network = trainer->network;
     const cnn_status status = cnn_batch_reserve(network, rows, &trainer->batch);
@@ -45,7 +51,7 @@ static cnn_status reserve(cnn_trainer *trainer, size_t rows)
         trainer->scratch = scratch;
         trainer->scratch_workers = workers;
     }
-    if (trainer->optimizer.clip_norm > 0 && !trainer->gradient) {
+    if (whole && !trainer->gradient) {
         trainer->gradient = cnn_platform_allocate(network->parameter_span * network->real_size);
         if (!trainer->gradient)
             return cnn_fail(CNN_ERROR_MEMORY, "out of memory for gradients");
@@ -60,15 +66,19 @@ struct call {
     uint64_t float_state;
 };
 
+/* Whether the optimizer needs the gradient as a whole. */
+static bool clips(const cnn_trainer *trainer)
+{
+    return trainer->optimizer.clip_norm > 0;
+}
+
 /* Bring weights and slots into the form in which the steps of a call change them. */
-static cnn_status begin(cnn_trainer *trainer, size_t batch_size, struct call *call)
+static cnn_status begin(cnn_trainer *trainer, size_t batch_size, bool whole, struct call *call)
 {
     cnn_network *network = trainer->network;
     *call = (struct call){
         .trainer = trainer,
-        .training = {.batch_size = batch_size,
-                     .slots = trainer->slots.count,
-                     .clips = trainer->optimizer.clip_norm > 0},
+        .training = {.batch_size = batch_size, .slots = trainer->slots.count, .clips = whole},
     };
     const cnn_form form = cnn_plan_form(&trainer->batch->machine, &network->shape, &call->training);
     const cnn_status status = cnn_slots_arrange(&trainer->slots, form);
@@ -115,7 +125,7 @@ static cnn_status step(cnn_trainer *trainer, const cnn_batch_job *job, double lr
         return cnn_fail(CNN_ERROR_NONFINITE, "the loss is %g in batch %zu", loss,
                         result->steps + 1);
     if (*stepped && job->measure)
-        status = apply_checked(trainer, lr);
+        status = apply_checked(trainer, lr, cnn_update_apply);
     else if (*stepped)
         cnn_update_apply(trainer, lr);
     if (status != CNN_OK)
@@ -172,10 +182,10 @@ cnn_status cnn_trainer_step(cnn_trainer *trainer, const cnn_loss *loss, const cn
     if (status == CNN_OK && data->x.rows == 0)
         status = cnn_fail(CNN_ERROR_ARGUMENT, "x has 0 rows, needs at least 1");
     if (status == CNN_OK)
-        status = reserve(trainer, data->x.rows);
+        status = reserve(trainer, data->x.rows, clips(trainer));
     struct call call;
     if (status == CNN_OK)
-        status = begin(trainer, data->x.rows, &call);
+        status = begin(trainer, data->x.rows, clips(trainer), &call);
     if (status != CNN_OK)
         return status;
     const cnn_batch_job job = {
@@ -191,6 +201,49 @@ cnn_status cnn_trainer_step(cnn_trainer *trainer, const cnn_loss *loss, const cn
     end(&call);
     if (status == CNN_OK || status == CNN_ERROR_NONFINITE)
         cnn_result_end(result, &made);
+    return status;
+}
+
+/* A step on given gradients is cut as one on a batch of so many rows. */
+#define APPLY_ROWS ((size_t)2)
+
+static cnn_status check_gradients(const cnn_trainer *trainer, const void *gradients, size_t count)
+{
+    if (!trainer || !gradients)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", trainer ? "gradients" : "trainer");
+    const cnn_network *network = trainer->network;
+    if (count != network->parameter_count)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "count is %zu, should be %zu", count,
+                        network->parameter_count);
+    if (!network->kernels->finite(1, count, gradients, count))
+        return cnn_fail(CNN_ERROR_NONFINITE, "gradients have a NaN or an infinity");
+    return CNN_OK;
+}
+
+cnn_status cnn_trainer_apply(cnn_trainer *trainer, const void *gradients, size_t count,
+                             int penalties, double lr)
+{
+    cnn_status status = check_gradients(trainer, gradients, count);
+    if (status == CNN_OK)
+        status = check_steps(trainer, 1);
+    if (status == CNN_OK)
+        status = check_lr(lr);
+    if (status == CNN_OK)
+        status = reserve(trainer, APPLY_ROWS, true);
+    struct call call;
+    if (status == CNN_OK)
+        status = begin(trainer, APPLY_ROWS, true, &call);
+    if (status != CNN_OK)
+        return status;
+    cnn_batch *batch = trainer->batch;
+    batch->plan =
+        cnn_plan_step(&batch->machine, &trainer->network->shape, &call.training, APPLY_ROWS);
+    cnn_inputs_find_next(&batch->inputs, NULL, NULL, 0); /* no inputs to gather */
+    cnn_tensors_from_flat(trainer->network, gradients, trainer->gradient);
+    if (penalties)
+        cnn_gradient_add_penalties(trainer->network, trainer->gradient);
+    status = apply_checked(trainer, lr, cnn_update_run);
+    end(&call);
     return status;
 }
 
@@ -283,12 +336,12 @@ cnn_status cnn_trainer_epoch(cnn_trainer *trainer, const cnn_loss *loss, const c
     for (size_t i = 0; i < batches && status == CNN_OK; i++)
         status = check_lr(lr[i]);
     if (status == CNN_OK)
-        status = reserve(trainer, batch_size);
+        status = reserve(trainer, batch_size, clips(trainer));
     if (status == CNN_OK)
         status = check_rows(trainer, loss, data, index, count, batch_size, &made);
     struct call call;
     if (status == CNN_OK)
-        status = begin(trainer, batch_size, &call);
+        status = begin(trainer, batch_size, clips(trainer), &call);
     if (status != CNN_OK)
         return status;
     status = run_epoch(&call, loss, data, index, count, lr, seconds, &made);

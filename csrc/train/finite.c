@@ -29,12 +29,18 @@ static cnn_sizes measure(const cnn_trainer *trainer)
 }
 
 /* Bound the gradient, penalties included. Clipping makes it no larger. */
-static double largest_gradient(const cnn_trainer *trainer, const cnn_sizes *sizes)
+static double largest_gradient(const cnn_trainer *trainer, const cnn_sizes *sizes, bool whole)
 {
     const cnn_network *network = trainer->network;
     double largest = 0;
     for (size_t t = 0; t < network->tensor_count; t++) {
         const cnn_tensor *tensor = &network->tensors[t];
+        if (whole) {
+            const size_t count = cnn_tensor_count(tensor);
+            const void *g = cnn_at(network, trainer->gradient, tensor->offset);
+            largest = fmax(largest, network->kernels->largest(1, count, g, count));
+            continue;
+        }
         const double g =
             cnn_batch_largest_gradient(trainer->batch, cnn_tensor_stage(network, tensor));
         const double with_penalty = g + tensor->l2 * sizes->weight;
@@ -114,7 +120,7 @@ static bool update_sizes(const cnn_update *u, cnn_dtype dtype, double g, double 
     return true;
 }
 
-bool cnn_step_is_safe(cnn_trainer *trainer, const cnn_update *update)
+bool cnn_step_is_safe(cnn_trainer *trainer, const cnn_update *update, bool whole)
 {
     const cnn_network *network = trainer->network;
     /* A part of what the type holds, for what the bounds leave out: sums of two numbers. */
@@ -123,7 +129,7 @@ bool cnn_step_is_safe(cnn_trainer *trainer, const cnn_update *update)
     for (int attempt = known ? 0 : 1; attempt < 2; attempt++) {
         if (attempt == 1)
             trainer->sizes = measure(trainer);
-        const double g = largest_gradient(trainer, &trainer->sizes);
+        const double g = largest_gradient(trainer, &trainer->sizes, whole);
         if (update_sizes(update, network->dtype, g, limit, &trainer->sizes))
             return true;
     }

@@ -89,7 +89,7 @@ void cnn_gradient_of_weight(const cnn_batch *batch, const cnn_gradient_task *par
 
 void cnn_gradient_of_bias(const cnn_batch *batch, const cnn_tensor *tensor, void *out)
 {
-    const cnn_batch_stage *memory = &batch->stages[tensor->layer];
+    const cnn_stage_memory *memory = &batch->stages[tensor->layer];
     batch->network->kernels->column_sum(batch->plan.rows, tensor->cols, memory->delta, memory->row,
                                         out);
 }
@@ -98,6 +98,7 @@ void cnn_gradient_of_bias(const cnn_batch *batch, const cnn_tensor *tensor, void
 
 struct whole {
     cnn_batch *batch;
+    bool penalties;
     void *gradient;
 };
 
@@ -135,13 +136,23 @@ static void run_task(void *context, size_t index, size_t worker)
     cnn_lists lists;
     cnn_gradient_of_weight(batch, &task, c, tensor->cols,
                            cnn_gradient_lists(batch, &task, worker, &lists), NULL, 0);
-    if (tensor->l2 > 0)
+    if (whole->penalties && tensor->l2 > 0)
         add_penalty(batch->network, &task, c);
 }
 
-void cnn_gradient_whole(cnn_batch *batch, void *gradient)
+void cnn_gradient_add_penalties(const cnn_network *network, void *gradient)
 {
-    struct whole whole = {.batch = batch, .gradient = gradient};
+    for (size_t t = 0; t < network->tensor_count; t++) {
+        const cnn_tensor *tensor = &network->tensors[t];
+        const cnn_gradient_task all = {tensor, {.m = tensor->rows, .n = tensor->cols}};
+        if (tensor->l2 > 0)
+            add_penalty(network, &all, cnn_at(network, gradient, tensor->offset));
+    }
+}
+
+void cnn_gradient_whole(cnn_batch *batch, bool penalties, void *gradient)
+{
+    struct whole whole = {.batch = batch, .penalties = penalties, .gradient = gradient};
     cnn_parallel(cnn_gradient_tasks(batch), batch->plan.threads, run_task, &whole);
 }
 
@@ -209,7 +220,7 @@ static cnn_status find_gradients(cnn_batch *batch, const cnn_batch_job *job, dou
     if (status != CNN_OK)
         return status;
     *value = loss;
-    cnn_gradient_whole(batch, padded);
+    cnn_gradient_whole(batch, true, padded);
     cnn_tensors_to_flat(network, CNN_ROW_MAJOR, padded, gradients);
     return CNN_OK;
 }

@@ -33,8 +33,11 @@ void cnn_gradient_of_weight(const cnn_batch *batch, const cnn_gradient_task *par
 /* The gradient of a bias. */
 void cnn_gradient_of_bias(const cnn_batch *batch, const cnn_tensor *tensor, void *out);
 
-/* The gradient of all parameters, L2 terms included, laid out as network->parameters. */
-void cnn_gradient_whole(cnn_batch *batch, void *gradient);
+/* The gradient of all parameters, laid out as network->parameters; `penalties` adds L2 terms. */
+void cnn_gradient_whole(cnn_batch *batch, bool penalties, void *gradient);
+
+/* Add the L2 terms to such a gradient. */
+void cnn_gradient_add_penalties(const cnn_network *network, void *gradient);
 
 /* The sum of squares of such a gradient in float64, in an order that does not depend on threads. */
 double cnn_gradient_square_sum(const cnn_network *network, const void *gradient);

@@ -271,17 +271,22 @@ cnn_update cnn_update_of_step(const cnn_trainer *trainer, double lr)
     };
 }
 
-void cnn_update_apply(cnn_trainer *trainer, double lr)
+void cnn_update_run(cnn_trainer *trainer, double lr)
 {
     cnn_batch *batch = trainer->batch;
     struct stepping s = {.trainer = trainer, .update = cnn_update_of_step(trainer, lr)};
     trainer->steps++;
     trainer->beta1_power *= trainer->optimizer.beta1;
     trainer->beta2_power *= trainer->optimizer.beta2;
-    if (batch->plan.gradient == CNN_GRADIENT_WHOLE) {
-        cnn_gradient_whole(batch, trainer->gradient);
+    if (trainer->optimizer.clip_norm > 0)
         s.update.clip = clip_factor(trainer);
-    }
     cnn_parallel(cnn_gradient_tasks(batch), batch->plan.threads, run_task, &s);
     cnn_network_wrote(trainer->network, batch->plan.form);
+}
+
+void cnn_update_apply(cnn_trainer *trainer, double lr)
+{
+    if (trainer->batch->plan.gradient == CNN_GRADIENT_WHOLE)
+        cnn_gradient_whole(trainer->batch, true, trainer->gradient);
+    cnn_update_run(trainer, lr);
 }

@@ -14,4 +14,7 @@ cnn_update cnn_update_of_step(const cnn_trainer *trainer, double lr);
  */
 void cnn_update_apply(cnn_trainer *trainer, double lr);
 
+/* The same, but a whole gradient is in trainer->gradient already, penalties included. */
+void cnn_update_run(cnn_trainer *trainer, double lr);
+
 #endif

@@ -17,8 +17,8 @@
  *
  *   To train: cnn_network_create, cnn_network_initialize, cnn_trainer_create, cnn_trainer_epoch
  *   and cnn_trainer_save; examples/c/train.c is a whole program. After these functions come, in
- *   groups: status, names, machine, array functions, losses, random numbers, networks, training,
- *   model files.
+ *   groups: status, names, machine, array functions, losses, random numbers, networks, losses of
+ *   the caller's, training, model files.
  *
  * Conventions
  *   Shapes      Matrices are row-major. x is (rows, inputs), a weight is (inputs, outputs), a
@@ -38,8 +38,9 @@
  *               What is not said again at each function: CNN_ERROR_ARGUMENT for NULL if memory
  *               is needed, a stride smaller than a row, a constant outside its list, or a wrong
  *               struct_size; CNN_ERROR_MEMORY if sizes overflow or memory is short.
- *   Memory      Array functions and predict allocate scratch that the threads they run on keep for
- *               the next call; predict with a workspace of the caller allocates nothing.
+ *   Memory      Array functions, predict, vjp and Jacobians allocate scratch that the threads
+ *               they run on keep for the next call; the last three allocate nothing if they get a
+ *               workspace of the caller.
  *   Handles     Questions to a handle that return a number or a text answer 0 or NULL for NULL.
  *   Structs     Public structs begin with struct_size, which the caller sets to sizeof the struct.
  *               Fields that the caller does not set must be 0, which means the default, unless the
@@ -611,6 +612,49 @@ CNN_API cnn_status cnn_network_predict(const cnn_network *network, const cnn_mat
                                        size_t y_stride, void *workspace, size_t workspace_size);
 
 /*
+ * The product of a row vector and the Jacobian (vector-Jacobian product, vjp): for each row of x
+ * (rows, inputs) and of dy (rows, outputs)
+ *   y = network(x),   dx_i = sum_j dy_j (d y_j / d x_i)   (rows, inputs)
+ * so that dx is the gradient with respect to x of a loss whose gradient with respect to y is dy.
+ * The derivative goes through the output's activation too, and through softmax with all its terms;
+ * that of step is 0. There is no dropout and no look at whether numbers are finite. y or dx may be
+ * NULL and is then not stored. Neither may overlap x or dy. A row's results do not depend on the
+ * other rows. Memory is as for predict, with the workspace of cnn_network_vjp_workspace_size.
+ * O(rows parameters), two to three times a predict.
+ */
+CNN_API size_t cnn_network_vjp_workspace_size(const cnn_network *network, size_t rows);
+CNN_API cnn_status cnn_network_vjp_f32(const cnn_network *network, size_t rows, const float *x,
+                                       size_t x_stride, const float *dy, size_t dy_stride, float *y,
+                                       size_t y_stride, float *dx, size_t dx_stride,
+                                       void *workspace, size_t workspace_size);
+CNN_API cnn_status cnn_network_vjp_f64(const cnn_network *network, size_t rows, const double *x,
+                                       size_t x_stride, const double *dy, size_t dy_stride,
+                                       double *y, size_t y_stride, double *dx, size_t dx_stride,
+                                       void *workspace, size_t workspace_size);
+/* The same for x and dy of any type and layout, converted block by block of rows. */
+CNN_API cnn_status cnn_network_vjp(const cnn_network *network, const cnn_matrix *x,
+                                   const cnn_matrix *dy, void *y, size_t y_stride, void *dx,
+                                   size_t dx_stride, void *workspace, size_t workspace_size);
+
+/*
+ * The Jacobian of each row: jacobian (rows, outputs, inputs) without gaps has d y_j / d x_i at
+ * [row][j][i], the bits of a vjp whose dy is 1 at j and 0 elsewhere. y (rows, outputs) may be NULL.
+ * One way forward and `outputs` ways back for each row: O(rows outputs parameters).
+ */
+CNN_API size_t cnn_network_jacobian_workspace_size(const cnn_network *network, size_t rows);
+CNN_API cnn_status cnn_network_jacobian_f32(const cnn_network *network, size_t rows, const float *x,
+                                            size_t x_stride, float *y, size_t y_stride,
+                                            float *jacobian, void *workspace,
+                                            size_t workspace_size);
+CNN_API cnn_status cnn_network_jacobian_f64(const cnn_network *network, size_t rows,
+                                            const double *x, size_t x_stride, double *y,
+                                            size_t y_stride, double *jacobian, void *workspace,
+                                            size_t workspace_size);
+CNN_API cnn_status cnn_network_jacobian(const cnn_network *network, const cnn_matrix *x, void *y,
+                                        size_t y_stride, void *jacobian, void *workspace,
+                                        size_t workspace_size);
+
+/*
  * The loss of the network over the samples (L2 penalties included), without dropout. The output
  * layer must suit the loss: softmax for cross_entropy, sigmoid for binary_cross_entropy,
  * identity for poisson, any but softmax for squared_error and huber. Targets must be finite in the
@@ -629,6 +673,35 @@ CNN_API cnn_status cnn_network_evaluate(const cnn_network *network, const cnn_lo
 CNN_API cnn_status cnn_network_gradients(const cnn_network *network, const cnn_loss *loss,
                                          const cnn_data *data, int64_t step, double *value,
                                          void *gradients, size_t count);
+
+/* ---- Losses of the caller's -------------------------------------------------------------- */
+
+/*
+ * A tape keeps what rows left in the network on their way forward, so that they can go back with
+ * any gradient of a loss. The network must outlive the tape; several tapes of a network may be used
+ * at once. O(rows widths + parameters) memory, which is kept for the next rows.
+ */
+typedef struct cnn_tape cnn_tape;
+CNN_API cnn_status cnn_tape_create(const cnn_network *network, cnn_tape **tape);
+/* Free a tape; NULL is allowed. */
+CNN_API void cnn_tape_destroy(cnn_tape *tape);
+
+/*
+ * Rows x (rows, inputs) forward; y (rows, outputs) of the network's type, or NULL. x is copied.
+ * With step >= 0 the dropout masks of that step are applied, with -1 none. A number of x that is
+ * not finite in the network's type is CNN_ERROR_NONFINITE; the tape is then without rows.
+ */
+CNN_API cnn_status cnn_tape_forward(cnn_tape *tape, const cnn_matrix *x, int64_t step, void *y,
+                                    size_t y_stride);
+
+/*
+ * Back from dy (rows, outputs), the gradient of a loss with respect to y. `gradients` receives that
+ * with respect to the parameters, ordered as in cnn_network_gradients, summed over the rows and
+ * without L2 terms; dx (rows, inputs) that with respect to x. One of the two may be NULL. May be
+ * called several times. CNN_ERROR_ARGUMENT if the weights were changed since the forward.
+ */
+CNN_API cnn_status cnn_tape_backward(cnn_tape *tape, const cnn_matrix *dy, void *gradients,
+                                     size_t count, void *dx, size_t dx_stride);
 
 /* ---- Training ---------------------------------------------------------------------------- */
 
@@ -671,6 +744,16 @@ CNN_API void cnn_trainer_destroy(cnn_trainer *trainer);
  */
 CNN_API cnn_status cnn_trainer_step(cnn_trainer *trainer, const cnn_loss *loss,
                                     const cnn_data *data, double lr, cnn_result *result);
+
+/*
+ * Make a step on given gradients, ordered as in cnn_network_gradients, as cnn_trainer_step does on
+ * those of a loss: clip_norm clips, and with `penalties` not 0 the gradients of the L2 penalties
+ * are added before. cnn_network_gradients has them already, cnn_tape_backward does not. A gradient
+ * that is not finite, and a step after which a weight or the optimizer's state would not be, are
+ * CNN_ERROR_NONFINITE: the step is not made, and all is as before. O(parameters).
+ */
+CNN_API cnn_status cnn_trainer_apply(cnn_trainer *trainer, const void *gradients, size_t count,
+                                     int penalties, double lr);
 
 /*
  * Train on rows index[0], index[1], ... (count of them) in batches of batch_size, the last

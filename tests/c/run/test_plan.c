@@ -215,6 +215,36 @@ static void test_workspace(void)
     }
 }
 
+/* Derivatives: the same for their workspace, of which threads that share columns take more. */
+static void test_derivatives(void)
+{
+    const cnn_walk_bytes bytes = {.worker = 256, .thread = 128 * KIB, .row = 4096, .delta = 1024};
+    for (size_t n = 0; n < sizeof networks / sizeof *networks; n++)
+        for (int jacobian = 0; jacobian < 2; jacobian++)
+            for (size_t rows = 1; rows < 3000; rows += 1 + rows / 2) {
+                const cnn_shape shape =
+                    cnn_shape_make(&kernels, sizeof(float), networks[n].count, networks[n].dense);
+                const cnn_machine now = {4, machines[1].caches}, one = {1, machines[1].caches};
+                cnn_plan p;
+                cnn_plan_derivatives(&one, &shape, &bytes, jacobian, 1, SIZE_MAX, &p);
+                const size_t least = p.worker_bytes;
+                const size_t outputs = cnn_min(shape.outputs, CNN_BLOCK_ROWS);
+                for (size_t space = least; space < 64 * least; space += space / 2) {
+                    cnn_plan_derivatives(&now, &shape, &bytes, jacobian, rows, space, &p);
+                    const size_t sharing = p.split == CNN_SPLIT_COLUMNS ? p.threads : 1;
+                    CHECK(p.form == CNN_PANELS && !p.zeros);
+                    CHECK(p.block > 0 && p.block * p.blocks >= rows);
+                    CHECK(p.workers <= p.blocks && p.threads <= now.threads);
+                    CHECK(p.deltas == (jacobian ? cnn_max(p.block, outputs) : p.block));
+                    CHECK(p.workers * p.worker_bytes <= space);
+                    CHECK(p.worker_bytes >= bytes.worker + sharing * bytes.thread +
+                                                p.block * bytes.row + p.deltas * bytes.delta);
+                }
+                cnn_plan_derivatives(&now, &shape, &bytes, jacobian, rows, least - 64, &p);
+                CHECK(p.block == 0);
+            }
+}
+
 /* Threads grow with the work, never beyond the tasks or the machine's. */
 static void test_threads(void)
 {
@@ -286,6 +316,7 @@ int main(void)
     test_printed();
     test_rules();
     test_workspace();
+    test_derivatives();
     test_threads();
     test_products();
     test_caches();
