@@ -128,10 +128,11 @@ class LayerSpec(NamedTuple):
 
     Parameters
     ----------
-    kind : {"dense", "dropout"}
+    kind : {"dense", "dropout", "standardize"}
         The kind of the layer.
     inputs, outputs : int
-        The widths; 0 for a layer that has the width of the layer before it.
+        The widths; 0 for a layer that has the width of the layer before it, and for the outputs
+        of a standardize layer, which are its inputs.
     activation : str
         One of `ACTIVATIONS`.
     l2 : float
