@@ -431,7 +431,8 @@ class Standardize(Layer):
             raise ValueError(
                 f"{where}: x has {array.shape[1]} columns, but the layer has {self._inputs} inputs"
             )
-        checks.within(where, "x", array)
+        names = _core.column_names(x)
+        checks.within(where, "x", array, names=names)
 
         def blocks() -> Iterator[NDArray[np.float64]]:
             for first in range(0, len(array), _ADAPTED_ROWS):
@@ -440,9 +441,8 @@ class Standardize(Layer):
         mean, scale = map(np.array, column_moments(blocks))
         large = np.flatnonzero(~np.isfinite(scale))
         if large.size:
-            raise ValueError(
-                f"{where}: column {large[0]} of x has numbers too large to standardize"
-            )
+            at = checks.column(int(large[0]), names)
+            raise ValueError(f"{where}: {at} of x has numbers too large to standardize")
         if self._network is not None:
             _check_steps(where, mean, scale, self._network.dtype)
         self._inputs = array.shape[1]
