@@ -309,7 +309,7 @@ def fit(
     chosen_optimizer = optimizers.resolve(where, optimizer)
     _warn_of_step(model.layers)
     if warn_of_scales and not int(network.get_metadata(EPOCHS) or 0):
-        scales.warn(where, model.layers, samples)
+        scales.warn(where, model.layers, samples, network.dtype)
     # Last, so that nothing changes if an argument is bad.
     trainer = optimizers.bound(where, chosen_optimizer, network)
     return _Fit(

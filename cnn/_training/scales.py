@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,53 +19,62 @@ if TYPE_CHECKING:
     from cnn._training.samples import Samples
 
 # The most rows and numbers that are looked at, evenly spread.
-_ROWS = 1000
+_ROWS = 250
 _NUMBERS = 1_000_000
-# Numbers beyond this are large, and so is the ratio of two columns.
+# A column of a larger size is large, and so is a ratio of the sizes of two.
 _LARGE = 1e3
-# A column with a larger share of zeros is not taken as small: a few rows may show no more of it.
-_ZEROS = 0.75
 # Columns that a message names, and digits of its numbers.
 _NAMED = 3
 _DIGITS = 3
 
 
-def warn(where: str, layers: Sequence[object], samples: Samples) -> None:
-    """Warn of columns with large numbers, or of much smaller numbers than those of others.
+def warn(where: str, layers: Sequence[object], samples: Samples, dtype: np.dtype[Any]) -> None:
+    """Warn of columns of large numbers, or of much smaller numbers than those of others.
 
-    Sparse samples are left aside. If the first layer standardizes, what it makes of x counts.
+    The size of a column is the median magnitude of its numbers that are not 0, which neither
+    single outliers nor the share of zeros changes. Sparse samples are left aside. If the first
+    layer standardizes, what it makes of x counts.
     """
     if isinstance(samples.x, SparseRows):
         return
     rows = min(_ROWS, max(1, _NUMBERS // samples.x.shape[1]))
-    x = samples.x[:: -(-samples.rows // rows)].astype(np.float64)
     first = layers[0]
     with np.errstate(all="ignore"):  # training refuses what is not finite
+        x = samples.x[:: -(-samples.rows // rows)].astype(dtype).astype(np.float64)
         if isinstance(first, Standardize):
             x = (x - first.mean) / first.scale
-        sizes = np.abs(np.where(np.isfinite(x), x, 0.0)).max(axis=0)
+    sizes = _sizes(x)
     large = np.flatnonzero(sizes > _LARGE)
-    usual = sizes[(sizes > 0) & ((x == 0).mean(axis=0) <= _ZEROS)]
+    least = sizes.min(where=sizes > 0, initial=np.inf)
     if large.size:
         most = rounded(float(sizes.max()), _DIGITS)
-        what = f"numbers beyond {_LARGE:g}, up to {most}, in {_listed(samples, large)}"
-    elif usual.size and sizes.max() > _LARGE * usual.min():
+        what = f"typical magnitudes above {_LARGE:g}, up to {most}, in {_listed(samples, large)}"
+    elif sizes.max() > _LARGE * least:
         parts = [
             f"{rounded(float(size), _DIGITS)} in "
             f"{samples.column(int(np.flatnonzero(sizes == size)[0]))}"
-            for size in (usual.min(), sizes.max())
+            for size in (least, sizes.max())
         ]
-        what = f"columns of different scales: numbers up to {parts[0]}, but up to {parts[1]}"
+        what = f"columns of different scales: typical magnitudes are {parts[0]}, but {parts[1]}"
     else:
         return
-    cure = "Begin the network with cnn.Standardize().adapt(x)"
+    cure = "begin the network with cnn.Standardize().adapt(x)"
     if isinstance(first, Standardize):
         what += ", after its first layer"
-        cure = "Call adapt(x) of the first layer"
+        cure = "call adapt(x) of the first layer"
     warning.warn(
-        f"{where}: x has {what}; networks learn from such inputs slowly or not at all. {cure}, or "
+        f"{where}: x has {what}; networks learn from such inputs slowly or not at all: {cure}, or "
         f"scale x beforehand, as by scikit-learn's StandardScaler"
     )
+
+
+def _sizes(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the median magnitude of each column's finite numbers but zeros; 0 if there is none."""
+    magnitudes = np.sort(np.abs(np.where(np.isfinite(x), x, 0.0)).T)
+    zeros = np.count_nonzero(magnitudes == 0, axis=1)
+    middle = np.minimum((zeros + magnitudes.shape[1]) // 2, magnitudes.shape[1] - 1)
+    found: NDArray[np.float64] = np.take_along_axis(magnitudes, middle[:, np.newaxis], axis=1)
+    return found[:, 0]
 
 
 def _listed(samples: Samples, columns: NDArray[np.intp]) -> str:
