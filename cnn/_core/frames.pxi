@@ -32,8 +32,8 @@ cdef object frame_parts(object value):
     """The names and the columns of a frame or table; None for any other value."""
     kind = type(value)
     if hasattr(kind, "iloc") and hasattr(kind, "columns"):  # pandas
-        names = list(value.columns)
-        return names, [value.iloc[:, i] for i in range(len(names))]
+        titles = list(value.columns)
+        return titles, [value.iloc[:, i] for i in range(len(titles))]
     if hasattr(kind, "get_columns"):  # polars
         return list(value.columns), list(value.get_columns())
     if hasattr(kind, "column_names") and hasattr(kind, "itercolumns"):  # an Arrow table or batch
@@ -107,7 +107,7 @@ cdef object read_frame(object value, str holds):
     parts = frame_parts(value)
     if parts is None:
         return None
-    names, columns = parts
+    titles, columns = parts
     # pandas makes objects of booleans beside numbers, and polars and Arrow of any such mixture.
     dtypes = [dtype_of(column) for column in columns]
     kinds = {dtype.kind if isinstance(dtype, np.dtype) else str(dtype) for dtype in dtypes}
@@ -116,7 +116,7 @@ cdef object read_frame(object value, str holds):
         if array.ndim == 2 and array.dtype.kind in "biuf" and array.dtype.itemsize <= 8:
             return array
     found = []
-    for name, column in zip(names, columns, strict=True):
+    for name, column in zip(titles, columns, strict=True):
         read = column_array(column)
         if isinstance(read, str):
             return TypeError(f"{holds} has column {name!r} {read}")
