@@ -24,8 +24,9 @@ __all__ = ["Dense", "Dropout", "Layer", "Standardize", "uniform"]
 # libcnn counts in 64 bits; no machine has memory for a layer of this width.
 _WIDEST = 2**31 - 1
 
-# The rows that Standardize.adapt reads at a time. The last bits of a mean depend on it.
-_ADAPTED_ROWS = 65536
+# The numbers that Standardize.adapt reads at a time, which fit into caches: 1 MB. The last bits of a
+# mean depend on it.
+_ADAPTED_NUMBERS = 2**17
 
 # Initialisers by name; `uniform` is an object, since it has a parameter.
 _INITIALIZERS = tuple(name for name in _core.INITIALIZERS if name != "uniform")
@@ -435,8 +436,9 @@ class Standardize(Layer):
         checks.within(where, "x", array, names=names)
 
         def blocks() -> Iterator[NDArray[np.float64]]:
-            for first in range(0, len(array), _ADAPTED_ROWS):
-                yield array[first : first + _ADAPTED_ROWS].astype(np.float64)
+            rows = max(1, _ADAPTED_NUMBERS // array.shape[1])
+            for first in range(0, len(array), rows):
+                yield array[first : first + rows].astype(np.float64)
 
         mean, scale = map(np.array, column_moments(blocks))
         large = np.flatnonzero(~np.isfinite(scale))

@@ -1,6 +1,7 @@
 """Standardize: the same bits as on rows standardized beforehand, adapting, files, refusals."""
 
 import copy
+import math
 import pickle
 
 import numpy as np
@@ -9,6 +10,7 @@ from refused import refused
 
 import cnn
 from cnn import _core
+from cnn._base import moments
 
 RNG = np.random.default_rng(0)
 ROWS, COLUMNS = 300, 19
@@ -189,7 +191,7 @@ def test_adapt_does_not_depend_on_layout(tmp_path, bits):
 
 
 def test_adapt_by_blocks(monkeypatch):
-    monkeypatch.setattr(cnn.layers, "_ADAPTED_ROWS", 64)
+    monkeypatch.setattr(cnn.layers, "_ADAPTED_NUMBERS", 64 * COLUMNS)
     layer = cnn.Standardize().adapt(X)
     np.testing.assert_allclose(layer.mean, MEAN, rtol=0, atol=1e-12 * abs(X).max())
     np.testing.assert_allclose(layer.scale, SCALE, rtol=1e-12)
@@ -200,6 +202,20 @@ def test_adapt_to_any_unit(unit):
     """Squares of small numbers do not vanish, and those of large ones do not overflow."""
     layer = cnn.Standardize().adapt(np.array([[1.0], [3.0], [8.0]]) * unit)
     np.testing.assert_allclose(layer.scale / unit, np.std([1.0, 3.0, 8.0]), rtol=1e-14)
+
+
+def test_sums_are_rounded_once():
+    """As those of math.fsum, also if terms cancel, or if the sum is near the middle of two."""
+    rng = np.random.default_rng(1)
+    for n in (1, 2, 3, 64, 1000):
+        large = rng.normal(size=(n, 5)) * 2.0 ** rng.integers(-60, 60, (n, 5))
+        cancels = np.concatenate([large, -large[:, ::-1][rng.permutation(n)], large[:1] * 1e-9])
+        middle = np.concatenate([np.full((n, 5), 2.0**-53), np.ones((1, 5)), large[:1] * 2.0**-170])
+        for block in (large, cancels, middle, np.full((n, 2), -0.0)):
+            expected = [math.fsum(column) for column in block.T.tolist()]
+            assert moments._sums(block) == expected
+            assert np.signbit(moments._sums(block)).tolist() == np.signbit(expected).tolist()
+    assert moments._sums(np.full((4, 1), 1e308)) == [math.inf]
 
 
 def test_adapt_before_and_after(bits):

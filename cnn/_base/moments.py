@@ -63,13 +63,46 @@ def column_moments(
 
 
 def _sums(block: NDArray[np.floating[Any]]) -> list[float]:
-    return [_sum(column) for column in block.T.tolist()]
+    """Return the sum of each column, rounded once; infinity if it overflows.
+
+    Pairs of rows are added, and pairs of their sums, with the errors of these additions (the TwoSum
+    of Knuth) beside. So the work is done by NumPy, whose own sums have another order elsewhere.
+    Bounds of what the errors' sum lacks tell whether the rounded sum is certain; else `_sum` finds
+    it.
+    """
+    total = np.asarray(block, np.float64)
+    lacks, sizes, levels = np.zeros_like(total), np.zeros_like(total), 0
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not certain
+        while len(total) > 1:
+            half = len(total) // 2
+            a, b = total[:half], total[half : 2 * half]
+            both = a + b
+            of_b = both - a
+            lost = (a - (both - of_b)) + (b - of_b)
+            total = np.concatenate([both, total[2 * half :]])
+            lacks = _halved(lacks, half, lost)
+            sizes = _halved(sizes, half, np.abs(lost))
+            levels += 1
+        # Each level rounds two additions of numbers that are no larger than the last size.
+        doubt = 4 * levels * np.finfo(np.float64).eps * sizes[0]
+        low, high = total[0] + (lacks[0] - doubt), total[0] + (lacks[0] + doubt)
+    certain = (low == high) & np.isfinite(low)
+    return [
+        value if sure else _sum(block[:, j].tolist())
+        for j, (value, sure) in enumerate(zip(low.tolist(), certain.tolist(), strict=True))
+    ]
+
+
+def _halved(
+    values: NDArray[np.float64], half: int, more: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the sums of pairs of rows plus `more`, and the row that has no partner."""
+    return np.concatenate([values[:half] + values[half : 2 * half] + more, values[2 * half :]])
 
 
 def _sum(values: Iterable[float]) -> float:
     """Return the sum, rounded once; infinity if it overflows."""
     try:
-        # NumPy may add in another order elsewhere; the bits of a model depend on these sums.
         return math.fsum(values)
     except (OverflowError, ValueError):  # ValueError for infinities of both signs
         return math.inf
