@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 import numpy as np
 
 from cnn import _core, activations
-from cnn._base import checks
+from cnn._base import checks, moments
 from cnn._base.activations import TABLE
-from cnn._base.moments import column_moments
 from cnn._base.numbers import exact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from typing import Self
 
     from numpy.typing import ArrayLike, NDArray
@@ -23,10 +22,6 @@ __all__ = ["Dense", "Dropout", "Layer", "Standardize", "uniform"]
 
 # libcnn counts in 64 bits; no machine has memory for a layer of this width.
 _WIDEST = 2**31 - 1
-
-# The numbers that Standardize.adapt reads at a time, which fit into caches: 1 MB. The last bits of a
-# mean depend on it.
-_ADAPTED_NUMBERS = 2**17
 
 # Initialisers by name; `uniform` is an object, since it has a parameter.
 _INITIALIZERS = tuple(name for name in _core.INITIALIZERS if name != "uniform")
@@ -335,8 +330,8 @@ class Standardize(Layer):
     >>> x = [[1.0, 5000.0], [2.0, 7000.0], [3.0, 9000.0]]
     >>> layer = cnn.Standardize().adapt(x)
     >>> net = cnn.Sequential([layer, cnn.Dense(2, 4, "relu"), cnn.Dense(4, 1)], rng=0)
-    >>> net.layers[0].mean
-    array([   2., 7000.], dtype=float32)
+    >>> net.layers[0].mean.tolist()
+    [2.0, 7000.0]
     >>> cnn.Standardize(784, scale=255.0)
     Standardize(784)
     """
@@ -433,20 +428,9 @@ class Standardize(Layer):
                 f"{where}: x has {array.shape[1]} columns, but the layer has {self._inputs} inputs"
             )
         names = _core.column_names(x)
-        checks.within(where, "x", array, names=names)
-
-        def blocks() -> Iterator[NDArray[np.float64]]:
-            rows = max(1, _ADAPTED_NUMBERS // array.shape[1])
-            for first in range(0, len(array), rows):
-                yield array[first : first + rows].astype(np.float64)
-
-        mean, scale = map(np.array, column_moments(blocks))
-        large = np.flatnonzero(~np.isfinite(scale))
-        if large.size:
-            at = checks.column(int(large[0]), names)
-            raise ValueError(f"{where}: {at} of x has numbers too large to standardize")
+        mean, scale = moments.of_columns(where, array, names)
         if self._network is not None:
-            _check_steps(where, mean, scale, self._network.dtype)
+            moments.check_steps(where, mean, scale, self._network.dtype)
         self._inputs = array.shape[1]
         self._set(mean=mean, scale=scale)
         self._adapted = True
@@ -503,25 +487,12 @@ class Standardize(Layer):
             n: self._checked("Standardize", n, v, network.dtype) for n, v in self._fixed.items()
         }
         if self._adapted:
-            _check_steps("Standardize", self.mean, self.scale, network.dtype)
+            moments.check_steps("Standardize", self.mean, self.scale, network.dtype)
         for name, values in found.items():
             network.set(0, name, np.full(network.inputs, values))
 
     def __repr__(self) -> str:
         return f"Standardize({'' if self._inputs is None else self._inputs})"
-
-
-def _check_steps(where: str, mean: NDArray[Any], scale: NDArray[Any], dtype: np.dtype[Any]) -> None:
-    """Refuse columns whose deviation is below the distance of numbers of a type at their mean."""
-    small = np.flatnonzero(scale < np.finfo(dtype).eps * np.abs(mean))
-    if not small.size:
-        return
-    column = int(small[0])
-    raise ValueError(
-        f"{where}: column {column} of x has the mean {mean[column]:g} and the deviation "
-        f"{scale[column]:g}, which {dtype}, the network's type, does not tell apart from 0; use "
-        f"dtype='float64', or subtract {mean[column]:g} beforehand"
-    )
 
 
 def checked_parameter(

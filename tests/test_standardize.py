@@ -191,7 +191,7 @@ def test_adapt_does_not_depend_on_layout(tmp_path, bits):
 
 
 def test_adapt_by_blocks(monkeypatch):
-    monkeypatch.setattr(cnn.layers, "_ADAPTED_NUMBERS", 64 * COLUMNS)
+    monkeypatch.setattr(moments, "_BLOCK_NUMBERS", 64 * COLUMNS)
     layer = cnn.Standardize().adapt(X)
     np.testing.assert_allclose(layer.mean, MEAN, rtol=0, atol=1e-12 * abs(X).max())
     np.testing.assert_allclose(layer.scale, SCALE, rtol=1e-12)

@@ -7,10 +7,52 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cnn._base import checks
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
+
+
+# The numbers of x that are read at a time, which fit into caches: 1 MB. The last bits of a mean
+# depend on it.
+_BLOCK_NUMBERS = 2**17
+
+
+def of_columns(
+    where: str, x: NDArray[Any], names: list[str] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the means and deviations of the columns of x, as `cnn.Standardize.adapt` documents.
+
+    `names` are those of the columns, or None.
+    """
+    checks.within(where, "x", x, names=names)
+
+    def blocks() -> Iterator[NDArray[np.float64]]:
+        rows = max(1, _BLOCK_NUMBERS // x.shape[1])
+        for first in range(0, len(x), rows):
+            yield x[first : first + rows].astype(np.float64)
+
+    mean, scale = map(np.array, column_moments(blocks))
+    large = np.flatnonzero(~np.isfinite(scale))
+    if large.size:
+        at = checks.column(int(large[0]), names)
+        raise ValueError(f"{where}: {at} of x has numbers too large to standardize")
+    return mean, scale
+
+
+def check_steps(where: str, mean: NDArray[Any], scale: NDArray[Any], dtype: np.dtype[Any]) -> None:
+    """Refuse columns whose deviation is below the distance of numbers of a type at their mean."""
+    small = np.flatnonzero(scale < np.finfo(dtype).eps * np.abs(mean))
+    if not small.size:
+        return
+    column = int(small[0])
+    raise ValueError(
+        f"{where}: column {column} of x has the mean {mean[column]:g} and the deviation "
+        f"{scale[column]:g}, which {dtype}, the network's type, does not tell apart from 0; use "
+        f"dtype='float64', or subtract {mean[column]:g} beforehand"
+    )
 
 
 def column_moments(

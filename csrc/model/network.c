@@ -450,20 +450,6 @@ static cnn_status get(const cnn_network *network, size_t layer, cnn_parameter pa
     return CNN_OK;
 }
 
-cnn_status cnn_fixed_check(const cnn_network *network, const cnn_tensor *tensor, const void *values)
-{
-    const bool scale = tensor->kind == CNN_SCALE;
-    for (size_t i = 0; i < cnn_tensor_count(tensor); i++) {
-        const double value = network->dtype == CNN_FLOAT32 ? ((const float *)values)[i]
-                                                           : ((const double *)values)[i];
-        if (!isfinite(value) || (scale && !(value > 0)))
-            return cnn_fail(CNN_ERROR_ARGUMENT, "%s has %g at [%zu], should be finite%s",
-                            cnn_parameter_name((int)tensor->kind), value, i,
-                            scale ? " and more than 0" : "");
-    }
-    return CNN_OK;
-}
-
 /* The row-major numbers of a tensor were written: bring its other form along. */
 static void wrote_values(cnn_network *network, const cnn_tensor *tensor)
 {

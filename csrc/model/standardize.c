@@ -2,7 +2,9 @@
  * The standardize stage: y = (x - mean) / scale for each column, with fixed mean and scale. It is
  * the first stage or none, and a dense one reads it.
  */
-#include "model/stage.h"
+#include <math.h>
+
+#include "model/network.h"
 
 static cnn_status check(size_t count, const cnn_layer *layers, size_t index)
 {
@@ -26,6 +28,20 @@ static size_t tensors(const cnn_layer *layer, cnn_tensor list[CNN_STAGE_TENSORS]
     list[0] = (cnn_tensor){.kind = CNN_MEAN, .rows = 1, .cols = layer->inputs, .fixed = true};
     list[1] = (cnn_tensor){.kind = CNN_SCALE, .rows = 1, .cols = layer->inputs, .fixed = true};
     return 2;
+}
+
+cnn_status cnn_fixed_check(const cnn_network *network, const cnn_tensor *tensor, const void *values)
+{
+    const bool scale = tensor->kind == CNN_SCALE;
+    for (size_t i = 0; i < cnn_tensor_count(tensor); i++) {
+        const double value = network->dtype == CNN_FLOAT32 ? ((const float *)values)[i]
+                                                           : ((const double *)values)[i];
+        if (!isfinite(value) || (scale && !(value > 0)))
+            return cnn_fail(CNN_ERROR_ARGUMENT, "%s has %g at [%zu], should be finite%s",
+                            cnn_parameter_name((int)tensor->kind), value, i,
+                            scale ? " and more than 0" : "");
+    }
+    return CNN_OK;
 }
 
 /* A subtraction and a division, each rounded once; a product with 1 / scale has other bits. */
