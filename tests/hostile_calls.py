@@ -136,6 +136,29 @@ NETWORKS = {
         setter("l2"), lambda w: {"holder": w.net.layers[1], "value": 0.1}, ("holder",)
     ),
     "Dropout": Case(cnn.Dropout, lambda w: {"rate": 0.5}),
+    "Standardize": Case(
+        cnn.Standardize, lambda w: {"inputs": 2, "mean": w.b, "scale": np.ones(2, np.float32)}
+    ),
+    "Standardize.adapt": Case(
+        lambda holder, x: holder.adapt(x),
+        lambda w: {"holder": w.standardized.layers[0], "x": w.x},
+        ("holder",),
+    ),
+    "Standardize.mean": Case(
+        setter("mean"),
+        lambda w: {"holder": w.standardized.layers[0], "value": w.x[0]},
+        ("holder",),
+    ),
+    "Standardize.scale": Case(
+        setter("scale"),
+        lambda w: {"holder": cnn.Standardize(2), "value": np.ones(2)},
+        ("holder",),
+    ),
+    "fit after Standardize": Case(
+        lambda net, **kw: net.fit(**kw),
+        lambda w: {"net": w.standardized, "x": w.x, "t": w.t},
+        ("net",),
+    ),
     "uniform": Case(cnn.uniform, lambda w: {"a": 0.5}),
     "fit": Case(
         lambda net, **kw: net.fit(**kw),

@@ -53,6 +53,13 @@ class World:
         return self._more[name]
 
     @property
+    def standardized(self):
+        def make():
+            return cnn.Sequential([cnn.Standardize(3), cnn.Dense(3, 2, "softmax")], rng=0)
+
+        return self.made("standardized", make)
+
+    @property
     def trainer(self):
         return self.made(
             "trainer", lambda: _core.Trainer(self.net._network, "momentum", momentum=0.5)

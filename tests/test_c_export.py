@@ -1,6 +1,7 @@
 """Networks as C headers: the same bits as predict, whatever the compiler's options."""
 
 import ctypes
+import itertools
 import os
 import shlex
 import shutil
@@ -100,6 +101,35 @@ def inputs(dtype):
     x[25] = 0
     x[26] = -0.0
     return x.astype(dtype)
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_standardize(tmp_path, options, dtype, bits):
+    """With one dense layer and with several, which take other buffers."""
+    c_type, x = "float" if dtype == np.float32 else "double", inputs(dtype)
+    nets = {}
+    for hidden in ([], [HIDDEN], [HIDDEN, 5]):
+        widths = [INPUTS, *hidden, OUTPUTS]
+        dense = [cnn.Dense(a, b, "tanh") for a, b in itertools.pairwise(widths)]
+        layers = [cnn.Standardize().adapt(x * 7 + 3), *dense]
+        nets[f"net_{len(hidden)}"] = cnn.Sequential(layers, dtype=dtype, rng=0)
+    for name, net in nets.items():
+        net.to_c(tmp_path / f"{name}.h")
+    library = compiled(tmp_path, [(name, c_type) for name in nets], OPTIONS[options])
+    for name, net in nets.items():
+        assert library[f"{name}_test"]() == 0
+        assert bits(rows_of(library, name, x, OUTPUTS)) == bits(net.predict(x))
+
+
+def test_standardize_of_another_type(tmp_path):
+    """Mean and scale are rounded to the header's type, if it has them."""
+    layers = [cnn.Standardize(mean=[0.1], scale=[1e-60]), cnn.Dense(1, 1)]
+    net = cnn.Sequential(layers, dtype="float64", rng=0)
+    with refused(ValueError, "to_c: the scale of layer 0 becomes 0.0 in float32 at [0]"):
+        net.to_c(tmp_path / "net.h", dtype="float32")
+    net.layers[0].scale = 0.3
+    net.to_c(tmp_path / "net.h", dtype="float32")
+    assert "net_mean_0[1] = {\n    0.1f};" in (tmp_path / "net.h").read_text()
 
 
 @pytest.mark.parametrize(

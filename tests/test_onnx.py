@@ -63,6 +63,24 @@ def test_onnxruntime(tmp_path, activation):
         np.testing.assert_allclose(y, net.predict(X[:rows]), rtol=0, atol=1e-5)
 
 
+def test_standardize(tmp_path, dtype):
+    """A Sub and a Div node have the bits of the layer."""
+    x = (X * 100 + 7).astype(dtype)
+    layers = [cnn.Standardize().adapt(x), cnn.Dense(4, 4), cnn.Dense(4, 2, "tanh")]
+    net = cnn.Sequential(layers, rng=0, dtype=dtype)
+    net.layers[1].weight = np.eye(4)
+    net.to_onnx(tmp_path / "net.onnx")
+    model = onnx.load(tmp_path / "net.onnx")
+    assert [node.op_type for node in model.graph.node] == ["Sub", "Div", "Gemm", "Gemm", "Tanh"]
+    model.graph.output.append(helper.make_empty_tensor_value_info(model.graph.node[1].output[0]))
+    onnx.save(model, tmp_path / "net.onnx")
+    expected = (x - net.layers[0].mean) / net.layers[0].scale
+    assert run(tmp_path / "net.onnx", x, 1).tobytes() == expected.tobytes()
+    # Three roundings of each of some sums of four products, and tanh's few units.
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(run(tmp_path / "net.onnx", x), net.predict(x), atol=50 * eps)
+
+
 def test_onnxruntime_on_a_larger_network(tmp_path):
     net = cnn.mlp([784, 50, 100, 10], "relu", "softmax", rng=0)
     net.to_onnx(tmp_path / "net.onnx")

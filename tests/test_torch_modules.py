@@ -1,5 +1,6 @@
 """PyTorch modules that are more than their children: what is refused names what to convert."""
 
+import pickle
 import warnings
 
 import numpy as np
@@ -191,3 +192,18 @@ def test_types_and_parts_have_a_cure():
     shared = nn.Linear(4, 4)
     net = cnn.from_torch(nn.Sequential(shared, nn.ReLU(), shared))
     assert (net.layers[0].weight == net.layers[1].weight).all()
+
+
+def test_standardize():
+    """A module of cnn's own: the bits of the layer, buffers, and pickles."""
+    x = np.random.default_rng(0).normal(5, 30, (50, 4)).astype("f4")
+    net = cnn.Sequential([cnn.Standardize().adapt(x), cnn.Dense(4, 3, "tanh")], rng=0)
+    module = net.to_torch().eval()
+    assert "Standardize(4)" in repr(module)
+    assert list(module.state_dict()) == ["0.mean", "0.scale", "1.weight", "1.bias"]
+    assert len(list(module.parameters())) == 2
+    for own in (module, pickle.loads(pickle.dumps(module))):
+        found = own[0](torch.from_numpy(x)).numpy()
+        assert (found == (x - net.layers[0].mean) / net.layers[0].scale).all()
+    with torch.no_grad():
+        np.testing.assert_allclose(module(torch.from_numpy(x)), net.predict(x), atol=1e-5)

@@ -9,8 +9,9 @@ void cnn_walk_lay_out(const cnn_network *network, const cnn_stage *stage, cnn_st
     memory->row = cnn_stride_span(stage->outputs, size);
     const size_t row_bytes = memory->row * size;
     if (!cnn_stage_is_dense(stage)) {
-        memory->delta = memory[-1].delta;
-        if (stage->rate > 0)
+        const bool reads_inputs = stage->index == 0;
+        memory->delta = reads_inputs ? NULL : memory[-1].delta;
+        if (reads_inputs || stage->rate > 0)
             memory->output = cnn_arena_take(arena, rows, row_bytes);
         return;
     }
@@ -102,7 +103,8 @@ void cnn_walk_through_output(const cnn_walk *walk)
                                      from, from_row, delta, row, 0);
 }
 
-/* The delta of what a stage reads from that of the stage; dx is that of the inputs. */
+/* The delta of what a stage reads from that of the stage; dx is that of the inputs, and of the
+ * outputs of a first stage that is not dense. */
 static void back_through(const cnn_walk *walk, const cnn_stage *stage, void *dx, size_t dx_row)
 {
     const cnn_network *network = walk->network;
@@ -126,7 +128,11 @@ static void back_through(const cnn_walk *walk, const cnn_stage *stage, void *dx,
         .worker = walk->worker,
         .scratch = walk->scratch,
     };
-    if (source) {
+    if (!memory->delta) {
+        b.delta = dx;
+        b.delta_row = dx_row;
+    }
+    if (source && walk->stages[source->index].delta) {
         b.to = delta_of(walk, source);
         b.to_row = walk->stages[source->index].row;
         if (source->activation.kind != CNN_IDENTITY) {
@@ -140,7 +146,9 @@ static void back_through(const cnn_walk *walk, const cnn_stage *stage, void *dx,
 void cnn_walk_back(const cnn_walk *walk, void *dx, size_t dx_row)
 {
     const cnn_network *network = walk->network;
-    for (size_t s = network->stage_count; s-- > 0;)
-        if (!cnn_stage_is_idle(&network->stages[s], walk->step))
+    for (size_t s = network->stage_count; s-- > 0;) {
+        const bool ends = !walk->stages[s].delta && !dx;
+        if (!ends && !cnn_stage_is_idle(&network->stages[s], walk->step))
             back_through(walk, &network->stages[s], dx, dx_row);
+    }
 }
