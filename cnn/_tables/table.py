@@ -6,6 +6,7 @@ A category is a text, so 7, 07 and 7.0 are three categories.
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -130,6 +131,11 @@ class Survey:
     forced: bool = False
     """Whether the user has named it as a column of categories."""
     dialect: Dialect = field(default_factory=Dialect)
+    keep_missing: bool = False
+    """Whether a missing value is counted and not refused."""
+    missing: int = 0
+    first_missing: str = ""
+    """The row of the first missing value."""
     is_whole: bool = True
     texts: set[str] | None = field(default_factory=set)
     """The different texts, unless there are more than a column of categories may have."""
@@ -155,12 +161,17 @@ class Survey:
         """Examine the texts of some rows; return the error for the first bad one, with its row."""
         missing, decimal = self.dialect.missing, self.dialect.decimal
         fresh = set(texts)
+        if self.keep_missing and (gaps := {text for text in fresh if text.strip() in missing}):
+            lost = [row for row, text in enumerate(texts) if text in gaps]
+            self.missing += len(lost)
+            self.first_missing = self.first_missing or rows.place(lost[0])
+            fresh -= gaps
         if self.texts is not None:
             fresh -= self.texts
         elif (
             self.is_number
             and missing.isdisjoint(fresh)
-            and numerals.numbers(texts, decimal) is not None
+            and numerals.numbers(list(fresh), decimal) is not None
         ):
             return None
         for row, text in enumerate(texts if fresh else ()):
@@ -268,6 +279,7 @@ def survey(
     drop: Collection[str] = (),
     categories: Collection[str] = (),
     dialect: Dialect = DEFAULT,
+    keep_missing: bool = False,
 ) -> tuple[int, dict[str, Survey]]:
     """Read a file and return the number of its rows, and a survey of each column.
 
@@ -282,7 +294,7 @@ def survey(
             if name or not table.unnamed or name not in dropped:
                 table.column(name)
         found = [
-            (i, Survey(name, forced=name in forced, dialect=dialect))
+            (i, Survey(name, name in forced, dialect, keep_missing))
             for i, name in enumerate(table.names)
             if name and name not in dropped
         ]
@@ -331,12 +343,14 @@ def blocks(
     path: str,
     columns: Sequence[Column],
     dialect: Dialect = NONE_MISSING,
+    *,
+    keep_missing: bool = False,
 ) -> Iterator[NDArray[np.float64]]:
     """Yield the values of columns of a file, block by block.
 
     A block has a column for each of `columns`: the numbers, or the indices of the categories. The
     file may have other columns too, in any order. Texts of `dialect.missing` are refused even if a
-    column has them among its categories.
+    column has them among its categories; with `keep_missing` they become NaN, or the index -1.
     """
     with opened(path, dialect) as table:
         places = [table.column(column.name) for column in columns]
@@ -346,7 +360,7 @@ def blocks(
             errors = []
             for i, (column, place) in enumerate(zip(columns, places, strict=True)):
                 texts = rows.column(place)
-                found = _encoded(column, texts, dialect)
+                found = _encoded(column, texts, dialect, keep_missing)
                 if isinstance(found, int):
                     errors.append((found, _refused(column, texts[found], found, rows, dialect)))
                 else:
@@ -357,23 +371,26 @@ def blocks(
 
 
 def _encoded(
-    column: Column, texts: list[str], dialect: Dialect
-) -> NDArray[np.float64] | list[int] | int:
+    column: Column, texts: list[str], dialect: Dialect, keep_missing: bool
+) -> NDArray[np.float64] | list[float] | int:
     """Return the values of texts, or the row of the first one without a value."""
-    if dialect.missing.isdisjoint(texts):
-        if isinstance(column, Number):
-            numbers = numerals.numbers(texts, dialect.decimal)
-            if numbers is not None:
-                return numbers
-        else:
-            codes = [code for text in texts if (code := column.encode(text)) is not None]
-            if len(codes) == len(texts):
-                return codes
-    return next(
-        row
-        for row, text in enumerate(texts)
-        if text in dialect.missing or _encode(column, text, dialect) is None
-    )
+    if dialect.missing.isdisjoint(texts) and isinstance(column, Number):
+        numbers = numerals.numbers(texts, dialect.decimal)
+        if numbers is not None:
+            return numbers
+    # Each different text is looked up once.
+    known = {text: _value(column, text, dialect, keep_missing) for text in set(texts)}
+    values = [value for text in texts if (value := known[text]) is not None]
+    if len(values) == len(texts):
+        return values
+    return next(row for row, text in enumerate(texts) if known[text] is None)
+
+
+def _value(column: Column, text: str, dialect: Dialect, keep_missing: bool) -> float | None:
+    """Return the value of a text, or None if it is refused."""
+    if keep_missing and text.strip() in dialect.missing:
+        return math.nan if isinstance(column, Number) else -1
+    return None if text in dialect.missing else _encode(column, text, dialect)
 
 
 def _encode(column: Column, text: str, dialect: Dialect) -> float | None:
