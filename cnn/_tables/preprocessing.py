@@ -423,10 +423,10 @@ def _told(column: Column, filling: Filling, last: int) -> str:
     """Return what a missing value becomes; `last` is the column's last input."""
     found = []
     if filling.value is not None:
-        is_number = isinstance(column, Number)
-        found = [
-            exact(filling.value) if is_number else shown(column.categories[int(filling.value)])
-        ]
+        if isinstance(column, Category):
+            found.append(shown(column.categories[int(filling.value)]))
+        else:
+            found.append(exact(filling.value))
     if filling.indicator:
         found.append(f"1 in input {last}")
     return " and ".join(found)
