@@ -330,8 +330,8 @@ def _encoded(column: Column, values: _Parsed) -> NDArray[Any]:
         codes = [-1 if np.isnan(v) else column.codes[_spelled(v)] for v in different.tolist()]
         return np.array(codes, np.int32)[inverse]
     if isinstance(column, Category):
-        places: dict[str | None, int] = {None: -1, **column.codes}
-        return np.array([places[text] for text in values], np.int32)
+        codes_of = column.codes
+        return np.array([-1 if text is None else codes_of[text] for text in values], np.int32)
     found = np.full(len(values), np.nan)
     there = np.array([text is not None for text in values], bool)
     found[there] = numerals.numbers([text for text in values if text is not None])
