@@ -72,6 +72,21 @@ class Reader:
                 )
         return values
 
+    def read_with_target(
+        self, where: str, given: object, target: Column
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the columns as `read` does, and the values of the target, none of them missing."""
+        values = Reader((*self._columns, target), self._decimal, self._missing).read(where, given)
+        goal = values[:, -1]
+        gone = goal < 0 if isinstance(target, Category) else np.isnan(goal)
+        if gone.any():
+            row = int(gone.argmax())
+            raise ValueError(
+                f"{where}: row {row}, column {target.name!r} is missing, should be "
+                f"{target.expected}, since it is the target"
+            )
+        return values[:, :-1], goal
+
     # ---- Columns out of tables ------------------------------------------------------------------
 
     def _found(self, where: str, given: Any) -> list[Values]:
