@@ -107,10 +107,10 @@ class TableModel:
 
     Examples
     --------
-    >>> import cnn
+    >>> from cnn.tabular import TableModel
     >>> table = {"weight": [150, 10] * 20, "skin": ["smooth", "rough"] * 20,
     ...          "fruit": ["apple", "lychee"] * 20}
-    >>> model = cnn.tabular.TableModel.fit(table, target="fruit", epochs=50, rng=0)
+    >>> model = TableModel.fit(table, target="fruit", epochs=50, rng=0)
     >>> model
     TableModel(weight, skin -> fruit: apple, lychee)
     >>> model.predict([[140, "smooth"], [12, "rough"]])
@@ -248,9 +248,9 @@ class TableModel:
 
         Examples
         --------
-        >>> import cnn
+        >>> from cnn.tabular import TableModel
         >>> table = {"x": [0.0, 1.0, 2.0, None, 4.0] * 20, "y": [1.5, 3.0, 4.5, 4.5, 7.5] * 20}
-        >>> model = cnn.tabular.TableModel.fit(table, target="y", missing="median", rng=0)
+        >>> model = TableModel.fit(table, target="y", missing="median", rng=0)
         >>> sorted(model.scores_)
         ['mae', 'r2', 'rmse', 'rows']
         >>> model.predict({"x": [3.0, None]}).round(0)
