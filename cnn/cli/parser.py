@@ -243,7 +243,7 @@ def _add_network(parser: Parser) -> None:
         "--l2",
         metavar="STRENGTH",
         type=arguments.penalty,
-        help="strength of the L2 penalty (default 10 / training rows)",
+        help="strength of the L2 penalty (default 10 / training rows; 15 / rows in regression)",
     )
     add(
         "--dropout",

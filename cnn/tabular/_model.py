@@ -161,7 +161,7 @@ class TableModel:
         missing_texts: Iterable[str] = MISSING,
         hidden: Iterable[int] = (64, 64),
         activation: Activation = "relu",
-        epochs: int = 400,
+        epochs: int = 1000,
         batch_size: int | None = None,
         lr: float = 1e-3,
         l2: float | None = None,
@@ -209,7 +209,7 @@ class TableModel:
             The numbers of neurons of the hidden layers; () for none, a linear model.
         activation : str or cnn.activations.LeakyReLU or ELU, default "relu"
             The activation of the hidden layers.
-        epochs : int, default 400
+        epochs : int, default 1000
             How many times each row is used at most.
         batch_size : int, optional
             How many rows a step uses. By default 32, and more for tables of more than 6400 rows,
@@ -217,9 +217,9 @@ class TableModel:
         lr : float, default 0.001
             The learning rate of Adam.
         l2 : float, optional
-            The strength of the L2 penalty of each layer. By default 10 divided by the number of
-            training rows, as in ridge regression with a penalty of 10: few rows are fitted closely
-            without it.
+            The strength of the L2 penalty of each layer. By default 15 in regression, and 10 in
+            classification, divided by the number of training rows: without it a network fits few
+            rows too closely.
         dropout : float, default 0.0
             The rate of dropout after each hidden layer.
         class_weight : dict or "balanced", optional
