@@ -19,7 +19,7 @@ from cnn import _core, models, optimizers, runtime
 from cnn._base import files, formats, texts
 from cnn._base.metadata import COLUMNS, EPOCHS
 from cnn._tables import csv_file, numerals, preprocessing, table
-from cnn._tables.csv_file import Dialect
+from cnn._tables.dialect import Dialect
 from cnn._tables.preprocessing import Preprocessing
 from cnn._tables.table import Category, Column, Number
 from cnn.cli import terminal

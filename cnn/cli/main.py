@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from cnn import _core, activations, installed
 from cnn._base import texts
-from cnn._tables import csv_file, numerals
+from cnn._tables import numerals
+from cnn._tables.dialect import MISSING
 from cnn.cli import commands, terminal
 
 if TYPE_CHECKING:
@@ -233,12 +234,12 @@ def _add_dialect(parser: argparse.ArgumentParser, decimal: str) -> None:
         default=numerals.POINT if training else None,
         help=f"the mark before decimals: a point or a comma (default {decimal})",
     )
-    default = ", ".join(sorted(csv_file.MISSING - {""}))
+    default = ", ".join(sorted(MISSING - {""}))
     parser.add_argument(
         "--missing",
         metavar="TEXTS",
         type=_missing,
-        default=csv_file.MISSING if training else None,
+        default=MISSING if training else None,
         help="texts that stand for a missing value, which is refused; an empty field always does, "
         + (
             f"and '' is for no others (default {default})".replace("%", "%%")

@@ -1,0 +1,21 @@
+"""Opening of tables, whatever their format is."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from cnn._tables import source
+from cnn._tables.csv_file import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cnn._tables.dialect import Dialect
+
+
+@contextlib.contextmanager
+def opened(path: str, dialect: Dialect) -> Iterator[Table]:
+    """Open a file, or stdin for ``-``, plain or compressed by gzip."""
+    with source.opened(path) as (name, stream, file):
+        yield Table(source.Source(name, stream, file), dialect)
