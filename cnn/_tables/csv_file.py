@@ -13,11 +13,18 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from cnn._base.texts import did_you_mean, listed
 from cnn._tables import arrow, numerals
 from cnn._tables.dialect import Dialect
 from cnn._tables.numerals import POINT
-from cnn._tables.pieces import Numbers, Part, Rows, rows_of_a_block, texts_of
+from cnn._tables.pieces import (
+    Numbers,
+    Part,
+    Rows,
+    place_of,
+    places_of,
+    rows_of_a_block,
+    texts_of,
+)
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -63,6 +70,8 @@ class Table:
         """How many rows have been read."""
         self._skipped = 0
         """How many lines have been read in blocks, and not by the csv module."""
+        self._error: ValueError | None = None
+        """The error of the row after those that were read last."""
         first = source.readline()
         if not first.strip():
             raise ValueError(f"{path}: the first line is empty, should have the columns' names")
@@ -90,16 +99,11 @@ class Table:
         if told:
             self._next()
         self.names = [name.strip(_BLANKS) for name in self._next() or []]
-        self._places = {name: place for place, name in enumerate(self.names) if name}
+        self._places = places_of(path, self.names)
         self.unnamed = [place for place, name in enumerate(self.names) if not name]
         self._check_names()
 
     def _check_names(self) -> None:
-        for place, name in enumerate(self.names):
-            if name and self._places[name] != place:
-                raise ValueError(
-                    f"{self.path}: column {name!r} is there twice, names should differ"
-                )
         if numerals.numbers(self.names, self._dialect.decimal) is not None:
             raise ValueError(
                 f"{self.path}: the first line has numbers ({', '.join(self.names[:3])} ...), "
@@ -193,7 +197,12 @@ class Table:
                 if progress is not None:
                     progress(*self._source.reached(), self._rows)
                 part = None
-                if not is_large or self._source.position < slow_until or self._has_sniffed_ahead():
+                if (
+                    self._error is not None
+                    or not is_large
+                    or self._source.position < slow_until
+                    or self._has_sniffed_ahead()
+                ):
                     continue
                 if fast is None:
                     is_large = len(self._source.ahead(arrow.WORTHWHILE)) == arrow.WORTHWHILE
@@ -219,9 +228,16 @@ class Table:
         first = self._rows
         lines: list[int] = []
         rows: list[list[str]] = []
-        while len(rows) < most and (fields := self._row()) is not None:
-            rows.append(fields)
-            lines.append(self._line)
+        if self._error is not None:
+            raise self._error
+        try:
+            while len(rows) < most and (fields := self._row()) is not None:
+                rows.append(fields)
+                lines.append(self._line)
+        except ValueError as error:
+            if not rows:
+                raise
+            self._error = error  # the rows before it may have another error, which comes first
         if not rows:
             return None
         columns = [[fields[place] for fields in rows] for place in places]
@@ -239,15 +255,8 @@ class Table:
 
     def column(self, name: str) -> int:
         """Return the number of the column with a name."""
-        place = self._places.get(name)
-        if place is not None:
-            return place
-        hint = did_you_mean(name, self._places)
-        if len(self.names) == 1:
-            hint = hint or "; --delimiter names what is between columns"
-        raise ValueError(
-            f"{self.path}: column {name!r} is missing, the file has {listed(self.names)}{hint}"
-        )
+        hint = "; --delimiter names what is between columns" if len(self.names) == 1 else ""
+        return place_of(self.path, self.names, self._places, name, hint)
 
 
 def _reader(lines: Iterator[str], delimiter: str) -> Reader:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
+from cnn._base.texts import did_you_mean, listed
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -36,10 +38,11 @@ class Texts:
 
     def firsts(self) -> NDArray[np.intp]:
         """Return the row in which each text occurs first."""
-        if not len(self.indices):
-            return np.zeros(0, np.intp)
         most = np.maximum.accumulate(self.indices)
-        return np.flatnonzero(np.diff(most, prepend=-1))
+        is_first = np.empty(len(most), np.bool_)
+        is_first[0] = most[0] >= 0
+        np.greater(most[1:], most[:-1], out=is_first[1:])
+        return is_first.nonzero()[0]
 
 
 # Rows that are read at a time, and the most numbers of a block, which limits the rows of wide
@@ -100,3 +103,25 @@ def texts_of(texts: Sequence[str]) -> Texts:
     """Return a column's texts, each different one once."""
     codes = {text: code for code, text in enumerate(dict.fromkeys(texts))}
     return Texts(list(codes), np.fromiter(map(codes.__getitem__, texts), np.int32, len(texts)))
+
+
+def places_of(path: str, names: Sequence[str]) -> dict[str, int]:
+    """Return the places of columns by their names, which should differ."""
+    places: dict[str, int] = {}
+    for place, name in enumerate(names):
+        if name and places.setdefault(name, place) != place:
+            raise ValueError(f"{path}: column {name!r} is there twice, names should differ")
+    return places
+
+
+def place_of(
+    path: str, names: Sequence[str], places: Mapping[str, int], name: str, hint: str = ""
+) -> int:
+    """Return the place of the column with a name; the error ends with a name like it or a hint."""
+    place = places.get(name)
+    if place is None:
+        raise ValueError(
+            f"{path}: column {name!r} is missing, the file has {listed(names)}"
+            f"{did_you_mean(name, places) or hint}"
+        )
+    return place

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from cnn._tables import source
+from cnn._tables import parquet, source
 from cnn._tables.csv_file import Table
 
 if TYPE_CHECKING:
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def opened(path: str, dialect: Dialect) -> Iterator[Table]:
-    """Open a file, or stdin for ``-``, plain or compressed by gzip."""
+def opened(path: str, dialect: Dialect) -> Iterator[Table | parquet.ParquetTable]:
+    """Open a file, or stdin for ``-``, of Parquet, or of CSV, which gzip may have compressed."""
     with source.opened(path) as (name, stream, file):
-        yield Table(source.Source(name, stream, file), dialect)
+        if parquet.is_parquet(stream, file):
+            yield parquet.ParquetTable(name, file)
+        else:
+            yield Table(source.Source(name, stream, file), dialect)

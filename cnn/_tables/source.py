@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 """The path that stands for stdin."""
-PARQUET = b"PAR1"
-"""The first and last bytes of a Parquet file."""
 _GZIP = b"\x1f\x8b"
 _BOM = "\ufeff"
 # How much is read at a time for lines.
@@ -142,14 +140,9 @@ def opened(path: str) -> Iterator[tuple[str, IO[bytes], IO[bytes]]]:
 
 def _decompressed(file: IO[bytes]) -> tuple[IO[bytes], IO[bytes]]:
     buffered = file if isinstance(file, io.BufferedReader) else io.BufferedReader(file)  # type: ignore[type-var]
-    if begins(buffered, _GZIP):
+    if buffered.peek(len(_GZIP)).startswith(_GZIP):
         return gzip.GzipFile(fileobj=buffered), buffered  # type: ignore[return-value]
     return buffered, buffered
-
-
-def begins(stream: IO[bytes], mark: bytes) -> bool:
-    """Whether the next bytes of a stream, which stay unread, are a mark."""
-    return isinstance(stream, io.BufferedReader) and stream.peek(len(mark)).startswith(mark)
 
 
 def _size_of(file: IO[bytes]) -> int | None:
