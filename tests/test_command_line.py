@@ -15,7 +15,7 @@ from tables import QUALITY, train, write
 import cnn
 from cnn import _core
 from cnn._base.numbers import exact
-from cnn._tables import preprocessing, table
+from cnn._tables import preprocessing
 from cnn.cli import main as command_line
 from cnn.cli import train as training
 
@@ -572,20 +572,6 @@ def test_names_that_a_terminal_cannot_show(tmp_path):
     done = run("predict", model, data, **ascii_only)
     assert done.returncode == 0
     assert done.stdout.startswith("t,P(x),P(é)\n")
-
-
-def test_a_file_that_changes_while_it_is_read(tmp_path, capsys, monkeypatch):
-    survey = table.survey
-
-    def then_grow(path, **options):
-        found = survey(path, **options)
-        with Path(path).open("a", encoding="utf-8") as file:
-            file.write("1,n1,2\n")
-        return found
-
-    monkeypatch.setattr(table, "survey", then_grow)
-    assert train(tmp_path, QUALITY)[0] == 1
-    assert "the file had 60 rows, then 61; should not change" in capsys.readouterr().err
 
 
 # ---- The package -------------------------------------------------------------------------------

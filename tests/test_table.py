@@ -43,7 +43,7 @@ def test_blocks(file):
 def test_many_rows_come_in_blocks(file):
     path = file("a\n" + "\n".join(map(str, range(10000))) + "\n")
     blocks = list(table.blocks(path, [Number("a")]))
-    assert len(blocks) == 3
+    assert max(map(len, blocks)) == 4096
     np.testing.assert_array_equal(np.concatenate(blocks)[:, 0], np.arange(10000))
 
 

@@ -7,24 +7,20 @@ numbers, and the index -1 in one of categories.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from cnn._tables import table
-from cnn._tables.csv_file import DEFAULT, Dialect, option
+from cnn._tables.csv_file import option
+from cnn._tables.dialect import DEFAULT, Dialect
 from cnn._tables.table import Category, Number, Survey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
     from numpy.typing import NDArray
 
+    from cnn._tables.source import Progress
     from cnn._tables.table import Column
-
-    # It is called with the bytes that were read, those of the file or None if they are not known,
-    # and the rows that were read.
-    Progress: TypeAlias = Callable[[int, int | None, int], None]
 
 # A target of whole numbers holds classes if it has at most this many different texts.
 _MOST_CLASSES = 20
@@ -108,40 +104,21 @@ def read(
         categories=forced,
         dialect=dialect,
         keep_missing=keep_missing,
+        progress=progress,
     )
     if len(surveys) == 1:
         raise ValueError(f"{path}: there is no column to learn from, only the target")
     _check_filled(path, rows, surveys)
     goal, hint = target_of(path, task, surveys[target])
-    columns = [
-        goal if name == target else Number(name) if survey.is_number else survey.category(path)
-        for name, survey in surveys.items()
-    ]
-    values = np.empty((rows, len(columns)))
-    first = 0
-    for block in table.blocks(path, columns, dialect, keep_missing=keep_missing):
-        if first + len(block) <= rows:
-            values[first : first + len(block)] = block
-        first += len(block)
-        if progress is not None:
-            progress(0, None, first)
-    if first != rows:
-        raise ValueError(f"{path}: the file had {rows} rows, then {first}; should not change")
-    return Content(
-        path,
-        rows,
-        {
-            column.name: ColumnContent(
-                column,
-                value.copy() if isinstance(column, Number) else value.astype(np.int32),
-                survey.missing,
-                survey.first_missing,
-                survey.inexact,
-            )
-            for column, value, survey in zip(columns, values.T, surveys.values(), strict=True)
-        },
-        hint,
-    )
+    columns = {}
+    for name, survey in surveys.items():
+        column = (
+            goal if name == target else Number(name) if survey.is_number else survey.category(path)
+        )
+        columns[name] = ColumnContent(
+            column, survey.values(column), survey.missing, survey.first_missing, survey.inexact
+        )
+    return Content(path, rows, columns, hint)
 
 
 def _check_filled(path: str, rows: int, surveys: dict[str, Survey]) -> None:
@@ -157,7 +134,7 @@ def target_of(source: str, task: str, goal: Survey) -> tuple[Column, str]:
     """Return the column of a target, and a note on the other task that it would allow.
 
     With the task "auto", it holds classes if it has texts, or at most 20 different texts that are
-    all whole numbers. Of the survey, `name`, `is_whole`, `texts`, `word` and `forced` count.
+    all whole numbers. Of the survey, `name`, `is_whole`, `codes`, `word` and `forced` count.
     """
     hint = ""
     whole = goal.is_number and goal.is_whole and goal.texts is not None

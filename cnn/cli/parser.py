@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from cnn import _core, installed
 from cnn._base import texts
-from cnn._tables import csv_file, numerals
+from cnn._tables import numerals
+from cnn._tables.dialect import MISSING
 from cnn.cli import about, arguments, completion, evaluate, files, predict, terminal, train
 from cnn.tabular import Settings
 
@@ -198,12 +199,12 @@ def _add_train(parser: Parser) -> None:
         "that 7 and 07 are two",
     )
     _add_dialect(parser, "a point")
-    default = ", ".join(sorted(csv_file.MISSING - {""})).replace("%", "%%")
+    default = ", ".join(sorted(MISSING - {""})).replace("%", "%%")
     add(
         "--missing",
         metavar="POLICY|TEXTS",
         action=arguments.Missing,
-        default=("error", csv_file.MISSING),
+        default=("error", MISSING),
         help="what to do about missing values: refuse them (error, the default), leave their rows "
         "out (drop), replace numbers by the mean or the median and categories by the most frequent "
         "one (mean, median), or give them an input of their own (category). Or texts that stand "

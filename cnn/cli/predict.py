@@ -8,7 +8,7 @@ import numpy as np
 
 from cnn._base import files
 from cnn._tables import csv_file, table
-from cnn._tables.csv_file import Dialect
+from cnn._tables.dialect import Dialect
 from cnn._tables.table import Category
 from cnn.cli import terminal
 from cnn.cli.common import check_output, loaded_table
@@ -38,12 +38,13 @@ def predict(arguments: Namespace) -> int:
         )
     with_proba = bool(classes) and arguments.proba is not False
     names = list(map(csv_file.quoted, classes))
-    head = [*arguments.id, target.name]
+    also = list(dict.fromkeys(arguments.id))
+    head = [*also, target.name]
     if with_proba:
         head += [f"P({name})" for name in classes]
     lines = [",".join(map(csv_file.quoted, head))]
     rows = 0
-    for values, kept in blocks(arguments, plan, also=arguments.id):
+    for values, kept in blocks(arguments, plan, also=also):
         y = plan.predicted(network, values, arguments.data, rows)
         rows += len(values)
         # str and repr have the fewest digits that are read as the same number.
@@ -81,11 +82,9 @@ def blocks(
         missing = plan.missing
     dialect = Dialect(arguments.delimiter, arguments.decimal or plan.decimal, missing)
     columns = (*plan.columns, plan.target) if with_target else plan.columns
-    width = len(columns)
-    copied = [_Copied(name, ()) for name in also]
+    texts: dict[str, list[str]] = {name: [] for name in also}
     first = 0
-    for block in table.blocks(arguments.data, (*columns, *copied), dialect, keep_missing=keep):
-        values = block[:, :width]
+    for values in table.blocks(arguments.data, columns, dialect, keep_missing=keep, texts=texts):
         if with_target:
             goal = values[:, -1]
             gone = goal < 0 if isinstance(plan.target, Category) else np.isnan(goal)
@@ -95,21 +94,6 @@ def blocks(
                     f"{plan.target.name!r} is missing, should be {plan.target.expected}, since it "
                     f"is the target"
                 )
-        first += len(block)
-        yield (
-            values,
-            [column.texts(codes) for column, codes in zip(copied, block[:, width:].T, strict=True)],
-        )
-
-
-class _Copied(Category):
-    """A column whose texts are copied: each of them is a category."""
-
-    def encode(self, text: str) -> int:
-        """Return the place of a text among all that were read."""
-        return self.codes.setdefault(text, len(self.codes))
-
-    def texts(self, codes: NDArray[np.float64]) -> list[str]:
-        """Return the texts of a block; missing ones are empty."""
-        known = ["", *self.codes]
-        return [known[code + 1] for code in codes.astype(np.intp).tolist()]
+        last = first + len(values)
+        yield values, [copied[first:last] for copied in texts.values()]
+        first = last

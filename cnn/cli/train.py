@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cnn import tabular
 from cnn._base import formats, texts
 from cnn._tables import content, csv_file, numerals
-from cnn._tables.csv_file import Dialect
+from cnn._tables.dialect import Dialect
 from cnn._tables.table import Category
 from cnn.cli import terminal
 from cnn.cli.common import STDIN, check_output, counted, percent

@@ -19,8 +19,9 @@ import numpy as np
 from cnn._base.texts import did_you_mean, listed
 from cnn._tables import content, numerals
 from cnn._tables.content import ColumnContent, Content
-from cnn._tables.csv_file import Dialect, Rows
-from cnn._tables.table import MOST_CATEGORIES, Category, Number, Survey
+from cnn._tables.dialect import Dialect
+from cnn._tables.pieces import Rows, Texts
+from cnn._tables.table import MOST_CATEGORIES, Number, Survey
 from cnn.tabular._columns import as_values, is_missing, named_columns, number_of, texts_of
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def of_frame(
     contents = {
         name: ColumnContent(
             column,
-            _encoded(column, parsed[name]),
+            _encoded(column, parsed[name], surveys[name]),
             surveys[name].missing,
             surveys[name].first_missing,
             surveys[name].inexact,
@@ -245,24 +246,29 @@ def _of_objects(
         ):
             raise TypeError(f"{where}: column {name!r} {_DATES}")
     gone = [is_missing(value, missing) for value in values]
-    there = [value for value, lost in zip(values, gone, strict=True) if not lost]
     if not is_forced and all(
-        isinstance(v, (Real, Decimal)) and not isinstance(v, (bool, np.bool_)) for v in there
+        lost or (isinstance(value, (Real, Decimal)) and not isinstance(value, (bool, np.bool_)))
+        for value, lost in zip(values, gone, strict=True)
     ):
-        numbers = np.full(len(values), np.nan)
-        numbers[~np.array(gone, bool)] = [_number(where, name, value) for value in there]
-        _check_finite(where, name, numbers)
-        return numbers
+        return np.array(
+            [
+                np.nan if lost else _number(where, name, row, value)
+                for row, (value, lost) in enumerate(zip(values, gone, strict=True))
+            ],
+            np.float64,
+        )
     return [
         None if lost else _text(where, name, row, value)
         for row, (value, lost) in enumerate(zip(values, gone, strict=True))
     ]
 
 
-def _number(where: str, name: str, value: Any) -> float:
+def _number(where: str, name: str, row: int, value: Any) -> float:
     number = number_of(value, numerals.POINT)
     if number is None:
-        raise ValueError(f"{where}: column {name!r} has {value!r}, should have finite numbers")
+        raise ValueError(
+            f"{where}: row {row}, column {name!r} is {value!r}, should be a finite number"
+        )
     return number
 
 
@@ -288,25 +294,26 @@ def _surveyed(reading: _Reading, name: str, values: _Parsed, is_forced: bool) ->
         gone = np.isnan(values)
     else:
         gone = np.array([text is None for text in values], bool)
-    if gone.any():
-        first = int(gone.argmax())
-        survey.missing, survey.first_missing = int(gone.sum()), f"row {first}"
-        if not reading.keep_missing:
-            raise ValueError(
-                f"{where}: row {first}, column {name!r} is missing, should be {reading.cures}"
-            )
+    first = int(gone.argmax()) if gone.any() else None
+    if first is not None and not reading.keep_missing:
+        raise ValueError(
+            f"{where}: row {first}, column {name!r} is missing, should be {reading.cures}"
+        )
     if isinstance(values, np.ndarray):
+        if first is not None:
+            survey.missing, survey.first_missing = int(gone.sum()), f"row {first}"
         there = values[~gone]
         survey.is_whole = bool(np.all(there == np.floor(there)))
         different = np.unique(there)
         few = len(different) <= MOST_CATEGORIES
-        survey.texts = {_spelled(v) for v in different.tolist()} if few else None
+        texts = map(_spelled, different.tolist())
+        survey.codes = {text: i for i, text in enumerate(texts)} if few else None
         return survey
-    texts = [text for text in values if text is not None]
-    rows = np.flatnonzero(~gone)
-    block = _FrameRows(where, 0, [], [])
-    block.place = lambda row: f"row {rows[row]}"  # type: ignore[method-assign]
-    bad = survey.add(texts, block)
+    distinct = [text for text in dict.fromkeys(values) if text is not None]
+    places: dict[str | None, int] = {text: i for i, text in enumerate(distinct)}
+    places[None] = -1
+    piece = Texts(distinct, np.array([places[text] for text in values], np.int32))
+    bad = survey.add(piece, _FrameRows(where, 0))
     try:
         if bad is not None:
             raise bad[1]
@@ -321,18 +328,12 @@ def _spelled(value: float) -> str:
     return f"{value:.0f}" if value.is_integer() and abs(value) < 2**53 else repr(value)
 
 
-def _encoded(column: Column, values: _Parsed) -> NDArray[Any]:
+def _encoded(column: Column, values: _Parsed, survey: Survey) -> NDArray[Any]:
     """Return float64 numbers with NaN, or int32 indices of categories with -1."""
-    if isinstance(values, np.ndarray):
-        if isinstance(column, Number):
-            return values
-        different, inverse = np.unique(values, return_inverse=True)
-        codes = [-1 if np.isnan(v) else column.codes[_spelled(v)] for v in different.tolist()]
-        return np.array(codes, np.int32)[inverse]
-    if isinstance(column, Category):
-        codes_of = column.codes
-        return np.array([-1 if text is None else codes_of[text] for text in values], np.int32)
-    found = np.full(len(values), np.nan)
-    there = np.array([text is not None for text in values], bool)
-    found[there] = numerals.numbers([text for text in values if text is not None])
-    return found
+    if not isinstance(values, np.ndarray):
+        return survey.values(column)
+    if isinstance(column, Number):
+        return values
+    different, inverse = np.unique(values, return_inverse=True)
+    codes = [-1 if np.isnan(v) else column.codes[_spelled(v)] for v in different.tolist()]
+    return np.array(codes, np.int32)[inverse]

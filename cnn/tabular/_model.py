@@ -12,7 +12,7 @@ from cnn._base import checks
 from cnn._base.metadata import COLUMNS
 from cnn._base.texts import listed, shown
 from cnn._tables import preprocessing
-from cnn._tables.csv_file import MISSING
+from cnn._tables.dialect import MISSING
 from cnn._tables.numerals import POINT
 from cnn._tables.table import Category
 from cnn.sequential import Sequential, network_of
