@@ -1,4 +1,4 @@
-"""`TableModel.fit` and `evaluate`: frames of all kinds, missing values, early stopping, refusals."""
+"""`TableModel.fit` and `evaluate`: all kinds of tables, missing values, training, refusals."""
 
 import json
 
@@ -114,7 +114,7 @@ def test_missing_values_are_replaced(policy):
     np.testing.assert_allclose(plan_of(model).fillings[0].value, fill, rtol=1e-12)
     filled = model.transform([[plan_of(model).fillings[0].value, most, True]])
     np.testing.assert_array_equal(model.transform([[None, None, True]]), filled)
-    np.testing.assert_array_equal(model.transform([["NA", "", "true"]]), filled)
+    np.testing.assert_array_equal(model.transform([["NA", "", "True"]]), filled)
     np.testing.assert_array_equal(model.transform([[np.nan, pd.NA, None]])[:, :4], filled[:, :4])
 
 
@@ -127,7 +127,7 @@ def test_missing_values_have_an_input_of_their_own():
     mean, scale = plan_of(model).columns[0].mean, plan_of(model).columns[0].scale
     expected = [[0, 1, 0, 0, 0, 1, 1, 0], [-mean / scale, 0, 0, 0, 1, 0, 1, 0]]
     np.testing.assert_array_equal(x, np.array(expected, np.float32))
-    assert "0-1  size  (size - " in model.summary()
+    assert "  0-1  size   (size - " in model.summary()
     assert "if missing, 1 in input 5" in model.summary()
 
 
