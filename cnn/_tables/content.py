@@ -6,7 +6,9 @@ numbers, and the index -1 in one of categories.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from cnn._tables import table
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 # A target of whole numbers holds classes if it has at most this many different texts.
 _MOST_CLASSES = 20
+# The bytes of a file that takes the csv module more than some seconds.
+_SLOW_SIZE = 1 << 23
 
 
 @dataclass
@@ -173,3 +177,11 @@ def note_on_digits(content: ColumnContent) -> str:
         f"column {name} has {content.inexact}, of which a number keeps the first digits alone; "
         f"{option('--categories', name)} keeps texts"
     )
+
+
+def note_on_speed(path: str) -> str:
+    """Return a note on what would read a large file faster, or an empty text."""
+    is_large = os.path.isfile(path) and os.path.getsize(path) >= _SLOW_SIZE
+    if not is_large or find_spec("pyarrow") is not None:
+        return ""
+    return f'{path} is large; pip install "cnn[table]" reads large files faster'

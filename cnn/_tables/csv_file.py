@@ -189,9 +189,9 @@ class Table:
         is_large = True
         slow_until = 0
         # The first rows show which columns have too many texts for categories.
-        while (
-            part := self._part(places, is_number, most if self._rows else min(most, _FIRST_ROWS))
-        ) is not None:
+        count = min(most, _FIRST_ROWS)
+        while (part := self._part(places, is_number, count, slow_until)) is not None:
+            count = most
             while part is not None:
                 yield part
                 if progress is not None:
@@ -223,8 +223,13 @@ class Table:
         """Whether some lines that were read to find the delimiter are still to be parsed."""
         return self._reader.line_num < self._sniffed
 
-    def _part(self, places: Sequence[int], is_number: Sequence[bool], most: int) -> Part | None:
-        """Return the next rows as the csv module reads them, or None after the last one."""
+    def _part(
+        self, places: Sequence[int], is_number: Sequence[bool], most: int, until: int
+    ) -> Part | None:
+        """Return the next rows as the csv module reads them, or None after the last one.
+
+        They end at the position `until`, if they come to it.
+        """
         first = self._rows
         lines: list[int] = []
         rows: list[list[str]] = []
@@ -234,6 +239,8 @@ class Table:
             while len(rows) < most and (fields := self._row()) is not None:
                 rows.append(fields)
                 lines.append(self._line)
+                if self._source.position >= until > 0:
+                    break
         except ValueError as error:
             if not rows:
                 raise
@@ -250,7 +257,7 @@ class Table:
         if is_number and self._dialect.missing.isdisjoint(texts):
             values = numerals.numbers(texts, self._dialect.decimal)
             if values is not None:
-                return Numbers(values, texts=lambda: texts_of(texts))
+                return Numbers(values, None, lambda: texts_of(texts))
         return texts_of(texts)
 
     def column(self, name: str) -> int:
@@ -270,14 +277,15 @@ def _sniffed(path: str, lines: Sequence[str]) -> str:
     If several are equal, the one that gives more fields, then the one that gives more numbers.
     """
     found: dict[tuple[int, int, int], list[str]] = {}
-    for delimiter in _DELIMITERS:
-        if delimiter in lines[0]:
-            header, *rows = _records(lines, delimiter) or [[]]
-            fitting = [row for row in rows if len(row) == len(header)]
-            numbers = sum(_is_any_number(text) for row in fitting for text in row)
-            if len(header) > 1:
-                fit = len(fitting), len(header), numbers
-                found.setdefault(fit, []).append(delimiter)
+    possible = [delimiter for delimiter in _DELIMITERS if delimiter in lines[0]]
+    for delimiter in possible:
+        header, *rows = _records(lines, delimiter) or [[]]
+        fitting = [row for row in rows if len(row) == len(header)]
+        if len(header) > 1:
+            # Of one delimiter alone, they need not be counted.
+            texts = [text for row in fitting for text in row] if len(possible) > 1 else []
+            fit = len(fitting), len(header), sum(map(_is_any_number, texts))
+            found.setdefault(fit, []).append(delimiter)
     if not found:
         return _DELIMITERS[0]
     (rows_that_fit, columns, _), best = max(found.items())

@@ -21,10 +21,10 @@ class Numbers:
 
     values: NDArray[np.float64]
     """They are NaN if missing, otherwise finite."""
-    missing: NDArray[np.bool_] | None = None
+    missing: NDArray[np.bool_] | None
     """Which are missing; None if none is."""
-    texts: Callable[[], Texts] | None = None
-    """Returns their texts, as far as numbers beyond 2^52 can have other digits."""
+    texts: Callable[[], Texts]
+    """Returns their texts; the blanks around them may be there."""
 
 
 @dataclass

@@ -186,8 +186,11 @@ class Survey:
         """
         if isinstance(piece, Numbers):
             beyond = not self.inexact and np.nanmax(np.abs(piece.values), initial=0) > _EXACT
-            if not beyond or piece.texts is None:
-                return self._add_numbers(piece, rows)
+            if not beyond and (piece.missing is None or self.keep_missing):
+                if piece.missing is not None:
+                    self._count_missing(piece.missing, rows)
+                self._values.append(piece.values)
+                return None
             piece = piece.texts()
         gaps = [self._is_missing(text) for text in piece.distinct]
         # The last element, which -1 stands for, is for values that are missing without a text.
@@ -208,14 +211,6 @@ class Survey:
 
     def _is_missing(self, text: str) -> bool:
         return text.strip() in self.dialect.missing
-
-    def _add_numbers(self, piece: Numbers, rows: Rows) -> tuple[int, ValueError] | None:
-        if piece.missing is not None:
-            row = self._count_missing(piece.missing, rows)
-            if not self.keep_missing:
-                return row, rows.refusal(row, self.name, "", self._instead_of_missing(""))
-        self._values.append(piece.values)
-        return None
 
     def _count_missing(self, missing: NDArray[np.bool_], rows: Rows) -> int:
         """Count missing values, and return the row of the first one."""
@@ -521,9 +516,7 @@ def blocks(
 
 def _row_by_row(piece: Piece) -> list[str]:
     """Return the texts of all rows, empty if missing."""
-    found = piece.texts() if isinstance(piece, Numbers) and piece.texts else piece
-    if isinstance(found, Numbers):
-        return list(map(repr, found.values.tolist()))
+    found = piece.texts() if isinstance(piece, Numbers) else piece
     return [found.distinct[code] if code >= 0 else "" for code in found.indices.tolist()]
 
 
@@ -559,8 +552,9 @@ def _encode(column: Column, text: str, dialect: Dialect) -> float | None:
 
 def _refused(column: Column, piece: Piece, row: int, rows: Rows, dialect: Dialect) -> ValueError:
     """Return the error for a row without a value in a column, with a suggestion."""
-    code = -1 if isinstance(piece, Numbers) else int(piece.indices[row])
-    text = "" if code < 0 or isinstance(piece, Numbers) else piece.distinct[code]
+    found = piece.texts() if isinstance(piece, Numbers) else piece
+    code = found.indices[row]
+    text = found.distinct[code] if code >= 0 else ""
     expected = column.expected
     if text in dialect.missing or text.strip() in MISSING:
         expected += "; missing values should be filled in, or their rows left out"
