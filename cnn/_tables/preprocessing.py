@@ -282,9 +282,11 @@ def _of_json(text: str) -> Preprocessing:
         raise ValueError("its columns should be a list")
     columns, fillings = [], []
     for i, value in enumerate(content["columns"]):
-        what, keys = f"column {i + 1}", dict(value) if isinstance(value, dict) else value
-        fill = {key: keys.pop(key, _ABSENT) for key in ("fill", "indicator")} if filled else {}
-        columns.append(_column(what, keys, is_old))
+        what, rest, fill = f"column {i + 1}", value, {}
+        if filled and isinstance(value, dict):
+            fill = {key: value.get(key, _ABSENT) for key in ("fill", "indicator")}
+            rest = {key: of_key for key, of_key in value.items() if key not in fill}
+        columns.append(_column(what, rest, is_old))
         if filled:
             fillings.append(_filling(what, columns[-1], fill["fill"], fill["indicator"]))
     decimal = content.get("decimal", POINT)

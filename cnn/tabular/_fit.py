@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -194,7 +193,7 @@ def fit(
         found.append(table.score(fitted, test))
         epochs.append(fitted.best_epoch)
         scored(i + 1, found[-1])
-    final = replace(settings, epochs=round(statistics.median(epochs)))
+    final = replace(settings, epochs=round(float(np.median(epochs))))
     fitted = table.train(order[:0], order, final, callbacks, progress, started)
     fitted.folds = found
     return fitted
