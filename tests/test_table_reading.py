@@ -144,7 +144,7 @@ def tables(draw):
 
 @needs_pyarrow
 @hypothesis.settings(
-    max_examples=300,
+    max_examples=50,
     deadline=None,
     suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
 )

@@ -39,7 +39,7 @@ _SNIFFED_LINES = 64
 _SNIFFED_SIZE = 1 << 20
 _BLANKS = " \t"
 # Most of the texts of a column of measurements differ.
-_FIRST_ROWS = 1536
+_FIRST_ROWS = 1100
 # A line that spreadsheets write before the names, and recognise.
 _TOLD = re.compile(r'"?sep=([^\w\s"]|\t| )"?\s*', re.IGNORECASE)
 

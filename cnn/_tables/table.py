@@ -192,7 +192,10 @@ class Survey:
                 self._values.append(piece.values)
                 return None
             piece = piece.texts()
-        gaps = [self._is_missing(text) for text in piece.distinct]
+        missing_texts = self.dialect.missing
+        gaps = [False] * len(piece.distinct)
+        if not missing_texts.isdisjoint(map(str.strip, piece.distinct)):
+            gaps = [text.strip() in missing_texts for text in piece.distinct]
         # The last element, which -1 stands for, is for values that are missing without a text.
         is_gap = np.array([*gaps, True])
         if any(gaps) or (len(piece.indices) and piece.indices.min() < 0):
@@ -208,9 +211,6 @@ class Survey:
         if found is None:
             self._keep(piece, is_gap)
         return found
-
-    def _is_missing(self, text: str) -> bool:
-        return text.strip() in self.dialect.missing
 
     def _count_missing(self, missing: NDArray[np.bool_], rows: Rows) -> int:
         """Count missing values, and return the row of the first one."""
