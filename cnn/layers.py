@@ -546,6 +546,23 @@ def of_description(spec: _core.LayerSpec) -> Layer:
     return Dense(spec.inputs, spec.outputs, activation, l2=spec.l2)
 
 
+def stacked(
+    widths: Sequence[int],
+    hidden_activation: activations.Activation,
+    output_activation: activations.Activation,
+    dropout: float,
+    l2: float,
+) -> list[Layer]:
+    """Return the layers of a multilayer perceptron, with a Dropout after each hidden one if any."""
+    found: list[Layer] = []
+    for i in range(len(widths) - 1):
+        if i > 0 and dropout > 0:
+            found.append(Dropout(dropout))
+        activation = hidden_activation if i < len(widths) - 2 else output_activation
+        found.append(Dense(widths[i], widths[i + 1], activation, l2=l2))
+    return found
+
+
 def checked(where: str, layers: object) -> list[Layer]:
     """Return layers as a list, after a check that they fit one another."""
     if isinstance(layers, (str, bytes, Layer)) or not hasattr(layers, "__iter__"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cnn import _core, activations, optimizers, schedules
 from cnn._base import checks, formats
 from cnn._base.metadata import COLUMNS, EPOCHS, LR
-from cnn.layers import Dense, Dropout, Layer
+from cnn.layers import stacked
 from cnn.sequential import Sequential, built, of_network
 
 if TYPE_CHECKING:
@@ -86,12 +86,7 @@ def mlp(
     activations.checked(where, "output_activation", output_activation)
     rate = checks.real(where, "dropout", dropout, below=1.0)
     l2 = checks.real(where, "l2", l2, most=_core.LARGEST)
-    found: list[Layer] = []
-    for i in range(len(widths) - 1):
-        if i > 0 and rate > 0:
-            found.append(Dropout(rate))
-        activation = hidden_activation if i < len(widths) - 2 else output_activation
-        found.append(Dense(widths[i], widths[i + 1], activation, l2=l2))
+    found = stacked(widths, hidden_activation, output_activation, rate, l2)
     return built(where, found, rng, dtype)
 
 

@@ -16,8 +16,8 @@ import cnn
 from cnn import _core
 from cnn._base.numbers import exact
 from cnn._tables import preprocessing
-from cnn.cli import commands
 from cnn.cli import main as command_line
+from cnn.cli import train as training
 
 
 def run(*arguments, **environment):
@@ -84,10 +84,17 @@ def test_info_tells_why():
     assert f"{best}; CNN_ISA=mmx is none of them)\n" in run("info", CNN_ISA="mmx").stdout
 
 
-@pytest.mark.parametrize("arguments", [[], ["fly"]])
-def test_bad_commands(arguments, capsys):
+def test_without_a_command_it_helps(capsys):
+    assert command_line.main([]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith("usage: python -m cnn")
+    assert "    evaluate " in printed.out
+    assert printed.err == ""
+
+
+def test_bad_commands(capsys):
     with pytest.raises(SystemExit) as stop:
-        command_line.main(arguments)
+        command_line.main(["fly"])
     assert stop.value.code == 2
     assert "usage: python -m cnn" in capsys.readouterr().err
 
@@ -136,6 +143,7 @@ def trained(request, tmp_path_factory):
 def test_train(trained):
     data, _, task, done = trained
     lines = done.stdout.splitlines()
+    assert lines.pop(0) == f"reading {data}"
     assert lines.pop(0) == f"{data}: 300 rows, 2 columns to learn from"
     assert lines[0] == "categories: city (3)"
     if task == "classification":
@@ -541,7 +549,7 @@ def test_the_model_is_saved_before_the_score_is_told(tmp_path, monkeypatch):
     def fail(*_arguments):
         raise BrokenPipeError
 
-    monkeypatch.setattr(commands, "_score", fail)
+    monkeypatch.setattr(training, "_score", fail)
     # The output that nobody reads is put where nothing is, so it had better not be pytest's own.
     monkeypatch.setattr(os, "dup2", lambda *_: None)
     with (tmp_path / "out").open("w", encoding="utf-8") as out:
@@ -564,20 +572,6 @@ def test_names_that_a_terminal_cannot_show(tmp_path):
     done = run("predict", model, data, **ascii_only)
     assert done.returncode == 0
     assert done.stdout.startswith("t,P(x),P(é)\n")
-
-
-def test_a_file_that_changes_while_it_is_read(tmp_path, capsys, monkeypatch):
-    survey = commands.table.survey
-
-    def then_grow(path, **options):
-        found = survey(path, **options)
-        with Path(path).open("a", encoding="utf-8") as file:
-            file.write("1,n1,2\n")
-        return found
-
-    monkeypatch.setattr(commands.table, "survey", then_grow)
-    assert train(tmp_path, QUALITY)[0] == 1
-    assert "the file had 60 rows, then 61; should not change" in capsys.readouterr().err
 
 
 # ---- The package -------------------------------------------------------------------------------

@@ -9,10 +9,11 @@ from refused import refused
 from tables import content, plan_of, predicted, trained
 
 from cnn import _core
-from cnn._tables import csv_file, table
+from cnn._tables import dialect, table
 from cnn._tables.table import Category, Number
-from cnn.cli import commands
+from cnn.cli import common
 from cnn.cli import main as command_line
+from cnn.tabular import _split
 
 # ---- Delimiters and names ----------------------------------------------------------------------
 
@@ -123,7 +124,8 @@ BAD_OPTIONS = {
     "end of line": ["--delimiter", "\n"],
     "nothing": ["--delimiter", ""],
     "decimal": ["--decimal", ";"],
-    "policy": ["--missing", "drop"],
+    "policies": ["--missing", "drop,mean"],
+    "unknown policy": ["--missing", "mode"],
     "open quote": ["--drop", '"a'],
     "escape": ["--drop", '"\x1b[31m'],
 }
@@ -164,12 +166,12 @@ def test_classes_have_their_shares_of_held_out_rows(file, tmp_path, capsys, seed
 def test_a_share_is_not_rounded_to_all():
     shares = [(1, 2), (0, 9), (9, 9), (5999, 6000), (1, 3000), (99999, 100000), (1, 3)]
     texts = ["50.0%", "0.0%", "100.0%", "99.98%", "0.03%", "99.999%", "33.3%"]
-    assert [commands._percent(*share) for share in shares] == texts
+    assert [common.percent(*share) for share in shares] == texts
 
 
 def test_held_out_rows_of_each_class():
     def held(counts, most):
-        return commands._held_of_each(np.array(counts), most).tolist()
+        return _split._held_of_each(np.array(counts), most).tolist()
 
     assert held([44, 20, 35, 1], 20) == [9, 4, 7, 0]
     assert held([50, 50], 20) == [10, 10]
@@ -190,12 +192,9 @@ def test_held_out_rows_of_each_class():
 
 
 def test_the_split_is_of_all_rows():
-    class Arguments:
-        data, seed, hold_out = "f", 3, 0.25
-
     goal = np.array([0, 1, 2, 1, 1, 0, 2, 1] * 10, float)
-    found = commands._Found(80, [], Category("t", ("a", "b", "c")), "", [])
-    test, kept = commands._split(Arguments, found, goal)
+    order = _split.shuffled(3, 80)
+    test, kept = _split.split(order, goal, 0.25, stratified=True, source="f")
     assert sorted([*test, *kept]) == list(range(80))
     assert np.bincount(goal[test].astype(int)).tolist() == [5, 10, 5]
     order = _core.permutation(3, 0, 80, 0, 80).tolist()
@@ -229,7 +228,8 @@ def test_blocks_of_wide_tables_have_few_rows(file):
         ",".join(f"c{i}" for i in range(columns)) + "\n" + ("1" + ",2" * (columns - 1) + "\n") * 900
     )
     sizes = [len(b) for b in table.blocks(file(text), [Number("c0"), Number("c4999")])]
-    assert sizes == [209, 209, 209, 209, 64]
+    assert max(sizes) == 209
+    assert sum(sizes) == 900
     # So do those of columns with many categories.
     many = Category("c", tuple(map(str, range(100_000))))
     sizes = [len(b) for b in table.blocks(file("c\n" + "7\n" * 100), [many])]
@@ -254,5 +254,5 @@ def test_the_first_bad_row_is_told(file):
 def test_the_docs_tell_what_is_missing():
     path = Path(__file__).parent.parent / "docs" / "tables.md"
     text = path.read_text(encoding="utf-8")
-    for missing in csv_file.MISSING - {""}:
+    for missing in dialect.MISSING - {""}:
         assert f"`{missing}`" in text

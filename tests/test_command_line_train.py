@@ -59,7 +59,7 @@ def test_names_of_rows_are_told(tmp_path, capsys):
 
 def test_network_options(tmp_path, capsys):
     options = ["--drop", "id", "--hidden", "7,5", "--activation", "tanh", "--seed", "3"]
-    options += ["--batch-size", "10", "--lr", "0.1", "--hold-out", "0"]
+    options += ["--batch-size", "10", "--lr", "0.1", "--hold-out", "0", "--l2", "0"]
     code, model = train(tmp_path, QUALITY, *options)
     assert code == 0
     assert "network 1-7-5-6: learns from 60 rows, 0 held out" in capsys.readouterr().out

@@ -92,16 +92,16 @@ def tables(tmp_path):
     datasets = pytest.importorskip("sklearn.datasets")
     iris = datasets.load_iris()
     names = [name.removesuffix(" (cm)").replace(" ", "_") for name in iris.feature_names]
-    with (tmp_path / "iris.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow([*names, "species"])
-        writer.writerows(
-            [*row, iris.target_names[t]] for row, t in zip(iris.data, iris.target, strict=True)
-        )
+    rows = [[*row, iris.target_names[t]] for row, t in zip(iris.data, iris.target, strict=True)]
+    for name, some in (("iris.csv", rows), ("test.csv", rows[::7])):
+        with (tmp_path / name).open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow([*names, "species"])
+            writer.writerows(some)
     with (tmp_path / "new.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(names)
-        writer.writerows(iris.data[::10].tolist())
+        writer.writerow(["name", *names])
+        writer.writerows([f"flower {i}", *row] for i, row in enumerate(iris.data[::10].tolist()))
     return tmp_path
 
 

@@ -6,12 +6,12 @@ from refused import refused
 from tables import content, plan_of, predicted, run, trained
 
 import cnn
-from cnn import _core
+from cnn import _core, tabular
 from cnn._base import metadata
 from cnn._tables import numerals, preprocessing, table
 from cnn._tables.preprocessing import Preprocessing
 from cnn._tables.table import Category, Number
-from cnn.cli import commands
+from cnn.cli import train as training
 
 # ---- Numbers -----------------------------------------------------------------------------------
 
@@ -59,10 +59,13 @@ def test_small_steps_of_large_numbers_are_no_constants(scale):
 
 def test_squares_of_errors_do_not_overflow():
     plan = Preprocessing((Number("a"),), Number("t", 0.0, 1e200))
-    net = cnn.mlp([1, 1], "tanh", "identity", rng=0)
-    net.layers[0].weight = [[0.0]]
     goal = np.array([3e200, -4e200])
-    line = commands._score(plan, net, np.ones((2, 1), np.float32), goal, goal)
+    y = np.zeros((2, 1))
+    held_out = tabular.scores(plan, y, goal)
+    baseline = tabular.scores(plan, y - 0.5e200, goal)
+    net = cnn.mlp([1, 1], "tanh", "identity", rng=0)
+    fitted = tabular.Fitted(net, plan, cnn.History(), 1, True, False, held_out, baseline)
+    line = training._score(fitted)
     assert line.startswith("held out: RMSE 3.53553e+200, R2 -0.0204 (always the mean: RMSE 3.5")
 
 

@@ -15,6 +15,7 @@ from tables import content, plan_of, predicted, run, trained
 import cnn
 from cnn._base import metadata
 from cnn._tables import csv_file, numerals, preprocessing, table
+from cnn._tables.dialect import MISSING
 from cnn._tables.table import Category, Number
 
 SPELLINGS = {
@@ -196,7 +197,7 @@ TEXTS = st.text(
         st.characters(exclude_categories=["Cs"], exclude_characters="\0"),
     ),
     max_size=6,
-).filter(lambda text: text.strip() and text.strip() not in csv_file.MISSING)
+).filter(lambda text: text.strip() and text.strip() not in MISSING)
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=20), st.sampled_from(",;\t|"), st.booleans())

@@ -181,8 +181,8 @@ def test_what_a_model_is_made_of():
 
 def test_what_only_networks_have():
     model = made()
-    with refused(AttributeError, "TableModel has no 'fit'; its network has model.net.fit, and ta"):
-        model.fit(ROWS, [0, 1, 2])
+    with refused(AttributeError, "no 'train_step'; its network has model.net.train_step, and ta"):
+        model.train_step(ROWS, [0, 1, 2])
     with refused(AttributeError, "TableModel has no 'layers'; its network has model.net.layers"):
         _ = model.layers
     with refused(AttributeError, "to_torch', since a PyTorch module has no columns; model.net.to_"):

@@ -11,63 +11,37 @@ import csv
 import itertools
 import re
 import shlex
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
-from cnn._base.texts import did_you_mean, listed
-from cnn._tables import numerals
+from cnn._tables import arrow, numerals
+from cnn._tables.dialect import Dialect
 from cnn._tables.numerals import POINT
+from cnn._tables.pieces import (
+    Numbers,
+    Part,
+    Rows,
+    place_of,
+    places_of,
+    rows_of_a_block,
+    texts_of,
+)
 
 if TYPE_CHECKING:
     from _csv import Reader
     from collections.abc import Iterator, Sequence
 
-MISSING = frozenset(
-    {
-        "",
-        "NA",
-        "N/A",
-        "n/a",
-        "<NA>",
-        "#N/A",
-        "NaN",
-        "nan",
-        "-nan",
-        "NAN",
-        "NULL",
-        "null",
-        "None",
-        "?",
-    }
-)
-"""Texts that programs write for a missing value."""
-# Rows that are read at a time, and the most numbers of a block, which limits the rows of wide
-# tables.
-_BLOCK_ROWS = 4096
-_BLOCK_NUMBERS = 1 << 20
+    from cnn._tables.pieces import Piece
+    from cnn._tables.source import Progress, Source
+
 # How much of a file is read to find the delimiter.
 _DELIMITERS = ",;\t|"
 _SNIFFED_LINES = 64
 _SNIFFED_SIZE = 1 << 20
 _BLANKS = " \t"
+# Most of the texts of a column of measurements differ.
+_FIRST_ROWS = 1100
 # A line that spreadsheets write before the names, and recognise.
 _TOLD = re.compile(r'"?sep=([^\w\s"]|\t| )"?\s*', re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """How a file writes fields, numbers and missing values."""
-
-    delimiter: str | None = None
-    """The delimiter; None for the one that fits the first lines best."""
-    decimal: str = POINT
-    missing: frozenset[str] = MISSING
-    """Texts that are refused since they stand for a missing value."""
-
-
-DEFAULT = Dialect()
-NONE_MISSING = Dialect(missing=frozenset())
 
 
 def option(flag: str, name: str) -> str:
@@ -85,40 +59,20 @@ def quoted(text: str) -> str:
 # ---- Reading -----------------------------------------------------------------------------------
 
 
-@dataclass
-class Rows:
-    """Consecutive rows of a file."""
-
-    path: str
-    first: int
-    """How many rows are before them."""
-    lines: list[int]
-    """The number of the last line of each row."""
-    fields: list[list[str]]
-
-    def column(self, place: int) -> list[str]:
-        """Return the texts of a column."""
-        return [fields[place] for fields in self.fields]
-
-    def place(self, row: int) -> str:
-        """Return the position of a row in the file, for messages."""
-        return f"row {self.first + row + 1} (line {self.lines[row]})"
-
-    def refusal(self, row: int, name: str, text: str, expected: str) -> ValueError:
-        """Return the error for a text of a column."""
-        found = f"is {text!r}" if text else "is empty"
-        return ValueError(
-            f"{self.path}: {self.place(row)}, column {name!r} {found}, should be {expected}"
-        )
-
-
 class Table:
     """An open CSV file: the names of its columns, and its rows one after the other."""
 
-    def __init__(self, path: str, file: TextIO, dialect: Dialect) -> None:
-        self.path = path
+    def __init__(self, source: Source, dialect: Dialect) -> None:
+        self.path = path = source.path
+        self._source = source
         self._dialect = dialect
-        first = file.readline()
+        self._rows = 0
+        """How many rows have been read."""
+        self._skipped = 0
+        """How many lines have been read in blocks, and not by the csv module."""
+        self._error: ValueError | None = None
+        """The error of the row after those that were read last."""
+        first = source.readline()
         if not first.strip():
             raise ValueError(f"{path}: the first line is empty, should have the columns' names")
         lines = [first]
@@ -127,14 +81,16 @@ class Table:
         if delimiter is None:
             size = len(first)
             while (
-                len(lines) < _SNIFFED_LINES and size < _SNIFFED_SIZE and (line := file.readline())
+                len(lines) < _SNIFFED_LINES and size < _SNIFFED_SIZE and (line := source.readline())
             ):
                 lines.append(line)
                 size += len(line)
             delimiter = _sniffed(path, lines)
         self._record: list[str] = []
         """The lines of the record that was read last."""
-        self._reader = _reader(self._recorded(itertools.chain(lines, file)), delimiter)
+        self._sniffed = len(lines)
+        self._delimiter = delimiter
+        self._reader = _reader(self._recorded(itertools.chain(lines, source)), delimiter)
         lead = "" if delimiter == " " else " *"
         self._field = re.compile(
             rf'{lead}("(?:[^"]|"")*"|[^{re.escape(delimiter)}]*)(?:{re.escape(delimiter)}|$)',
@@ -143,16 +99,11 @@ class Table:
         if told:
             self._next()
         self.names = [name.strip(_BLANKS) for name in self._next() or []]
-        self._places = {name: place for place, name in enumerate(self.names) if name}
+        self._places = places_of(path, self.names)
         self.unnamed = [place for place, name in enumerate(self.names) if not name]
         self._check_names()
 
     def _check_names(self) -> None:
-        for place, name in enumerate(self.names):
-            if name and self._places[name] != place:
-                raise ValueError(
-                    f"{self.path}: column {name!r} is there twice, names should differ"
-                )
         if numerals.numbers(self.names, self._dialect.decimal) is not None:
             raise ValueError(
                 f"{self.path}: the first line has numbers ({', '.join(self.names[:3])} ...), "
@@ -169,17 +120,24 @@ class Table:
         try:
             return next(self._reader, None)
         except csv.Error as error:
-            raise ValueError(f"{self.path}: line {self._reader.line_num}: {error}") from error
+            raise ValueError(f"{self.path}: line {self._line}: {error}") from error
 
-    def __iter__(self) -> Iterator[list[str]]:
-        row = 0
-        while (fields := self._next()) is not None:
-            if not fields:
-                continue  # an empty line
-            row += 1
-            if len(fields) != len(self.names):
-                raise self._ragged(row, fields)
-            yield self._without_blanks(fields)
+    @property
+    def _line(self) -> int:
+        """The number of the last line of the row that was read last."""
+        return self._reader.line_num + self._skipped
+
+    def _row(self) -> list[str] | None:
+        """Return the fields of the next row, or None after the last one."""
+        fields = self._next()
+        while fields is not None and not fields:  # an empty line
+            fields = self._next()
+        if fields is None:
+            return None
+        self._rows += 1
+        if len(fields) != len(self.names):
+            raise self._ragged(fields)
+        return self._without_blanks(fields)
 
     def _without_blanks(self, fields: list[str]) -> list[str]:
         """Return fields without the blanks around them, but for those in quotes."""
@@ -194,7 +152,7 @@ class Table:
             for field, match in zip(fields, found, strict=False)
         ]
 
-    def _ragged(self, row: int, fields: list[str]) -> ValueError:
+    def _ragged(self, fields: list[str]) -> ValueError:
         counts = f"has {len(fields)} fields, should have {len(self.names)}, as the first line does"
         hint = ""
         if len(fields) == len(self.names) + 1:
@@ -207,32 +165,105 @@ class Table:
             hint = "; the first line should not end with a delimiter if others do not"
         elif len(self.names) == 1 or len(fields) == 1:
             hint = "; --delimiter names what is between fields"
-        return ValueError(f"{self.path}: row {row} (line {self._reader.line_num}) {counts}{hint}")
+        return ValueError(f"{self.path}: row {self._rows} (line {self._line}) {counts}{hint}")
 
-    def rows(self, width: int) -> Iterator[Rows]:
-        """Yield all rows in blocks, of fewer rows if `width`, the numbers of a row, is large."""
-        most = max(16, min(_BLOCK_ROWS, _BLOCK_NUMBERS // max(1, width)))
-        block = Rows(self.path, 0, [], [])
-        for fields in self:
-            block.fields.append(fields)
-            block.lines.append(self._reader.line_num)
-            if len(block.fields) == most:
-                yield block
-                block = Rows(self.path, block.first + most, [], [])
-        if block.fields:
-            yield block
+    def parts(
+        self,
+        places: Sequence[int],
+        is_number: Sequence[bool],
+        width: int,
+        progress: Progress | None = None,
+    ) -> Iterator[Part]:
+        """Yield all rows in parts, with the columns of `places`.
+
+        `is_number` has True for each column that may be given as numbers; it may change from part
+        to part. `width` is how many numbers become of a row, which limits the rows of a part that
+        the csv module reads.
+
+        Blocks of bytes are read with pyarrow, if it is installed and the file is large enough that
+        importing it pays. If a block has anything unusual, the csv module reads its rows, and the
+        result or the error is its.
+        """
+        most = rows_of_a_block(width)
+        fast: arrow.Blocks | None = None
+        is_large = True
+        slow_until = 0
+        # The first rows show which columns have too many texts for categories.
+        count = min(most, _FIRST_ROWS)
+        while (part := self._part(places, is_number, count, slow_until)) is not None:
+            count = most
+            while part is not None:
+                yield part
+                if progress is not None:
+                    progress(*self._source.reached(), self._rows)
+                part = None
+                if (
+                    self._error is not None
+                    or not is_large
+                    or self._source.position < slow_until
+                    or self._has_sniffed_ahead()
+                ):
+                    continue
+                if fast is None:
+                    is_large = len(self._source.ahead(arrow.WORTHWHILE)) == arrow.WORTHWHILE
+                    fast = self._fast() if is_large else None
+                    is_large = fast is not None
+                if fast is not None:
+                    lines = self._source.lines
+                    part, size = fast.part(self._source, places, is_number, self._rows)
+                    if part is not None:
+                        self._rows += part.count
+                        self._skipped += self._source.lines - lines
+                    slow_until = self._source.position + (0 if part else size)
+
+    def _fast(self) -> arrow.Blocks | None:
+        return arrow.blocks(len(self.names), self._delimiter, self._dialect)
+
+    def _has_sniffed_ahead(self) -> bool:
+        """Whether some lines that were read to find the delimiter are still to be parsed."""
+        return self._reader.line_num < self._sniffed
+
+    def _part(
+        self, places: Sequence[int], is_number: Sequence[bool], most: int, until: int
+    ) -> Part | None:
+        """Return the next rows as the csv module reads them, or None after the last one.
+
+        They end at the position `until`, if they come to it.
+        """
+        first = self._rows
+        lines: list[int] = []
+        rows: list[list[str]] = []
+        if self._error is not None:
+            raise self._error
+        try:
+            while len(rows) < most and (fields := self._row()) is not None:
+                rows.append(fields)
+                lines.append(self._line)
+                if self._source.position >= until > 0:
+                    break
+        except ValueError as error:
+            if not rows:
+                raise
+            self._error = error  # the rows before it may have another error, which comes first
+        if not rows:
+            return None
+        columns = [[fields[place] for fields in rows] for place in places]
+        pieces = [
+            self._piece(texts, number) for texts, number in zip(columns, is_number, strict=True)
+        ]
+        return Part(Rows(self.path, first, lines), len(rows), pieces)
+
+    def _piece(self, texts: list[str], is_number: bool) -> Piece:
+        if is_number and self._dialect.missing.isdisjoint(texts):
+            values = numerals.numbers(texts, self._dialect.decimal)
+            if values is not None:
+                return Numbers(values, None, lambda: texts_of(texts))
+        return texts_of(texts)
 
     def column(self, name: str) -> int:
         """Return the number of the column with a name."""
-        place = self._places.get(name)
-        if place is not None:
-            return place
-        hint = did_you_mean(name, self._places)
-        if len(self.names) == 1:
-            hint = hint or "; --delimiter names what is between columns"
-        raise ValueError(
-            f"{self.path}: column {name!r} is missing, the file has {listed(self.names)}{hint}"
-        )
+        hint = "; --delimiter names what is between columns" if len(self.names) == 1 else ""
+        return place_of(self.path, self.names, self._places, name, hint)
 
 
 def _reader(lines: Iterator[str], delimiter: str) -> Reader:
@@ -246,14 +277,15 @@ def _sniffed(path: str, lines: Sequence[str]) -> str:
     If several are equal, the one that gives more fields, then the one that gives more numbers.
     """
     found: dict[tuple[int, int, int], list[str]] = {}
-    for delimiter in _DELIMITERS:
-        if delimiter in lines[0]:
-            header, *rows = _records(lines, delimiter) or [[]]
-            fitting = [row for row in rows if len(row) == len(header)]
-            numbers = sum(_is_any_number(text) for row in fitting for text in row)
-            if len(header) > 1:
-                fit = len(fitting), len(header), numbers
-                found.setdefault(fit, []).append(delimiter)
+    possible = [delimiter for delimiter in _DELIMITERS if delimiter in lines[0]]
+    for delimiter in possible:
+        header, *rows = _records(lines, delimiter) or [[]]
+        fitting = [row for row in rows if len(row) == len(header)]
+        if len(header) > 1:
+            # Of one delimiter alone, they need not be counted.
+            texts = [text for row in fitting for text in row] if len(possible) > 1 else []
+            fit = len(fitting), len(header), sum(map(_is_any_number, texts))
+            found.setdefault(fit, []).append(delimiter)
     if not found:
         return _DELIMITERS[0]
     (rows_that_fit, columns, _), best = max(found.items())
@@ -279,29 +311,3 @@ def _records(lines: Sequence[str], delimiter: str) -> list[list[str]]:
 
 def _is_any_number(text: str) -> bool:
     return any(numerals.number(text, decimal) is not None for decimal in (POINT, ","))
-
-
-@contextlib.contextmanager
-def opened(path: str, dialect: Dialect) -> Iterator[Table]:
-    """Open a file; the error for one that is not UTF-8 names the first bad byte."""
-    try:
-        # utf-8-sig, since spreadsheets write a mark at the beginning.
-        with Path(path).open(encoding="utf-8-sig", newline="") as file:
-            yield Table(path, file, dialect)
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path}: {_undecodable(Path(path))} is not UTF-8, should be text saved as UTF-8"
-        ) from error
-
-
-def _undecodable(path: Path) -> str:
-    """Return the position of the first byte of a file that is not UTF-8."""
-    # The error's own position counts from the block that was read. A pipe cannot be read again.
-    if path.is_file():
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                try:
-                    line.decode()
-                except UnicodeDecodeError as error:
-                    return f"byte 0x{line[error.start]:02x} in line {number}"
-    return "the content"

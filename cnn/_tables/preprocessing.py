@@ -6,6 +6,9 @@ becomes an input of 1 among those of 0 of the other categories. An output z of a
 predicts a number is z * scale + mean, in float64, the product and the sum each rounded. Python, C
 headers and ONNX files compute these in this order, so that they have the same bits. A model file
 keeps columns and target as JSON.
+
+A missing value is NaN among numbers, and -1 among the indices of categories. A model that was
+trained with fillings replaces it: by a number, by a category, or by an input of its own.
 """
 
 from __future__ import annotations
@@ -26,13 +29,29 @@ from cnn._tables.numerals import POINT
 from cnn._tables.table import Category, Column, Number
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator, Sequence
 
     from numpy.typing import NDArray
 
 # The format of the value that a network's metadata have under the key COLUMNS. Format 1 had one
-# spelling of each number that is a category.
+# spelling of each number that is a category. Format 3 adds what missing values become, and is
+# written only if a model has that, so that earlier versions read all other files.
 _FORMAT = 2
+_FORMAT_WITH_FILLINGS = 3
+_ABSENT = object()
+
+POLICIES = ("error", "drop", "mean", "median", "category")
+"""What training does about missing values."""
+
+
+@dataclass(frozen=True)
+class Filling:
+    """What stands for the missing values of a column."""
+
+    value: float | None
+    """The number, or the index of the category; None for a category that only has an indicator."""
+    indicator: bool = False
+    """Whether the column has one more input, which is 1 if the value is missing and 0 otherwise."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +62,21 @@ class Preprocessing:
     target: Column
     decimal: str = POINT
     """The decimal mark of the texts that are numbers."""
+    fillings: tuple[Filling, ...] | None = None
+    """What stands for a missing value of each column; None if missing values are refused."""
+    missing: frozenset[str] = frozenset()
+    """The texts that stand for missing values, if there are fillings."""
 
     @property
     def inputs(self) -> int:
         """The number of the network's inputs."""
-        return sum(column.width for column in self.columns)
+        return sum(width for _, _, width in self.parts())
+
+    def parts(self) -> Iterator[tuple[Column, Filling | None, int]]:
+        """Yield each column with its filling or None, and how many inputs it takes."""
+        for i, column in enumerate(self.columns):
+            filling = None if self.fillings is None else self.fillings[i]
+            yield column, filling, column.width + (filling is not None and filling.indicator)
 
     @property
     def task(self) -> str:
@@ -56,26 +85,38 @@ class Preprocessing:
 
     def x(
         self,
-        values: NDArray[np.float64],
+        values: NDArray[np.float64] | Sequence[NDArray[Any]],
         path: str,
         first: int = 0,
         *,
         dtype: np.dtype[Any] | type[np.floating[Any]] = np.float32,
     ) -> NDArray[Any]:
-        """Return a network's inputs for the values of the columns, as `table.blocks` yields them.
+        """Return a network's inputs for the values of the columns.
 
-        `path` begins messages, which count rows from `first` + 1; `dtype` is the network's.
+        `values` is an array (rows, columns), as `table.blocks` yields, or a list of columns. `path`
+        begins messages, which count rows from `first` + 1; `dtype` is the network's.
         """
-        x = np.zeros((len(values), self.inputs), dtype)
+        columns = values.T if isinstance(values, np.ndarray) else values
+        rows = len(columns[0])
+        x = np.zeros((rows, self.inputs), dtype)
         at = 0
-        for column, value in zip(self.columns, values.T, strict=True):
+        for (column, filling, width), value in zip(self.parts(), columns, strict=True):
             if isinstance(column, Number):
+                number = value
+                if filling is not None:
+                    gone = np.isnan(value)
+                    number = np.where(gone, filling.value, value)
+                    x[:, at + width - 1] = gone  # overwritten below if there is no indicator
                 with np.errstate(over="ignore"):  # what becomes infinite is refused
-                    x[:, at] = (value - column.mean) / column.scale
-                _check_finite(x[:, at], value, column.name, path, first)
+                    x[:, at] = (number - column.mean) / column.scale
+                _check_finite(x[:, at], number, column.name, path, first)
             else:
-                x[np.arange(len(values)), at + value.astype(np.intp)] = 1
-            at += column.width
+                codes = value.astype(np.intp)
+                if filling is not None:
+                    place = column.width if filling.value is None else int(filling.value)
+                    codes = np.where(codes < 0, place, codes)
+                x[np.arange(rows), at + codes] = 1
+            at += width
         return x
 
     def outputs(self, y: NDArray[Any]) -> NDArray[Any]:
@@ -118,12 +159,40 @@ class Preprocessing:
         """Return it as text."""
         content = {
             "format": 1 if self._is_old() else _FORMAT,
-            "columns": [_described(column) for column in self.columns],
+            "columns": [_described(column, filling) for column, filling, _ in self.parts()],
             "target": _described(self.target),
         }
         if self.decimal != POINT:
             content["decimal"] = self.decimal
+        if self.fillings is not None:
+            content["format"] = _FORMAT_WITH_FILLINGS
+            content["missing"] = sorted(self.missing)
         return json.dumps(content, ensure_ascii=False)
+
+
+def filling(policy: str, column: Column, values: NDArray[Any], path: str) -> Filling:
+    """Return what stands for the missing values of a column, learnt from those that are there.
+
+    With "mean" and "median", categories become the most frequent one, the first of equals. With
+    "category", a column that has missing values gets an indicator; numbers become the mean, too.
+    A column without missing values has nothing to learn of an indicator, and is treated as with
+    "mean".
+    """
+    gone = np.isnan(values) if isinstance(column, Number) else values < 0
+    there = values[~gone]
+    if not there.size:
+        raise ValueError(
+            f"{path}: column {column.name!r} has no values in the rows to learn from; should be "
+            f"left out"
+        )
+    indicator = policy == "category" and bool(gone.any())
+    if isinstance(column, Number):
+        if policy == "median":
+            return Filling(float(np.median(there)))
+        return Filling(standardised(column.name, there, path).mean, indicator)
+    if indicator:
+        return Filling(None, True)
+    return Filling(float(np.bincount(there.astype(np.intp)).argmax()))
 
 
 def standardised(name: str, values: NDArray[np.float64], path: str) -> Number:
@@ -148,15 +217,18 @@ def _check_finite(
 # ---- Metadata ----------------------------------------------------------------------------------
 
 
-def _described(column: Column) -> dict[str, Any]:
+def _described(column: Column, filling: Filling | None = None) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": column.name}
     if isinstance(column, Number):
-        return {
-            "name": column.name,
-            "kind": "number",
-            "mean": column.mean,
-            "scale": column.scale,
-        }
-    return {"name": column.name, "kind": "category", "categories": list(column.categories)}
+        found |= {"kind": "number", "mean": column.mean, "scale": column.scale}
+    else:
+        found |= {"kind": "category", "categories": list(column.categories)}
+    if filling is not None:
+        fill: float | str | None = filling.value
+        if fill is not None and isinstance(column, Category):
+            fill = column.categories[int(fill)]
+        found |= {"fill": fill, "indicator": filling.indicator}
+    return found
 
 
 def of_network(network: _core.Network, path: str) -> Preprocessing | None:
@@ -173,21 +245,56 @@ def of_network(network: _core.Network, path: str) -> Preprocessing | None:
 
 
 def _of_json(text: str) -> Preprocessing:
-    content = _object("it", json.loads(text), {"format", "columns", "target"}, {"decimal"})
-    if content["format"] not in (1, _FORMAT) or isinstance(content["format"], (bool, float)):
-        raise ValueError(f"its format is {content['format']!r}, should be 1 or {_FORMAT}")
-    is_old = content["format"] == 1
+    content = _object(
+        "it", json.loads(text), {"format", "columns", "target"}, {"decimal", "missing"}
+    )
+    version = content["format"]
+    if version not in (1, _FORMAT, _FORMAT_WITH_FILLINGS) or isinstance(version, (bool, float)):
+        raise ValueError(
+            f"its format is {version!r}, should be 1, {_FORMAT} or {_FORMAT_WITH_FILLINGS}"
+        )
+    is_old, filled = version == 1, version == _FORMAT_WITH_FILLINGS
     if not isinstance(content["columns"], list) or not content["columns"]:
         raise ValueError("its columns should be a list")
-    columns = tuple(_column(f"column {i + 1}", c, is_old) for i, c in enumerate(content["columns"]))
+    columns, fillings = [], []
+    for i, value in enumerate(content["columns"]):
+        what, rest, fill = f"column {i + 1}", value, {}
+        if filled and isinstance(value, dict):
+            fill = {key: value.get(key, _ABSENT) for key in ("fill", "indicator")}
+            rest = {key: of_key for key, of_key in value.items() if key not in fill}
+        columns.append(_column(what, rest, is_old))
+        if filled:
+            fillings.append(_filling(what, columns[-1], fill["fill"], fill["indicator"]))
     decimal = content.get("decimal", POINT)
     if decimal not in (POINT, ","):
         raise ValueError(f"its decimal is {decimal!r}, should be a point or a comma")
-    found = Preprocessing(columns, _column("target", content["target"], is_old), decimal)
+    missing = content.get("missing", [])
+    if ("missing" in content) != filled or not _are_texts(missing):
+        raise ValueError("its missing should be a list of texts, in format 3 alone")
+    found = Preprocessing(
+        tuple(columns),
+        _column("target", content["target"], is_old),
+        decimal,
+        tuple(fillings) if filled else None,
+        frozenset(missing),
+    )
     names = [column.name for column in (*columns, found.target)]
     if len(set(names)) < len(names):
         raise ValueError("two of its columns have the same name")
     return found
+
+
+def _filling(what: str, column: Column, fill: object, indicator: object) -> Filling:
+    """Return the filling of a column in an untrusted file."""
+    if isinstance(indicator, bool):
+        if isinstance(column, Number) and _is_real(fill):
+            return Filling(float(fill), indicator)  # type: ignore[arg-type]
+        if isinstance(column, Category):
+            if indicator and fill is None:
+                return Filling(None, True)
+            if not indicator and isinstance(fill, str) and fill in column.codes:
+                return Filling(float(column.codes[fill]))
+    raise ValueError(f"{what} should have fill and indicator, what stands for missing values")
 
 
 def _object(
@@ -209,12 +316,7 @@ def _column(what: str, value: object, is_old: bool) -> Column:
     if kind == "category":
         category = _object(what, value, {"name", "kind", "categories"})
         texts = category["categories"]
-        if (
-            not isinstance(texts, list)
-            or not texts
-            or not all(map(_is_text, texts))
-            or len(set(texts)) < len(texts)
-        ):
+        if not texts or not _are_texts(texts) or len(set(texts)) < len(texts):
             raise ValueError(f"{what} should have categories, different texts")
         return Category(_name(what, category["name"]), tuple(texts), by_number=is_old)
     raise ValueError(f"{what} has kind {kind!r}, should be number or category")
@@ -234,6 +336,10 @@ def _is_text(value: object) -> TypeGuard[str]:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _are_texts(value: object) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(map(_is_text, value))
 
 
 def _is_real(value: object) -> bool:
@@ -264,13 +370,15 @@ def described(plan: Preprocessing) -> list[str]:
     """Return lines that describe how inputs are made of columns, and what outputs mean."""
     rows = []
     at = 0
-    for column in plan.columns:
+    for column, filling, width in plan.parts():
         if isinstance(column, Number):
             how = f"({shown(column.name)} - {exact(column.mean)}) / {exact(column.scale)}"
         else:
             how = f"1 for its category, 0 for others: {_listed(column)}"
-        rows.append((_span(at, column.width), shown(column.name), how))
-        at += column.width
+        if filling is not None:
+            how += f"; if missing, {_told(column, filling, at + width - 1)}"
+        rows.append((_span(at, width), shown(column.name), how))
+        at += width
     target = plan.target
     if isinstance(target, Number):
         how = f"standardised: {shown(target.name)} = output * {exact(target.scale)}"
@@ -287,6 +395,19 @@ def described(plan: Preprocessing) -> list[str]:
     if plan.decimal != POINT:
         lines.append(f"Numbers of tables have a {plan.decimal} before their decimals")
     return lines
+
+
+def _told(column: Column, filling: Filling, last: int) -> str:
+    """Return what a missing value becomes; `last` is the column's last input."""
+    found = []
+    if filling.value is not None:
+        if isinstance(column, Category):
+            found.append(shown(column.categories[int(filling.value)]))
+        else:
+            found.append(exact(filling.value))
+    if filling.indicator:
+        found.append(f"1 in input {last}")
+    return " and ".join(found)
 
 
 def _listed(column: Category) -> str:

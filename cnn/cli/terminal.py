@@ -10,16 +10,23 @@ import contextlib
 import io
 import os
 import sys
+import time
 from typing import TYPE_CHECKING, TextIO
 
 from cnn._base import texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+
+# Between two updates of a line of progress.
+_SECONDS_BETWEEN = 0.1
 
 
 def say(*lines: str) -> None:
     """Print lines, each of them without control characters."""
+    if not lines:
+        return
     write("\n".join(map(texts.shown, lines)) + "\n")
 
 
@@ -45,6 +52,35 @@ def write(text: str) -> None:
 def complain(*lines: str) -> None:
     """Print lines on stderr, unless it is closed."""
     print("\n".join(map(texts.shown, lines)), file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def reading(*, show: bool) -> Iterator[Callable[[int, int | None, int], None] | None]:
+    """Give a function that shows how far a file is read: its bytes, the file's, and the rows.
+
+    It is None without `show` or if stderr is no terminal. The line is removed at the end.
+    """
+    if not show or not sys.stderr.isatty():
+        yield None
+        return
+    last = -1.0
+    width = 0
+
+    def tell(done: int, total: int | None, rows: int) -> None:
+        nonlocal last, width
+        now = time.monotonic()
+        if now - last < _SECONDS_BETWEEN:
+            return
+        last = now
+        share = f"{min(1.0, done / total):.0%}, " if total else ""
+        text = f"{share}{rows:,} rows"
+        print(f"\r{text:{width}}", end="", file=sys.stderr, flush=True)
+        width = len(text)
+
+    try:
+        yield tell
+    finally:
+        print(f"\r{'':{width}}\r", end="", file=sys.stderr, flush=True)
 
 
 class Nowhere(io.TextIOBase):

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 # Rows that a header's self-test runs.
 _TESTED = 4
+# The fields of a column in a header whose model takes missing values.
+_FIELDS = """    double fill;                   /* in place of a missing value */
+    int indicator;                 /* 1 if there is an input that is 1 for a missing value */
+"""
 
 
 def text_literal(what: str, text: str) -> str:
@@ -75,6 +79,8 @@ class Table:
         return {
             "columns": len(self._plan.columns),
             "result": "double" if self._is_number else self._type,
+            "of_missing": self._of_missing,
+            "unusable": " NaN,\n * " if self._plan.fillings is None else "\n * ",
         }
 
     @property
@@ -90,6 +96,15 @@ class Table:
             ]
         return "".join(f" * {line}\n" for line in lines)
 
+    @property
+    def _of_missing(self) -> str:
+        """The lines of the comment on missing values."""
+        if self._plan.fillings is None:
+            return ""
+        return (
+            " * A missing value is NaN, of a category too; it becomes what training has chosen.\n"
+        )
+
     def text(self, filled: Callable[..., str]) -> str:
         """Return the columns, and the function that takes a row."""
         target = self._plan.target
@@ -101,7 +116,18 @@ class Table:
             predict = filled("table_classes")
         names = "\n\n".join(self._names())
         described = "".join(f"    {line},\n" for line in self._described())
-        return filled("table", names=names, described=described.rstrip(",\n")) + predict
+        found = filled(
+            "table",
+            names=names,
+            described=described.rstrip(",\n"),
+            fields="" if self._plan.fillings is None else _FIELDS,
+            column=filled("table_column" + self._suffix),
+        )
+        return found + predict
+
+    @property
+    def _suffix(self) -> str:
+        return "" if self._plan.fillings is None else "_missing"
 
     def _names(self) -> Iterator[str]:
         """Yield the arrays of names, and the target's name."""
@@ -122,16 +148,25 @@ class Table:
         return f"static const char *const {self._name}_{suffix}[{length}] = {{\n{lines[:-2]}}};"
 
     def _described(self) -> Iterator[str]:
-        for i, column in enumerate(self._plan.columns):
+        for i, (column, filling, _) in enumerate(self._plan.parts()):
+            more = ""
+            if filling is not None:
+                # A category that only has an indicator is the place after the others.
+                fill = column.width if filling.value is None else filling.value
+                more = f", {literal(fill, 64)}, {int(filling.indicator)}"
             if isinstance(column, Number):
-                yield f"{{{literal(column.mean, 64)}, {literal(column.scale, 64)}, NULL, 0}}"
+                yield f"{{{literal(column.mean, 64)}, {literal(column.scale, 64)}, NULL, 0{more}}}"
             else:
-                yield f"{{0, 1, {self._name}_category_names_{i}, {column.width}}}"
+                yield f"{{0, 1, {self._name}_category_names_{i}, {column.width}{more}}}"
 
     def test(self, filled: Callable[..., str]) -> str:
         """Return a C function that predicts rows and compares the outputs with those of cnn."""
         rows = self._rows()
-        found = self._plan.x(rows, "to_c", dtype=self._network.dtype)
+        tested = rows
+        if self._plan.fillings is not None:
+            gaps = [np.nan if isinstance(column, Number) else -1 for column in self._plan.columns]
+            tested = np.vstack([rows, gaps])
+        found = self._plan.x(tested, "to_c", dtype=self._network.dtype)
         y = self._plan.outputs(self._network.predict(found))
         bits = 8 * y.dtype.itemsize
         most = ""
@@ -144,15 +179,20 @@ class Table:
             kind = f"uint{bits}_t"
             expected = self._lines(y.view(kind[:-2]), lambda v: f"0x{v:0{bits // 4}x}")
         compare = filled("table_compare_fast" if self._fast else "table_compare_strict", bits=bits)
+        compare = compare.rstrip()
+        of_count = {"count": len(rows), "results": y.shape[1], "compare": compare}
+        missing = self._plan.fillings is not None
         return filled(
             "table_test",
-            count=len(rows),
-            results=y.shape[1],
+            **of_count,
+            expected_count=len(tested),
+            refused="0" if missing else "(int)i + 1",
+            compared="!=" if missing else "==",
+            missing=filled("table_test_missing", **of_count) if missing else "",
             rows=self._lines(rows, lambda v: literal(v, 64)),
             expected_type=kind,
             expected=expected,
             most=most,
-            compare=compare.rstrip(),
         )
 
     def _rows(self) -> NDArray[np.float64]:

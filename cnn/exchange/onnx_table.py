@@ -12,9 +12,11 @@ from cnn.exchange.onnx_write import Model, checked
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator
 
     from cnn import _core
-    from cnn._tables.preprocessing import Preprocessing
+    from cnn._tables.preprocessing import Filling, Preprocessing
+    from cnn._tables.table import Column
 
 # Of the domain with OneHotEncoder and LabelEncoder; the one of opset 17's time.
 _ML_OPSET = 3
@@ -42,6 +44,21 @@ def _check_texts(plan: Preprocessing) -> None:
                     f"to_onnx: {what} is {text!r}, which ONNX's strings cannot hold; "
                     f"model.net.to_onnx writes the network alone"
                 ) from error
+
+
+def _runs(
+    parts: list[tuple[Column, Filling | None, int]],
+) -> Iterator[list[tuple[Number, Filling | None]]]:
+    """Yield the numbers among columns in runs, each of which ends after one with an indicator."""
+    run: list[tuple[Number, Filling | None]] = []
+    for column, filling, _ in parts:
+        if isinstance(column, Number):
+            run.append((column, filling))
+            if filling is not None and filling.indicator:
+                yield run
+                run = []
+    if run:
+        yield run
 
 
 class _TableModel(Model):
@@ -81,39 +98,59 @@ class _TableModel(Model):
     def _standardised(self) -> str:
         """Return the network's inputs: runs of numbers and one-hot categories, concatenated."""
         parts: list[str] = []
-        for _, group in groupby(self._plan.columns, type):
+        for _, group in groupby(self._plan.parts(), lambda part: type(part[0])):
             columns = list(group)
-            numbers = [column for column in columns if isinstance(column, Number)]
-            if numbers:
+            for numbers in _runs(columns):
                 parts.append(self._numbers(f"columns.{len(parts)}", numbers))
-            for column in columns:
+                filling = numbers[-1][1]
+                if filling is not None and filling.indicator:
+                    parts.append(self._indicator(f"columns.{len(parts)}", numbers[-1][0].name))
+            for column, filling, _ in columns:
                 if isinstance(column, Category):
-                    parts.append(self._places(f"columns.{len(parts)}", column))
+                    parts.append(self._places(f"columns.{len(parts)}", column, filling))
         return self._joined("columns", parts)
 
     def _joined(self, name: str, parts: list[str]) -> str:
         return parts[0] if len(parts) == 1 else self._node("Concat", name, parts, axis=1)
 
-    def _numbers(self, name: str, columns: list[Number]) -> str:
+    def _numbers(self, name: str, parts: list[tuple[Number, Filling | None]]) -> str:
+        columns = [column for column, _ in parts]
         mean = self._constant(f"{name}.mean", np.array([column.mean for column in columns]))
         scale = self._constant(f"{name}.scale", np.array([column.scale for column in columns]))
         values = self._joined(f"{name}.values", [column.name for column in columns])
+        fills = [filling.value for _, filling in parts if filling is not None]
+        if fills:
+            fill = self._constant(f"{name}.fill", np.array(fills, np.float64))
+            missing = self._node("IsNaN", f"{name}.missing", [values])
+            values = self._node("Where", f"{name}.filled", [missing, fill, values])
         centred = self._node("Sub", f"{name}.centred", [values, mean])
         found = self._node("Div", f"{name}.standardised", [centred, scale])
         return self._node("Cast", f"{name}.rounded", [found], to=self._type)
 
-    def _places(self, name: str, column: Category) -> str:
+    def _indicator(self, name: str, column: str) -> str:
+        missing = self._node("IsNaN", f"{name}.missing", [column])
+        return self._node("Cast", f"{name}.indicator", [missing], to=self._type)
+
+    def _places(self, name: str, column: Category, filling: Filling | None) -> str:
+        gaps = [] if filling is None else sorted(self._plan.missing.difference(column.categories))
         # zeros=0: a category that is none of these is an error.
         found = self._node(
             "OneHotEncoder",
             f"{name}.encoded",
             [column.name],
             domain="ai.onnx.ml",
-            cats_strings=list(column.categories),
+            cats_strings=[*column.categories, *gaps],
             zeros=0,
         )
         flat = self._node("Flatten", f"{name}.flat", [found], axis=1)
-        return self._node("Cast", f"{name}.rounded", [flat], to=self._type)
+        places = self._node("Cast", f"{name}.rounded", [flat], to=self._type)
+        if filling is None or not gaps:
+            return places
+        # Texts of missing values get the input of the category that replaces them, or the last.
+        width = column.width + filling.indicator
+        to = width - 1 if filling.value is None else int(filling.value)
+        rows = np.eye(width, dtype=self._network.dtype)[[*range(column.width), *[to] * len(gaps)]]
+        return self._node("MatMul", f"{name}.filled", [places, self._constant(f"{name}.map", rows)])
 
     def _classes(self, y: str, classes: tuple[str, ...]) -> list[Any]:
         info = self._onnx.helper.make_tensor_value_info

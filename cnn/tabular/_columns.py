@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
@@ -40,11 +40,17 @@ class Reader:
         The columns, in the model's order.
     decimal : str
         The decimal mark of numbers that are texts.
+    missing : frozenset of str, optional
+        Texts that stand for missing values. If given, missing values become NaN among numbers and
+        -1 among indices of categories; otherwise they are refused.
     """
 
-    def __init__(self, columns: tuple[Column, ...], decimal: str) -> None:
+    def __init__(
+        self, columns: tuple[Column, ...], decimal: str, missing: frozenset[str] | None = None
+    ) -> None:
         self._columns = columns
         self._decimal = decimal
+        self._missing = missing
         self._names = [column.name for column in columns]
 
     def read(self, where: str, given: object) -> NDArray[np.float64]:
@@ -59,26 +65,35 @@ class Reader:
                     f"{self._names[0]!r} has {rows}"
                 )
             if isinstance(column, Category):
-                values[:, i] = _places(where, column, column_values)
+                values[:, i] = _places(where, column, column_values, self._missing)
             else:
-                values[:, i] = _numbers_of(where, column, column_values, self._decimal)
+                values[:, i] = _numbers_of(
+                    where, column, column_values, self._decimal, self._missing
+                )
         return values
+
+    def read_with_target(
+        self, where: str, given: object, target: Column
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the columns as `read` does, and the values of the target, none of them missing."""
+        values = Reader((*self._columns, target), self._decimal, self._missing).read(where, given)
+        goal = values[:, -1]
+        gone = goal < 0 if isinstance(target, Category) else np.isnan(goal)
+        if gone.any():
+            row = int(gone.argmax())
+            raise ValueError(
+                f"{where}: row {row}, column {target.name!r} is missing, should be "
+                f"{target.expected}, since it is the target"
+            )
+        return values[:, :-1], goal
 
     # ---- Columns out of tables ------------------------------------------------------------------
 
     def _found(self, where: str, given: Any) -> list[Values]:
         """Return the values of each column of a table."""
-        if isinstance(given, Mapping):
-            return self._by_name(where, list(given), given.__getitem__)
-        names = getattr(given, "column_names", None)  # an Arrow table
-        if isinstance(names, list) and callable(getattr(given, "column", None)):
-            return self._by_name(where, names, given.column)
-        # A polars or pandas frame; the classes themselves have properties in place of names.
-        names = getattr(given, "columns", None)
-        if isinstance(names, Iterable) and hasattr(given, "__getitem__"):
-            return self._by_name(where, list(names), given.__getitem__)
-        if isinstance(given, np.ndarray) and given.dtype.names is not None:
-            return self._by_name(where, list(given.dtype.names), np.atleast_1d(given).__getitem__)
+        named = named_columns(given)
+        if named is not None:
+            return self._by_name(where, *named)
         if isinstance(given, (str, bytes)) or not (
             isinstance(given, (Sequence, np.ndarray)) or hasattr(given, "__array__")
         ):
@@ -91,7 +106,7 @@ class Reader:
             count = names.count(name)
             if count != 1:
                 raise ValueError(f"{where}: column {name!r} {_not_once(name, count, names)}")
-            found.append(_as_values(where, name, get(name)))
+            found.append(as_values(where, name, get(name)))
         return found
 
     def _of_rows(self, where: str, given: Any) -> list[Values]:
@@ -130,6 +145,22 @@ class Reader:
             )
 
 
+def named_columns(given: Any) -> tuple[list[Any], Callable[[Any], Any]] | None:
+    """Return the names of a table's columns and their getter, or None if it has no names."""
+    if isinstance(given, Mapping):
+        return list(given), given.__getitem__
+    names = getattr(given, "column_names", None)  # an Arrow table
+    if isinstance(names, list) and callable(getattr(given, "column", None)):
+        return names, given.column
+    # A polars or pandas frame; the classes themselves have properties in place of names.
+    names = getattr(given, "columns", None)
+    if isinstance(names, Iterable) and hasattr(given, "__getitem__"):
+        return list(names), given.__getitem__
+    if isinstance(given, np.ndarray) and given.dtype.names is not None:
+        return list(given.dtype.names), np.atleast_1d(given).__getitem__
+    return None
+
+
 def _not_once(name: str, count: int, names: list[Any]) -> str:
     """Return the end of a message on a column that occurs more than once or is missing."""
     if count > 1:
@@ -138,7 +169,7 @@ def _not_once(name: str, count: int, names: list[Any]) -> str:
     return f"is missing, the table has {listed(texts) or 'no columns'}{did_you_mean(name, texts)}"
 
 
-def _as_values(where: str, name: str, column: Any) -> Values:
+def as_values(where: str, name: str, column: Any) -> Values:
     """Return a column of a frame or a dict as an array or a list."""
     if isinstance(column, np.ndarray):
         found: Any = column
@@ -173,8 +204,10 @@ def _has_null(column: Any) -> bool:
     return callable(count) and int(count()) > 0
 
 
-def _places(where: str, column: Category, values: Values) -> NDArray[Any]:
-    """Return the indices of values among a column's categories."""
+def _places(
+    where: str, column: Category, values: Values, missing: frozenset[str] | None
+) -> NDArray[Any]:
+    """Return the indices of values among a column's categories; -1 if `missing` allows it."""
     codes = column.codes
     distinct: Iterable[Any] = values
     inverse: NDArray[Any] | None = None
@@ -194,7 +227,10 @@ def _places(where: str, column: Category, values: Values) -> NDArray[Any]:
         if isinstance(value, str) and (code := column.encode(value)) is not None:
             found.append(code)
             continue
-        texts = [text for text in _texts(value) if text in codes]
+        if missing is not None and is_missing(value, missing):
+            found.append(-1)
+            continue
+        texts = [text for text in texts_of(value) if text in codes]
         if texts and not isinstance(value, str):
             # Programs that read tables convert 7, 07 and 007 to the same number.
             texts += [text for text in column.categories if _is_same(text, value, texts)]
@@ -209,31 +245,39 @@ def _places(where: str, column: Category, values: Values) -> NDArray[Any]:
     return places if inverse is None else places[inverse.reshape(-1)]
 
 
-def _numbers_of(where: str, column: Number, values: Values, decimal: str) -> NDArray[np.float64]:
-    """Return a column's values as finite numbers."""
+def _numbers_of(
+    where: str, column: Number, values: Values, decimal: str, missing: frozenset[str] | None
+) -> NDArray[np.float64]:
+    """Return a column's values as finite numbers; NaN for missing ones if `missing` allows it."""
     if isinstance(values, np.ndarray) and values.dtype.kind in "iuf":
         with np.errstate(over="ignore"):  # of a long double; what becomes infinite is refused
             found = np.ma.getdata(values).astype(np.float64)
         bad = ~np.isfinite(found) | np.ma.getmaskarray(values)
+        if missing is not None:
+            gone = np.isnan(found) | np.ma.getmaskarray(values)
+            found[gone] = np.nan
+            bad &= ~gone
         if bad.any():
             row = int(bad.argmax())
             raise _refusal(where, row, column, values[row], [])
         return found
     numbers = np.empty(len(values))
     for i, value in enumerate(values):
-        number = _number_of(column, value, decimal)
+        number = number_of(value, decimal)
+        if number is None and missing is not None and is_missing(value, missing):
+            number = math.nan
         if number is None:
             raise _refusal(where, i, column, value, [])
         numbers[i] = number
     return numbers
 
 
-def _number_of(column: Number, value: Any, decimal: str) -> float | None:
+def number_of(value: Any, decimal: str) -> float | None:
     """Return a value as a finite number, or None if it is not one."""
     if type(value) is float:  # most of them, and fast
         return value if math.isfinite(value) else None
     if isinstance(value, str):  # such as all values of csv.reader
-        return column.encode(value, decimal)
+        return numerals.number(value, decimal)
     # NumPy's timedelta64 is an Integral, but no number here.
     is_number = isinstance(value, (Real, Decimal)) and not isinstance(
         value, (bool, np.bool_, np.timedelta64)
@@ -247,7 +291,7 @@ def _number_of(column: Number, value: Any, decimal: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _texts(value: Any) -> list[str]:
+def texts_of(value: Any) -> list[str]:
     """Return the texts that a file may have for a value."""
     if isinstance(value, str):
         return [str(value)]
@@ -280,7 +324,10 @@ def _is_same(text: str, value: Any, others: list[str]) -> bool:
     return Decimal(text) == (value if isinstance(value, Decimal) else int(value))
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any, texts: frozenset[str] = frozenset()) -> bool:
+    """Whether a value is missing: None, NaN and the like, masked, or one of some texts."""
+    if isinstance(value, str):
+        return value.strip() in texts
     if value is None or value is np.ma.masked:
         return True
     try:
@@ -294,7 +341,7 @@ def _refusal(
 ) -> ValueError | TypeError:
     """Return the error for a value that is no number, or is none or several of the categories."""
     place = f"{where}: row {row}, column {column.name!r}"
-    if _is_missing(value):
+    if is_missing(value):
         return ValueError(
             f"{place} is missing ({value!r}), should be {column.expected}; missing values should "
             f"be filled in, or their rows left out"

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import copy
+import html
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from cnn._base import checks
+from cnn._base.metadata import COLUMNS
 from cnn._base.texts import listed, shown
 from cnn._tables import preprocessing
+from cnn._tables.dialect import MISSING
+from cnn._tables.numerals import POINT
 from cnn._tables.table import Category
 from cnn.sequential import Sequential, network_of
+from cnn.tabular import _fit
 from cnn.tabular._columns import Reader
+from cnn.tabular._frames import of_frame
+from cnn.tabular._scores import scores
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping, Sequence
-    from typing import TypeAlias
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import Literal, TypeAlias
 
     from numpy.typing import DTypeLike, NDArray
 
     from cnn._tables.preprocessing import Preprocessing
+    from cnn._training.hooks import Hooks
+    from cnn.activations import Activation
+    from cnn.history import History
     from cnn.optimizers import Optimizer
 
     Rows: TypeAlias = (
@@ -35,11 +46,13 @@ _BLOCK = 4096
 class TableModel:
     """A network that takes the rows of a table and predicts classes or numbers.
 
-    `cnn.load` returns one for a file that ``cnn train`` or `save` wrote. It has the network and,
-    from the same file, the preprocessing of columns and the meaning of outputs:
+    `fit` trains one, and `cnn.load` returns one for a file that ``cnn train`` or `save` wrote. It
+    has the network and, from the same file, the preprocessing of columns and the meaning of
+    outputs:
 
     - a number v becomes ``(v - mean) / scale``, in float64, rounded once to the network's type;
     - a category becomes one input for each category, 1 for its own and 0 for the others;
+    - a missing value becomes what `fit` has learnt for it, or is refused;
     - if the network has the output z for a number, the prediction is ``z * scale + mean`` in
       float64.
 
@@ -63,6 +76,13 @@ class TableModel:
         The name of the column that is predicted.
     classes : tuple of str or None
         The classes, in the order of `predict_proba`; None in regression.
+    history_ : cnn.History or None
+        The metrics of each epoch, if `fit` returned the model; files do not keep it.
+    scores_ : dict or None
+        The scores on the held-out rows, as `evaluate` returns them, if `fit` returned the model and
+        rows were held out.
+    best_epoch_ : int or None
+        The epoch whose weights the model has, if `fit` returned it.
 
     Raises
     ------
@@ -82,23 +102,15 @@ class TableModel:
     True for the one of "True", "true" and "TRUE" that is a category. A float such as 7.0 is the
     category "7.0" or "7", since whole numbers become floats in a column that had missing values. A
     number is refused if several categories are spellings of it, such as "7" and "07". Values that
-    are missing, masked, not finite, or none of the categories are refused, with their row, counted
-    from 0, and column.
+    are missing or masked, unless the model has learnt what they become, not finite, or none of the
+    categories are refused, with their row, counted from 0, and column.
 
     Examples
     --------
-    >>> import cnn, os, tempfile
-    >>> from cnn.__main__ import main
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> data = os.path.join(folder.name, "fruit.csv")
-    >>> path = os.path.join(folder.name, "fruit.safetensors")
-    >>> with open(data, "w") as file:
-    ...     print("weight,skin,fruit", *["150,smooth,apple", "10,rough,lychee"] * 20, file=file,
-    ...           sep=chr(10))
-    >>> main(["train", data, "--target", "fruit", "-o", path, "--quiet"])  # doctest: +ELLIPSIS
-    /...
-    0
-    >>> model = cnn.load(path)
+    >>> from cnn.tabular import TableModel
+    >>> table = {"weight": [150, 10] * 20, "skin": ["smooth", "rough"] * 20,
+    ...          "fruit": ["apple", "lychee"] * 20}
+    >>> model = TableModel.fit(table, target="fruit", epochs=50, rng=0)
     >>> model
     TableModel(weight, skin -> fruit: apple, lychee)
     >>> model.predict([[140, "smooth"], [12, "rough"]])
@@ -108,8 +120,13 @@ class TableModel:
     >>> model.predict([[140, "hairy"]])
     Traceback (most recent call last):
     ValueError: predict: row 0, column 'skin' is 'hairy', should be one of rough, smooth
-    >>> folder.cleanup()
+    >>> model.evaluate(table)["accuracy"]
+    1.0
     """
+
+    history_: History | None = None
+    scores_: dict[str, Any] | None = None
+    best_epoch_: int | None = None
 
     def __init__(self, net: Sequential) -> None:
         if not isinstance(net, Sequential):
@@ -128,7 +145,157 @@ class TableModel:
             )
         self._net, self._network = net, network
         self._plan = plan
-        self._reader = Reader(plan.columns, plan.decimal)
+        missing = None if plan.fillings is None else plan.missing
+        self._reader = Reader(plan.columns, plan.decimal, missing)
+
+    @classmethod
+    def fit(
+        cls,
+        table: Rows,
+        *,
+        target: str,
+        task: Literal["auto", "classification", "regression"] = "auto",
+        drop: Iterable[str] = (),
+        categories: Iterable[str] = (),
+        missing: Literal["error", "drop", "mean", "median", "category"] = "error",
+        missing_texts: Iterable[str] = MISSING,
+        hidden: Iterable[int] = (64, 64),
+        activation: Activation = "relu",
+        epochs: int = 1000,
+        batch_size: int | None = None,
+        lr: float = 1e-3,
+        l2: float | None = None,
+        dropout: float = 0.0,
+        class_weight: Mapping[str, float] | Literal["balanced"] | None = None,
+        hold_out: float = 0.2,
+        patience: int = 20,
+        rng: int | np.random.Generator | None = None,
+        callbacks: Iterable[Hooks] = (),
+        progress: bool | Literal["auto"] = "auto",
+    ) -> TableModel:
+        """Train a model on a table; ``cnn train`` does the same with a file.
+
+        The held-out rows tell when to stop: the network gets the weights of the epoch with the
+        least loss on them. Their scores are `scores_`; as the rows have chosen the epoch, scores on
+        rows that are quite new may be a little worse.
+
+        Parameters
+        ----------
+        table : data frame, dict of columns, list of dicts, or structured array
+            A table with names of columns: of pandas, polars, Arrow or NumPy. Numbers are taken as
+            numbers. Texts are read as in a file: as numbers if all are, otherwise as categories.
+            Columns of a categorical type hold categories. So do truth values. Dates and times are
+            refused: make numbers of them, such as days since the first one.
+        target : str
+            The column to predict.
+        task : {"auto", "classification", "regression"}, default "auto"
+            What the target calls for. "auto" takes texts, truth values, and up to 20 different
+            whole numbers, for classes.
+        drop : iterable of str, optional
+            Columns to leave out.
+        categories : iterable of str, optional
+            Columns of categories, though they have numbers.
+        missing : {"error", "drop", "mean", "median", "category"}, default "error"
+            What is done about missing values, which are None, NaN and the like, and
+            `missing_texts`. "error" refuses them, and "drop" leaves their rows out; the model then
+            refuses them, too. "mean" and "median" replace numbers by that of the training rows, and
+            categories by the most frequent one. "category" gives each column that has missing
+            values an input of its own, which is 1 for them; numbers are replaced by the mean,
+            too. The model keeps what it has learnt. The target may be missing with "drop" alone.
+        missing_texts : iterable of str, optional
+            Texts that stand for missing values. By default those that programs write, such as "",
+            "NA" and "NULL".
+        hidden : iterable of int, default (64, 64)
+            The numbers of neurons of the hidden layers; () for none, a linear model.
+        activation : str or cnn.activations.LeakyReLU or ELU, default "relu"
+            The activation of the hidden layers.
+        epochs : int, default 1000
+            How many times each row is used at most.
+        batch_size : int, optional
+            How many rows a step uses. By default 32, and more for tables of more than 6400 rows,
+            up to 512.
+        lr : float, default 0.001
+            The learning rate of Adam.
+        l2 : float, optional
+            The strength of the L2 penalty of each layer. By default 15 in regression, and 10 in
+            classification, divided by the number of training rows: without it a network fits few
+            rows too closely.
+        dropout : float, default 0.0
+            The rate of dropout after each hidden layer.
+        class_weight : dict or "balanced", optional
+            The weight of the rows of each class; with "balanced" the weights of each class add up
+            to the same sum.
+        hold_out : float, default 0.2
+            The share of the rows that are held out. With 0 all rows are learnt from, for `epochs`.
+        patience : int, default 20
+            After how many epochs without improvement training ends.
+        rng : int or numpy.random.Generator, optional
+            The seed of initial weights, held-out rows, and the order of rows.
+        callbacks, progress
+            As for `Sequential.fit`.
+
+        Returns
+        -------
+        TableModel
+            The trained model.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is of a wrong type or out of range, or the table is not a good one.
+        FloatingPointError
+            If the loss becomes NaN or infinite.
+
+        Examples
+        --------
+        >>> from cnn.tabular import TableModel
+        >>> table = {"x": [0.0, 1.0, 2.0, None, 4.0] * 20, "y": [1.5, 3.0, 4.5, 4.5, 7.5] * 20}
+        >>> model = TableModel.fit(table, target="y", missing="median", rng=0)
+        >>> sorted(model.scores_)
+        ['mae', 'r2', 'rmse', 'rows']
+        >>> model.predict({"x": [3.0, None]}).round(0)
+        array([6., 4.])
+        """
+        where = "fit"
+        settings = _fit.Settings(
+            hidden=hidden,  # type: ignore[arg-type]  # as are others, it is checked next
+            activation=activation,
+            epochs=epochs,
+            batch_size=batch_size,
+            lr=lr,
+            l2=l2,
+            dropout=dropout,
+            class_weight=class_weight,
+            seed=rng,  # type: ignore[arg-type]
+            hold_out=hold_out,
+            patience=patience,
+            missing=missing,
+        ).checked(where)
+        if not isinstance(target, str):
+            raise TypeError(f"{where}: target is of type {type(target).__name__}, should be a str")
+        texts = frozenset(_names(where, "missing_texts", missing_texts))
+        content = of_frame(
+            where,
+            table,
+            target=target,
+            task=checks.choice(where, "task", task, ("auto", "classification", "regression")),
+            drop=_names(where, "drop", drop),
+            categories=_names(where, "categories", categories),
+            missing=texts,
+            keep_missing=missing != "error",
+        )
+        fitted = _fit.fit(
+            content,
+            target,
+            settings,
+            decimal=POINT,
+            missing=texts,
+            callbacks=callbacks,
+            progress=progress,
+        )
+        if fitted.interrupted:
+            raise KeyboardInterrupt
+        return of_fitted(fitted)
 
     # ---- Structure -----------------------------------------------------------------------------
 
@@ -177,6 +344,11 @@ class TableModel:
             The lines of the table. Numbers have all of their digits.
         """
         return "\n".join([self._net.summary(), "", *preprocessing.described(self._plan)])
+
+    def _repr_html_(self) -> str:
+        # Notebooks show it as the value of a cell.
+        text = html.escape(repr(self)), html.escape(self.summary())
+        return f"<details><summary><code>{text[0]}</code></summary><pre>{text[1]}</pre></details>"
 
     def __getattr__(self, name: str) -> NoReturn:
         # Only called if there is no such attribute. Copying calls it before __init__ has run.
@@ -294,8 +466,48 @@ class TableModel:
         values = self._reader.read("transform", rows)
         return self._plan.x(values, "transform", -1, dtype=self._net.dtype)
 
+    def evaluate(self, rows: Rows) -> dict[str, Any]:
+        """Return the scores of the predictions for rows with a known target.
+
+        Parameters
+        ----------
+        rows : data frame, dict of columns, or list of rows
+            A table with the model's columns and the target; rows without names have the target
+            last.
+
+        Returns
+        -------
+        dict
+            In classification "rows", "accuracy", "log_loss", "auc" and "classes": the area under
+            the ROC curve is the mean over the classes, each against the others, if there are more
+            than two, and None if all rows are of one class; "classes" has "precision", "recall",
+            "f1" and "support", the number of rows, of each class. In regression "rows", "rmse",
+            "mae" and "r2", which is None if all targets are equal. `cnn.metrics` has the formulas.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `predict`, if the target of a row is missing or none of the classes, and if there
+            are no rows.
+
+        Examples
+        --------
+        >>> import cnn
+        >>> model = cnn.load("prices.safetensors")  # doctest: +SKIP
+        >>> model.evaluate(pandas.read_csv("new.csv"))  # doctest: +SKIP
+        {'rows': 200, 'rmse': 2.31, 'mae': 1.75, 'r2': 0.91}
+        """
+        where = "evaluate"
+        values, goal = self._reader.read_with_target(where, rows, self._plan.target)
+        if not len(goal):
+            raise ValueError(f"{where}: rows has no rows, should have at least 1")
+        y = np.concatenate(list(self._predicted(where, values)))
+        return scores(self._plan, y, goal)
+
     def _outputs(self, where: str, rows: Rows) -> Iterator[NDArray[Any]]:
-        values = self._reader.read(where, rows)
+        yield from self._predicted(where, self._reader.read(where, rows))
+
+    def _predicted(self, where: str, values: NDArray[np.float64]) -> Iterator[NDArray[Any]]:
         # At least once, for a table without rows.
         for first in range(0, max(1, len(values)), _BLOCK):
             yield self._plan.predicted(
@@ -404,6 +616,29 @@ def of_file(where: str, net: Sequential) -> TableModel:
     made = TableModel.__new__(TableModel)
     made._adopt(where, net)
     return made
+
+
+def of_fitted(fitted: _fit.Fitted) -> TableModel:
+    """Return the model of a training."""
+    network_of(fitted.net).set_metadata(COLUMNS, fitted.plan.to_json())
+    made = TableModel(fitted.net)
+    made.history_ = fitted.history
+    made.scores_ = fitted.held_out
+    made.best_epoch_ = fitted.best_epoch
+    return made
+
+
+def _names(where: str, what: str, given: Iterable[str]) -> list[str]:
+    """Return an argument that is a list of texts, or one text."""
+    if isinstance(given, str):
+        return [given]
+    if not hasattr(given, "__iter__"):
+        raise TypeError(f"{where}: {what} is of type {type(given).__name__}, should be a list")
+    found = list(given)
+    for name in found:
+        if not isinstance(name, str):
+            raise TypeError(f"{where}: {what} has {name!r}, should be texts")
+    return found
 
 
 def plan_of(model: TableModel) -> Preprocessing:

@@ -8,7 +8,7 @@ typedef struct ${own}_column {
     double mean, scale;            /* of a number */
     const char *const *categories; /* NULL for a number */
     int count;                     /* of categories */
-} ${own}_column;
+${fields}} ${own}_column;
 
 static const ${own}_column ${own}_table[${COLUMNS}] = {
 ${described}};
@@ -47,19 +47,7 @@ static inline int ${own}_standardise(const double *row, ${type} *x)
 {
     size_t at = 0;
     for (size_t i = 0; i < ${COLUMNS}; i++) {
-        const ${own}_column *column = &${own}_table[i];
-        if (column->categories == NULL) {
-            x[at] = (${type})((row[i] - column->mean) / column->scale);
-            if (!(x[at] - x[at] == 0))
-                return (int)i + 1;
-            at++;
-        } else {
-            if (!(row[i] >= 0 && row[i] < column->count) || row[i] > (int)row[i])
-                return (int)i + 1;
-            for (int j = 0; j < column->count; j++)
-                x[at++] = j == (int)row[i] ? 1 : 0;
-        }
-    }
+${column}    }
     return 0;
 }
 

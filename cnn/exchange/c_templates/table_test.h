@@ -2,7 +2,7 @@ static inline int ${own}_table_test(void)
 {
     static const double rows[${count}][${COLUMNS}] = {
 ${rows}};
-    static const ${expected_type} expected[${count}][${results}] = {
+    static const ${expected_type} expected[${expected_count}][${results}] = {
 ${expected}};
 ${most}    ${result} y[${results}];
     int wrong = 0;
@@ -16,10 +16,10 @@ ${compare}
         double row[${COLUMNS}];
         for (size_t j = 0; j < ${COLUMNS}; j++)
             row[j] = i == j ? ${own}_nan() : rows[0][j];
-        wrong += ${name}_predict(row, y) != (int)i + 1 || y[0] - y[0] == 0;
+        wrong += ${name}_predict(row, y) != ${refused} || y[0] - y[0] ${compared} 0;
         for (int j = 0; j < ${own}_table[i].count; j++)
             wrong += ${name}_category(i, ${own}_table[i].categories[j]) != j;
     }
-    return wrong;
+${missing}    return wrong;
 }
 

@@ -7,9 +7,8 @@
  *
  * finds it, or -1 if the column does not have the category. Columns are counted from 0. Numbers are
  * standardised, (value - mean) / scale, in double, and then rounded once to ${type}.
-${meaning} *
- * Returns 0; or 1 + the number of the first column whose value cannot be used, since it is NaN,
- * infinite, too far from what the network was trained on, or no place of a category; or -1 if an
+${of_missing}${meaning} *
+ * Returns 0; or 1 + the number of the first column whose value cannot be used, since it is${unusable}infinite, too far from what the network was trained on, or no place of a category; or -1 if an
  * output is not finite. y is NaN then.
  *
  *     void ${name}_forward(const ${type} *x, ${type} *y);

@@ -1,0 +1,187 @@
+"""A table in memory, as training takes it: columns of numbers and of categories.
+
+`read` makes it of a file; a data frame becomes one as well. What is missing is NaN in a column of
+numbers, and the index -1 in one of categories.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from cnn._tables import table
+from cnn._tables.csv_file import option
+from cnn._tables.dialect import DEFAULT, Dialect
+from cnn._tables.table import Category, Number, Survey
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from numpy.typing import NDArray
+
+    from cnn._tables.source import Progress
+    from cnn._tables.table import Column
+
+# A target of whole numbers holds classes if it has at most this many different texts.
+_MOST_CLASSES = 20
+# The bytes of a file that takes the csv module more than some seconds.
+_SLOW_SIZE = 1 << 23
+
+
+@dataclass
+class ColumnContent:
+    """The values of a column."""
+
+    column: Column
+    """A `Number` without statistics, or a `Category` with the texts that occur."""
+    values: NDArray[Any]
+    """float64 numbers, NaN if missing; or int32 indices of categories, -1 if missing."""
+    missing: int = 0
+    """How many values are missing."""
+    first_missing: str = ""
+    """The place of the first of them, for messages; empty if there is none."""
+    inexact: str = ""
+    """The first whole number of more digits than float64 has, and its place."""
+
+
+@dataclass
+class Content:
+    """A table in memory."""
+
+    source: str
+    """What begins messages: the path of a file, or the function that took a data frame."""
+    rows: int
+    columns: dict[str, ColumnContent]
+    """The columns by their names, in the order of the table; the target too."""
+    hint: str = ""
+    """A note on the other task that the target would allow."""
+
+
+def read(
+    path: str,
+    *,
+    target: str,
+    task: str = "auto",
+    drop: Collection[str] = (),
+    categories: Collection[str] = (),
+    dialect: Dialect = DEFAULT,
+    keep_missing: bool = False,
+    progress: Progress | None = None,
+) -> Content:
+    """Read a file for training.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    target : str
+        The column to predict.
+    task : {"auto", "classification", "regression"}
+        What the target is taken for; "auto" follows `target_of`.
+    drop : collection of str
+        Columns to be left out. An empty name stands for all columns without a name.
+    categories : collection of str
+        Columns of categories, whatever their texts are.
+    dialect : Dialect
+        How the file is written, and which texts stand for a missing value.
+    keep_missing : bool
+        Whether missing values are kept, as NaN and -1; otherwise the first one is refused.
+    progress : callable, optional
+        Called now and then while the file is read.
+
+    Raises
+    ------
+    ValueError
+        If the file is no table, if a value is neither, or if the target does not suit the task.
+    """
+    if target in drop:
+        raise ValueError(f"column {target!r} is the target, and cannot be left out")
+    if task == "regression" and target in categories:
+        raise ValueError(f"column {target!r} is the target of regression, which has no categories")
+    forced = {*categories, target} if task == "classification" else set(categories)
+    rows, surveys = table.survey(
+        path,
+        needed=[target],
+        drop=drop,
+        categories=forced,
+        dialect=dialect,
+        keep_missing=keep_missing,
+        progress=progress,
+    )
+    if len(surveys) == 1:
+        raise ValueError(f"{path}: there is no column to learn from, only the target")
+    _check_filled(path, rows, surveys)
+    goal, hint = target_of(path, task, surveys[target])
+    columns = {}
+    for name, survey in surveys.items():
+        column = (
+            goal if name == target else Number(name) if survey.is_number else survey.category(path)
+        )
+        columns[name] = ColumnContent(
+            column, survey.values(column), survey.missing, survey.first_missing, survey.inexact
+        )
+    return Content(path, rows, columns, hint)
+
+
+def _check_filled(path: str, rows: int, surveys: dict[str, Survey]) -> None:
+    for name, survey in surveys.items():
+        if survey.missing == rows:
+            raise ValueError(
+                f"{path}: column {name!r} has missing values only; {option('--drop', name)} leaves "
+                f"it out"
+            )
+
+
+def target_of(source: str, task: str, goal: Survey) -> tuple[Column, str]:
+    """Return the column of a target, and a note on the other task that it would allow.
+
+    With the task "auto", it holds classes if it has texts, or at most 20 different texts that are
+    all whole numbers. Of the survey, `name`, `is_whole`, `codes`, `word` and `forced` count.
+    """
+    hint = ""
+    whole = goal.is_number and goal.is_whole and goal.texts is not None
+    if task == "auto":
+        few = goal.texts is not None and len(goal.texts) <= _MOST_CLASSES
+        task = "classification" if (whole and few) or not goal.is_number else "regression"
+        if goal.is_number and few and not whole:
+            hint = "--task classification would take its texts for classes"
+        elif whole:
+            hint = (
+                "--task regression would take it for a number"
+                if few
+                else "--task classification would take its numbers for classes"
+            )
+    if task == "regression":
+        if not goal.is_number:
+            raise ValueError(
+                f"{source}: column {goal.name!r} has {goal.word}, but regression needs numbers"
+            )
+        return Number(goal.name), hint
+    found = goal.category(source)
+    if found.width == 1:
+        raise ValueError(
+            f"{source}: column {goal.name!r} is always {found.categories[0]!r}, should have at "
+            f"least 2 classes"
+        )
+    return found, hint
+
+
+def note_on_digits(content: ColumnContent) -> str:
+    """Return a note on numbers with more digits than float64 has, or an empty text."""
+    name = content.column.name
+    if not content.inexact or isinstance(content.column, Category):
+        return ""
+    return (
+        f"column {name} has {content.inexact}, of which a number keeps the first digits alone; "
+        f"{option('--categories', name)} keeps texts"
+    )
+
+
+def note_on_speed(path: str) -> str:
+    """Return a note on what would read a large file faster, or an empty text."""
+    is_large = os.path.isfile(path) and os.path.getsize(path) >= _SLOW_SIZE
+    if not is_large or find_spec("pyarrow") is not None:
+        return ""
+    return f'{path} is large; pip install "cnn[table]" reads large files faster'

@@ -1,0 +1,61 @@
+"""The commands on model files: ``cnn show`` and ``cnn export``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cnn._base.metadata import COLUMNS, EPOCHS
+from cnn._tables import preprocessing
+from cnn.cli.common import check_output, counted, loaded
+from cnn.cli.terminal import say
+from cnn.sequential import network_of
+from cnn.tabular import plan_of
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+
+def show(arguments: Namespace) -> int:
+    """Print the contents of a model file."""
+    net, model = loaded(arguments.model)
+    sizes = f"{counted(net.inputs, 'input')}, {counted(net.outputs, 'output')}"
+    say(f"{arguments.model}: {sizes}, trained for {counted(net.epochs, 'epoch')}", "")
+    say(*(model or net).summary().splitlines())
+    others = {
+        key: value
+        for key, value in sorted(network_of(net).metadata.items())
+        if key not in (EPOCHS, COLUMNS)
+    }
+    say("", f"Seed: {net.seed}")
+    for key, value in others.items():
+        say(f"{key}: {value}")
+    return 0
+
+
+def export(arguments: Namespace) -> int:
+    """Write a model in another format."""
+    ending = {"c": ".h", "onnx": ".onnx"}[arguments.to]
+    output = arguments.output or arguments.model.removesuffix(".safetensors") + ending
+    if arguments.name and arguments.to != "c":
+        raise ValueError(
+            f"export: --name is {arguments.name!r}, should be left out, since only --to c has names"
+        )
+    check_output(output, arguments.model)
+    net, model = loaded(arguments.model)
+    # A file may have any name, but the names that it declares are limited.
+    name = arguments.name or re.sub(r"\W", "_", Path(output).stem, flags=re.ASCII)
+    if arguments.to == "c":
+        (model or net).to_c(output, name=name)
+    else:
+        (model or net).to_onnx(output)
+    say(f"saved to {output}")
+    if model is not None:
+        takes = {
+            "c": f"{name}_predict takes the raw values of a row",
+            "onnx": "It takes the raw values of columns by their names",
+        }[arguments.to]
+        say(f"{takes}, and does with them what 'predict' does:")
+        say(*preprocessing.described(plan_of(model)))
+    return 0

@@ -1,0 +1,99 @@
+"""The command ``cnn predict``: a table of predictions for the rows of a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cnn._base import files
+from cnn._tables import csv_file, table
+from cnn._tables.dialect import Dialect
+from cnn._tables.table import Category
+from cnn.cli import terminal
+from cnn.cli.common import check_output, loaded_table
+from cnn.sequential import network_of
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from cnn._tables.preprocessing import Preprocessing
+
+
+def predict(arguments: Namespace) -> int:
+    """Predict for the rows of a table, and print or save a CSV file."""
+    if arguments.output is not None:
+        check_output(arguments.output, arguments.model, arguments.data, device=True)
+    net, plan = loaded_table(arguments.model)
+    network = network_of(net)
+    target = plan.target
+    classes = target.categories if isinstance(target, Category) else ()
+    if arguments.proba and not classes:
+        raise ValueError(
+            f"{arguments.model}: --proba needs classes, but the model predicts the number "
+            f"{target.name!r}"
+        )
+    with_proba = bool(classes) and arguments.proba is not False
+    names = list(map(csv_file.quoted, classes))
+    also = list(dict.fromkeys(arguments.id))
+    head = [*also, target.name]
+    if with_proba:
+        head += [f"P({name})" for name in classes]
+    lines = [",".join(map(csv_file.quoted, head))]
+    rows = 0
+    for values, kept in blocks(arguments, plan, also=also):
+        y = plan.predicted(network, values, arguments.data, rows)
+        rows += len(values)
+        # str and repr have the fewest digits that are read as the same number.
+        columns = [list(map(csv_file.quoted, texts)) for texts in kept]
+        if classes:
+            columns.append([names[best] for best in y.argmax(axis=1).tolist()])
+            if with_proba:
+                columns += [list(map(str, p)) for p in y.T]
+        else:
+            columns.append(list(map(repr, y[:, 0].tolist())))
+        lines += map(",".join, zip(*columns, strict=True))
+    # At the end, so that nothing is written if a row is bad.
+    text = "\n".join(lines) + "\n"
+    if arguments.output is None:
+        terminal.write_file(text)
+    else:
+        files.replace(arguments.output, text)
+    return 0
+
+
+def blocks(
+    arguments: Namespace,
+    plan: Preprocessing,
+    *,
+    with_target: bool = False,
+    also: Sequence[str] = (),
+) -> Iterator[tuple[NDArray[np.float64], list[list[str]]]]:
+    """Yield the values of a model's columns, block by block, and the texts of the columns `also`.
+
+    With `with_target`, the last column of the values is the target, which must be known.
+    """
+    keep = plan.fillings is not None
+    missing = arguments.missing
+    if missing is None:
+        missing = plan.missing
+    dialect = Dialect(arguments.delimiter, arguments.decimal or plan.decimal, missing)
+    columns = (*plan.columns, plan.target) if with_target else plan.columns
+    texts: dict[str, list[str]] = {name: [] for name in also}
+    first = 0
+    for values in table.blocks(arguments.data, columns, dialect, keep_missing=keep, texts=texts):
+        if with_target:
+            goal = values[:, -1]
+            gone = goal < 0 if isinstance(plan.target, Category) else np.isnan(goal)
+            if gone.any():
+                raise ValueError(
+                    f"{arguments.data}: row {first + int(gone.argmax()) + 1}, column "
+                    f"{plan.target.name!r} is missing, should be {plan.target.expected}, since it "
+                    f"is the target"
+                )
+        last = first + len(values)
+        yield values, [copied[first:last] for copied in texts.values()]
+        first = last
