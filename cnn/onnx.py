@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["from_onnx"]
 
 
-def from_onnx(path: str | os.PathLike[str]) -> Sequential:
+def from_onnx(path: str | os.PathLike[str], *, outputs: str | None = None) -> Sequential:
     """Read a dense network from an ONNX model.
 
     It needs the package onnx: ``pip install "cnn[onnx]"``.
@@ -62,4 +62,4 @@ def from_onnx(path: str | os.PathLike[str]) -> Sequential:
     """
     from cnn.exchange import onnx_read  # noqa: PLC0415  # imported on demand, as it is seldom used
 
-    return of_network(onnx_read.network("from_onnx", path))
+    return of_network(onnx_read.network("from_onnx", path, outputs))
