@@ -152,7 +152,7 @@ class Node:
         """
         value = self.get(name, default)
         if not isinstance(value, float) or not math.isfinite(value):
-            self.refuse(f"has {name} {value!r}, should be a finite number")
+            self.refuse(f"has {name} {value!r}, should be finite")
         return float(exact(np.float32(value)))
 
     def refuse(self, why: str) -> NoReturn:
