@@ -44,7 +44,7 @@ from cnn.functional import (
 from cnn.history import History
 from cnn.installed import get_cmake_dir, get_include, get_library, get_pkgconfig_dir
 from cnn.interop import from_sklearn, from_torch
-from cnn.layers import Dense, Dropout, Layer, uniform
+from cnn.layers import Dense, Dropout, Layer, Standardize, uniform
 from cnn.losses import BinaryCrossEntropy, CrossEntropy, Huber, Loss, Poisson, SquaredError
 from cnn.models import load, load_checkpoint, mlp
 from cnn.onnx import from_onnx
@@ -85,6 +85,7 @@ __all__ = [
     "Schedule",
     "Sequential",
     "SquaredError",
+    "Standardize",
     "StepDecay",
     "Warmup",
     "__version__",

@@ -10,17 +10,22 @@ import numpy as np
 from cnn import _core, activations
 from cnn._base import checks
 from cnn._base.activations import TABLE
+from cnn._base.moments import column_moments
 from cnn._base.numbers import exact
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from typing import Self
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Dense", "Dropout", "Layer", "uniform"]
+__all__ = ["Dense", "Dropout", "Layer", "Standardize", "uniform"]
 
 # libcnn counts in 64 bits; no machine has memory for a layer of this width.
 _WIDEST = 2**31 - 1
+
+# The rows that Standardize.adapt reads at a time. The last bits of a mean depend on it.
+_ADAPTED_ROWS = 65536
 
 # Initialisers by name; `uniform` is an object, since it has a parameter.
 _INITIALIZERS = tuple(name for name in _core.INITIALIZERS if name != "uniform")
@@ -289,6 +294,234 @@ class Dropout(Layer):
         return f"Dropout({exact(self._rate)})"
 
 
+class Standardize(Layer):
+    """A first layer with fixed numbers: y = (x - mean) / scale for each column.
+
+    Networks learn slowly, or not at all, from columns whose numbers are large or of different
+    scales. This layer brings each column to mean 0 and standard deviation 1. It is saved with the
+    network and is a part of exports, so that all of them take the numbers as they are.
+
+    Parameters
+    ----------
+    inputs : int, optional
+        The number of columns. By default that of `mean` or `scale`, or that which `adapt` finds.
+    mean : float or array_like of shape (inputs,), default 0.0
+        What is subtracted from each column.
+    scale : float or array_like of shape (inputs,), default 1.0
+        What each column is then divided by; more than 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of a wrong type, shape or out of range.
+
+    See Also
+    --------
+    adapt : Set mean and scale to those of data.
+
+    Notes
+    -----
+    Training, optimizers and gradients leave mean and scale as they are. They are not counted as
+    parameters, and not among `Sequential.get_weights`.
+
+    Rows are first converted to the network's dtype. There each of the two operations is rounded
+    once. float32 has no steps below 128 near 1.7e9: for time stamps and the like use a network of
+    dtype float64, or subtract a date beforehand.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> x = [[1.0, 5000.0], [2.0, 7000.0], [3.0, 9000.0]]
+    >>> layer = cnn.Standardize().adapt(x)
+    >>> net = cnn.Sequential([layer, cnn.Dense(2, 4, "relu"), cnn.Dense(4, 1)], rng=0)
+    >>> net.layers[0].mean
+    array([   2., 7000.], dtype=float32)
+    >>> cnn.Standardize(784, scale=255.0)
+    Standardize(784)
+    """
+
+    def __init__(
+        self,
+        inputs: int | None = None,
+        *,
+        mean: ArrayLike | None = None,
+        scale: ArrayLike | None = None,
+    ) -> None:
+        self._inputs = None
+        if inputs is not None:
+            self._inputs = checks.integer("Standardize", "inputs", inputs, 1, _WIDEST)
+        self._fixed: dict[str, ArrayLike] = {
+            "mean": 0.0 if mean is None else mean,
+            "scale": 1.0 if scale is None else scale,
+        }
+        for name, values in self._fixed.items():
+            shape = np.shape(_core.numeric("Standardize", name, values))
+            if self._inputs is None and len(shape) == 1 and shape[0] > 0:
+                self._inputs = shape[0]
+        for name, values in self._fixed.items():
+            self._fixed[name] = self._checked("Standardize", name, values, checks.FLOAT64)
+        self._adapted = False
+
+    @property
+    def inputs(self) -> int | None:
+        """The number of columns; None if it is not known yet."""
+        return self._inputs
+
+    @property
+    def mean(self) -> NDArray[Any]:
+        """The means, shape (inputs,), as a read-only copy; assign numbers or one to set them."""
+        return self._get("mean")
+
+    @mean.setter
+    def mean(self, values: ArrayLike) -> None:
+        self._set(mean=values)
+
+    @property
+    def scale(self) -> NDArray[Any]:
+        """The divisors, shape (inputs,), as a read-only copy; assign numbers or one to set them."""
+        return self._get("scale")
+
+    @scale.setter
+    def scale(self, values: ArrayLike) -> None:
+        self._set(scale=values)
+
+    @property
+    def parameter_count(self) -> int:
+        """The number of weights and biases: 0."""
+        return 0
+
+    def adapt(self, x: ArrayLike) -> Self:
+        """Set mean and scale to the mean and the standard deviation of each column.
+
+        The deviation is the root of the mean square of the differences from the mean, as
+        ``numpy.std(x, axis=0)`` has it. A constant column gets the scale 1. Sums are in float64.
+        Their bits do not depend on the machine, nor on how x lies in memory. A block of rows is
+        read at a time, so that x may be a large `numpy.memmap`.
+
+        Parameters
+        ----------
+        x : array_like of shape (n, inputs)
+            Rows such as those that the network is to be trained on; they must be finite.
+
+        Returns
+        -------
+        Standardize
+            The layer itself.
+
+        Raises
+        ------
+        TypeError
+            If x does not hold numbers.
+        ValueError
+            If x has no rows, another number of columns than the layer, or a number that is not
+            finite; or if the network's type, such as float32, does not tell the numbers of a
+            column apart. The layer is then unchanged.
+
+        Examples
+        --------
+        >>> import cnn
+        >>> cnn.Standardize(2).adapt([[1.0, 7.0], [3.0, 7.0]]).scale
+        array([1., 1.])
+        """
+        where = "Standardize.adapt"
+        array = _core.numeric(where, "x", x)
+        if array.ndim != 2 or 0 in array.shape:
+            raise ValueError(f"{where}: x has shape {array.shape}, should be (n, inputs)")
+        if self._inputs is not None and array.shape[1] != self._inputs:
+            raise ValueError(
+                f"{where}: x has {array.shape[1]} columns, but the layer has {self._inputs} inputs"
+            )
+        names = _core.column_names(x)
+        checks.within(where, "x", array, names=names)
+
+        def blocks() -> Iterator[NDArray[np.float64]]:
+            for first in range(0, len(array), _ADAPTED_ROWS):
+                yield array[first : first + _ADAPTED_ROWS].astype(np.float64)
+
+        mean, scale = map(np.array, column_moments(blocks))
+        large = np.flatnonzero(~np.isfinite(scale))
+        if large.size:
+            at = checks.column(int(large[0]), names)
+            raise ValueError(f"{where}: {at} of x has numbers too large to standardize")
+        if self._network is not None:
+            _check_steps(where, mean, scale, self._network.dtype)
+        self._inputs = array.shape[1]
+        self._set(mean=mean, scale=scale)
+        self._adapted = True
+        return self
+
+    def _checked(
+        self, where: str, name: str, values: ArrayLike, dtype: np.dtype[Any]
+    ) -> NDArray[Any]:
+        """Return a mean or a scale in a type, as a scalar or of shape (inputs,)."""
+        array = _core.numeric(where, name, values)
+        shape = () if self._inputs is None or array.ndim == 0 else (self._inputs,)
+        converted = checked_parameter(where, name, array, shape, dtype)
+        bad = ~np.isfinite(converted)
+        if name == "scale":
+            bad |= converted <= 0
+        if bad.any():
+            at = "" if array.ndim == 0 else f" at {[int(np.flatnonzero(bad)[0])]}"
+            should = "finite and more than 0" if name == "scale" else "finite"
+            value = exact(float(array[bad][0]))
+            raise ValueError(f"{where}: {name} is {value}{at}, should be {should} in {dtype}")
+        return converted
+
+    def _get(self, parameter: str) -> NDArray[Any]:
+        if self._network is not None:
+            values = self._network.get(self._index, parameter)
+        elif self._inputs is not None:
+            values = np.full(self._inputs, self._fixed[parameter])
+        else:
+            raise AttributeError(
+                f"Standardize: {parameter} does not exist yet, as the number of columns is not "
+                f"known; call adapt(x), or give Standardize(inputs)"
+            )
+        # Read-only, since a write into a copy would silently have no effect.
+        values.flags.writeable = False
+        return values
+
+    def _set(self, **values: ArrayLike) -> None:
+        """Set a mean, a scale or both, after both are checked."""
+        network = self._network
+        dtype = checks.FLOAT64 if network is None else network.dtype
+        found = {n: self._checked("Standardize", n, v, dtype) for n, v in values.items()}
+        for name, array in found.items():
+            if network is None:
+                self._fixed[name] = array
+            else:
+                network.set(self._index, name, np.full(network.inputs, array))
+
+    def _describe(self) -> _core.LayerSpec:
+        return _core.LayerSpec("standardize", self._inputs or 0, self._inputs or 0)
+
+    def _fill(self, network: _core.Network) -> None:
+        """Give mean and scale to the first layer of a new network."""
+        found = {
+            n: self._checked("Standardize", n, v, network.dtype) for n, v in self._fixed.items()
+        }
+        if self._adapted:
+            _check_steps("Standardize", self.mean, self.scale, network.dtype)
+        for name, values in found.items():
+            network.set(0, name, np.full(network.inputs, values))
+
+    def __repr__(self) -> str:
+        return f"Standardize({'' if self._inputs is None else self._inputs})"
+
+
+def _check_steps(where: str, mean: NDArray[Any], scale: NDArray[Any], dtype: np.dtype[Any]) -> None:
+    """Refuse columns whose deviation is below the distance of numbers of a type at their mean."""
+    small = np.flatnonzero(scale < np.finfo(dtype).eps * np.abs(mean))
+    if not small.size:
+        return
+    column = int(small[0])
+    raise ValueError(
+        f"{where}: column {column} of x has the mean {mean[column]:g} and the deviation "
+        f"{scale[column]:g}, which {dtype}, the network's type, does not tell apart from 0; use "
+        f"dtype='float64', or subtract {mean[column]:g} beforehand"
+    )
+
+
 def checked_parameter(
     where: str, name: str, values: ArrayLike, shape: tuple[int, ...], dtype: np.dtype[Any]
 ) -> NDArray[Any]:
@@ -309,8 +542,12 @@ def checked_parameter(
 
 
 def compiled(layers: Sequence[Layer], dtype: str, seed: int = 0) -> _core.Network:
-    """Return a network of libcnn with these layers; all parameters are 0."""
-    return _core.Network([layer._describe() for layer in layers], dtype=dtype, seed=seed)
+    """Return a network of libcnn with these layers; all weights and biases are 0."""
+    made = _core.Network([layer._describe() for layer in layers], dtype=dtype, seed=seed)
+    first = layers[0]
+    if isinstance(first, Standardize):
+        first._fill(made)
+    return made
 
 
 def initialize(layers: Sequence[Layer], network: _core.Network) -> None:
@@ -330,6 +567,8 @@ def of_description(spec: _core.LayerSpec) -> Layer:
     """Return a new layer like that of a `_core.Network`."""
     if spec.kind == "dropout":
         return Dropout(spec.rate)
+    if spec.kind == "standardize":
+        return Standardize(spec.inputs)
     activation = activations.spelled(spec.activation, spec.alpha)
     return Dense(spec.inputs, spec.outputs, activation, l2=spec.l2)
 
@@ -361,27 +600,45 @@ def checked(where: str, layers: object) -> list[Layer]:
 
 def _check_neighbours(where: str, layers: list[Layer]) -> None:
     """Refuse layers if one does not fit the one before it."""
-    before: Dense | None = None
+    width: int | None = None
     at = 0
     last = len(layers) - 1
     for i, layer in enumerate(layers):
+        if isinstance(layer, Standardize):
+            _check_standardize(where, layers, i)
+            width = layer.inputs
+            continue
         if not isinstance(layer, Dense):
             if i in (0, last) or not isinstance(layers[i - 1], Dense):
                 raise ValueError(
                     f"{where}: layer {i}, {layer!r}, should be between two Dense layers"
                 )
             continue
-        if before is not None and layer.inputs != before.outputs:
+        if width is not None and layer.inputs != width:
             raise ValueError(
                 f"{where}: layer {i}, {layer!r}, has {layer.inputs} inputs, but layer {at}, "
-                f"{before!r}, has {before.outputs} outputs"
+                f"{layers[at]!r}, has {width} outputs"
             )
         if layer.activation == "softmax" and i != last:
             raise ValueError(
                 f"{where}: layer {i}, {layer!r}, has activation softmax, which only the last layer "
                 f"can have"
             )
-        before, at = layer, i
+        width, at = layer.outputs, i
+
+
+def _check_standardize(where: str, layers: list[Layer], i: int) -> None:
+    """Refuse a Standardize that is not the first of layers, or does not know its inputs."""
+    layer = layers[i]
+    if i > 0 or len(layers) == 1 or not isinstance(layers[1], Dense):
+        raise ValueError(
+            f"{where}: layer {i}, {layer!r}, should be the first layer, before a Dense layer"
+        )
+    if isinstance(layer, Standardize) and layer.inputs is None:
+        raise ValueError(
+            f"{where}: layer {i}, {layer!r}, does not know its number of columns; call adapt(x), "
+            f"or give Standardize(inputs)"
+        )
 
 
 def table(layers: Sequence[Layer]) -> list[str]:
@@ -394,6 +651,8 @@ def table(layers: Sequence[Layer]) -> list[str]:
             rows.append((str(i), "Dense", shape, str(layer.activation), count))
         elif isinstance(layer, Dropout):
             rows.append((str(i), "Dropout", f"rate {exact(layer.rate)}", "", ""))
+        elif isinstance(layer, Standardize):
+            rows.append((str(i), "Standardize", f"{layer.inputs}", "", ""))
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     lines = [
         "  ".join(

@@ -94,11 +94,15 @@ cdef extern from "cnn/cnn.h" nogil:
     ctypedef enum cnn_layer_kind:
         CNN_LAYER_DENSE
         CNN_LAYER_DROPOUT
+        CNN_LAYER_STANDARDIZE
         CNN_LAYER_KIND_COUNT
 
     ctypedef enum cnn_parameter:
         CNN_WEIGHT
         CNN_BIAS
+        CNN_MEAN
+        CNN_SCALE
+        CNN_PARAMETER_COUNT
 
     ctypedef struct cnn_loss:
         size_t struct_size

@@ -41,9 +41,9 @@ class Sequential(Stack, Exports):
 
     Parameters
     ----------
-    layers : sequence of Dense and Dropout
+    layers : sequence of Dense, Dropout and Standardize
         The layers. The inputs of each Dense are the outputs of the one before it; a Dropout is
-        between two Dense layers.
+        between two Dense layers, and a Standardize is the first layer.
     rng : int or numpy.random.Generator, optional
         The seed of initial weights, shuffles and dropout: a whole number from 0 to 2**64 - 1, or a
         generator that one is drawn from. By default the system provides a random one.
@@ -110,7 +110,8 @@ class Sequential(Stack, Exports):
         x : array_like of shape (n, inputs)
             A sample in each row. Arrays of any type of numbers and any layout are read without a
             copy, `numpy.memmap` included; the additional memory depends on the batch size only.
-            They must be finite in the network's dtype.
+            Frames of pandas and polars and Arrow tables are read too, those of several types into
+            one array. Numbers must be finite in the network's dtype.
         t : array_like of shape (n,) or (n, outputs)
             Targets. With softmax: class numbers (n,) from 0 to outputs - 1, or rows of
             probabilities. Otherwise a row for each sample, or (n,) if there is one output. They
@@ -286,7 +287,7 @@ class Sequential(Stack, Exports):
             The loss, L2 penalties included.
         gradients : list of Gradient or None
             For each Dense layer its ``weight`` (inputs, outputs) and ``bias`` (outputs,); None for
-            a Dropout.
+            a Dropout or a Standardize.
 
         Raises
         ------

@@ -171,6 +171,11 @@ def first_bad(
     return BadNumber(float(array.flat[at]), at // columns, at % columns)
 
 
+def column(number: int, names: list[str] | None) -> str:
+    """Return the number of a column, and its name if it has one, for messages."""
+    return f"column {number}" if names is None else f"column {number} ({names[number]!r})"
+
+
 def within(
     where: str,
     name: str,
@@ -180,22 +185,24 @@ def within(
     *,
     most: float | None = None,
     dtype: np.dtype[Any] = FLOAT64,
+    names: list[str] | None = None,
 ) -> None:
     """Refuse an array of 1 or 2 dimensions with a number that is not finite or not in range.
 
-    With `most`, numbers above it are refused too; with `dtype`, those that overflow it.
+    With `most`, numbers above it are refused too; with `dtype`, those that overflow it. `names` are
+    those of the columns.
     """
     found = first_bad(array, dtype, low, high if most is None else min(high, most))
     if found is None:
         return
     has = f"{where}: {name} has {exact(found.value)} in row {found.row}"
     if low <= found.value <= high and found.overflows(dtype):
-        column = f", column {found.column}" if array.ndim == 2 else ""
-        raise ValueError(f"{has}{column}, which overflows {dtype}, the type it is used in")
+        at = f", {column(found.column, names)}" if array.ndim == 2 else ""
+        raise ValueError(f"{has}{at}, which overflows {dtype}, the type it is used in")
     should = "finite"
     if high < math.inf:
         should = f"from {exact(low)} to {exact(high)}"
     elif low > -math.inf:
         should = f"finite and at least {exact(low)}{_at_most(most)}"
-    column = f"; it is in column {found.column}" if array.ndim == 2 else ""
-    raise ValueError(f"{has}, but its numbers should be {should}{column}")
+    at = f"; it is in {column(found.column, names)}" if array.ndim == 2 else ""
+    raise ValueError(f"{has}, but its numbers should be {should}{at}")

@@ -28,6 +28,7 @@ cnp.import_array()
 
 include "base.pxi"
 include "library.pxi"
+include "frames.pxi"
 include "arrays.pxi"
 include "outputs.pxi"
 include "functions.pxi"

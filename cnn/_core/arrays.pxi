@@ -1,4 +1,5 @@
-# Arguments as arrays, and arrays as pointers and strides. Needs no other part.
+# Arguments as arrays, and arrays as pointers and strides. Needs
+# frames.pxi: CURES, FOREIGN_ERRORS, frame_array.
 #
 # Reading an argument that is not exactly a NumPy array runs foreign Python code (__array__,
 # __float__, __index__, ...), which may change the arrays of the other arguments. So each function
@@ -162,6 +163,11 @@ cdef object array_of_other(object value, str where, str name):
     """A value that is not exactly a NumPy array as one, on the same memory if it is a tensor."""
     cdef bint needs_gradients
     refuse_masked(value, where, name)
+    frame = None
+    if not isinstance(value, (list, tuple)) and not cnp.PyArray_Check(value):
+        frame = frame_array(value, where, name)
+    if frame is not None:
+        return frame
     try:
         if cnp.PyArray_Check(value) or not hasattr(value, "__dlpack_device__"):
             return np.asarray(value)
@@ -170,9 +176,7 @@ cdef object array_of_other(object value, str where, str name):
         if device in DLPACK_HOST and not needs_gradients:
             # Older versions of NumPy read read-only arrays by __array__ only.
             return np.asarray(value) if hasattr(value, "__array__") else np.from_dlpack(value)
-    except (
-        AttributeError, BufferError, LookupError, OverflowError, RuntimeError, TypeError, ValueError
-    ) as error:
+    except FOREIGN_ERRORS as error:
         if isinstance(error, ValueError) and isinstance(value, (list, tuple)):
             raise ValueError(f"{where}: {name} is not a rectangular array of numbers") from error
         raise TypeError(
@@ -188,20 +192,6 @@ cdef object array_of_other(object value, str where, str name):
         f"{where}: {name} is of type {type(value).__name__} and requires gradients, which cnn does "
         f"not pass on; give {name}.detach()"
     )
-
-
-# What users can do about an array that has no numbers, by the kind of its dtype.
-cdef dict CURES = {
-    "O": "; fill in or leave out what is missing in it, and convert it with astype(float)",
-    "S": "; convert it with astype(float) if its texts are numbers",
-    "U": "; convert it with astype(float) if its texts are numbers",
-    "T": "; convert it with astype(float) if its texts are numbers",
-    "M": "; convert it into numbers, such as days since a date",
-    "m": "; convert it into numbers by dividing it by a unit, such as numpy.timedelta64(1, 's')",
-    "V": "; give its fields as columns, as by numpy.lib.recfunctions.structured_to_unstructured",
-    "c": "; give its real and imaginary parts as columns of their own",
-    "f": "; convert it with astype(numpy.float64)",
-}
 
 
 cdef str cure_of(object value, cnp.ndarray array):

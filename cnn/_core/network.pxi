@@ -19,6 +19,15 @@ LayerSpec = namedtuple(
 )
 
 
+cdef dict LAYER_KINDS = {
+    "dense": CNN_LAYER_DENSE, "dropout": CNN_LAYER_DROPOUT, "standardize": CNN_LAYER_STANDARDIZE,
+}
+cdef dict LAYER_NAMES = {number: name for name, number in LAYER_KINDS.items()}
+cdef dict PARAMETERS = {
+    "weight": CNN_WEIGHT, "bias": CNN_BIAS, "mean": CNN_MEAN, "scale": CNN_SCALE,
+}
+
+
 cdef int read_layer(object spec, Py_ssize_t index, cnn_layer *layer) except -1:
     """Write a LayerSpec, layer `index` of a network, as C takes it."""
     if not isinstance(spec, LayerSpec):
@@ -27,7 +36,7 @@ cdef int read_layer(object spec, Py_ssize_t index, cnn_layer *layer) except -1:
         )
     memset(layer, 0, sizeof(cnn_layer))  # 0 is the default of each field
     layer.struct_size = sizeof(cnn_layer)
-    layer.kind = CNN_LAYER_DENSE if spec.kind == "dense" else CNN_LAYER_DROPOUT
+    layer.kind = <cnn_layer_kind>index_of(LAYER_KINDS, spec.kind, "kind")
     layer.inputs = spec.inputs
     layer.outputs = spec.outputs
     layer.activation = <cnn_activation>index_of(ACTIVATION_NUMBERS, spec.activation, "activation")
@@ -160,7 +169,7 @@ cdef class Network:
         cdef cnn_layer found
         found.struct_size = sizeof(cnn_layer)
         check(cnn_network_layer(self.network, index, &found), "layers")
-        kind = "dense" if found.kind == CNN_LAYER_DENSE else "dropout"
+        kind = LAYER_NAMES[<int>found.kind]
         # LayerSpec(...) would run Python code, and take four times as long.
         return tuple.__new__(LayerSpec, (
             kind, found.inputs, found.outputs, ACTIVATIONS[<int>found.activation], found.l2,
@@ -196,7 +205,7 @@ cdef class Network:
         cdef size_t c_layer = layer
         cdef int ndim = self.find_shape(c_layer, parameter, shape)
         cdef cnp.ndarray values = cnp.PyArray_EMPTY(ndim, shape, self.type_number, 0)
-        cdef cnn_parameter which = CNN_WEIGHT if parameter == "weight" else CNN_BIAS
+        cdef cnn_parameter which = <cnn_parameter>index_of(PARAMETERS, parameter, "parameter")
         cdef void *to = cnp.PyArray_DATA(values)
         if self.type_number == cnp.NPY_FLOAT32:
             check(cnn_network_get_f32(self.network, c_layer, which, <float *>to, values.size),
@@ -213,7 +222,7 @@ cdef class Network:
         cdef cnp.ndarray array = real_array(
             numeric_array(values, "set", parameter), self.type_number)
         check_shape(array, ndim, shape, "set", parameter, "")
-        cdef cnn_parameter which = CNN_WEIGHT if parameter == "weight" else CNN_BIAS
+        cdef cnn_parameter which = <cnn_parameter>index_of(PARAMETERS, parameter, "parameter")
         cdef void *p = cnp.PyArray_DATA(array)
         cdef size_t count = array.size
         cdef cnn_status status

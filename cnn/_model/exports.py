@@ -129,8 +129,9 @@ class Exports:
 
         It needs the package onnx: ``pip install "cnn[onnx]"``. The model has opset 17 and IR
         version 8, an input "input" and an output "output" of the network's dtype, and any number of
-        rows. Layers are Gemm nodes with the parameters as they are, followed by their activations;
-        Dropout is left out, as it does nothing to a prediction.
+        rows. Dense layers are Gemm nodes with the parameters as they are, followed by their
+        activations. A Standardize is a Sub and a Div node, which have the bits of cnn's. Dropout is
+        left out, as it does nothing to a prediction.
 
         Parameters
         ----------
@@ -174,8 +175,9 @@ class Exports:
         """Return a new `torch.nn.Sequential` with copies of the parameters.
 
         It needs PyTorch: ``pip install "cnn[torch]"``. Each Dense becomes a Linear and a module of
-        its activation, each Dropout a Dropout. The module is in training mode, as new modules are;
-        call its ``eval()`` before predictions.
+        its activation, each Dropout a Dropout. A Standardize becomes a module of cnn's own, as
+        PyTorch has none; its mean and scale are buffers, and a pickle of it needs cnn to be loaded.
+        The result is in training mode, as new modules are; call its ``eval()`` before predictions.
 
         Returns
         -------

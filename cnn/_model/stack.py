@@ -142,8 +142,9 @@ class Stack:
         -------
         list of ndarray
             For each Dense layer in order the weight, shape (inputs, outputs), and the bias, shape
-            (outputs,), in the network's dtype. A Dropout has none. The arrays are new: to change
-            them does not change the network.
+            (outputs,), in the network's dtype. A Dropout has none, and the mean and scale of a
+            Standardize, which are not trained, are left out. The arrays are new: to change them
+            does not change the network.
 
         See Also
         --------

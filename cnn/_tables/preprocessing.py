@@ -19,6 +19,7 @@ import numpy as np
 
 from cnn import _core
 from cnn._base.metadata import COLUMNS
+from cnn._base.moments import column_moments
 from cnn._base.numbers import exact
 from cnn._base.texts import shown
 from cnn._tables.numerals import POINT
@@ -126,25 +127,11 @@ class Preprocessing:
 
 
 def standardised(name: str, values: NDArray[np.float64], path: str) -> Number:
-    """Return a column of numbers with their mean and standard deviation."""
-    try:
-        # NumPy may add in another order elsewhere; the bits of a model depend on these sums.
-        mean = math.fsum(values.tolist()) / len(values)
-        with np.errstate(over="ignore"):  # what becomes infinite is refused
-            from_mean = values - mean
-        # Scaling by a power of two is exact. Without it, squares of 1e-170 would be 0.
-        power = min(0, math.frexp(float(np.abs(from_mean).max()))[1])
-        with np.errstate(over="ignore"):
-            squares = np.ldexp(from_mean, -power) ** 2
-        scale = math.ldexp(math.sqrt(math.fsum(squares.tolist()) / len(values)), power)
-    except OverflowError:
-        scale = math.inf
+    """Return a column of numbers with their mean and standard deviation, 1 if all are the same."""
+    (mean,), (scale,) = column_moments(lambda: [values[:, np.newaxis]])
     if not math.isfinite(scale):
         raise ValueError(f"{path}: column {name!r} has numbers that are too large to standardise")
-    # A constant column becomes 0: a deviation by rounding alone does not count, but 1 in 1.7e12
-    # does.
-    constant = scale <= 2 * np.finfo(np.float64).eps * abs(mean)
-    return Number(name, mean, 1.0 if constant else scale)
+    return Number(name, mean, scale)
 
 
 def _check_finite(

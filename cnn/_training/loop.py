@@ -16,6 +16,7 @@ import numpy as np
 from cnn import _core, losses, optimizers
 from cnn._base import checks, warning
 from cnn._base.metadata import EPOCHS
+from cnn._training import scales
 from cnn._training.hooks import Hooks, checked_callbacks
 from cnn._training.progress import Display, display, wanted
 from cnn._training.samples import (
@@ -290,9 +291,11 @@ def fit(
     progress: object,
     where: str = "fit",
     advice: str = "A smaller lr or clip_norm may help",
+    warn_of_scales: bool = True,
 ) -> History:
     """Train a network as `Sequential.fit` documents; `where` and `advice` go into messages.
 
+    With `warn_of_scales`, the scales of x are looked at if the network has not been trained yet.
     `network` is trained, and callbacks get `model`, which is a view of it.
     """
     epochs = checks.integer(where, "epochs", epochs, 1)
@@ -305,6 +308,8 @@ def fit(
     show = wanted(where, progress)
     chosen_optimizer = optimizers.resolve(where, optimizer)
     _warn_of_step(model.layers)
+    if warn_of_scales and not int(network.get_metadata(EPOCHS) or 0):
+        scales.warn(where, model.layers, samples, network.dtype)
     # Last, so that nothing changes if an argument is bad.
     trainer = optimizers.bound(where, chosen_optimizer, network)
     return _Fit(

@@ -42,6 +42,12 @@ class Samples:
     class_weight: NDArray[np.float64] | None
     pins: object
     """Buffers that keep the arrays' memory from being moved or freed by callbacks."""
+    names: list[str] | None = None
+    """The names of x's columns, if it was a data frame."""
+
+    def column(self, number: int) -> str:
+        """Return the number of a column of x, and its name if it has one."""
+        return checks.column(number, self.names)
 
     @property
     def rows(self) -> int:
@@ -103,6 +109,7 @@ def checked_samples(
     Arrays are not copied, and their numbers are checked block by block.
     """
     array = x if isinstance(x, SparseRows) else _core.numeric(where, "x", x)
+    names = _core.column_names(x)
     # Reading t and the weights may run code of the caller, such as __array__.
     pins = _core.pinned(array)
     if array.ndim != 2:
@@ -125,7 +132,7 @@ def checked_samples(
     per_class = losses.checked_class_weight(where, class_weight, network.outputs, labels=labels)
     losses.check_total_weight(where, targets, weights, per_class)
     compiled = loss.compiled(labels=labels, class_weight=per_class)
-    return Samples(array, targets, weights, compiled, per_class, pins)
+    return Samples(array, targets, weights, compiled, per_class, pins, names)
 
 
 def validation_samples(
@@ -177,7 +184,9 @@ def fault_of_input(samples: Samples, network: _core.Network) -> str:
             if weight is not None and weight[0] == 0:
                 at += 1
                 continue
-            where = f"x has {exact(found.value)} in row {first + at}, column {found.column}"
+            where = (
+                f"x has {exact(found.value)} in row {first + at}, {samples.column(found.column)}"
+            )
             if found.overflows(dtype):
                 return f"{where}, which overflows {dtype}, the network's type"
             return f"{where}, but its numbers should be finite"

@@ -35,6 +35,9 @@ _RESERVED = frozenset(
     xor_eq""".split()  # noqa: SIM905  # a list would take a line for each
 )
 
+# The parameters of kinds of layers.
+_PARAMETERS = {"dense": ("weight", "bias"), "standardize": ("mean", "scale")}
+
 _NUMBERS_IN_LINE = 6
 
 # Descriptions of the outputs for the comment at the top.
@@ -90,12 +93,23 @@ def _converted(network: _core.Network, dtype: str) -> _core.Network:
     """Return a copy in which each parameter is rounded to another type."""
     made = _core.Network(network.layers, dtype=dtype, seed=network.seed)
     for i, layer in enumerate(network.layers):
-        if layer.kind == "dense":
-            for parameter in ("weight", "bias"):
-                with np.errstate(over="ignore"):  # what becomes infinite is refused below
-                    values = network.get(i, parameter).astype(dtype)
-                made.set(i, parameter, values)
+        for parameter in _PARAMETERS.get(layer.kind, ()):
+            with np.errstate(over="ignore"):  # what becomes infinite is refused below
+                values = network.get(i, parameter).astype(dtype)
+            if layer.kind == "standardize":
+                _check_fixed(parameter, values)
+            made.set(i, parameter, values)
     return made
+
+
+def _check_fixed(parameter: str, values: NDArray[Any]) -> None:
+    """Refuse a mean or a scale that another type makes infinite, or 0."""
+    bad = np.flatnonzero(~np.isfinite(values) | ((values == 0) & (parameter == "scale")))
+    if bad.size:
+        raise ValueError(
+            f"to_c: the {parameter} of layer 0 becomes {values[bad[0]]} in {values.dtype} at "
+            f"[{bad[0]}]"
+        )
 
 
 class _Header:
@@ -116,6 +130,7 @@ class _Header:
             for i, layer in enumerate(network.layers)
             if layer.kind == "dense"
         ]
+        self._standardizes = network.layers[0].kind == "standardize"
         self._common = self._names() | {
             "type": self._type,
             "inputs": network.inputs,
@@ -192,6 +207,8 @@ class _Header:
             if self._fast
             else "v_fma(x[k], weight[k * outputs + j], sum[j])",
         )
+        if self._standardizes:
+            layers += self._filled("standardize")
         for activation, alpha in sorted({(name, alpha) for *_, name, alpha in self._dense}):
             if activation == "softmax":
                 layers += self._filled("softmax")
@@ -227,15 +244,23 @@ class _Header:
     def _buffers(self) -> dict[str, int]:
         """Return the sizes of the buffers that hidden layers write to alternately."""
         hidden = [outputs for _, _, outputs, *_ in self._dense[:-1]]
+        if self._standardizes:
+            hidden.insert(0, self._network.inputs)
         return {name: max(hidden[i::2]) for i, name in enumerate("ab") if hidden[i::2]}
 
     def _predict(self) -> Iterator[str]:
         for buffer, size in self._buffers().items():
             yield f"    {self._type} {buffer}[{size}];"
         source, name = "x", self._name
+        if self._standardizes:
+            yield (
+                f"    {name}_cnn_standardize({self._network.inputs}, x, {name}_mean_0, "
+                f"{name}_scale_0, a);"
+            )
+            source = "a"
         for number, (i, inputs, outputs, activation, alpha) in enumerate(self._dense):
             last = number + 1 == len(self._dense)
-            target = "y" if last else "ab"[number % 2]
+            target = "y" if last else "b" if source == "a" else "a"
             yield (
                 f"    {name}_cnn_dense({inputs}, {outputs}, {source}, {name}_weight_{i}, "
                 f"{name}_bias_{i}, {target});"
@@ -246,8 +271,10 @@ class _Header:
             source = target
 
     def _parameters(self) -> Iterator[str]:
-        for i, inputs, outputs, *_ in self._dense:
-            for parameter, shape in (("weight", f"{inputs} * {outputs}"), ("bias", f"{outputs}")):
+        for i, layer in enumerate(self._network.layers):
+            for parameter in _PARAMETERS.get(layer.kind, ()):
+                weight = parameter == "weight"
+                shape = f"{layer.inputs} * {layer.outputs}" if weight else f"{layer.outputs}"
                 values = self._network.get(i, parameter)
                 if not np.isfinite(values).all():
                     raise ValueError(
@@ -266,6 +293,8 @@ class _Header:
     def _test(self) -> dict[str, str]:
         """Return a sample, the bits of its outputs, and the statements that compare them."""
         x = ((37 * np.arange(self._network.inputs) % 101 - 50) / 64).astype(self._network.dtype)
+        if self._standardizes:
+            x = x * self._network.get(0, "scale") + self._network.get(0, "mean")
         bits = self._network.predict(x).view(f"uint{self._bits}")
         digits = self._bits // 4
         compare = self._filled(

@@ -119,9 +119,19 @@ class Model:
         last = len(self._network.layers) - 1
         for i, layer in enumerate(self._network.layers):
             # Dropout does not change a prediction.
-            if layer.kind == "dense":
+            if layer.kind == "standardize":
+                value = self._standardize(i, value)
+            elif layer.kind == "dense":
                 name = output if i == last else self._value(f"layers.{i}")
                 value = self._dense(i, layer, value, name)
+        return value
+
+    def _standardize(self, i: int, value: str) -> str:
+        """Add (x - mean) / scale: a subtraction and a division, each rounded once."""
+        name = f"layers.{i}"
+        for op, parameter in (("Sub", "mean"), ("Div", "scale")):
+            constant = self._constant(f"{name}.{parameter}", self._network.get(i, parameter))
+            value = self._node(op, f"{name}.{op.lower()}", [value, constant])
         return value
 
     def _dense(self, i: int, layer: _core.LayerSpec, value: str, output: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from cnn._base import extras
@@ -46,6 +47,10 @@ def module_of(network: _core.Network) -> Any:
         if layer.kind == "dropout":
             modules.append(torch.nn.Dropout(layer.rate))
             continue
+        if layer.kind == "standardize":
+            fixed = (torch.from_numpy(network.get(i, name)) for name in ("mean", "scale"))
+            modules.append(_standardize_class(torch)(*fixed))
+            continue
         # Without initial weights, which would draw numbers from PyTorch's global generator.
         linear = torch.nn.utils.skip_init(
             torch.nn.Linear,
@@ -63,3 +68,32 @@ def module_of(network: _core.Network) -> Any:
                 arguments = {_NUMBERS[layer.activation]: layer.alpha}
             modules.append(getattr(torch.nn, name)(**arguments))
     return torch.nn.Sequential(*modules)
+
+
+@functools.cache
+def _standardize_class(torch: Any) -> Any:
+    """Return the class of modules for Standardize layers, for which PyTorch has none."""
+
+    class Standardize(torch.nn.Module):  # type: ignore[misc]  # torch is Any
+        """(x - mean) / scale; the two are buffers, which optimizers leave as they are."""
+
+        def __init__(self, mean: Any, scale: Any) -> None:
+            super().__init__()
+            self.register_buffer("mean", mean)
+            self.register_buffer("scale", scale)
+
+        def forward(self, x: Any) -> Any:
+            return (x - self.mean) / self.scale
+
+        def extra_repr(self) -> str:
+            return f"{self.mean.numel()}"
+
+    # Pickles find a class by these two names, here by __getattr__.
+    Standardize.__module__, Standardize.__qualname__ = __name__, "Standardize"
+    return Standardize
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Standardize":
+        return _standardize_class(extras.require("to_torch", "torch", "torch"))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -330,6 +330,7 @@ def train_epochs(
             where="partial_fit" if incremental else "fit",
             advice="A smaller learning_rate_init may help, and so may X, and y of a regression, "
             "that are scaled",
+            warn_of_scales=False,  # scikit-learn has no such warning
         )
     except KeyboardInterrupt:
         # As in scikit-learn, the weights stay those of the last step.

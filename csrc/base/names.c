@@ -32,6 +32,11 @@ static const struct {
 static const char *const initializer_names[] = {CNN_INITIALIZERS(CNN_X)};
 #undef CNN_X
 
+#define CNN_X(constant, value, name) [value] = #name,
+static const char *const layer_kind_names[] = {CNN_LAYER_KINDS(CNN_X)};
+static const char *const parameter_names[] = {CNN_PARAMETERS(CNN_X)};
+#undef CNN_X
+
 #define CNN_X(constant, value, name, slots, squares) [value] = #name,
 static const char *const optimizer_names[] = {CNN_OPTIMIZERS(CNN_X)};
 #undef CNN_X
@@ -70,6 +75,16 @@ const char *cnn_optimizer_name(int optimizer)
 const char *cnn_initializer_name(int initializer)
 {
     return name_in(initializer_names, COUNT(initializer_names), initializer);
+}
+
+const char *cnn_layer_kind_name(int kind)
+{
+    return name_in(layer_kind_names, COUNT(layer_kind_names), kind);
+}
+
+const char *cnn_parameter_name(int parameter)
+{
+    return name_in(parameter_names, COUNT(parameter_names), parameter);
 }
 
 int cnn_activation_needs_input(int activation)

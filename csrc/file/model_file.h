@@ -18,7 +18,8 @@
  *                            "activation": "relu", "l2": 0},
  *                           {"kind": "dense", "inputs": 50, "outputs": 10,
  *                            "activation": "elu", "l2": 0, "alpha": 0.5},
- *                           {"kind": "dropout", "rate": 0.5}]}
+ *                           {"kind": "dropout", "rate": 0.5}]}; the first may be
+ *                           {"kind": "standardize", "inputs": 784}
  *     "optimizer"       only with a trainer; JSON: {"kind": "adam", "steps": "600",
  *                           "momentum": 0, "beta1": 0.9, ...}, and "beta1_power" and
  *                           "beta2_power" if cnn_trainer_needs_powers
@@ -26,8 +27,9 @@
  *
  * Tensors are layers.I.weight (inputs, outputs) and layers.I.bias (outputs), where I counts all
  * layers of "layers", and optimizer.S.layers.I.weight and .bias for each slot S of the
- * optimizer. Keys and the tensors' data may be in any order. Integers that may exceed 2^53 are
- * strings, since many readers of JSON keep numbers as doubles.
+ * optimizer; of a standardize layer layers.I.mean (inputs) and layers.I.scale (inputs) alone. Keys
+ * and the tensors' data may be in any order. Integers that may exceed 2^53 are strings, since many
+ * readers of JSON keep numbers as doubles.
  */
 #ifndef CNN_MODEL_FILE_H
 #define CNN_MODEL_FILE_H
@@ -35,6 +37,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/names.h"
 #include "file/json.h"
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -118,7 +121,7 @@ void cnn_model_header_free(cnn_model_header *header);
 static inline const char *cnn_model_tensor_name(const cnn_model_tensor *tensor,
                                                 char name[CNN_MODEL_NAME_SIZE])
 {
-    const char *parameter = tensor->parameter == CNN_WEIGHT ? "weight" : "bias";
+    const char *parameter = cnn_parameter_name((int)tensor->parameter);
     if (tensor->group == 0)
         snprintf(name, CNN_MODEL_NAME_SIZE, "layers.%zu.%s", tensor->layer, parameter);
     else
@@ -127,7 +130,14 @@ static inline const char *cnn_model_tensor_name(const cnn_model_tensor *tensor,
     return name;
 }
 
-/* *elements = the size of a dense layer's parameter in elements; false if that overflows. */
+/* The first of the CNN_MODEL_PARAMETERS parameters of a kind of layer; -1 if it has none. */
+enum { CNN_MODEL_PARAMETERS = 2 };
+static inline int cnn_model_first_parameter(cnn_layer_kind kind)
+{
+    return kind == CNN_LAYER_DENSE ? CNN_WEIGHT : kind == CNN_LAYER_STANDARDIZE ? CNN_MEAN : -1;
+}
+
+/* *elements = the size of a layer's parameter in elements; false if that overflows. */
 static inline bool cnn_model_elements(const cnn_layer *layer, cnn_parameter parameter,
                                       size_t *elements)
 {

@@ -71,12 +71,6 @@ static const char *dtype_name(int dtype)
     return dtype <= CNN_FLOAT64 ? cnn_model_dtype_name((cnn_dtype)dtype) : NULL;
 }
 
-static const char *layer_kind_name(int kind)
-{
-    static const char *const names[] = {"dense", "dropout", NULL};
-    return names[kind];
-}
-
 /* Read an integer from 0 to `most` that is written as a string. */
 static uint64_t read_digits(cnn_json *json, const char *where, const char *field, uint64_t most)
 {
@@ -89,7 +83,7 @@ static uint64_t read_digits(cnn_json *json, const char *where, const char *field
     return value;
 }
 
-/* Read a dimension of a dense layer. */
+/* Read a dimension of a layer. */
 static size_t read_dimension(cnn_json *json, const char *where, const char *field)
 {
     uint64_t value = cnn_json_uint64(json);
@@ -112,7 +106,7 @@ static void read_layer(cnn_json *json, const char *where, cnn_layer *layer)
     for (int i = next_field(json, &fields); i >= 0; i = next_field(json, &fields)) {
         switch (i) {
         case KIND:
-            layer->kind = (cnn_layer_kind)read_name(json, where, "kind", layer_kind_name);
+            layer->kind = (cnn_layer_kind)read_name(json, where, "kind", cnn_layer_kind_name);
             break;
         case RATE:
             layer->rate = cnn_json_double(json);
@@ -139,10 +133,14 @@ static void read_layer(cnn_json *json, const char *where, cnn_layer *layer)
     }
     /* alpha is there only if it is not the default of the activation. */
     const unsigned alpha = 1u << ALPHA;
-    check_fields(json, &fields,
-                 layer->kind == CNN_LAYER_DROPOUT
-                     ? 1u << KIND | 1u << RATE
-                     : (all_of(&fields) & ~(1u << RATE | alpha)) | (fields.seen & alpha));
+    const unsigned of_kind[] = {
+        [CNN_LAYER_DENSE] = (all_of(&fields) & ~(1u << RATE | alpha)) | (fields.seen & alpha),
+        [CNN_LAYER_DROPOUT] = 1u << KIND | 1u << RATE,
+        [CNN_LAYER_STANDARDIZE] = 1u << KIND | 1u << INPUTS,
+    };
+    check_fields(json, &fields, of_kind[layer->kind]);
+    if (layer->kind == CNN_LAYER_STANDARDIZE)
+        layer->outputs = layer->inputs;
 }
 
 /*
@@ -313,8 +311,12 @@ static bool split_name(const char *name, cnn_model_tensor *tensor)
     }
     if (!skip_word(&name, "layers.") || !skip_number(&name, &tensor->layer))
         return false;
-    tensor->parameter = strcmp(name, ".weight") == 0 ? CNN_WEIGHT : CNN_BIAS;
-    return tensor->parameter == CNN_WEIGHT || strcmp(name, ".bias") == 0;
+    int parameter = 0;
+    while (parameter < CNN_PARAMETER_COUNT &&
+           (name[0] != '.' || strcmp(name + 1, cnn_parameter_name(parameter)) != 0))
+        parameter++;
+    tensor->parameter = (cnn_parameter)parameter;
+    return parameter < CNN_PARAMETER_COUNT;
 }
 
 /* Read at most two integers. */

@@ -47,7 +47,8 @@ static cnn_status blame_file(cnn_status status, const char *what)
 
 static const void **place_of(const loaded_model *model, size_t group, size_t layer, int parameter)
 {
-    return model->places + 2 * (group * model->header.layer_count + layer) + (size_t)parameter;
+    return model->places + CNN_MODEL_PARAMETERS * (group * model->header.layer_count + layer) +
+           (size_t)(parameter % CNN_MODEL_PARAMETERS);
 }
 
 /* ---- The source -------------------------------------------------------------------------- */
@@ -116,8 +117,15 @@ static cnn_status check_place(const loaded_model *model, const cnn_model_tensor 
         return REFUSE("%s: the optimizer has %zu slots", name, model->groups - 1);
     if (tensor->layer >= header->layer_count)
         return REFUSE("%s: the architecture has %zu layers", name, header->layer_count);
-    if (header->layers[tensor->layer].kind != CNN_LAYER_DENSE)
+    const int first = cnn_model_first_parameter(header->layers[tensor->layer].kind);
+    const int parameter = (int)tensor->parameter;
+    if (first < 0)
         return REFUSE("%s: layer %zu has no parameters", name, tensor->layer);
+    if (parameter < first || parameter >= first + CNN_MODEL_PARAMETERS)
+        return REFUSE("%s: layer %zu has no %s", name, tensor->layer,
+                      cnn_parameter_name(parameter));
+    if (tensor->group > 0 && first != CNN_WEIGHT)
+        return REFUSE("%s: the optimizer does not train layer %zu", name, tensor->layer);
     return CNN_OK;
 }
 
@@ -178,9 +186,10 @@ static cnn_status check_nothing_missing(const loaded_model *model)
     char name[CNN_MODEL_NAME_SIZE];
     for (size_t group = 0; group < model->groups; group++) {
         for (size_t layer = 0; layer < model->header.layer_count; layer++) {
-            if (model->header.layers[layer].kind != CNN_LAYER_DENSE)
+            const int first = cnn_model_first_parameter(model->header.layers[layer].kind);
+            if (first < 0 || (group > 0 && first != CNN_WEIGHT))
                 continue;
-            for (int parameter = CNN_WEIGHT; parameter <= CNN_BIAS; parameter++) {
+            for (int parameter = first; parameter < first + CNN_MODEL_PARAMETERS; parameter++) {
                 cnn_model_tensor tensor = {
                     .group = group, .layer = layer, .parameter = (cnn_parameter)parameter};
                 if (*place_of(model, group, layer, parameter) == NULL)
@@ -237,7 +246,7 @@ static cnn_status check_model(loaded_model *model)
     model->groups = 1 + (size_t)slots;
     if (header->layer_count == 0)
         return REFUSE("architecture: there are no layers");
-    if (!cnn_multiply(header->layer_count, 2 * model->groups, &count))
+    if (!cnn_multiply(header->layer_count, CNN_MODEL_PARAMETERS * model->groups, &count))
         return cnn_fail(CNN_ERROR_MEMORY, "out of memory");
     model->places = calloc(count, sizeof *model->places);
     if (!model->places)
@@ -275,6 +284,10 @@ static cnn_status set_parameters(const loaded_model *model, cnn_network *network
         while (target->kind != tensor->parameter)
             target++;
         status = read_tensor(model, tensor, target->values, &count);
+    }
+    for (size_t t = network->tensor_count; t < network->tensor_total && status == CNN_OK; t++) {
+        const cnn_tensor *fixed = &network->tensors[t];
+        status = blame_file(cnn_fixed_check(network, fixed, fixed->values), fixed->name);
     }
     cnn_network_wrote(network, CNN_ROW_MAJOR);
     cnn_network_refresh(network, CNN_PANELS);

@@ -37,13 +37,14 @@ static void write_layer(cnn_json_writer *json, const cnn_layer *layer)
 {
     cnn_json_write_object(json);
     cnn_json_write_key(json, "kind");
+    cnn_json_write_string(json, cnn_layer_kind_name((int)layer->kind));
     if (layer->kind == CNN_LAYER_DROPOUT) {
-        cnn_json_write_string(json, "dropout");
         write_number(json, "rate", layer->rate);
     } else {
-        cnn_json_write_string(json, "dense");
         cnn_json_write_key(json, "inputs");
         cnn_json_write_uint64(json, layer->inputs);
+    }
+    if (layer->kind == CNN_LAYER_DENSE) {
         cnn_json_write_key(json, "outputs");
         cnn_json_write_uint64(json, layer->outputs);
         cnn_json_write_key(json, "activation");
@@ -205,7 +206,7 @@ static cnn_status write_header(cnn_json_writer *json, const saved_model *model, 
     cnn_json_write_key(json, "__metadata__");
     write_metadata(json, model);
     for (size_t group = 0; group < model->groups; group++)
-        for (size_t t = 0; t < network->tensor_count; t++)
+        for (size_t t = 0; t < (group == 0 ? network->tensor_total : network->tensor_count); t++)
             write_tensor(json, group, &network->tensors[t], network->dtype, data_size);
     cnn_json_write_object_end(json);
     if (json->status == CNN_OK && json->size <= CNN_MODEL_HEADER_MAX)
@@ -225,7 +226,7 @@ static cnn_status write_data(const saved_model *model, unsigned char *data)
 {
     const cnn_network *network = model->network;
     cnn_status status = CNN_OK;
-    for (size_t t = 0; t < network->tensor_count; t++) {
+    for (size_t t = 0; t < network->tensor_total; t++) {
         const cnn_tensor *tensor = &network->tensors[t];
         cnn_tensor_read(tensor, network->real_size, data);
         data += cnn_tensor_count(tensor) * network->real_size;

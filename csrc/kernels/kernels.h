@@ -177,7 +177,11 @@ typedef struct cnn_update {
     /* y = x * keep / (1 - rate); keep from the Philox stream `key`, row r being `row` + r. */     \
     X(void, dropout,                                                                               \
       (uint64_t key, double rate, size_t row, size_t rows, size_t cols, const void *x,             \
-       size_t x_row, void *y, size_t y_row))
+       size_t x_row, void *y, size_t y_row))                                                       \
+    /* y = (x - mean) / scale for (rows, cols); mean (cols) or NULL for 0; in place allowed. */    \
+    X(void, standardize,                                                                           \
+      (size_t rows, size_t cols, const void *x, size_t x_row, const void *mean, const void *scale, \
+       void *y, size_t y_row))
 
 typedef struct cnn_kernels {
     const char *isa;

@@ -14,12 +14,12 @@
 
 /* ---- Building ---------------------------------------------------------------------------- */
 
-/* The outputs of the last dense layer before this one. */
+/* The outputs of the last layer before this one that tells how many it has. */
 static size_t outputs_before(const cnn_layer *layers, size_t index)
 {
-    while (layers[--index].kind != CNN_LAYER_DENSE) {
+    while (layers[--index].kind == CNN_LAYER_DROPOUT) {
     }
-    return layers[index].outputs;
+    return layers[index].kind == CNN_LAYER_DENSE ? layers[index].outputs : layers[index].inputs;
 }
 
 static cnn_status check(size_t count, const cnn_layer *layers, size_t index)

@@ -84,8 +84,8 @@ static cnn_status check_layers(size_t count, const cnn_layer *layers)
         const cnn_layer *layer = &layers[i];
         const cnn_stage_kind *kind = cnn_stage_find(layer->kind);
         if (!kind)
-            return cnn_fail(CNN_ERROR_ARGUMENT, "layer %zu has kind %d, should be 0 or 1", i,
-                            (int)layer->kind);
+            return cnn_fail(CNN_ERROR_ARGUMENT, "layer %zu has kind %d, should be 0 to %d", i,
+                            (int)layer->kind, CNN_LAYER_KIND_COUNT - 1);
         const cnn_status status = kind->check(count, layers, i);
         if (status != CNN_OK)
             return status;
@@ -108,55 +108,88 @@ static bool extend(size_t *end, size_t count)
     return cnn_add(*end, cnn_round_up(count, ALIGNMENT), end) && *end <= SIZE_MAX / 256;
 }
 
-/* List the tensors of a stage, behind those of the stages before it. */
-static cnn_status add_tensors(cnn_network *network, cnn_stage *stage)
+/* List the tensors of a stage behind those that are listed, if its tensors are fixed or not, as
+ * asked for. */
+static cnn_status add_tensors(cnn_network *network, cnn_stage *stage, bool fixed)
 {
-    cnn_tensor *list = &network->tensors[network->tensor_count];
-    stage->first_tensor = network->tensor_count;
-    stage->tensor_count = stage->kind->tensors(&network->layers[stage->index], list);
-    network->tensor_count += stage->tensor_count;
-    for (size_t t = 0; t < stage->tensor_count; t++) {
+    cnn_tensor own[CNN_STAGE_TENSORS], *list = &network->tensors[network->tensor_total];
+    const size_t count = stage->kind->tensors(&network->layers[stage->index], own);
+    if (count == 0 || own[0].fixed != fixed)
+        return CNN_OK;
+    memcpy(list, own, count * sizeof *own);
+    stage->first_tensor = network->tensor_total;
+    stage->tensor_count = count;
+    network->tensor_total += count;
+    for (size_t t = 0; t < count; t++) {
         cnn_tensor *tensor = &list[t];
         if (is_too_large(tensor->rows, tensor->cols, network->kernels->panel))
             return cnn_fail(CNN_ERROR_MEMORY, "layer %zu of %zu x %zu is too large", stage->index,
                             stage->inputs, stage->outputs);
-        const char *kind = tensor->kind == CNN_WEIGHT ? "weight" : "bias";
-        snprintf(tensor->name, sizeof tensor->name, "layers.%zu.%s", stage->index, kind);
+        snprintf(tensor->name, sizeof tensor->name, "layers.%zu.%s", stage->index,
+                 cnn_parameter_name((int)tensor->kind));
         tensor->layer = stage->index;
-        tensor->offset = network->parameter_span;
-        if (!extend(&network->parameter_span, cnn_tensor_count(tensor)))
+        tensor->offset = network->total_span;
+        if (!extend(&network->total_span, cnn_tensor_count(tensor)))
             return cnn_fail(CNN_ERROR_MEMORY, "the network is too large");
-        network->parameter_count += cnn_tensor_count(tensor);
+        if (!fixed)
+            network->parameter_count += cnn_tensor_count(tensor);
     }
     return CNN_OK;
+}
+
+/* List the tensors of all stages, fixed ones last. */
+static cnn_status add_all_tensors(cnn_network *network)
+{
+    for (int fixed = 0; fixed < 2; fixed++) {
+        for (size_t i = 0; i < network->stage_count; i++) {
+            const cnn_status status = add_tensors(network, &network->stages[i], fixed);
+            if (status != CNN_OK)
+                return status;
+        }
+        if (!fixed) {
+            network->tensor_count = network->tensor_total;
+            network->parameter_span = network->total_span;
+        }
+    }
+    return CNN_OK;
+}
+
+/* Make stage `index` of its layer; those before it are made. */
+static void make_stage(cnn_network *network, size_t index)
+{
+    cnn_layer *layer = &network->layers[index];
+    cnn_stage *stage = &network->stages[index];
+    *stage = (cnn_stage){
+        .kind = cnn_stage_find(layer->kind),
+        .kernels = network->kernels,
+        .real_size = network->real_size,
+        .index = index,
+        .inputs = layer->inputs,
+        .outputs = layer->outputs,
+        .rate = layer->rate,
+    };
+    if (cnn_stage_is_dense(stage)) {
+        stage->activation = (cnn_activation_spec){layer->activation, layer->alpha};
+        (void)cnn_activation_complete("", &stage->activation); /* check_layers found it good */
+        layer->alpha = stage->activation.alpha;
+    } else if (index > 0) {
+        stage->inputs = stage->outputs = stage[-1].outputs;
+    } else {
+        stage->outputs = layer->outputs = layer->inputs;
+    }
 }
 
 /* Lay out the stages; *panels is the elements that all weights take in panels. */
 static cnn_status lay_out(cnn_network *network, size_t *panels)
 {
     size_t dense_count = 0;
+    for (size_t i = 0; i < network->stage_count; i++)
+        make_stage(network, i);
+    const cnn_status status = add_all_tensors(network);
+    if (status != CNN_OK)
+        return status;
     for (size_t i = 0; i < network->stage_count; i++) {
-        const cnn_layer *layer = &network->layers[i];
         cnn_stage *stage = &network->stages[i];
-        *stage = (cnn_stage){
-            .kind = cnn_stage_find(layer->kind),
-            .kernels = network->kernels,
-            .real_size = network->real_size,
-            .index = i,
-            .inputs = layer->inputs,
-            .outputs = layer->outputs,
-            .rate = layer->rate,
-        };
-        if (cnn_stage_is_dense(stage)) {
-            stage->activation = (cnn_activation_spec){layer->activation, layer->alpha};
-            (void)cnn_activation_complete("", &stage->activation); /* check_layers found it good */
-            network->layers[i].alpha = stage->activation.alpha;
-        } else {
-            stage->inputs = stage->outputs = stage[-1].outputs;
-        }
-        const cnn_status status = add_tensors(network, stage);
-        if (status != CNN_OK)
-            return status;
         if (!cnn_stage_is_dense(stage))
             continue;
         network->dense_shapes[dense_count++] = (cnn_dense_shape){stage->inputs, stage->outputs};
@@ -167,21 +200,37 @@ static cnn_status lay_out(cnn_network *network, size_t *panels)
     }
     network->shape =
         cnn_shape_make(network->kernels, network->real_size, dense_count, network->dense_shapes);
+    network->shape.standardized = !cnn_stage_is_dense(&network->stages[0]);
     return CNN_OK;
 }
 
-/* Give the tensors their memory. */
+static void fill_with_ones(const cnn_network *network, const cnn_tensor *tensor)
+{
+    for (size_t i = 0; i < cnn_tensor_count(tensor); i++)
+        if (network->dtype == CNN_FLOAT32)
+            ((float *)tensor->values)[i] = 1;
+        else
+            ((double *)tensor->values)[i] = 1;
+}
+
+/* Give the tensors their memory, which is 0; scales become 1. */
 static void place_tensors(cnn_network *network)
 {
     size_t panels = 0;
-    for (size_t t = 0; t < network->tensor_count; t++) {
+    for (size_t t = 0; t < network->tensor_total; t++) {
         cnn_tensor *tensor = &network->tensors[t];
         cnn_stage *stage = &network->stages[tensor->layer];
         tensor->values = cnn_at(network, network->parameters, tensor->offset);
-        if (tensor->kind == CNN_BIAS) {
+        if (tensor->kind == CNN_BIAS)
             stage->bias = tensor->values;
+        else if (tensor->kind == CNN_MEAN)
+            stage->mean = tensor->values;
+        else if (tensor->kind == CNN_SCALE)
+            stage->scale = tensor->values;
+        if (tensor->kind == CNN_SCALE)
+            fill_with_ones(network, tensor);
+        if (tensor->kind != CNN_WEIGHT)
             continue;
-        }
         tensor->weight = &stage->weight;
         stage->weight.memory[CNN_ROW_MAJOR] = tensor->values;
         stage->weight.memory[CNN_PANELS] = cnn_at(network, network->panels, panels);
@@ -193,7 +242,7 @@ static cnn_status allocate(cnn_network *network, size_t panels)
 {
     /* A product that reads a weight row-major reads whole panels, beyond the end of the last row.
      */
-    const size_t span = network->parameter_span + network->kernels->panel;
+    const size_t span = network->total_span + network->kernels->panel;
     network->parameters = cnn_platform_allocate(span * network->real_size);
     network->panels = cnn_platform_allocate(panels * network->real_size);
     if (!network->parameters || !network->panels)
@@ -270,6 +319,9 @@ cnn_status cnn_network_copy(const cnn_network *network, cnn_network **copy)
     if (status != CNN_OK)
         return status;
     cnn_network_copy_parameters(network, made->parameters);
+    memcpy(cnn_at(made, made->parameters, made->parameter_span),
+           cnn_at(network, network->parameters, network->parameter_span),
+           (network->total_span - network->parameter_span) * network->real_size);
     cnn_network_wrote(made, CNN_ROW_MAJOR);
     cnn_network_refresh(made, CNN_PANELS);
     for (size_t i = 0; i < network->metadata_count && status == CNN_OK; i++)
@@ -354,12 +406,20 @@ cnn_stage *cnn_network_dense(const cnn_network *network, size_t index)
 
 /* ---- Parameters -------------------------------------------------------------------------- */
 
+/* The stage of a public layer index, or NULL with the error set if it has no tensors. */
+static const cnn_stage *find_stage(const cnn_network *network, size_t index)
+{
+    if (network && index < network->stage_count && network->stages[index].tensor_count > 0)
+        return &network->stages[index];
+    return cnn_network_dense(network, index);
+}
+
 /* Find a parameter's tensor and check the caller's type and count. */
 static cnn_status find_tensor(const cnn_network *network, size_t layer, cnn_parameter parameter,
                               cnn_dtype dtype, const void *values, size_t count,
                               const cnn_tensor **tensor)
 {
-    const cnn_stage *stage = cnn_network_dense(network, layer);
+    const cnn_stage *stage = find_stage(network, layer);
     if (!stage)
         return CNN_ERROR_ARGUMENT;
     if (!values)
@@ -367,12 +427,12 @@ static cnn_status find_tensor(const cnn_network *network, size_t layer, cnn_para
     if (dtype != network->dtype)
         return cnn_fail(CNN_ERROR_TYPE, "values are float%d, the network is float%d",
                         dtype == CNN_FLOAT32 ? 32 : 64, network->dtype == CNN_FLOAT32 ? 32 : 64);
-    if (parameter != CNN_WEIGHT && parameter != CNN_BIAS)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "parameter is %d, should be CNN_WEIGHT or CNN_BIAS",
-                        (int)parameter);
-    *tensor = &network->tensors[stage->first_tensor];
-    while ((*tensor)->kind != parameter)
-        ++*tensor;
+    const cnn_tensor *const first = &network->tensors[stage->first_tensor];
+    if (parameter != first[0].kind && parameter != first[1].kind)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "parameter is %d, should be %s", (int)parameter,
+                        cnn_stage_is_dense(stage) ? "CNN_WEIGHT or CNN_BIAS"
+                                                  : "CNN_MEAN or CNN_SCALE");
+    *tensor = parameter == first[0].kind ? first : first + 1;
     if (count != cnn_tensor_count(*tensor))
         return cnn_fail(CNN_ERROR_ARGUMENT, "count is %zu, should be %zu", count,
                         cnn_tensor_count(*tensor));
@@ -390,6 +450,20 @@ static cnn_status get(const cnn_network *network, size_t layer, cnn_parameter pa
     return CNN_OK;
 }
 
+cnn_status cnn_fixed_check(const cnn_network *network, const cnn_tensor *tensor, const void *values)
+{
+    const bool scale = tensor->kind == CNN_SCALE;
+    for (size_t i = 0; i < cnn_tensor_count(tensor); i++) {
+        const double value = network->dtype == CNN_FLOAT32 ? ((const float *)values)[i]
+                                                           : ((const double *)values)[i];
+        if (!isfinite(value) || (scale && !(value > 0)))
+            return cnn_fail(CNN_ERROR_ARGUMENT, "%s has %g at [%zu], should be finite%s",
+                            cnn_parameter_name((int)tensor->kind), value, i,
+                            scale ? " and more than 0" : "");
+    }
+    return CNN_OK;
+}
+
 /* The row-major numbers of a tensor were written: bring its other form along. */
 static void wrote_values(cnn_network *network, const cnn_tensor *tensor)
 {
@@ -404,7 +478,9 @@ static cnn_status set(cnn_network *network, size_t layer, cnn_parameter paramete
                       const void *values, size_t count)
 {
     const cnn_tensor *tensor = NULL;
-    const cnn_status status = find_tensor(network, layer, parameter, dtype, values, count, &tensor);
+    cnn_status status = find_tensor(network, layer, parameter, dtype, values, count, &tensor);
+    if (status == CNN_OK && tensor->fixed)
+        status = cnn_fixed_check(network, tensor, values);
     if (status != CNN_OK)
         return status;
     memcpy(tensor->values, values, count * network->real_size);

@@ -20,12 +20,14 @@ struct cnn_network {
     size_t stage_count;
     cnn_layer *layers; /* (stage_count), as the user gave them */
     cnn_stage *stages;
-    size_t tensor_count;
+    size_t tensor_count; /* that are trained; */
+    size_t tensor_total; /* and with the fixed ones, which come behind */
     cnn_tensor *tensors;
-    size_t parameter_count;
-    size_t parameter_span; /* elements of `parameters` with the gaps that align each tensor */
-    void *parameters;      /* all weights and biases, row-major */
-    void *panels;          /* all weights in panels */
+    size_t parameter_count; /* elements of the trained tensors, */
+    size_t parameter_span;  /* with the gaps that align each, */
+    size_t total_span;      /* and with the fixed tensors */
+    void *parameters;       /* all tensors, row-major */
+    void *panels;           /* all weights in panels */
     cnn_dense_shape *dense_shapes;
     cnn_shape shape;
     atomic_int *leaves_out; /* a cnn_known, which readers find: see nonzero.h */
@@ -43,10 +45,10 @@ static inline void *cnn_at(const cnn_network *network, const void *base, size_t 
     return (char *)(uintptr_t)base + i * network->real_size;
 }
 
-/* The first and the last stage, which are dense. */
+/* The first and the last dense stage. The last one is the last of all. */
 static inline const cnn_stage *cnn_network_first(const cnn_network *network)
 {
-    return &network->stages[0];
+    return &network->stages[network->tensors[0].layer];
 }
 
 static inline const cnn_stage *cnn_network_last(const cnn_network *network)
@@ -64,6 +66,16 @@ static inline const cnn_stage *cnn_tensor_stage(const cnn_network *network,
     return &network->stages[tensor->layer];
 }
 
+/* Whether a trained tensor is the weight of the first dense stage. */
+static inline bool cnn_tensor_is_first(const cnn_network *network, const cnn_tensor *tensor)
+{
+    return tensor == network->tensors;
+}
+
+/* Check the numbers of a fixed tensor: a mean is finite, and a scale finite and more than 0. */
+cnn_status cnn_fixed_check(const cnn_network *network, const cnn_tensor *tensor,
+                           const void *values);
+
 /*
  * Note that parameters were changed, after the freshness of their forms was set: what was derived
  * from the numbers before is not valid any more.
@@ -79,7 +91,8 @@ void cnn_network_refresh(cnn_network *network, cnn_form form);
  */
 void cnn_network_wrote(cnn_network *network, cnn_form form);
 
-/* Copy the present numbers of all tensors, row-major, laid out as `parameters`. Changes nothing. */
+/* Copy the present numbers of all trained tensors, row-major, laid out as `parameters`. Changes
+ * nothing. */
 void cnn_network_copy_parameters(const cnn_network *network, void *to);
 
 /* The L2 penalties of all layers: sum of l2 / 2 times the squares of the weights. */

@@ -17,6 +17,7 @@ typedef struct cnn_shape {
     size_t widest;                  /* the most outputs of a dense layer */
     size_t parameters;              /* all weights and biases: multiply-adds of one row */
     size_t input_row, hidden_row;   /* elements between rows of inputs, and of outputs */
+    bool standardized;              /* whether the first dense layer reads standardized inputs */
     size_t count;                   /* dense layers */
     const cnn_dense_shape *dense;   /* (count), owned by the network */
 } cnn_shape;

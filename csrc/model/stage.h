@@ -21,7 +21,7 @@ typedef struct cnn_forward {
     int64_t step;       /* of training; -1 if there is none */
     const void *in;     /* (rows, inputs) */
     size_t in_row;
-    void *out; /* (rows, outputs); must not overlap `in` */
+    void *out; /* (rows, outputs); a dense stage's must not overlap `in`, others' may be `in` */
     size_t out_row;
     void *before;                /* receives the sums before the activation, as `out`; or NULL */
     bool logits;                 /* leave the activation out */
@@ -66,13 +66,14 @@ struct cnn_stage {
     const cnn_stage_kind *kind;
     const cnn_kernels *kernels;
     size_t real_size;
-    size_t index;           /* among all stages, and of the public layer */
-    size_t inputs, outputs; /* a dropout stage has what it reads */
-    size_t first_tensor, tensor_count;
-    cnn_activation_spec activation; /* dense */
-    cnn_weight weight;              /* dense */
-    void *bias;                     /* dense: (outputs) */
-    double rate;                    /* dropout: the share of values set to 0 */
+    size_t index;                      /* among all stages, and of the public layer */
+    size_t inputs, outputs;            /* a dropout stage has what it reads */
+    size_t first_tensor, tensor_count; /* all are fixed, or none is */
+    cnn_activation_spec activation;    /* dense */
+    cnn_weight weight;                 /* dense */
+    void *bias;                        /* dense: (outputs) */
+    double rate;                       /* dropout: the share of values set to 0 */
+    void *mean, *scale;                /* standardize: (inputs) */
 };
 
 /* The kinds, and the table by cnn_layer_kind; NULL for a value outside the list. */

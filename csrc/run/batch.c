@@ -10,8 +10,9 @@ static void lay_out_stage(cnn_batch *batch, cnn_arena *arena, const cnn_stage *s
     memory->row = cnn_stride_span(stage->outputs, size);
     const size_t row_bytes = memory->row * size;
     if (!cnn_stage_is_dense(stage)) {
-        memory->delta = memory[-1].delta;
-        if (stage->rate > 0)
+        const bool reads_inputs = stage->index == 0;
+        memory->delta = reads_inputs ? NULL : memory[-1].delta;
+        if (reads_inputs || stage->rate > 0)
             memory->output = cnn_arena_take(arena, rows, row_bytes);
         return;
     }

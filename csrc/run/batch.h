@@ -13,7 +13,8 @@ typedef struct cnn_batch_stage {
     size_t row;
     void *output; /* of the stage; of a dense one h(z) */
     void *before; /* dense: z, if the derivative needs it; else NULL */
-    void *delta;  /* gradient with respect to z; a dropout stage shares that of the one it reads */
+    void *delta;  /* gradient with respect to z; a dropout stage shares that of the one it reads,
+                     and a standardize stage, to which no gradient goes back, has none */
     void *packed; /* dense: delta in panels for the product with the stage's inputs */
 } cnn_batch_stage;
 

@@ -36,10 +36,11 @@ static void evaluate_block(void *context, size_t index, size_t worker)
     char *scratch = e->scratch + worker * plan->worker_bytes;
     const void *in =
         cnn_forward_inputs(network, &e->data->x, e->first + first, rows, &in_row, scratch);
-    cnn_forward_outputs(&e->call, in, in_row, rows, z, e->output_row, scratch);
+    /* Before the inputs are overwritten. */
     if (cnn_dtype_has_infinity(e->data->x.dtype))
         e->nonfinite[worker] +=
             cnn_count_nonfinite(network, rows, in, in_row, e->targets.factor + first);
+    cnn_forward_outputs(&e->call, in, in_row, rows, z, e->output_row, scratch);
     cnn_loss_rows l = cnn_targets_loss(e->loss, &e->targets, network->dtype, first);
     l.rows = rows;
     l.cols = network->shape.outputs;

@@ -74,6 +74,14 @@ void cnn_forward_outputs(const cnn_forward_call *call, const void *in, size_t in
     f.out_row = network->shape.hidden_row;
     f.lists = find_lists(call, rows, in, in_row, scratch, &memory);
     const cnn_stage *stage = network->stages, *last = cnn_network_last(network);
+    if (network->shape.standardized) { /* in place, if the inputs lie in scratch */
+        f.out = scratch;
+        f.out_row = network->shape.input_row;
+        cnn_forward_stage(&call->machine, &call->plan, stage++, &f);
+        f.in = f.out;
+        f.in_row = f.out_row;
+        f.out_row = network->shape.hidden_row;
+    }
     for (; stage < last; stage++) {
         if (cnn_stage_is_idle(stage, f.step))
             continue;

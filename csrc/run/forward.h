@@ -22,7 +22,8 @@ const void *cnn_forward_inputs(const cnn_network *network, const cnn_matrix *x, 
 
 /*
  * Outputs of such rows into y (rows, outputs), row stride y_row. `scratch` has plan.worker_bytes,
- * aligned to 64; the inputs may lie at its beginning.
+ * aligned to 64; the inputs may lie at its beginning, and are then overwritten if a stage
+ * standardizes them.
  */
 void cnn_forward_outputs(const cnn_forward_call *call, const void *in, size_t in_row, size_t rows,
                          void *y, size_t y_row, void *scratch);

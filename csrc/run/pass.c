@@ -199,7 +199,7 @@ static double *largest_of(const cnn_batch *batch, size_t worker, const cnn_stage
 }
 
 /* The largest number that a stage may read, by the activation below and the dropout between;
- * infinite if its inputs decide. */
+ * infinite if the network's inputs decide, standardized or not. */
 static double largest_input(const cnn_network *network, const cnn_stage *stage)
 {
     double scale = 1;
@@ -214,14 +214,14 @@ static double largest_input(const cnn_network *network, const cnn_stage *stage)
     return INFINITY;
 }
 
-/* Look at what each stage with tensors read, and at its delta, while these are in the cache. */
+/* Look at what each dense stage read, and at its delta, while these are in the cache. */
 static void measure_rows(const cnn_batch *batch, size_t first, size_t rows, size_t worker)
 {
     const cnn_network *network = batch->network;
     const cnn_kernels *kernels = network->kernels;
     for (size_t s = 0; s < network->stage_count; s++) {
         const cnn_stage *stage = &network->stages[s];
-        if (stage->tensor_count == 0)
+        if (!cnn_stage_is_dense(stage))
             continue;
         double *largest = largest_of(batch, worker, stage);
         const size_t row = batch->stages[s].row;
@@ -289,7 +289,8 @@ cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *los
                batch->workers * cnn_batch_largest_span(network) * sizeof *batch->largest);
     struct pass pass = {batch, job};
     cnn_parallel(batch->plan.blocks, batch->plan.threads, run_block, &pass);
-    cnn_inputs_check_delta(&batch->inputs, job->rows, batch->stages[0].delta, batch->stages[0].row);
+    const cnn_batch_stage *stage = &batch->stages[cnn_network_first(network)->index];
+    cnn_inputs_check_delta(&batch->inputs, job->rows, stage->delta, stage->row);
     for (size_t w = 0; w < batch->workers; w++)
         *correct += counters_of(batch, w)[CORRECT];
     cnn_lanes losses = {.count = 0};

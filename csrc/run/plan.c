@@ -112,9 +112,14 @@ static size_t even_block(size_t rows, size_t most, size_t threads)
     return cnn_min(most, cnn_round_up((rows + blocks - 1) / blocks, 4));
 }
 
-/* Whether so many rows are searched for zeros: a group, or one row if that may pay. */
+/*
+ * Whether so many rows are searched for zeros: a group, or one row if that may pay. Zeros are no
+ * zeros any more once they are standardized.
+ */
 static bool looks_for_zeros(const cnn_shape *shape, size_t rows)
 {
+    if (shape->standardized)
+        return false;
     if (rows == 1)
         return shape->dense[0].inputs * shape->dense[0].outputs >= LEAST_LISTED_WEIGHT;
     return rows >= shape->group;
@@ -252,7 +257,7 @@ static void plan_tasks(const cnn_shape *shape, const cnn_training *training, cnn
 
 bool cnn_plan_indexes(const cnn_shape *shape, size_t rows)
 {
-    return rows >= shape->group;
+    return rows >= shape->group && !shape->standardized;
 }
 
 cnn_plan cnn_plan_step(const cnn_machine *machine, const cnn_shape *shape,

@@ -51,7 +51,7 @@ cnn_gradient_task cnn_gradient_find_task(const cnn_batch *batch, size_t index)
 const cnn_lists *cnn_gradient_lists(cnn_batch *batch, const cnn_gradient_task *task, size_t worker,
                                     cnn_lists *lists)
 {
-    if (task->tensor->layer > 0)
+    if (!cnn_tensor_is_first(batch->network, task->tensor))
         return NULL;
     return cnn_inputs_gradient_lists(&batch->inputs, task->r.i, task->r.m, batch->plan.rows, worker,
                                      lists);

@@ -44,7 +44,7 @@ static struct rows rows_of_task(cnn_batch *batch, const cnn_gradient_task *task)
     cnn_inputs *inputs = &batch->inputs;
     const cnn_tensor *tensor = task->tensor;
     const cnn_rectangle *r = &task->r;
-    if (tensor->layer > 0 || !tensor->weight || inputs->next_rows == 0)
+    if (!cnn_tensor_is_first(batch->network, tensor) || inputs->next_rows == 0)
         return (struct rows){0, 0};
     const uint64_t before = cnn_inputs_work(inputs, r->i);
     const uint64_t own = cnn_inputs_work(inputs, r->i + r->m) - before;

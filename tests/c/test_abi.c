@@ -47,8 +47,11 @@ static void test_constants(void)
     SAME(CNN_TARGET_LABELS, 1);
     SAME(CNN_LAYER_DENSE, 0);
     SAME(CNN_LAYER_DROPOUT, 1);
+    SAME(CNN_LAYER_STANDARDIZE, 2);
     SAME(CNN_WEIGHT, 0);
     SAME(CNN_BIAS, 1);
+    SAME(CNN_MEAN, 2);
+    SAME(CNN_SCALE, 3);
 }
 
 #define AT(type, member, offset) CHECK(offsetof(type, member) == (offset))

@@ -502,7 +502,8 @@ typedef struct cnn_network cnn_network;
 /* The kinds of layers: X(CONSTANT, value, name). */
 #define CNN_LAYER_KINDS(X)                                                                         \
     X(DENSE, 0, dense)                                                                             \
-    X(DROPOUT, 1, dropout)
+    X(DROPOUT, 1, dropout)                                                                         \
+    X(STANDARDIZE, 2, standardize)
 
 typedef enum cnn_layer_kind {
 #define CNN_X(constant, value, name) CNN_LAYER_##constant = value,
@@ -514,8 +515,8 @@ typedef enum cnn_layer_kind {
 typedef struct cnn_layer {
     size_t struct_size;
     cnn_layer_kind kind;
-    size_t inputs;             /* dense; a dropout layer takes what comes and may leave both at 0 */
-    size_t outputs;            /* dense */
+    size_t inputs;             /* dense, standardize; dropout takes what comes and may leave it 0 */
+    size_t outputs;            /* dense; standardize has as many as inputs and may leave it 0 */
     cnn_activation activation; /* dense; softmax in the last layer only */
     double l2;                 /* dense: adds l2/2 sum(weight^2) to the loss */
     double rate;               /* dropout: the share of values set to 0, 0 <= rate < 1 */
@@ -524,12 +525,31 @@ typedef struct cnn_layer {
     double alpha;
 } cnn_layer;
 
-typedef enum cnn_parameter { CNN_WEIGHT = 0, CNN_BIAS = 1 } cnn_parameter;
+/*
+ * What layers hold: X(CONSTANT, value, name). A dense layer has a weight and a bias, which training
+ * changes. A standardize layer, y = (x - mean) / scale for each column, has a mean and a scale,
+ * which are fixed: training, gradients, the optimizer's state and the count of parameters leave
+ * them out.
+ */
+#define CNN_PARAMETERS(X)                                                                          \
+    X(WEIGHT, 0, weight)                                                                           \
+    X(BIAS, 1, bias)                                                                               \
+    X(MEAN, 2, mean)                                                                               \
+    X(SCALE, 3, scale)
+
+typedef enum cnn_parameter {
+#define CNN_X(constant, value, name) CNN_##constant = value,
+    CNN_PARAMETERS(CNN_X)
+#undef CNN_X
+        CNN_PARAMETER_COUNT
+} cnn_parameter;
 
 /*
- * Build a network of `count` layers with all parameters 0; dtype is CNN_FLOAT32 or CNN_FLOAT64.
- * `seed` keys its initial weights, shuffles and dropout masks. The first layer must be dense,
- * and each dense layer's inputs must be the outputs of the dense layer before it. *network is then
+ * Build a network of `count` layers with all weights and biases 0, each mean 0 and each scale 1;
+ * dtype is CNN_FLOAT32 or CNN_FLOAT64. `seed` keys its initial weights, shuffles and dropout masks.
+ * A standardize layer is the first layer or none, and the layer after it is dense. The first layer
+ * is dense otherwise, and the last one always. Each dense layer's inputs must be the outputs of the
+ * dense or standardize layer before it. A dropout layer is between two dense ones. *network is then
  * the caller's, to be freed by cnn_network_destroy; after a failure it is as before. Memory: each
  * weight twice, as it is and packed for the tiles of the instruction set in use.
  */
@@ -548,7 +568,7 @@ CNN_API size_t cnn_network_layer_count(const cnn_network *network);
 /* Describe layer `index`, counted as given to cnn_network_create; set layer->struct_size first. */
 CNN_API cnn_status cnn_network_layer(const cnn_network *network, size_t index, cnn_layer *layer);
 
-/* The number of weights and biases in all layers: the sum of (inputs + 1) outputs. */
+/* The number of weights and biases in all dense layers: the sum of (inputs + 1) outputs. */
 CNN_API size_t cnn_network_parameter_count(const cnn_network *network);
 
 /* Fill a dense layer's weight and bias; `a` is the bound of CNN_INIT_UNIFORM. */
@@ -556,8 +576,9 @@ CNN_API cnn_status cnn_network_initialize(cnn_network *network, size_t layer,
                                           cnn_initializer initializer, double a);
 
 /*
- * Read or write one parameter of dense layer `layer`: weight (inputs, outputs) or bias
- * (outputs), `count` elements without gaps.
+ * Read or write one parameter of layer `layer`, `count` elements without gaps: of a dense layer its
+ * weight (inputs, outputs) or bias (outputs), of a standardize layer its mean or scale (inputs).
+ * A mean must be finite, and a scale finite and more than 0.
  */
 CNN_API cnn_status cnn_network_get_f32(const cnn_network *network, size_t layer,
                                        cnn_parameter parameter, float *values, size_t count);
@@ -725,9 +746,10 @@ CNN_API cnn_status cnn_trainer_restore(cnn_trainer *trainer);
 /* ---- Model files ------------------------------------------------------------------------- */
 
 /*
- * Model files are safetensors: tensors layers.0.weight, layers.0.bias, ... and the architecture
- * as JSON in the metadata. Saving replaces `path` atomically. Loading refuses anything that is
- * not a well-formed model; it runs no code and allocates no more than the file's size calls for.
+ * Model files are safetensors: tensors layers.0.weight, layers.0.bias, ..., or layers.0.mean and
+ * layers.0.scale, and the architecture as JSON in the metadata. Saving replaces `path` atomically.
+ * Loading refuses anything that is not a well-formed model; it runs no code and allocates no more
+ * than the file's size calls for.
  * `path` is in the system's encoding of file names (UTF-8 on Windows). A process that is killed as
  * it saves leaves a file .cnn-*.tmp beside `path`, which the next that saves to `path` removes.
  */
