@@ -114,41 +114,25 @@ def gelu(node: Node, inputs: list[Value]) -> Value:
 def hard_sigmoid(node: Node, inputs: list[Value]) -> Value:
     """Take alpha x + beta from 0 to 1; other numbers than 1/6 and 0.5 are folded."""
     x, alpha, beta = node.rows(inputs[0]), node.get("alpha", 0.2), node.get("beta", 0.5)
-    return _clipped(node, x.then(_affine(node, alpha, beta)), 0, 1)
-
-
-def _affine(node: Node, scale: float, shift: float) -> Affine:
-    return folding.scaled(node.what, float(scale)).then(folding.shifted(node.what, float(shift)))
+    return _clipped(node, x.then(folding.linear(node.what, alpha, beta)), 0, 1)
 
 
 def _clipped(node: Node, x: Rows, low: float | None, high: float | None) -> Rows:
     """Return the rows with bounds."""
-    if low is None and high is None:
-        return x
-    if (low, high) in ((0, None), (0, 6)):
-        return x.then(Activated(node.what, "relu" if high is None else "relu6"))
-    if high is None or low is None:
-        # low + relu(x - low), and high - relu(high - x).
-        bound, sign = (low, 1.0) if high is None else (high, -1.0)
-        inner, outer = _affine(node, sign, -sign * bound), _affine(node, sign, bound)  # type: ignore[operator]
-        return x.then(inner).then(Activated(node.what, "relu")).then(outer)
-    if not low < high:
+    if low is not None and high is not None and not low < high:
         node.refuse(f"clips from {exact(low)} to {exact(high)}, should be to a larger bound")
-    # low + (high - low) hard_sigmoid(6 (x - low) / (high - low) - 3)
-    width = high - low
-    inner = _affine(node, 6 / width, -6 * low / width - 3)
-    if x.before is not None and isinstance(x.step, Affine):
+    steps = folding.clipped(node.what, low, high)
+    if len(steps) == 3 and x.before is not None and isinstance(steps[0], Affine):
         # x / 6 + 1 / 2 clipped to 0 to 1 is the hard sigmoid itself.
         found = formula(x, x.before)
-        both = _composed(inner, found.numbers[0]) if found is not None else (0.0, 0.0)
-        if near(both[0], 1) and abs(both[1]) < 1e-6:
-            x, inner = x.before, _affine(node, 1, 0)
-    return x.then(inner).then(Activated(node.what, "hard_sigmoid")).then(_affine(node, width, low))
-
-
-def _composed(after: Affine, before: tuple[float, float]) -> tuple[float, float]:
-    scale, shift = after.numbers or (math.nan, math.nan)
-    return scale * before[0], scale * before[1] + shift
+        whole = None if found is None else folding.linear("", *found.numbers[0]).then(steps[0])
+        if whole is not None and not found.functions and whole.numbers is not None:
+            scale, shift = whole.numbers
+            if near(scale, 1) and abs(shift) < 1e-6:
+                x, steps = x.before, steps[1:]
+    for step in steps:
+        x = x.then(step)
+    return x
 
 
 def _bound(node: Node, value: Value) -> float | None:

@@ -218,13 +218,12 @@ def batch_normalization(node: Node, inputs: list[Value]) -> Value:
         arrays = [a.reshape(-1, *[1] * (len(shape) - 2)) for a in arrays]
     scale, b, mean, var = (np.asarray(_columns(node, x, a)) for a in arrays)
     with np.errstate(invalid="ignore", divide="ignore"):
-        factor = scale / np.sqrt(var + node.get("epsilon", 1e-5))
-    if not np.isfinite(factor).all():
+        deviation = np.sqrt(var + node.get("epsilon", 1e-5))
+        good = np.isfinite(scale / deviation).all()
+    if not good:
         node.refuse("has a variance that is negative, or parameters that are not finite")
     dtype = arrays[0].dtype.name
-    centred = folding.standardized(node.what, mean, 1.0, dtype)
-    scaled = folding.scaled(node.what, factor, dtype)
-    return x.then(centred.then(scaled).then(folding.shifted(node.what, b, dtype)))
+    return x.then(folding.normalized(node.what, mean, deviation, scale, b, dtype))
 
 
 def scaler(node: Node, inputs: list[Value]) -> Value:

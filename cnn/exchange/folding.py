@@ -2,9 +2,10 @@
 
 Other libraries have steps that `cnn` does not: constants that are added and multiplied, batch
 normalization, a choice of columns. A step that changes nothing (adding 0, multiplying by 1) is
-dropped. Others are folded into the weight and bias beside them: computed in float64, and rounded
+dropped. Constants before the first layer become a `Standardize`: a subtraction and then a division
+exactly. Others are folded into the weight and bias beside them: computed in float64, and rounded
 once to the network's type. So a folded parameter is off by half a unit in its last place, and for a
-float64 network, or where a shift is summed over the inputs of a layer, by the rounding of that
+float64 network, or if a shift is summed over the inputs of a layer, by the rounding of that
 computation too. Steps that have no layer to be folded into become a dense layer with a diagonal
 weight, which computes them as they are.
 """
@@ -18,6 +19,7 @@ import numpy as np
 
 from cnn.exchange import assembly
 from cnn.exchange.assembly import Part
+from cnn.layers import Standardize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -139,12 +141,43 @@ def standardized(name: str, mean: Numbers, divisor: Numbers, dtype: str | None =
     return Affine(name, scale, _float((0.0 - mean) / divisor), mean, divisor, dtype)
 
 
+def linear(name: str, scale: float, shift: float) -> Affine:
+    """Return scale x + shift, for all columns."""
+    return scaled(name, float(scale)).then(shifted(name, float(shift)))
+
+
+def normalized(
+    name: str, mean: Numbers, deviation: Numbers, scale: Numbers, shift: Numbers, dtype: str | None
+) -> Affine:
+    """Return (x - mean) / deviation scale + shift, as batch normalization has it."""
+    centred = standardized(name, mean, 1.0, dtype)
+    return centred.then(scaled(name, scale / deviation, dtype)).then(shifted(name, shift, dtype))
+
+
+def clipped(name: str, low: float | None, high: float | None) -> list[Affine | Activated]:
+    """Return the steps of x between bounds, of which None is none; `low` is less than `high`."""
+    if low is None and high is None:
+        return []
+    if (low, high) in ((0, None), (0, 6)):
+        return [Activated(name, "relu" if high is None else "relu6")]
+    if low is None or high is None:
+        # low + relu(x - low), and high - relu(high - x).
+        bound, sign = (high or 0.0, -1.0) if low is None else (low, 1.0)
+        relu = Activated(name, "relu")
+        return [linear(name, sign, -sign * bound), relu, linear(name, sign, bound)]
+    # low + (high - low) hard_sigmoid(6 (x - low) / (high - low) - 3)
+    width = high - low
+    hard = Activated(name, "hard_sigmoid")
+    return [linear(name, 6 / width, -6 * low / width - 3), hard, linear(name, width, low)]
+
+
 def network(where: str, steps: Iterable[Step], *, most: int | None = None) -> _core.Network:
     """Return the network of steps, whose added weights take at most `most` bytes."""
     folder = _Folder(where, list(steps), _MOST_ADDED if most is None else most)
     # Parameters may be infinite, so NumPy's warnings are suppressed.
     with np.errstate(all="ignore"):
-        return assembly.network(where, folder.parts())
+        parts = folder.parts()
+        return assembly.network(where, parts, folder.standardize)
 
 
 def _all(values: Numbers, value: float) -> bool:
@@ -164,6 +197,7 @@ class _Folder:
         self._most = most
         self._added = 0
         self._parts: list[Part] = []
+        self.standardize: Standardize | None = None
         # What is not yet folded: constants, and before the first layer a choice of inputs.
         self._pending: Affine | None = None
         self._inputs: Chosen | None = None
@@ -200,11 +234,25 @@ class _Folder:
         part = Part(step.name, step.weight, step.bias)
         if pending is not None:
             self._check_affine(pending, part.weight.shape[0], part.weight.dtype)
-            part = _rows_folded(part, pending)
+            if self._parts or not self._standardized(pending, part):
+                part = _rows_folded(part, pending)
         if self._inputs is not None:
             part = self._of_all_inputs(part, self._inputs)
             self._inputs = None
         self._parts.append(part)
+
+    def _standardized(self, step: Affine, part: Part) -> bool:
+        """Make a step before the first part a Standardize, if its numbers are such as that has."""
+        inputs, dtype = part.weight.shape[0], part.weight.dtype
+        width = inputs if self._inputs is None else self._inputs.width
+        index = slice(None) if self._inputs is None else self._inputs.index
+        mean, scale = np.zeros(width, dtype), np.ones(width, dtype)
+        mean[index] = np.broadcast_to(step.mean, inputs)
+        scale[index] = np.broadcast_to(step.divisor, inputs)
+        if not (np.isfinite(mean).all() and np.isfinite(scale).all() and (scale > 0).all()):
+            return False
+        self.standardize = Standardize(width, mean=mean, scale=scale)
+        return True
 
     def _of_all_inputs(self, part: Part, choice: Chosen) -> Part:
         """Return a part of all inputs, with zeros for those that are not chosen."""
