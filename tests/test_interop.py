@@ -329,7 +329,7 @@ def test_sklearn_pipeline(name, options, own, dtype):
         pipeline.fit(x, LABELS)
     net = cnn.from_sklearn(pipeline)
     assert net.dtype == dtype
-    assert isinstance(net[0] if hasattr(net, "__getitem__") else net.layers[0], cnn.Standardize)
+    assert isinstance(net.layers[0], cnn.Standardize)
     dense = [layer for layer in net.layers if isinstance(layer, cnn.Dense)]
     assert dense[-1].weight.tobytes() == np.ascontiguousarray(made.coefs_[-1]).tobytes()
     tolerance = 1e-12 if dtype == np.float64 else 1e-4

@@ -125,10 +125,9 @@ def _clipped(node: Node, x: Rows, low: float | None, high: float | None) -> Rows
     if len(steps) == 3 and x.before is not None and isinstance(steps[0], Affine):
         # x / 6 + 1 / 2 clipped to 0 to 1 is the hard sigmoid itself.
         found = formula(x, x.before)
-        whole = None if found is None else folding.linear("", *found.numbers[0]).then(steps[0])
-        if whole is not None and not found.functions and whole.numbers is not None:
-            scale, shift = whole.numbers
-            if near(scale, 1) and abs(shift) < 1e-6:
+        if found is not None and not found.functions:
+            whole = folding.linear("", *found.numbers[0]).then(steps[0]).numbers
+            if whole is not None and near(whole[0], 1) and abs(whole[1]) < 1e-6:
                 x, steps = x.before, steps[1:]
     for step in steps:
         x = x.then(step)

@@ -102,11 +102,10 @@ def quotient(node: Node, first: Value, second: Value) -> Rows | None:
 
 def completed(node: Node, rows: Rows) -> Rows:
     """Return relu6(x + 3) / 6 as a hard sigmoid, and other rows as they are."""
-    steps, at = [], rows
-    while at.before is not None and len(steps) < 3 and at.step is not None:
-        steps.append(at.step)
-        at = at.before
-    if len(steps) == 3:
+    taken, at = 0, rows
+    while at.before is not None and taken < 3 and at.step is not None:
+        taken, at = taken + 1, at.before
+    if taken == 3:
         found = formula(rows, at)
         if found is not None and found.functions == ["relu6"] and found.numbers[0] == (1, 3):
             scale, shift = found.numbers[1]

@@ -91,9 +91,14 @@ class Affine:
 
     def columns(self, index: NDArray[np.intp]) -> Affine:
         """Return the step for a choice of columns."""
-        fields = (self.scale, self.shift, self.mean, self.divisor)
-        chosen = (v[index] if isinstance(v, np.ndarray) else v for v in fields)
-        return Affine(self.name, *chosen, dtype=self.dtype)
+        fields = ("scale", "shift", "mean", "divisor")
+        given = {field: getattr(self, field) for field in fields}
+        chosen: dict[str, Any] = {
+            field: values[index]
+            for field, values in given.items()
+            if isinstance(values, np.ndarray)
+        }
+        return replace(self, **chosen)
 
 
 @dataclass(frozen=True, eq=False)

@@ -86,11 +86,11 @@ def scalers(where: str, pipeline: Any) -> tuple[list[Step], Any]:
     steps: list[Step] = []
     for name, scaler in before:
         kind = type(scaler).__name__
-        read = _SCALERS.get(kind)
+        read = SCALERS.get(kind)
         if read is None or not type(scaler).__module__.startswith("sklearn."):
             raise ValueError(
                 f"{where}: step {name!r} of the pipeline is of type {kind}, should be one of "
-                f"{', '.join(_SCALERS)}: transform the rows by it before the network takes them"
+                f"{', '.join(SCALERS)}: transform the rows by it before the network takes them"
             )
         if not hasattr(scaler, "n_features_in_"):
             raise TypeError(f"{where}: step {name!r} of the pipeline ({kind}) is not fitted")
@@ -109,11 +109,9 @@ def _flat(pipeline: Any) -> Iterator[tuple[str, Any]]:
 
 def _standard(name: str, mean: Any, scale: Any) -> list[Step]:
     """Return (x - mean) / scale, without those that are None."""
-    found: list[Numbers] = [
-        default if values is None else np.asarray(values, np.float64)
-        for values, default in ((mean, 0.0), (scale, 1.0))
-    ]
-    return [folding.standardized(name, *found)]
+    subtracted: Numbers = 0.0 if mean is None else np.asarray(mean, np.float64)
+    divisor: Numbers = 1.0 if scale is None else np.asarray(scale, np.float64)
+    return [folding.standardized(name, subtracted, divisor)]
 
 
 def _bounded(name: str, scaler: Any, low: float, high: float) -> list[Step]:
@@ -127,7 +125,7 @@ def _min_max(name: str, scaler: Any) -> list[Step]:
     return [scaled.then(shifted), *_bounded(name, scaler, *map(float, scaler.feature_range))]
 
 
-_SCALERS: dict[str, Callable[[str, Any], list[Step]]] = {
+SCALERS: dict[str, Callable[[str, Any], list[Step]]] = {
     "StandardScaler": lambda name, s: _standard(name, s.mean_ if s.with_mean else None, s.scale_),
     "MinMaxScaler": _min_max,
     "MaxAbsScaler": lambda name, s: [

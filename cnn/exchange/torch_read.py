@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cnn.exchange.folding import Step
 
 # Activation modules by the name of their class, with the attributes that make them those of cnn.
-_TORCH_ACTIVATIONS: dict[str, tuple[str, dict[str, Callable[[Any], bool]]]] = {
+ACTIVATIONS: dict[str, tuple[str, dict[str, Callable[[Any], bool]]]] = {
     "Sigmoid": ("sigmoid", {}),
     "Tanh": ("tanh", {}),
     "ReLU": ("relu", {}),
@@ -226,7 +226,7 @@ def _flatten(of: _Module) -> list[Step]:
     return []
 
 
-_TORCH_LAYERS: dict[str, Callable[[_Module], list[Step]]] = {
+LAYERS: dict[str, Callable[[_Module], list[Step]]] = {
     "BatchNorm1d": _batch_norm,
     "CELU": _celu,
     "Dropout": _dropout,
@@ -246,27 +246,27 @@ _TORCH_LAYERS: dict[str, Callable[[_Module], list[Step]]] = {
 def _take(steps: list[Step], name: str, module: Any) -> None:
     """Add the steps of a module without children."""
     kind, of = type(module).__name__, _Module(name, module)
-    if kind in _TORCH_ACTIVATIONS:
-        activation, expected = _TORCH_ACTIVATIONS[kind]
+    if kind in ACTIVATIONS:
+        activation, expected = ACTIVATIONS[kind]
         for attribute, good in expected.items():
             value = getattr(module, attribute, None)
             if value is None or not good(value):
                 of.refuse(f"has {attribute} {value!r}, which cnn does not have")
         steps.append(Activated(of.what, activation))
         return
-    if kind not in _TORCH_LAYERS:
+    if kind not in LAYERS:
         hint = _TORCH_HINTS.get(kind, "")
         if not type(module).__module__.startswith("torch."):
             hint = f"; write what it does with modules such as these, {_BY_ONNX}"
         of.refuse(
             f"is not a part that cnn has; those are "
-            f"{', '.join(sorted((*_TORCH_LAYERS, *_TORCH_ACTIVATIONS)))}{hint}"
+            f"{', '.join(sorted((*LAYERS, *ACTIVATIONS)))}{hint}"
         )
     if kind == "Dropout":
         before = [step for step in steps if isinstance(step, (Product, Dropped))]
         if not before or isinstance(before[-1], Dropped):
             of.refuse("should come after a Linear or its activation")
-    steps += _TORCH_LAYERS[kind](of)
+    steps += LAYERS[kind](of)
 
 
 def _torch_array(what: str, name: str, parameter: Any) -> np.ndarray[Any, Any]:
