@@ -16,17 +16,22 @@ def from_torch(module: Any) -> Sequential:
     Parameters
     ----------
     module : torch.nn.Module
-        A `torch.nn.Sequential`, nested ones included, of Linear, Dropout, Flatten, Identity and the
-        modules of cnn's activations. Or a module of your own with such children, used in the order
+        A `torch.nn.Sequential`, nested ones included, of Linear, Dropout, Flatten, Identity,
+        BatchNorm1d and activations. Or a module of your own with such children, used in the order
         in which they were made. Since its ``forward`` or a hook may do anything, its outputs for a
         few samples are compared with those of the network. Modules that call functions such as
         ``torch.nn.functional.tanh``, have several outputs or compute their weights (pruning, weight
-        norm) are refused; `from_onnx` reads many of them.
+        norm) are refused; `from_onnx` reads many of them. For one head of several, make a
+        `torch.nn.Sequential` of the modules on the way to it: of a policy of Stable-Baselines3,
+        ``torch.nn.Sequential(policy.mlp_extractor.policy_net, policy.action_net)``.
 
     Returns
     -------
     Sequential
-        The network, in the dtype of the parameters, with seed 0.
+        The network, in the dtype of the parameters, with seed 0. It computes what the module does
+        after ``module.eval()``. Linear layers keep their parameters to the bit, unless there are
+        constants to fold into them, such as those of BatchNorm1d: ``docs/exchange.md`` lists the
+        modules, and how exactly each is read.
 
     Raises
     ------
@@ -60,11 +65,13 @@ def from_sklearn(estimator: Any) -> Sequential:
 
     Parameters
     ----------
-    estimator : sklearn.neural_network.MLPClassifier or MLPRegressor
+    estimator : sklearn.neural_network.MLPClassifier or MLPRegressor, or Pipeline
         The estimator, or any object with its attributes ``coefs_``, ``intercepts_``, ``activation``
         and ``out_activation_``. If it is an estimator of `cnn.sklearn`, its network is copied. An
         estimator with ``loss="poisson"``, whose predictions are exponentials of outputs, is
-        refused.
+        refused. Or a Pipeline that ends in one of these after a StandardScaler, MinMaxScaler,
+        MaxAbsScaler or RobustScaler: they become a `Standardize`, the network's first layer, with
+        mean and scale rounded to the dtype of the weights. Other steps are refused by their names.
 
     Returns
     -------
@@ -77,7 +84,8 @@ def from_sklearn(estimator: Any) -> Sequential:
     TypeError
         If the object is no such estimator, or not fitted.
     ValueError
-        If it has an activation that cnn does not have, or arrays that do not fit one another.
+        If it has an activation that cnn does not have, or arrays that do not fit one another, or if
+        a pipeline has another step.
 
     Examples
     --------
@@ -97,8 +105,15 @@ def from_sklearn(estimator: Any) -> Sequential:
     from cnn.exchange import sklearn_read  # noqa: PLC0415  # as above
 
     where = "from_sklearn"
+    scalers = None
+    if sklearn_read.is_pipeline(estimator):
+        scalers, estimator = sklearn_read.scalers(where, estimator)
     sklearn_read.check(where, estimator)
     own = getattr(estimator, "net_", None)
     if isinstance(own, Sequential):
-        return copy.deepcopy(own)
-    return of_network(sklearn_read.network(where, estimator))
+        if not scalers:
+            return copy.deepcopy(own)
+        steps = sklearn_read.steps_of_layers(own.layers)
+    else:
+        steps = sklearn_read.steps_of(where, estimator)
+    return of_network(sklearn_read.network(where, scalers or [], steps))

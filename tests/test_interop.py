@@ -124,19 +124,93 @@ def test_torch_modules_that_do_more(torch):
         cnn.from_torch(parametrized)
 
 
+@pytest.mark.parametrize("double", [False, True])
+def test_torch_modules_that_are_folded(torch, double):
+    """Each beside layers, first, between two activations and last."""
+    nn = torch.nn
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    norm = nn.BatchNorm1d(4)
+    with torch.no_grad():
+        for parameter in (*norm.parameters(), norm.running_mean, norm.running_var):
+            parameter.copy_(torch.from_numpy(rng.uniform(0.5, 2, 4)))
+    x = torch.from_numpy(X).double() if double else torch.from_numpy(X)
+    for module in (
+        norm, nn.BatchNorm1d(4, affine=False), nn.Hardtanh(), nn.Hardtanh(-0.5, 2.0), nn.ReLU6(),
+        nn.Hardtanh(0.0, 6.0), nn.Hardsigmoid(), nn.Hardswish(), nn.Mish(), nn.SELU(), nn.SiLU(),
+        nn.CELU(0.7), nn.Softplus(beta=2.0), nn.PReLU(), nn.PReLU(init=0.0), nn.Softsign(),
+        nn.LeakyReLU(0.0), nn.Identity(), nn.Flatten(), nn.Tanh(),
+    ):  # fmt: skip
+        first, last = nn.Linear(4, 4, bias=False), nn.Linear(4, 4)
+        for modules in ([module, first], [first, module], [first, nn.Tanh(), module, last],
+                        [first, module, nn.Dropout(), module, nn.Tanh()]):  # fmt: skip
+            whole = nn.Sequential(*modules).eval()
+            whole = whole.double() if double else whole
+            with torch.no_grad():
+                expected = whole(x).numpy()
+            tolerance = 1e-12 if double else 1e-5
+            net = cnn.from_torch(whole)
+            np.testing.assert_allclose(net.predict(x.numpy()), expected, rtol=0, atol=tolerance)
+            whole.float()
+
+
+def test_torch_head_of_a_policy(torch):
+    """The modules of Stable-Baselines3's MlpPolicy: two bodies, and a head on each."""
+    nn = torch.nn
+
+    class Bodies(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.policy_net = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 8), nn.Tanh())
+            self.value_net = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 8), nn.Tanh())
+
+    class Policy(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.features_extractor = nn.Sequential(nn.Flatten())
+            self.mlp_extractor = Bodies()
+            self.action_net, self.value_net = nn.Linear(8, 2), nn.Linear(8, 1)
+
+        def forward(self, x):
+            x = self.features_extractor(x)
+            bodies = self.mlp_extractor
+            return self.action_net(bodies.policy_net(x)), self.value_net(bodies.value_net(x))
+
+    policy = Policy()
+    with torch.no_grad():
+        actions, values = (y.numpy() for y in policy(torch.from_numpy(X)))
+    body = policy.mlp_extractor
+    net = cnn.from_torch(nn.Sequential(body.policy_net, policy.action_net))
+    assert [layer.activation for layer in net] == ["tanh", "tanh", "identity"]
+    assert net.layers[2].weight.tobytes() == policy.action_net.weight.detach().numpy().T.tobytes()
+    np.testing.assert_allclose(net.predict(X), actions, rtol=0, atol=1e-5)
+    value = nn.Sequential(policy.features_extractor, body.value_net, policy.value_net)
+    np.testing.assert_allclose(cnn.from_torch(value).predict(X), values, rtol=0, atol=1e-5)
+    with refused(ValueError, "from_torch: module 'mlp_extractor.value_net.0' (Linear) has 4 in"):
+        cnn.from_torch(policy)
+
+
 def test_torch_refused(torch):
     nn = torch.nn
     linear = nn.Linear(4, 3)
     for modules, message in (
-        ([nn.ReLU()], "module '0' (ReLU) comes before the first Linear"),
-        ([linear, nn.ReLU(), nn.Tanh()], "module '2' (Tanh) comes after activation relu"),
-        ([linear, nn.Dropout(), nn.Tanh()], "module '2' (Tanh) comes after Dropout"),
-        ([linear, nn.LeakyReLU(0.0)], "module '1' (LeakyReLU) has negative_slope 0.0, which cnn"),
+        ([nn.ReLU()], "there is no dense layer"),
+        ([linear, nn.LeakyReLU(-0.5)], "module '1' (LeakyReLU) has negative_slope -0.5, which cnn"),
+        ([linear, nn.PReLU(3)], "module '1' (PReLU) has 3 slopes, should have one"),
+        ([linear, nn.CELU(-1.0)], "module '1' (CELU) has alpha -1.0, should be positive"),
+        ([linear, nn.Softplus(threshold=1)], "module '1' (Softplus) has threshold 1.0, which cnn"),
+        ([linear, nn.Softplus(beta=0)], "module '1' (Softplus) has beta 0, should be another"),
+        ([linear, nn.BatchNorm1d(3, track_running_stats=False)],
+         "module '1' (BatchNorm1d) has no running mean and variance"),
+        ([linear, nn.BatchNorm1d(4)],
+         "module '1' (BatchNorm1d) has 4 numbers, should have one for 3 columns"),
+        ([linear, nn.BatchNorm1d(3).double()], "has constants of dtype float64, but the weights"),
+        ([linear, nn.Softmax(dim=1), nn.Tanh()], "module '2' (Tanh) comes after Softmax, which"),
+        ([linear, nn.LayerNorm(3)], "module '1' (LayerNorm) is not a part that cnn has"),
         ([linear, nn.ELU(-1.0)], "module '1' (ELU) has alpha -1.0, which cnn does not have: E"),
         ([linear, nn.GELU("tanh")], "module '1' (GELU) has approximate 'tanh'"),
         ([linear, nn.Softmax(dim=0)], "module '1' (Softmax) has dim 0"),
         ([linear, nn.LogSoftmax(dim=1)], "module '1' (LogSoftmax) is not a part that cnn has"),
-        ([nn.BatchNorm1d(4), linear], "module '0' (BatchNorm1d) is not a part that cnn has"),
         ([nn.Sequential(nn.Conv1d(1, 1, 1))], "module '0.0' (Conv1d) is not a part that cnn has"),
         ([nn.Linear(4, 3).bfloat16()], "the weight of module '0' (Linear) has dtype bfloat16"),
         ([nn.Linear(4, 3).half()], "the weight of module '0' (Linear) has dtype float16"),
@@ -148,7 +222,7 @@ def test_torch_refused(torch):
         ([nn.Linear(4, 3), nn.Dropout(1.0), nn.Linear(3, 2)],
          "module '1' (Dropout) has p 1.0, should be at least 0 and less than 1"),
         ([nn.Dropout(0.2), nn.Linear(3, 2)], "module '0' (Dropout) should come after a Linear"),
-        ([nn.Linear(4, 3), nn.Flatten()], "module '1' (Flatten) should be before the first Linear"),
+        ([nn.Linear(4, 3), nn.Flatten(0)], "module '1' (Flatten) should have start_dim 1 and end"),
         ([nn.Linear(4, 3, device="meta")], "the weight of module '0' (Linear) cannot be read"),
         ([nn.Identity()], "there is no dense layer"),
         ([nn.Linear(4, 3), nn.Dropout()],
@@ -228,6 +302,65 @@ def test_sklearn_estimator_of_cnn():
         cnn.Dense,
     ]
     assert net.predict(X).tobytes() == estimator.net_.predict(X).tobytes()
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["scikit-learn", "cnn"])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("StandardScaler", {}), ("StandardScaler", {"with_mean": False}),
+     ("StandardScaler", {"with_std": False}), ("MinMaxScaler", {}),
+     ("MinMaxScaler", {"feature_range": (-1, 2), "clip": True}), ("MaxAbsScaler", {}),
+     ("RobustScaler", {}), ("RobustScaler", {"with_centering": False})],
+    ids=str,
+)  # fmt: skip
+def test_sklearn_pipeline(name, options, own, dtype):
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    from sklearn import neural_network, preprocessing
+    from sklearn.pipeline import make_pipeline
+
+    import cnn.sklearn
+
+    made = (cnn.sklearn if own else neural_network).MLPClassifier((6,), max_iter=2, random_state=0)
+    scaler = getattr(preprocessing, name)(**options)
+    x = (X * [1, 10, 100, 0.1] + [0, 5, -300, 1]).astype(dtype)
+    pipeline = make_pipeline(scaler, "passthrough", made)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it has not converged
+        pipeline.fit(x, LABELS)
+    net = cnn.from_sklearn(pipeline)
+    assert net.dtype == dtype
+    assert isinstance(net.layers[0], cnn.Standardize)
+    dense = [layer for layer in net.layers if isinstance(layer, cnn.Dense)]
+    assert dense[-1].weight.tobytes() == np.ascontiguousarray(made.coefs_[-1]).tobytes()
+    tolerance = 1e-12 if dtype == np.float64 else 1e-4
+    x = np.vstack([x, 3 * x])  # beyond the bounds of those that clip
+    expected = pipeline.predict_proba(x)
+    np.testing.assert_allclose(net.predict(x), expected, rtol=0, atol=tolerance)
+
+
+def test_sklearn_pipeline_refused():
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import Normalizer, StandardScaler
+
+    mlp = MLPClassifier((6,), max_iter=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it has not converged
+        mlp.fit(X, LABELS)
+    message = "from_sklearn: step 'normalizer' of the pipeline is of type Normalizer, should be one"
+    with refused(ValueError, message):
+        cnn.from_sklearn(make_pipeline(Normalizer(), mlp))
+    with refused(TypeError, "step 'standardscaler' of the pipeline (StandardScaler) is not fitted"):
+        cnn.from_sklearn(make_pipeline(StandardScaler(), mlp))
+    with refused(TypeError, "from_sklearn: estimator is of type StandardScaler without coefs_"):
+        cnn.from_sklearn(make_pipeline(StandardScaler().fit(X)))
+    with refused(
+        TypeError, "estimator is of type MLPClassifier without coefs_, should be a fitted"
+    ):
+        cnn.from_sklearn(make_pipeline(StandardScaler().fit(X), MLPClassifier()))
+    with refused(ValueError, "step 'standardscaler' (StandardScaler) has 2 numbers, should have"):
+        cnn.from_sklearn(make_pipeline(StandardScaler().fit(X[:, :2]), mlp))
 
 
 def test_sklearn_refused():

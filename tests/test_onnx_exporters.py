@@ -133,8 +133,7 @@ def test_pytorch_refused(export):
         (nn.GELU("tanh"), "f4", "Gelu", "has approximate 'tanh', should be 'none'"),
         (nn.ELU(-2.0), "f4", "Elu", "has alpha -2, which cnn does not have"),
         (nn.Softmax(dim=0), "f4", "Softmax", "has axis 0, should be -1 or 1"),
-        (nn.PReLU(), "f4", "PRelu", "that cnn does not have"),
-        (nn.Hardtanh(), "f4", "Clip", "clips from -1 to 1, should be from 0 to 6 as ReLU6"),
+        (nn.LayerNorm(3), "f4", "LayerNormalization", "it divides each row by its own deviation"),
     ):
         with refused(ValueError, f"({op}) ") as caught:
             export(nn.Sequential(linear, module), X.astype(dtype))
@@ -207,17 +206,36 @@ def test_skl2onnx_regressor(tmp_path, outputs):
     np.testing.assert_allclose(y.squeeze(), estimator.predict(X), atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler"])
+def test_skl2onnx_pipeline(tmp_path, name, dtype):
+    skl2onnx = pytest.importorskip("skl2onnx", reason="skl2onnx is not installed")
+    from sklearn import preprocessing
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.pipeline import make_pipeline
+
+    scaler = getattr(preprocessing, name)()
+    pipeline = make_pipeline(scaler, MLPClassifier((5,), max_iter=5, random_state=0))
+    x = (X * [1, 10, 100, 0.1] + [0, 5, -300, 1]).astype(dtype)
+    quiet(pipeline.fit, x, np.arange(20) % 3)
+    model = quiet(skl2onnx.to_onnx, pipeline, x[:1], options={"zipmap": False})
+    (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
+    net = cnn.from_onnx(tmp_path / "net.onnx")
+    assert isinstance(net.layers[0], cnn.Standardize)
+    y = net.predict(x)
+    np.testing.assert_allclose(y, pipeline.predict_proba(x), rtol=0, atol=1e-5)
+
+
 def test_skl2onnx_pipeline_refused(tmp_path):
     skl2onnx = pytest.importorskip("skl2onnx", reason="skl2onnx is not installed")
     from sklearn.neural_network import MLPClassifier
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
+    from sklearn.preprocessing import Normalizer
 
-    pipeline = make_pipeline(StandardScaler(), MLPClassifier((5,), max_iter=5, random_state=0))
+    pipeline = make_pipeline(Normalizer(), MLPClassifier((5,), max_iter=5, random_state=0))
     quiet(pipeline.fit, X, np.arange(20) % 3)
     model = quiet(skl2onnx.to_onnx, pipeline, X[:1])
     (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
-    with refused(ValueError, "node 'Scaler' (Scaler) is an operation of domain ai.onnx.ml that"):
+    with refused(ValueError, "(Normalizer) is an operation of domain ai.onnx.ml that cnn"):
         cnn.from_onnx(tmp_path / "net.onnx")
 
 
@@ -288,13 +306,18 @@ def test_keras(keras, tmp_path, kind):
 
 @_warns
 @pytest.mark.parametrize("kind", ["BatchNormalization", "Rescaling", "relu6", "log_softmax"])
-def test_keras_refused(keras, tmp_path, kind):
+def test_keras_between_layers(keras, tmp_path, kind):
+    """Constants are folded, and a logarithm of a sum is refused."""
     layers = keras.layers
     between = {
         "BatchNormalization": layers.BatchNormalization,
         "Rescaling": lambda: layers.Rescaling(1 / 255),
     }.get(kind, lambda: layers.Activation(kind))
     model = keras.Sequential([keras.Input((4,)), layers.Dense(4), between(), layers.Dense(3)])
-    exported_by_keras(keras, model, tmp_path / "net.onnx")
+    expected = exported_by_keras(keras, model, tmp_path / "net.onnx")
+    if kind != "log_softmax":
+        y = cnn.from_onnx(tmp_path / "net.onnx").predict(X)
+        np.testing.assert_allclose(y, expected, rtol=0, atol=1e-5)
+        return
     with refused(ValueError, "from_onnx: node '"):
         cnn.from_onnx(tmp_path / "net.onnx")

@@ -7,48 +7,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnn import _core
-from cnn.exchange._onnx_nodes import HANDLERS, MOST_SIZES, Node, Rows, number
+from cnn.exchange._onnx_nodes import HANDLERS, REASONS, TAIL
+from cnn.exchange._onnx_values import MOST_SIZES, Node, Partial, Rows, number
+from cnn.exchange.folding import Activated, Affine, Chosen, Product
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cnn.exchange._onnx_nodes import Value
-    from cnn.exchange.assembly import Part
+    from cnn.exchange._onnx_values import Value
+    from cnn.exchange.folding import Step
 
-# Operations that make labels of probabilities at the end of a classifier.
-_TAIL = frozenset(
-    ("ArgMax", "ArrayFeatureExtractor", "Binarizer", "Cast", "Identity", "Reshape", "ZipMap")
-)
-# Operations that are computed if their inputs are constant; others must be folded by the exporter.
-_ON_CONSTANTS = frozenset(("Cast", "Identity", "Reshape", "Transpose"))
 # Older opsets broadcast by attributes, and their Dropout is active in predictions by default.
 _OLDEST_OPSET = 7
 # Many nodes may make a layer or a new constant of one shared constant, so a small file could use
 # any amount of memory. Constants may take at most this many times the file's size, which allows
-# int8 to become float64, and twice that.
+# int8 to become float64, and twice that; those of a small file may take a little more.
 _MOST_GROWTH = 16
+_LEAST_GROWTH = 2**20
 # Small types, and the NumPy types that hold their values exactly.
 _WIDER = {"float16": np.float32, "bfloat16": np.float32, "int4": np.int8, "uint4": np.uint8}
-_QUANTISED = "save the model as it was before it was quantised"
-# Remedies for frequent operations that cnn does not have.
-_HINTS = {
-    "LogSoftmax": "end the model in Softmax, whose logarithm it is, or in the layer before it",
-    "BatchNormalization": (
-        "fuse it with the layer before it (torch.nn.utils.fuse_linear_bn_eval, or export in "
-        "inference mode with constants folded)"
-    ),
-    "DequantizeLinear": _QUANTISED,
-    "DynamicQuantizeLinear": _QUANTISED,
-    "MatMulInteger": _QUANTISED,
-    "QGemm": _QUANTISED,
-    "QLinearMatMul": _QUANTISED,
-    "QuantizeLinear": _QUANTISED,
-    "Conv": "cnn has dense layers alone",
-}
 
 
 class Graph:
-    """A checked ONNX model of `size` bytes, of which `parts` finds the dense layers."""
+    """A checked ONNX model of `size` bytes, of which `steps` finds those of a dense network."""
 
     def __init__(self, onnx: Any, model: Any, size: int) -> None:
         self._onnx = onnx
@@ -66,51 +47,73 @@ class Graph:
             for name in filter(None, node.output):
                 self._maker[name], self._place[name] = node, place
         self._values: dict[str, Value] = {}
-        self._made, self._most = 0, _MOST_GROWTH * size
+        self._made, self._most = 0, max(_LEAST_GROWTH, _MOST_GROWTH * size)
 
-    def parts(self) -> list[Part]:
-        """Return the dense layers on the way to the output."""
+    def steps(self, chosen: str | None) -> list[Step]:
+        """Return the steps from the input to the output, or to the value with the chosen name."""
         if self._opset < _OLDEST_OPSET:
             raise ValueError(
                 f"from_onnx: the model has opset {self._opset}, should have {_OLDEST_OPSET} or "
                 f"more, as onnx.version_converter.convert_version(model, 13) makes it"
             )
-        output = self._chosen_output()
+        output = self._only_output() if chosen is None else self._named_output(chosen)
         pair = self._pair(output)
         if pair is not None:
             output = str(pair.input[1])
         aside = () if pair is None else (pair.output[0], pair.input[0])
         needed = self._needed(output)
-        self._take_input(needed, output)
+        self._take_input(needed, output, chosen)
         # Parameters may be infinite, so NumPy's warnings are suppressed.
         with np.errstate(all="ignore"):
             for proto in self._graph.node:
                 if any(name in needed for name in proto.output):
-                    self._values[proto.output[0]] = self._evaluated(proto)
-                elif proto.op_type not in (*_TAIL, "Constant") and not (
-                    any(name in aside for name in proto.output)
+                    self._evaluate(proto)
+                elif (
+                    chosen is None
+                    and proto.op_type not in (*TAIL, "Constant")
+                    and not any(name in aside for name in proto.output)
                 ):
                     self._node(proto).refuse(
                         f"is not on the way to the output {output!r}, and makes no labels either"
                     )
         return self._found(output, pair)
 
-    def _found(self, output: str, pair: Any) -> list[Part]:
+    def _found(self, output: str, pair: Any) -> list[Step]:
         found = self._values.get(output)
         maker = self._maker.get(output)
         if maker is None:
             raise ValueError(f"from_onnx: output {output!r} is not made by a dense layer")
-        if not isinstance(found, Rows) or found.layer is None or not found.plain:
+        steps = found.steps() if isinstance(found, Rows) else []
+        if not any(isinstance(step, Product) for step in steps):
             self._node(maker).refuse(
                 "is not the end of a dense network, should be a dense layer or its activation"
             )
-        if pair is not None and (found.width, found.layer.activation) != (1, "sigmoid"):
-            self._node(pair).refuse("joins 1 - p and p, where p should be one sigmoid output")
-        return found.parts()
+        made: list[Step] = []
+        for step in steps:
+            if isinstance(step, Partial):
+                raise ValueError(f"from_onnx: {step.name} is a part of no activation that cnn has")
+            made.append(step)
+        if pair is not None:
+            last = made[-1]
+            is_sigmoid = isinstance(last, Activated) and last.activation == "sigmoid"
+            if not is_sigmoid or not isinstance(found, Rows) or found.width != 1:
+                self._node(pair).refuse("joins 1 - p and p, where p should be one sigmoid output")
+        return made
 
     # ---- Which values ------------------------------------------------------------------------
 
-    def _chosen_output(self) -> str:
+    def _named_output(self, name: str) -> str:
+        """Return the value with a name, or the values of a ZipMap of that name."""
+        if name not in self._maker:
+            names = ", ".join(repr(output.name) for output in self._graph.output)
+            raise ValueError(
+                f"from_onnx: outputs is {name!r}, should be an output of the model, {names}, or "
+                f"the name of another value in it"
+            )
+        zipmap = self._made_by("ZipMap", name, "ai.onnx.ml")
+        return name if zipmap is None else str(zipmap.input[0])
+
+    def _only_output(self) -> str:
         """Return the output with the probabilities; others may have labels."""
         types = self._onnx.TensorProto
         labels = (types.BOOL, types.INT32, types.INT64, types.STRING)
@@ -124,13 +127,26 @@ class Graph:
                 raise ValueError(f"from_onnx: output {output.name!r} is no tensor, should be one")
             elif output.type.tensor_type.elem_type not in labels:
                 numbers.append(output.name)
+        if not numbers and len(self._graph.output) == 1:
+            numbers = self._scores(self._graph.output[0].name)
         if len(numbers) != 1:
             names = ", ".join(repr(output.name) for output in self._graph.output)
             raise ValueError(
                 f"from_onnx: {len(numbers)} of the outputs {names} hold numbers, should be 1, "
-                f"beside which there may be labels"
+                f"beside which there may be labels; outputs= chooses one by its name"
             )
         return str(numbers[0])
+
+    def _scores(self, output: str) -> list[str]:
+        """Return the values whose largest an output of labels is, if it is made so."""
+        name, found = output, False
+        while True:
+            maker = self._maker.get(name)
+            if maker is None or maker.op_type not in TAIL or not maker.input:
+                return [name] if found else []
+            found = found or maker.op_type == "ArgMax"
+            # The labels themselves come first, then the index.
+            name = maker.input[maker.op_type == "ArrayFeatureExtractor"]
 
     def _pair(self, output: str) -> Any:
         """Return the Concat node if an output is Concat(1 - p, p), as for two classes, or None."""
@@ -167,8 +183,10 @@ class Graph:
                     waiting.extend(self._maker[name].input)
         return needed
 
-    def _take_input(self, needed: set[str], output: str) -> None:
+    def _take_input(self, needed: set[str], output: str, chosen: str | None) -> None:
         inputs = [i for i in self._graph.input if i.name not in self._initializers]
+        if chosen is not None:
+            inputs = [i for i in inputs if i.name in needed] or inputs
         names = ", ".join(repr(i.name) for i in inputs) or "none"
         if len(inputs) != 1:
             raise ValueError(
@@ -208,9 +226,10 @@ class Graph:
         ):
             if node.get(attribute, None) is not None:
                 return np.asarray(node.get(attribute, None), dtype)
-        if node.get("value", None) is None:
+        array = node.array("value")
+        if array is None:
             node.refuse("has no tensor of numbers")
-        return self._array(f"the tensor of node {node.name!r} (Constant)", node.get("value", None))
+        return array
 
     def _array(self, what: str, tensor: Any) -> NDArray[Any]:
         try:
@@ -227,7 +246,7 @@ class Graph:
     # ---- Nodes ---------------------------------------------------------------------------------
 
     def _node(self, proto: Any) -> Node:
-        return Node(self._onnx, proto, _domain(proto.domain), self._opset)
+        return Node(self._onnx, proto, _domain(proto.domain), self._opset, self._array)
 
     def _value(self, node: Node, name: str) -> Value:
         if not name:
@@ -241,29 +260,31 @@ class Graph:
             self._values[name] = constant
         return self._values[name]
 
-    def _evaluated(self, proto: Any) -> Value:
+    def _evaluate(self, proto: Any) -> None:
+        """Evaluate a node, and keep its values by their names."""
         node = self._node(proto)
-        handler = HANDLERS.get(node.op) if node.domain == "" else None
         if node.op == "Constant" and node.domain == "":
-            return self._value(node, proto.output[0])
-        if handler is None or ("", node.op) in self._own:
+            self._value(node, proto.output[0])
+            return
+        name = node.op if node.domain == "" else f"{node.domain}:{node.op}"
+        handler = HANDLERS.get(name)
+        if handler is None or (node.domain, node.op) in self._own:
             where = f" of domain {node.domain}" if node.domain else ""
-            hint = f": {_HINTS[node.op]}" if _HINTS.get(node.op) else ""
+            reason = f": {REASONS[name]}" if name in REASONS else ""
             node.refuse(
-                f"is an operation{where} that cnn does not have{hint}; supported are "
+                f"is an operation{where} that cnn does not have{reason}; supported are "
                 f"{', '.join(sorted(('Constant', *HANDLERS)))}"
             )
         inputs = [self._value(node, name) for name in proto.input]
-        if node.op not in _ON_CONSTANTS and all(isinstance(v, np.ndarray) for v in inputs):
-            node.refuse("computes with constants alone; fold constants before the model is saved")
-        value = handler(node, inputs)
-        self._made += _bytes_made(value, inputs)
+        made = handler(node, inputs)
+        values = made if isinstance(made, tuple) else (made,)
+        self._made += sum(_bytes_made(value, inputs) for value in values)
         if self._made > self._most:
             node.refuse(
                 f"makes the parameters {self._made:,} bytes, should be at most {self._most:,}, "
                 f"{_MOST_GROWTH} times the file"
             )
-        return value
+        self._values.update(zip(proto.output, values, strict=False))
 
 
 def _domain(name: str) -> str:
@@ -276,6 +297,15 @@ def _bytes_made(value: Value, inputs: list[Value]) -> int:
     if isinstance(value, np.ndarray):
         shared = any(np.may_share_memory(value, v) for v in inputs if isinstance(v, np.ndarray))
         return 0 if shared else value.nbytes
-    if isinstance(value, Rows) and value.layer is not None and value.inputs is inputs[0]:
-        return value.layer.weight.nbytes
-    return 0
+    found, given = 0, {id(v) for v in inputs}
+    while isinstance(value, Rows) and id(value) not in given:
+        step = value.step
+        if isinstance(step, Product):
+            found += step.weight.nbytes
+        elif isinstance(step, Chosen):
+            found += step.index.nbytes
+        elif isinstance(step, Affine):
+            numbers = (step.scale, step.shift, step.mean, step.divisor)
+            found += sum(v.nbytes for v in numbers if isinstance(v, np.ndarray))
+        value = value.before
+    return found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnn import _core, layers
-from cnn.layers import Dense, Dropout, Layer
+from cnn.layers import Dense, Dropout, Layer, Standardize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,13 +32,18 @@ class Part:
     dropout: float | None = None
 
 
-def network(where: str, parts: Iterable[Part]) -> _core.Network:
-    """Return a network of the parts, in the common type of all their parameters, with seed 0."""
+def network(
+    where: str, parts: Iterable[Part], standardize: Standardize | None = None
+) -> _core.Network:
+    """Return a network of the parts, in the common type of all their parameters, with seed 0.
+
+    `standardize` is a first layer before them.
+    """
     found = list(parts)
     if not found:
         raise ValueError(f"{where}: there is no dense layer, should be at least one")
     dtype = found[0].weight.dtype
-    made: list[Layer] = []
+    made: list[Layer] = [] if standardize is None else [standardize]
     for before, part in zip([None, *found], found, strict=False):
         _check_parameters(where, part, dtype)
         if before is not None:

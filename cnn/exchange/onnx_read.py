@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnn import _core
 from cnn._base import checks, extras, files, formats
-from cnn.exchange import assembly
+from cnn.exchange import folding
 from cnn.exchange._onnx_graph import Graph
 
 if TYPE_CHECKING:
@@ -17,15 +17,18 @@ if TYPE_CHECKING:
 _MOST_BYTES = 2**31 - 1
 
 
-def network(where: str, path: str | os.PathLike[str]) -> _core.Network:
+def network(where: str, path: str | os.PathLike[str], outputs: str | None = None) -> _core.Network:
     """Return the network of a file; `cnn.from_onnx` documents it."""
     checks.path(where, path)
+    if outputs is not None and not isinstance(outputs, str):
+        raise TypeError(
+            f"{where}: outputs is of type {type(outputs).__name__}, should be the name of an output"
+        )
     onnx = extras.require(where, "onnx", "onnx")
     with formats.explained(where, path):
         data = _read(where, path)
         model = _checked_model(where, onnx, data)
-        graph = Graph(onnx, model, len(data))
-        return assembly.network(where, graph.parts())
+        return folding.network(where, Graph(onnx, model, len(data)).steps(outputs))
 
 
 def _read(where: str, path: str | os.PathLike[str]) -> bytes:

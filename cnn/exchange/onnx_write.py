@@ -9,7 +9,7 @@ import numpy as np
 
 from cnn import _core
 from cnn._base import checks, extras, files, formats
-from cnn.exchange._onnx_nodes import SELU_ALPHA, SELU_GAMMA
+from cnn.exchange._onnx_activations import SELU_ALPHA, SELU_GAMMA
 
 if TYPE_CHECKING:
     import os

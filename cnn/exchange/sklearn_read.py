@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnn import _core
-from cnn.exchange import assembly
-from cnn.exchange.assembly import Part
+from cnn.exchange import folding
+from cnn.exchange.folding import Activated, Dropped, Product
+from cnn.layers import Dense, Dropout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from cnn import _core
+    from cnn.exchange.folding import Numbers, Step
 
 _SKLEARN_ACTIVATIONS = {
     "identity": "identity",
@@ -30,8 +36,13 @@ def check(where: str, estimator: Any) -> None:
     _sklearn_activation(where, "out_activation_", estimator.out_activation_)
 
 
-def network(where: str, estimator: Any) -> _core.Network:
-    """Return the network of a checked estimator."""
+def network(where: str, scalers: Iterable[Step], steps: Iterable[Step]) -> _core.Network:
+    """Return the network of the steps of scalers, and then of an estimator."""
+    return folding.network(where, [*scalers, *steps])
+
+
+def steps_of(where: str, estimator: Any) -> list[Step]:
+    """Return the steps of a checked estimator of scikit-learn."""
     weights, biases = list(estimator.coefs_), list(estimator.intercepts_)
     if len(weights) != len(biases):
         raise ValueError(
@@ -40,13 +51,89 @@ def network(where: str, estimator: Any) -> _core.Network:
         )
     output = _sklearn_activation(where, "out_activation_", estimator.out_activation_)
     hidden = _sklearn_activation(where, "activation", estimator.activation)
-    parts = [
-        Part(f"layer {i}", np.asarray(weight), np.asarray(bias), hidden)
-        for i, (weight, bias) in enumerate(zip(weights, biases, strict=True))
-    ]
-    for part in parts[-1:]:
-        part.activation = output
-    return assembly.network(where, parts)
+    steps: list[Step] = []
+    for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        name = f"layer {i}"
+        steps.append(Product(name, np.asarray(weight), np.asarray(bias)))
+        steps.append(Activated(name, output if i == len(weights) - 1 else hidden))
+    return steps
+
+
+def steps_of_layers(layers: Iterable[Any]) -> list[Step]:
+    """Return the steps of the layers of cnn that an estimator's network has."""
+    steps: list[Step] = []
+    for i, layer in enumerate(layers):
+        name = f"layer {i}"
+        if isinstance(layer, Dropout):
+            steps.append(Dropped(name, layer.rate))
+        elif isinstance(layer, Dense):
+            steps.append(Product(name, layer.weight, layer.bias))
+            steps.append(Activated(name, layer.activation))
+    return steps
+
+
+# ---- Pipelines -----------------------------------------------------------------------------------
+
+
+def is_pipeline(estimator: Any) -> bool:
+    """Whether an object is a scikit-learn Pipeline."""
+    return not isinstance(estimator, type) and hasattr(estimator, "named_steps")
+
+
+def scalers(where: str, pipeline: Any) -> tuple[list[Step], Any]:
+    """Return the steps of a pipeline's scalers, and the estimator after them."""
+    *before, (_, last) = _flat(pipeline)
+    steps: list[Step] = []
+    for name, scaler in before:
+        kind = type(scaler).__name__
+        read = SCALERS.get(kind)
+        if read is None or not type(scaler).__module__.startswith("sklearn."):
+            raise ValueError(
+                f"{where}: step {name!r} of the pipeline is of type {kind}, should be one of "
+                f"{', '.join(SCALERS)}: transform the rows by it before the network takes them"
+            )
+        if not hasattr(scaler, "n_features_in_"):
+            raise TypeError(f"{where}: step {name!r} of the pipeline ({kind}) is not fitted")
+        steps += read(f"step {name!r} ({kind})", scaler)
+    return steps, last
+
+
+def _flat(pipeline: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the names and estimators of a pipeline and of pipelines in it."""
+    for name, step in pipeline.steps:
+        if is_pipeline(step):
+            yield from _flat(step)
+        elif step is not None and not isinstance(step, str):
+            yield name, step
+
+
+def _standard(name: str, mean: Any, scale: Any) -> list[Step]:
+    """Return (x - mean) / scale, without those that are None."""
+    subtracted: Numbers = 0.0 if mean is None else np.asarray(mean, np.float64)
+    divisor: Numbers = 1.0 if scale is None else np.asarray(scale, np.float64)
+    return [folding.standardized(name, subtracted, divisor)]
+
+
+def _bounded(name: str, scaler: Any, low: float, high: float) -> list[Step]:
+    return list(folding.clipped(name, low, high)) if getattr(scaler, "clip", False) else []
+
+
+def _min_max(name: str, scaler: Any) -> list[Step]:
+    """Return x scale_ + min_, between the bounds of feature_range if it clips."""
+    scaled = folding.scaled(name, np.asarray(scaler.scale_, np.float64))
+    shifted = folding.shifted(name, np.asarray(scaler.min_, np.float64))
+    return [scaled.then(shifted), *_bounded(name, scaler, *map(float, scaler.feature_range))]
+
+
+SCALERS: dict[str, Callable[[str, Any], list[Step]]] = {
+    "StandardScaler": lambda name, s: _standard(name, s.mean_ if s.with_mean else None, s.scale_),
+    "MinMaxScaler": _min_max,
+    "MaxAbsScaler": lambda name, s: [
+        *_standard(name, None, s.scale_),
+        *_bounded(name, s, -1.0, 1.0),
+    ],
+    "RobustScaler": lambda name, s: _standard(name, s.center_, s.scale_),
+}
 
 
 def _sklearn_activation(where: str, name: str, given: object) -> str:

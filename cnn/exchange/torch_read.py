@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -10,22 +11,21 @@ import numpy as np
 
 from cnn import _core
 from cnn.activations import ELU, LeakyReLU
-from cnn.exchange import assembly
-from cnn.exchange.assembly import Part
+from cnn.exchange import folding
+from cnn.exchange.folding import Activated, Dropped, Product
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
+    from cnn.exchange.folding import Step
+
 # Activation modules by the name of their class, with the attributes that make them those of cnn.
-_TORCH_ACTIVATIONS: dict[str, tuple[str, dict[str, Callable[[Any], bool]]]] = {
+ACTIVATIONS: dict[str, tuple[str, dict[str, Callable[[Any], bool]]]] = {
     "Sigmoid": ("sigmoid", {}),
     "Tanh": ("tanh", {}),
     "ReLU": ("relu", {}),
-    "LeakyReLU": ("leaky_relu", {}),
-    "ELU": ("elu", {}),
-    "Softplus": ("softplus", {"beta": lambda b: b == 1, "threshold": lambda t: t >= 20}),
     "SiLU": ("silu", {}),
     "GELU": ("gelu", {"approximate": lambda form: form == "none"}),
     "Softmax": ("softmax", {"dim": lambda dim: dim in (-1, 1)}),
@@ -36,19 +36,10 @@ _TORCH_ACTIVATIONS: dict[str, tuple[str, dict[str, Callable[[Any], bool]]]] = {
     "ReLU6": ("relu6", {}),
     "Softsign": ("softsign", {}),
 }
-# The attribute with the parameter of an activation, and the activation with a parameter.
-_TORCH_NUMBERS: dict[str, tuple[str, type[LeakyReLU | ELU]]] = {
-    "LeakyReLU": ("negative_slope", LeakyReLU),
-    "ELU": ("alpha", ELU),
-}
-_TORCH_LAYERS = ("Dropout", "Flatten", "Identity", "Linear")
 _BY_ONNX = "or export the module by torch.onnx.export, for cnn.from_onnx"
 # Remedies for frequent modules that cnn does not have.
 _TORCH_HINTS = {
     "LogSoftmax": "; use Softmax, or leave it out and set the last layer's activation",
-    "BatchNorm1d": (
-        "; fuse it with the Linear before it by torch.nn.utils.fusion.fuse_linear_bn_eval"
-    ),
     "LazyLinear": "; it has no weights yet: call the module on some rows first",
 }
 
@@ -60,15 +51,15 @@ def network(module: Any) -> _core.Network:
             f"from_torch: module is of type {type(module).__name__}, should be a torch.nn.Module"
         )
     module = module._modules.get("_orig_mod", module)  # that of torch.compile
-    parts: list[Part] = []
+    steps: list[Step] = []
     plain = True
     for name, child in _leaves("", module):
         if child is None:
             plain = False
         else:
-            _take_torch(parts, name, child)
+            _take(steps, name, child)
     try:
-        net = assembly.network("from_torch", parts)
+        net = folding.network("from_torch", steps)
     except ValueError as error:
         if plain:
             raise
@@ -138,54 +129,144 @@ def _refuse_computed(name: str, module: Any) -> None:
         )
 
 
-def _take_torch(parts: list[Part], name: str, module: Any) -> None:
-    kind = type(module).__name__
-    what = _described(name, module)
+class _Module:
+    """A module and its name; `refuse` raises an error that names it."""
 
-    def refuse(why: str) -> NoReturn:
-        raise ValueError(f"from_torch: {what} {why}")
+    def __init__(self, name: str, module: Any) -> None:
+        self.module = module
+        self.what = _described(name, module)
 
-    last = parts[-1] if parts else None
-    if kind == "Linear":
-        parts.append(Part(what, _torch_array(what, "weight", module.weight).T.copy()))
-        if module.bias is not None:
-            parts[-1].bias = _torch_array(what, "bias", module.bias)
-    elif kind in _TORCH_ACTIVATIONS:
-        activation, expected = _TORCH_ACTIVATIONS[kind]
+    def refuse(self, why: str) -> NoReturn:
+        raise ValueError(f"from_torch: {self.what} {why}")
+
+    def number(self, attribute: str) -> float:
+        """Return an attribute, checked to be a finite number."""
+        value = getattr(self.module, attribute, None)
+        if not isinstance(value, (int, float)) or not math.isfinite(value):
+            self.refuse(f"has {attribute} {value!r}, should be a finite number")
+        return float(value)
+
+    def with_number(self, attribute: str, value: float, made: Callable[[float], Any]) -> Step:
+        """Return an activation with a number, ReLU if the number is 0."""
+        try:
+            return Activated(self.what, "relu" if value == 0 else made(value))
+        except (TypeError, ValueError) as error:
+            self.refuse(f"has {attribute} {value!r}, which cnn does not have: {error}")
+
+
+def _linear(of: _Module) -> list[Step]:
+    weight = _torch_array(of.what, "weight", of.module.weight).T.copy()
+    bias = of.module.bias
+    return [Product(of.what, weight, None if bias is None else _torch_array(of.what, "bias", bias))]
+
+
+def _batch_norm(of: _Module) -> list[Step]:
+    """Return what it does after module.eval()."""
+    module = of.module
+    if module.running_mean is None or module.running_var is None:
+        of.refuse("has no running mean and variance, should have them (track_running_stats)")
+    mean, var = (
+        _torch_array(of.what, name, getattr(module, name))
+        for name in ("running_mean", "running_var")
+    )
+    scale, shift = np.ones(mean.shape), np.zeros(mean.shape)
+    if module.weight is not None:
+        scale = _torch_array(of.what, "weight", module.weight).astype(np.float64)
+        shift = _torch_array(of.what, "bias", module.bias).astype(np.float64)
+    deviation = np.sqrt(var.astype(np.float64) + of.number("eps"))
+    mean64 = mean.astype(np.float64)
+    return [folding.normalized(of.what, mean64, deviation, scale, shift, mean.dtype.name)]
+
+
+def _hardtanh(of: _Module) -> list[Step]:
+    low, high = of.number("min_val"), of.number("max_val")
+    return list(folding.clipped(of.what, low, high))
+
+
+def _prelu(of: _Module) -> list[Step]:
+    slope = _torch_array(of.what, "weight", of.module.weight)
+    if slope.size != 1:
+        of.refuse(f"has {slope.size} slopes, should have one for all columns")
+    return [of.with_number("a slope of", float(slope.item()), LeakyReLU)]
+
+
+def _celu(of: _Module) -> list[Step]:
+    """Return alpha ELU(x / alpha)."""
+    alpha = of.number("alpha")
+    if alpha <= 0:
+        of.refuse(f"has alpha {alpha!r}, should be positive")
+    return _scaled_by(of, "elu", 1 / alpha)
+
+
+def _softplus(of: _Module) -> list[Step]:
+    """Return softplus(beta x) / beta."""
+    beta, threshold = of.number("beta"), of.number("threshold")
+    if threshold < 20:
+        of.refuse(f"has threshold {threshold!r}, which cnn does not have")
+    if beta == 0:
+        of.refuse("has beta 0, should be another number")
+    return _scaled_by(of, "softplus", beta)
+
+
+def _scaled_by(of: _Module, activation: str, factor: float) -> list[Step]:
+    inner, outer = folding.scaled(of.what, factor), folding.scaled(of.what, 1 / factor)
+    return [inner, Activated(of.what, activation), outer]
+
+
+def _dropout(of: _Module) -> list[Step]:
+    rate = of.module.p
+    if not 0 <= rate < 1:
+        of.refuse(f"has p {rate!r}, should be at least 0 and less than 1")
+    return [Dropped(of.what, float(rate))]
+
+
+def _flatten(of: _Module) -> list[Step]:
+    if (of.module.start_dim, of.module.end_dim) != (1, -1):
+        of.refuse("should have start_dim 1 and end_dim -1")
+    return []
+
+
+LAYERS: dict[str, Callable[[_Module], list[Step]]] = {
+    "BatchNorm1d": _batch_norm,
+    "CELU": _celu,
+    "Dropout": _dropout,
+    "ELU": lambda of: [of.with_number("alpha", of.number("alpha"), ELU)],
+    "Flatten": _flatten,
+    "Hardtanh": _hardtanh,
+    "Identity": lambda of: [],
+    "LeakyReLU": lambda of: [
+        of.with_number("negative_slope", of.number("negative_slope"), LeakyReLU)
+    ],
+    "Linear": _linear,
+    "PReLU": _prelu,
+    "Softplus": _softplus,
+}
+
+
+def _take(steps: list[Step], name: str, module: Any) -> None:
+    """Add the steps of a module without children."""
+    kind, of = type(module).__name__, _Module(name, module)
+    if kind in ACTIVATIONS:
+        activation, expected = ACTIVATIONS[kind]
         for attribute, good in expected.items():
             value = getattr(module, attribute, None)
             if value is None or not good(value):
-                refuse(f"has {attribute} {value!r}, which cnn does not have")
-        if last is None:
-            refuse("comes before the first Linear, should come after one")
-        if last.activation is not None or last.dropout is not None:
-            before = f"activation {last.activation}" if last.activation else "Dropout"
-            refuse(f"comes after {before}, should come right after a Linear")
-        last.activation = activation
-        if kind in _TORCH_NUMBERS:
-            attribute, made = _TORCH_NUMBERS[kind]
-            value = getattr(module, attribute)
-            try:
-                last.activation = made(value)
-            except (TypeError, ValueError) as error:
-                refuse(f"has {attribute} {value!r}, which cnn does not have: {error}")
-    elif kind == "Dropout":
-        if last is None or last.dropout is not None:
-            refuse("should come after a Linear or its activation")
-        if not 0 <= module.p < 1:
-            refuse(f"has p {module.p!r}, should be at least 0 and less than 1")
-        last.dropout = float(module.p)
-    elif kind == "Flatten":
-        if parts or (module.start_dim, module.end_dim) != (1, -1):
-            refuse("should be before the first Linear, with start_dim 1 and end_dim -1")
-    elif kind != "Identity":
+                of.refuse(f"has {attribute} {value!r}, which cnn does not have")
+        steps.append(Activated(of.what, activation))
+        return
+    if kind not in LAYERS:
         hint = _TORCH_HINTS.get(kind, "")
         if not type(module).__module__.startswith("torch."):
             hint = f"; write what it does with modules such as these, {_BY_ONNX}"
-        refuse(
+        of.refuse(
             f"is not a part that cnn has; those are "
-            f"{', '.join(sorted((*_TORCH_LAYERS, *_TORCH_ACTIVATIONS)))}{hint}"
+            f"{', '.join(sorted((*LAYERS, *ACTIVATIONS)))}{hint}"
         )
+    if kind == "Dropout":
+        before = [step for step in steps if isinstance(step, (Product, Dropped))]
+        if not before or isinstance(before[-1], Dropped):
+            of.refuse("should come after a Linear or its activation")
+    steps += LAYERS[kind](of)
 
 
 def _torch_array(what: str, name: str, parameter: Any) -> np.ndarray[Any, Any]:

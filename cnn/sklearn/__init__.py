@@ -15,9 +15,10 @@ from cnn._base import extras
 try:
     from cnn.sklearn._classifier import MLPClassifier
     from cnn.sklearn._regressor import MLPRegressor
+    from cnn.sklearn._skl2onnx import register_skl2onnx
 except ImportError:
     # scikit-learn 1.6, the oldest version that will do, is the first that has validate_data.
     extras.require("cnn.sklearn", "sklearn.utils.validation", "sklearn", has="validate_data")
     raise
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "register_skl2onnx"]
