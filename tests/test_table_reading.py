@@ -13,7 +13,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
-from cnn._tables import arrow, content, csv_file, table
+from cnn._tables import arrow, content, csv_file, pieces, table
 from cnn._tables.content import read
 from cnn._tables.dialect import DEFAULT, Dialect
 from cnn._tables.table import Category, Number
@@ -38,7 +38,7 @@ def blockwise(monkeypatch):
     def use(block, first=1):
         monkeypatch.setattr(arrow, "WORTHWHILE", 1)
         monkeypatch.setattr(arrow, "_BLOCK", block)
-        monkeypatch.setattr(csv_file, "_FIRST_ROWS", first)
+        monkeypatch.setattr(pieces, "FIRST_ROWS", first)
         monkeypatch.setattr(csv_file, "_SNIFFED_LINES", 2)
         counts = []
         part = arrow.Blocks.part
@@ -162,7 +162,7 @@ def test_blocks_and_rows_have_the_same_results(
         with monkeypatch.context() as small:
             for name, value in (("WORTHWHILE", 1), ("_BLOCK", size)):
                 small.setattr(arrow, name, value)
-            small.setattr(csv_file, "_FIRST_ROWS", 1)
+            small.setattr(pieces, "FIRST_ROWS", 1)
             fast, slow = both(path, monkeypatch, keep_missing=keep, dialect=dialect)
     assert fast == slow
 

@@ -13,7 +13,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from cnn._tables import arrow, numerals
+from cnn._tables import arrow, numerals, pieces
 from cnn._tables.dialect import Dialect
 from cnn._tables.numerals import POINT
 from cnn._tables.pieces import (
@@ -38,8 +38,6 @@ _DELIMITERS = ",;\t|"
 _SNIFFED_LINES = 64
 _SNIFFED_SIZE = 1 << 20
 _BLANKS = " \t"
-# Most of the texts of a column of measurements differ.
-_FIRST_ROWS = 1100
 # A line that spreadsheets write before the names, and recognise.
 _TOLD = re.compile(r'"?sep=([^\w\s"]|\t| )"?\s*', re.IGNORECASE)
 
@@ -189,7 +187,7 @@ class Table:
         is_large = True
         slow_until = 0
         # The first rows show which columns have too many texts for categories.
-        count = min(most, _FIRST_ROWS)
+        count = min(most, pieces.FIRST_ROWS)
         while (part := self._part(places, is_number, count, slow_until)) is not None:
             count = most
             while part is not None:
@@ -248,10 +246,10 @@ class Table:
         if not rows:
             return None
         columns = [[fields[place] for fields in rows] for place in places]
-        pieces = [
+        found = [
             self._piece(texts, number) for texts, number in zip(columns, is_number, strict=True)
         ]
-        return Part(Rows(self.path, first, lines), len(rows), pieces)
+        return Part(Rows(self.path, first, lines), len(rows), found)
 
     def _piece(self, texts: list[str], is_number: bool) -> Piece:
         if is_number and self._dialect.missing.isdisjoint(texts):

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from cnn._base import extras
-from cnn._tables.pieces import Numbers, Part, Rows, Texts, place_of, places_of
+from cnn._tables.pieces import FIRST_ROWS, Numbers, Part, Rows, Texts, place_of, places_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -89,10 +89,7 @@ class ParquetTable:
         total = self._table.metadata.num_rows
         rows = 0
         try:
-            for batch in self._table.iter_batches(
-                max(16, min(_BATCH_ROWS, _BATCH_NUMBERS // max(1, width))),
-                columns=[field.name for field in fields],
-            ):
+            for batch in self._batches([field.name for field in fields], width):
                 pieces = [
                     self._piece(batch.column(field.name), number)
                     for field, number in zip(fields, is_number, strict=True)
@@ -103,6 +100,18 @@ class ParquetTable:
                     progress(size * rows // total, size, rows)
         except (self._pa.ArrowException, OSError) as error:
             raise self._damaged(error) from error
+
+    def _batches(self, names: list[str], width: int) -> Iterator[Any]:
+        """Yield the rows in batches, of which the first one is small, as that of a CSV file is."""
+        size = max(16, min(_BATCH_ROWS, _BATCH_NUMBERS // max(1, width)))
+        first = FIRST_ROWS
+        for batch in self._table.iter_batches(size, columns=names):
+            if first and batch.num_rows > first:
+                yield batch.slice(0, first)
+                yield batch.slice(first)
+            else:
+                yield batch
+            first = 0
 
     def _check(self, field: Any) -> None:
         """Refuse a column of a type that has no numbers or categories."""

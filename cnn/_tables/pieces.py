@@ -45,6 +45,9 @@ class Texts:
         return is_first.nonzero()[0]
 
 
+# The rows that are read first, to know the columns whose texts are too many for categories: most
+# texts of measurements differ.
+FIRST_ROWS = 1100
 # Rows that are read at a time, and the most numbers of a block, which limits the rows of wide
 # tables.
 _BLOCK_ROWS = 4096
