@@ -12,6 +12,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from cnn._base import checks, formats
+from cnn._base.hinted import hinted
 from cnn._training.hooks import Hooks
 
 if TYPE_CHECKING:
@@ -163,6 +164,7 @@ class EarlyStopping(_Monitor):
     (4, 2)
     """
 
+    @hinted("EarlyStopping")
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -257,6 +259,7 @@ class ModelCheckpoint(_Monitor):
     >>> folder.cleanup()
     """
 
+    @hinted("ModelCheckpoint")
     def __init__(
         self,
         path: str | os.PathLike[str],

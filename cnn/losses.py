@@ -11,6 +11,7 @@ import numpy as np
 
 from cnn import _core
 from cnn._base import checks
+from cnn._base.hints import SAME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -210,7 +211,8 @@ def resolve(where: str, loss: str | Loss | None, activation: Activation, outputs
     if loss is None:
         chosen: Loss = _DEFAULTS.get(activation, SquaredError)()
     elif isinstance(loss, str):
-        chosen = LOSSES[checks.choice(where, "loss", loss, LOSSES)]()
+        name = SAME["loss"].get(loss, loss)
+        chosen = LOSSES[checks.choice(where, "loss", name, LOSSES)]()
     elif isinstance(loss, Loss):
         chosen = loss
     else:

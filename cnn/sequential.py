@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnn import _core, losses, optimizers, schedules
 from cnn._base import checks, formats
+from cnn._base.hinted import hinted
 from cnn._base.metadata import LR
 from cnn._model.exports import Exports
+from cnn._model.habits import Habits
+from cnn._model.names import Names
 from cnn._model.stack import Stack
 from cnn._training import loop, measures, steps
 from cnn.layers import Dense
@@ -36,7 +39,7 @@ class Gradient(NamedTuple):
     """Shape (outputs,)."""
 
 
-class Sequential(Stack, Exports):
+class Sequential(Stack, Exports, Names, Habits):
     """A network: layers one after the other.
 
     Parameters
@@ -85,6 +88,7 @@ class Sequential(Stack, Exports):
 
     # ---- Training ------------------------------------------------------------------------------
 
+    @hinted("fit")
     def fit(
         self,
         x: ArrayLike,
@@ -208,7 +212,7 @@ class Sequential(Stack, Exports):
         >>> net.predict([[2.0]]).round(2)
         array([[5.]], dtype=float32)
         """
-        return loop.fit(
+        history = loop.fit(
             self,
             self._network,
             x,
@@ -227,7 +231,10 @@ class Sequential(Stack, Exports):
             metrics=metrics,
             verbose=verbose,
         )
+        self._name_features(x)
+        return history
 
+    @hinted("train_step")
     def train_step(
         self,
         x: ArrayLike,
@@ -282,6 +289,7 @@ class Sequential(Stack, Exports):
             class_weight=class_weight,
         )
 
+    @hinted("gradients")
     def gradients(
         self,
         x: ArrayLike,
@@ -371,6 +379,7 @@ class Sequential(Stack, Exports):
         """
         return self._network.predict(x, out)
 
+    @hinted("evaluate")
     def evaluate(
         self,
         x: ArrayLike,
@@ -421,6 +430,7 @@ class Sequential(Stack, Exports):
 
     # ---- Files ---------------------------------------------------------------------------------
 
+    @hinted("save")
     def save(
         self, path: str | os.PathLike[str], *, optimizer: optimizers.Optimizer | None = None
     ) -> None:
