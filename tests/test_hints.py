@@ -32,6 +32,7 @@ VALUES = {
     "activation": [lambda v: cnn.Dense(3, 2, v), lambda v: cnn.mlp([3, 2], v, "relu")],
     "loss": [lambda v: made().fit(X, LABELS, loss=v)],
     "optimizer": [lambda v: made().fit(X, LABELS, optimizer=v)],
+    "batch_size": [lambda v: made().fit(X, LABELS, batch_size=v)],
     "init": [lambda v: cnn.Dense(3, 2, init=v)],
     "metrics": [lambda v: made().evaluate(X, LABELS, metrics=[v])],
 }
@@ -74,7 +75,9 @@ def test_attributes(holder):
 def test_values(argument):
     for value, hint in hints.VALUES[argument].items():
         for call in VALUES[argument]:
-            with pytest.raises(ValueError, match=rf"is '{value}', should be one of ") as found:
+            with pytest.raises(
+                (ValueError, TypeError), match=r"should be (one of|an int)"
+            ) as found:
                 call(value)
             assert str(found.value).endswith(f"; {hint}")
 
@@ -150,13 +153,14 @@ def test_suggested_values_exist(argument):
         "optimizer": cnn.optimizers.OPTIMIZERS,
         "init": cnn._core.INITIALIZERS,
         "metrics": cnn.metrics.BY_NAME,
+        "batch_size": (),
     }
     for value, hint in hints.VALUES[argument].items():
-        names, _ = check_suggestion(hint)
+        names, keywords = check_suggestion(hint, NET.fit)
         quoted = re.findall(r"'(\w+)'", hint)
         for name in quoted:
             assert name in options[argument] or name in cnn._core.ACTIVATIONS, hint
-        assert names or quoted, (value, hint)
+        assert names or quoted or keywords, (value, hint)
 
 
 # ---- Other calls ---------------------------------------------------------------------------------
