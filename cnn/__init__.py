@@ -8,6 +8,9 @@
 True
 """
 
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
 from cnn import activations, datasets, metrics, runtime
 from cnn._base import threadpool
 from cnn._core import ModelFileError, version
@@ -56,6 +59,16 @@ from cnn.sequential import Backward, Gradient, Sequential
 __version__ = version()
 threadpool.register()
 runtime.warn_of_variables()
+
+
+if not TYPE_CHECKING:  # type checkers would take any name for one that exists
+
+    def __getattr__(name: str) -> NoReturn:
+        """Raise the error for a name that does not exist, with a hint."""
+        from cnn._base import hints  # noqa: PLC0415  # for errors alone
+
+        raise hints.missing_attribute("cnn", name, sys.modules[__name__])
+
 
 __all__ = [
     "SGD",

@@ -65,7 +65,8 @@ class SquaredError(Loss):
     """Half the squared error: the loss of a row is 1/2 sum_j (y_j - t_j)^2.
 
     The default if the output layer has neither softmax nor sigmoid. Every output activation except
-    softmax is allowed. See `cnn.squared_error`.
+    softmax is allowed. With one output it is half of the mean squared error ("mse") of other
+    libraries, and so is its gradient. See `cnn.squared_error`, and `cnn.metrics.mse` for the other.
 
     Examples
     --------
@@ -210,6 +211,10 @@ def resolve(where: str, loss: str | Loss | None, activation: Activation, outputs
     if loss is None:
         chosen: Loss = _DEFAULTS.get(activation, SquaredError)()
     elif isinstance(loss, str):
+        if loss not in LOSSES:
+            from cnn._base.hints import SAME  # noqa: PLC0415  # for other names alone
+
+            loss = SAME["loss"].get(loss, loss)
         chosen = LOSSES[checks.choice(where, "loss", loss, LOSSES)]()
     elif isinstance(loss, Loss):
         chosen = loss
@@ -318,19 +323,24 @@ def checked_weights(
 
 def checked_class_weight(
     where: str,
-    class_weight: Mapping[int, float] | Sequence[float] | NDArray[Any] | None,
+    class_weight: Mapping[int, float] | Sequence[float] | NDArray[Any] | str | None,
     outputs: int,
-    *,
-    labels: bool,
+    labels: NDArray[Any] | None,
 ) -> NDArray[np.float64] | None:
-    """Return class weights as an array with a number for each class, 1 by default."""
+    """Return class weights as an array with a number for each class, 1 by default.
+
+    `labels` are the checked class numbers of the rows; None if targets are no class numbers.
+    """
     if class_weight is None:
         return None
-    if not labels:
+    if labels is None:
         raise ValueError(
             f"{where}: class_weight is given, but t does not hold class numbers of a softmax; "
             f"use sample_weight"
         )
+    if isinstance(class_weight, str):
+        checks.choice(where, "class_weight", class_weight, ("balanced",))
+        return balanced(labels, outputs)
     if isinstance(class_weight, Mapping):
         array = np.ones(outputs)
         for label, weight in class_weight.items():
@@ -348,8 +358,24 @@ def checked_class_weight(
     return given.astype(np.float64)
 
 
-# Rows whose weights are added up at a time.
+# Rows whose weights are added up, or labels counted, at a time.
 _ROWS = 65536
+
+
+def balanced(labels: NDArray[Any], outputs: int) -> NDArray[np.float64]:
+    """Return the weights with which each class of the labels has the same total.
+
+    It is n / (classes count) for a class with count of the n rows, with classes the number of those
+    that there are, as in scikit-learn's compute_class_weight; 1 for a class without rows.
+    """
+    counts = np.zeros(outputs)
+    for first in range(0, len(labels), _ROWS):
+        counts += np.bincount(np.asarray(labels[first : first + _ROWS], np.intp), minlength=outputs)
+    there = counts > 0
+    each = len(labels) / (np.count_nonzero(there) * counts[there])
+    found = np.ones(outputs)
+    found[there] = each
+    return found
 
 
 def row_weights(

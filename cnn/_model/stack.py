@@ -9,7 +9,9 @@ import numpy as np
 
 from cnn import _core, activations, layers
 from cnn._base import checks
+from cnn._base.hinted import hinted
 from cnn._base.metadata import EPOCHS
+from cnn._model.names import described
 from cnn.layers import Dense, Layer
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ OWN = ("_network", "_layers", "_tapes")
 class Stack:
     """A stack of layers with one compiled network, of which the layers are views."""
 
+    @hinted("Sequential")
     def __init__(
         self,
         layers: Sequence[Layer],
@@ -106,12 +109,12 @@ class Stack:
         return f"Sequential([\n{lines}], rng={self.seed}, dtype={self.dtype.name!r})"
 
     def summary(self) -> str:
-        """Return a table of the layers as text.
+        """Return a table of the layers as text, with the names and metadata that have been set.
 
         Returns
         -------
         str
-            The lines of the table.
+            The lines of the table, then those of names and metadata.
 
         Examples
         --------
@@ -128,7 +131,8 @@ class Stack:
         size = self.parameter_count * self.dtype.itemsize
         unit, scale = ("MB", 1e6) if size >= 1e6 else ("kB", 1e3)
         total = f"{self.parameter_count:,} parameters, {self.dtype.name}"
-        return "\n".join([*layers.table(self._layers), f"{total}, {size / scale:,.1f} {unit}"])
+        lines = [*layers.table(self._layers), f"{total}, {size / scale:,.1f} {unit}"]
+        return "\n".join([*lines, *described(self._network)])
 
     # ---- Weights -------------------------------------------------------------------------------
 

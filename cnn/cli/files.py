@@ -6,11 +6,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnn._base.metadata import COLUMNS, EPOCHS
 from cnn._tables import preprocessing
 from cnn.cli.common import check_output, counted, loaded
 from cnn.cli.terminal import say
-from cnn.sequential import network_of
 from cnn.tabular import plan_of
 
 if TYPE_CHECKING:
@@ -23,14 +21,7 @@ def show(arguments: Namespace) -> int:
     sizes = f"{counted(net.inputs, 'input')}, {counted(net.outputs, 'output')}"
     say(f"{arguments.model}: {sizes}, trained for {counted(net.epochs, 'epoch')}", "")
     say(*(model or net).summary().splitlines())
-    others = {
-        key: value
-        for key, value in sorted(network_of(net).metadata.items())
-        if key not in (EPOCHS, COLUMNS)
-    }
     say("", f"Seed: {net.seed}")
-    for key, value in others.items():
-        say(f"{key}: {value}")
     return 0
 
 

@@ -16,14 +16,23 @@ if TYPE_CHECKING:
 
 
 def numbers(where: str, name: str, values: ArrayLike) -> NDArray[Any]:
-    """Return finite numbers of 1 or 2 dimensions, in their own type, with a row at least."""
+    """Return numbers of 1 or 2 dimensions, in their own type, with a row at least."""
     array = _core.numeric(where, name, values)
     if array.ndim not in (1, 2):
         raise ValueError(f"{where}: {name} has shape {array.shape}, should be (n,) or (n, outputs)")
     if array.size == 0:
         raise ValueError(f"{where}: {name} has shape {array.shape}, should have at least 1 row")
-    checks.within(where, name, array)
     return array
+
+
+def _finite(where: str, name: str, array: NDArray[Any]) -> NDArray[Any]:
+    """Return a copy of numbers that are checked to be finite.
+
+    The copy comes first: an array of few bytes may have more numbers than can ever be checked.
+    """
+    found = np.array(array)
+    checks.within(where, name, found)
+    return found
 
 
 def _check_rows(where: str, t: NDArray[Any], y: NDArray[Any]) -> None:
@@ -48,6 +57,7 @@ def values(where: str, t: ArrayLike, y: ArrayLike) -> tuple[Numbers, Numbers]:
     shape = len(outputs), outputs.size // len(outputs)
     if targets.size != outputs.size:
         raise ValueError(f"{where}: t has shape {targets.shape}, but y has {outputs.shape}")
+    targets, outputs = _finite(where, "t", targets), _finite(where, "y", outputs)
     return (
         np.asarray(targets, np.float64).reshape(shape),
         np.asarray(outputs, np.float64).reshape(shape),
@@ -71,13 +81,14 @@ def classes(where: str, t: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.intp], N
         outputs = outputs.ravel()
     count = 2 if outputs.ndim == 1 else outputs.shape[1]
     if targets.size == len(targets):
-        return labels(where, targets, count), outputs
+        return labels(where, targets, count), _finite(where, "y", outputs)
     if targets.shape != outputs.shape:
         raise ValueError(
             f"{where}: t has shape {targets.shape}, should be ({len(outputs)},) class numbers"
             + ("" if outputs.ndim == 1 else f" or {outputs.shape} probabilities")
         )
-    return targets.argmax(axis=1), outputs
+    outputs = _finite(where, "y", outputs)
+    return _finite(where, "t", targets).argmax(axis=1), outputs
 
 
 def guesses(y: NDArray[Any]) -> NDArray[np.intp]:

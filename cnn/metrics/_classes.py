@@ -128,14 +128,15 @@ def log_loss(t: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = No
     1.0397207708399179
     """
     where = "log_loss"
-    labels, outputs = _arguments.classes(where, t, y)
+    given = _arguments.numbers(where, "t", t)
+    labels, outputs = _arguments.classes(where, given, y)
     weights = _arguments.weights(where, sample_weight, len(labels))
     checks.within(where, "y", outputs, 0.0, 1.0)
     narrow = outputs.dtype.kind == "f" and outputs.dtype.itemsize < 8
     eps = float(np.finfo(outputs.dtype if narrow else np.float64).eps)
     p = np.asarray(outputs, np.float64)
     p = np.clip(np.stack([1.0 - p, p], axis=1) if p.ndim == 1 else p, eps, 1.0 - eps)
-    targets = np.asarray(t, np.float64)
+    targets = np.asarray(given, np.float64)
     if targets.size == len(labels):
         losses = -np.log(p[np.arange(len(labels)), labels])
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -163,9 +163,9 @@ def auc(t: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None) -
     0.75
     """
     where = "auc"
-    targets = _arguments.numbers(where, "t", t)
+    targets, given = _arguments.numbers(where, "t", t), _arguments.numbers(where, "y", y)
     if targets.ndim == 2 and targets.shape[1] > 1:
-        members, outputs = _arguments.values(where, t, y)
+        members, outputs = _arguments.values(where, targets, given)
         strange = np.argwhere((members != 0) & (members != 1))
         if strange.size:
             row, column = strange[0]
@@ -175,9 +175,9 @@ def auc(t: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None) -
             )
         pairs = [(members[:, j] == 1, outputs[:, j]) for j in range(members.shape[1])]
     else:
-        labels, scores = _arguments.classes(where, t, y)
+        labels, scores = _arguments.classes(where, targets, given)
         if scores.ndim == 1 or scores.shape[1] == 2:
-            pairs = [_arguments.scored(where, t, y)]
+            pairs = [_arguments.scored(where, targets, given)]
         else:
             scores = np.asarray(scores, np.float64)
             pairs = [(labels == j, scores[:, j]) for j in range(scores.shape[1])]
@@ -206,7 +206,7 @@ def calibration_curve(
     y: ArrayLike,
     *,
     bins: int = 10,
-    strategy: str = "uniform",
+    strategy: Literal["uniform", "quantile"] = "uniform",
     sample_weight: ArrayLike | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return how often class 1 comes true, by the probability that is predicted for it.
