@@ -138,6 +138,8 @@ class EarlyStopping(_Monitor):
     >>> import cnn
     >>> net = cnn.Sequential([cnn.Dense(1, 1, init="zeros")], rng=0)
     >>> stop = cnn.EarlyStopping("loss", patience=2, min_delta=0.01)
+    >>> stop
+    EarlyStopping('loss', patience=2, min_delta=0.01)
     >>> history = net.fit([[1.0]], [1.0], epochs=100, optimizer=cnn.SGD(0.5), callbacks=[stop])
     >>> stop.stopped_epoch, stop.best_epoch
     (4, 2)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnn import _core, activations, layers
-from cnn._base import checks
+from cnn._base import checks, html, texts
 from cnn._base.metadata import EPOCHS
 from cnn.layers import Dense, Layer
 
@@ -107,7 +107,7 @@ class Stack:
         Returns
         -------
         str
-            The lines of the table.
+            The lines of the table. An interpreter or a notebook shows them without quotes.
 
         Examples
         --------
@@ -121,10 +121,19 @@ class Stack:
         -----  -------  --------  ----------  ----------
         3,760 parameters, float32, 15.0 kB
         """
+        return texts.Lines("\n".join([*layers.table(self._layers), self._total()]))
+
+    def _total(self) -> str:
+        """Return how many parameters there are, of which type, and their size."""
         size = self.parameter_count * self.dtype.itemsize
         unit, scale = ("MB", 1e6) if size >= 1e6 else ("kB", 1e3)
         total = f"{self.parameter_count:,} parameters, {self.dtype.name}"
-        return "\n".join([*layers.table(self._layers), f"{total}, {size / scale:,.1f} {unit}"])
+        return f"{total}, {size / scale:,.1f} {unit}"
+
+    def _repr_html_(self) -> str:
+        header, *rows = layers.rows(self._layers)
+        table = html.table(header, rows, right=layers.NUMBERS)
+        return html.block(type(self).__name__, table, self._total())
 
     # ---- Weights -------------------------------------------------------------------------------
 
