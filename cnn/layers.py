@@ -390,7 +390,7 @@ NUMBERS = (0, 4)
 
 def rows(layers: Sequence[Layer]) -> list[tuple[str, ...]]:
     """Return the header and the rows of a table of layers."""
-    found = [("Layer", "Kind", "Shape", "Activation", "Parameters")]
+    found: list[tuple[str, ...]] = [("Layer", "Kind", "Shape", "Activation", "Parameters")]
     for i, layer in enumerate(layers):
         if isinstance(layer, Dense):
             shape = f"{layer.inputs} x {layer.outputs}"
