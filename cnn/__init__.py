@@ -8,7 +8,7 @@
 True
 """
 
-from cnn import activations, datasets, runtime
+from cnn import activations, datasets, metrics, runtime
 from cnn._base import threadpool
 from cnn._core import ModelFileError, version
 from cnn.callbacks import Callback, EarlyStopping, LambdaCallback, ModelCheckpoint
@@ -114,6 +114,7 @@ __all__ = [
     "load",
     "load_checkpoint",
     "log_softmax",
+    "metrics",
     "mish",
     "mlp",
     "numerics_version",

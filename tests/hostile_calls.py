@@ -78,6 +78,21 @@ FUNCTIONS = {
     "poisson": Case(
         cnn.poisson, lambda w: {"log_rate": w.dy, "t": w.rows, "sample_weight": w.sample_weight}
     ),
+    **{
+        name: Case(
+            getattr(cnn.metrics, name),
+            lambda w: {"t": [0, 1, 0, 1, 1], "y": [0.1, 0.2, 0.3, 0.4, 0.5], "sample_weight": None},
+        )
+        for name in cnn.metrics.__all__
+        if name not in ("ClassScores", "top5", "top_k")
+    },
+    **{
+        name: Case(
+            getattr(cnn.metrics, name),
+            lambda w: {"t": [0, 1, 0, 1, 1], "y": np.eye(5, 6), "sample_weight": None},
+        )
+        for name in ("top5", "top_k")
+    },
 }
 
 _samples = {
