@@ -106,8 +106,14 @@ def test_legends_look_for_no_place(history, net, monkeypatch):
 
 
 def test_bad_learning_curves(history):
-    with refused(TypeError, "learning_curves: history is of type dict, should be the cnn.History"):
+    with refused(TypeError, "learning_curves: history is of type int, should be the cnn.History"):
+        plot.learning_curves(3)
+    with refused(ValueError, "learning_curves: history is empty, should have at least one History"):
         plot.learning_curves({})
+    with refused(TypeError, "learning_curves: history 'run 2' is of type str, should be the cnn"):
+        plot.learning_curves([history, "loss"])
+    with refused(ValueError, "learning_curves: history 'a' has no epochs, should have at least 1"):
+        plot.learning_curves({"a": cnn.History()})
     with refused(ValueError, "learning_curves: history has no epochs, should have at least 1"):
         plot.learning_curves(cnn.History())
     message = "learning_curves: metric is 'val_loss', should be one of loss, accuracy, lr, seconds"
@@ -198,8 +204,8 @@ def test_bad_activations(ax):
         plot.activations(["relu", "softmax"])
     with refused(ValueError, "activations: names is empty, should have at least one activation"):
         plot.activations([])
-    with refused(TypeError, "activations: names is of type str, should be a list"):
-        plot.activations("relu")
+    with refused(TypeError, "activations: names is of type int, should be an activation or a list"):
+        plot.activations(3)
     with refused(ValueError, "activations: limits is (1, 0), should be a smaller and a larger"):
         plot.activations(limits=(1, 0))
     with refused(ValueError, "activations: ax has 1 Axes, should have 2"):
