@@ -8,8 +8,11 @@
 True
 """
 
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
 from cnn import activations, datasets, metrics, runtime
-from cnn._base import threadpool
+from cnn._base import hints, threadpool
 from cnn._core import ModelFileError, version
 from cnn.callbacks import Callback, EarlyStopping, LambdaCallback, ModelCheckpoint
 from cnn.functional import (
@@ -56,6 +59,14 @@ from cnn.sequential import Gradient, Sequential
 __version__ = version()
 threadpool.register()
 runtime.warn_of_variables()
+
+
+if not TYPE_CHECKING:  # type checkers would take any name for one that exists
+
+    def __getattr__(name: str) -> NoReturn:
+        """Raise the error for a name that does not exist, with a hint."""
+        raise hints.missing_attribute("cnn", name, sys.modules[__name__])
+
 
 __all__ = [
     "SGD",

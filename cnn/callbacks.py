@@ -12,6 +12,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from cnn._base import checks, formats
+from cnn._base.hinted import hinted
 from cnn._training.hooks import Hooks
 
 if TYPE_CHECKING:
@@ -62,6 +63,20 @@ class Callback(Hooks):
     metrics: tuple[str, ...]
 
 
+# Beside those of cnn.metrics.
+_LOWER_IS_BETTER = frozenset({"loss", "lr", "seconds"})
+
+
+def _is_higher_better(monitor: str) -> bool | None:
+    """Whether more of a metric is better; None if it is a function of the user's."""
+    from cnn import metrics  # noqa: PLC0415  # `import cnn` need not wait for it
+
+    name = monitor.removeprefix("val_")
+    if name.endswith("accuracy") or name in metrics.HIGHER_IS_BETTER:
+        return True
+    return False if name in _LOWER_IS_BETTER or name in metrics.BY_NAME else None
+
+
 class _Monitor(Callback):
     """The base of callbacks that watch whether a metric improves."""
 
@@ -75,7 +90,7 @@ class _Monitor(Callback):
         self.monitor = monitor
         self.min_delta = checks.real(where, "min_delta", min_delta)
         self.mode = mode
-        higher = monitor.endswith("accuracy") if mode == "auto" else mode == "max"
+        higher = _is_higher_better(monitor) if mode == "auto" else mode == "max"
         self._sign = -1.0 if higher else 1.0
         self.best = math.inf * self._sign
         self.best_epoch = 0
@@ -89,6 +104,11 @@ class _Monitor(Callback):
                 f"fit: {type(self).__name__} has monitor {self.monitor!r}, should be one of "
                 f"{', '.join(self.metrics)}"
                 + ("; give fit validation_data" if self.monitor.startswith("val_") else "")
+            )
+        if self.mode == "auto" and _is_higher_better(self.monitor) is None:
+            raise ValueError(
+                f"fit: {type(self).__name__} has monitor {self.monitor!r} and mode 'auto', should "
+                f"have mode 'max' or 'min', since cnn does not know which is better"
             )
 
     def _improved(self, epoch: int, logs: Logs) -> bool:
@@ -112,7 +132,8 @@ class EarlyStopping(_Monitor):
     min_delta : float, default 0.0
         The least change that counts as an improvement; 0 or more.
     mode : {"auto", "min", "max"}, default "auto"
-        Whether smaller or larger is better; "auto" takes "max" for accuracies and else "min".
+        Whether smaller or larger is better; "auto" knows it of loss, accuracy and the metrics of
+        `cnn.metrics`.
     restore_best_weights : bool, default False
         Whether the network ends with the weights of the epoch with the best metric, rather than
         those of the last. This also holds if all epochs have run. The state of the optimizer stays
@@ -131,7 +152,7 @@ class EarlyStopping(_Monitor):
     ------
     TypeError, ValueError
         If an argument is of a wrong type or out of range; from fit, before training begins, if it
-        does not measure the metric.
+        does not measure the metric, or mode is "auto" and the metric a function of your own.
 
     Examples
     --------
@@ -145,6 +166,7 @@ class EarlyStopping(_Monitor):
     (4, 2)
     """
 
+    @hinted("EarlyStopping")
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -209,7 +231,8 @@ class ModelCheckpoint(_Monitor):
     save_best_only : bool, default False
         Whether only an epoch that is better than all before it is saved.
     mode : {"auto", "min", "max"}, default "auto"
-        Whether smaller or larger is better; "auto" takes "max" for accuracies and else "min".
+        Whether smaller or larger is better; "auto" knows it of loss, accuracy and the metrics of
+        `cnn.metrics`.
 
     Attributes
     ----------
@@ -238,6 +261,7 @@ class ModelCheckpoint(_Monitor):
     >>> folder.cleanup()
     """
 
+    @hinted("ModelCheckpoint")
     def __init__(
         self,
         path: str | os.PathLike[str],

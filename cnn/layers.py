@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 import numpy as np
 
 from cnn import _core, activations
-from cnn._base import checks
+from cnn._base import checks, hints
 from cnn._base.activations import TABLE
+from cnn._base.hinted import hinted
 from cnn._base.numbers import exact
 
 if TYPE_CHECKING:
@@ -68,6 +69,52 @@ class Layer:
         self._network = network
         self._index = index
 
+    def __call__(self, x: ArrayLike) -> NDArray[Any]:
+        """Return the outputs of the layer for its inputs x, as a part of its network.
+
+        Parameters
+        ----------
+        x : array_like of shape (n, inputs) or (inputs,)
+            Inputs, or those of one row. They are converted to the network's dtype.
+
+        Returns
+        -------
+        ndarray of shape (n, outputs) or (outputs,)
+            The outputs, in the network's dtype. A Dropout returns its inputs.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x does not hold numbers, its shape is wrong, or the layer is not in a network, and
+            has no weights yet.
+
+        Examples
+        --------
+        >>> import cnn
+        >>> net = cnn.Sequential([cnn.Dense(2, 1, init="zeros")])
+        >>> net.layers[0]([[1.0, 2.0]])
+        array([[0.]], dtype=float32)
+        """
+        if self._network is None:
+            raise ValueError(
+                f"{self!r} is called, but is not in a network and has no weights; make a network "
+                f"of it first: cnn.Sequential([...]), whose predict takes x"
+            )
+        return outputs(type(self).__name__, [self], x)[0]
+
+    def _outputs_of(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Return the outputs for rows (n, inputs) of the network's type."""
+        raise NotImplementedError
+
+    # Type checkers would take any attribute for one that exists.
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Raise the error for an attribute that does not exist, with a hint."""
+            if hasattr(type(self), name):
+                object.__getattribute__(self, name)  # a property, which raises its own error
+            raise hints.missing_attribute("layer", name, self)
+
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
         if self._network is not None:
             name = type(self).__name__
@@ -123,6 +170,7 @@ class Dense(Layer):
     array([0. , 0.1, 0.2], dtype=float32)
     """
 
+    @hinted("Dense")
     def __init__(
         self,
         inputs: int,
@@ -224,6 +272,14 @@ class Dense(Layer):
         name, alpha = self._activation
         return _core.LayerSpec("dense", self._inputs, self._outputs, name, l2=self._l2, alpha=alpha)
 
+    def _outputs_of(self, x: NDArray[Any]) -> NDArray[Any]:
+        if x.shape[1] != self._inputs:
+            raise ValueError(
+                f"Dense: x has {x.shape[1]} columns, but the layer has {self._inputs} inputs"
+            )
+        name, alpha = self._activation
+        return _core.dense(x, self.weight, self.bias, name, None, alpha)
+
     def _initialize(self, network: _core.Network, index: int) -> None:
         """Draw the initial weights of layer `index` of a network."""
         if isinstance(self._init, uniform):
@@ -269,6 +325,7 @@ class Dropout(Layer):
     ], rng=0, dtype='float32')
     """
 
+    @hinted("Dropout")
     def __init__(self, rate: float) -> None:
         self._rate = checks.real("Dropout", "rate", rate, below=1.0)
 
@@ -285,8 +342,27 @@ class Dropout(Layer):
     def _describe(self) -> _core.LayerSpec:
         return _core.LayerSpec("dropout", rate=self._rate)
 
+    def _outputs_of(self, x: NDArray[Any]) -> NDArray[Any]:
+        return x
+
     def __repr__(self) -> str:
         return f"Dropout({exact(self._rate)})"
+
+
+def outputs(where: str, layers: Sequence[Layer], x: ArrayLike) -> list[NDArray[Any]]:
+    """Return the outputs of each of some consecutive layers of a network for the inputs x."""
+    network = layers[0]._network
+    assert network is not None
+    array = _core.numeric(where, "x", x)
+    if array.ndim not in (1, 2):
+        raise ValueError(f"{where}: x has shape {array.shape}, should be (n, inputs) or (inputs,)")
+    with np.errstate(over="ignore"):  # as predict, which does not check numbers
+        rows = np.atleast_2d(array).astype(network.dtype)
+    found = []
+    for layer in layers:
+        rows = layer._outputs_of(rows)
+        found.append(rows)
+    return [rows[0] for rows in found] if array.ndim == 1 else found
 
 
 def checked_parameter(

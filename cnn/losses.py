@@ -11,6 +11,7 @@ import numpy as np
 
 from cnn import _core
 from cnn._base import checks
+from cnn._base.hints import SAME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -210,7 +211,8 @@ def resolve(where: str, loss: str | Loss | None, activation: Activation, outputs
     if loss is None:
         chosen: Loss = _DEFAULTS.get(activation, SquaredError)()
     elif isinstance(loss, str):
-        chosen = LOSSES[checks.choice(where, "loss", loss, LOSSES)]()
+        name = SAME["loss"].get(loss, loss)
+        chosen = LOSSES[checks.choice(where, "loss", name, LOSSES)]()
     elif isinstance(loss, Loss):
         chosen = loss
     else:
@@ -318,19 +320,24 @@ def checked_weights(
 
 def checked_class_weight(
     where: str,
-    class_weight: Mapping[int, float] | Sequence[float] | NDArray[Any] | None,
+    class_weight: Mapping[int, float] | Sequence[float] | NDArray[Any] | str | None,
     outputs: int,
-    *,
-    labels: bool,
+    labels: NDArray[Any] | None,
 ) -> NDArray[np.float64] | None:
-    """Return class weights as an array with a number for each class, 1 by default."""
+    """Return class weights as an array with a number for each class, 1 by default.
+
+    `labels` are the checked class numbers of the rows; None if targets are no class numbers.
+    """
     if class_weight is None:
         return None
-    if not labels:
+    if labels is None:
         raise ValueError(
             f"{where}: class_weight is given, but t does not hold class numbers of a softmax; "
             f"use sample_weight"
         )
+    if isinstance(class_weight, str):
+        checks.choice(where, "class_weight", class_weight, ("balanced",))
+        return balanced(labels, outputs)
     if isinstance(class_weight, Mapping):
         array = np.ones(outputs)
         for label, weight in class_weight.items():
@@ -348,8 +355,24 @@ def checked_class_weight(
     return given.astype(np.float64)
 
 
-# Rows whose weights are added up at a time.
+# Rows whose weights are added up, or labels counted, at a time.
 _ROWS = 65536
+
+
+def balanced(labels: NDArray[Any], outputs: int) -> NDArray[np.float64]:
+    """Return the weights with which each class of the labels has the same total.
+
+    It is n / (classes count) for a class with count of the n rows, with classes the number of those
+    that there are, as in scikit-learn's compute_class_weight; 1 for a class without rows.
+    """
+    counts = np.zeros(outputs)
+    for first in range(0, len(labels), _ROWS):
+        counts += np.bincount(np.asarray(labels[first : first + _ROWS], np.intp), minlength=outputs)
+    there = counts > 0
+    each = len(labels) / (np.count_nonzero(there) * counts[there])
+    found = np.ones(outputs)
+    found[there] = each
+    return found
 
 
 def row_weights(

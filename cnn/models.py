@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from cnn import _core, activations, optimizers, schedules
 from cnn._base import checks, formats
+from cnn._base.hinted import hinted
 from cnn._base.metadata import COLUMNS, EPOCHS, LR
+from cnn._model.names import check_names
 from cnn.layers import Dense, Dropout, Layer
 from cnn.sequential import Sequential, built, of_network
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["load", "load_checkpoint", "mlp"]
 
 
+@hinted("mlp")
 def mlp(
     sizes: Sequence[int],
     hidden_activation: Activation,
@@ -103,6 +106,7 @@ def _loaded(where: str, network: _core.Network) -> Sequential | Any:
             f"{where}: the file has {epochs!r} epochs, should have a whole number"
         )
     network.set_metadata(LR, None)
+    check_names(network)
     net = of_network(network)
     if network.get_metadata(COLUMNS) is None:
         return net
@@ -113,6 +117,7 @@ def _loaded(where: str, network: _core.Network) -> Sequential | Any:
 
 # Any stands for a TableModel: type checkers treat the result as a Sequential, the usual case, and
 # still allow isinstance to narrow it to a TableModel.
+@hinted("load")
 def load(path: str | os.PathLike[str]) -> Sequential | Any:
     """Load a network from a file that `Sequential.save`, ``cnn train`` or libcnn wrote.
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from cnn import _core, schedules
 from cnn._base import checks
+from cnn._base.hinted import hinted_class
 from cnn.schedules import LearningRate
 
 if TYPE_CHECKING:
@@ -137,6 +138,7 @@ def _checked_betas(where: str, betas: object) -> None:
         checks.real(where, f"betas[{i}]", beta, below=1.0)
 
 
+@hinted_class
 @dataclass(eq=False)
 class SGD(Optimizer):
     """Stochastic gradient descent, optionally with momentum.
@@ -190,6 +192,7 @@ class SGD(Optimizer):
         return {"momentum": self.momentum, "clip_norm": self.clip_norm or 0.0}
 
 
+@hinted_class
 @dataclass(eq=False)
 class Adam(Optimizer):
     """Adam: steps from running means of the gradient and of its square.
@@ -244,6 +247,7 @@ class Adam(Optimizer):
         }
 
 
+@hinted_class
 @dataclass(eq=False)
 class AdamW(Optimizer):
     """Adam with weight decay that is not part of the gradient.
@@ -302,6 +306,7 @@ class AdamW(Optimizer):
         }
 
 
+@hinted_class
 @dataclass(eq=False)
 class RMSprop(Optimizer):
     """RMSprop: the gradient divided by the root of a running mean of its square.
@@ -349,6 +354,7 @@ class RMSprop(Optimizer):
         return {"alpha": self.alpha, "eps": self.eps, "clip_norm": self.clip_norm or 0.0}
 
 
+@hinted_class
 @dataclass(eq=False)
 class Adagrad(Optimizer):
     """Adagrad: the gradient divided by the root of the sum of its squares so far.

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnn import _core, losses, optimizers, schedules
 from cnn._base import checks, formats
+from cnn._base.hinted import hinted
 from cnn._base.metadata import LR
 from cnn._model.exports import Exports
+from cnn._model.habits import Habits
+from cnn._model.names import Names
 from cnn._model.stack import Stack
-from cnn._training import loop, steps
-from cnn._training.samples import checked_samples, loss_for
+from cnn._training import loop, measures, steps
 from cnn.layers import Dense
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from cnn._training.hooks import Hooks
+    from cnn._training.measures import Metric
     from cnn._training.samples import ClassWeight
     from cnn.history import History
 
@@ -36,7 +39,7 @@ class Gradient(NamedTuple):
     """Shape (outputs,)."""
 
 
-class Sequential(Stack, Exports):
+class Sequential(Stack, Exports, Names, Habits):
     """A network: layers one after the other.
 
     Parameters
@@ -85,6 +88,7 @@ class Sequential(Stack, Exports):
 
     # ---- Training ------------------------------------------------------------------------------
 
+    @hinted("fit")
     def fit(
         self,
         x: ArrayLike,
@@ -102,6 +106,9 @@ class Sequential(Stack, Exports):
         shuffle: bool = True,
         callbacks: Iterable[Hooks] = (),
         progress: bool | str = "auto",
+        validation_split: float = 0.0,
+        metrics: Metric | Iterable[Metric] | None = None,
+        verbose: int | str | None = None,
     ) -> History:
         """Train the network from its present weights.
 
@@ -131,9 +138,11 @@ class Sequential(Stack, Exports):
         sample_weight : array_like of shape (n,), optional
             The weight of each sample in the loss, from 0 to 1e100. The sum must be at least 1e-270,
             so that the weighted mean is defined.
-        class_weight : dict or array_like of shape (outputs,), optional
+        class_weight : dict, array_like of shape (outputs,) or "balanced", optional
             The weight of the samples of each class, from 0 to 1e100; with class numbers only.
-            Classes that a dict does not have get weight 1. The validation does not use it.
+            Classes that a dict does not have get weight 1. "balanced" gives each class of t the
+            same total: n / (classes count) to one with count of the n rows, as in scikit-learn.
+            The validation does not use it.
         shuffle : bool, default True
             Whether each epoch uses the samples in a new random order.
         callbacks : iterable of Callback, optional
@@ -142,6 +151,19 @@ class Sequential(Stack, Exports):
             Whether to show progress: a bar on a terminal and in a notebook. Elsewhere True prints
             plain lines on stderr, about ten in all. Bars round metrics to 3 digits and lines to 4,
             with ~ before a rounded number; the History that is returned has all digits.
+        validation_split : float, default 0.0
+            The share of samples that are not trained on, but are the validation data: the last
+            rows, before any shuffling, as in Keras. Rows that are sorted by class should be
+            shuffled first. Not together with `validation_data`.
+        metrics : list of str and functions, optional
+            More metrics for the History, also of the validation data as "val_" and the name: names
+            of functions of `cnn.metrics`, namely "auc", "f1", "log_loss", "mae", "mse",
+            "precision", "r2", "recall", "rmse" and "top5"; or functions f(t, y) of targets and
+            outputs that return a number, under their ``__name__``. They are computed at the end of
+            each epoch with its last weights, which costs a prediction of all samples and memory
+            for their outputs. Those of `cnn.metrics` get sample_weight.
+        verbose : {0, 1, 2, "auto"}, optional
+            `progress` as Keras has it: 0 stands for False, and 1 and 2 for True.
 
         Returns
         -------
@@ -190,7 +212,7 @@ class Sequential(Stack, Exports):
         >>> net.predict([[2.0]]).round(2)
         array([[5.]], dtype=float32)
         """
-        return loop.fit(
+        history = loop.fit(
             self,
             self._network,
             x,
@@ -205,8 +227,14 @@ class Sequential(Stack, Exports):
             shuffle=shuffle,
             callbacks=callbacks,
             progress=progress,
+            validation_split=validation_split,
+            metrics=metrics,
+            verbose=verbose,
         )
+        self._name_features(x)
+        return history
 
+    @hinted("train_step")
     def train_step(
         self,
         x: ArrayLike,
@@ -261,6 +289,7 @@ class Sequential(Stack, Exports):
             class_weight=class_weight,
         )
 
+    @hinted("gradients")
     def gradients(
         self,
         x: ArrayLike,
@@ -350,6 +379,7 @@ class Sequential(Stack, Exports):
         """
         return self._network.predict(x, out)
 
+    @hinted("evaluate")
     def evaluate(
         self,
         x: ArrayLike,
@@ -357,19 +387,22 @@ class Sequential(Stack, Exports):
         *,
         loss: str | losses.Loss | None = None,
         sample_weight: ArrayLike | None = None,
+        metrics: Metric | Iterable[Metric] | None = None,
     ) -> dict[str, float]:
-        """Return the loss and the accuracy of the network on samples.
+        """Return the loss and other metrics of the network on samples.
 
         Parameters
         ----------
-        x, t, loss, sample_weight
+        x, t, loss, sample_weight, metrics
             As for `fit`.
 
         Returns
         -------
         dict of str to float
-            "loss", the weighted mean over the rows, L2 penalties included; with cross_entropy and
-            binary_cross_entropy also "accuracy", the share of rows classified correctly.
+            "loss", the weighted mean over the rows, L2 penalties included. With cross_entropy and
+            binary_cross_entropy also "accuracy", the share of rows classified correctly. With
+            squared_error and huber also "mse", "mae" and "r2", as `cnn.metrics` has them, weighted
+            by sample_weight. Then `metrics`.
 
         Raises
         ------
@@ -378,21 +411,26 @@ class Sequential(Stack, Exports):
             is not finite in the network's dtype, which the error names with its row and its column,
             it is a FloatingPointError too.
 
+        Notes
+        -----
+        squared_error has a factor of 1/2, and is summed over the outputs: of k outputs, "mse" is
+        2 / k times "loss", if there are no L2 penalties. With squared_error and huber a second
+        forward pass computes the errors, a block of rows at a time.
+
         Examples
         --------
         >>> import cnn
         >>> net = cnn.Sequential([cnn.Dense(1, 1, init="zeros")])
         >>> net.evaluate([[1.0], [2.0]], [1.0, 3.0])
-        {'loss': 2.5}
+        {'loss': 2.5, 'mse': 5.0, 'mae': 2.0, 'r2': -4.0}
         """
-        where = "evaluate"
-        chosen = loss_for(where, loss, self._network)
-        samples = checked_samples(where, self._network, chosen, x, t, sample_weight)
-        measured = steps.evaluate(where, self._network, samples)
-        return steps.logs_of(measured, has_accuracy=chosen.has_accuracy)
+        return measures.evaluation(
+            self._network, x, t, loss=loss, sample_weight=sample_weight, metrics=metrics
+        )
 
     # ---- Files ---------------------------------------------------------------------------------
 
+    @hinted("save")
     def save(
         self, path: str | os.PathLike[str], *, optimizer: optimizers.Optimizer | None = None
     ) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnn import _core
+from cnn._base import hints
 from cnn._base.numbers import exact
 
 if TYPE_CHECKING:
@@ -118,7 +119,10 @@ def choice(where: str, name: str, value: object, options: Collection[str]) -> st
     if not isinstance(value, str):
         raise TypeError(f"{where}: {name} is of type {type(value).__name__}, should be a string")
     if value not in options:
-        raise ValueError(f"{where}: {name} is {value!r}, should be one of {', '.join(options)}")
+        hint = hints.value(name, value, options)
+        raise ValueError(
+            f"{where}: {name} is {value!r}, should be one of {', '.join(options)}{hint}"
+        )
     return value
 
 

@@ -33,7 +33,8 @@ class Regression:
         for first in range(0, len(t), BLOCK):
             block, w = self._block(t, weights, first, first + BLOCK)
             total += float(w.sum())
-            sums += (w * block).sum(axis=0)
+            with np.errstate(over="ignore"):
+                sums += (w * block).sum(axis=0)
         self._t, self._weights = t, weights
         self._total, self._mean = total, sums / total
         self._squares = np.zeros(columns)
@@ -55,11 +56,13 @@ class Regression:
         """Add the outputs (m, outputs) of rows from `first` on."""
         t, w = self._block(self._t, self._weights, first, first + len(y))
         # A row without weight counts for nothing, even if its outputs are not finite.
-        error = np.where(w > 0, y - t, 0.0)
-        self._squares += (w * error * error).sum(axis=0)
-        self._absolutes += (w * abs(error)).sum(axis=0)
-        deviation = t - self._mean
-        self._spread += (w * deviation * deviation).sum(axis=0)
+        # Errors of 1e200 have infinite squares.
+        with np.errstate(over="ignore", invalid="ignore"):
+            error = np.where(w > 0, y - t, 0.0)
+            self._squares += (w * error * error).sum(axis=0)
+            self._absolutes += (w * abs(error)).sum(axis=0)
+            deviation = t - self._mean
+            self._spread += (w * deviation * deviation).sum(axis=0)
 
     @property
     def mse(self) -> float:
@@ -75,6 +78,7 @@ class Regression:
     def r2(self) -> float:
         """The mean R² of the outputs."""
         spread = self._spread
-        share = np.divide(self._squares, spread, out=np.zeros_like(spread), where=spread > 0)
+        with np.errstate(invalid="ignore"):
+            share = np.divide(self._squares, spread, out=np.zeros_like(spread), where=spread > 0)
         flat = (self._spread == 0) & (self._squares > 0)
         return float(np.where(flat, 0.0, 1.0 - share).mean())

@@ -9,7 +9,9 @@ import numpy as np
 
 from cnn import _core, activations, layers
 from cnn._base import checks, html, texts
+from cnn._base.hinted import hinted
 from cnn._base.metadata import EPOCHS
+from cnn._model.names import described
 from cnn.layers import Dense, Layer
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 class Stack:
     """A stack of layers with one compiled network, of which the layers are views."""
 
+    @hinted("Sequential")
     def __init__(
         self,
         layers: Sequence[Layer],
@@ -102,12 +105,13 @@ class Stack:
         return f"Sequential([\n{lines}], rng={self.seed}, dtype={self.dtype.name!r})"
 
     def summary(self) -> str:
-        """Return a table of the layers as text.
+        """Return a table of the layers as text, with the names and metadata that have been set.
 
         Returns
         -------
         str
-            The lines of the table. An interpreter or a notebook shows them without quotes.
+            The lines of the table, then those of names and metadata. An interpreter or a notebook
+            shows them without quotes.
 
         Examples
         --------
@@ -121,7 +125,8 @@ class Stack:
         -----  -------  --------  ----------  ----------
         3,760 parameters, float32, 15.0 kB
         """
-        return texts.Lines("\n".join([*layers.table(self._layers), self._total()]))
+        lines = [*layers.table(self._layers), self._total(), *described(self._network)]
+        return texts.Lines("\n".join(lines))
 
     def _total(self) -> str:
         """Return how many parameters there are, of which type, and their size."""
@@ -133,7 +138,7 @@ class Stack:
     def _repr_html_(self) -> str:
         header, *rows = layers.rows(self._layers)
         table = html.table(header, rows, right=layers.NUMBERS)
-        return html.block(type(self).__name__, table, self._total())
+        return html.block(type(self).__name__, table, self._total(), *described(self._network))
 
     # ---- Weights -------------------------------------------------------------------------------
 

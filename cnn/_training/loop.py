@@ -17,6 +17,7 @@ from cnn import _core, losses, optimizers
 from cnn._base import checks, warning
 from cnn._base.metadata import EPOCHS
 from cnn._training.hooks import Hooks, checked_callbacks
+from cnn._training.measures import Measure, check_targets, checked_metrics, measured
 from cnn._training.progress import Display, display, wanted
 from cnn._training.samples import (
     ClassWeight,
@@ -25,6 +26,7 @@ from cnn._training.samples import (
     checked_samples,
     fault_of_input,
     loss_for,
+    split_off,
     validation_samples,
 )
 from cnn._training.sparse import SparseRows
@@ -97,11 +99,13 @@ class _Fit:
     show: bool
     where: str
     advice: str
+    measures: list[Measure]
     display: Display | None = None
 
     def metrics(self) -> tuple[str, ...]:
         """Return the names of the metrics of an epoch."""
         names = ["loss", "accuracy"] if self.has_accuracy else ["loss"]
+        names += [measure.name for measure in self.measures]
         if self.validation is not None:
             names += [f"val_{name}" for name in names]
         return (*names, "lr", "seconds")
@@ -151,10 +155,12 @@ class _Fit:
         try:
             result, lr = self._train(epoch, slices)
             logs = logs_of(result, has_accuracy=self.has_accuracy)
+            logs |= measured(self.where, self.network, self.samples, self.measures)
             if self.validation is not None:
                 where = f"{self.where}: validation_data"
-                measured = evaluate(where, self.network, self.validation)
-                logs |= logs_of(measured, "val_", has_accuracy=self.has_accuracy)
+                found = evaluate(where, self.network, self.validation)
+                logs |= logs_of(found, "val_", has_accuracy=self.has_accuracy)
+                logs |= measured(where, self.network, self.validation, self.measures, "val_")
         except _NotFiniteError as error:
             self.trainer.restore()
             raise self._divergence(error, epoch, kept) from None
@@ -288,6 +294,9 @@ def fit(
     shuffle: bool,
     callbacks: object,
     progress: object,
+    validation_split: object = 0.0,
+    metrics: object = None,
+    verbose: object = None,
     where: str = "fit",
     advice: str = "A smaller lr or clip_norm may help",
 ) -> History:
@@ -298,11 +307,18 @@ def fit(
     epochs = checks.integer(where, "epochs", epochs, 1)
     batch_size = checks.integer(where, "batch_size", batch_size, 1)
     chosen = loss_for(where, loss, network)
+    measures = checked_metrics(where, metrics, chosen)
+    x, t, sample_weight, validation_data = split_off(
+        where, validation_split, x, t, sample_weight, validation_data
+    )
     samples = checked_samples(where, network, chosen, x, t, sample_weight, class_weight)
     validation = validation_samples(where, network, chosen, validation_data)
+    for part in (samples, validation):
+        if part is not None:
+            check_targets(where, measures, part, network.outputs)
     shuffle = checks.flag(where, "shuffle", shuffle)
     called = checked_callbacks(where, callbacks)
-    show = wanted(where, progress)
+    show = wanted(where, progress, verbose)
     chosen_optimizer = optimizers.resolve(where, optimizer)
     _warn_of_step(model.layers)
     # Last, so that nothing changes if an argument is bad.
@@ -322,4 +338,5 @@ def fit(
         show=show,
         where=where,
         advice=advice,
+        measures=measures,
     ).run()

@@ -117,8 +117,17 @@ def _has_bars() -> bool:
     return _in_notebook() or _stderr().isatty()
 
 
-def wanted(where: str, progress: object) -> bool:
-    """Whether `progress`, the argument of fit, asks for a display."""
+def wanted(where: str, progress: object, verbose: object = None) -> bool:
+    """Whether `progress` or `verbose`, arguments of fit, asks for a display."""
+    if verbose is not None:
+        if progress != "auto":
+            raise ValueError(
+                f"{where}: progress is {progress!r} and verbose is {verbose!r}, should be one of "
+                f"them"
+            )
+        if verbose != "auto" and (not isinstance(verbose, int) or verbose not in (0, 1, 2)):
+            raise ValueError(f"{where}: verbose is {verbose!r}, should be 0, 1, 2 or 'auto'")
+        progress = "auto" if verbose == "auto" else bool(verbose)
     if progress is True or progress is False:
         return progress
     if not isinstance(progress, str) or progress != "auto":

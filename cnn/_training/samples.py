@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-ClassWeight: TypeAlias = "Mapping[int, float] | Sequence[float] | NDArray[Any]"
+ClassWeight: TypeAlias = "Mapping[int, float] | Sequence[float] | NDArray[Any] | str"
 
 # The most rows of a slice, which bounds the memory for its indices and the time to check it.
 SLICE_ROWS = 65536
@@ -122,10 +122,48 @@ def checked_samples(
     weights = losses.checked_weights(where, sample_weight, rows)
     pins += _core.pinned(weights)
     labels = loss.takes_labels and targets.ndim == 1
-    per_class = losses.checked_class_weight(where, class_weight, network.outputs, labels=labels)
+    per_class = losses.checked_class_weight(
+        where, class_weight, network.outputs, targets if labels else None
+    )
     losses.check_total_weight(where, targets, weights, per_class)
     compiled = loss.compiled(labels=labels, class_weight=per_class)
     return Samples(array, targets, weights, compiled, per_class, pins)
+
+
+def split_off(
+    where: str,
+    share: object,
+    x: Any,
+    t: ArrayLike,
+    sample_weight: ArrayLike | None,
+    validation_data: object,
+) -> tuple[Any, Any, Any, object]:
+    """Return x, t and weights without the share of last rows that fit's validation_split takes.
+
+    Then validation_data with these rows. The arrays are views.
+    """
+    share = checks.real(where, "validation_split", share, below=1.0)
+    if share == 0:
+        return x, t, sample_weight, validation_data
+    if validation_data is not None:
+        raise ValueError(
+            f"{where}: validation_split is {exact(share)} and validation_data is given too, should "
+            f"be one of them"
+        )
+    arrays: list[Any] = [_core.numeric(where, "x", x), _core.numeric(where, "t", t)]
+    if sample_weight is not None:
+        arrays.append(_core.numeric(where, "sample_weight", sample_weight))
+    rows = len(arrays[0]) if arrays[0].ndim else 0
+    if any(array.ndim == 0 or len(array) != rows for array in arrays):
+        return x, t, sample_weight, None  # checked_samples refuses them
+    kept = int(rows * (1.0 - share))
+    if kept in (0, rows):
+        raise ValueError(
+            f"{where}: validation_split is {exact(share)}, which leaves {kept} of {rows} rows for "
+            f"training; should leave some for training and some for validation"
+        )
+    head, tail = [array[:kept] for array in arrays], [array[kept:] for array in arrays]
+    return head[0], head[1], head[2] if len(head) == 3 else None, tuple(tail)
 
 
 def validation_samples(

@@ -17,7 +17,7 @@ import numpy as np
 
 from cnn import _core, models, optimizers, runtime
 from cnn._base import files, formats, texts
-from cnn._base.metadata import COLUMNS, EPOCHS
+from cnn._base.metadata import COLUMNS
 from cnn._tables import csv_file, numerals, preprocessing, table
 from cnn._tables.csv_file import Dialect
 from cnn._tables.preprocessing import Preprocessing
@@ -447,14 +447,7 @@ def show(arguments: Namespace) -> int:
     sizes = f"{_counted(net.inputs, 'input')}, {_counted(net.outputs, 'output')}"
     say(f"{arguments.model}: {sizes}, trained for {_counted(net.epochs, 'epoch')}", "")
     say(*(model or net).summary().splitlines())
-    others = {
-        key: value
-        for key, value in sorted(network_of(net).metadata.items())
-        if key not in (EPOCHS, COLUMNS)
-    }
     say("", f"Seed: {net.seed}")
-    for key, value in others.items():
-        say(f"{key}: {value}")
     return 0
 
 

@@ -23,6 +23,7 @@
  *                           "momentum": 0, "beta1": 0.9, ...}, and "beta1_power" and
  *                           "beta2_power" if cnn_trainer_needs_powers
  *     "user.KEY"        the value of the network's metadata KEY
+ *     any other         the same, from another program; written again as it was
  *
  * Tensors are layers.I.weight (inputs, outputs) and layers.I.bias (outputs), where I counts all
  * layers of "layers", and optimizer.S.layers.I.weight and .bias for each slot S of the
@@ -75,8 +76,10 @@ typedef struct cnn_model_tensor {
     const char *dtype;
 } cnn_model_tensor;
 
+/* An entry of metadata; foreign if its key in the file has no prefix. */
 typedef struct cnn_model_user {
     const char *key, *value;
+    bool foreign;
 } cnn_model_user;
 
 /* The contents of a file's header. The strings belong to `json`. */

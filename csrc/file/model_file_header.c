@@ -221,7 +221,7 @@ static cnn_status read_optimizer(const char *text, cnn_model_header *header)
 
 /* ---- Metadata ---------------------------------------------------------------------------- */
 
-static void read_user(cnn_model_header *header, const char *key)
+static void read_user(cnn_model_header *header, const char *key, bool foreign)
 {
     cnn_json *json = &header->json;
     cnn_model_user *user =
@@ -230,10 +230,10 @@ static void read_user(cnn_model_header *header, const char *key)
         return;
     header->user = user;
     if (header->user_count == CNN_MODEL_USER_MAX)
-        cnn_json_refuse(json, "__metadata__: more than %d keys begin with \"%s\"",
-                        CNN_MODEL_USER_MAX, CNN_MODEL_USER);
+        cnn_json_refuse(json, "__metadata__: more than %d keys of users", CNN_MODEL_USER_MAX);
     user += header->user_count++;
     user->key = key;
+    user->foreign = foreign;
     user->value = cnn_json_string(json);
 }
 
@@ -254,7 +254,6 @@ static void read_metadata(cnn_model_header *header, const char **architecture,
 {
     cnn_json *json = &header->json;
     const char *key = NULL, *format = NULL, *version = NULL;
-    char shown[CNN_JSON_SHOWN];
     cnn_json_object(json);
     while (cnn_json_member(json, &key)) {
         if (strcmp(key, "format") == 0) {
@@ -268,9 +267,9 @@ static void read_metadata(cnn_model_header *header, const char **architecture,
         } else if (strcmp(key, "optimizer") == 0) {
             *optimizer = cnn_json_string(json);
         } else if (strncmp(key, CNN_MODEL_USER, strlen(CNN_MODEL_USER)) == 0) {
-            read_user(header, key + strlen(CNN_MODEL_USER));
+            read_user(header, key + strlen(CNN_MODEL_USER), false);
         } else {
-            cnn_json_refuse(json, "__metadata__: unknown key \"%s\"", cnn_json_show(key, shown));
+            read_user(header, key, true);
         }
     }
     check_value(json, "format", format, CNN_MODEL_FORMAT);

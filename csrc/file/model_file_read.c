@@ -314,6 +314,16 @@ static cnn_status set_slots(const loaded_model *model, cnn_trainer *trainer)
     return status;
 }
 
+static cnn_status add_user(cnn_network *network, const cnn_model_user *user)
+{
+    char shown[CNN_JSON_SHOWN];
+    if (cnn_network_metadata(network, user->key))
+        return REFUSE("__metadata__: \"%s\" is there twice, with and without \"%s\"",
+                      cnn_json_show(user->key, shown), CNN_MODEL_USER);
+    return blame_file(cnn_metadata_add(network, user->key, user->value, user->foreign),
+                      "__metadata__");
+}
+
 static cnn_status build_network(const loaded_model *model, cnn_network **network)
 {
     const cnn_model_header *header = &model->header;
@@ -323,9 +333,7 @@ static cnn_status build_network(const loaded_model *model, cnn_network **network
         return blame_file(status, "architecture");
     status = set_parameters(model, *network);
     for (size_t i = 0; i < header->user_count && status == CNN_OK; i++)
-        status = blame_file(
-            cnn_network_set_metadata(*network, header->user[i].key, header->user[i].value),
-            "__metadata__");
+        status = add_user(*network, &header->user[i]);
     if (status != CNN_OK)
         cnn_network_destroy(*network);
     return status;

@@ -109,17 +109,18 @@ static void write_inner(cnn_json_writer *json, cnn_json_writer *inner)
     cnn_json_write_free(inner);
 }
 
-/* Write one entry of the user's metadata. */
-static void write_entry(cnn_json_writer *json, const char *key, const char *value)
+/* Write one entry of the user's metadata, with or without the prefix before its key. */
+static void write_entry(cnn_json_writer *json, const char *prefix, const char *key,
+                        const char *value)
 {
     char shown[CNN_JSON_SHOWN];
-    size_t size = sizeof CNN_MODEL_USER + strlen(key);
+    size_t size = strlen(prefix) + strlen(key) + 1;
     char *prefixed = malloc(size);
     if (!prefixed) {
         json->status = cnn_fail(CNN_ERROR_MEMORY, "out of memory");
         return;
     }
-    snprintf(prefixed, size, "%s%s", CNN_MODEL_USER, key);
+    snprintf(prefixed, size, "%s%s", prefix, key);
     cnn_json_write_key(json, prefixed);
     cnn_json_write_string(json, value);
     if (json->status == CNN_ERROR_ARGUMENT)
@@ -131,13 +132,13 @@ static void write_entry(cnn_json_writer *json, const char *key, const char *valu
 static void write_user(cnn_json_writer *json, const saved_model *model)
 {
     const cnn_network *network = model->network;
-    for (size_t i = 0; i < cnn_network_metadata_count(network) && json->status == CNN_OK; i++) {
-        const char *key = cnn_network_metadata_key(network, i);
-        if (!model->key || strcmp(key, model->key) != 0)
-            write_entry(json, key, cnn_network_metadata(network, key));
+    for (size_t i = 0; i < network->metadata_count && json->status == CNN_OK; i++) {
+        const cnn_metadata *entry = network->metadata[i];
+        if (!model->key || strcmp(entry->key, model->key) != 0)
+            write_entry(json, entry->foreign ? "" : CNN_MODEL_USER, entry->key, entry->value);
     }
     if (model->value && json->status == CNN_OK)
-        write_entry(json, model->key, model->value);
+        write_entry(json, CNN_MODEL_USER, model->key, model->value);
 }
 
 static void write_metadata(cnn_json_writer *json, const saved_model *model)

@@ -123,6 +123,14 @@ cnn_status cnn_network_set_metadata(cnn_network *network, const char *key, const
     return CNN_OK;
 }
 
+cnn_status cnn_metadata_add(cnn_network *network, const char *key, const char *value, bool foreign)
+{
+    cnn_status status = cnn_network_set_metadata(network, key, value);
+    if (status == CNN_OK)
+        network->metadata[network->metadata_count - 1]->foreign = foreign;
+    return status;
+}
+
 const char *cnn_network_metadata(const cnn_network *network, const char *key)
 {
     size_t place = 0;

@@ -272,9 +272,10 @@ cnn_status cnn_network_copy(const cnn_network *network, cnn_network **copy)
     cnn_network_copy_parameters(network, made->parameters);
     cnn_network_wrote(made, CNN_ROW_MAJOR);
     cnn_network_refresh(made, CNN_PANELS);
-    for (size_t i = 0; i < network->metadata_count && status == CNN_OK; i++)
-        status =
-            cnn_network_set_metadata(made, network->metadata[i]->key, network->metadata[i]->value);
+    for (size_t i = 0; i < network->metadata_count && status == CNN_OK; i++) {
+        const cnn_metadata *entry = network->metadata[i];
+        status = cnn_metadata_add(made, entry->key, entry->value, entry->foreign);
+    }
     if (status != CNN_OK) {
         cnn_network_destroy(made);
         return status;

@@ -9,6 +9,7 @@
 
 typedef struct cnn_metadata {
     char *key, *value;
+    bool foreign; /* another program wrote it into the file: its key there is `key` itself */
 } cnn_metadata;
 
 struct cnn_network {
@@ -36,6 +37,9 @@ struct cnn_network {
 
 /* Free the metadata of a network, which is not used any more. */
 void cnn_metadata_destroy(cnn_network *network);
+
+/* cnn_network_set_metadata of a key that the network does not have, from a file or a network. */
+cnn_status cnn_metadata_add(cnn_network *network, const char *key, const char *value, bool foreign);
 
 /* Address of element i of an array of the network's type. */
 static inline void *cnn_at(const cnn_network *network, const void *base, size_t i)

@@ -1,0 +1,73 @@
+"""What users of other libraries try: net(x), net[0], the outputs of all layers, hints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, overload
+
+from cnn import layers
+from cnn._base import hints
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from cnn.layers import Layer
+
+
+class Habits:
+    """The part of `Sequential` that has names of other libraries."""
+
+    _layers: tuple[Layer, ...]
+
+    if TYPE_CHECKING:
+
+        def predict(self, x: ArrayLike, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
+            """Return the outputs."""
+
+    def __call__(self, x: ArrayLike) -> NDArray[Any]:
+        """Return the outputs of the network: the same as ``predict(x)``."""
+        return self.predict(x)
+
+    @overload
+    def __getitem__(self, index: int) -> Layer: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Layer, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Layer | tuple[Layer, ...]:
+        """Return a layer, or a tuple of layers for a slice: the same as ``layers[index]``."""
+        return self._layers[index]
+
+    def activations(self, x: ArrayLike) -> list[NDArray[Any]]:
+        """Return the outputs of all layers.
+
+        Parameters
+        ----------
+        x : array_like of shape (n, inputs) or (inputs,)
+            Samples, or one, as for `predict`.
+
+        Returns
+        -------
+        list of ndarray of shape (n, outputs of the layer) or (outputs of the layer,)
+            The outputs of each layer, in the network's dtype. A Dropout does nothing here: its
+            outputs are those of the layer before it. The last array has the bits of `predict`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x does not hold numbers, or its shape is wrong.
+
+        Examples
+        --------
+        >>> import cnn
+        >>> net = cnn.mlp([4, 3, 2], "relu", "softmax", rng=0)
+        >>> [outputs.shape for outputs in net.activations([[1.0, 2.0, 3.0, 4.0]])]
+        [(1, 3), (1, 2)]
+        """
+        return layers.outputs("activations", self._layers, x)
+
+    # Type checkers would take any attribute for one that exists.
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Raise the error for an attribute that does not exist, with a hint."""
+            raise hints.missing_attribute("Sequential", name, self)

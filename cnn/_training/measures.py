@@ -1,0 +1,145 @@
+"""What `evaluate` measures, and the metrics that users ask of fit and evaluate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from cnn import _core, losses
+from cnn._base import checks
+from cnn._base.regression import Regression
+from cnn._training.samples import Samples, checked_samples, loss_for
+from cnn._training.steps import evaluate, logs_of
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+Metric: TypeAlias = "str | Callable[[NDArray[Any], NDArray[Any]], float]"
+
+# Their outputs are no estimates of the targets.
+_NO_ERRORS = frozenset({"poisson"})
+_TAKEN = ("loss", "lr", "seconds", "epoch")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A metric with the name that it has in results."""
+
+    name: str
+    function: Callable[..., Any]
+    weighted: bool
+    """Whether the function takes sample weights."""
+
+    def value(self, where: str, samples: Samples, y: NDArray[Any]) -> float:
+        """Return the metric of the outputs of samples."""
+        if self.weighted:
+            return float(self.function(samples.t, y, sample_weight=samples.sample_weight))
+        found = self.function(samples.t, y)
+        if isinstance(found, (bool, str, bytes)) or not hasattr(found, "__float__"):
+            raise TypeError(
+                f"{where}: metric {self.name!r} returned an object of type "
+                f"{type(found).__name__}, should return a number"
+            )
+        return float(found)
+
+
+def checked_metrics(where: str, given: object, loss: losses.Loss) -> list[Measure]:
+    """Return the metrics of fit's and evaluate's argument, but for those that they have anyway."""
+    if given is None:
+        return []
+    if isinstance(given, str) or callable(given):
+        given = [given]
+    if not isinstance(given, Iterable):
+        raise TypeError(
+            f"{where}: metrics is of type {type(given).__name__}, should be a list of names and "
+            f"functions"
+        )
+    found: list[Measure] = []
+    for i, metric in enumerate(given):
+        made = _measure(where, f"metrics[{i}]", metric)
+        if made.name == "accuracy" and made.weighted:
+            if not loss.has_accuracy:
+                raise ValueError(
+                    f"{where}: metrics[{i}] is 'accuracy', but with loss {loss.name} there are no "
+                    f"classes; should be 'r2' or the like"
+                )
+            continue
+        if made.name in [*_TAKEN, "accuracy"] or made.name.startswith("val_"):
+            raise ValueError(f"{where}: metrics[{i}] has the name {made.name!r}, which is taken")
+        if made.name in [other.name for other in found]:
+            raise ValueError(f"{where}: metrics has {made.name!r} twice")
+        found.append(made)
+    return found
+
+
+def _measure(where: str, name: str, metric: object) -> Measure:
+    from cnn import metrics  # noqa: PLC0415  # `import cnn` need not wait for it
+
+    if isinstance(metric, str):
+        chosen = checks.choice(where, name, metric, metrics.BY_NAME)
+        return Measure(chosen, metrics.BY_NAME[chosen], weighted=True)
+    if not callable(metric) or isinstance(metric, type):
+        what = metric.__name__ if isinstance(metric, type) else f"of type {type(metric).__name__}"
+        raise TypeError(f"{where}: {name} is {what}, should be a name or a function f(t, y)")
+    own = getattr(metric, "__name__", None)
+    if not isinstance(own, str):
+        raise ValueError(
+            f"{where}: {name} is {metric!r}, which has no __name__ for the results; should be a "
+            f"function made by def"
+        )
+    # One of cnn.metrics is the same as its name.
+    return Measure(own, metric, weighted=metrics.BY_NAME.get(own) is metric)
+
+
+def check_targets(where: str, measures: list[Measure], samples: Samples, outputs: int) -> None:
+    """Refuse targets that a metric is not defined for, before an epoch is spent on them."""
+    y = np.broadcast_to(1.0 / max(outputs, 2), (samples.rows, outputs))
+    for measure in measures:
+        if measure.weighted:
+            try:
+                measure.value(where, samples, y)
+            except ValueError as error:
+                raise ValueError(f"{where}: metrics: {error}") from None
+
+
+def measured(
+    where: str, network: _core.Network, samples: Samples, measures: list[Measure], prefix: str = ""
+) -> dict[str, float]:
+    """Return metrics of samples by their names, after a prefix."""
+    if not measures:
+        return {}
+    y = np.concatenate([network.predict(x) for x, _, _ in samples.slices(network)])
+    return {prefix + measure.name: measure.value(where, samples, y) for measure in measures}
+
+
+def errors(network: _core.Network, samples: Samples) -> dict[str, float]:
+    """Return the mean squared error, the mean absolute error and R² of a network on samples."""
+    sums = Regression(samples.t.reshape(samples.rows, -1), samples.sample_weight)
+    first = 0
+    for x, _, _ in samples.slices(network):
+        sums.add(first, network.predict(x))
+        first += len(x)
+    return {"mse": sums.mse, "mae": sums.mae, "r2": sums.r2}
+
+
+def evaluation(
+    network: _core.Network,
+    x: ArrayLike,
+    t: ArrayLike,
+    *,
+    loss: str | losses.Loss | None,
+    sample_weight: ArrayLike | None,
+    metrics: object,
+) -> dict[str, float]:
+    """Return what `Sequential.evaluate` documents."""
+    where = "evaluate"
+    chosen = loss_for(where, loss, network)
+    measures = checked_metrics(where, metrics, chosen)
+    samples = checked_samples(where, network, chosen, x, t, sample_weight)
+    found = logs_of(evaluate(where, network, samples), has_accuracy=chosen.has_accuracy)
+    if not chosen.has_accuracy and chosen.name not in _NO_ERRORS:
+        found |= errors(network, samples)
+    return found | measured(where, network, samples, measures)
