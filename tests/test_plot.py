@@ -75,6 +75,89 @@ def test_learning_curves_of_accuracy(history):
     assert f"{max(history.val_accuracy):.4g} in" in label
 
 
+def made(**metrics):
+    """Return a History of these metrics."""
+    found = cnn.History()
+    for epoch, values in enumerate(zip(*metrics.values(), strict=True), 1):
+        found.append(epoch, dict(zip(metrics, values, strict=True)))
+    return found
+
+
+def test_learning_curves_of_several_runs(history):
+    other = made(loss=[3.0, 1.0], val_loss=[4.0, 2.0])
+    ax = plot.learning_curves({"$one": history, "two": other})
+    assert legend(ax) == ["$one", "two", "training", "validation"]
+    found = [line for line in ax.lines if len(line.get_xdata()) > 1]
+    for line, values in zip(
+        found, (history.loss, history.val_loss, other.loss, other.val_loss), strict=True
+    ):
+        np.testing.assert_array_equal(line.get_ydata(), values)
+    assert [line.get_linestyle() for line in found] == ["-", "--"] * 2
+    assert found[0].get_color() == found[1].get_color() != found[2].get_color()
+    ax = plot.learning_curves([other, made(loss=[1.0])])
+    assert legend(ax)[:2] == ["run 1", "run 2"]
+    # Of runs without training, or too many of them.
+    assert legend(plot.learning_curves([made(val_score=[1.0, 2.0])], metric="score")) == ["run 1"]
+    assert plot.learning_curves([other] * 21).get_legend() is None
+
+
+def test_a_legend_beside_many_runs_covers_none():
+    runs = {f"a run with a name {i}": made(loss=[1.0, 0.5 / (i + 1)]) for i in range(9)}
+    ax = plot.learning_curves(runs)
+    ax.figure.canvas.draw()
+    assert ax.get_legend().get_window_extent().x0 >= ax.get_window_extent().x1
+    assert len({line.get_color() for line in ax.lines}) == 9
+
+
+def test_learning_curves_of_an_estimator():
+    pytest.importorskip("sklearn")
+    from cnn.sklearn import MLPClassifier
+
+    model = MLPClassifier(max_iter=3, early_stopping=True, solver="sgd", n_iter_no_change=1)
+    with pytest.warns(UserWarning, match="Maximum iterations"):
+        model.fit(X, LABELS)
+    ax = plot.learning_curves(model)
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), model.loss_curve_)
+    ax = plot.learning_curves(model, metric="score")
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), model.validation_scores_)
+    assert legend(ax)[0] == "validation"
+
+
+def test_a_logarithmic_scale_marks_zeros():
+    ax = plot.learning_curves(made(loss=[1.0, 0.1, 0.0], val_loss=[1.0, 0.5, 0.0]), log=True)
+    assert ax.get_yscale() == "log"
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), [1.0, 0.1, np.nan])
+    marks = [line for line in ax.lines if line.get_marker() == "x"]
+    assert [list(mark.get_xdata()) for mark in marks] == [[3], [3]]
+    assert legend(ax) == ["training", "validation"]
+    ax = plot.learning_curves(made(loss=[0.0, 0.0]), log=True)
+    ax.figure.canvas.draw()
+
+
+def test_a_narrow_range_has_whole_numbers_at_its_ticks():
+    ax = plot.learning_curves(made(loss=[0.3 + 1e-9 * i for i in range(9)]))
+    ax.figure.canvas.draw()
+    assert ax.yaxis.get_offset_text().get_text() == ""
+    labels = [tick.get_text() for tick in ax.get_yticklabels()]
+    assert len(set(labels)) == len(labels)
+
+
+def test_the_best_of_a_score_is_the_highest():
+    ax = plot.learning_curves(made(r2=[0.1, 0.2], val_r2=[0.9, 0.3]), metric="r2")
+    assert legend(ax)[2] == "best validation: 0.9 in epoch 1"
+
+
+def test_a_legend_is_in_an_empty_corner():
+    values = [i / 100 for i in range(101)]
+    for metric, expected in (("loss", "upper left"), ("accuracy", "lower right")):
+        ax = plot.learning_curves(made(**{metric: values}), metric=metric)
+        ax.figure.canvas.draw()
+        box = ax.get_legend().get_window_extent()
+        x, y = ax.transAxes.inverted().transform(((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2))
+        where = f"{'upper' if y > 0.5 else 'lower'} {'right' if x > 0.5 else 'left'}"
+        assert where == expected
+
+
 def test_learning_curves_without_validation():
     history = cnn.mlp([1, 1], "tanh", "identity", rng=0).fit([[1.0]], [1.0])
     ax = plot.learning_curves(history)
@@ -183,6 +266,69 @@ def test_activations():
     assert [ax.get_title() for ax in axes] == ["activation h(x)", "derivative h'(x)"]
 
 
+def test_one_activation_needs_no_list():
+    for one in ("gelu", cnn.activations.ELU(2)):
+        axes = plot.activations(one)
+        assert legend(axes[0]) == [str(one)]
+
+
+def test_a_function_that_leaves_all_others_behind_is_cut_off():
+    tanh, both = (plot.activations(names)[0] for names in (["tanh"], ["tanh", "exponential"]))
+    assert both.get_ylim() == pytest.approx(tanh.get_ylim(), abs=0.02)
+    assert plot.activations("exponential")[0].get_ylim()[1] > 50
+
+
+# The lecture: C(10, 3) 0.3^3 0.7^7 is 0.267, and no other probability is likelier.
+def test_the_likelihood_of_the_lecture(ax):
+    assert plot.likelihood_curve(3, 10, ax=ax) is ax
+    p, likelihood = ax.lines[0].get_data()
+    np.testing.assert_allclose(likelihood, 120 * p**3 * (1 - p) ** 7, rtol=1e-12, atol=1e-300)
+    assert p[likelihood.argmax()] == 0.3
+    assert round(likelihood.max(), 3) == 0.267
+    assert legend(ax) == ["3 of 10: ~0.267 at p = 0.3"]
+    point = next(line for line in ax.lines if line.get_marker() == "o")
+    assert point.get_xydata().tolist() == [[0.3, pytest.approx(0.2668, abs=1e-4)]]
+    assert ax.get_xlim() == (0, 1)
+
+
+def test_likelihoods_of_several_counts():
+    ax = plot.likelihood_curve([0, 2, 10], 10)
+    assert legend(ax) == [
+        "0 of 10: 1 at p = 0",
+        "2 of 10: ~0.302 at p = 0.2",
+        "10 of 10: 1 at p = 1",
+    ]
+    ax = plot.likelihood_curve([0, 2, 10], 10, log=True)
+    p, logs = ax.lines[0].get_data()
+    np.testing.assert_allclose(logs[:-1], 10 * np.log(1 - p[:-1]))
+    assert np.isnan(logs[-1])
+
+
+def test_a_narrow_likelihood_is_a_peak():
+    ax = plot.likelihood_curve(300_000, 10**6)
+    low, high = ax.get_xlim()
+    assert 0.29 < low < 0.3 < high < 0.31
+    # The normal distribution that it nears: 1 / sqrt(2 pi n p (1 - p)).
+    expected = 1 / np.sqrt(2 * np.pi * 10**6 * 0.3 * 0.7)
+    assert ax.lines[0].get_ydata().max() == pytest.approx(expected, rel=1e-5)
+    assert plot.likelihood_curve(300_000, 10**6, limits=(0, 1)).get_xlim() == (0, 1)
+
+
+def test_bad_likelihoods():
+    for arguments, error, message in (
+        ((11, 10), ValueError, "k is 11, should be"),
+        (([], 10), ValueError, "k is empty, should have at least one number of successes"),
+        ((0, 0), ValueError, "n is 0, should be"),
+        (("3", 10), TypeError, "k is of type str, should be a whole number"),
+        ((1.5, 10), TypeError, "k is"),
+    ):
+        with refused(error, f"likelihood_curve: {message}"):
+            plot.likelihood_curve(*arguments)
+    with refused(ValueError, "likelihood_curve: limits[1] is 2, should be"):
+        plot.likelihood_curve(1, 2, limits=(0, 2))
+    assert pyplot.get_fignums() == []
+
+
 def test_activations_with_numbers():
     axes = plot.activations([cnn.activations.LeakyReLU(0.2), "leaky_relu", cnn.activations.ELU(2)])
     assert list(lines(axes[0]))[:3] == ["leaky_relu(0.2)", "leaky_relu", "elu(2)"]
@@ -242,6 +388,49 @@ def test_confusion_matrix_of_class_numbers_and_names():
     assert numbers(ax) == {(0, 0): "1", (1, 1): "1", (2, 1): "1"}
 
 
+@pytest.mark.parametrize(
+    ("normalize", "expected", "shares", "of"),
+    [
+        ("true", {(0, 0): "33", (0, 1): "67", (1, 1): "100"}, [[1 / 3, 2 / 3], [0, 1]], "the true"),
+        ("pred", {(0, 0): "100", (0, 1): "67", (1, 1): "33"}, [[1, 2 / 3], [0, 1 / 3]], "the pre"),
+        ("all", {(0, 0): "25", (0, 1): "50", (1, 1): "25"}, [[1 / 4, 1 / 2], [0, 1 / 4]], "all"),
+    ],
+)
+def test_a_normalized_confusion_matrix(normalize, expected, shares, of):
+    ax = plot.confusion_matrix([0, 0, 0, 1], [0, 1, 1, 1], normalize=normalize)
+    assert numbers(ax) == expected
+    np.testing.assert_allclose(ax.images[0].get_array(), shares)
+    assert ax.get_title().startswith(f"50.0% of 4\nsamples are right\n% of {of}")
+
+
+def test_percentages_are_never_0():
+    t = np.repeat([0, 1], [100_000, 1])
+    p = np.where(np.arange(100_001) == 5, 1, t)
+    ax = plot.confusion_matrix(t, p, normalize="true")
+    assert numbers(ax) == {(0, 0): "100", (0, 1): "<.1", (1, 1): "100"}
+
+
+def test_confusion_matrix_of_labels():
+    t, p = ["cat", "dog", "cat"], np.array(["cat", "cat", "cow"], object)
+    ax = plot.confusion_matrix(t, p)
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["cat", "cow", "dog"]
+    assert numbers(ax) == {(0, 0): "1", (0, 1): "1", (2, 0): "1"}
+    ax = plot.confusion_matrix(t, p, class_names=["dog", "cow", "cat"])
+    assert numbers(ax) == {(2, 2): "1", (2, 1): "1", (0, 2): "1"}
+    with refused(
+        ValueError, "confusion_matrix: p has 'cow' in row 2, which is none of class_names"
+    ):
+        plot.confusion_matrix(t, p, class_names=["dog", "cat"])
+    with refused(
+        ValueError, "confusion_matrix: t has shape (2,), should be (3,), a class for each"
+    ):
+        plot.confusion_matrix(t[:2], p)
+
+
+def test_confusion_matrix_of_one_sample():
+    assert plot.confusion_matrix([0], [0]).get_title() == "100.0% of 1\nsample is right"
+
+
 @pytest.mark.parametrize("longest", [1, 8, 30])
 def test_names_of_classes_do_not_overlap(longest):
     ax = plot.confusion_matrix([0, 1, 2], [0, 1, 1], class_names=["a", "b" * longest, "c"])
@@ -297,6 +486,8 @@ def test_bad_confusion_matrix():
     ):
         with refused(ValueError, f"confusion_matrix: {message}"):
             plot.confusion_matrix(t, p)
+    with refused(ValueError, "confusion_matrix: normalize is 'row', should be one of true, pred"):
+        plot.confusion_matrix([0, 1], [1, 0], normalize="row")
     with refused(
         TypeError, "confusion_matrix: class_names is of type str, should be a list of names"
     ):
@@ -460,6 +651,66 @@ def test_bad_first_layer_weights(net):
         plot.first_layer_weights(net, (3, 4), count=0)
 
 
+# ---- Estimators and styles ---------------------------------------------------------------------
+
+
+def test_estimators_in_place_of_networks():
+    pytest.importorskip("sklearn")
+    from cnn.sklearn import MLPClassifier
+
+    names = np.array(["a", "b", "c"])[LABELS]
+    model = MLPClassifier(hidden_layer_sizes=(5,), solver="lbfgs", max_iter=300).fit(X, names)
+    axes = plot.predictions(model, X, names, (3, 4), count=2)
+    assert [text.get_text() for text in axes[1, 0].get_yticklabels()] == ["a", "b", "c"]
+    with refused(ValueError, "predictions: t has 'z' in row 0, should have one of the estimator's"):
+        plot.predictions(model, X, ["z"] * 40, (3, 4))
+    axes = plot.first_layer_weights(model, (3, 4))
+    np.testing.assert_array_equal(
+        axes[0].images[0].get_array(), model.coefs_[0][:, 0].reshape(3, 4)
+    )
+    assert len(plot.gradient_norms(model, X, LABELS).lines[0].get_xdata()) == 2
+
+
+def test_names_of_a_network(net):
+    named = cnn.mlp([12, 3], "tanh", "softmax", rng=0)
+    named.class_names = ["x", "y", "z"]
+    axes = plot.predictions(named, X, LABELS, (3, 4), count=1)
+    assert [text.get_text() for text in axes[1, 0].get_yticklabels()] == ["x", "y", "z"]
+
+
+def contrast(colour, paper):
+    """Return the contrast of WCAG 2.1, from 1 to 21."""
+
+    def luminance(which):
+        parts = np.array(matplotlib.colors.to_rgb(which))
+        linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+        return linear @ [0.2126, 0.7152, 0.0722]
+
+    low, high = sorted((luminance(colour), luminance(paper)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("style", ["default", "dark_background", "grayscale", "Solarize_Light2"])
+def test_lines_can_be_seen_in_every_style(style, net, history):
+    with pyplot.style.context(style):
+        curves = plot.learning_curves([history] * 6)
+        norms = plot.gradient_norms(net, X, LABELS)
+        roc = plot.roc_curve(LABELS, net.predict(X))
+        likelihood = plot.likelihood_curve([1, 5], 10)
+        axes = [curves, norms, roc, likelihood, *plot.activations()]
+        for ax in axes:
+            for line in ax.lines:
+                assert contrast(line.get_color(), ax.get_facecolor()) > 1.8
+            ax.figure.canvas.draw()
+        image = plot.predictions(net, X, LABELS, (3, 4), count=1)[0, 0]
+        # Ink is dark on light paper, and light on dark paper.
+        empty = image.images[0].to_rgba(X[0].min())
+        assert contrast(empty, image.get_facecolor()) < 1.5
+        ax = plot.confusion_matrix(LABELS, net.predict(X))
+        zero = ax.images[0].to_rgba(0.0)
+        assert contrast(zero, ax.get_facecolor()) < 1.5
+
+
 # ---- matplotlib --------------------------------------------------------------------------------
 
 
@@ -485,14 +736,24 @@ from matplotlib.figure import Figure
 net = cnn.mlp([4, 3, 2], "tanh", "softmax", rng=0)
 x, t = [[0.0, 1.0, 2.0, 3.0]], [1]
 history = net.fit(x, t)
-axes = Figure().subplots(4, 3)
+axes = Figure().subplots(7, 3)
 cnn.plot.learning_curves(history, ax=axes[0, 0])
 cnn.plot.gradient_norms(net, x, t, ax=axes[0, 1])
 cnn.plot.confusion_matrix(t, net.predict(x), ax=axes[0, 2])
 cnn.plot.activations(ax=axes[1, :2])
 cnn.plot.predictions(net, x, t, (2, 2), ax=axes[2:, 0])
 cnn.plot.first_layer_weights(net, (2, 2), ax=axes[3])
-axes[0, 0].figure.canvas.draw()
+cnn.plot.roc_curve([0, 1], [0.2, 0.7], ax=axes[4, 0])
+cnn.plot.precision_recall_curve([0, 1], [0.2, 0.7], ax=axes[4, 1])
+cnn.plot.calibration_curve([0, 1], [0.2, 0.7], ax=axes[4, 2])
+cnn.plot.predicted_vs_true([0, 1], [0.2, 0.7], ax=axes[5, :2])
+cnn.plot.likelihood_curve(3, 10, ax=axes[5, 2])
+cnn.plot.network_diagram(net, ax=axes[6, 0])
+cnn.plot.activation_histograms(net, x, ax=axes[6, 1:])
+axes = Figure().subplots(1, 2)
+cnn.plot.loss_surface(net, x, t, resolution=2, ax=axes[0])
+cnn.plot.decision_boundary(net, x, t, columns=(0, 1), resolution=5, ax=axes[1])
+axes[0].figure.canvas.draw()
 print("matplotlib.pyplot" in sys.modules)
 """
     done = subprocess.run(

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
-from cnn import _core, metrics
+from cnn import _core
 from cnn._base import checks, texts
 from cnn._base.numbers import exact
+from cnn.callbacks import is_higher_better
 from cnn.sequential import Sequential
 
 if TYPE_CHECKING:
@@ -52,8 +53,7 @@ def network(where: str, net: object) -> Sequential:
 
 def higher_is_better(metric: str) -> bool:
     """Whether more of a metric is better, as of accuracies and scores."""
-    name = metric.removeprefix("val_")
-    return name.endswith(("accuracy", "score")) or name in metrics.HIGHER_IS_BETTER
+    return metric.endswith("score") or bool(is_higher_better(metric))
 
 
 def image_shape(where: str, shape: object, net: Sequential) -> tuple[int, ...]:

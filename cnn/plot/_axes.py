@@ -182,7 +182,7 @@ def tidy(ax: Axes) -> None:
     ax.set_axisbelow(True)
 
 
-def on_axis(ax: Axes, x: ArrayLike, colour: str, label: str | None = None) -> None:
+def on_axis(ax: Axes, x: ArrayLike, colour: Any, label: str | None = None) -> None:
     """Mark on the x axis what a logarithmic scale does not have: 0 and below."""
     ax.plot(
         x,
@@ -197,6 +197,34 @@ def on_axis(ax: Axes, x: ArrayLike, colour: str, label: str | None = None) -> No
 
 
 _Place: TypeAlias = Literal["upper left", "upper right", "lower left", "lower right"]
+
+
+def corner(ax: Axes, preferred: _Place) -> _Place:
+    """Return the corner with the fewest points of lines, the preferred one if several have them.
+
+    It looks at 200 points of each line at most, so that it is fast.
+    """
+    ax.get_xlim(), ax.get_ylim()  # which fits them to new lines, for the transform
+    points = np.zeros((0, 2))
+    for line in ax.get_lines():
+        xy = np.asarray(line.get_xydata(), np.float64)
+        if len(xy) and line.get_transform().contains_branch(ax.transData):
+            # Between the points of a line as well.
+            at = np.linspace(0, len(xy) - 1, 200)
+            x, y = (np.interp(at, np.arange(len(xy)), xy[:, i]) for i in range(2))
+            places = ax.transData.transform(np.stack([x, y], axis=1))
+            points = np.append(points, ax.transAxes.inverted().transform(places), axis=0)
+    right, upper = points[:, 0] > 0.4, points[:, 1] > 0.7
+    left, lower = points[:, 0] < 0.6, points[:, 1] < 0.3
+    inside = (np.abs(points - 0.5) <= 0.5).all(axis=1)
+    counts: dict[_Place, int] = {
+        "upper right": int((upper & right & inside).sum()),
+        "upper left": int((upper & left & inside).sum()),
+        "lower right": int((lower & right & inside).sum()),
+        "lower left": int((lower & left & inside).sum()),
+    }
+    least = min(counts.values())
+    return preferred if counts[preferred] <= least else min(counts, key=lambda p: counts[p])
 
 
 def legend(ax: Axes, place: _Place | None) -> None:

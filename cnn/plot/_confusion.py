@@ -102,13 +102,20 @@ def confusion_matrix(
     shown = counts if normalize is None else 100 * shares
     if not (few and _write_numbers(ax, drawn.to_rgba(shares), counts, shown, cell)) and made:
         ax.figure.colorbar(drawn, ax=ax, label=what, shrink=0.8)
+    if few:
+        # Between neighbours of one colour there is a line.
+        ax.set_xticks(np.arange(1, classes) - 0.5, minor=True)
+        ax.set_yticks(np.arange(1, classes) - 0.5, minor=True)
+        ax.grid(visible=True, which="minor", color=_axes.theme(ax).paper, linewidth=1.0)
+        ax.tick_params(which="minor", length=0)
     if few or (named and classes <= _MOST_NAMED):
         _name_classes(ax, names, cell)
     ax.set_xlabel("predicted class")
     ax.set_ylabel("true class")
-    title = f"{np.trace(counts) / counts.sum():.1%} of {counts.sum():,} samples are right"
+    many = "sample is" if counts.sum() == 1 else "samples are"
+    title = f"{np.trace(counts) / counts.sum():.1%} of {counts.sum():,} {many} right"
     # Beside a matrix of few classes there is no room for a long line.
-    title = title if classes > 2 else title.replace(" of ", " of\n")
+    title = title if classes > 2 else title.replace(" sample", "\nsample")
     ax.set_title(title if normalize is None else f"{title}\n% of {what.removeprefix('share of ')}")
     ax.tick_params(length=0)
     ax.spines[:].set_color(_axes.theme(ax).grid)

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 # The labels of metrics with short names, and whether they are measured on training rows.
 _METRICS = {"lr": ("learning rate", False), "seconds": ("seconds of an epoch", False)}
-# With more runs, the legend is beside the Axes, or left out.
-_RUNS_INSIDE, _MOST_RUNS = 4, 24
+# With more runs there is no legend.
+_MOST_RUNS = 20
 
 
 def learning_curves(
@@ -85,36 +85,58 @@ def learning_curves(
         if metric not in run and f"val_{metric}" not in run:
             raise ValueError(f"{where}: history {name!r} has no metric {metric!r}")
     log = checks.flag(where, "log", log)
-    beside = named and len(runs) > _RUNS_INSIDE
-    ax = _axes.one(where, ax, (8.4 if beside and len(runs) <= _MOST_RUNS else 6.4, 4.0))
+    few = len(runs) <= _MOST_RUNS
+    beside = ax is None and named and few
+    ax = _axes.one(where, ax, (7.8 if beside else 6.4, 4.0))
     if log:
         ax.set_yscale("log")
     label, is_of_rows = _METRICS.get(metric, (metric, True))
-    theme = _axes.theme(ax)
-    for i, (name, run) in enumerate(runs):
-        colours = (theme.lines[i % 6],) * 2 if named else (theme.right, theme.wrong)
-        parts = [(metric, colours[0], "-"), (f"val_{metric}", colours[1], "--" if named else "-")]
-        for part, colour, dashes in parts:
-            if part in run:
-                training = not part.startswith("val_")
-                text = ("training" if training else "validation") if is_of_rows else None
-                if named:
-                    text = f"{name}, {text}" if text and f"val_{metric}" in run else name
-                _draw(ax, run.epoch, run[part], colour, dashes, text)
-        if f"val_{metric}" in run:
-            _mark_best(ax, run.epoch, run[f"val_{metric}"], metric, colours[1], not named)
+    if named:
+        _draw_runs(ax, runs, metric)
+    else:
+        _draw_one(ax, runs[0][1], metric, has_legend=is_of_rows)
     ax.set_xlabel("epoch")
     _axes.as_text([ax.set_ylabel(_axes.shown(label))])
     ax.xaxis.set_major_locator(_axes.whole_numbers(where))
     if not log:
         # A narrow range would have ticks such as 0.2 with +3.141e-3 above the axis.
         ax.ticklabel_format(axis="y", useOffset=False)
-    if (is_of_rows or named) and len(runs) <= _MOST_RUNS:
+    if (is_of_rows or named) and few:
         # Accuracies rise, losses fall.
-        inside = "lower right" if _arguments.higher_is_better(metric) else "upper right"
-        _axes.legend(ax, None if beside else inside)  # type: ignore[arg-type]
+        rises = _arguments.higher_is_better(metric)
+        inside = _axes.corner(ax, "lower right" if rises else "upper right")
+        _axes.legend(ax, None if beside else inside)
     _axes.tidy(ax)
     return ax
+
+
+def _draw_one(ax: Axes, run: History, metric: str, *, has_legend: bool) -> None:
+    """Draw training and validation of one run in two colours."""
+    theme = _axes.theme(ax)
+    validation = f"val_{metric}"
+    if metric in run:
+        _draw(ax, run.epoch, run[metric], theme.right, "-", "training" if has_legend else None)
+    if validation in run:
+        _draw(ax, run.epoch, run[validation], theme.wrong, "-", "validation")
+        _mark_best(ax, run.epoch, run[validation], metric, theme.wrong, in_legend=True)
+
+
+def _draw_runs(ax: Axes, runs: list[tuple[str, History]], metric: str) -> None:
+    """Draw each run in its colour: solid lines for training, dashed ones for the validation."""
+    grey = _axes.theme(ax).grey
+    validation = f"val_{metric}"
+    both = any(metric in run and validation in run for _, run in runs)
+    for (name, run), colour in zip(runs, _axes.colours_of_classes(ax, len(runs)), strict=True):
+        if metric in run:
+            _draw(ax, run.epoch, run[metric], colour, "-", name)
+        if validation in run:
+            # Without training, the validation is a run's only line.
+            label = None if metric in run else name
+            _draw(ax, run.epoch, run[validation], colour, "--" if both else "-", label)
+            _mark_best(ax, run.epoch, run[validation], metric, colour, in_legend=False)
+    if both:
+        for label, dashes in (("training", "-"), ("validation", "--")):
+            ax.plot([], [], dashes, color=grey, label=label)
 
 
 def _runs(where: str, history: Any) -> tuple[list[tuple[str, History]], bool]:
@@ -144,7 +166,7 @@ def _runs(where: str, history: Any) -> tuple[list[tuple[str, History]], bool]:
 
 
 def _draw(
-    ax: Axes, epochs: list[int], values: list[float], colour: str, dashes: str, label: str | None
+    ax: Axes, epochs: list[int], values: list[float], colour: Any, dashes: str, label: str | None
 ) -> None:
     """Draw a metric, and mark what a logarithmic scale does not have."""
     # A line through one point would not be visible.
@@ -158,7 +180,7 @@ def _draw(
 
 
 def _mark_best(
-    ax: Axes, epochs: list[int], values: list[float], metric: str, colour: str, in_legend: bool
+    ax: Axes, epochs: list[int], values: list[float], metric: str, colour: Any, *, in_legend: bool
 ) -> None:
     """Mark the epoch with the best validation."""
     numbers = np.asarray(values, np.float64)

@@ -87,7 +87,10 @@ def activations(
         y = _core.activation(name, x, None, alpha)
         for axis, values in zip(axes, (y, slope), strict=False):
             axis.plot(x, values, color=colour, linestyle=dashes, linewidth=2, label=str(activation))
+    # A function that leaves all others far behind, such as the exponential one, is cut off.
+    largest = 2 * max(abs(low), abs(high))
     for axis, title in zip(axes, ("activation h(x)", "derivative h'(x)"), strict=False):
+        _cut(axis, largest)
         axis.set_title(title)
         axis.set_xlabel("x")
         axis.axhline(0, color=_axes.theme(axis).grey, linewidth=0.8, zorder=1)
@@ -147,7 +150,7 @@ def likelihood_curve(
     >>> import cnn.plot
     >>> ax = cnn.plot.likelihood_curve(3, 10)  # doctest: +SKIP
     >>> ax.get_legend().get_texts()[0].get_text()  # doctest: +SKIP
-    '3 of 10: largest at 0.3, ~0.267'
+    '3 of 10: ~0.267 at p = 0.3'
     """
     where = "likelihood_curve"
     n = checks.integer(where, "n", n, 1, 10**9)
@@ -159,7 +162,8 @@ def likelihood_curve(
         raise ValueError(f"{where}: k is empty, should have at least one number of successes")
     log = checks.flag(where, "log", log)
     low, high = _likely(counts, n) if limits is None else _limits(where, limits, 0.0, 1.0)
-    ax = _axes.one(where, ax, (6.4, 4.0))
+    beside = ax is None and len(counts) > _MOST_NAMES
+    ax = _axes.one(where, ax, (8.4 if beside else 6.4, 4.0))
     for i, count in enumerate(counts):
         best = count / n
         # The maximum is one of the points, and so is each end.
@@ -168,7 +172,7 @@ def likelihood_curve(
         top = float(_log_likelihood(np.array([best]), count, n)[0])
         colour, dashes = _axes.style(ax, i)
         value = top if log else math.exp(top)
-        text = f"{count:,} of {n:,}: largest at {rounded(best, 3)}, {rounded(value, 3)}"
+        text = f"{count:,} of {n:,}: {rounded(value, 3)} at p = {rounded(best, 3)}"
         y = np.where(np.isfinite(logs), logs, np.nan) if log else np.exp(logs)
         ax.plot(p, y, color=colour, linestyle=dashes, linewidth=2, label=text)
         if low <= best <= high:
@@ -180,13 +184,26 @@ def likelihood_curve(
     tops = [float(_log_likelihood(np.array([count / n]), count, n)[0]) for count in counts]
     if log:
         # Towards 0 and 1 it falls without end.
-        ax.set_ylim(min(tops) - 20, max(tops) + 8)
+        ax.set_ylim(min(tops) - 20, max(tops) + 10)
     else:
         # Above the curves there is room for the legend.
         ax.set_ylim(0, math.exp(max(tops)) * (1.12 + 0.08 * min(len(counts), _MOST_NAMES)))
     _axes.tidy(ax)
-    _axes.legend(ax, "upper right" if len(counts) <= _MOST_NAMES else None)
+    _axes.legend(ax, None if beside else _axes.corner(ax, "upper right"))
     return ax
+
+
+def _cut(ax: Axes, largest: float) -> None:
+    """Limit the y axis to the lines that stay below a number, if only some do."""
+    ends = [
+        (float(y.min()), float(y.max()))
+        for y in (np.asarray(line.get_ydata(), np.float64) for line in ax.get_lines())
+    ]
+    kept = [end for end in ends if max(map(abs, end)) <= largest]
+    if 0 < len(kept) < len(ends):
+        low, high = min(low for low, _ in kept), max(high for _, high in kept)
+        margin = 0.05 * (high - low) or 0.5
+        ax.set_ylim(low - margin, high + margin)
 
 
 def _limits(where: str, limits: object, least: float, most: float | None) -> tuple[float, float]:

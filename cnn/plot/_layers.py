@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnn import _core, functional
+from cnn import _core
 from cnn._base import checks
 from cnn.layers import Dense
 from cnn.plot import _arguments, _axes
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from cnn.plot._arguments import Network
-    from cnn.sequential import Sequential
 
 # The plots of a row.
 _MOST_COLUMNS = 4
@@ -79,7 +78,8 @@ def activation_histograms(
             f"{where}: x has shape {samples.shape}, should be (n, {net.inputs}) with n at least 1"
         )
     checks.within(where, "x", samples, dtype=net.dtype)
-    layers = _outputs(net, samples)
+    outputs = zip(net.layers, net.activations(samples), strict=True)
+    layers = [(i, layer, y) for i, (layer, y) in enumerate(outputs) if isinstance(layer, Dense)]
     columns = min(len(layers), _MOST_COLUMNS)
     rows = -(-len(layers) // columns)
     axes = _axes.several(where, ax, len(layers), (2.9 * columns + 0.4, 2.6 * rows), columns=columns)
@@ -96,17 +96,6 @@ def activation_histograms(
     return axes
 
 
-def _outputs(net: Sequential, x: NDArray[Any]) -> list[tuple[int, Dense, NDArray[Any]]]:
-    """Return each dense layer with its place in the network and its outputs."""
-    found = []
-    values = x.astype(net.dtype)
-    for place, layer in enumerate(net.layers):
-        if isinstance(layer, Dense):
-            values = functional.dense(values, layer.weight, layer.bias, layer.activation)
-            found.append((place, layer, values))
-    return found
-
-
 def _draw_layer(ax: Axes, place: int, layer: Dense, y: NDArray[np.float64], bins: int) -> None:
     """Draw the histogram of a layer's outputs (n, outputs)."""
     zero = y == 0
@@ -116,7 +105,8 @@ def _draw_layer(ax: Axes, place: int, layer: Dense, y: NDArray[np.float64], bins
         words.append(f"{dead} of {layer.outputs} neurons always")
     limits = _SATURATED.get(str(layer.activation))
     if limits is not None:
-        words.append(f"{((y <= limits[0]) | (y >= limits[1])).mean():.0%} saturated")
+        share = ((y <= limits[0]) | (y >= limits[1])).mean()
+        words += [f"{share:.0%} are saturated"] if share else []
     shown = y[~zero]
     low, high = (float(shown.min()), float(shown.max())) if shown.size else (-0.5, 0.5)
     if high - low < 1e-6 * max(abs(low), abs(high)):

@@ -63,8 +63,8 @@ def roc_curve(
     Returns
     -------
     matplotlib.axes.Axes
-        `ax`, or the new one. More than 16 classes have thin lines of one colour, and one line in
-        the legend. Classes without samples have no curve.
+        `ax`, or the new one. More than 16 classes have thin lines of one colour, and the title has
+        the smallest, the largest and the mean area. Classes without samples have no curve.
 
     Raises
     ------
@@ -224,15 +224,16 @@ def _draw_classes(
         )
         line.set_gid("curve")
     if not each:
-        line.set_label(
-            f"{f'{label}: ' if label else ''}{len(values)} classes: {what} {min(values):.3f} to "
-            f"{max(values):.3f}, mean {np.mean(values):.3f}"
-        )
+        # A legend would be among the lines.
+        named = f"{_axes.shown(label, _LONGEST)}, " if label else ""
+        title = f"{named}{len(values)} classes: {what} {min(values):.3f} to {max(values):.3f}"
+        _axes.as_text([ax.set_title(f"{title}, mean {np.mean(values):.3f}", fontsize=10)])
     ax.set_xlim(0, 1)
     ax.set_ylim(0, 1)
     ax.set_aspect("equal")
     _axes.tidy(ax)
-    _axes.legend(ax, None if beside else place)
+    if each:
+        _axes.legend(ax, None if beside else _axes.corner(ax, place))
     return ax
 
 
@@ -250,7 +251,8 @@ def calibration_curve(
     The points of a calibrated network are near the diagonal; those of one that is too sure of
     itself are below it. With more than two classes the probability is that of the predicted class,
     the largest, and what comes true is that this class is the right one (C. Guo et al., On
-    Calibration of Modern Neural Networks, 2017). The numbers are those of `cnn.metrics.calibration_curve`.
+    Calibration of Modern Neural Networks, 2017). The numbers are those of
+    `cnn.metrics.calibration_curve`.
 
     Parameters
     ----------
@@ -310,20 +312,20 @@ def calibration_curve(
             0.05,
             align="edge",
             color=theme.grid,
-            label=f"samples (at most {counts.max() / len(score):.0%} in a bar)",
         )
+        what = "probability of the predicted class" if several else "predicted probability"
+        most = f"{counts.max() / len(score):.0%}"
+        ax.set_xlabel(f"{what}\n(bars: samples, the highest {most})")
     colour, dashes = _axes.style(ax, first)
-    (line,) = ax.plot(
-        mean, share, dashes, marker="o", color=colour, label=label or "network", clip_on=False
-    )
+    (line,) = ax.plot(mean, share, dashes, marker="o", color=colour, label=label, clip_on=False)
     line.set_gid("curve")
     ax.set_xlim(0, 1)
     ax.set_ylim(0, 1)
     ax.set_aspect("equal")
-    ax.set_xlabel("probability of the predicted class" if several else "predicted probability")
     ax.set_ylabel("share of right predictions" if several else "share of class 1")
     _axes.tidy(ax)
-    _axes.legend(ax, "upper left")
+    if label is not None:
+        _axes.legend(ax, _axes.corner(ax, "upper left"))
     return ax
 
 
@@ -432,7 +434,7 @@ def _finish_regression(
     left.set_xlabel("true value")
     left.set_ylabel("predicted value")
     rmse, mae = metrics.rmse(targets, outputs), metrics.mae(targets, outputs)
-    left.set_title(f"R² {metrics.r2(targets, outputs):.3f}")
+    left.set_title(f"R² {metrics.r2(targets, outputs):.3f}", fontsize=10)
     right.axhline(0, color=grey, linewidth=0.9, zorder=1)
     for sign in (-1, 1):
         right.axhline(sign * rmse, color=grey, linewidth=0.9, linestyle=":", zorder=1)
@@ -441,8 +443,6 @@ def _finish_regression(
     right.set_xlabel("predicted value")
     right.set_ylabel("residual: predicted - true")
     mean = float((outputs - targets).mean())
-    right.set_title(f"RMSE {rmse:.3g}, MAE {mae:.3g}, mean {mean:+.2g}")
+    right.set_title(f"RMSE {rmse:.3g}, MAE {mae:.3g}\nmean {mean:.3g}", fontsize=10)
     for axis in (left, right):
-        axis.ticklabel_format(useOffset=False)
-        axis.tick_params(axis="x", labelrotation=0)
         _axes.tidy(axis)

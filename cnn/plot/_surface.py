@@ -91,9 +91,11 @@ class _Plane(NamedTuple):
 
     def places(self, weights: Numbers) -> Numbers:
         """Return a and b of weights (n, parameters), as near as the plane has them."""
-        directions = np.stack([self.first, self.second], axis=1)
+        # Of length 1, so that directions of different lengths are told from parallel ones.
+        sizes = [np.linalg.norm(self.first), np.linalg.norm(self.second)]
+        directions = np.stack([self.first / sizes[0], self.second / sizes[1]], axis=1)
         found = np.linalg.lstsq(directions, (weights - self.centre).T, rcond=None)[0]
-        return np.asarray(found.T, np.float64)
+        return np.asarray(found.T / sizes, np.float64)
 
 
 def loss_surface(
@@ -259,7 +261,8 @@ def _plane(where: str, net: Sequential, way: Numbers, directions: Any, rng: obje
     first, second = (
         _checked(where, f"directions[{i}]", net, part) for i, part in enumerate(directions)
     )
-    if np.linalg.matrix_rank(np.stack([first, second])) < 2:
+    sizes = [np.linalg.norm(first), np.linalg.norm(second)]
+    if min(sizes) == 0 or np.linalg.matrix_rank([first / sizes[0], second / sizes[1]]) < 2:
         raise ValueError(f"{where}: directions are parallel or 0, should span a plane")
     return _Plane(centre, first, second, _NAMES)
 
@@ -340,16 +343,16 @@ def _draw_losses(
         norm = colours.LogNorm(least, high)
     else:
         levels, norm = np.linspace(low, high, 25), None
-    # Rounding may put the ends outside the first and the last level.
-    drawn = ax.contourf(xs, ys, losses, levels, norm=norm, cmap="viridis", extend="both")
+    drawn = ax.contourf(xs, ys, losses, levels, norm=norm, cmap="viridis")
     ax.contour(xs, ys, losses, levels[::2], colors="white", linewidths=0.4, alpha=0.5)
-    bar = ax.figure.colorbar(drawn, ax=ax, label="loss", extend="neither")
+    bar = ax.figure.colorbar(drawn, ax=ax, label="loss")
+    ticker = extras.require(where, "matplotlib.ticker", "plot")
     if log:
-        ticker = extras.require(where, "matplotlib.ticker", "plot")
         bar.ax.yaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
         bar.ax.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:.3g}"))
         bar.ax.yaxis.set_minor_locator(ticker.NullLocator())
     else:
+        bar.ax.yaxis.set_major_locator(ticker.MaxNLocator(8))
         bar.ax.ticklabel_format(useOffset=False)
 
 
@@ -363,4 +366,4 @@ def _draw_path(ax: Axes, places: Numbers) -> None:
         ax.plot(*places.T, ".-" if few else "-", color="white", linewidth=1.2, zorder=3)
         ax.plot(*places[0], "o", color="white", markersize=8, label="start", **look)
     ax.plot(0, 0, "*", color="#E69F00", markersize=14, label="present weights", **look)
-    _axes.legend(ax, "upper right")
+    _axes.legend(ax, _axes.corner(ax, "upper right"))
