@@ -13,21 +13,10 @@ matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
 pyplot = pytest.importorskip("matplotlib.pyplot")
 
+pytestmark = pytest.mark.usefixtures("figures")
+
 X = np.random.default_rng(0).normal(size=(40, 2))
 LABELS = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0)
-
-
-@pytest.fixture(autouse=True)
-def figures():
-    before = dict(matplotlib.rcParams)
-    yield
-    pyplot.close("all")
-    assert dict(matplotlib.rcParams) == before
-
-
-@pytest.fixture
-def ax():
-    return pyplot.figure().subplots()
 
 
 @pytest.fixture(scope="module")

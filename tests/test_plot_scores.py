@@ -11,6 +11,8 @@ matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
 pyplot = pytest.importorskip("matplotlib.pyplot")
 
+pytestmark = pytest.mark.usefixtures("figures")
+
 RNG = np.random.default_rng(0)
 T2 = np.arange(60) % 2
 P2 = np.clip(0.3 * T2 + RNG.random(60) * 0.7, 0, 1)
@@ -18,19 +20,6 @@ T3 = np.arange(90) % 3
 P3 = RNG.dirichlet(np.ones(3), 90)
 P3[np.arange(90), T3] += 0.5
 P3 /= P3.sum(axis=1, keepdims=True)
-
-
-@pytest.fixture(autouse=True)
-def figures():
-    before = dict(matplotlib.rcParams)
-    yield
-    pyplot.close("all")
-    assert dict(matplotlib.rcParams) == before
-
-
-@pytest.fixture
-def ax():
-    return pyplot.figure().subplots()
 
 
 def legend(ax):
