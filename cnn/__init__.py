@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from cnn import activations, datasets, metrics, runtime
-from cnn._base import hints, threadpool
+from cnn._base import threadpool
 from cnn._core import ModelFileError, version
 from cnn.callbacks import Callback, EarlyStopping, LambdaCallback, ModelCheckpoint
 from cnn.functional import (
@@ -65,6 +65,8 @@ if not TYPE_CHECKING:  # type checkers would take any name for one that exists
 
     def __getattr__(name: str) -> NoReturn:
         """Raise the error for a name that does not exist, with a hint."""
+        from cnn._base import hints  # noqa: PLC0415  # for errors alone
+
         raise hints.missing_attribute("cnn", name, sys.modules[__name__])
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from cnn import _core
 from cnn._base import checks
-from cnn._base.hints import SAME
 from cnn._base.numbers import exact
 
 if TYPE_CHECKING:
@@ -138,7 +137,9 @@ def checked(
     """Return an activation's name, checked to be in `options`, and parameter, 0 for the default."""
     if type(activation) in _NAMES:
         return resolved(activation)  # type: ignore[arg-type]
-    if activation is None or isinstance(activation, str):
+    if activation is None or (isinstance(activation, str) and activation not in options):
+        from cnn._base.hints import SAME  # noqa: PLC0415  # for other names alone
+
         activation = SAME["activation"].get(activation, activation)
     if not isinstance(activation, str):
         what = activation.__name__ if isinstance(activation, type) else None

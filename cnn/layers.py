@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 import numpy as np
 
 from cnn import _core, activations
-from cnn._base import checks, hints
+from cnn._base import checks
 from cnn._base.activations import TABLE
 from cnn._base.hinted import hinted
 from cnn._base.numbers import exact
@@ -113,6 +113,8 @@ class Layer:
             """Raise the error for an attribute that does not exist, with a hint."""
             if hasattr(type(self), name):
                 object.__getattribute__(self, name)  # a property, which raises its own error
+            from cnn._base import hints  # noqa: PLC0415  # for errors alone
+
             raise hints.missing_attribute("layer", name, self)
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:

@@ -11,7 +11,6 @@ import numpy as np
 
 from cnn import _core
 from cnn._base import checks
-from cnn._base.hints import SAME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +65,8 @@ class SquaredError(Loss):
     """Half the squared error: the loss of a row is 1/2 sum_j (y_j - t_j)^2.
 
     The default if the output layer has neither softmax nor sigmoid. Every output activation except
-    softmax is allowed. See `cnn.squared_error`.
+    softmax is allowed. With one output it is half of the mean squared error ("mse") of other
+    libraries, and so is its gradient. See `cnn.squared_error`, and `cnn.metrics.mse` for the other.
 
     Examples
     --------
@@ -211,8 +211,11 @@ def resolve(where: str, loss: str | Loss | None, activation: Activation, outputs
     if loss is None:
         chosen: Loss = _DEFAULTS.get(activation, SquaredError)()
     elif isinstance(loss, str):
-        name = SAME["loss"].get(loss, loss)
-        chosen = LOSSES[checks.choice(where, "loss", name, LOSSES)]()
+        if loss not in LOSSES:
+            from cnn._base.hints import SAME  # noqa: PLC0415  # for other names alone
+
+            loss = SAME["loss"].get(loss, loss)
+        chosen = LOSSES[checks.choice(where, "loss", loss, LOSSES)]()
     elif isinstance(loss, Loss):
         chosen = loss
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from cnn import _core, losses, optimizers, schedules
 from cnn._base import checks, formats
@@ -104,11 +104,11 @@ class Sequential(Stack, Exports, Names, Habits):
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
         shuffle: bool = True,
-        callbacks: Iterable[Hooks] = (),
+        callbacks: Hooks | Iterable[Hooks] = (),
         progress: bool | str = "auto",
         validation_split: float = 0.0,
         metrics: Metric | Iterable[Metric] | None = None,
-        verbose: int | str | None = None,
+        verbose: Literal[0, 1, 2, "auto"] | None = None,
     ) -> History:
         """Train the network from its present weights.
 
@@ -145,7 +145,7 @@ class Sequential(Stack, Exports, Names, Habits):
             The validation does not use it.
         shuffle : bool, default True
             Whether each epoch uses the samples in a new random order.
-        callbacks : iterable of Callback, optional
+        callbacks : Callback or iterable of Callback, optional
             Callbacks, whose methods are called during training.
         progress : {"auto", True, False}, default "auto"
             Whether to show progress: a bar on a terminal and in a notebook. Elsewhere True prints

@@ -162,6 +162,7 @@ NETWORKS = {
             "shuffle": True,
             "callbacks": stop(),
             "progress": False,
+            "metrics": ["auc"],
         },
         ("net",),
     ),
@@ -182,13 +183,42 @@ NETWORKS = {
         lambda w: {**sample_arguments(w, "x", "t"), "call": lambda *_: None},
         ("net", "x", "t"),
     ),
+    "fit split": Case(
+        lambda net, x, t, **kw: net.fit(x, t, **kw),
+        lambda w: {**sample_arguments(w, "x", "t"), "validation_split": 0.4, "verbose": 0},
+        ("net", "x", "t"),
+    ),
     "train_step": Case(
         lambda net, **kw: net.train_step(**kw), lambda w: sample_arguments(w, *_samples), ("net",)
     ),
     "evaluate": Case(
         lambda net, **kw: net.evaluate(**kw),
-        lambda w: sample_arguments(w, "x", "t", "loss", "sample_weight"),
+        lambda w: {
+            **sample_arguments(w, "x", "t", "loss", "sample_weight"),
+            "metrics": ["auc", "f1"],
+        },
         ("net",),
+    ),
+    "activations of": Case(
+        lambda net, x: net.activations(x), lambda w: {"net": w.net, "x": w.x}, ("net",)
+    ),
+    "Dense.__call__": Case(lambda net, x: net[0](x), lambda w: {"net": w.net, "x": w.x}, ("net",)),
+    "Sequential.__getitem__": Case(
+        lambda net, index: net[index], lambda w: {"net": w.net, "index": 0}, ("net",)
+    ),
+    "Sequential.metadata": Case(
+        setter("metadata"), lambda w: {"holder": w.net, "value": {"a": "b"}}, ("holder",)
+    ),
+    "Metadata.update": Case(
+        lambda net, **kw: net.metadata.update(kw),
+        lambda w: {"net": w.net, "a": "b"},
+        ("net",),
+    ),
+    "Sequential.class_names": Case(
+        setter("class_names"), lambda w: {"holder": w.net, "value": ["a", "b"]}, ("holder",)
+    ),
+    "Sequential.feature_names": Case(
+        setter("feature_names"), lambda w: {"holder": w.net, "value": list("abc")}, ("holder",)
     ),
     "gradients": Case(
         lambda net, **kw: net.gradients(**kw),

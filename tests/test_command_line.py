@@ -257,7 +257,7 @@ def test_show_a_network_from_python(capsys, tmp_path):
     assert command_line.main(["show", path]) == 0
     text = capsys.readouterr().out
     assert "Inputs" not in text
-    assert text.endswith("\nSeed: 7\nauthor: me\n")
+    assert text.endswith("\nauthor: me\n\nSeed: 7\n")
     message = f"{path}: the file does not say how inputs are made of columns"
     assert_fails(["predict", path, write(tmp_path / "data.csv", [["a"], [1]])], message, capsys)
 

@@ -202,7 +202,7 @@ def test_bad_metrics(given):
     assert net.epochs == 0
 
 
-@pytest.mark.parametrize("name", ["loss", "lr", "seconds", "val_x", "accuracy"])
+@pytest.mark.parametrize("name", ["loss", "lr", "seconds", "val_x", "accuracy", "mae"])
 def test_names_that_are_taken(name):
     def metric(t, y):
         return 0.0
@@ -223,16 +223,25 @@ def test_metrics_that_do_not_go_with_the_task():
         classification().fit(X, LABELS, metrics=["auc"], validation_data=(X[:1], LABELS[:1]))
 
 
-def test_a_metric_that_returns_no_number():
+@pytest.mark.parametrize("result", ["good", None, np.ones(3), True])
+def test_a_metric_that_returns_no_number(result):
     def name_of(t, y):
-        return "good"
+        return result
 
     net = classification()
     before = net.get_weights()
-    with pytest.raises(TypeError, match="metric 'name_of' returned an object of type str") as found:
+    with pytest.raises(TypeError, match="metric 'name_of' returned an object of") as found:
         net.fit(X, LABELS, metrics=[name_of])
     assert "the weights are as they were before fit" in found.value.__notes__[0]
     assert all((a == b).all() for a, b in zip(before, net.get_weights(), strict=True))
+
+
+def test_metrics_cannot_change_the_targets():
+    def wipe(t, y):
+        t[:] = 0
+
+    with pytest.raises(ValueError, match="read-only"):
+        classification().fit(X, LABELS.copy(), metrics=[wipe])
 
 
 # ---- validation_split ----------------------------------------------------------------------------

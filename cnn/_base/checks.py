@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnn import _core
-from cnn._base import hints
 from cnn._base.numbers import exact
 
 if TYPE_CHECKING:
@@ -27,7 +26,10 @@ if TYPE_CHECKING:
 def integer(where: str, name: str, value: object, low: int, high: int | None = None) -> int:
     """Return `value` as an int that lies in [low, high]."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{where}: {name} is of type {type(value).__name__}, should be an int")
+        hint = _hint(name, value, ()) if isinstance(value, str) else ""
+        raise TypeError(
+            f"{where}: {name} is of type {type(value).__name__}, should be an int{hint}"
+        )
     number = int(value)
     if number < low:
         raise ValueError(f"{where}: {name} is {number}, should be at least {low}")
@@ -119,11 +121,18 @@ def choice(where: str, name: str, value: object, options: Collection[str]) -> st
     if not isinstance(value, str):
         raise TypeError(f"{where}: {name} is of type {type(value).__name__}, should be a string")
     if value not in options:
-        hint = hints.value(name, value, options)
+        hint = _hint(name, value, options)
         raise ValueError(
             f"{where}: {name} is {value!r}, should be one of {', '.join(options)}{hint}"
         )
     return value
+
+
+def _hint(name: str, value: str, options: Collection[str]) -> str:
+    """Return what follows a message on a bad value, or ""."""
+    from cnn._base import hints  # noqa: PLC0415  # for errors alone
+
+    return hints.value(name, value, options)
 
 
 def seed(where: str, rng: object) -> int:

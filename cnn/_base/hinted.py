@@ -55,9 +55,10 @@ def _explain(call: str, function: Callable[..., object], error: TypeError) -> No
     if unexpected:
         name = unexpected[1]
         hint = hints.KEYWORDS.get(call, {}).get(name)
-        if hint is None:
+        if hint is None and "Did you mean" not in message:  # as Python 3.13 and later ask
             hint = texts.did_you_mean(name, inspect.signature(function).parameters)
     else:
         hint = hints.CALLS.get(call)
-    if hint:
-        error.args = (f"{message}; {hint.removeprefix('; ')}",)
+    # A class that inherits its __init__ is better known by its own name.
+    message = re.sub(r"^\w+\.__init__\(\)", f"{call}()", message)
+    error.args = (f"{message}; {hint.removeprefix('; ')}" if hint else message,)

@@ -6,7 +6,7 @@ of the call that it is for, and the names of cnn in it exist.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TypeAlias
 
 Hints: TypeAlias = Mapping[str, str]
@@ -261,7 +261,7 @@ _SEQUENTIAL_ATTRIBUTES: Hints = {
     **_each("net.fit takes it", "optimizer", "loss", "criterion"),
     "name": "net.metadata keeps texts: write net.metadata['name'] = ...",
     "describe": "write print(net.summary())",
-    "plot": "write cnn.plot.learning_curves(history), after import cnn.plot",
+    "plot": "write cnn.plot.learning_curves(history)",
     "to_tensorflow": "write net.to_onnx(path)",
 }
 
@@ -276,7 +276,7 @@ _LAYER_ATTRIBUTES: Hints = {
     **_each("write layer.init", "kernel_initializer", "initializer"),
     **_each("write layer.l2", "kernel_regularizer", "regularizer"),
     **_each("write layer.parameter_count", "count_params", "num_parameters"),
-    **_each("write layer(x)", "call", "forward", "predict"),
+    **_each("write layer(x), as net.layers[0](x)", "call", "forward", "predict"),
     "p": "write cnn.Dropout(rate).rate",
     "name": "layers have numbers: net.layers[0]",
 }
@@ -295,9 +295,9 @@ _MODULE_ATTRIBUTES: Hints = {
     **_each("write cnn.Dense(inputs, outputs)", "Linear", "Layers", "FullyConnected", "Affine"),
     **_each(_NETWORK, "Model", "Module", "Network", "NeuralNetwork", "Net", "NN", "network"),
     **_each("write cnn.mlp(sizes, 'relu', 'softmax')", "MLP", "Mlp", "make_mlp"),
-    **_each("write cnn.sklearn.MLPClassifier, after import cnn.sklearn", "MLPClassifier"),
-    **_each("write cnn.sklearn.MLPRegressor, after import cnn.sklearn", "MLPRegressor"),
-    **_each("write cnn.tabular.TableModel, after import cnn.tabular", "TableModel"),
+    **_each("write cnn.sklearn.MLPClassifier", "MLPClassifier"),
+    **_each("write cnn.sklearn.MLPRegressor", "MLPRegressor"),
+    **_each("write cnn.tabular.TableModel", "TableModel"),
     **_each(_NO_TENSORS, "tensor", "Tensor", "Variable", "from_numpy", "as_tensor", "array"),
     **_each(_NO_TENSORS, "no_grad", "device", "cuda"),
     **_each("write cnn.load(path)", "load_model", "read", "load_weights", "restore"),
@@ -391,6 +391,7 @@ _NORMAL = "write 'he_uniform' or 'glorot_uniform': the draws are uniform"
 _ACCURACY = "write 'accuracy'"
 
 VALUES: Mapping[str, Hints] = {
+    "batch_size": _each("write batch_size=len(x)", "full", "all", "auto"),
     "activation": {
         **_each("write 'sigmoid'", "logistic", "logit", "expit"),
         **_each("write cnn.activations.LeakyReLU(0.2) or 'leaky_relu'", "leakyrelu", "lrelu"),
@@ -448,7 +449,7 @@ VALUES: Mapping[str, Hints] = {
 """Hints for values that an argument does not take, by argument and value."""
 
 
-def value(name: str, given: str, options: object) -> str:
+def value(name: str, given: str, options: Collection[str]) -> str:
     """Return what follows the message on a value that is not one of the options, or ""."""
     from cnn._base import texts  # noqa: PLC0415  # for errors alone
 
@@ -456,4 +457,4 @@ def value(name: str, given: str, options: object) -> str:
     hint = VALUES.get(kind, {}).get(given)
     if hint is not None:
         return f"; {hint}"
-    return texts.did_you_mean(given, options)  # type: ignore[arg-type]
+    return texts.did_you_mean(given, options)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, overload
 
 from cnn import layers
-from cnn._base import hints
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -70,4 +69,6 @@ class Habits:
 
         def __getattr__(self, name: str) -> Any:
             """Raise the error for an attribute that does not exist, with a hint."""
+            from cnn._base import hints  # noqa: PLC0415  # for errors alone
+
             raise hints.missing_attribute("Sequential", name, self)

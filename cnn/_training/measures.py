@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -37,8 +37,14 @@ class Measure:
         """Return the metric of the outputs of samples."""
         if self.weighted:
             return float(self.function(samples.t, y, sample_weight=samples.sample_weight))
-        found = self.function(samples.t, y)
-        if isinstance(found, (bool, str, bytes)) or not hasattr(found, "__float__"):
+        t = samples.t.view()
+        t.flags.writeable = False  # the next epoch needs the targets
+        found = self.function(t, y)
+        if (
+            isinstance(found, (bool, str, bytes))
+            or np.ndim(found)
+            or not hasattr(found, "__float__")
+        ):
             raise TypeError(
                 f"{where}: metric {self.name!r} returned an object of type "
                 f"{type(found).__name__}, should return a number"
@@ -57,6 +63,8 @@ def checked_metrics(where: str, given: object, loss: losses.Loss) -> list[Measur
             f"{where}: metrics is of type {type(given).__name__}, should be a list of names and "
             f"functions"
         )
+    from cnn.metrics import BY_NAME  # noqa: PLC0415  # `import cnn` need not wait for it
+
     found: list[Measure] = []
     for i, metric in enumerate(given):
         made = _measure(where, f"metrics[{i}]", metric)
@@ -67,7 +75,8 @@ def checked_metrics(where: str, given: object, loss: losses.Loss) -> list[Measur
                     f"classes; should be 'r2' or the like"
                 )
             continue
-        if made.name in [*_TAKEN, "accuracy"] or made.name.startswith("val_"):
+        taken = made.name in _TAKEN or (made.name in BY_NAME and not made.weighted)
+        if taken or made.name.startswith("val_"):
             raise ValueError(f"{where}: metrics[{i}] has the name {made.name!r}, which is taken")
         if made.name in [other.name for other in found]:
             raise ValueError(f"{where}: metrics has {made.name!r} twice")
@@ -76,11 +85,11 @@ def checked_metrics(where: str, given: object, loss: losses.Loss) -> list[Measur
 
 
 def _measure(where: str, name: str, metric: object) -> Measure:
-    from cnn import metrics  # noqa: PLC0415  # `import cnn` need not wait for it
+    from cnn.metrics import BY_NAME  # noqa: PLC0415  # as above
 
     if isinstance(metric, str):
-        chosen = checks.choice(where, name, metric, metrics.BY_NAME)
-        return Measure(chosen, metrics.BY_NAME[chosen], weighted=True)
+        chosen = checks.choice(where, name, metric, BY_NAME)
+        return Measure(chosen, BY_NAME[chosen], weighted=True)
     if not callable(metric) or isinstance(metric, type):
         what = metric.__name__ if isinstance(metric, type) else f"of type {type(metric).__name__}"
         raise TypeError(f"{where}: {name} is {what}, should be a name or a function f(t, y)")
@@ -91,7 +100,7 @@ def _measure(where: str, name: str, metric: object) -> Measure:
             f"function made by def"
         )
     # One of cnn.metrics is the same as its name.
-    return Measure(own, metric, weighted=metrics.BY_NAME.get(own) is metric)
+    return Measure(own, metric, weighted=BY_NAME.get(own) is metric)
 
 
 def check_targets(where: str, measures: list[Measure], samples: Samples, outputs: int) -> None:
@@ -111,17 +120,23 @@ def measured(
     """Return metrics of samples by their names, after a prefix."""
     if not measures:
         return {}
-    y = np.concatenate([network.predict(x) for x, _, _ in samples.slices(network)])
+    y = np.concatenate([y for _, y in _predicted(network, samples)])
     return {prefix + measure.name: measure.value(where, samples, y) for measure in measures}
 
 
-def errors(network: _core.Network, samples: Samples) -> dict[str, float]:
-    """Return the mean squared error, the mean absolute error and R² of a network on samples."""
-    sums = Regression(samples.t.reshape(samples.rows, -1), samples.sample_weight)
+def _predicted(network: _core.Network, samples: Samples) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Yield the outputs of a network slice by slice, each after its first row."""
     first = 0
     for x, _, _ in samples.slices(network):
-        sums.add(first, network.predict(x))
+        yield first, network.predict(x)
         first += len(x)
+
+
+def _errors(network: _core.Network, samples: Samples) -> dict[str, float]:
+    """Return the mean squared error, the mean absolute error and R² of a network on samples."""
+    sums = Regression(samples.t.reshape(samples.rows, -1), samples.sample_weight)
+    for first, y in _predicted(network, samples):
+        sums.add(first, y)
     return {"mse": sums.mse, "mae": sums.mae, "r2": sums.r2}
 
 
@@ -141,5 +156,6 @@ def evaluation(
     samples = checked_samples(where, network, chosen, x, t, sample_weight)
     found = logs_of(evaluate(where, network, samples), has_accuracy=chosen.has_accuracy)
     if not chosen.has_accuracy and chosen.name not in _NO_ERRORS:
-        found |= errors(network, samples)
-    return found | measured(where, network, samples, measures)
+        found |= _errors(network, samples)
+    others = [measure for measure in measures if measure.name not in found]
+    return found | measured(where, network, samples, others)

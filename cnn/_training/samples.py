@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-ClassWeight: TypeAlias = "Mapping[int, float] | Sequence[float] | NDArray[Any] | str"
+ClassWeight: TypeAlias = (
+    "Mapping[int, float] | Sequence[float] | NDArray[Any] | Literal['balanced']"
+)
 
 # The most rows of a slice, which bounds the memory for its indices and the time to check it.
 SLICE_ROWS = 65536
