@@ -324,12 +324,15 @@ def test_bad_first_layer_weights(net):
 # ---- Estimators and styles ---------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_estimators_in_place_of_networks():
     pytest.importorskip("sklearn")
     from cnn.sklearn import MLPClassifier
 
     names = np.array(["a", "b", "c"])[LABELS]
-    model = MLPClassifier(hidden_layer_sizes=(5,), solver="lbfgs", max_iter=300).fit(X, names)
+    model = MLPClassifier(hidden_layer_sizes=(5,), solver="lbfgs", max_iter=9, random_state=0).fit(
+        X, names
+    )
     axes = plot.predictions(model, X, names, (3, 4), count=2)
     assert [text.get_text() for text in axes[1, 0].get_yticklabels()] == ["a", "b", "c"]
     with refused(ValueError, "predictions: t has 'z' in row 0, should have one of the estimator's"):

@@ -76,6 +76,7 @@ def test_boundary_in_two_of_three_columns():
     assert ax.figure.axes[1].get_ylabel() == "predicted value"
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_boundary_of_estimators():
     sklearn = pytest.importorskip("sklearn")
     from sklearn.pipeline import make_pipeline
@@ -85,12 +86,14 @@ def test_boundary_of_estimators():
 
     assert sklearn
     names = np.array(["x", "y", "z"])[LABELS]
-    classifier = make_pipeline(StandardScaler(), MLPClassifier(solver="lbfgs", max_iter=500))
+    classifier = make_pipeline(
+        StandardScaler(), MLPClassifier(solver="lbfgs", max_iter=9, random_state=0)
+    )
     ax = plot.decision_boundary(classifier.fit(X, names), X, names, resolution=10)
     assert legend(ax) == ["x", "y", "z"]
     with refused(ValueError, "decision_boundary: t has 'w' in row 0, should have one of the"):
         plot.decision_boundary(classifier, X, ["w"] * 40, resolution=10)
-    regressor = MLPRegressor(solver="lbfgs", max_iter=500).fit(X, X[:, 0])
+    regressor = MLPRegressor(solver="lbfgs", max_iter=9, random_state=0).fit(X, X[:, 0])
     ax = plot.decision_boundary(regressor, X, resolution=10)
     assert ax.images[0].get_array().shape == (10, 10)
 

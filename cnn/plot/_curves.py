@@ -147,7 +147,7 @@ def _runs(where: str, history: Any) -> tuple[list[tuple[str, History]], bool]:
     elif isinstance(history, Mapping):
         given = [(str(name), run) for name, run in history.items()]
     else:
-        given = [(f"run {i}", run) for i, run in enumerate(history, 1)]
+        given = [(f"run {i}", run) for i, run in enumerate(list(history), 1)]
     found = []
     for name, fitted in given:
         run = getattr(fitted, "history_", fitted)

@@ -232,7 +232,7 @@ def _path(where: str, net: Sequential, path: Any) -> Numbers:
             f"{where}: path is of type {type(path).__name__}, should be a cnn.plot.WeightPath or a "
             f"list of weights"
         )
-    found = [_checked(where, f"path[{i}]", net, step) for i, step in enumerate(steps)]
+    found = [_checked(where, f"path[{i}]", net, step) for i, step in enumerate(list(steps))]
     if not found:
         raise ValueError(f"{where}: path is empty; give it to fit as a callback first")
     return np.stack(found)
