@@ -67,7 +67,7 @@ class Callback(Hooks):
 _LOWER_IS_BETTER = frozenset({"loss", "lr", "seconds"})
 
 
-def _is_higher_better(monitor: str) -> bool | None:
+def is_higher_better(monitor: str) -> bool | None:
     """Whether more of a metric is better; None if it is a function of the user's."""
     from cnn import metrics  # noqa: PLC0415  # `import cnn` need not wait for it
 
@@ -90,7 +90,7 @@ class _Monitor(Callback):
         self.monitor = monitor
         self.min_delta = checks.real(where, "min_delta", min_delta)
         self.mode = mode
-        higher = _is_higher_better(monitor) if mode == "auto" else mode == "max"
+        higher = is_higher_better(monitor) if mode == "auto" else mode == "max"
         self._sign = -1.0 if higher else 1.0
         self.best = math.inf * self._sign
         self.best_epoch = 0
@@ -105,7 +105,7 @@ class _Monitor(Callback):
                 f"{', '.join(self.metrics)}"
                 + ("; give fit validation_data" if self.monitor.startswith("val_") else "")
             )
-        if self.mode == "auto" and _is_higher_better(self.monitor) is None:
+        if self.mode == "auto" and is_higher_better(self.monitor) is None:
             raise ValueError(
                 f"fit: {type(self).__name__} has monitor {self.monitor!r} and mode 'auto', should "
                 f"have mode 'max' or 'min', since cnn does not know which is better"
@@ -159,6 +159,8 @@ class EarlyStopping(_Monitor):
     >>> import cnn
     >>> net = cnn.Sequential([cnn.Dense(1, 1, init="zeros")], rng=0)
     >>> stop = cnn.EarlyStopping("loss", patience=2, min_delta=0.01)
+    >>> stop
+    EarlyStopping('loss', patience=2, min_delta=0.01)
     >>> history = net.fit([[1.0]], [1.0], epochs=100, optimizer=cnn.SGD(0.5), callbacks=[stop])
     >>> stop.stopped_epoch, stop.best_epoch
     (4, 2)

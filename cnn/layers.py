@@ -717,25 +717,35 @@ def _check_standardize(where: str, layers: list[Layer], i: int) -> None:
         )
 
 
-def table(layers: Sequence[Layer]) -> list[str]:
-    """Return the lines of a table of layers, as `cnn.Sequential.summary` shows it."""
-    rows = [("Layer", "Kind", "Shape", "Activation", "Parameters")]
+# The columns of `rows` that have numbers.
+NUMBERS = (0, 4)
+
+
+def rows(layers: Sequence[Layer]) -> list[tuple[str, ...]]:
+    """Return the header and the rows of a table of layers."""
+    found: list[tuple[str, ...]] = [("Layer", "Kind", "Shape", "Activation", "Parameters")]
     for i, layer in enumerate(layers):
         if isinstance(layer, Dense):
             shape = f"{layer.inputs} x {layer.outputs}"
             count = f"{layer.parameter_count:,}"
-            rows.append((str(i), "Dense", shape, str(layer.activation), count))
+            found.append((str(i), "Dense", shape, str(layer.activation), count))
         elif isinstance(layer, Dropout):
-            rows.append((str(i), "Dropout", f"rate {exact(layer.rate)}", "", ""))
+            found.append((str(i), "Dropout", f"rate {exact(layer.rate)}", "", ""))
         elif isinstance(layer, Standardize):
-            rows.append((str(i), "Standardize", f"{layer.inputs}", "", ""))
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+            found.append((str(i), "Standardize", f"{layer.inputs}", "", ""))
+    return found
+
+
+def table(layers: Sequence[Layer]) -> list[str]:
+    """Return the lines of a table of layers, as `cnn.Sequential.summary` shows it."""
+    found = rows(layers)
+    widths = [max(len(row[column]) for row in found) for column in range(len(found[0]))]
     lines = [
         "  ".join(
-            cell.rjust(width) if column in (0, 4) else cell.ljust(width)
+            cell.rjust(width) if column in NUMBERS else cell.ljust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
-        for row in rows
+        for row in found
     ]
     rule = "  ".join("-" * width for width in widths)
     return [lines[0], rule, *lines[1:], rule]

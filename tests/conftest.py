@@ -152,3 +152,22 @@ def bits_of(*arrays):
 def bits():
     """Return `bits_of`, by which results are compared bit for bit."""
     return bits_of
+
+
+# ---- Plots -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def figures():
+    """Close figures, and see that nothing global has changed."""
+    matplotlib = pytest.importorskip("matplotlib")
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    before = dict(matplotlib.rcParams)
+    yield
+    pyplot.close("all")
+    assert dict(matplotlib.rcParams) == before
+
+
+@pytest.fixture
+def ax():
+    return pytest.importorskip("matplotlib.pyplot").figure().subplots()

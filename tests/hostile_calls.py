@@ -479,6 +479,29 @@ def plots():
             drawn(plot.gradient_norms), lambda w: {"net": w.net, "x": w.x, "t": w.t, "ax": None}
         ),
         "activations": Case(drawn(plot.activations), lambda w: {"names": ["relu"], "ax": None}),
+        "likelihood_curve": Case(drawn(plot.likelihood_curve), lambda w: {"k": 3, "n": 10}),
+        "roc_curve": Case(drawn(plot.roc_curve), lambda w: {"t": w.t, "p": w.rows}),
+        "precision_recall_curve": Case(
+            drawn(plot.precision_recall_curve), lambda w: {"t": w.t, "p": w.rows}
+        ),
+        "calibration_curve": Case(
+            drawn(plot.calibration_curve), lambda w: {"t": w.t, "p": w.rows, "bins": 3}
+        ),
+        "predicted_vs_true": Case(
+            drawn(plot.predicted_vs_true), lambda w: {"t": w.rows, "y": w.rows, "names": ["a", "b"]}
+        ),
+        "decision_boundary": Case(
+            drawn(plot.decision_boundary),
+            lambda w: {"net": w.net, "x": w.x, "t": w.t, "columns": (0, 1), "resolution": 5},
+        ),
+        "network_diagram": Case(drawn(plot.network_diagram), lambda w: {"net": w.net, "most": 3}),
+        "activation_histograms": Case(
+            drawn(plot.activation_histograms), lambda w: {"net": w.net, "x": w.x, "bins": 3}
+        ),
+        "loss_surface": Case(
+            drawn(plot.loss_surface),
+            lambda w: {"net": w.net, "x": w.x, "t": w.t, "span": 1.0, "resolution": 2, "rng": 0},
+        ),
     }
 
 

@@ -309,3 +309,39 @@ def test_bad_checkpoints(tmp_path):
         net.fit(X, T, callbacks=[cnn.ModelCheckpoint(path)])
     # No epoch was trained for nothing.
     assert net.epochs == 0
+
+
+# ---- As text -----------------------------------------------------------------------------------
+
+
+def test_reprs():
+    class Plain(cnn.Callback):
+        pass
+
+    class Own(cnn.Callback):
+        def __init__(self, name, *rest, scale=2.0, hidden=1, **more):
+            self.name, self.scale, self._hidden = name, scale, hidden
+
+    def show(epoch, logs):
+        pass
+
+    for callback, expected in (
+        (cnn.EarlyStopping(), "EarlyStopping('val_loss')"),
+        (
+            cnn.EarlyStopping("val_loss", patience=3, restore_best_weights=True),
+            "EarlyStopping('val_loss', patience=3, restore_best_weights=True)",
+        ),
+        (
+            cnn.ModelCheckpoint("a.safetensors", save_best_only=True),
+            "ModelCheckpoint('a.safetensors', save_best_only=True)",
+        ),
+        (cnn.LambdaCallback(), "LambdaCallback()"),
+        (
+            cnn.LambdaCallback(on_epoch_end=show),
+            f"LambdaCallback(on_epoch_end={show.__qualname__})",
+        ),
+        (Plain(), "Plain()"),
+        (Own("a"), "Own('a')"),
+        (Own("a", scale=3.0), "Own('a', scale=3.0)"),
+    ):
+        assert repr(callback) == expected

@@ -9,28 +9,16 @@ import pytest
 from refused import refused
 
 import cnn
-from cnn import _core, plot
+from cnn import plot
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
 pyplot = pytest.importorskip("matplotlib.pyplot")
 
+pytestmark = pytest.mark.usefixtures("figures")
+
 X = np.random.default_rng(0).random((40, 12))
 LABELS = np.arange(40) % 3
-
-
-@pytest.fixture(autouse=True)
-def figures():
-    """Close figures, and see that nothing global has changed."""
-    before = dict(matplotlib.rcParams)
-    yield
-    pyplot.close("all")
-    assert dict(matplotlib.rcParams) == before
-
-
-@pytest.fixture
-def ax():
-    return pyplot.figure().subplots()
 
 
 @pytest.fixture(scope="module")
@@ -42,172 +30,6 @@ def net():
 def history():
     net = cnn.mlp([12, 5, 3], "tanh", "softmax", rng=0)
     return net.fit(X, LABELS, epochs=6, validation_data=(X[:10], LABELS[:10]))
-
-
-def lines(ax):
-    return {line.get_label(): line for line in ax.lines}
-
-
-def legend(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
-
-
-# ---- Training ----------------------------------------------------------------------------------
-
-
-def test_learning_curves(history, ax):
-    assert plot.learning_curves(history, ax=ax) is ax
-    found = lines(ax)
-    np.testing.assert_array_equal(found["training"].get_ydata(), history.loss)
-    np.testing.assert_array_equal(found["validation"].get_ydata(), history.val_loss)
-    np.testing.assert_array_equal(found["training"].get_xdata(), history.epoch)
-    best = int(np.argmin(history.val_loss))
-    label = f"best validation: ~{history.val_loss[best]:.4g} in epoch {best + 1}"
-    assert legend(ax) == ["training", "validation", label]
-    assert found[label].get_xdata() == [best + 1]
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "loss")
-
-
-def test_learning_curves_of_accuracy(history):
-    ax = plot.learning_curves(history, metric="accuracy")
-    assert ax.get_ylabel() == "accuracy"
-    (label,) = [label for label in lines(ax) if label.startswith("best")]
-    assert f"{max(history.val_accuracy):.4g} in" in label
-
-
-def test_learning_curves_without_validation():
-    history = cnn.mlp([1, 1], "tanh", "identity", rng=0).fit([[1.0]], [1.0])
-    ax = plot.learning_curves(history)
-    assert legend(ax) == ["training"]
-    assert ax.lines[0].get_marker() == "o"
-    ax.figure.canvas.draw()
-    low, high = ax.get_xlim()
-    assert [tick for tick in ax.get_xticks() if low <= tick <= high] == [1]
-
-
-def test_learning_curves_of_what_has_no_validation(history):
-    ax = plot.learning_curves(history, metric="lr")
-    assert (ax.get_ylabel(), ax.get_legend()) == ("learning rate", None)
-    ax = plot.learning_curves(history, metric="seconds")
-    assert (ax.get_ylabel(), ax.get_legend()) == ("seconds of an epoch", None)
-
-
-def test_legends_look_for_no_place(history, net, monkeypatch):
-    # With thousands of epochs that takes seconds, and warns.
-    def fail(*_arguments):
-        raise AssertionError
-
-    monkeypatch.setattr("matplotlib.legend.Legend._find_best_position", fail)
-    axes = [plot.learning_curves(history), plot.learning_curves(history, metric="accuracy")]
-    axes += [plot.gradient_norms(net, X, LABELS, label="net"), plot.activations()[0]]
-    for ax in axes:
-        assert ax.get_legend() is not None
-        ax.figure.canvas.draw()
-
-
-def test_bad_learning_curves(history):
-    with refused(TypeError, "learning_curves: history is of type dict, should be the cnn.History"):
-        plot.learning_curves({})
-    with refused(ValueError, "learning_curves: history has no epochs, should have at least 1"):
-        plot.learning_curves(cnn.History())
-    message = "learning_curves: metric is 'val_loss', should be one of loss, accuracy, lr, seconds"
-    with refused(ValueError, message):
-        plot.learning_curves(history, metric="val_loss")
-    with refused(TypeError, "learning_curves: ax is of type int, should be a matplotlib.axes.Axes"):
-        plot.learning_curves(history, ax=3)
-
-
-def test_gradient_norms(net, ax):
-    assert plot.gradient_norms(net, X, LABELS, ax=ax) is ax
-    _, gradients = net.gradients(X, LABELS)
-    norms = [np.linalg.norm(gradient.weight.astype(float)) for gradient in gradients]
-    np.testing.assert_allclose(ax.lines[0].get_ydata(), norms)
-    np.testing.assert_array_equal(ax.lines[0].get_xdata(), [0, 1, 2])
-    assert ax.get_yscale() == "log"
-    assert ax.get_legend() is None
-    assert "layer" in ax.get_xlabel()
-    assert "norm" in ax.get_ylabel()
-
-
-def test_gradient_norms_of_several_networks(net, ax):
-    for label in ("one", "two"):
-        plot.gradient_norms(net, X, LABELS, label=label, ax=ax)
-    assert legend(ax) == ["one", "two"]
-    assert ax.lines[0].get_color() != ax.lines[1].get_color()
-
-
-def test_gradient_norms_skip_dropout_and_mark_zeros(ax):
-    net = cnn.mlp([12, 5, 4, 3], "step", "softmax", rng=0, dropout=0.1)
-    plot.gradient_norms(net, X, LABELS, label="step", ax=ax)
-    norms, zeros = ax.lines
-    np.testing.assert_array_equal(norms.get_xdata(), [0, 2, 4])
-    np.testing.assert_array_equal(np.isnan(norms.get_ydata()), [True, True, False])
-    np.testing.assert_array_equal(zeros.get_xdata(), [0, 2])
-    assert legend(ax) == ["step", "step: 0"]
-
-
-def test_bad_gradient_norms(net):
-    with refused(TypeError, "gradient_norms: net is of type int, should be a cnn.Sequential"):
-        plot.gradient_norms(3, X, LABELS)
-    with refused(ValueError, "gradients: x has 2 columns, but the first layer has 12 inputs"):
-        plot.gradient_norms(net, X[:, :2], LABELS)
-    assert pyplot.get_fignums() == []
-
-
-# ---- Functions ---------------------------------------------------------------------------------
-
-
-def test_activations():
-    every = [name for name in _core.ACTIVATIONS if name != "softmax"]
-    axes = plot.activations(every, limits=(-2, 3))
-    assert axes.shape == (2,)
-    # There are too many for the names to be among the lines.
-    assert legend(axes[1]) == every
-    assert axes[0].get_legend() is None
-    for name in every:
-        x, y = lines(axes[0])[name].get_data()
-        assert (x.min(), x.max()) == (-2, 3)
-        np.testing.assert_array_equal(y, getattr(cnn, name)(x))
-        x, slope = lines(axes[1])[name].get_data()
-        # Kinks aside, the derivative is what the function's values say.
-        near = np.isclose(slope, np.gradient(y, x), atol=1e-2)
-        assert near.sum() >= len(x) - 3
-    styles = {(line.get_color(), line.get_linestyle()) for line in lines(axes[0]).values()}
-    assert len(styles) >= len(every)
-    assert [ax.get_title() for ax in axes] == ["activation h(x)", "derivative h'(x)"]
-
-
-def test_activations_with_numbers():
-    axes = plot.activations([cnn.activations.LeakyReLU(0.2), "leaky_relu", cnn.activations.ELU(2)])
-    assert list(lines(axes[0]))[:3] == ["leaky_relu(0.2)", "leaky_relu", "elu(2)"]
-    for label, y, slope in (("leaky_relu(0.2)", -0.8, 0.2), ("elu(2)", 2 * np.expm1(-4), None)):
-        assert lines(axes[0])[label].get_ydata()[0] == pytest.approx(y)
-        if slope is not None:
-            assert lines(axes[1])[label].get_ydata()[0] == slope
-
-
-def test_activations_into_axes():
-    given = pyplot.figure().subplots(1, 2)
-    axes = plot.activations(ax=given)
-    assert list(axes) == list(given)
-    assert legend(axes[0]) == ["step", "sigmoid", "relu"]
-
-
-def test_bad_activations(ax):
-    with refused(ValueError, "activations: names[1] is 'softmax', should be one of identity, step"):
-        plot.activations(["relu", "softmax"])
-    with refused(ValueError, "activations: names is empty, should have at least one activation"):
-        plot.activations([])
-    with refused(TypeError, "activations: names is of type str, should be a list"):
-        plot.activations("relu")
-    with refused(ValueError, "activations: limits is (1, 0), should be a smaller and a larger"):
-        plot.activations(limits=(1, 0))
-    with refused(ValueError, "activations: ax has 1 Axes, should have 2"):
-        plot.activations(ax=ax)
-    with refused(TypeError, "activations: limits is 5, should be a tuple of two numbers"):
-        plot.activations(limits=5)
-    with refused(TypeError, "activations: ax is of type list, should be an array of matplotlib"):
-        plot.activations(ax=[1, 2])
 
 
 # ---- Classification ----------------------------------------------------------------------------
@@ -234,6 +56,49 @@ def test_confusion_matrix_of_class_numbers_and_names():
     assert [tick.get_text() for tick in ax.get_xticklabels()] == names
     assert [tick.get_text() for tick in ax.get_yticklabels()] == names
     assert numbers(ax) == {(0, 0): "1", (1, 1): "1", (2, 1): "1"}
+
+
+@pytest.mark.parametrize(
+    ("normalize", "expected", "shares", "of"),
+    [
+        ("true", {(0, 0): "33", (0, 1): "67", (1, 1): "100"}, [[1 / 3, 2 / 3], [0, 1]], "the true"),
+        ("pred", {(0, 0): "100", (0, 1): "67", (1, 1): "33"}, [[1, 2 / 3], [0, 1 / 3]], "the pre"),
+        ("all", {(0, 0): "25", (0, 1): "50", (1, 1): "25"}, [[1 / 4, 1 / 2], [0, 1 / 4]], "all"),
+    ],
+)
+def test_a_normalized_confusion_matrix(normalize, expected, shares, of):
+    ax = plot.confusion_matrix([0, 0, 0, 1], [0, 1, 1, 1], normalize=normalize)
+    assert numbers(ax) == expected
+    np.testing.assert_allclose(ax.images[0].get_array(), shares)
+    assert ax.get_title().startswith(f"50.0% of 4\nsamples are right\n% of {of}")
+
+
+def test_percentages_are_never_0():
+    t = np.repeat([0, 1], [100_000, 1])
+    p = np.where(np.arange(100_001) == 5, 1, t)
+    ax = plot.confusion_matrix(t, p, normalize="true")
+    assert numbers(ax) == {(0, 0): "100", (0, 1): "<.1", (1, 1): "100"}
+
+
+def test_confusion_matrix_of_labels():
+    t, p = ["cat", "dog", "cat"], np.array(["cat", "cat", "cow"], object)
+    ax = plot.confusion_matrix(t, p)
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["cat", "cow", "dog"]
+    assert numbers(ax) == {(0, 0): "1", (0, 1): "1", (2, 0): "1"}
+    ax = plot.confusion_matrix(t, p, class_names=["dog", "cow", "cat"])
+    assert numbers(ax) == {(2, 2): "1", (2, 1): "1", (0, 2): "1"}
+    with refused(
+        ValueError, "confusion_matrix: p has 'cow' in row 2, which is none of class_names"
+    ):
+        plot.confusion_matrix(t, p, class_names=["dog", "cat"])
+    with refused(
+        ValueError, "confusion_matrix: t has shape (2,), should be (3,), a class for each"
+    ):
+        plot.confusion_matrix(t[:2], p)
+
+
+def test_confusion_matrix_of_one_sample():
+    assert plot.confusion_matrix([0], [0]).get_title() == "100.0% of 1\nsample is right"
 
 
 @pytest.mark.parametrize("longest", [1, 8, 30])
@@ -291,6 +156,8 @@ def test_bad_confusion_matrix():
     ):
         with refused(ValueError, f"confusion_matrix: {message}"):
             plot.confusion_matrix(t, p)
+    with refused(ValueError, "confusion_matrix: normalize is 'row', should be one of true, pred"):
+        plot.confusion_matrix([0, 1], [1, 0], normalize="row")
     with refused(
         TypeError, "confusion_matrix: class_names is of type str, should be a list of names"
     ):
@@ -454,6 +321,69 @@ def test_bad_first_layer_weights(net):
         plot.first_layer_weights(net, (3, 4), count=0)
 
 
+# ---- Estimators and styles ---------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_estimators_in_place_of_networks():
+    pytest.importorskip("sklearn")
+    from cnn.sklearn import MLPClassifier
+
+    names = np.array(["a", "b", "c"])[LABELS]
+    model = MLPClassifier(hidden_layer_sizes=(5,), solver="lbfgs", max_iter=9, random_state=0).fit(
+        X, names
+    )
+    axes = plot.predictions(model, X, names, (3, 4), count=2)
+    assert [text.get_text() for text in axes[1, 0].get_yticklabels()] == ["a", "b", "c"]
+    with refused(ValueError, "predictions: t has 'z' in row 0, should have one of the estimator's"):
+        plot.predictions(model, X, ["z"] * 40, (3, 4))
+    axes = plot.first_layer_weights(model, (3, 4))
+    np.testing.assert_array_equal(
+        axes[0].images[0].get_array(), model.coefs_[0][:, 0].reshape(3, 4)
+    )
+    assert len(plot.gradient_norms(model, X, LABELS).lines[0].get_xdata()) == 2
+
+
+def test_names_of_a_network(net):
+    named = cnn.mlp([12, 3], "tanh", "softmax", rng=0)
+    named.class_names = ["x", "y", "z"]
+    axes = plot.predictions(named, X, LABELS, (3, 4), count=1)
+    assert [text.get_text() for text in axes[1, 0].get_yticklabels()] == ["x", "y", "z"]
+
+
+def contrast(colour, paper):
+    """Return the contrast of WCAG 2.1, from 1 to 21."""
+
+    def luminance(which):
+        parts = np.array(matplotlib.colors.to_rgb(which))
+        linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+        return linear @ [0.2126, 0.7152, 0.0722]
+
+    low, high = sorted((luminance(colour), luminance(paper)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("style", ["default", "dark_background", "grayscale", "Solarize_Light2"])
+def test_lines_can_be_seen_in_every_style(style, net, history):
+    with pyplot.style.context(style):
+        curves = plot.learning_curves([history] * 6)
+        norms = plot.gradient_norms(net, X, LABELS)
+        roc = plot.roc_curve(LABELS, net.predict(X))
+        likelihood = plot.likelihood_curve([1, 5], 10)
+        axes = [curves, norms, roc, likelihood, *plot.activations()]
+        for ax in axes:
+            for line in ax.lines:
+                assert contrast(line.get_color(), ax.get_facecolor()) > 1.8
+            ax.figure.canvas.draw()
+        image = plot.predictions(net, X, LABELS, (3, 4), count=1)[0, 0]
+        # Ink is dark on light paper, and light on dark paper.
+        empty = image.images[0].to_rgba(X[0].min())
+        assert contrast(empty, image.get_facecolor()) < 1.5
+        ax = plot.confusion_matrix(LABELS, net.predict(X))
+        zero = ax.images[0].to_rgba(0.0)
+        assert contrast(zero, ax.get_facecolor()) < 1.5
+
+
 # ---- matplotlib --------------------------------------------------------------------------------
 
 
@@ -479,14 +409,24 @@ from matplotlib.figure import Figure
 net = cnn.mlp([4, 3, 2], "tanh", "softmax", rng=0)
 x, t = [[0.0, 1.0, 2.0, 3.0]], [1]
 history = net.fit(x, t)
-axes = Figure().subplots(4, 3)
+axes = Figure().subplots(7, 3)
 cnn.plot.learning_curves(history, ax=axes[0, 0])
 cnn.plot.gradient_norms(net, x, t, ax=axes[0, 1])
 cnn.plot.confusion_matrix(t, net.predict(x), ax=axes[0, 2])
 cnn.plot.activations(ax=axes[1, :2])
-cnn.plot.predictions(net, x, t, (2, 2), ax=axes[2:, 0])
+cnn.plot.predictions(net, x, t, (2, 2), ax=axes[2:4, 0])
 cnn.plot.first_layer_weights(net, (2, 2), ax=axes[3])
-axes[0, 0].figure.canvas.draw()
+cnn.plot.roc_curve([0, 1], [0.2, 0.7], ax=axes[4, 0])
+cnn.plot.precision_recall_curve([0, 1], [0.2, 0.7], ax=axes[4, 1])
+cnn.plot.calibration_curve([0, 1], [0.2, 0.7], ax=axes[4, 2])
+cnn.plot.predicted_vs_true([0, 1], [0.2, 0.7], ax=axes[5, :2])
+cnn.plot.likelihood_curve(3, 10, ax=axes[5, 2])
+cnn.plot.network_diagram(net, ax=axes[6, 0])
+cnn.plot.activation_histograms(net, x, ax=axes[6, 1:])
+axes = Figure().subplots(1, 2)
+cnn.plot.loss_surface(net, x, t, resolution=2, ax=axes[0])
+cnn.plot.decision_boundary(net, x, t, columns=(0, 1), resolution=5, ax=axes[1])
+axes[0].figure.canvas.draw()
 print("matplotlib.pyplot" in sys.modules)
 """
     done = subprocess.run(

@@ -141,15 +141,78 @@ def test_no_stderr_at_all(monkeypatch, capsys, progress):
     assert capsys.readouterr().out == ""
 
 
+class Cell:
+    """The output of a notebook's cell, which keeps each state of what it shows."""
+
+    def __init__(self, monkeypatch):
+        # As in Jupyter and in Colab, whose shells are of different types.
+        self.shell = types.SimpleNamespace(config={"IPKernelApp": {}})
+        self.module = types.SimpleNamespace(get_ipython=lambda: self.shell)
+        display = types.SimpleNamespace(display=self.display)
+        monkeypatch.setitem(sys.modules, "IPython", self.module)
+        monkeypatch.setitem(sys.modules, "IPython.display", display)
+        monkeypatch.setattr(sys, "stderr", io.StringIO())
+        self.html, self.texts = [], []
+
+    def display(self, shown, *, display_id):
+        assert display_id is True
+        self.update(shown)
+        return self
+
+    def update(self, shown):
+        self.html.append(shown._repr_html_())
+        self.texts.append(repr(shown))
+
+
+def test_the_bar_of_a_notebook(monkeypatch):
+    cell = Cell(monkeypatch)
+    monkeypatch.setattr(progress, "_UPDATE", 0.0)
+    classifier().fit(X, LABELS, epochs=3, batch_size=5, validation_data=(X, LABELS))
+    assert cell.texts[0] == "epoch 1/3"
+    assert 'value="0" max="60"' in cell.html[0]
+    number = r"[0-9.e-]+"
+    second = [text for text in cell.texts if text.startswith("epoch 2/3")]
+    assert re.fullmatch(rf"epoch 2/3: 00:00 left, loss {number} \(val .*", second[0])
+    assert 'value="60" max="60"' in cell.html[-2]
+    # What a saved notebook has: no bar, but the metrics.
+    metrics = rf"loss {number} \(val {number}\), accuracy {number} \(val {number}\)"
+    assert re.fullmatch(rf"epoch 3/3: 00:00, {metrics}", cell.texts[-1])
+    assert cell.html[-1] == f"<div>{cell.texts[-1]}</div>"
+    assert sys.stderr.getvalue() == ""
+
+
+def test_a_notebook_gets_few_updates(monkeypatch):
+    cell = Cell(monkeypatch)
+    clock = itertools.count(0.0, 0.01)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    bar = progress.NotebookBar(1, 1, 1000)
+    for _ in range(1000):
+        bar.advance(1, {"loss": 1.0})
+    bar.close()
+    assert 50 <= len(cell.texts) <= 130
+
+
+def test_training_goes_on_without_its_notebook(monkeypatch):
+    cell = Cell(monkeypatch)
+    monkeypatch.setattr(progress, "_UPDATE", 0.0)
+
+    def fail(shown):
+        raise ConnectionError
+
+    cell.update = fail
+    assert len(classifier().fit(X, LABELS, epochs=3)) == 3
+    cell.update = lambda shown: None
+    bar = progress.NotebookBar(1, 1, 2)
+    cell.update = fail
+    for _ in range(2):
+        bar.advance(1, {"loss": 1.0})
+    bar.close()
+
+
 def test_a_notebook_has_a_bar(monkeypatch):
-    # As in Jupyter and in Colab, whose shells are of different types.
-    shell = types.SimpleNamespace(config={"IPKernelApp": {}})
-    ipython = types.SimpleNamespace(get_ipython=lambda: shell)
-    monkeypatch.setitem(sys.modules, "IPython", ipython)
-    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    cell = Cell(monkeypatch)
+    shell, ipython = cell.shell, cell.module
     assert progress.wanted("fit", "auto")
-    # This is what tqdm puts its widget in the place of; a bar of text would come beside it.
-    assert "{bar}" in progress._FORMAT
     shell.config = {"TerminalIPythonApp": {}}
     assert not progress.wanted("fit", "auto")
     ipython.get_ipython = lambda: None

@@ -6,8 +6,8 @@ from importlib import import_module
 from typing import Any
 
 
-def require(where: str, module: str, extra: str, *, has: str | None = None) -> Any:
-    """Import and return a module; the error names the extra that installs it.
+def require(where: str, module: str, extra: str | None = None, *, has: str | None = None) -> Any:
+    """Import and return a module; the error says how to install it.
 
     Parameters
     ----------
@@ -15,12 +15,13 @@ def require(where: str, module: str, extra: str, *, has: str | None = None) -> A
         The function that the user called.
     module : str
         The module, such as "matplotlib.pyplot".
-    extra : str
-        The extra of cnn that has its package.
+    extra : str, optional
+        The extra of cnn that has its package; None if no extra has it.
     has : str, optional
         A name in the module that too old a version of the package does not have.
     """
     package = module.partition(".")[0]
+    install = f"pip install {package}" if extra is None else f'pip install "cnn[{extra}]"'
     try:
         found = import_module(module)
     except ModuleNotFoundError as error:
@@ -28,13 +29,12 @@ def require(where: str, module: str, extra: str, *, has: str | None = None) -> A
         if error.name is None or error.name.partition(".")[0] != package:
             raise
         raise ImportError(
-            f'{where}: {package} is not installed; pip install "cnn[{extra}]" installs it',
+            f"{where}: {package} is not installed; {install} installs it",
             name=package,
         ) from error
     if has is not None and not hasattr(found, has):
         raise ImportError(
-            f'{where}: {package} is too old, it has no {has}; pip install "cnn[{extra}]" installs '
-            f"a newer one",
+            f"{where}: {package} is too old, it has no {has}; {install} installs a newer one",
             name=package,
         )
     return found

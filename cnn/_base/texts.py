@@ -16,6 +16,15 @@ _CONTROL = re.compile(
 )
 
 
+class Lines(str):
+    """A text of several lines that an interpreter shows as they are, rather than quoted."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
 def shown(text: str) -> str:
     """Return a text with ? for each control character, as messages of libcnn have it."""
     return _CONTROL.sub("?", text)

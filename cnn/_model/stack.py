@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnn import _core, activations, layers
-from cnn._base import checks
+from cnn._base import checks, html, texts
 from cnn._base.hinted import hinted
 from cnn._base.metadata import EPOCHS
 from cnn._model.names import described
@@ -114,7 +114,8 @@ class Stack:
         Returns
         -------
         str
-            The lines of the table, then those of names and metadata.
+            The lines of the table, then those of names and metadata. An interpreter or a notebook
+            shows them without quotes.
 
         Examples
         --------
@@ -128,11 +129,20 @@ class Stack:
         -----  -------  --------  ----------  ----------
         3,760 parameters, float32, 15.0 kB
         """
+        lines = [*layers.table(self._layers), self._total(), *described(self._network)]
+        return texts.Lines("\n".join(lines))
+
+    def _total(self) -> str:
+        """Return how many parameters there are, of which type, and their size."""
         size = self.parameter_count * self.dtype.itemsize
         unit, scale = ("MB", 1e6) if size >= 1e6 else ("kB", 1e3)
         total = f"{self.parameter_count:,} parameters, {self.dtype.name}"
-        lines = [*layers.table(self._layers), f"{total}, {size / scale:,.1f} {unit}"]
-        return "\n".join([*lines, *described(self._network)])
+        return f"{total}, {size / scale:,.1f} {unit}"
+
+    def _repr_html_(self) -> str:
+        header, *rows = layers.rows(self._layers)
+        table = html.table(header, rows, right=layers.NUMBERS)
+        return html.block(type(self).__name__, table, self._total(), *described(self._network))
 
     # ---- Weights -------------------------------------------------------------------------------
 

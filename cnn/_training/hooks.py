@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -29,6 +30,29 @@ class Hooks:
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         """Act after an epoch and its validation; `logs` has the metrics."""
+
+    def __repr__(self) -> str:
+        """Return the call that makes it, as far as attributes have the names of parameters.
+
+        Parameters by keyword only are left out if they have their defaults.
+        """
+        has, words = vars(self), []
+        for name, parameter in inspect.signature(type(self)).parameters.items():
+            if name not in has:
+                continue
+            by_keyword = parameter.kind is parameter.KEYWORD_ONLY
+            text, default = _word(has[name]), _word(parameter.default)
+            if not by_keyword:
+                words.append(text)
+            elif text != default:
+                words.append(f"{name}={text}")
+        return f"{type(self).__name__}({', '.join(words)})"
+
+
+def _word(value: object) -> str:
+    """Return the name of a function or a class, and the repr of all else."""
+    name = getattr(value, "__qualname__", None) if callable(value) else None
+    return repr(value) if name is None else str(name)
 
 
 def checked_callbacks(where: str, callbacks: object) -> list[Hooks]:

@@ -1,23 +1,31 @@
-"""The progress display of fit: a bar on terminals and in notebooks, otherwise log lines."""
+"""The progress display of fit: a bar on terminals and in notebooks, otherwise log lines.
+
+In a notebook the bar is a line of HTML that is replaced in place. It needs no widgets: these warn
+if ipywidgets is missing, and a saved notebook would have an empty bar.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
+from cnn._base import html
 from cnn._base.numbers import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# The bar fills the rest of 80 columns. In a notebook it is a widget.
+# The bar fills the rest of 80 columns.
 _FORMAT = "{desc}|{bar}| {remaining}{postfix}"
 _ENDED = "{desc}|{bar}| {elapsed}{postfix}"
 # A log has a line for each tenth of the epochs, and for an epoch that ends more than 30 s after the
 # last line.
 _LINES = 10
 _LONG = 30.0
+# A notebook gets no more than ten updates a second.
+_UPDATE = 0.1
 
 
 class Display(Protocol):
@@ -37,7 +45,7 @@ class Display(Protocol):
 
 
 def _in_notebook() -> bool:
-    """Whether this runs in a notebook's kernel, in which tqdm can show widgets."""
+    """Whether this runs in a notebook's kernel, whose outputs can be replaced in place."""
     # A notebook's kernel has imported IPython already.
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
@@ -129,9 +137,32 @@ def wanted(where: str, progress: object, verbose: object = None) -> bool:
 
 def display(rows: int, first_epoch: int, last_epoch: int) -> Display:
     """Return a bar if the output can show one, otherwise a log."""
+    if _in_notebook():
+        return NotebookBar(rows, first_epoch, last_epoch)
     if _has_bars():
         return Bar(rows, first_epoch, last_epoch)
     return Log(first_epoch, last_epoch)
+
+
+class _Metrics:
+    """The metrics of the epoch so far, beside those of the last validation."""
+
+    def __init__(self) -> None:
+        self._validation: dict[str, float] = {}
+
+    def of_epoch(self, logs: Mapping[str, float]) -> str:
+        """Keep the validation's metrics of an epoch, and return all as text."""
+        self._validation = {name: value for name, value in logs.items() if name.startswith("val_")}
+        return self.so_far({name: logs[name] for name in ("loss", "accuracy") if name in logs})
+
+    def so_far(self, training: Mapping[str, float]) -> str:
+        """Return metrics, short enough for 80 columns."""
+        words = []
+        for name, value in training.items():
+            validation = self._validation.get(f"val_{name}")
+            beside = "" if validation is None else f" (val {validation:.3g})"
+            words.append(f"{name} {value:.3g}{beside}")
+        return ", ".join(words)
 
 
 class Bar:
@@ -139,21 +170,16 @@ class Bar:
 
     def __init__(self, rows: int, first_epoch: int, last_epoch: int) -> None:
         # tqdm is imported here, so that `import cnn` need not wait for it.
-        file = None  # that of the notebook
-        if _in_notebook():
-            from tqdm.auto import tqdm  # noqa: PLC0415
-        else:
-            from tqdm.std import tqdm  # noqa: PLC0415
+        from tqdm.std import tqdm  # noqa: PLC0415
 
-            file = _stderr()
         self._last_epoch = last_epoch
-        self._validation: dict[str, float] = {}
+        self._metrics = _Metrics()
         self._bar: Any = tqdm(
             desc=f"epoch {first_epoch}/{last_epoch}",
             total=rows * (last_epoch - first_epoch + 1),
             bar_format=_FORMAT,
             dynamic_ncols=True,
-            file=file,
+            file=_stderr(),
             leave=True,
         )
 
@@ -163,28 +189,93 @@ class Bar:
 
     def advance(self, rows: int, logs: Mapping[str, float]) -> None:
         """Show that rows are done, and the metrics of the epoch so far."""
-        self._bar.set_postfix_str(self._metrics(logs), refresh=False)
+        self._bar.set_postfix_str(self._metrics.so_far(logs), refresh=False)
         self._bar.update(rows)
 
     def finish(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Show the metrics of an epoch; those of the validation stay on through the next."""
-        self._validation = {name: value for name, value in logs.items() if name.startswith("val_")}
-        training = {name: logs[name] for name in ("loss", "accuracy") if name in logs}
-        self._bar.set_postfix_str(self._metrics(training), refresh=True)
-
-    def _metrics(self, training: Mapping[str, float]) -> str:
-        """Return metrics, short enough for 80 columns."""
-        words = []
-        for name, value in training.items():
-            validation = self._validation.get(f"val_{name}")
-            beside = "" if validation is None else f" (val {validation:.3g})"
-            words.append(f"{name} {value:.3g}{beside}")
-        return ", ".join(words)
+        self._bar.set_postfix_str(self._metrics.of_epoch(logs), refresh=True)
 
     def close(self) -> None:
         """Replace the remaining time by the elapsed time, and end the line."""
         self._bar.bar_format = _ENDED
         self._bar.close()
+
+
+class NotebookBar:
+    """One line for all epochs of a fit in the output of a notebook's cell, replaced in place.
+
+    When it is closed, the bar in it goes and the text stays, so that a saved notebook has the last
+    metrics. If the notebook cannot show it, training goes on.
+    """
+
+    def __init__(self, rows: int, first_epoch: int, last_epoch: int) -> None:
+        self._epoch, self._last_epoch = first_epoch, last_epoch
+        self._done, self._total = 0, rows * (last_epoch - first_epoch + 1)
+        self._metrics = _Metrics()
+        self._text = ""
+        self._ended = False
+        self._start = self._shown = time.monotonic()
+        self._handle: Any = None
+        try:
+            self._handle = import_module("IPython.display").display(self, display_id=True)
+        except Exception:
+            self._handle = None
+
+    def begin(self, epoch: int) -> None:
+        """Show that an epoch begins."""
+        self._epoch = epoch
+
+    def advance(self, rows: int, logs: Mapping[str, float]) -> None:
+        """Show that rows are done, and the metrics of the epoch so far."""
+        self._done += rows
+        self._show(self._metrics.so_far(logs))
+
+    def finish(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """Show the metrics of an epoch; those of the validation stay on through the next."""
+        self._show(self._metrics.of_epoch(logs))
+
+    def close(self) -> None:
+        """Leave the text alone, with the elapsed time."""
+        self._ended = True
+        self._show(self._text)
+
+    def _show(self, text: str) -> None:
+        """Replace the line, if it is the last or the one before is not new any more."""
+        self._text = text
+        now = time.monotonic()
+        if self._handle is None or not (self._ended or now - self._shown >= _UPDATE):
+            return
+        self._shown = now
+        try:
+            self._handle.update(self)
+        except Exception:  # the connection to the notebook may have ended
+            self._handle = None
+
+    def _words(self) -> tuple[str, str]:
+        """Return the epoch, and the time with the metrics."""
+        from tqdm.std import tqdm  # noqa: PLC0415
+
+        seconds = time.monotonic() - self._start
+        if not self._ended:
+            seconds *= self._total / self._done - 1 if self._done else 0.0
+        remaining = "" if self._ended else " left"
+        clock = f"{tqdm.format_interval(seconds)}{remaining}" if self._done else ""
+        words = ", ".join(word for word in (clock, self._text) if word)
+        return f"epoch {self._epoch}/{self._last_epoch}", words
+
+    def __repr__(self) -> str:
+        return ": ".join(word for word in self._words() if word)
+
+    def _repr_html_(self) -> str:
+        epoch, words = (html.escaped(word) for word in self._words())
+        if self._ended:
+            return f"<div>{epoch}: {words}</div>"
+        bar = (
+            f'<progress value="{self._done}" max="{self._total}" '
+            f'style="width:20em;vertical-align:middle;"></progress>'
+        )
+        return f"<div>{epoch} {bar} {words}</div>"
 
 
 class Log:

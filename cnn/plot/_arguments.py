@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
 from cnn import _core
-from cnn._base import checks
+from cnn._base import checks, texts
 from cnn._base.numbers import exact
+from cnn.callbacks import is_higher_better
 from cnn.sequential import Sequential
 
 if TYPE_CHECKING:
@@ -17,16 +18,42 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from cnn.history import History
+
+
+class Fitted(Protocol):
+    """An estimator of `cnn.sklearn` after fit."""
+
+    net_: Sequential
+
+
+class Recorded(Protocol):
+    """An estimator of `cnn.sklearn` after fit."""
+
+    history_: History
+
+
+Network: TypeAlias = "Sequential | Fitted"
 
 # The most classes of a plot; there is no room for the names of more.
 MOST_CLASSES = 1000
 MOST_NAMED = 30
 
 
-def network(where: str, net: object) -> None:
-    """Refuse an object that is not a Sequential."""
-    if not isinstance(net, Sequential):
-        raise TypeError(f"{where}: net is of type {type(net).__name__}, should be a cnn.Sequential")
+def network(where: str, net: object) -> Sequential:
+    """Return a network, or that of a fitted estimator."""
+    found = getattr(net, "net_", net)
+    if not isinstance(found, Sequential):
+        raise TypeError(
+            f"{where}: net is of type {type(net).__name__}, should be a cnn.Sequential or a fitted "
+            f"estimator of cnn.sklearn"
+        )
+    return found
+
+
+def higher_is_better(metric: str) -> bool:
+    """Whether more of a metric is better, as of accuracies and scores."""
+    return metric.endswith("score") or bool(is_higher_better(metric))
 
 
 def image_shape(where: str, shape: object, net: Sequential) -> tuple[int, ...]:
@@ -72,17 +99,50 @@ def labels(where: str, name: str, value: ArrayLike, rows: int) -> NDArray[np.int
     return found.astype(np.int64)
 
 
-def class_names(where: str, names: Sequence[str] | None, classes: int) -> list[str]:
-    """Return a name for each class."""
+def class_numbers(where: str, t: ArrayLike, rows: int, source: object) -> NDArray[np.int64]:
+    """Return checked class numbers; those of an estimator's labels, if `source` is one."""
+    classes = getattr(source, "classes_", None)
+    if not isinstance(classes, np.ndarray):
+        return labels(where, "t", t, rows)
+    given = np.asarray(t)
+    number = {label: i for i, label in enumerate(classes.tolist())}
+    if given.shape != (rows,):
+        raise ValueError(
+            f"{where}: t has shape {given.shape}, should be ({rows},), a class for each sample"
+        )
+    for row, label in enumerate(given.tolist()):
+        if label not in number:
+            raise ValueError(
+                f"{where}: t has {label!r} in row {row}, should have one of the estimator's "
+                f"classes, {texts.listed([str(name) for name in number])}"
+            )
+    return np.array([number[label] for label in given.tolist()], np.int64)
+
+
+def class_names(
+    where: str,
+    names: Sequence[str] | None,
+    classes: int,
+    source: object = None,
+    *,
+    what: str = "class_names",
+    of: str = "classes",
+) -> list[str]:
+    """Return a name for each class: by default those of a network or an estimator, or numbers.
+
+    `what` is the argument and `of` what it names, for messages.
+    """
     if names is None:
+        for attribute in ("class_names", "classes_"):
+            own = getattr(source, attribute, None)
+            if own is not None and len(own) == classes:
+                return [str(name) for name in own]
         return [str(i) for i in range(classes)]
     if isinstance(names, str) or not hasattr(names, "__iter__"):
         raise TypeError(
-            f"{where}: class_names is of type {type(names).__name__}, should be a list of names"
+            f"{where}: {what} is of type {type(names).__name__}, should be a list of names"
         )
     found = [str(name) for name in names]
     if len(found) != classes:
-        raise ValueError(
-            f"{where}: class_names has {len(found)} names, but there are {classes} classes"
-        )
+        raise ValueError(f"{where}: {what} has {len(found)} names, but there are {classes} {of}")
     return found

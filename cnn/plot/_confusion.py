@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from cnn import _core, losses
-from cnn._base import extras
+from cnn._base import checks, extras
 from cnn.plot import _arguments, _axes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
 
 _SMALLEST_FONT = 5.0
@@ -22,9 +22,13 @@ _SMALLEST_FONT = 5.0
 _MOST_NAMED = 100
 # The most letters of a name that are shown.
 _LONGEST = 30
-# On darker colours, white is easier to read.
-_DARK = 0.5
-_LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
+# What shares are of, and the axis along which they add up to 1.
+_SHARES: dict[str | None, tuple[str, Any]] = {
+    None: ("share of the true class", 1),
+    "true": ("share of the true class", 1),
+    "pred": ("share of the predicted class", 0),
+    "all": ("share of all samples", None),
+}
 
 
 def confusion_matrix(
@@ -32,6 +36,7 @@ def confusion_matrix(
     p: ArrayLike,
     *,
     class_names: Sequence[str] | None = None,
+    normalize: Literal["true", "pred", "all"] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw the confusion matrix: how often samples of each class are predicted as each class.
@@ -42,18 +47,22 @@ def confusion_matrix(
         The class number of each sample.
     p : array_like of shape (n, classes), (n, 1) or (n,)
         The probabilities that ``net.predict(x)`` returned: the largest of a row is the prediction,
-        and a single column is that of class 1 of two. Or class numbers.
+        and a single column is that of class 1 of two. Or class numbers. If t and p hold strings,
+        as the labels of an estimator may be, the classes are these, sorted, or `class_names`.
     class_names : sequence of str, optional
         The names of the classes; their numbers by default. Names are text, no markup.
+    normalize : {"true", "pred", "all"}, optional
+        Show percentages in place of samples: of the true class (each row adds up to 100), of the
+        predicted class (each column), or of all samples.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
     Returns
     -------
     matplotlib.axes.Axes
-        `ax`, or the new one. Colours are shares of the true class, on a scale of their cube
-        roots up to the largest, so that small shares are visible too. Numbers are samples. If there
-        is no room for numbers, a new figure has a colour bar.
+        `ax`, or the new one. Colours are shares of the true class or as `normalize` says, on a
+        scale of their cube roots up to the largest, so that small shares are visible too. Numbers
+        are samples or percentages. If there is no room for numbers, a new figure has a colour bar.
 
     Raises
     ------
@@ -71,6 +80,59 @@ def confusion_matrix(
     >>> ax = cnn.plot.confusion_matrix(t_test, net.predict(x_test))  # doctest: +SKIP
     """
     where = "confusion_matrix"
+    if normalize is not None:
+        checks.choice(where, "normalize", normalize, ("true", "pred", "all"))
+    labels, guesses, names, named = _classes_of(where, t, p, class_names)
+    classes = len(names)
+    counts = np.zeros((classes, classes), np.int64)
+    np.add.at(counts, (labels, guesses), 1)
+    what, axis = _SHARES[normalize]
+    # A class that no sample has keeps a row of 0.
+    shares = counts / np.maximum(counts.sum(axis=axis, keepdims=True), 1)
+    few = classes <= _arguments.MOST_NAMED
+    side = min(3.0 + 0.4 * classes, 11.0 + 0.05 * max(classes - 20, 0), 15.0)
+    made = ax is None
+    ax = _axes.one(where, ax, (side if few else 1.15 * side, side))
+    # By the cube root of a share: with many classes most shares are small, and must be visible.
+    scale = extras.require(where, "matplotlib.colors", "plot").PowerNorm(
+        1 / 3, vmin=0, vmax=shares.max()
+    )
+    drawn = ax.imshow(shares, cmap=_axes.shades(ax), norm=scale, interpolation="nearest")
+    cell = _cell(ax, classes)
+    shown = counts if normalize is None else 100 * shares
+    if not (few and _write_numbers(ax, drawn.to_rgba(shares), counts, shown, cell)) and made:
+        ax.figure.colorbar(drawn, ax=ax, label=what, shrink=0.8)
+    if few:
+        # Between neighbours of one colour there is a line.
+        ax.set_xticks(np.arange(1, classes) - 0.5, minor=True)
+        ax.set_yticks(np.arange(1, classes) - 0.5, minor=True)
+        ax.grid(visible=True, which="minor", color=_axes.theme(ax).paper, linewidth=1.0)
+        ax.tick_params(which="minor", length=0)
+    if few or (named and classes <= _MOST_NAMED):
+        _name_classes(ax, names, cell)
+    ax.set_xlabel("predicted class")
+    ax.set_ylabel("true class")
+    many = "sample is" if counts.sum() == 1 else "samples are"
+    title = f"{np.trace(counts) / counts.sum():.1%} of {counts.sum():,} {many} right"
+    # Beside a matrix of few classes there is no room for a long line.
+    title = title if classes > 2 else title.replace(" sample", "\nsample")
+    ax.set_title(title if normalize is None else f"{title}\n% of {what.removeprefix('share of ')}")
+    ax.tick_params(length=0)
+    ax.spines[:].set_color(_axes.theme(ax).grid)
+    return ax
+
+
+def _classes_of(
+    where: str, t: ArrayLike, p: ArrayLike, class_names: Sequence[str] | None
+) -> tuple[NDArray[np.int64], NDArray[Any], list[str], bool]:
+    """Return the class and the predicted class of each sample, the names, and whether there are."""
+    if _are_strings(t) and _are_strings(p):
+        known = np.unique(np.concatenate([np.ravel(t), np.ravel(p)])).tolist()
+        count = len(known) if class_names is None else len(list(class_names))
+        names = _arguments.class_names(where, class_names or known, count)
+        t, p = (_numbered(where, name, v, names) for name, v in (("t", t), ("p", p)))
+        labels = _arguments.labels(where, "t", t, len(p))
+        return labels, p, names, True
     outputs = _core.numeric(where, "p", p)
     if outputs.ndim not in (1, 2):
         raise ValueError(f"{where}: p has shape {outputs.shape}, should be (n, classes) or (n,)")
@@ -84,40 +146,52 @@ def confusion_matrix(
         classes = int(max(labels.max(), guesses.max())) + 1
     losses.check_labels(where, labels, classes, "p")
     names = _arguments.class_names(where, class_names, classes)
-    counts = np.zeros((classes, classes), np.int64)
-    np.add.at(counts, (labels, guesses), 1)
-    # A class that no sample has keeps a row of 0.
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    few = classes <= _arguments.MOST_NAMED
-    side = min(3.0 + 0.4 * classes, 11.0 + 0.05 * max(classes - 20, 0), 15.0)
-    made = ax is None
-    ax = _axes.one(where, ax, (side if few else 1.15 * side, side))
-    # By the cube root of a share: with many classes most shares are small, and must be visible.
-    scale = extras.require(where, "matplotlib.colors", "plot").PowerNorm(
-        1 / 3, vmin=0, vmax=shares.max()
+    return labels, guesses, names, class_names is not None
+
+
+def _are_strings(values: object) -> bool:
+    array = np.asarray(values)
+    return (
+        array.dtype.kind in "OTU"
+        and array.size > 0
+        and all(isinstance(value, str) for value in array.ravel().tolist())
     )
-    drawn = ax.imshow(shares, cmap="Blues", norm=scale, interpolation="nearest")
-    cell = _cell(ax, classes)
+
+
+def _numbered(where: str, name: str, values: ArrayLike, names: list[str]) -> NDArray[np.int64]:
+    """Return the places of labels among names."""
+    place = {label: i for i, label in enumerate(names)}
+    given = np.ravel(values).tolist()
+    for row, label in enumerate(given):
+        if label not in place:
+            raise ValueError(
+                f"{where}: {name} has {label!r} in row {row}, which is none of class_names"
+            )
+    return np.array([place[label] for label in given], np.int64)
+
+
+def _write_numbers(
+    ax: Axes, colours: NDArray[Any], counts: NDArray[Any], shown: NDArray[Any], cell: float
+) -> bool:
+    """Write the number of each pair of classes that occurs; return whether there was room."""
+    texts = {
+        place: f"{shown[place]}" if shown is counts else _percentage(float(shown[place]))
+        for place, count in np.ndenumerate(counts)
+        if count
+    }
     # The width of a digit is about 0.64 of the font size; the rest of the cell is margin.
-    size = min(9.0, 0.85 * cell / (0.64 * len(str(counts.max()))))
-    if size >= _SMALLEST_FONT and few:
-        colours = drawn.to_rgba(shares)[..., :3] @ _LUMINANCE
-        for (row, column), count in np.ndenumerate(counts):
-            if count:
-                colour = "white" if colours[row, column] < _DARK else "black"
-                ax.text(
-                    column, row, f"{count}", ha="center", va="center", color=colour, fontsize=size
-                )
-    elif made:
-        ax.figure.colorbar(drawn, ax=ax, label="share of the true class", shrink=0.8)
-    if few or (class_names is not None and classes <= _MOST_NAMED):
-        _name_classes(ax, names, cell)
-    ax.set_xlabel("predicted class")
-    ax.set_ylabel("true class")
-    ax.set_title(f"{np.trace(counts) / counts.sum():.1%} of {counts.sum():,} samples are right")
-    ax.tick_params(length=0)
-    ax.spines[:].set_color(_axes.PALE)
-    return ax
+    size = min(9.0, 0.85 * cell / (0.64 * max(map(len, texts.values()))))
+    if size < _SMALLEST_FONT:
+        return False
+    for (row, column), text in texts.items():
+        colour = "white" if _axes.is_dark(colours[row, column]) else "black"
+        ax.text(column, row, text, ha="center", va="center", color=colour, fontsize=size)
+    return True
+
+
+def _percentage(value: float) -> str:
+    """Return a percentage with two digits, which is never 0."""
+    return f"{value:.0f}" if value >= 9.95 else f"{value:.1f}" if value >= 0.05 else "<.1"
 
 
 def _name_classes(ax: Axes, names: list[str], cell: float) -> None:

@@ -1,48 +1,58 @@
-"""Lines: metrics by epoch, norms of gradients by layer, activation functions."""
+"""Lines of training: metrics by epoch, norms of gradients by layer."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from cnn import _core, functional
-from cnn import activations as activations_
 from cnn._base import checks
-from cnn._base.activations import TABLE
 from cnn._base.numbers import rounded
 from cnn.history import History
 from cnn.plot import _arguments, _axes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike, NDArray
 
-    from cnn.activations import Activation
     from cnn.losses import Loss
-    from cnn.sequential import Sequential
+    from cnn.plot._arguments import Network
 
+    # A History, or an estimator, whose history_ it is.
+    Run: TypeAlias = "History | _arguments.Recorded"
 
 # The labels of metrics with short names, and whether they are measured on training rows.
 _METRICS = {"lr": ("learning rate", False), "seconds": ("seconds of an epoch", False)}
-# With more lines, there is no room for a legend among them.
-_MOST_NAMES = 4
+# With more runs there is no legend.
+_MOST_RUNS = 20
 
 
-def learning_curves(history: History, *, metric: str = "loss", ax: Axes | None = None) -> Axes:
+def learning_curves(
+    history: Run | Mapping[str, Run] | Iterable[Run],
+    *,
+    metric: str = "loss",
+    log: bool = False,
+    ax: Axes | None = None,
+) -> Axes:
     """Draw a metric of training and validation, epoch by epoch.
 
     The best epoch of the validation is marked.
 
     Parameters
     ----------
-    history : History
-        What `cnn.Sequential.fit` returned.
+    history : History or estimator, or a dict or list of them
+        What `cnn.Sequential.fit` returned, or a fitted estimator of `cnn.sklearn`. Of several, each
+        has a colour: training is drawn as a solid line, validation as a dashed one. The keys of a
+        dict are the names in the legend.
     metric : str, default "loss"
         The metric, such as "accuracy". If the history also has "val_" and this name, both are
         drawn.
+    log : bool, default False
+        Whether the scale of the metric is logarithmic. Values that are not above 0 are then marked
+        on the x axis.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
@@ -61,58 +71,140 @@ def learning_curves(history: History, *, metric: str = "loss", ax: Axes | None =
     Examples
     --------
     >>> import cnn, cnn.plot
-    >>> net = cnn.mlp([1, 8, 1], "tanh", "identity", rng=0)
-    >>> history = net.fit([[0.0], [1.0]], [0.0, 1.0], epochs=20)
-    >>> cnn.plot.learning_curves(history).figure.savefig("loss.png")  # doctest: +SKIP
+    >>> runs = {}
+    >>> for lr in (0.01, 0.1):
+    ...     net = cnn.mlp([1, 8, 1], "tanh", "identity", rng=0)
+    ...     runs[f"lr {lr}"] = net.fit([[0.0], [1.0]], [0.0, 1.0], epochs=20, optimizer=cnn.SGD(lr))
+    >>> cnn.plot.learning_curves(runs, log=True).figure.savefig("loss.png")  # doctest: +SKIP
     """
     where = "learning_curves"
-    if not isinstance(history, History):
-        raise TypeError(
-            f"{where}: history is of type {type(history).__name__}, should be the cnn.History that "
-            f"fit returned"
-        )
-    if not history.epoch:
-        raise ValueError(f"{where}: history has no epochs, should have at least 1")
-    checks.choice(where, "metric", metric, [name for name in history if name[:4] != "val_"])
-    ax = _axes.one(where, ax, (6.4, 4.0))
-    # A line through one point would not be visible.
-    marker = "o" if len(history) == 1 else ""
-    values = history[metric]
+    runs, named = _runs(where, history)
+    known = {name.removeprefix("val_"): None for _, run in runs for name in run}
+    checks.choice(where, "metric", metric, list(known))
+    for name, run in runs:
+        if metric not in run and f"val_{metric}" not in run:
+            raise ValueError(f"{where}: history {name!r} has no metric {metric!r}")
+    log = checks.flag(where, "log", log)
+    few = len(runs) <= _MOST_RUNS
+    beside = ax is None and named and few
+    ax = _axes.one(where, ax, (7.8 if beside else 6.4, 4.0))
+    if log:
+        ax.set_yscale("log")
     label, is_of_rows = _METRICS.get(metric, (metric, True))
-    ax.plot(
-        history.epoch,
-        values,
-        color=_axes.BLUE,
-        marker=marker,
-        label="training" if is_of_rows else None,
-    )
-    validation = f"val_{metric}"
-    if validation in history:
-        values = history[validation]
-        ax.plot(history.epoch, values, color=_axes.VERMILION, marker=marker, label="validation")
-        best = int(np.argmax(values) if metric.endswith("accuracy") else np.argmin(values))
-        epoch, value = history.epoch[best], values[best]
-        ax.plot(
-            epoch,
-            value,
-            "o",
-            color=_axes.VERMILION,
-            markeredgecolor="white",
-            markersize=8,
-            label=f"best validation: {rounded(value, 4)} in epoch {epoch}",
-        )
+    if named:
+        _draw_runs(ax, runs, metric)
+    else:
+        _draw_one(ax, runs[0][1], metric, has_legend=is_of_rows)
     ax.set_xlabel("epoch")
     _axes.as_text([ax.set_ylabel(_axes.shown(label))])
     ax.xaxis.set_major_locator(_axes.whole_numbers(where))
-    if is_of_rows:
+    if not log:
+        # A narrow range would have ticks such as 0.2 with +3.141e-3 above the axis.
+        ax.ticklabel_format(axis="y", useOffset=False)
+    if (is_of_rows or named) and few:
         # Accuracies rise, losses fall.
-        _axes.legend(ax, "lower right" if metric.endswith("accuracy") else "upper right")
+        rises = _arguments.higher_is_better(metric)
+        inside = _axes.corner(ax, "lower right" if rises else "upper right")
+        _axes.legend(ax, None if beside else inside)
     _axes.tidy(ax)
     return ax
 
 
+def _draw_one(ax: Axes, run: History, metric: str, *, has_legend: bool) -> None:
+    """Draw training and validation of one run in two colours."""
+    theme = _axes.theme(ax)
+    validation = f"val_{metric}"
+    if metric in run:
+        _draw(ax, run.epoch, run[metric], theme.right, "-", "training" if has_legend else None)
+    if validation in run:
+        _draw(ax, run.epoch, run[validation], theme.wrong, "-", "validation")
+        _mark_best(ax, run.epoch, run[validation], metric, theme.wrong, in_legend=True)
+
+
+def _draw_runs(ax: Axes, runs: list[tuple[str, History]], metric: str) -> None:
+    """Draw each run in its colour: solid lines for training, dashed ones for the validation."""
+    grey = _axes.theme(ax).grey
+    validation = f"val_{metric}"
+    both = any(metric in run and validation in run for _, run in runs)
+    for (name, run), colour in zip(runs, _axes.colours_of_classes(ax, len(runs)), strict=True):
+        if metric in run:
+            _draw(ax, run.epoch, run[metric], colour, "-", name)
+        if validation in run:
+            # Without training, the validation is a run's only line.
+            label = None if metric in run else name
+            _draw(ax, run.epoch, run[validation], colour, "--" if both else "-", label)
+            _mark_best(ax, run.epoch, run[validation], metric, colour, in_legend=False)
+    if both:
+        for label, dashes in (("training", "-"), ("validation", "--")):
+            ax.plot([], [], dashes, color=grey, label=label)
+
+
+def _runs(where: str, history: Any) -> tuple[list[tuple[str, History]], bool]:
+    """Return the names and histories of runs, and whether there may be several."""
+    one = isinstance(history, (History, str, bytes)) or not hasattr(history, "__iter__")
+    if one:
+        given = [("history", history)]
+    elif isinstance(history, Mapping):
+        given = [(str(name), run) for name, run in history.items()]
+    else:
+        given = [(f"run {i}", run) for i, run in enumerate(list(history), 1)]
+    found = []
+    for name, fitted in given:
+        run = getattr(fitted, "history_", fitted)
+        what = "history" if one else f"history {name!r}"
+        if not isinstance(run, History):
+            raise TypeError(
+                f"{where}: {what} is of type {type(run).__name__}, should be the cnn.History that "
+                f"fit returned, or a fitted estimator of cnn.sklearn"
+            )
+        if not run.epoch:
+            raise ValueError(f"{where}: {what} has no epochs, should have at least 1")
+        found.append((name, run))
+    if not found:
+        raise ValueError(f"{where}: history is empty, should have at least one History")
+    return found, not one
+
+
+def _draw(
+    ax: Axes, epochs: list[int], values: list[float], colour: Any, dashes: str, label: str | None
+) -> None:
+    """Draw a metric, and mark what a logarithmic scale does not have."""
+    # A line through one point would not be visible.
+    marker = "o" if len(epochs) == 1 else ""
+    numbers: NDArray[Any] = np.asarray(values, np.float64)
+    off = numbers <= 0 if ax.get_yscale() == "log" else np.zeros(len(numbers), bool)
+    shown = np.where(off, np.nan, numbers)
+    ax.plot(epochs, shown, dashes, color=colour, marker=marker, label=label)
+    if off.any():
+        _axes.on_axis(ax, np.asarray(epochs)[off], colour)
+
+
+def _mark_best(
+    ax: Axes, epochs: list[int], values: list[float], metric: str, colour: Any, *, in_legend: bool
+) -> None:
+    """Mark the epoch with the best validation."""
+    numbers = np.asarray(values, np.float64)
+    if np.isnan(numbers).all():
+        return
+    best = int(
+        np.nanargmax(numbers) if _arguments.higher_is_better(metric) else np.nanargmin(numbers)
+    )
+    if ax.get_yscale() == "log" and numbers[best] <= 0:
+        return
+    text = f"best validation: {rounded(values[best], 4)} in epoch {epochs[best]}"
+    ax.plot(
+        epochs[best],
+        values[best],
+        "o",
+        color=colour,
+        markeredgecolor=_axes.theme(ax).paper,
+        markersize=8,
+        label=text if in_legend else None,
+    )
+
+
 def gradient_norms(
-    net: Sequential,
+    net: Network,
     x: ArrayLike,
     t: ArrayLike,
     *,
@@ -127,8 +219,9 @@ def gradient_norms(
 
     Parameters
     ----------
-    net : Sequential
-        The network.
+    net : Sequential or estimator
+        The network, or an estimator of `cnn.sklearn` that has one; then t is as the network takes
+        it: class numbers.
     x, t, loss
         As for `cnn.Sequential.gradients`.
     label : str, optional
@@ -160,8 +253,7 @@ def gradient_norms(
     ...     ax = cnn.plot.gradient_norms(net, x, t, label=name, ax=ax)
     """
     where = "gradient_norms"
-    _arguments.network(where, net)
-    _, gradients = net.gradients(x, t, loss=loss)
+    _, gradients = _arguments.network(where, net).gradients(x, t, loss=loss)
     layers = [i for i, gradient in enumerate(gradients) if gradient is not None]
     norms = np.array(
         [
@@ -173,22 +265,13 @@ def gradient_norms(
     ax = _axes.one(where, ax, (6.4, 4.0))
     # Each call draws one line with this mark.
     count = sum(line.get_marker() == "o" for line in ax.lines)
-    colour, dashes = _axes.style(count)
+    colour, dashes = _axes.style(ax, count)
     ax.set_yscale("log")
     shown = np.where(norms > 0, norms, np.nan)
     ax.plot(layers, shown, marker="o", color=colour, linestyle=dashes, label=label)
     if (norms == 0).any():
         none = [layer for layer, norm in zip(layers, norms, strict=True) if norm == 0]
-        ax.plot(
-            none,
-            np.zeros(len(none)),
-            marker="x",
-            linestyle="",
-            color=colour,
-            clip_on=False,
-            transform=ax.get_xaxis_transform(),
-            label=f"{label}: 0" if label else None,
-        )
+        _axes.on_axis(ax, none, colour, f"{label}: 0" if label else None)
     ax.set_xlabel("layer, from input to output")
     ax.set_ylabel("norm of the gradient of the weights")
     ax.xaxis.set_major_locator(_axes.whole_numbers(where))
@@ -196,81 +279,5 @@ def gradient_norms(
         _axes.legend(ax, "lower right")
     _axes.tidy(ax)
     # If all norms are in one decade, only minor ticks have grid lines.
-    ax.grid(visible=True, which="minor", axis="y", color=_axes.PALE, linewidth=0.3)
+    ax.grid(visible=True, which="minor", axis="y", color=_axes.theme(ax).grid, linewidth=0.3)
     return ax
-
-
-def activations(
-    names: Sequence[Activation] = ("step", "sigmoid", "relu"),
-    *,
-    limits: tuple[float, float] = (-4.0, 4.0),
-    ax: Sequence[Axes] | NDArray[Any] | None = None,
-) -> NDArray[Any]:
-    """Draw activation functions, and beside them their derivatives.
-
-    Parameters
-    ----------
-    names : sequence, default ("step", "sigmoid", "relu")
-        The activations, as names or as objects of `cnn.activations`; all but softmax, which is no
-        function of one number.
-    limits : tuple of float, default (-4, 4)
-        The smallest and the largest x.
-    ax : sequence of two matplotlib.axes.Axes, optional
-        Where to draw functions and derivatives; a new figure by default.
-
-    Returns
-    -------
-    ndarray of matplotlib.axes.Axes, shape (2,)
-        `ax`, or the new ones.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is of a wrong type or out of range.
-    ImportError
-        If matplotlib is missing.
-
-    Examples
-    --------
-    >>> import cnn.plot
-    >>> axes = cnn.plot.activations(["tanh", "relu", "gelu"])  # doctest: +SKIP
-    """
-    where = "activations"
-    if isinstance(names, str) or not hasattr(names, "__iter__"):
-        raise TypeError(f"{where}: names is of type {type(names).__name__}, should be a list")
-    options = [name for name in TABLE if name != "softmax"]
-    found = [
-        activations_.checked(where, f"names[{i}]", name, options) for i, name in enumerate(names)
-    ]
-    if not found:
-        raise ValueError(f"{where}: names is empty, should have at least one activation")
-    if not isinstance(limits, (tuple, list)) or len(limits) != 2:
-        raise TypeError(f"{where}: limits is {limits!r}, should be a tuple of two numbers")
-    low, high = (
-        checks.real(where, f"limits[{i}]", limit, low=-1e6) for i, limit in enumerate(limits)
-    )
-    if low >= high:
-        raise ValueError(f"{where}: limits is {limits}, should be a smaller and a larger number")
-    width = 9.0 if len(found) <= _MOST_NAMES else 10.5
-    axes = _axes.several(where, ax, 2, (width, 3.8), columns=2)
-    if axes.size < 2:
-        raise ValueError(f"{where}: ax has {axes.size} Axes, should have 2")
-    x = np.linspace(low, high, 1001)
-    for i, (name, alpha) in enumerate(found):
-        activation = activations_.spelled(name, alpha)
-        slope = functional.activation_backward(activation, np.ones_like(x), x=x)
-        colour, dashes = _axes.style(i)
-        y = _core.activation(name, x, None, alpha)
-        for axis, values in zip(axes, (y, slope), strict=False):
-            axis.plot(x, values, color=colour, linestyle=dashes, linewidth=2, label=str(activation))
-    for axis, title in zip(axes, ("activation h(x)", "derivative h'(x)"), strict=False):
-        axis.set_title(title)
-        axis.set_xlabel("x")
-        axis.axhline(0, color=_axes.GREY, linewidth=0.8, zorder=1)
-        axis.axvline(0, color=_axes.GREY, linewidth=0.8, zorder=1)
-        _axes.tidy(axis)
-    if ax is None and len(found) > _MOST_NAMES:
-        axes[1].legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    else:
-        _axes.legend(axes[0], "upper left")
-    return axes

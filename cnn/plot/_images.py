@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike, NDArray
 
-    from cnn.sequential import Sequential
+    from cnn.plot._arguments import Network
 
 
 # The images of a row.
@@ -31,7 +31,7 @@ _LONGEST = 18
 
 
 def predictions(
-    net: Sequential,
+    net: Network,
     x: ArrayLike,
     t: ArrayLike,
     shape: tuple[int, ...] = (28, 28),
@@ -47,13 +47,13 @@ def predictions(
 
     Parameters
     ----------
-    net : Sequential
-        The network; its outputs are the probabilities of classes, by softmax, or that of class 1 of
-        two, by sigmoid.
+    net : Sequential or estimator
+        The network, or an estimator of `cnn.sklearn` that has one; its outputs are the
+        probabilities of classes, by softmax, or that of class 1 of two, by sigmoid.
     x : array_like of shape (n, inputs)
         The samples, of which the first are drawn.
     t : array_like of shape (n,)
-        Their class numbers.
+        Their class numbers; the labels, if an estimator is given.
     shape : tuple of int, default (28, 28)
         The height and the width of an image; 3 after them for one in colour.
     count : int, default 8
@@ -84,7 +84,8 @@ def predictions(
     >>> axes = cnn.plot.predictions(net, x, t, (8, 8))  # doctest: +SKIP
     """
     where = "predictions"
-    _arguments.network(where, net)
+    source = net
+    net = _arguments.network(where, net)
     shape = _arguments.image_shape(where, shape, net)
     binary = net.activation == "sigmoid" and net.outputs == 1
     if net.activation != "softmax" and not binary:
@@ -99,9 +100,9 @@ def predictions(
             f"{where}: x has shape {samples.shape}, should be (n, {net.inputs}) with n at least 1"
         )
     classes = 2 if binary else net.outputs
-    labels = _arguments.labels(where, "t", t, len(samples))[:count]
+    labels = _arguments.class_numbers(where, t, len(samples), source)[:count]
     losses.check_labels(where, labels, classes)
-    names = _arguments.class_names(where, class_names, classes)
+    names = _arguments.class_names(where, class_names, classes, source)
     samples = samples[:count]
     p = _arguments.probabilities(where, net.predict(samples))
     axes, firsts = _pairs(where, ax, len(samples), shape, names)
@@ -152,24 +153,25 @@ def _draw_prediction(
 ) -> None:
     """Draw one sample and its probabilities."""
     guess = int(p.argmax())
-    image.imshow(picture, cmap="gray_r")
+    theme = _axes.theme(image)
+    image.imshow(picture, cmap="gray" if theme.is_dark else "gray_r")
     _axes.no_ticks(image)
     right = guess == label
     text = f"{_axes.shown(names[guess], _LONGEST - 6)} ({p[guess]:.0%})"
     if not right:
         text += f"\ntruth: {_axes.shown(names[label], _LONGEST - 6)}"
-    colour = _axes.BLUE if right else _axes.VERMILION
+    colour = theme.right if right else theme.wrong
     _axes.as_text([image.set_title(text, color=colour, fontsize=10)])
-    colours = [_axes.PALE] * len(p)
-    colours[label] = _axes.GREEN
-    colours[guess] = _axes.BLUE if right else _axes.VERMILION
+    colours = [theme.grid] * len(p)
+    colours[label] = theme.truth
+    colours[guess] = colour
     few = len(p) <= _arguments.MOST_NAMED
     # With many classes there is no gap between bars, since thinner ones would not be visible.
     bars.barh(range(len(p)), p, height=0.8 if few else 1.0, color=colours)
     if not right:
         # A bar for a probability near 0 would not be visible.
         x = p[label] + 0.06
-        bars.plot(x, label, marker="<", markersize=5, color=_axes.GREEN, clip_on=False)
+        bars.plot(x, label, marker="<", markersize=5, color=theme.truth, clip_on=False)
     bars.set_xlim(0, 1)
     bars.set_xticks([0, 1])
     bars.set_xlabel("probability", fontsize=8)
@@ -179,14 +181,14 @@ def _draw_prediction(
         bars.set_yticks(range(len(p)), [_axes.shown(name, _LONGEST) for name in names])
         _axes.as_text_ticks(bars.yaxis)
     bars.spines[["top", "right"]].set_visible(False)
-    bars.spines[:].set_color(_axes.PALE)
+    bars.spines[:].set_color(theme.grid)
 
 
 # ---- Weights -----------------------------------------------------------------------------------
 
 
 def first_layer_weights(
-    net: Sequential,
+    net: Network,
     shape: tuple[int, ...] = (28, 28),
     *,
     count: int = 50,
@@ -194,13 +196,14 @@ def first_layer_weights(
 ) -> NDArray[Any]:
     """Draw the weights of each neuron of the first layer as an image.
 
-    Red weights are above 0 and blue ones below; white is 0. All neurons have the same scale. Those
-    of images in colour are drawn in their colours: grey is 0, lighter is above.
+    Red weights are above 0 and blue ones below; white is 0, or black on a dark background. All
+    neurons have the same scale. Those of images in colour are drawn in their colours: grey is 0,
+    lighter is above.
 
     Parameters
     ----------
-    net : Sequential
-        The network.
+    net : Sequential or estimator
+        The network, or an estimator of `cnn.sklearn` that has one.
     shape : tuple of int, default (28, 28)
         The height and the width of the images that the network takes; 3 after them for colours.
     count : int, default 50
@@ -227,7 +230,7 @@ def first_layer_weights(
     >>> axes = cnn.plot.first_layer_weights(net, (8, 8))  # doctest: +SKIP
     """
     where = "first_layer_weights"
-    _arguments.network(where, net)
+    net = _arguments.network(where, net)
     shape = _arguments.image_shape(where, shape, net)
     count = checks.integer(where, "count", count, 1)
     first = next(layer for layer in net.layers if isinstance(layer, Dense))
@@ -249,7 +252,7 @@ def first_layer_weights(
         if len(shape) == 3:
             axis.imshow(np.clip(0.5 + picture / (2 * limit), 0, 1))
         else:
-            drawn = axis.imshow(picture, cmap="RdBu_r", vmin=-limit, vmax=limit)
+            drawn = axis.imshow(picture, cmap=_axes.two_sided(axis), vmin=-limit, vmax=limit)
         axis.set_title(f"{i}", fontsize=7, pad=2)
         _axes.no_ticks(axis)
     if ax is None and drawn is not None:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cnn.activations import Activation
+    from cnn.history import History
     from cnn.optimizers import Optimizer
 
 # scikit-learn's name of the sigmoid; all other names are cnn's.
@@ -92,6 +93,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     best_loss_: float | None
     validation_scores_: list[float] | None
     best_validation_score_: float | None
+    history_: History
     _optimizer: Optimizer
     _architecture: tuple[list[int], list[Activation], float]
     _no_improvement_count: int
@@ -359,7 +361,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         unpack(self.net_, start)
         self._architecture = architecture
         self.out_activation_ = out_activation
-        for name in ("loss_", "loss_curve_", "best_loss_", "_optimizer"):
+        for name in ("loss_", "loss_curve_", "best_loss_", "history_", "_optimizer"):
             self.__dict__.pop(name, None)
         self._set_record(Record())
 
@@ -416,6 +418,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
             best_loss=found.get("best_loss_"),
             validation_scores=self.validation_scores_,
             best_validation_score=self.best_validation_score_,
+            history=found.get("history_"),
         )
 
     def _set_record(self, record: Record) -> None:
@@ -430,6 +433,8 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
             self.best_loss_ = record.best_loss
         self.validation_scores_ = record.validation_scores
         self.best_validation_score_ = record.best_validation_score
+        if record.history is not None:
+            self.history_ = record.history
 
     # ---- Use ------------------------------------------------------------------------------------
 

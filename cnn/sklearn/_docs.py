@@ -70,6 +70,11 @@ _ATTRIBUTES = """net_ : cnn.Sequential
     coefs_, intercepts_ : list of ndarray
         The weights (inputs, outputs) and biases (outputs,) of each layer, as read-only copies. To
         change them, set the lists or their items.
+    history_ : cnn.History
+        The metrics of each epoch as callbacks get them, "val_score" being the score on a validation
+        set; of each iteration the loss, with "lbfgs". The loss is that of ``net_``, which is
+        scikit-learn's but for a factor or a constant in some regressions. A training that continues
+        appends to it.
     loss_ : float
         The loss of the last epoch.
     best_loss_ : float or None

@@ -19,6 +19,7 @@ from cnn import _core, losses, optimizers
 from cnn._training import loop, progress
 from cnn._training.samples import checked_samples
 from cnn.callbacks import Callback
+from cnn.history import History
 from cnn.optimizers import SGD, Adam, Optimizer
 from cnn.sklearn._data import warn
 from cnn.sklearn._parameters import dense_layers, packed, unpack
@@ -116,6 +117,8 @@ class Record(NamedTuple):
         The score after each epoch, appended to in place; None if there is no validation set.
     best_validation_score : float, optional
         The largest score.
+    history : History, optional
+        The metrics of each epoch or iteration, appended to in place; None before training.
     """
 
     n_iter: int = 0
@@ -126,6 +129,7 @@ class Record(NamedTuple):
     best_loss: float | None = None
     validation_scores: list[float] | None = None
     best_validation_score: float | None = None
+    history: History | None = None
 
 
 def set_l2(net: Sequential, l2: float) -> None:
@@ -176,6 +180,7 @@ class Convergence(Callback):
         self.problem = problem
         self.record = record
         self.publish = publish
+        self.history = _history_of(record)
         self.best: list[NDArray[Any]] | None = None
 
     def on_train_begin(self) -> None:
@@ -192,9 +197,13 @@ class Convergence(Callback):
         self._change(n_iter=n_iter, t=t, loss=loss, loss_curve=curve)
         self._say(f"Iteration {n_iter}, loss = {loss:.8f}")
         improved = not settings.early_stopping and self._loss_improved(loss)
+        metrics = dict(logs)
         if problem.validation is not None:
-            score_improved = self._score_improved(problem.score(problem.net, problem.validation))
+            score = problem.score(problem.net, problem.validation)
+            metrics["val_score"] = score
+            score_improved = self._score_improved(score)
             improved = score_improved if settings.early_stopping else improved
+        self.history.append(epoch, metrics)
         count = 0 if improved else self.record.no_improvement_count + 1
         self._change(no_improvement_count=count)
         if settings.solver == "sgd" and settings.learning_rate == "invscaling":
@@ -266,6 +275,11 @@ class Convergence(Callback):
             trainer.set_state([slot * (before / rate) for slot in trainer.get_state()])
 
 
+def _history_of(record: Record) -> History:
+    """Return the history to append to."""
+    return History() if record.history is None else record.history
+
+
 def _appended(values: list[float] | None, value: float) -> list[float]:
     """Append a value in place, so that a long training copies no lists; None is an empty list."""
     if values is None:
@@ -307,6 +321,7 @@ def train_epochs(
         record = record._replace(
             loss_curve=[], best_loss=None if settings.early_stopping else math.inf
         )
+    record = record._replace(history=_history_of(record))
     publish(record)
     watch = Convergence(settings, problem, record, publish)
     try:
@@ -379,15 +394,19 @@ def minimize(
     net, data = problem.net, problem.data
     set_l2(net, float(settings.alpha) / (data.rows * data.mean_weight))
     start = reached = packed(net)
+    history = _history_of(record)
+    record = record._replace(history=history)
     publish(record)
 
     def end_iteration(intermediate_result: Any) -> None:
         nonlocal reached, record
         reached = np.array(intermediate_result.x)
         record = record._replace(n_iter=record.n_iter + 1)
+        loss = float(intermediate_result.fun)
+        history.append(history.epoch[-1] + 1 if history.epoch else 1, {"loss": loss})
         publish(record)
         if settings.verbose:
-            loss = problem.reported(float(intermediate_result.fun))
+            loss = problem.reported(loss)
             progress.say(f"Iteration {record.n_iter}, loss = {loss:.8f}")
 
     try:

@@ -1,0 +1,223 @@
+"""The layers of a network as a diagram."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from cnn._base import checks, extras
+from cnn.layers import Dense, Dropout
+from cnn.plot import _arguments, _axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    from cnn.plot._arguments import Network
+    from cnn.sequential import Sequential
+
+# The distance of layers and that of neurons, in units of the Axes.
+_ACROSS = 3.0
+# The most letters of a name that are shown.
+_LONGEST = 16
+
+
+class _Column(NamedTuple):
+    """The neurons of a layer, or the inputs."""
+
+    units: int
+    title: str
+    between: str
+    """What is between it and the column before it."""
+
+
+def network_diagram(net: Network, *, most: int = 16, ax: Axes | None = None) -> Axes:
+    """Draw the layers of a network, from the inputs on the left to the outputs on the right.
+
+    If no layer has more than `most` neurons, each neuron is a circle and each weight a line: red if
+    it is above 0 and blue if below, the wider the larger. Otherwise layers are boxes, whose heights
+    are by the logarithms of their numbers of neurons.
+
+    Parameters
+    ----------
+    net : Sequential or estimator
+        The network, or an estimator of `cnn.sklearn` that has one.
+    most : int, default 16
+        Up to how many neurons of a layer are drawn one by one; 0 for boxes.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        `ax`, or the new one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of a wrong type or out of range.
+    ImportError
+        If matplotlib is missing.
+
+    Examples
+    --------
+    >>> import cnn, cnn.plot
+    >>> net = cnn.mlp([4, 5, 3], "relu", "softmax", rng=0)
+    >>> ax = cnn.plot.network_diagram(net)  # doctest: +SKIP
+    """
+    where = "network_diagram"
+    source, net = net, _arguments.network(where, net)
+    most = checks.integer(where, "most", most, 0, 100)
+    columns = _columns(net)
+    small = max(column.units for column in columns) <= most
+    tallest = max(column.units for column in columns)
+    size = (
+        min(1.2 + (1.6 if small else 1.9) * len(columns), 16.0),
+        min(max(3.0, 1.2 + 0.36 * tallest), 8.0) if small else 3.6,
+    )
+    ax = _axes.one(where, ax, size)
+    if small:
+        _draw_neurons(where, ax, net, columns, source)
+    else:
+        _draw_boxes(ax, columns)
+    ax.set_axis_off()
+    return ax
+
+
+def _columns(net: Sequential) -> list[_Column]:
+    """Return the inputs and the dense layers."""
+    found = [_Column(net.inputs, "inputs", "")]
+    dropout = ""
+    for layer in net.layers:
+        if isinstance(layer, Dropout):
+            dropout = f"dropout {layer.rate:.3g}"
+        elif isinstance(layer, Dense):
+            found.append(_Column(layer.outputs, str(layer.activation), dropout))
+            dropout = ""
+    return found
+
+
+def _font(ax: Axes, columns: int, letters: int) -> float:
+    """Return a size of letters with which titles of neighbours do not touch."""
+    room = ax.get_window_extent().width * 72 / ax.figure.dpi / columns
+    return min(10.0, max(5.0, 0.95 * room / (0.6 * max(letters, 1))))
+
+
+def _draw_neurons(
+    where: str, ax: Axes, net: Sequential, columns: list[_Column], source: object
+) -> None:
+    """Draw each neuron and each weight."""
+    lines = extras.require(where, "matplotlib.collections", "plot").LineCollection
+    theme = _axes.theme(ax)
+    positive, negative = theme.wrong, theme.right
+    heights = [_heights(column.units) for column in columns]
+    dense = [layer for layer in net.layers if isinstance(layer, Dense)]
+    for i, layer in enumerate(dense):
+        weight: NDArray[Any] = layer.weight
+        largest = float(np.abs(weight).max()) or 1.0
+        ends = [
+            [(i * _ACROSS, left), ((i + 1) * _ACROSS, right)]
+            for left in heights[i]
+            for right in heights[i + 1]
+        ]
+        share = np.abs(weight).ravel() / largest
+        colours = [positive if value > 0 else negative for value in weight.ravel()]
+        ax.add_collection(
+            lines(
+                ends,
+                colors=colours,
+                linewidths=0.15 + 2.2 * share,
+                alpha=0.25 + 0.7 * share,
+                zorder=1,
+            )
+        )
+    for i, ys in enumerate(heights):
+        ax.scatter(
+            [i * _ACROSS] * len(ys),
+            ys,
+            s=110,
+            color=[theme.paper],
+            edgecolors=[theme.text],
+            linewidths=1.2,
+            zorder=2,
+        )
+    tallest = max(map(max, heights))
+    longest = max(len(column.title) for column in columns)
+    font = _font(ax, len(columns), max(longest, 9))
+    for i, column in enumerate(columns):
+        x = i * _ACROSS
+        ax.text(x, tallest + 0.9, f"{column.units}", ha="center", va="bottom", fontsize=font)
+        text = column.title if not column.between else f"{column.between}\n{column.title}"
+        ax.text(x, -tallest - 0.9, text, ha="center", va="top", fontsize=font)
+    _name_ends(ax, net, heights, source, font)
+    names = 2.2 if getattr(net, "feature_names", None) else 0.8
+    ax.set_xlim(-names, (len(columns) - 1) * _ACROSS + 2.2)
+    ax.set_ylim(-tallest - 2.4, tallest + 1.8)
+
+
+def _name_ends(
+    ax: Axes, net: Sequential, heights: list[list[float]], source: object, font: float
+) -> None:
+    """Write the names of features and of classes, if there are any, beside inputs and outputs."""
+    features = getattr(source, "feature_names_in_", getattr(net, "feature_names", None))
+    classes = _arguments.class_names("network_diagram", None, net.outputs, source)
+    has_classes = classes != [str(i) for i in range(net.outputs)]
+    sides = [
+        (features, 0, -0.45, "right"),
+        (classes if has_classes else None, len(heights) - 1, 0.45, "left"),
+    ]
+    for names, column, offset, side in sides:
+        if names is None or len(names) != len(heights[column]):
+            continue
+        for name, y in zip(names, heights[column], strict=True):
+            text = _axes.shown(str(name), _LONGEST)
+            x = column * _ACROSS + offset
+            _axes.as_text([ax.text(x, y, text, ha=side, va="center", fontsize=font)])
+
+
+def _heights(units: int) -> list[float]:
+    """Return the places of a layer's neurons, around 0."""
+    return [(units - 1) / 2 - i for i in range(units)]
+
+
+def _draw_boxes(ax: Axes, columns: list[_Column]) -> None:
+    """Draw layers as boxes, and how many parameters are between them."""
+    theme = _axes.theme(ax)
+    highest = max(math.log1p(column.units) for column in columns)
+    font = _font(ax, len(columns), 13)
+    for i, column in enumerate(columns):
+        x, height = i * _ACROSS, 0.5 + 1.5 * math.log1p(column.units) / highest
+        ax.bar(
+            x,
+            2 * height,
+            0.9,
+            bottom=-height,
+            color=theme.right if i else theme.grid,
+            alpha=0.85,
+            edgecolor=theme.text,
+            linewidth=0.8,
+        )
+        ink = "white" if _axes.is_dark(theme.right if i else theme.grid) else "black"
+        ax.text(x, 0, f"{column.units:,}", ha="center", va="center", fontsize=font, color=ink)
+        ax.text(x, -2.25, column.title, ha="center", va="top", fontsize=font)
+        if i == 0:
+            continue
+        middle = x - _ACROSS / 2
+        before = columns[i - 1].units
+        ax.annotate(
+            "",
+            (x - 0.55, 0),
+            (x - _ACROSS + 0.55, 0),
+            arrowprops={"arrowstyle": "->", "color": theme.grey},
+        )
+        parameters = f"{before * column.units + column.units:,}"
+        ax.text(middle, 0.12, parameters, ha="center", va="bottom", fontsize=0.85 * font)
+        if column.between:
+            ax.text(middle, -0.12, column.between, ha="center", va="top", fontsize=0.85 * font)
+    total = sum((a.units + 1) * b.units for a, b in itertools.pairwise(columns))
+    ax.set_title(f"{total:,} parameters", fontsize=11)
+    ax.set_xlim(-1.2, (len(columns) - 1) * _ACROSS + 1.2)
+    ax.set_ylim(-3.0, 2.3)

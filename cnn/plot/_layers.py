@@ -1,0 +1,123 @@
+"""The outputs of each layer on samples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnn import _core
+from cnn._base import checks
+from cnn.layers import Dense
+from cnn.plot import _arguments, _axes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike, NDArray
+
+    from cnn.plot._arguments import Network
+
+# The plots of a row.
+_MOST_COLUMNS = 4
+# Where the derivative of an activation is nearly 0, and little is learnt: the outputs below the
+# first number and above the second.
+_SATURATED = {"sigmoid": (0.01, 0.99), "tanh": (-0.99, 0.99), "hard_sigmoid": (0.0, 1.0)}
+
+
+def activation_histograms(
+    net: Network,
+    x: ArrayLike,
+    *,
+    bins: int = 50,
+    ax: NDArray[Any] | Sequence[Axes] | None = None,
+) -> NDArray[Any]:
+    """Draw how the outputs of each layer are distributed on samples.
+
+    Outputs that are exactly 0, as half of those of ReLU may be, are left out of the histogram; the
+    title has their share, and how many neurons are 0 for all samples and so learn nothing. Of
+    sigmoid and tanh it has the share of outputs that are saturated, within 0.01 of a limit.
+
+    Parameters
+    ----------
+    net : Sequential or estimator
+        The network, or an estimator of `cnn.sklearn` that has one.
+    x : array_like of shape (n, inputs)
+        The samples.
+    bins : int, default 50
+        The number of bars of a histogram.
+    ax : array of matplotlib.axes.Axes, optional
+        Where to draw, an Axes for each dense layer; a new figure by default.
+
+    Returns
+    -------
+    ndarray of matplotlib.axes.Axes, shape (m,)
+        Those of `ax`, or the new ones, one for each dense layer; those that remain are empty.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of a wrong type or shape, or out of range.
+    ImportError
+        If matplotlib is missing.
+
+    Examples
+    --------
+    >>> import cnn, cnn.plot
+    >>> x, t = cnn.datasets.load_digits()
+    >>> net = cnn.mlp([64, 50, 50, 10], "relu", "softmax", rng=0)
+    >>> axes = cnn.plot.activation_histograms(net, x)  # doctest: +SKIP
+    """
+    where = "activation_histograms"
+    net = _arguments.network(where, net)
+    bins = checks.integer(where, "bins", bins, 1, 1000)
+    samples = _core.numeric(where, "x", x)
+    if samples.ndim != 2 or len(samples) == 0 or samples.shape[1] != net.inputs:
+        raise ValueError(
+            f"{where}: x has shape {samples.shape}, should be (n, {net.inputs}) with n at least 1"
+        )
+    checks.within(where, "x", samples, dtype=net.dtype)
+    outputs = zip(net.layers, net.activations(samples), strict=True)
+    layers = [(i, layer, y) for i, (layer, y) in enumerate(outputs) if isinstance(layer, Dense)]
+    columns = min(len(layers), _MOST_COLUMNS)
+    rows = -(-len(layers) // columns)
+    axes = _axes.several(where, ax, len(layers), (2.9 * columns + 0.4, 2.6 * rows), columns=columns)
+    if axes.size < len(layers):
+        raise ValueError(
+            f"{where}: ax has {axes.size} Axes, should have {len(layers)}, one for each layer"
+        )
+    for axis, (place, layer, values) in zip(axes, layers, strict=False):
+        _draw_layer(axis, place, layer, values.astype(np.float64), bins)
+    for axis in axes[len(layers) :]:
+        axis.set_axis_off()
+    for axis in axes[: len(layers) : columns]:
+        axis.set_ylabel("share of outputs")
+    return axes
+
+
+def _draw_layer(ax: Axes, place: int, layer: Dense, y: NDArray[np.float64], bins: int) -> None:
+    """Draw the histogram of a layer's outputs (n, outputs)."""
+    zero = y == 0
+    words = [f"{zero.mean():.0%} are 0"] if zero.any() else []
+    dead = int(zero.all(axis=0).sum())
+    if dead:
+        words.append(f"{dead} of {layer.outputs} neurons always")
+    limits = _SATURATED.get(str(layer.activation))
+    if limits is not None:
+        share = ((y <= limits[0]) | (y >= limits[1])).mean()
+        words += [f"{share:.0%} are saturated"] if share else []
+    shown = y[~zero]
+    low, high = (float(shown.min()), float(shown.max())) if shown.size else (-0.5, 0.5)
+    if high - low < 1e-6 * max(abs(low), abs(high)):
+        margin = 0.05 * abs(low) or 0.5
+        low, high = low - margin, high + margin
+    counts, edges = np.histogram(shown, bins, (low, high))
+    theme = _axes.theme(ax)
+    ax.stairs(counts / y.size, edges, fill=True, color=theme.right, alpha=0.85)
+    ax.set_title(f"layer {place}: {layer.activation}\n{', '.join(words)}", fontsize=9)
+    ax.set_xlabel("output", fontsize=9)
+    ax.tick_params(labelsize=8)
+    if not shown.size:
+        ax.set_ylim(0, 1)
+    _axes.tidy(ax)
