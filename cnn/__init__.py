@@ -8,127 +8,167 @@
 True
 """
 
-from cnn import activations, datasets, runtime
-from cnn._base import threadpool
-from cnn._core import ModelFileError, version
-from cnn.callbacks import Callback, EarlyStopping, LambdaCallback, ModelCheckpoint
-from cnn.functional import (
-    activation_backward,
-    binary_cross_entropy,
-    cross_entropy,
-    dense,
-    dense_backward,
-    elu,
-    exponential,
-    gelu,
-    hard_sigmoid,
-    hard_swish,
-    huber,
-    identity,
-    leaky_relu,
-    log_softmax,
-    mish,
-    poisson,
-    relu,
-    relu6,
-    selu,
-    sigmoid,
-    silu,
-    softmax,
-    softplus,
-    softsign,
-    squared_error,
-    step,
-    tanh,
-)
-from cnn.history import History
-from cnn.installed import get_cmake_dir, get_include, get_library, get_pkgconfig_dir
-from cnn.interop import from_sklearn, from_torch
-from cnn.layers import Dense, Dropout, Layer, uniform
-from cnn.losses import BinaryCrossEntropy, CrossEntropy, Huber, Loss, Poisson, SquaredError
-from cnn.models import load, load_checkpoint, mlp
-from cnn.onnx import from_onnx
-from cnn.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
-from cnn.runtime import get_num_threads, numerics_version, set_num_threads
-from cnn.schedules import Constant, CosineDecay, ExponentialDecay, Schedule, StepDecay, Warmup
-from cnn.sequential import Gradient, Sequential
+import sys as _sys
+from importlib import import_module as _import_module
 
-__version__ = version()
-threadpool.register()
-runtime.warn_of_variables()
+try:
+    from cnn._core import ModelFileError
+    from cnn._core import version as _version
+except ImportError as _error:
+    from cnn._base.sources import explained as _explained
+
+    raise _explained(_error) from _error
+from cnn._base import threadpool as _threadpool
+from cnn.runtime import get_num_threads, numerics_version, set_num_threads
+from cnn.runtime import warn_of_variables as _warn_of_variables
+
+__version__ = _version()
+_threadpool.register()
+_warn_of_variables()
+
+# The names below are imported when they are first used (PEP 562; SPEC 1 of Scientific Python), so
+# that a program waits for what it uses only. To add one, add it here and in __init__.pyi, which
+# tells type checkers and editors the same: tests/test_lazy_names.py compares the two.
+#
+# By hand rather than by lazy_loader, which would be one more dependency and parses the stub in each
+# process.
+_MODULES = (
+    "activations",
+    "callbacks",
+    "datasets",
+    "functional",
+    "history",
+    "installed",
+    "interop",
+    "layers",
+    "losses",
+    "models",
+    "onnx",
+    "optimizers",
+    "plot",
+    "runtime",
+    "schedules",
+    "sequential",
+    "sklearn",
+    "tabular",
+    "versions",
+)
+_NAMES = {
+    "callbacks": (
+        "Callback",
+        "EarlyStopping",
+        "LambdaCallback",
+        "ModelCheckpoint",
+    ),
+    "functional": (
+        "activation_backward",
+        "binary_cross_entropy",
+        "cross_entropy",
+        "dense",
+        "dense_backward",
+        "elu",
+        "exponential",
+        "gelu",
+        "hard_sigmoid",
+        "hard_swish",
+        "huber",
+        "identity",
+        "leaky_relu",
+        "log_softmax",
+        "mish",
+        "poisson",
+        "relu",
+        "relu6",
+        "selu",
+        "sigmoid",
+        "silu",
+        "softmax",
+        "softplus",
+        "softsign",
+        "squared_error",
+        "step",
+        "tanh",
+    ),
+    "history": ("History",),
+    "installed": (
+        "get_cmake_dir",
+        "get_include",
+        "get_library",
+        "get_pkgconfig_dir",
+    ),
+    "interop": (
+        "from_sklearn",
+        "from_torch",
+    ),
+    "layers": (
+        "Dense",
+        "Dropout",
+        "Layer",
+        "uniform",
+    ),
+    "losses": (
+        "BinaryCrossEntropy",
+        "CrossEntropy",
+        "Huber",
+        "Loss",
+        "Poisson",
+        "SquaredError",
+    ),
+    "models": (
+        "load",
+        "load_checkpoint",
+        "mlp",
+    ),
+    "onnx": ("from_onnx",),
+    "optimizers": (
+        "SGD",
+        "Adagrad",
+        "Adam",
+        "AdamW",
+        "Optimizer",
+        "RMSprop",
+    ),
+    "schedules": (
+        "Constant",
+        "CosineDecay",
+        "ExponentialDecay",
+        "Schedule",
+        "StepDecay",
+        "Warmup",
+    ),
+    "sequential": (
+        "Gradient",
+        "Sequential",
+    ),
+    "versions": ("show_versions",),
+}
+_MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [
-    "SGD",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "BinaryCrossEntropy",
-    "Callback",
-    "Constant",
-    "CosineDecay",
-    "CrossEntropy",
-    "Dense",
-    "Dropout",
-    "EarlyStopping",
-    "ExponentialDecay",
-    "Gradient",
-    "History",
-    "Huber",
-    "LambdaCallback",
-    "Layer",
-    "Loss",
-    "ModelCheckpoint",
     "ModelFileError",
-    "Optimizer",
-    "Poisson",
-    "RMSprop",
-    "Schedule",
-    "Sequential",
-    "SquaredError",
-    "StepDecay",
-    "Warmup",
     "__version__",
-    "activation_backward",
     "activations",
-    "binary_cross_entropy",
-    "cross_entropy",
     "datasets",
-    "dense",
-    "dense_backward",
-    "elu",
-    "exponential",
-    "from_onnx",
-    "from_sklearn",
-    "from_torch",
-    "gelu",
-    "get_cmake_dir",
-    "get_include",
-    "get_library",
     "get_num_threads",
-    "get_pkgconfig_dir",
-    "hard_sigmoid",
-    "hard_swish",
-    "huber",
-    "identity",
-    "leaky_relu",
-    "load",
-    "load_checkpoint",
-    "log_softmax",
-    "mish",
-    "mlp",
     "numerics_version",
-    "poisson",
-    "relu",
-    "relu6",
-    "selu",
     "set_num_threads",
-    "sigmoid",
-    "silu",
-    "softmax",
-    "softplus",
-    "softsign",
-    "squared_error",
-    "step",
-    "tanh",
-    "uniform",
 ]
+__all__ += list(_MODULE_OF)
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name or module."""
+    if name in _MODULE_OF:
+        found = getattr(_import_module(f"cnn.{_MODULE_OF[name]}"), name)
+    elif name in _MODULES:
+        found = _import_module(f"cnn.{name}")
+    else:
+        message = f"module 'cnn' has no attribute {name!r}"
+        raise AttributeError(message, name=name, obj=_sys.modules["cnn"])
+    globals()[name] = found  # so that this function is not called again
+    return found
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return sorted({*__all__, *_MODULES})

@@ -111,7 +111,7 @@ TAKE_NOTHING = {
     *("_count_fork", "Callback", "Gradient", "Layer", "ModelFileError", "Optimizer", "Schedule"),
     *("__version__", "abi_version", "datasets", "get_cmake_dir", "get_include", "get_library"),
     *("get_num_threads", "get_pkgconfig_dir", "isa", "isas", "numerics_version"),
-    *("threads_origin", "version"),
+    *("show_versions", "threads_origin", "version"),
 }
 
 

@@ -5,6 +5,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+# Messages say this. To be changed when a package index has cnn: 'pip install "cnn[{}]"'.
+_INSTALL = 'pip install ".[{}]" in the folder of cnn\'s sources'
+
+
+def install(extra: str) -> str:
+    """Return the command that installs an extra, and where to give it."""
+    return _INSTALL.format(extra)
+
 
 def require(where: str, module: str, extra: str, *, has: str | None = None) -> Any:
     """Import and return a module; the error names the extra that installs it.
@@ -28,13 +36,13 @@ def require(where: str, module: str, extra: str, *, has: str | None = None) -> A
         if error.name is None or error.name.partition(".")[0] != package:
             raise
         raise ImportError(
-            f'{where}: {package} is not installed; pip install "cnn[{extra}]" installs it',
+            f"{where}: {package} is not installed; {install(extra)} installs it",
             name=package,
         ) from error
     if has is not None and not hasattr(found, has):
         raise ImportError(
-            f'{where}: {package} is too old, it has no {has}; pip install "cnn[{extra}]" installs '
-            f"a newer one",
+            f"{where}: {package} is too old, it has no {has}; {install(extra)} installs a newer "
+            f"one",
             name=package,
         )
     return found

@@ -127,7 +127,7 @@ class Exports:
     def to_onnx(self, path: str | os.PathLike[str]) -> None:
         """Write the network as an ONNX model, for ONNX Runtime and others.
 
-        It needs the package onnx: ``pip install "cnn[onnx]"``. The model has opset 17 and IR
+        It needs the package onnx: ``pip install ".[onnx]"``. The model has opset 17 and IR
         version 8, an input "input" and an output "output" of the network's dtype, and any number of
         rows. Layers are Gemm nodes with the parameters as they are, followed by their activations;
         Dropout is left out, as it does nothing to a prediction.
@@ -173,7 +173,7 @@ class Exports:
     def to_torch(self) -> Any:
         """Return a new `torch.nn.Sequential` with copies of the parameters.
 
-        It needs PyTorch: ``pip install "cnn[torch]"``. Each Dense becomes a Linear and a module of
+        It needs PyTorch: ``pip install ".[torch]"``. Each Dense becomes a Linear and a module of
         its activation, each Dropout a Dropout. The module is in training mode, as new modules are;
         call its ``eval()`` before predictions.
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnn import _core, models, optimizers, runtime
+from cnn import _core, models, optimizers, versions
 from cnn._base import files, formats, texts
 from cnn._base.metadata import COLUMNS, EPOCHS
 from cnn._tables import csv_file, numerals, preprocessing, table
@@ -85,32 +85,8 @@ def _check_output(path: str, *inputs: str, device: bool = False) -> None:
 
 def info(_: Namespace) -> int:
     """Print the version of cnn, and how it runs on this machine."""
-    rows = {
-        "cnn": _core.version(),
-        "ISA": f"{_core.isa()} ({_why_isa()})",
-        "threads": f"{_core.get_num_threads()} (from {_core.threads_origin()})",
-        "numerics": f"version {_core.numerics_version()}",
-    }
-    for name, (value, wrong) in runtime.variables().items():
-        rows[name] = "not set" if value is None else repr(value) if wrong else value
-        if wrong:
-            rows[name] += f", which is not used: it {wrong}"
-    folder = os.environ.get("CNN_DATA") or None
-    rows["CNN_DATA"] = "not set" if folder is None else folder
-    if folder is not None and not os.path.isdir(folder):
-        rows["CNN_DATA"] = f"{folder!r}, which is not a folder"
-    for name, value in rows.items():
-        say(f"{name:17}{value}")
+    say(*versions.lines())
     return 0
-
-
-def _why_isa() -> str:
-    there = ", ".join(_core.isas())
-    cap = os.environ.get("CNN_ISA")
-    if cap in _core.isas():
-        return f"CNN_ISA={cap} allows none above it of {there}"
-    why = f"the best that this machine has of {there}"
-    return why if not cap else f"{why}; CNN_ISA={cap} is none of them"
 
 
 def demo(_: Namespace) -> int:

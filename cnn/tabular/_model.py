@@ -365,7 +365,7 @@ class TableModel:
     def to_onnx(self, path: str | os.PathLike[str]) -> None:
         """Write the model as an ONNX model that takes raw columns by their names.
 
-        It needs the package onnx: ``pip install "cnn[onnx]"``. Each column is an input of shape
+        It needs the package onnx: ``pip install ".[onnx]"``. Each column is an input of shape
         (n, 1) with the column's name: float64 for numbers, strings for categories. Inputs of the
         network are computed in float64 and have the bits of `transform`. In classification the
         outputs are "label" (n,), the texts of the classes, and "probabilities" (n, classes); in
