@@ -9,9 +9,10 @@ from __future__ import annotations
 import errno
 import math
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from cnn._base import checks, formats
+from cnn._base.choices import Mode
 from cnn._training.hooks import Hooks
 
 if TYPE_CHECKING:
@@ -65,13 +66,13 @@ class Callback(Hooks):
 class _Monitor(Callback):
     """The base of callbacks that watch whether a metric improves."""
 
-    def __init__(self, monitor: str, mode: str, min_delta: float) -> None:
+    def __init__(self, monitor: str, mode: Mode, min_delta: float) -> None:
         where = type(self).__name__
         if not isinstance(monitor, str):
             raise TypeError(
                 f"{where}: monitor is of type {type(monitor).__name__}, should be a string"
             )
-        mode = checks.choice(where, "mode", mode, ("auto", "min", "max"))
+        checks.choice(where, "mode", mode, get_args(Mode))
         self.monitor = monitor
         self.min_delta = checks.real(where, "min_delta", min_delta)
         self.mode = mode
@@ -149,7 +150,7 @@ class EarlyStopping(_Monitor):
         *,
         patience: int = 0,
         min_delta: float = 0.0,
-        mode: str = "auto",
+        mode: Mode = "auto",
         restore_best_weights: bool = False,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
@@ -242,7 +243,7 @@ class ModelCheckpoint(_Monitor):
         *,
         monitor: str = "val_loss",
         save_best_only: bool = False,
-        mode: str = "auto",
+        mode: Mode = "auto",
     ) -> None:
         super().__init__(monitor, mode, 0.0)
         checks.path("ModelCheckpoint", path)

@@ -204,19 +204,19 @@ def activation_backward(
     array([0.5  , 1.085])
     """
     where = "activation_backward"
-    name, alpha = activations.resolved(name)
-    if name in _core.NEEDS_INPUT:
+    kind, alpha = activations.resolved(name)
+    if kind in _core.NEEDS_INPUT:
         if x is None:
             raise TypeError(
-                f"{where}: {name} needs x=, the activation's input; its derivative cannot be "
+                f"{where}: {kind} needs x=, the activation's input; its derivative cannot be "
                 f"computed from the output y"
             )
-        return _core.activation_backward(name, dy, x, out)
+        return _core.activation_backward(kind, dy, x, out)
     if y is None:
         if x is None:
-            raise TypeError(f"{where}: y is missing, should be the output of {name}")
-        y = _core.activation(name, x, None, alpha)
-    return _core.activation_backward(name, dy, y, out, alpha)
+            raise TypeError(f"{where}: y is missing, should be the output of {kind}")
+        y = _core.activation(kind, x, None, alpha)
+    return _core.activation_backward(kind, dy, y, out, alpha)
 
 
 # ---- Dense layers ------------------------------------------------------------------------------

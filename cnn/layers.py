@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from cnn._base.choices import InitializerName
+
 __all__ = ["Dense", "Dropout", "Layer", "uniform"]
 
 # libcnn counts in 64 bits; no machine has memory for a layer of this width.
@@ -54,10 +56,72 @@ class Layer:
     """The base of all layers; use one of the subclasses.
 
     A layer belongs to the first network that it is given to. Another network refuses it.
+
+    Notes
+    -----
+    The attributes of each kind of layer are declared here, so that ``net.layers[0].weight`` has a
+    type in editors and for type checkers, which cannot know the kind. For a kind that does not have
+    one, an AttributeError says so, and ``hasattr`` returns False.
     """
 
     _network: _core.Network | None = None
     _index: int = -1
+
+    @property
+    def inputs(self) -> int:
+        """The number of inputs of a row."""
+        raise self._without("inputs")
+
+    @property
+    def outputs(self) -> int:
+        """The number of outputs of a row."""
+        raise self._without("outputs")
+
+    @property
+    def activation(self) -> activations.Activation:
+        """The activation."""
+        raise self._without("activation")
+
+    @property
+    def l2(self) -> float:
+        """The strength of the L2 penalty."""
+        raise self._without("l2")
+
+    @l2.setter
+    def l2(self, l2: float) -> None:
+        raise self._without("l2")
+
+    @property
+    def weight(self) -> NDArray[Any]:
+        """The weights, as a read-only copy; assign to set them."""
+        raise self._without("weight")
+
+    @weight.setter
+    def weight(self, values: ArrayLike) -> None:
+        raise self._without("weight")
+
+    @property
+    def bias(self) -> NDArray[Any]:
+        """The biases, as a read-only copy; assign to set them."""
+        raise self._without("bias")
+
+    @bias.setter
+    def bias(self, values: ArrayLike) -> None:
+        raise self._without("bias")
+
+    @property
+    def rate(self) -> float:
+        """The share of values that a dropout sets to 0."""
+        raise self._without("rate")
+
+    @property
+    def parameter_count(self) -> int:
+        """The number of weights and biases."""
+        raise NotImplementedError
+
+    def _without(self, name: str) -> AttributeError:
+        kind = type(self).__name__
+        return AttributeError(f"{kind}: a {kind} layer has no {name}", name=name, obj=self)
 
     def _describe(self) -> _core.LayerSpec:
         """Return the layer as `_core.Network` takes it."""
@@ -129,7 +193,7 @@ class Dense(Layer):
         outputs: int,
         activation: activations.Activation = "identity",
         *,
-        init: str | uniform | None = None,
+        init: InitializerName | uniform | None = None,
         l2: float = 0.0,
     ) -> None:
         self._inputs = checks.integer("Dense", "inputs", inputs, 1, _WIDEST)
@@ -161,7 +225,7 @@ class Dense(Layer):
         return activations.spelled(*self._activation)
 
     @property
-    def init(self) -> str | uniform | None:
+    def init(self) -> InitializerName | uniform | None:
         """The initialiser; None for the activation's default, and in copies and loaded networks."""
         return self._init
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
-    from numpy.typing import DTypeLike
 
+    from cnn._base.choices import NetworkDType
     from cnn.activations import Activation
 
 __all__ = ["load", "load_checkpoint", "mlp"]
@@ -29,7 +29,7 @@ def mlp(
     output_activation: Activation,
     *,
     rng: int | np.random.Generator | None = None,
-    dtype: DTypeLike = "float32",
+    dtype: NetworkDType = "float32",
     dropout: float = 0.0,
     l2: float = 0.0,
 ) -> Sequential:

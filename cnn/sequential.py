@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from cnn._base.choices import LossName, OptimizerName, Progress
     from cnn._training.hooks import Hooks
     from cnn._training.samples import ClassWeight
     from cnn.history import History
@@ -92,8 +93,8 @@ class Sequential(Stack, Exports):
         *,
         epochs: int = 1,
         batch_size: int = 32,
-        optimizer: str | optimizers.Optimizer | None = None,
-        loss: str | losses.Loss | None = None,
+        optimizer: OptimizerName | optimizers.Optimizer | None = None,
+        loss: LossName | losses.Loss | None = None,
         validation_data: tuple[ArrayLike, ArrayLike]
         | tuple[ArrayLike, ArrayLike, ArrayLike]
         | None = None,
@@ -101,7 +102,7 @@ class Sequential(Stack, Exports):
         class_weight: ClassWeight | None = None,
         shuffle: bool = True,
         callbacks: Iterable[Hooks] = (),
-        progress: bool | str = "auto",
+        progress: Progress = "auto",
     ) -> History:
         """Train the network from its present weights.
 
@@ -213,7 +214,7 @@ class Sequential(Stack, Exports):
         t: ArrayLike,
         *,
         optimizer: optimizers.Optimizer,
-        loss: str | losses.Loss | None = None,
+        loss: LossName | losses.Loss | None = None,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
     ) -> dict[str, float]:
@@ -261,15 +262,17 @@ class Sequential(Stack, Exports):
             class_weight=class_weight,
         )
 
+    # Any stands for None, so that type checkers allow gradients[0].weight, and completion works,
+    # without a check of layers that are known to be dense.
     def gradients(
         self,
         x: ArrayLike,
         t: ArrayLike,
         *,
-        loss: str | losses.Loss | None = None,
+        loss: LossName | losses.Loss | None = None,
         sample_weight: ArrayLike | None = None,
         dropout_step: int | None = None,
-    ) -> tuple[float, list[Gradient | None]]:
+    ) -> tuple[float, list[Gradient | Any]]:
         """Return the loss of all samples as one batch, and its gradients.
 
         Parameters
@@ -355,7 +358,7 @@ class Sequential(Stack, Exports):
         x: ArrayLike,
         t: ArrayLike,
         *,
-        loss: str | losses.Loss | None = None,
+        loss: LossName | losses.Loss | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> dict[str, float]:
         """Return the loss and the accuracy of the network on samples.

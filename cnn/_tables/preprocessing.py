@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cnn._base.choices import Task
+
 # The format of the value that a network's metadata have under the key COLUMNS. Format 1 had one
 # spelling of each number that is a category.
 _FORMAT = 2
@@ -49,7 +51,7 @@ class Preprocessing:
         return sum(column.width for column in self.columns)
 
     @property
-    def task(self) -> str:
+    def task(self) -> Task:
         """The task, "classification" or "regression"."""
         return "classification" if isinstance(self.target, Category) else "regression"
 

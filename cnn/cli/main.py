@@ -96,7 +96,7 @@ def _hidden(text: str) -> list[int]:
     return [int(size) for size in sizes]
 
 
-def _activation(text: str) -> activations.Activation:
+def _activation(text: str) -> activations.Unchecked:
     name, colon, number = text.partition(":")
     # softmax is for outputs, and the layers before a step cannot learn.
     names = [name for name in _core.ACTIVATIONS if name not in ("softmax", "step")]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cnn.activations import Activation
+    from cnn.activations import Unchecked as Activation
 
 # Above this, PyTorch's softplus is x, which agrees up to rounding.
 _SOFTPLUS_THRESHOLD = 20.0

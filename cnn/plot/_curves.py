@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike, NDArray
 
+    from cnn._base.choices import LossName
     from cnn.activations import Activation
     from cnn.losses import Loss
     from cnn.sequential import Sequential
@@ -116,7 +117,7 @@ def gradient_norms(
     x: ArrayLike,
     t: ArrayLike,
     *,
-    loss: str | Loss | None = None,
+    loss: LossName | Loss | None = None,
     label: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
+    from cnn._base.choices import Task
     from cnn._tables.preprocessing import Preprocessing
     from cnn.optimizers import Optimizer
 
@@ -138,7 +139,7 @@ class TableModel:
         return self._net
 
     @property
-    def task(self) -> str:
+    def task(self) -> Task:
         """The task: "classification" or "regression"."""
         return self._plan.task
 
