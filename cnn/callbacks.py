@@ -73,13 +73,13 @@ class _Monitor(Callback):
                 f"{where}: monitor is of type {type(monitor).__name__}, should be a string"
             )
         checks.choice(where, "mode", mode, get_args(Mode))
-        self.monitor = monitor
-        self.min_delta = checks.real(where, "min_delta", min_delta)
-        self.mode = mode
+        self.monitor: str = monitor
+        self.min_delta: float = checks.real(where, "min_delta", min_delta)
+        self.mode: Mode = mode
         higher = monitor.endswith("accuracy") if mode == "auto" else mode == "max"
-        self._sign = -1.0 if higher else 1.0
-        self.best = math.inf * self._sign
-        self.best_epoch = 0
+        self._sign: float = -1.0 if higher else 1.0
+        self.best: float = math.inf * self._sign
+        self.best_epoch: int = 0
 
     def _begin(self) -> None:
         """Reset the state, and refuse a metric that fit does not measure."""
@@ -154,12 +154,12 @@ class EarlyStopping(_Monitor):
         restore_best_weights: bool = False,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
-        self.patience = checks.integer("EarlyStopping", "patience", patience, 0)
-        self.restore_best_weights = checks.flag(
+        self.patience: int = checks.integer("EarlyStopping", "patience", patience, 0)
+        self.restore_best_weights: bool = checks.flag(
             "EarlyStopping", "restore_best_weights", restore_best_weights
         )
-        self.wait = 0
-        self.stopped_epoch = 0
+        self.wait: int = 0
+        self.stopped_epoch: int = 0
         self._best_weights: list[NDArray[Any]] | None = None
 
     def on_train_begin(self) -> None:
@@ -247,8 +247,10 @@ class ModelCheckpoint(_Monitor):
     ) -> None:
         super().__init__(monitor, mode, 0.0)
         checks.path("ModelCheckpoint", path)
-        self.path = os.fspath(formats.destination("ModelCheckpoint", path, "a safetensors file"))
-        self.save_best_only = checks.flag("ModelCheckpoint", "save_best_only", save_best_only)
+        self.path: str = os.fspath(
+            formats.destination("ModelCheckpoint", path, "a safetensors file")
+        )
+        self.save_best_only: bool = checks.flag("ModelCheckpoint", "save_best_only", save_best_only)
 
     def _path(self, epoch: int, logs: Logs) -> str:
         try:

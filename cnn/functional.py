@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnn import _core, activations, losses
 from cnn._base import checks
-from cnn._base.activations import documented, elementwise
+from cnn._base.activations import Elementwise, documented, elementwise
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -49,21 +49,21 @@ __all__ = [
 
 # ---- Activations -------------------------------------------------------------------------------
 
-identity = elementwise("identity")
-step = elementwise("step")
-sigmoid = elementwise("sigmoid")
-tanh = elementwise("tanh")
-relu = elementwise("relu")
-softplus = elementwise("softplus")
-silu = elementwise("silu")
-gelu = elementwise("gelu")
-mish = elementwise("mish")
-selu = elementwise("selu")
-hard_sigmoid = elementwise("hard_sigmoid")
-hard_swish = elementwise("hard_swish")
-relu6 = elementwise("relu6")
-softsign = elementwise("softsign")
-exponential = elementwise("exponential")
+identity: Elementwise = elementwise("identity")
+step: Elementwise = elementwise("step")
+sigmoid: Elementwise = elementwise("sigmoid")
+tanh: Elementwise = elementwise("tanh")
+relu: Elementwise = elementwise("relu")
+softplus: Elementwise = elementwise("softplus")
+silu: Elementwise = elementwise("silu")
+gelu: Elementwise = elementwise("gelu")
+mish: Elementwise = elementwise("mish")
+selu: Elementwise = elementwise("selu")
+hard_sigmoid: Elementwise = elementwise("hard_sigmoid")
+hard_swish: Elementwise = elementwise("hard_swish")
+relu6: Elementwise = elementwise("relu6")
+softsign: Elementwise = elementwise("softsign")
+exponential: Elementwise = elementwise("exponential")
 
 
 @documented

@@ -50,7 +50,7 @@ def complain(*lines: str) -> None:
 class Nowhere(io.TextIOBase):
     """A stream that discards all text, in place of a closed one."""
 
-    used = False
+    used: bool = False
     """Whether something was written to it."""
 
     def writable(self) -> bool:

@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from cnn.optimizers import Optimizer
 
     Rows: TypeAlias = (
-        "Mapping[str, Any] | Sequence[Sequence[Any]] | Sequence[Mapping[str, Any]] | NDArray[Any]"
-        " | Any"
+        Mapping[str, Any]
+        | Sequence[Sequence[Any]]
+        | Sequence[Mapping[str, Any]]
+        | NDArray[Any]
+        | Any
     )
 
 # Rows that are standardised at a time.
