@@ -73,6 +73,7 @@ lint: $(VENV)/lint-tools $(VENV)/installed $(VENV)/test-tools
 	$(IN) python tools/check_python_floors.py
 	$(RUN) -m mypy.stubtest --mypy-config-file pyproject.toml \
 	    --allowlist tests/stubtest-allowlist.txt --ignore-unused-allowlist cnn._core
+	$(RUN) tools/check_types.py
 
 # How cnn compares: `make bench ARGS="--quick --subjects predict --threads 1"`.
 bench: $(BENCH_VENV)/installed
