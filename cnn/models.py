@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 from cnn import _core, activations, optimizers, schedules
 from cnn._base import checks, formats
+from cnn._base.log import LOGGER
 from cnn._base.metadata import COLUMNS, EPOCHS, LR
 from cnn.layers import Dense, Dropout, Layer
 from cnn.sequential import Sequential, built, of_network
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
 
     import numpy as np
@@ -148,7 +149,9 @@ def load(path: str | os.PathLike[str]) -> Sequential | Any:
     """
     checks.path("load", path)
     with formats.explained("load", path):
-        return _loaded("load", _core.Network.load(path))
+        found = _loaded("load", _core.Network.load(path))
+    LOGGER.info("load: read %r", os.fspath(path))
+    return found
 
 
 def load_checkpoint(
@@ -195,6 +198,7 @@ def load_checkpoint(
     checks.path(where, path)
     with formats.explained("load", path):
         trainer = _core.Trainer.load(path)
+    LOGGER.info("load_checkpoint: read %r", os.fspath(path))
     text = trainer.network.get_metadata(LR)
     lr: schedules.LearningRate = optimizers.LostLearningRate()
     if text is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnn import _core, losses, optimizers, schedules
 from cnn._base import checks, formats
+from cnn._base.log import LOGGER
 from cnn._base.metadata import LR
 from cnn._model.exports import Exports
 from cnn._model.stack import Stack
@@ -437,6 +438,7 @@ class Sequential(Stack, Exports):
         formats.destination("save", checks.path("save", path), "a safetensors file")
         if optimizer is None:
             self._network.save(path)
+            LOGGER.info("save: wrote %r", os.fspath(path))
             return
         if not isinstance(optimizer, optimizers.Optimizer):
             raise TypeError(
@@ -446,6 +448,7 @@ class Sequential(Stack, Exports):
         trainer = optimizers.bound("save", optimizer, self._network)
         lr = schedules.to_json(optimizer.lr)
         trainer.save(path, LR, None if lr is None else json.dumps(lr))
+        LOGGER.info("save: wrote %r with the optimizer", os.fspath(path))
 
 
 def built(where: str, layers: object, rng: object, dtype: object) -> Sequential:

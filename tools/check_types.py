@@ -1,8 +1,9 @@
 """Checks the types that users of cnn see, with pyright and mypy.
 
-Run as `python tools/check_types.py`. The installed package should have types for (nearly) all of its public names. The code in the
-documents and the examples should be free of errors in pyright's and mypy's strict modes, and the
-lines in `USES` should have the types that they say. It fails if one of these is not so.
+Run as `python tools/check_types.py`. The installed package should have types for (nearly) all of
+its public names. The code in the documents and the examples should be free of errors in pyright's
+and mypy's strict modes, the lines in `USES` should have the types that they say, and those in
+`MISTAKES` should be found. It fails if one of these is not so.
 """
 
 import json
