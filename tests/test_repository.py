@@ -1,4 +1,4 @@
-"""The files around the package: one address of the repository, README's links on a package index."""
+"""The files around the package: the address of the repository, README on a package index."""
 
 import re
 import tomllib
