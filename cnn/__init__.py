@@ -170,5 +170,9 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    """Return the public names."""
-    return sorted({*__all__, *_MODULES})
+    """Return the public names that can be imported here."""
+    # Python's own completion and help() get each of them, and an ImportError would end them.
+    from importlib.util import find_spec  # noqa: PLC0415
+
+    lacks_sklearn = find_spec("sklearn") is None
+    return sorted({*__all__, *_MODULES} - ({"sklearn"} if lacks_sklearn else set()))

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from doc_blocks import ROOT
@@ -48,8 +49,30 @@ def test_all_public_modules_are_found():
 
 def test_dir_has_public_names_only():
     names = dir(cnn)
-    assert names == sorted({*cnn.__all__, *cnn._MODULES})
+    assert {*names, "sklearn"} == {*cnn.__all__, *cnn._MODULES}
+    assert names == sorted(names)
     assert [name for name in names if name.startswith("_")] == ["__version__"]
+
+
+def test_help_and_completion_do_without_scikit_learn(tmp_path):
+    program = """
+import inspect, sys
+sys.path[:] = [path for path in sys.path if "site-packages" not in path] + [sys.argv[1]]
+import cnn, rlcompleter
+print("sklearn" in dir(cnn), len(inspect.getmembers(cnn)) >= len(cnn.__all__))
+print(rlcompleter.Completer({"cnn": cnn}).complete("cnn.tab", 0))
+"""
+    site = Path(cnn.__file__).parents[1]
+    for path in site.iterdir():
+        if path.name.startswith(("cnn", "numpy", "tqdm")):
+            (tmp_path / path.name).symlink_to(path)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "False True\ncnn.tabular\n", done.stderr
 
 
 def test_a_name_is_looked_up_once():
