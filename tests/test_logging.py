@@ -12,10 +12,27 @@ from cnn._base.numbers import rounded
 X, T = [[0.0], [1.0]], [0.0, 1.0]
 
 
+class Records(logging.Handler):
+    """A handler that keeps what it gets."""
+
+    def __init__(self):
+        super().__init__()
+        self.records = []
+
+    def emit(self, record):
+        self.records.append((record.levelname, record.getMessage()))
+
+
 @pytest.fixture
-def logged(caplog):
-    caplog.set_level(logging.DEBUG, "cnn")
-    return lambda: [(record.levelname, record.getMessage()) for record in caplog.records]
+def logged():
+    """Return a function that returns what the logger was told so far."""
+    logger, handler = logging.getLogger("cnn"), Records()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    yield lambda: handler.records
+    logger.setLevel(level)
+    logger.removeHandler(handler)
 
 
 def network():
@@ -44,10 +61,10 @@ def test_a_callback_that_stops_fit(logged):
     assert logged()[-1][1].startswith("fit ends after epoch 2, stopped by a callback: loss")
 
 
-def test_epochs_only_if_asked_for(caplog):
-    caplog.set_level(logging.INFO, "cnn")
+def test_epochs_only_if_asked_for(logged):
+    logging.getLogger("cnn").setLevel(logging.INFO)
     network().fit(X, T, epochs=3)
-    assert [record.levelname for record in caplog.records] == ["INFO", "INFO"]
+    assert [level for level, _ in logged()] == ["INFO", "INFO"]
 
 
 def test_files(logged, tmp_path):
