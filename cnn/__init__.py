@@ -8,143 +8,175 @@
 True
 """
 
-import sys
-from typing import TYPE_CHECKING, NoReturn
+import sys as _sys
+from importlib import import_module as _import_module
 
-from cnn import activations, datasets, metrics, runtime
-from cnn._base import threadpool
-from cnn._core import ModelFileError, version
-from cnn.callbacks import Callback, EarlyStopping, LambdaCallback, ModelCheckpoint
-from cnn.functional import (
-    activation_backward,
-    binary_cross_entropy,
-    cross_entropy,
-    dense,
-    dense_backward,
-    elu,
-    exponential,
-    gelu,
-    hard_sigmoid,
-    hard_swish,
-    huber,
-    identity,
-    leaky_relu,
-    log_softmax,
-    mish,
-    poisson,
-    relu,
-    relu6,
-    selu,
-    sigmoid,
-    silu,
-    softmax,
-    softplus,
-    softsign,
-    squared_error,
-    step,
-    tanh,
-)
-from cnn.history import History
-from cnn.installed import get_cmake_dir, get_include, get_library, get_pkgconfig_dir
-from cnn.interop import from_sklearn, from_torch
-from cnn.layers import Dense, Dropout, Layer, Standardize, uniform
-from cnn.losses import BinaryCrossEntropy, CrossEntropy, Huber, Loss, Poisson, SquaredError
-from cnn.models import load, load_checkpoint, mlp
-from cnn.onnx import from_onnx
-from cnn.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+try:
+    from cnn._core import ModelFileError
+    from cnn._core import version as _version
+except ImportError as _error:
+    from cnn._base.sources import explained as _explained
+
+    raise _explained(_error) from _error
+from cnn._base import threadpool as _threadpool
 from cnn.runtime import get_num_threads, numerics_version, set_num_threads
-from cnn.schedules import Constant, CosineDecay, ExponentialDecay, Schedule, StepDecay, Warmup
-from cnn.sequential import Backward, Gradient, Sequential
+from cnn.runtime import warn_of_variables as _warn_of_variables
 
-__version__ = version()
-threadpool.register()
-runtime.warn_of_variables()
+__version__ = _version()
+_threadpool.register()
+_warn_of_variables()
 
-
-if not TYPE_CHECKING:  # type checkers would take any name for one that exists
-
-    def __getattr__(name: str) -> NoReturn:
-        """Raise the error for a name that does not exist, with a hint."""
-        from cnn._base import hints  # noqa: PLC0415  # for errors alone
-
-        raise hints.missing_attribute("cnn", name, sys.modules[__name__])
-
+# The names below are imported when they are first used (PEP 562; SPEC 1 of Scientific Python), so
+# that a program waits for what it uses only. To add one, add it here and in __init__.pyi, which
+# tells type checkers and editors the same: tests/test_lazy_names.py compares the two.
+#
+# By hand rather than by lazy_loader, which would be one more dependency and parses the stub in each
+# process.
+_MODULES = (
+    "activations",
+    "callbacks",
+    "datasets",
+    "functional",
+    "history",
+    "installed",
+    "interop",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "onnx",
+    "optimizers",
+    "plot",
+    "runtime",
+    "schedules",
+    "sequential",
+    "sklearn",
+    "tabular",
+    "versions",
+)
+_NAMES = {
+    "callbacks": (
+        "Callback",
+        "EarlyStopping",
+        "LambdaCallback",
+        "ModelCheckpoint",
+    ),
+    "functional": (
+        "activation_backward",
+        "binary_cross_entropy",
+        "cross_entropy",
+        "dense",
+        "dense_backward",
+        "elu",
+        "exponential",
+        "gelu",
+        "hard_sigmoid",
+        "hard_swish",
+        "huber",
+        "identity",
+        "leaky_relu",
+        "log_softmax",
+        "mish",
+        "poisson",
+        "relu",
+        "relu6",
+        "selu",
+        "sigmoid",
+        "silu",
+        "softmax",
+        "softplus",
+        "softsign",
+        "squared_error",
+        "step",
+        "tanh",
+    ),
+    "history": ("History",),
+    "installed": (
+        "get_cmake_dir",
+        "get_include",
+        "get_library",
+        "get_pkgconfig_dir",
+    ),
+    "interop": (
+        "from_sklearn",
+        "from_torch",
+    ),
+    "layers": (
+        "Dense",
+        "Dropout",
+        "Layer",
+        "Standardize",
+        "uniform",
+    ),
+    "losses": (
+        "BinaryCrossEntropy",
+        "CrossEntropy",
+        "Huber",
+        "Loss",
+        "Poisson",
+        "SquaredError",
+    ),
+    "models": (
+        "load",
+        "load_checkpoint",
+        "mlp",
+    ),
+    "onnx": ("from_onnx",),
+    "optimizers": (
+        "SGD",
+        "Adagrad",
+        "Adam",
+        "AdamW",
+        "Optimizer",
+        "RMSprop",
+    ),
+    "schedules": (
+        "Constant",
+        "CosineDecay",
+        "ExponentialDecay",
+        "Schedule",
+        "StepDecay",
+        "Warmup",
+    ),
+    "sequential": (
+        "Backward",
+        "Gradient",
+        "Sequential",
+    ),
+    "versions": ("show_versions",),
+}
+_MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [
-    "SGD",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "Backward",
-    "BinaryCrossEntropy",
-    "Callback",
-    "Constant",
-    "CosineDecay",
-    "CrossEntropy",
-    "Dense",
-    "Dropout",
-    "EarlyStopping",
-    "ExponentialDecay",
-    "Gradient",
-    "History",
-    "Huber",
-    "LambdaCallback",
-    "Layer",
-    "Loss",
-    "ModelCheckpoint",
     "ModelFileError",
-    "Optimizer",
-    "Poisson",
-    "RMSprop",
-    "Schedule",
-    "Sequential",
-    "SquaredError",
-    "Standardize",
-    "StepDecay",
-    "Warmup",
     "__version__",
-    "activation_backward",
     "activations",
-    "binary_cross_entropy",
-    "cross_entropy",
     "datasets",
-    "dense",
-    "dense_backward",
-    "elu",
-    "exponential",
-    "from_onnx",
-    "from_sklearn",
-    "from_torch",
-    "gelu",
-    "get_cmake_dir",
-    "get_include",
-    "get_library",
     "get_num_threads",
-    "get_pkgconfig_dir",
-    "hard_sigmoid",
-    "hard_swish",
-    "huber",
-    "identity",
-    "leaky_relu",
-    "load",
-    "load_checkpoint",
-    "log_softmax",
-    "metrics",
-    "mish",
-    "mlp",
     "numerics_version",
-    "poisson",
-    "relu",
-    "relu6",
-    "selu",
     "set_num_threads",
-    "sigmoid",
-    "silu",
-    "softmax",
-    "softplus",
-    "softsign",
-    "squared_error",
-    "step",
-    "tanh",
-    "uniform",
 ]
+__all__ += list(_MODULE_OF)
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name or module."""
+    if name in _MODULE_OF:
+        found = getattr(_import_module(f"cnn.{_MODULE_OF[name]}"), name)
+    elif name in _MODULES:
+        found = _import_module(f"cnn.{name}")
+    else:
+        from cnn._base import hints  # noqa: PLC0415  # for errors alone
+
+        raise hints.missing_attribute("cnn", name, _sys.modules["cnn"])
+    globals()[name] = found  # so that this function is not called again
+    return found
+
+
+def __dir__() -> list[str]:
+    """Return the public names that can be imported here."""
+    # Python's own completion and help() get each of them, and an ImportError would end them.
+    from importlib.util import find_spec  # noqa: PLC0415
+
+    lacks_sklearn = find_spec("sklearn") is None
+    return sorted({*__all__, *_MODULES} - ({"sklearn"} if lacks_sklearn else set()))

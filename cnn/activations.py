@@ -8,10 +8,11 @@ its default value, and the object otherwise.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from cnn import _core
 from cnn._base import checks
+from cnn._base.choices import ActivationName
 from cnn._base.numbers import exact
 
 if TYPE_CHECKING:
@@ -105,8 +106,10 @@ class ELU(_Numbered):
     alpha: float = _core.ALPHAS["elu"]
 
 
-Activation: TypeAlias = str | LeakyReLU | ELU
+Activation: TypeAlias = ActivationName | LeakyReLU | ELU
 """The type of arguments for an activation: a name, or an object with its parameter."""
+Unchecked: TypeAlias = str | LeakyReLU | ELU
+"""An activation whose name is that of another library's file or of a network of libcnn."""
 
 _NAMES: dict[type, str] = {LeakyReLU: "leaky_relu", ELU: "elu"}
 _CLASSES = {name: made for made, name in _NAMES.items()}
@@ -120,7 +123,7 @@ def number(name: str, value: object, *, where: str | None = None) -> float:
     )
 
 
-def resolved(activation: Activation) -> tuple[str, float]:
+def resolved(activation: Unchecked) -> tuple[str, float]:
     """Return the name and the parameter, 0 for the default; other objects are returned as given."""
     name = _NAMES.get(type(activation))
     if name is None:
@@ -157,6 +160,6 @@ def _of_type(value: object) -> str:
 def spelled(name: str, value: float) -> Activation:
     """Return the name if the parameter is the default, otherwise the object."""
     if value in (0, _core.ALPHAS.get(name, 0)):
-        return name
+        return cast(ActivationName, name)
     made: Activation = _CLASSES[name](value)
     return made

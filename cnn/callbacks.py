@@ -9,9 +9,10 @@ from __future__ import annotations
 import errno
 import math
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from cnn._base import checks, formats
+from cnn._base.choices import Mode
 from cnn._base.hinted import hinted
 from cnn._training.hooks import Hooks
 
@@ -80,20 +81,20 @@ def is_higher_better(monitor: str) -> bool | None:
 class _Monitor(Callback):
     """The base of callbacks that watch whether a metric improves."""
 
-    def __init__(self, monitor: str, mode: str, min_delta: float) -> None:
+    def __init__(self, monitor: str, mode: Mode, min_delta: float) -> None:
         where = type(self).__name__
         if not isinstance(monitor, str):
             raise TypeError(
                 f"{where}: monitor is of type {type(monitor).__name__}, should be a string"
             )
-        mode = checks.choice(where, "mode", mode, ("auto", "min", "max"))
-        self.monitor = monitor
-        self.min_delta = checks.real(where, "min_delta", min_delta)
-        self.mode = mode
+        checks.choice(where, "mode", mode, get_args(Mode))
+        self.monitor: str = monitor
+        self.min_delta: float = checks.real(where, "min_delta", min_delta)
+        self.mode: Mode = mode
         higher = is_higher_better(monitor) if mode == "auto" else mode == "max"
-        self._sign = -1.0 if higher else 1.0
-        self.best = math.inf * self._sign
-        self.best_epoch = 0
+        self._sign: float = -1.0 if higher else 1.0
+        self.best: float = math.inf * self._sign
+        self.best_epoch: int = 0
 
     def _begin(self) -> None:
         """Reset the state, and refuse a metric that fit does not measure."""
@@ -173,16 +174,16 @@ class EarlyStopping(_Monitor):
         *,
         patience: int = 0,
         min_delta: float = 0.0,
-        mode: str = "auto",
+        mode: Mode = "auto",
         restore_best_weights: bool = False,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
-        self.patience = checks.integer("EarlyStopping", "patience", patience, 0)
-        self.restore_best_weights = checks.flag(
+        self.patience: int = checks.integer("EarlyStopping", "patience", patience, 0)
+        self.restore_best_weights: bool = checks.flag(
             "EarlyStopping", "restore_best_weights", restore_best_weights
         )
-        self.wait = 0
-        self.stopped_epoch = 0
+        self.wait: int = 0
+        self.stopped_epoch: int = 0
         self._best_weights: list[NDArray[Any]] | None = None
 
     def on_train_begin(self) -> None:
@@ -268,12 +269,14 @@ class ModelCheckpoint(_Monitor):
         *,
         monitor: str = "val_loss",
         save_best_only: bool = False,
-        mode: str = "auto",
+        mode: Mode = "auto",
     ) -> None:
         super().__init__(monitor, mode, 0.0)
         checks.path("ModelCheckpoint", path)
-        self.path = os.fspath(formats.destination("ModelCheckpoint", path, "a safetensors file"))
-        self.save_best_only = checks.flag("ModelCheckpoint", "save_best_only", save_best_only)
+        self.path: str = os.fspath(
+            formats.destination("ModelCheckpoint", path, "a safetensors file")
+        )
+        self.save_best_only: bool = checks.flag("ModelCheckpoint", "save_best_only", save_best_only)
 
     def _path(self, epoch: int, logs: Logs) -> str:
         try:

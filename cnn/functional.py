@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnn import _core, activations, losses
 from cnn._base import checks
-from cnn._base.activations import documented, elementwise
+from cnn._base.activations import Elementwise, documented, elementwise
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -49,21 +49,21 @@ __all__ = [
 
 # ---- Activations -------------------------------------------------------------------------------
 
-identity = elementwise("identity")
-step = elementwise("step")
-sigmoid = elementwise("sigmoid")
-tanh = elementwise("tanh")
-relu = elementwise("relu")
-softplus = elementwise("softplus")
-silu = elementwise("silu")
-gelu = elementwise("gelu")
-mish = elementwise("mish")
-selu = elementwise("selu")
-hard_sigmoid = elementwise("hard_sigmoid")
-hard_swish = elementwise("hard_swish")
-relu6 = elementwise("relu6")
-softsign = elementwise("softsign")
-exponential = elementwise("exponential")
+identity: Elementwise = elementwise("identity")
+step: Elementwise = elementwise("step")
+sigmoid: Elementwise = elementwise("sigmoid")
+tanh: Elementwise = elementwise("tanh")
+relu: Elementwise = elementwise("relu")
+softplus: Elementwise = elementwise("softplus")
+silu: Elementwise = elementwise("silu")
+gelu: Elementwise = elementwise("gelu")
+mish: Elementwise = elementwise("mish")
+selu: Elementwise = elementwise("selu")
+hard_sigmoid: Elementwise = elementwise("hard_sigmoid")
+hard_swish: Elementwise = elementwise("hard_swish")
+relu6: Elementwise = elementwise("relu6")
+softsign: Elementwise = elementwise("softsign")
+exponential: Elementwise = elementwise("exponential")
 
 
 @documented
@@ -204,19 +204,19 @@ def activation_backward(
     array([0.5  , 1.085])
     """
     where = "activation_backward"
-    name, alpha = activations.resolved(name)
-    if name in _core.NEEDS_INPUT:
+    kind, alpha = activations.resolved(name)
+    if kind in _core.NEEDS_INPUT:
         if x is None:
             raise TypeError(
-                f"{where}: {name} needs x=, the activation's input; its derivative cannot be "
+                f"{where}: {kind} needs x=, the activation's input; its derivative cannot be "
                 f"computed from the output y"
             )
-        return _core.activation_backward(name, dy, x, out)
+        return _core.activation_backward(kind, dy, x, out)
     if y is None:
         if x is None:
-            raise TypeError(f"{where}: y is missing, should be the output of {name}")
-        y = _core.activation(name, x, None, alpha)
-    return _core.activation_backward(name, dy, y, out, alpha)
+            raise TypeError(f"{where}: y is missing, should be the output of {kind}")
+        y = _core.activation(kind, x, None, alpha)
+    return _core.activation_backward(kind, dy, y, out, alpha)
 
 
 # ---- Dense layers ------------------------------------------------------------------------------

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from cnn._base.choices import InitializerName
+
 __all__ = ["Dense", "Dropout", "Layer", "Standardize", "uniform"]
 
 # libcnn counts in 64 bits; no machine has memory for a layer of this width.
@@ -56,10 +58,90 @@ class Layer:
     """The base of all layers; use one of the subclasses.
 
     A layer belongs to the first network that it is given to. Another network refuses it.
+
+    Notes
+    -----
+    The attributes of each kind of layer are declared here, so that ``net.layers[0].weight`` has a
+    type in editors and for type checkers, which cannot know the kind. For a kind that does not have
+    one, an AttributeError says so, and ``hasattr`` returns False.
     """
 
     _network: _core.Network | None = None
     _index: int = -1
+
+    @property
+    def inputs(self) -> int:
+        """The number of inputs of a row."""
+        raise self._without("inputs")
+
+    @property
+    def outputs(self) -> int:
+        """The number of outputs of a row."""
+        raise self._without("outputs")
+
+    @property
+    def activation(self) -> activations.Activation:
+        """The activation."""
+        raise self._without("activation")
+
+    @property
+    def l2(self) -> float:
+        """The strength of the L2 penalty."""
+        raise self._without("l2")
+
+    @l2.setter
+    def l2(self, l2: float) -> None:
+        raise self._without("l2")
+
+    @property
+    def weight(self) -> NDArray[Any]:
+        """The weights, as a read-only copy; assign to set them."""
+        raise self._without("weight")
+
+    @weight.setter
+    def weight(self, values: ArrayLike) -> None:
+        raise self._without("weight")
+
+    @property
+    def bias(self) -> NDArray[Any]:
+        """The biases, as a read-only copy; assign to set them."""
+        raise self._without("bias")
+
+    @bias.setter
+    def bias(self, values: ArrayLike) -> None:
+        raise self._without("bias")
+
+    @property
+    def rate(self) -> float:
+        """The share of values that a dropout sets to 0."""
+        raise self._without("rate")
+
+    @property
+    def mean(self) -> NDArray[Any]:
+        """What a standardize layer subtracts, as a read-only copy; assign to set it."""
+        raise self._without("mean")
+
+    @mean.setter
+    def mean(self, values: ArrayLike) -> None:
+        raise self._without("mean")
+
+    @property
+    def scale(self) -> NDArray[Any]:
+        """What a standardize layer divides by, as a read-only copy; assign to set it."""
+        raise self._without("scale")
+
+    @scale.setter
+    def scale(self, values: ArrayLike) -> None:
+        raise self._without("scale")
+
+    @property
+    def parameter_count(self) -> int:
+        """The number of weights and biases."""
+        raise NotImplementedError
+
+    def _without(self, name: str) -> AttributeError:
+        kind = type(self).__name__
+        return AttributeError(f"{kind}: a {kind} layer has no {name}", name=name, obj=self)
 
     def _describe(self) -> _core.LayerSpec:
         """Return the layer as `_core.Network` takes it."""
@@ -180,7 +262,7 @@ class Dense(Layer):
         outputs: int,
         activation: activations.Activation = "identity",
         *,
-        init: str | uniform | None = None,
+        init: InitializerName | uniform | None = None,
         l2: float = 0.0,
     ) -> None:
         self._inputs = checks.integer("Dense", "inputs", inputs, 1, _WIDEST)
@@ -212,7 +294,7 @@ class Dense(Layer):
         return activations.spelled(*self._activation)
 
     @property
-    def init(self) -> str | uniform | None:
+    def init(self) -> InitializerName | uniform | None:
         """The initialiser; None for the activation's default, and in copies and loaded networks."""
         return self._init
 
@@ -421,9 +503,16 @@ class Standardize(Layer):
         self._adapted = False
 
     @property
-    def inputs(self) -> int | None:
-        """The number of columns; None if it is not known yet."""
+    def inputs(self) -> int:
+        """The number of columns; there is none before the layer knows it."""
+        if self._inputs is None:
+            raise self._unknown("inputs")
         return self._inputs
+
+    @property
+    def outputs(self) -> int:
+        """The number of outputs of a row: that of the inputs."""
+        return self.inputs
 
     @property
     def mean(self) -> NDArray[Any]:
@@ -521,13 +610,18 @@ class Standardize(Layer):
         elif self._inputs is not None:
             values = np.full(self._inputs, self._fixed[parameter])
         else:
-            raise AttributeError(
-                f"Standardize: {parameter} does not exist yet, as the number of columns is not "
-                f"known; call adapt(x), or give Standardize(inputs)"
-            )
+            raise self._unknown(parameter)
         # Read-only, since a write into a copy would silently have no effect.
         values.flags.writeable = False
         return values
+
+    def _unknown(self, name: str) -> AttributeError:
+        return AttributeError(
+            f"Standardize: {name} does not exist yet, as the number of columns is not known; call "
+            f"adapt(x), or give Standardize(inputs)",
+            name=name,
+            obj=self,
+        )
 
     def _set(self, **values: ArrayLike) -> None:
         """Set a mean, a scale or both, after both are checked."""
@@ -710,7 +804,7 @@ def _check_standardize(where: str, layers: list[Layer], i: int) -> None:
         raise ValueError(
             f"{where}: layer {i}, {layer!r}, should be the first layer, before a Dense layer"
         )
-    if isinstance(layer, Standardize) and layer.inputs is None:
+    if not hasattr(layer, "inputs"):
         raise ValueError(
             f"{where}: layer {i}, {layer!r}, does not know its number of columns; call adapt(x), "
             f"or give Standardize(inputs)"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from cnn.activations import Activation
+    from cnn.activations import Unchecked
 
 __all__ = ["BinaryCrossEntropy", "CrossEntropy", "Huber", "Loss", "Poisson", "SquaredError"]
 
@@ -201,12 +201,12 @@ LOSSES: Mapping[str, type[Loss]] = {
 
 # The default losses of output activations, which are computed from the logits. The default for all
 # other activations is SquaredError.
-_DEFAULTS: Mapping[Activation | None, type[Loss]] = {
+_DEFAULTS: Mapping[Unchecked | None, type[Loss]] = {
     loss.output: loss for name, loss in LOSSES.items() if name in _core.TAKES_LOGITS
 }
 
 
-def resolve(where: str, loss: str | Loss | None, activation: Activation, outputs: int) -> Loss:
+def resolve(where: str, loss: str | Loss | None, activation: Unchecked, outputs: int) -> Loss:
     """Return the given or the default loss; refuse one that the output layer does not allow."""
     if loss is None:
         chosen: Loss = _DEFAULTS.get(activation, SquaredError)()

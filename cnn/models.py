@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 from cnn import _core, activations, optimizers, schedules
 from cnn._base import checks, formats
 from cnn._base.hinted import hinted
+from cnn._base.log import LOGGER
 from cnn._base.metadata import COLUMNS, EPOCHS, LR
 from cnn._model.names import check_names
 from cnn.layers import stacked
 from cnn.sequential import Sequential, built, of_network
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
 
     import numpy as np
-    from numpy.typing import DTypeLike
 
+    from cnn._base.choices import NetworkDType
     from cnn.activations import Activation
 
 __all__ = ["load", "load_checkpoint", "mlp"]
@@ -32,7 +33,7 @@ def mlp(
     output_activation: Activation,
     *,
     rng: int | np.random.Generator | None = None,
-    dtype: DTypeLike = "float32",
+    dtype: NetworkDType = "float32",
     dropout: float = 0.0,
     l2: float = 0.0,
 ) -> Sequential:
@@ -148,7 +149,9 @@ def load(path: str | os.PathLike[str]) -> Sequential | Any:
     """
     checks.path("load", path)
     with formats.explained("load", path):
-        return _loaded("load", _core.Network.load(path))
+        found = _loaded("load", _core.Network.load(path))
+    LOGGER.info("load: read %r", os.fspath(path))
+    return found
 
 
 def load_checkpoint(
@@ -195,6 +198,7 @@ def load_checkpoint(
     checks.path(where, path)
     with formats.explained("load", path):
         trainer = _core.Trainer.load(path)
+    LOGGER.info("load_checkpoint: read %r", os.fspath(path))
     text = trainer.network.get_metadata(LR)
     lr: schedules.LearningRate = optimizers.LostLearningRate()
     if text is not None:

@@ -17,7 +17,7 @@ __all__ = ["from_onnx"]
 def from_onnx(path: str | os.PathLike[str], *, outputs: str | None = None) -> Sequential:
     """Read a dense network from an ONNX model.
 
-    It needs the package onnx: ``pip install "cnn[onnx]"``.
+    It needs the package onnx: ``pip install ".[onnx]"``.
 
     Parameters
     ----------

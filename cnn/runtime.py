@@ -91,7 +91,7 @@ def _is_count(text: str) -> bool:
 
 
 def variables() -> dict[str, tuple[str | None, str]]:
-    """Return the environment variables that cnn reads when it is imported.
+    """Return the environment variables that cnn reads.
 
     Returns
     -------
@@ -106,6 +106,8 @@ def variables() -> dict[str, tuple[str | None, str]]:
     # OMP_NUM_THREADS may have a number for each level of nesting; cnn uses the first.
     is_list = openmps is None or _is_count(openmps.partition(",")[0])
     is_count = ours is None or _is_count(ours)
+    data = os.environ.get("CNN_DATA") or None
+    is_folder = data is None or os.path.isdir(data)
     return {
         "CNN_ISA": (isa, "" if isa_is_known else f"should be one of {', '.join(_ISAS)}"),
         "CNN_NUM_THREADS": (ours, "" if is_count else "should be a whole number from 1 to 1024"),
@@ -113,11 +115,15 @@ def variables() -> dict[str, tuple[str | None, str]]:
             openmps,
             "" if is_list else "should be whole numbers from 1 to 1024 with commas between them",
         ),
+        "CNN_DATA": (data, "" if is_folder else "should be a folder, with the files of MNIST"),
     }
 
 
 def warn_of_variables() -> None:
-    """Warn of variables of cnn's own whose values are not used."""
+    """Warn of variables of cnn's own whose values are not used.
+
+    OMP_NUM_THREADS belongs to others too, and `cnn.datasets.load_mnist` tells of CNN_DATA.
+    """
     for name, (value, wrong) in variables().items():
-        if wrong and name.startswith("CNN_"):
+        if wrong and name in ("CNN_ISA", "CNN_NUM_THREADS"):
             warning.warn(f"{name} is {value!r}, {wrong}; it is not used", RuntimeWarning)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from cnn import _core, losses, optimizers, schedules
 from cnn._base import checks, formats
 from cnn._base.hinted import hinted
+from cnn._base.log import LOGGER
 from cnn._base.metadata import LR
 from cnn._model.derivatives import Backward, Derivatives, Gradient, by_layer
 from cnn._model.exports import Exports
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from cnn._base.choices import LossName, OptimizerName, Progress
     from cnn._training.hooks import Hooks
     from cnn._training.measures import Metric
     from cnn._training.samples import ClassWeight
@@ -86,8 +88,8 @@ class Sequential(Derivatives, Exports, Names, Habits):
         *,
         epochs: int = 1,
         batch_size: int = 32,
-        optimizer: str | optimizers.Optimizer | None = None,
-        loss: str | losses.Loss | None = None,
+        optimizer: OptimizerName | optimizers.Optimizer | None = None,
+        loss: LossName | losses.Loss | None = None,
         validation_data: tuple[ArrayLike, ArrayLike]
         | tuple[ArrayLike, ArrayLike, ArrayLike]
         | None = None,
@@ -95,7 +97,7 @@ class Sequential(Derivatives, Exports, Names, Habits):
         class_weight: ClassWeight | None = None,
         shuffle: bool = True,
         callbacks: Hooks | Iterable[Hooks] = (),
-        progress: bool | str = "auto",
+        progress: Progress = "auto",
         validation_split: float = 0.0,
         metrics: Metric | Iterable[Metric] | None = None,
         verbose: Literal[0, 1, 2, "auto"] | None = None,
@@ -232,7 +234,7 @@ class Sequential(Derivatives, Exports, Names, Habits):
         t: ArrayLike,
         *,
         optimizer: optimizers.Optimizer,
-        loss: str | losses.Loss | None = None,
+        loss: LossName | losses.Loss | None = None,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
     ) -> dict[str, float]:
@@ -280,16 +282,18 @@ class Sequential(Derivatives, Exports, Names, Habits):
             class_weight=class_weight,
         )
 
+    # Any stands for None, so that type checkers allow gradients[0].weight, and completion works,
+    # without a check of layers that are known to be dense.
     @hinted("gradients")
     def gradients(
         self,
         x: ArrayLike,
         t: ArrayLike,
         *,
-        loss: str | losses.Loss | None = None,
+        loss: LossName | losses.Loss | None = None,
         sample_weight: ArrayLike | None = None,
         dropout_step: int | None = None,
-    ) -> tuple[float, list[Gradient | None]]:
+    ) -> tuple[float, list[Gradient | Any]]:
         """Return the loss of all samples as one batch, and its gradients.
 
         Parameters
@@ -372,7 +376,7 @@ class Sequential(Derivatives, Exports, Names, Habits):
         x: ArrayLike,
         t: ArrayLike,
         *,
-        loss: str | losses.Loss | None = None,
+        loss: LossName | losses.Loss | None = None,
         sample_weight: ArrayLike | None = None,
         metrics: Metric | Iterable[Metric] | None = None,
     ) -> dict[str, float]:
@@ -459,6 +463,7 @@ class Sequential(Derivatives, Exports, Names, Habits):
         formats.destination("save", checks.path("save", path), "a safetensors file")
         if optimizer is None:
             self._network.save(path)
+            LOGGER.info("save: wrote %r", os.fspath(path))
             return
         if not isinstance(optimizer, optimizers.Optimizer):
             raise TypeError(
@@ -468,6 +473,7 @@ class Sequential(Derivatives, Exports, Names, Habits):
         trainer = optimizers.bound("save", optimizer, self._network)
         lr = schedules.to_json(optimizer.lr)
         trainer.save(path, LR, None if lr is None else json.dumps(lr))
+        LOGGER.info("save: wrote %r with the optimizer", os.fspath(path))
 
 
 def built(where: str, layers: object, rng: object, dtype: object) -> Sequential:

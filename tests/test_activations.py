@@ -107,7 +107,8 @@ def test_networks_keep_it(made, tmp_path):
     assert net.activation == net.layers[0].activation == made
     assert repr(net).count(repr(made)) == 2
     assert str(made) in net.summary()
-    assert eval(repr(net), {**vars(cnn), **vars(cnn.activations)}).layers[0].activation == made
+    names = {"Dense": cnn.Dense, "Sequential": cnn.Sequential, **vars(cnn.activations)}
+    assert eval(repr(net), names).layers[0].activation == made
     net.save(tmp_path / "net.safetensors")
     twins = [
         cnn.load(tmp_path / "net.safetensors"),

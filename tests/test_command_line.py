@@ -312,7 +312,7 @@ def test_export_to_onnx(capsys, tmp_path, monkeypatch):
     message = "export: --name is 'gate', should be left out, since only --to c has names"
     assert_fails(["export", model, "--to", "onnx", "--name", "gate"], message, capsys)
     monkeypatch.setitem(sys.modules, "onnx", None)
-    message = 'to_onnx: onnx is not installed; pip install "cnn[onnx]" installs it'
+    message = 'to_onnx: onnx is not installed; pip install ".[onnx]"'
     assert_fails(["export", model, "--to", "onnx"], message, capsys)
 
 

@@ -133,6 +133,8 @@ def check_line(line, folder):
         extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
         for named_extras in re.findall(r"\[([\w,-]+)\]", line):
             assert set(named_extras.split(",")) <= set(extras["optional-dependencies"]), line
+    elif words[0] == "python" and words[1].startswith("examples/"):
+        assert (ROOT / words[1]).exists(), line  # other tests run them
     elif words[0] == ".venv/bin/python":
         for word in words:
             if word.startswith("tests"):

@@ -93,8 +93,19 @@ def test_info_names_all_variables(tmp_path):
     text = done.stdout
     assert "CNN_ISA          'mmx', which is not used: it should be one of scalar, avx2" in text
     assert "CNN_NUM_THREADS  'abc', which is not used: it should be a whole number from 1" in text
-    assert f"CNN_DATA         {str(tmp_path / 'none')!r}, which is not a folder" in text
+    folder = str(tmp_path / "none")
+    assert f"CNN_DATA         {folder!r}, which is not used: it should be a folder" in text
     assert done.stderr.count("Warning") == 2
+
+
+def test_info_names_variables_that_are_like_those_of_cnn():
+    line = run("-m", "cnn", "info", CNN_THREADS="2").stdout.splitlines()[-1]
+    assert line == "CNN_THREADS      not read by cnn; did you mean 'CNN_NUM_THREADS'?"
+
+
+def test_show_versions_prints_what_info_does():
+    program = "import cnn; cnn.show_versions()"
+    assert run("-c", program).stdout == run("-m", "cnn", "info").stdout
 
 
 @pytest.mark.parametrize("value", [*BAD_COUNTS, "1", "007", "1024", "00001024"])

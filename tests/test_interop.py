@@ -247,9 +247,7 @@ def test_not_a_module(monkeypatch):
     linear = type("Linear", (), {"_modules": {}, "weight": weight, "bias": None})()
     with refused(TypeError, "from_torch: module is of type Linear, should be a torch.nn.Module"):
         cnn.from_torch(linear)
-    with refused(
-        ImportError, 'to_torch: torch is not installed; pip install "cnn[torch]" installs'
-    ):
+    with refused(ImportError, 'to_torch: torch is not installed; pip install ".[torch]"'):
         cnn.mlp([4, 3], "relu", "relu", rng=0).to_torch()
 
 

@@ -490,7 +490,7 @@ def test_too_large(tmp_path, monkeypatch):
 def test_without_onnx(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     for function, name in ((network().to_onnx, "to_onnx"), (cnn.from_onnx, "from_onnx")):
-        message = f'{name}: onnx is not installed; pip install "cnn[onnx]" installs it'
+        message = f'{name}: onnx is not installed; pip install ".[onnx]"'
         with refused(ImportError, message):
             function(tmp_path / "net.onnx")
 

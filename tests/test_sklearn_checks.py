@@ -118,4 +118,4 @@ def test_names_the_extra_where_scikit_learn_is_missing(code, message):
         check=False,
     )
     last = done.stderr.splitlines()[-1]
-    assert last.startswith(f'ImportError: cnn.sklearn: {message}; pip install "cnn[sklearn]"')
+    assert last.startswith(f'ImportError: cnn.sklearn: {message}; pip install ".[sklearn]"')

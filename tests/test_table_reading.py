@@ -13,6 +13,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
+from cnn._base import extras
 from cnn._tables import arrow, content, csv_file, pieces, table
 from cnn._tables.content import read
 from cnn._tables.dialect import DEFAULT, Dialect
@@ -318,7 +319,7 @@ def test_a_large_file_without_pyarrow_gets_a_note(file, monkeypatch):
     assert content.note_on_speed(path) == ""
     monkeypatch.setattr(content, "_SLOW_SIZE", 10)
     monkeypatch.setattr(content, "find_spec", lambda name: None)
-    assert content.note_on_speed(path).endswith('pip install "cnn[table]" reads large files faster')
+    assert content.note_on_speed(path).endswith(extras.install("table"))
     monkeypatch.setattr(content, "find_spec", lambda name: name)
     assert content.note_on_speed(path) == ""
     assert content.note_on_speed("-") == ""

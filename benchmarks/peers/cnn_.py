@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,13 @@ from cases import Activation, Net, Predict, Product, Train
 from peers.base import Job, Peer, same
 
 
+def _name(activation: str) -> cnn.activations.Activation:
+    return cast("cnn.activations.Activation", activation)
+
+
 def network(net: Net) -> cnn.Sequential:
     """Return a network with the parameters that all peers start from."""
-    made = cnn.mlp(list(net.widths), net.hidden, net.output, rng=0)
+    made = cnn.mlp(list(net.widths), _name(net.hidden), _name(net.output), rng=0)
     for layer, (weight, bias) in zip(made.layers, data.parameters(net), strict=True):
         assert isinstance(layer, cnn.Dense)
         layer.weight, layer.bias = weight, bias
@@ -70,7 +74,8 @@ class Cnn(Peer):
         if case.direction == "forward":
             function = getattr(cnn, case.function)
             return [same(lambda: function(a.x, out=a.out))]
-        name, backward = case.function, cnn.activation_backward
+        name = _name(case.function)
+        backward = cnn.activation_backward
         if case.needs_input:
             return [same(lambda: backward(name, a.dy, x=a.x, out=a.out))]
         return [same(lambda: backward(name, a.dy, a.y, out=a.out))]

@@ -5,6 +5,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+# Messages say this. To be changed when a package index has cnn: 'pip install "cnn[{}]"'.
+_INSTALL = 'pip install ".[{}]" in the folder of cnn\'s sources'
+
+
+def install(extra: str) -> str:
+    """Return the command that installs an extra, and where to give it."""
+    return _INSTALL.format(extra)
+
 
 def require(where: str, module: str, extra: str | None = None, *, has: str | None = None) -> Any:
     """Import and return a module; the error says how to install it.
@@ -21,7 +29,7 @@ def require(where: str, module: str, extra: str | None = None, *, has: str | Non
         A name in the module that too old a version of the package does not have.
     """
     package = module.partition(".")[0]
-    install = f"pip install {package}" if extra is None else f'pip install "cnn[{extra}]"'
+    cure = f"pip install {package}" if extra is None else install(extra)
     try:
         found = import_module(module)
     except ModuleNotFoundError as error:
@@ -29,12 +37,12 @@ def require(where: str, module: str, extra: str | None = None, *, has: str | Non
         if error.name is None or error.name.partition(".")[0] != package:
             raise
         raise ImportError(
-            f"{where}: {package} is not installed; {install} installs it",
+            f"{where}: {package} is not installed; {cure} installs it",
             name=package,
         ) from error
     if has is not None and not hasattr(found, has):
         raise ImportError(
-            f"{where}: {package} is too old, it has no {has}; {install} installs a newer one",
+            f"{where}: {package} is too old, it has no {has}; {cure} installs a newer one",
             name=package,
         )
     return found

@@ -34,13 +34,13 @@ class Gradient(NamedTuple):
 class Backward(NamedTuple):
     """The gradients of a loss that `Sequential.backward` returns."""
 
-    gradients: list[Gradient | None]
+    gradients: list[Gradient | Any]
     """For each Dense layer that of its parameters; None for other layers."""
     dx: NDArray[Any]
     """That with respect to x, of x's shape."""
 
 
-def by_layer(layers: Sequence[Layer], flat: Sequence[NDArray[Any]]) -> list[Gradient | None]:
+def by_layer(layers: Sequence[Layer], flat: Sequence[NDArray[Any]]) -> list[Gradient | Any]:
     """Return gradients in a list (weight, bias, weight, ...) as one for each layer."""
     parts = iter(flat)
     return [

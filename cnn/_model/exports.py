@@ -127,7 +127,7 @@ class Exports:
     def to_onnx(self, path: str | os.PathLike[str]) -> None:
         """Write the network as an ONNX model, for ONNX Runtime and others.
 
-        It needs the package onnx: ``pip install "cnn[onnx]"``. The model has opset 17 and IR
+        It needs the package onnx: ``pip install ".[onnx]"``. The model has opset 17 and IR
         version 8, an input "input" and an output "output" of the network's dtype, and any number of
         rows. Dense layers are Gemm nodes with the parameters as they are, followed by their
         activations. A Standardize is a Sub and a Div node, which have the bits of cnn's. Dropout is
@@ -174,7 +174,7 @@ class Exports:
     def to_torch(self) -> Any:
         """Return a new `torch.nn.Sequential` with copies of the parameters.
 
-        It needs PyTorch: ``pip install "cnn[torch]"``. Each Dense becomes a Linear and a module of
+        It needs PyTorch: ``pip install ".[torch]"``. Each Dense becomes a Linear and a module of
         its activation, each Dropout a Dropout. A Standardize becomes a module of cnn's own, as
         PyTorch has none; its mean and scale are buffers, and a pickle of it needs cnn to be loaded.
         The result is in training mode, as new modules are; call its ``eval()`` before predictions.

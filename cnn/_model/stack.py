@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import Self
 
-    from numpy.typing import ArrayLike, DTypeLike, NDArray
+    from numpy.typing import ArrayLike, NDArray
 
+    from cnn._base.choices import NetworkDType
     from cnn.activations import Activation
 
 
@@ -36,7 +37,7 @@ class Stack:
         layers: Sequence[Layer],
         *,
         rng: int | np.random.Generator | None = None,
-        dtype: DTypeLike = "float32",
+        dtype: NetworkDType = "float32",
     ) -> None:
         self._build("Sequential", layers, rng, dtype)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from cnn._base import extras
 from cnn._tables import table
 from cnn._tables.csv_file import option
 from cnn._tables.dialect import DEFAULT, Dialect
@@ -184,4 +185,4 @@ def note_on_speed(path: str) -> str:
     is_large = os.path.isfile(path) and os.path.getsize(path) >= _SLOW_SIZE
     if not is_large or find_spec("pyarrow") is not None:
         return ""
-    return f'{path} is large; pip install "cnn[table]" reads large files faster'
+    return f"{path} is large; it is read faster after {extras.install('table')}"

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cnn._base.choices import Task
+
 # The format of the value that a network's metadata have under the key COLUMNS. Format 1 had one
 # spelling of each number that is a category. Format 3 adds what missing values become, and is
 # written only if a model has that, so that earlier versions read all other files.
@@ -79,7 +81,7 @@ class Preprocessing:
             yield column, filling, column.width + (filling is not None and filling.indicator)
 
     @property
-    def task(self) -> str:
+    def task(self) -> Task:
         """The task, "classification" or "regression"."""
         return "classification" if isinstance(self.target, Category) else "regression"
 

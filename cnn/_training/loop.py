@@ -7,6 +7,7 @@ of a second. Between slices it handles Ctrl-C and shows progress.
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -15,11 +16,12 @@ import numpy as np
 
 from cnn import _core, losses, optimizers
 from cnn._base import checks, warning
+from cnn._base.log import LOGGER
 from cnn._base.metadata import EPOCHS
 from cnn._training import scales
 from cnn._training.hooks import Hooks, checked_callbacks
 from cnn._training.measures import Measure, check_targets, checked_metrics, measured
-from cnn._training.progress import Display, display, wanted
+from cnn._training.progress import Display, display, text_of, wanted
 from cnn._training.samples import (
     ClassWeight,
     InputError,
@@ -90,6 +92,7 @@ class _Fit:
     network: _core.Network
     optimizer: optimizers.Optimizer
     trainer: _core.Trainer
+    loss: losses.Loss
     samples: Samples
     validation: Samples | None
     has_accuracy: bool
@@ -121,6 +124,11 @@ class _Fit:
             callback.metrics = self.metrics()
         for callback in self.callbacks:
             callback.on_train_begin()
+        LOGGER.info(
+            "%s begins: %d rows, epochs %d to %d, batches of %d, %r, %r",
+            *(self.where, self.samples.rows, first, first + self.epochs - 1, self.batch_size),
+            *(self.optimizer, self.loss),
+        )
         history = History()
         slices = _Slices(self.samples.rows, self.batch_size, self.samples.most_rows)
         logs: dict[str, float] = {}
@@ -132,6 +140,8 @@ class _Fit:
                     callback.on_epoch_begin(epoch)
                 logs = self._whole_epoch(epoch, slices, is_first=epoch == first)
                 history.append(epoch, logs)
+                if LOGGER.isEnabledFor(logging.DEBUG):
+                    LOGGER.debug("%s: epoch %d, %s", self.where, epoch, text_of(logs))
                 if self.display is not None:
                     self.display.finish(epoch, logs)
                 for callback in self.callbacks:
@@ -141,6 +151,8 @@ class _Fit:
         finally:
             if self.display is not None:
                 self.display.close()
+        stopped = ", stopped by a callback" if self.model.stop_training else ""
+        LOGGER.info("%s ends after epoch %d%s: %s", self.where, epoch, stopped, text_of(logs))
         for callback in self.callbacks:
             callback.on_train_end(logs)
         return history
@@ -333,6 +345,7 @@ def fit(
         network=network,
         optimizer=chosen_optimizer,
         trainer=trainer,
+        loss=chosen,
         samples=samples,
         validation=validation,
         has_accuracy=chosen.has_accuracy,

@@ -298,7 +298,7 @@ class Log:
         now = time.monotonic()
         metrics = {name: value for name, value in logs.items() if name not in ("lr", "seconds")}
         self._unwritten = (
-            f"epoch {epoch}/{self._last_epoch}: {_text(metrics)}, after {now - self._begin:.1f} s"
+            f"epoch {epoch}/{self._last_epoch}: {text_of(metrics)}, after {now - self._begin:.1f} s"
         )
         done, count = epoch - self._first_epoch + 1, self._last_epoch - self._first_epoch + 1
         # Whether another tenth is done. With at most ten epochs, each has a line.
@@ -317,5 +317,6 @@ class Log:
         self._written = time.monotonic()
 
 
-def _text(logs: Mapping[str, float]) -> str:
+def text_of(logs: Mapping[str, float]) -> str:
+    """Return the metrics of an epoch in a line."""
     return ", ".join(f"{name} {rounded(value, 4)}" for name, value in logs.items())

@@ -76,7 +76,7 @@ def hidden(text: str) -> list[int]:
     return [int(size) for size in sizes]
 
 
-def activation(text: str) -> activations.Activation:
+def activation(text: str) -> activations.Unchecked:
     """Read the name of an activation, with a number after a colon or without."""
     name, colon, number = text.partition(":")
     # softmax is for outputs, and the layers before a step cannot learn.

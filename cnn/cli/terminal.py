@@ -86,7 +86,7 @@ def reading(*, show: bool) -> Iterator[Callable[[int, int | None, int], None] | 
 class Nowhere(io.TextIOBase):
     """A stream that discards all text, in place of a closed one."""
 
-    used = False
+    used: bool = False
     """Whether something was written to it."""
 
     def writable(self) -> bool:

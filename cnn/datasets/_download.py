@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cnn._base import extras
+from cnn._base.log import LOGGER
 from cnn._training import progress
 
 # Mirrors with the same files; the second is used if the first fails.
@@ -48,12 +49,14 @@ def fetch_mnist(where: str) -> Path:
                 pooch.retrieve(
                     mirror + name, f"sha256:{digest}", name, folder, downloader=downloader
                 )
+                LOGGER.info("%s: %s is in %s", where, name, folder)
                 break
             # A wrong checksum is a ValueError. Errors of the system, such as a cache without write
             # permission, do not come from the mirror.
             except (requests.RequestException, ValueError) as error:
                 failures.append(f"{mirror}: {_reason(error)}")
                 last = error
+                LOGGER.warning("%s: %s not fetched from %s", where, name, failures[-1])
                 mirrors.append(mirrors.pop(0))
         else:
             raise OSError(

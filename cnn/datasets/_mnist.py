@@ -53,7 +53,7 @@ def load_mnist(
     download : bool, default False
         If neither names a folder, download the files once: 12 MB, which are checked by SHA-256 and
         kept in the user's cache (``pooch.os_cache("cnn")``). This needs the package pooch, which
-        ``pip install "cnn[data]"`` installs. On a terminal and in a notebook a bar shows progress.
+        ``pip install ".[data]"`` installs. On a terminal and in a notebook a bar shows progress.
     dtype : {"float32", "float64"}, default "float32"
         The type of the images.
 

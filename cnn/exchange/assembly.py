@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cnn.activations import Activation
+    from cnn.activations import Activation, Unchecked
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Part:
     name: str
     weight: NDArray[Any]
     bias: NDArray[Any] | None = None
-    activation: Activation | None = None
+    activation: Unchecked | None = None
     dropout: float | None = None
 
 
@@ -49,7 +49,8 @@ def network(
         if before is not None:
             _check_fit(where, before, part)
         inputs, outputs = part.weight.shape
-        made.append(Dense(inputs, outputs, part.activation or "identity"))
+        activation = cast("Activation", part.activation or "identity")  # which Dense checks
+        made.append(Dense(inputs, outputs, activation))
         if part.dropout is not None:
             made.append(Dropout(part.dropout))
     if found[-1].dropout is not None:

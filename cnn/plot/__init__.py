@@ -1,4 +1,4 @@
-"""Plots of training and networks, by matplotlib: ``pip install "cnn[plot]"``.
+"""Plots of training and networks, by matplotlib: ``pip install ".[plot]"``.
 
 Each function draws into the Axes that ``ax=`` gives, or into those of a new figure, and returns
 them: one, or an array if there is a plot for each neuron or sample. No global setting or style is

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike, NDArray
 
+    from cnn._base.choices import LossName
+    from cnn.activations import Activation
     from cnn.losses import Loss
     from cnn.plot._arguments import Network
 
@@ -208,7 +210,7 @@ def gradient_norms(
     x: ArrayLike,
     t: ArrayLike,
     *,
-    loss: str | Loss | None = None,
+    loss: LossName | Loss | None = None,
     label: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from cnn import _core, activations
 from cnn._base import checks
+from cnn._base.choices import LearningRateSchedule, Solver
 from cnn._training.hooks import Hooks, checked_callbacks
 from cnn.layers import Dense, Dropout, Layer
 from cnn.sequential import Sequential
@@ -38,12 +39,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cnn._base.choices import ActivationName, LossName, NetworkDType
     from cnn.activations import Activation
     from cnn.history import History
     from cnn.optimizers import Optimizer
 
 # scikit-learn's name of the sigmoid; all other names are cnn's.
-_NAMES: dict[Activation, Activation] = {"logistic": "sigmoid"}
+_NAMES: dict[str, Activation] = {"logistic": "sigmoid"}
 ACTIVATIONS = tuple(
     sorted({"logistic", *(name for name in _core.ACTIVATIONS if name != "softmax")})
 )
@@ -55,10 +57,10 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(ACTIVATIONS)), *activations.CLASSES, "array-like"],
-        "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
+        "solver": [StrOptions(set(get_args(Solver)))],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+        "learning_rate": [StrOptions(set(get_args(LearningRateSchedule)))],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "power_t": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -169,11 +171,11 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         """Return the weight of each sample's class."""
         return None
 
-    def _output(self, t: NDArray[Any]) -> tuple[int, str, str]:
+    def _output(self, t: NDArray[Any]) -> tuple[int, ActivationName, str]:
         """Return the number of outputs, their activation as cnn calls it, and out_activation_."""
         raise NotImplementedError
 
-    def _loss_name(self) -> str | None:
+    def _loss_name(self) -> LossName | None:
         """Return cnn's name of the loss; None for the one that belongs to the output layer."""
         return None
 
@@ -292,7 +294,8 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
                 f"{where}: activation has {len(found)} names, but hidden_layer_sizes has "
                 f"{len(sizes)} layers; should be a name for each, or one name for all"
             )
-        return sizes, [_NAMES.get(activation, activation) for activation in found]
+        hidden: list[Activation] = [_NAMES.get(activation, activation) for activation in found]
+        return sizes, hidden
 
     def _init_names(self, hidden: list[Activation]) -> list[Activation]:
         """Return the activation that decides how large each layer's initial weights are.
@@ -302,8 +305,9 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         """
         if hidden:
             return [*hidden, hidden[-1]]
-        given = self.activation
-        return [_NAMES.get(given, given) if isinstance(given, str) else "identity"]
+        given: Any = self.activation
+        is_name = isinstance(given, str)
+        return [_NAMES.get(given, given) if is_name else "identity"]
 
     def _check_solver_suits(
         self, where: str, validation_data: Any, callbacks: list[Hooks], *, incremental: bool
@@ -503,13 +507,17 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         return self._dense()[-1].outputs
 
 
-def _dtype_for(x: Any) -> str:
+def _dtype_for(x: Any) -> NetworkDType:
     """Return the type of a network for these rows."""
     return "float32" if x.dtype == np.float32 else "float64"
 
 
 def make_network(
-    units: Sequence[int], hidden: Sequence[Activation], dropout: float, seed: int, dtype: str
+    units: Sequence[int],
+    hidden: Sequence[Activation],
+    dropout: float,
+    seed: int,
+    dtype: NetworkDType,
 ) -> Sequential:
     """Return a network whose weights are 0."""
     layers: list[Layer] = []

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from cnn._base.choices import ActivationName, BatchSize, LearningRateSchedule, Solver
     from cnn.callbacks import Callback
     from cnn.sequential import Sequential
 
@@ -93,10 +94,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         hidden_layer_sizes: Any = (100,),
         activation: Any = "relu",
         *,
-        solver: str = "adam",
+        solver: Solver = "adam",
         alpha: float = 0.0001,
-        batch_size: int | str = "auto",
-        learning_rate: str = "constant",
+        batch_size: BatchSize = "auto",
+        learning_rate: LearningRateSchedule = "constant",
         learning_rate_init: float = 0.001,
         power_t: float = 0.5,
         max_iter: int = 200,
@@ -302,7 +303,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         weights = by_class[t]
         return weights
 
-    def _output(self, t: NDArray[Any]) -> tuple[int, str, str]:
+    def _output(self, t: NDArray[Any]) -> tuple[int, ActivationName, str]:
         if self._multilabel:
             return len(self.classes_), "sigmoid", "logistic"
         if len(self.classes_) > 2:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 import numpy as np
 from scipy.special import xlogy
@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from cnn._base import checks
+from cnn._base.choices import RegressorLoss
 from cnn.sklearn._base import BaseMLP
 from cnn.sklearn._data import Data, Rows, checked_pair, one_column, outputs, readable
 from cnn.sklearn._docs import documented
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from cnn._base.choices import ActivationName, BatchSize, LearningRateSchedule, Solver
     from cnn.callbacks import Callback
     from cnn.sequential import Sequential
 
@@ -72,21 +74,21 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]  # scikit-lea
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseMLP._parameter_constraints,
-        "loss": [StrOptions({"squared_error", "poisson"})],
+        "loss": [StrOptions(set(get_args(RegressorLoss)))],
     }
 
     _columns: int
 
     def __init__(
         self,
-        loss: str = "squared_error",
+        loss: RegressorLoss = "squared_error",
         hidden_layer_sizes: Any = (100,),
         activation: Any = "relu",
         *,
-        solver: str = "adam",
+        solver: Solver = "adam",
         alpha: float = 0.0001,
-        batch_size: int | str = "auto",
-        learning_rate: str = "constant",
+        batch_size: BatchSize = "auto",
+        learning_rate: LearningRateSchedule = "constant",
         learning_rate_init: float = 0.001,
         power_t: float = 0.5,
         max_iter: int = 200,
@@ -210,11 +212,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]  # scikit-lea
             )
         return x, t
 
-    def _output(self, t: NDArray[Any]) -> tuple[int, str, str]:
+    def _output(self, t: NDArray[Any]) -> tuple[int, ActivationName, str]:
         return self._columns, "identity", "exp" if self.loss == "poisson" else "identity"
 
-    def _loss_name(self) -> str:
-        return str(self.loss)
+    def _loss_name(self) -> RegressorLoss:
+        loss: RegressorLoss = self.loss
+        return loss
 
     def _reporter(self, data: Data) -> Callable[[float], float]:
         if self.loss == "squared_error":

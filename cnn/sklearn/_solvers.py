@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cnn._base.choices import BatchSize, LearningRateSchedule, LossName, Solver
     from cnn._training.hooks import Hooks, Logs
     from cnn.sequential import Sequential
     from cnn.sklearn._data import Data
@@ -43,10 +44,10 @@ SMALLEST_SCALE = 1e-30
 class Settings:
     """The parameters of an estimator that solvers use, by their names."""
 
-    solver: str
+    solver: Solver
     alpha: float
-    batch_size: int | str
-    learning_rate: str
+    batch_size: BatchSize
+    learning_rate: LearningRateSchedule
     learning_rate_init: float
     power_t: float
     max_iter: int
@@ -91,7 +92,7 @@ class Problem:
     net: Sequential
     data: Data
     validation: Data | None
-    loss: str | None
+    loss: LossName | None
     reported: Callable[[float], float]
     score: Callable[[Sequential, Data], float]
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
+    from cnn._base.choices import Task
     from cnn._tables.preprocessing import Preprocessing
     from cnn._training.hooks import Hooks
     from cnn.activations import Activation
@@ -35,8 +36,11 @@ if TYPE_CHECKING:
     from cnn.optimizers import Optimizer
 
     Rows: TypeAlias = (
-        "Mapping[str, Any] | Sequence[Sequence[Any]] | Sequence[Mapping[str, Any]] | NDArray[Any]"
-        " | Any"
+        Mapping[str, Any]
+        | Sequence[Sequence[Any]]
+        | Sequence[Mapping[str, Any]]
+        | NDArray[Any]
+        | Any
     )
 
 # Rows that are standardised at a time.
@@ -305,7 +309,7 @@ class TableModel:
         return self._net
 
     @property
-    def task(self) -> str:
+    def task(self) -> Task:
         """The task: "classification" or "regression"."""
         return self._plan.task
 
@@ -577,7 +581,7 @@ class TableModel:
     def to_onnx(self, path: str | os.PathLike[str]) -> None:
         """Write the model as an ONNX model that takes raw columns by their names.
 
-        It needs the package onnx: ``pip install "cnn[onnx]"``. Each column is an input of shape
+        It needs the package onnx: ``pip install ".[onnx]"``. Each column is an input of shape
         (n, 1) with the column's name: float64 for numbers, strings for categories. Inputs of the
         network are computed in float64 and have the bits of `transform`. In classification the
         outputs are "label" (n,), the texts of the classes, and "probabilities" (n, classes); in
