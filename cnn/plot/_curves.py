@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from cnn._base.choices import LossName
-    from cnn.activations import Activation
     from cnn.losses import Loss
     from cnn.plot._arguments import Network
 
