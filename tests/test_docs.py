@@ -16,7 +16,7 @@ import pytest
 from doc_blocks import DOCUMENTS, ROOT, blocks_of, commands, named, run_python
 
 # What blocks may need that is not here; other environments have it.
-ELSEWHERE = {"cffi", "numba", "torch"}
+ELSEWHERE = {"cffi", "numba", "skl2onnx", "torch"}
 
 
 def with_blocks(*languages):

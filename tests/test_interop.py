@@ -154,6 +154,19 @@ def test_torch_modules_that_are_folded(torch, double):
             whole.float()
 
 
+def test_torch_standardize(torch, dtype):
+    mean, scale = np.array([1, -2, 300, 0.1]), np.array([1, 2, 100, 0.3])
+    layers = [cnn.Standardize(mean=mean, scale=scale), cnn.Dense(4, 3, "tanh"), cnn.Dense(3, 2)]
+    net = cnn.Sequential(layers, rng=0, dtype=dtype)
+    module = net.to_torch()
+    back = cnn.from_torch(module)
+    assert back.predict(X).tobytes() == net.predict(X).tobytes()
+    assert back.layers[0].scale.tobytes() == scale.astype(dtype).tobytes()
+    module[0].scale.zero_()
+    with refused(ValueError, "module '0' (Standardize) has a scale that is not positive"):
+        cnn.from_torch(module)
+
+
 def test_torch_head_of_a_policy(torch):
     """The modules of Stable-Baselines3's MlpPolicy: two bodies, and a head on each."""
     nn = torch.nn

@@ -226,6 +226,18 @@ def _flatten(of: _Module) -> list[Step]:
     return []
 
 
+def _standardize(of: _Module) -> list[Step]:
+    """Return what the module that to_torch makes of a Standardize does."""
+    module = of.module
+    if not hasattr(module, "mean") or not hasattr(module, "scale"):
+        of.refuse("has no mean and scale, should be a module that to_torch made")
+    mean, scale = (_torch_array(of.what, name, getattr(module, name)) for name in ("mean", "scale"))
+    if not (scale > 0).all():
+        of.refuse("has a scale that is not positive")
+    values = (mean.astype(np.float64), scale.astype(np.float64))
+    return [folding.standardized(of.what, *values, mean.dtype.name)]
+
+
 LAYERS: dict[str, Callable[[_Module], list[Step]]] = {
     "BatchNorm1d": _batch_norm,
     "CELU": _celu,
@@ -240,6 +252,7 @@ LAYERS: dict[str, Callable[[_Module], list[Step]]] = {
     "Linear": _linear,
     "PReLU": _prelu,
     "Softplus": _softplus,
+    "Standardize": _standardize,
 }
 
 
