@@ -247,6 +247,9 @@ def legend(ax: Axes, place: _Place | None) -> None:
         [f"line {i}" for i in range(len(pairs))],
         **(beside if place is None else {"loc": place, "framealpha": 0.8, "edgecolor": "none"}),
     )
+    for handle in filter(None, drawn.legend_handles):
+        # One pale dot could hardly be seen, unlike many.
+        handle.set_alpha(1.0)
     for text, (_, name) in zip(drawn.get_texts(), pairs, strict=True):
         text.set_text(shown(name))
     as_text(drawn.get_texts())
