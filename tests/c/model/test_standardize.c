@@ -51,7 +51,7 @@ static void fill(void)
             const double x = mean[j] + scale[j] * 2 * sin((double)(i * INPUTS + 3 * j));
             raw[i][j] = (i + j) % 7 < 4 ? 0 : (float)x;
         }
-        labels[i] = i % OUTPUTS;
+        labels[i] = (uint8_t)(i % OUTPUTS);
         weights[i] = i % 5 == 3 ? 0 : 1 + (float)(i % 4);
     }
     raw[3][5] = NAN;
