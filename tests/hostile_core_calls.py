@@ -220,6 +220,7 @@ CORE = {
         _core.loss_gradient,
         lambda w: {"loss": w.loss, "z": w.dy, "t": w.t, "sample_weight": w.sample_weight},
     ),
+    "column_names": Case(_core.column_names, lambda w: {"value": w.x}),
     "numeric": Case(_core.numeric, lambda w: {"where": "a", "name": "b", "value": w.x}),
     "no_mask": Case(_core.no_mask, lambda w: {"where": "a", "name": "b", "value": w.x}),
     "pinned": Case(lambda value: _core.pinned(value), lambda w: {"value": w.x}),  # noqa: PLW0108

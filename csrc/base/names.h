@@ -10,7 +10,8 @@ typedef struct cnn_activation_spec {
     double alpha; /* 0 if the activation has no number */
 } cnn_activation_spec;
 
-/* The name of a constant of CNN_LAYER_KINDS or CNN_PARAMETERS; NULL for a value outside the list. */
+/* The name of a constant of CNN_LAYER_KINDS or CNN_PARAMETERS; NULL for a value outside the list.
+ */
 const char *cnn_layer_kind_name(int kind);
 const char *cnn_parameter_name(int parameter);
 
