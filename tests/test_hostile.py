@@ -124,7 +124,12 @@ TAKE_NOTHING = {
     ),
     *("__version__", "abi_version", "datasets", "get_cmake_dir", "get_include", "get_library"),
     *("get_num_threads", "get_pkgconfig_dir", "isa", "isas", "numerics_version"),
-    *("metrics", "show_versions", "threads_origin", "version"),  # the functions of metrics are in the calls
+    *(
+        "metrics",
+        "show_versions",
+        "threads_origin",
+        "version",
+    ),
 }
 
 

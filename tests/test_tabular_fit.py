@@ -381,7 +381,7 @@ BAD = {
         rows_of() | {"z": [np.inf] * 60},
         {},
         ValueError,
-        "row 0, column 'z' is inf, shoul",
+        "row 0, column 'z' is inf, should",
     ),
     "length": (
         rows_of() | {"z": [1.0]},
@@ -419,7 +419,7 @@ BAD = {
         [{"a": 1, "fruit": "x"}, {"a": 1}],
         {},
         ValueError,
-        "rows 0 and 1 have different colum",
+        "rows 0 and 1 have different columns",
     ),
 }
 

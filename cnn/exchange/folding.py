@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cnn import _core
-    from cnn.activations import Activation
+    from cnn.activations import Unchecked
 
     Numbers: TypeAlias = float | NDArray[np.float64]
 
@@ -106,7 +106,7 @@ class Activated:
     """An activation of cnn."""
 
     name: str
-    activation: Activation
+    activation: Unchecked
 
 
 @dataclass(frozen=True, eq=False)

@@ -236,7 +236,8 @@ class Standardize(Layer):
                 f"Standardize: x has {x.shape[1]} columns, but the layer has {self._inputs} inputs"
             )
         with np.errstate(all="ignore"):  # as predict
-            return (x - self.mean) / self.scale
+            found: NDArray[Any] = (x - self.mean) / self.scale
+        return found
 
     def __repr__(self) -> str:
         return f"Standardize({'' if self._inputs is None else self._inputs})"

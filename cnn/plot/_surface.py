@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike, NDArray
 
+    from cnn._base.choices import LossName
     from cnn._training.hooks import Logs
     from cnn.losses import Loss
     from cnn.plot._arguments import Network
@@ -107,7 +108,7 @@ def loss_surface(
     directions: Directions | None = None,
     span: float = 1.0,
     resolution: int = 25,
-    loss: str | Loss | None = None,
+    loss: LossName | Loss | None = None,
     log: bool | None = None,
     rng: int | np.random.Generator | None = 0,
     ax: Axes | None = None,

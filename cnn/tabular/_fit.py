@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cnn._base.choices import Progress
     from cnn._tables.table import Column
     from cnn._training.hooks import Hooks, Logs
     from cnn.sequential import Sequential
@@ -141,7 +142,7 @@ def fit(
     missing: frozenset[str],
     folds: int = 0,
     callbacks: Iterable[Hooks] = (),
-    progress: bool | str = "auto",
+    progress: Progress = "auto",
     started: Callable[[Start], None] = lambda _: None,
     scored: Callable[[int, dict[str, Any]], None] = lambda *_: None,
 ) -> Fitted:
@@ -274,7 +275,7 @@ class _Table:
         kept: NDArray[np.intp],
         settings: Settings,
         callbacks: Iterable[Hooks],
-        progress: bool | str,
+        progress: Progress,
         started: Callable[[Start], None] = lambda _: None,
     ) -> Fitted:
         """Train on the rows `kept`; `held` are the rows by which the best epoch is chosen."""
@@ -282,7 +283,7 @@ class _Table:
         batch_size, l2 = settings.of_rows(len(kept), is_class=self._is_class)
         x = plan.x([each.values for each in self._columns], self.source)
         t = plan.t(self.goal.values, self.source)
-        output = "softmax" if self._is_class else "identity"
+        output: activations.Activation = "softmax" if self._is_class else "identity"
         widths = [plan.inputs, *settings.hidden, plan.target.width]
         layers = stacked(widths, settings.activation, output, settings.dropout, l2)
         net = built(self.source, layers, settings.seed, "float32")
