@@ -70,6 +70,7 @@ _NAMES = {
         "elu",
         "exponential",
         "gelu",
+        "gelu_tanh",
         "hard_sigmoid",
         "hard_swish",
         "huber",

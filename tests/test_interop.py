@@ -221,7 +221,7 @@ def test_torch_refused(torch):
         ([linear, nn.Softmax(dim=1), nn.Tanh()], "module '2' (Tanh) comes after Softmax, which"),
         ([linear, nn.LayerNorm(3)], "module '1' (LayerNorm) is not a part that cnn has"),
         ([linear, nn.ELU(-1.0)], "module '1' (ELU) has alpha -1.0, which cnn does not have: E"),
-        ([linear, nn.GELU("tanh")], "module '1' (GELU) has approximate 'tanh'"),
+        ([linear, nn.GELU("erf")], "module '1' (GELU) has approximate 'erf', should be 'none'"),
         ([linear, nn.Softmax(dim=0)], "module '1' (Softmax) has dim 0"),
         ([linear, nn.LogSoftmax(dim=1)], "module '1' (LogSoftmax) is not a part that cnn has"),
         ([nn.Sequential(nn.Conv1d(1, 1, 1))], "module '0.0' (Conv1d) is not a part that cnn has"),

@@ -27,6 +27,7 @@ ActivationName: TypeAlias = Literal[
     "relu6",
     "softsign",
     "exponential",
+    "gelu_tanh",
     "linear",
     "swish",
 ]

@@ -398,6 +398,7 @@ VALUES: Mapping[str, Hints] = {
         **_each("write cnn.activations.LeakyReLU(0.2) or 'leaky_relu'", "prelu", "LeakyReLU"),
         **_each("write 'hard_swish'", "hardswish", "hard_silu"),
         **_each("write 'hard_sigmoid'", "hardsigmoid"),
+        **_each("write 'gelu_tanh'", "gelu_new", "gelu_approximate", "gelu_pytorch_tanh"),
         **_each("write 'step'", "heaviside", "threshold", "binary_step", "sign"),
         **_each("write 'exponential'", "exp"),
         **_each(

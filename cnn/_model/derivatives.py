@@ -296,7 +296,8 @@ class Derivatives(Stack):
 
         Notes
         -----
-        It takes two to three times as long as `predict`, and any number of threads may call it at
+        It takes two to three times as long as `predict`, and up to four times for a single row of a
+        network whose first layer has most of the parameters. Any number of threads may call it at
         once. There is no dropout. The derivative of step is 0.
 
         Examples

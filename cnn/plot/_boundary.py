@@ -124,6 +124,7 @@ def decision_boundary(
 
 def _predictor(where: str, net: Any) -> tuple[Callable[[Any], Any], bool]:
     """Return the function that predicts, and whether it returns probabilities of classes."""
+    _arguments.refuse_table(where, net)
     if isinstance(net, Sequential):
         if net.activation == "softmax":
             return net.predict, True

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from cnn._base import checks, extras
-from cnn.layers import Dense, Dropout
+from cnn.layers import Dense, Dropout, Standardize
 from cnn.plot import _arguments, _axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from cnn.plot._arguments import Network
+    from cnn.plot._arguments import Network, Tabular
     from cnn.sequential import Sequential
 
 # The distance of layers and that of neurons, in units of the Axes.
@@ -34,17 +34,18 @@ class _Column(NamedTuple):
     """What is between it and the column before it."""
 
 
-def network_diagram(net: Network, *, most: int = 16, ax: Axes | None = None) -> Axes:
+def network_diagram(net: Network | Tabular, *, most: int = 16, ax: Axes | None = None) -> Axes:
     """Draw the layers of a network, from the inputs on the left to the outputs on the right.
 
     If no layer has more than `most` neurons, each neuron is a circle and each weight a line: red if
     it is above 0 and blue if below, the wider the larger. Otherwise layers are boxes, whose heights
-    are by the logarithms of their numbers of neurons.
+    are by the logarithms of their numbers of neurons. A Standardize or a Dropout is named at the
+    dense layer that comes after it.
 
     Parameters
     ----------
-    net : Sequential or estimator
-        The network, or an estimator of `cnn.sklearn` that has one.
+    net : Sequential, estimator or cnn.tabular.TableModel
+        The network, or an estimator of `cnn.sklearn` or a model of a table that has one.
     most : int, default 16
         Up to how many neurons of a layer are drawn one by one; 0 for boxes.
     ax : matplotlib.axes.Axes, optional
@@ -69,7 +70,7 @@ def network_diagram(net: Network, *, most: int = 16, ax: Axes | None = None) -> 
     >>> ax = cnn.plot.network_diagram(net)  # doctest: +SKIP
     """
     where = "network_diagram"
-    source, net = net, _arguments.network(where, net)
+    source, net = net, _arguments.network_of_table(net) or _arguments.network(where, net)
     most = checks.integer(where, "most", most, 0, 100)
     columns = _columns(net)
     small = max(column.units for column in columns) <= most
@@ -90,13 +91,15 @@ def network_diagram(net: Network, *, most: int = 16, ax: Axes | None = None) -> 
 def _columns(net: Sequential) -> list[_Column]:
     """Return the inputs and the dense layers."""
     found = [_Column(net.inputs, "inputs", "")]
-    dropout = ""
+    between = ""
     for layer in net.layers:
-        if isinstance(layer, Dropout):
-            dropout = f"dropout {layer.rate:.3g}"
+        if isinstance(layer, Standardize):
+            between = "standardize"
+        elif isinstance(layer, Dropout):
+            between = f"dropout {layer.rate:.3g}"
         elif isinstance(layer, Dense):
-            found.append(_Column(layer.outputs, str(layer.activation), dropout))
-            dropout = ""
+            found.append(_Column(layer.outputs, str(layer.activation), between))
+            between = ""
     return found
 
 
