@@ -306,7 +306,7 @@ def test_sklearn_names(own, scaled):
     kind = pytest.importorskip("cnn.sklearn").MLPClassifier if own else neural.MLPClassifier
     columns = [f"c{i}" for i in range(X.shape[1])]
     frame = pandas.DataFrame(X, columns=columns)
-    for labels in (["b", "a", "d", "c"], ["no", "yes"], ["a\0", "b"]):
+    for labels in (["b", "a", "d", "c"], ["no", "yes"], ["\0a", "b"]):
         t = np.array(labels, object)[LABELS % len(labels)]
         mlp = kind((3,), max_iter=2)
         estimator = make_pipeline(StandardScaler(), mlp) if scaled else mlp
