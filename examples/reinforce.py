@@ -64,10 +64,10 @@ def play(policy, episodes, rng, *, explore=True):
     Pushes are drawn, so that all are tried; without `explore` each is the likelier one.
     """
     state, alive = start(episodes, rng), np.ones(episodes, bool)
-    states = []
-    pushes = []
-    counts = []
-    while alive.any() and len(states) < MOST_STEPS:
+    states, pushes, counts = [], [], []
+    for _ in range(MOST_STEPS):
+        if not alive.any():
+            break
         chance = cnn.sigmoid(policy.predict(state))[:, 0]
         right = (rng.random(episodes) if explore else 0.5) < chance
         states.append(state)
