@@ -362,7 +362,7 @@ def checked_class_weight(
     if labels is None:
         raise ValueError(
             f"{where}: class_weight is given, but t does not hold class numbers of a softmax; "
-            f"use sample_weight"
+            f"use sample_weight, such as numpy.where(t == 1, 5.0, 1.0)"
         )
     if isinstance(class_weight, str):
         checks.choice(where, "class_weight", class_weight, ("balanced",))

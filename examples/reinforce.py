@@ -120,9 +120,7 @@ def main():
         learn(policy, baseline, optimizers, played)
         rounds += 1
     earned = play(policy, 100, rng, explore=False)[2].sum(axis=0).mean()
-    print(
-        f"after {rounds} rounds of 20 episodes: mean return of 100 more {earned:.1f} of {MOST_STEPS}"
-    )
+    print(f"{rounds} rounds of 20 episodes: mean return of 100 more {earned:.1f} of {MOST_STEPS}")
     assert earned >= 475, earned
 
 

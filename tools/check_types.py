@@ -81,7 +81,7 @@ cnn.mlp([4, 3], "relu", "softmax").layers[0].wait
 cnn.mlp([4, 3], "relu", "softmax").fit([[0.0]], [0], loss="squared")
 cnn.mlp([4, 3], "relu", "softmax").fit([[0.0]], [0], optimizer="adan")
 cnn.EarlyStopping(mode="smallest")
-cnn.mlp([4, 3], "relu", "softmax").fit([[0.0]], [0], metrics=["acuracy"])
+cnn.mlp([4, 3], "relu", "softmax").fit([[0.0]], [0], metrics=["acc"])
 cnn.mlp([4, 3], "relu", "softmax").fit([[0.0]], [0], class_weight="equal")
 cnn.Sequential([cnn.Dense(4, 3)], dtype="float16")
 cnn.Denze(4, 3)
