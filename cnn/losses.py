@@ -365,7 +365,11 @@ def checked_class_weight(
             f"use sample_weight, such as numpy.where(t == 1, 5.0, 1.0)"
         )
     if isinstance(class_weight, str):
-        checks.choice(where, "class_weight", class_weight, ("balanced",))
+        if class_weight != "balanced":
+            raise ValueError(
+                f"{where}: class_weight is {class_weight!r}, should be 'balanced', a dict, or a "
+                f"number for each class"
+            )
         return balanced(labels, outputs)
     if isinstance(class_weight, Mapping):
         array = np.ones(outputs)

@@ -146,7 +146,10 @@ def test_bad_callbacks():
         net.fit(X, T, callbacks=3)
     with refused(TypeError, "fit: callbacks[1] is of type function, should be a cnn.Callback"):
         net.fit(X, T, callbacks=[cnn.Callback(), lambda epoch: None])
-    with refused(TypeError, "fit: callbacks[0] is of type type, should be a cnn.Callback"):
+    message = (
+        "fit: callbacks[0] is the class EarlyStopping, should be an object: EarlyStopping(...)"
+    )
+    with refused(TypeError, message):
         net.fit(X, T, callbacks=[cnn.EarlyStopping])
 
 

@@ -188,7 +188,7 @@ def test_bad_loss_settings(make, error, message):
         ({0: None}, TypeError, "class_weight[0] is of type NoneType"),
         ([1, 1, 1], ValueError, "class_weight has shape (3,), should be (4,), a number for each"),
         ([1, 1, 1, np.nan], ValueError, "class_weight has nan in row 3"),
-        ("equal", ValueError, "class_weight is 'equal', should be one of balanced"),
+        ("equal", ValueError, "class_weight is 'equal', should be 'balanced', a dict, or a number"),
     ],
 )
 def test_bad_class_weight(class_weight, error, message):

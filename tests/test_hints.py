@@ -223,6 +223,20 @@ def test_attributes_of_layers_that_are_not_in_a_network_keep_their_own_message()
         cnn.Dense(3, 2).weight  # noqa: B018
 
 
+def test_errors_of_calls_have_the_name_of_the_public_class():
+    for name in ("forward", "summary", "jacobian", "activations", "to_c", "set_weights"):
+        with pytest.raises(TypeError, match=rf"^Sequential\.{name}\(\) "):
+            getattr(NET, name)(qqq=1)
+    assert pickle.loads(pickle.dumps(NET.summary))() == NET.summary()
+
+
+def test_the_function_of_an_activation_is_no_name():
+    with pytest.raises(
+        TypeError, match=r"is of type function, should be a string .*; write 'relu'$"
+    ):
+        cnn.Dense(3, 2, cnn.relu)
+
+
 def test_properties_of_subclasses_keep_their_own_errors():
     class Net(cnn.Sequential):
         @property

@@ -12,6 +12,7 @@ from cnn._base.texts import listed, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Self
 
 # What a file has room for, cnn's own keys included.
 _MOST_KEYS = 10_000
@@ -87,6 +88,17 @@ class Metadata(MutableMapping[str, str]):
             self._network.set_metadata(key, None)
         for key, value in given.items():
             self._network.set_metadata(key, value)
+
+    def copy(self) -> dict[str, str]:
+        """Return the texts as a dict, as copies and pickles of a view are too."""
+        return dict(self)
+
+    def __reduce__(self) -> tuple[type, tuple[dict[str, str]]]:
+        return dict, (self.copy(),)
+
+    def __ior__(self, other: Any) -> Self:
+        self.update(other)
+        return self
 
     def __repr__(self) -> str:
         return repr(dict(self))
