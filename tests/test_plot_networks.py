@@ -76,6 +76,12 @@ def test_boundary_in_two_of_three_columns():
     assert ax.figure.axes[1].get_ylabel() == "predicted value"
 
 
+def test_boundary_of_an_arrow_table(net):
+    table = pytest.importorskip("pyarrow").table({"a": X[:, 0], "b": X[:, 1]})
+    ax = plot.decision_boundary(net, table, LABELS, columns=("b", "a"), resolution=5)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("b", "a")
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_boundary_of_estimators():
     sklearn = pytest.importorskip("sklearn")
@@ -153,6 +159,13 @@ def test_a_diagram_with_names_and_dropout():
     net.class_names = ["no", "yes"]
     ax = plot.network_diagram(net)
     assert {"$width", "height", "no", "yes", "dropout 0.25\nrelu"} <= set(texts(ax))
+
+
+@pytest.mark.parametrize("most", [0, 4])
+def test_a_diagram_of_standardized_inputs(most):
+    net = cnn.Sequential([cnn.Standardize(3), cnn.Dense(3, 2, "relu"), cnn.Dense(2, 1)], rng=0)
+    ax = plot.network_diagram(net, most=most)
+    assert "inputs,\nstandardized" in texts(ax)
 
 
 @pytest.mark.parametrize("most", [0, 4])

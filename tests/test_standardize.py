@@ -323,6 +323,8 @@ def test_numbers_that_float32_does_not_have():
 
 
 def test_inputs_refused():
+    with refused(TypeError, "Standardize: inputs is of type ndarray, should be the number of col"):
+        cnn.Standardize(X)
     for inputs, error in ((0, ValueError), (-1, ValueError), (1.5, TypeError), ("a", TypeError)):
         with refused(error, "Standardize: inputs is"):
             cnn.Standardize(inputs)
@@ -416,3 +418,14 @@ def test_core():
     ):
         with pytest.raises(ValueError, match=r"layer 0|parameter is|kind is"):
             call()
+
+
+def test_a_call_without_a_network(bits):
+    layer = cnn.Standardize(2, mean=[1.0, 2.0], scale=[2.0, 0.3])
+    found = layer([[3, 4], [5, 6]])
+    bits(found, (np.array([[3.0, 4.0], [5.0, 6.0]]) - [1.0, 2.0]) / [2.0, 0.3])
+    bits(layer([3, 4]), found[0])
+    with refused(ValueError, "Standardize: x has 3 columns, but the layer has 2 inputs"):
+        layer([[1, 2, 3]])
+    with refused(AttributeError, "Standardize: inputs does not exist yet"):
+        cnn.Standardize()([[1, 2]])

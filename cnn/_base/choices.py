@@ -45,6 +45,20 @@ InitializerName: TypeAlias = Literal[
     "glorot_uniform", "he_uniform", "lecun_uniform", "torch", "zeros"
 ]
 
+MetricName: TypeAlias = Literal[
+    "accuracy",
+    "auc",
+    "f1",
+    "log_loss",
+    "mae",
+    "mse",
+    "precision",
+    "r2",
+    "recall",
+    "rmse",
+    "top5",
+]
+
 NetworkDType: TypeAlias = (
     Literal["float32", "float64"] | type[np.floating[Any]] | type[float] | np.dtype[Any]
 )

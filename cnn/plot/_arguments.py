@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
-from cnn import _core
+from cnn import _core, losses
 from cnn._base import checks, texts
 from cnn._base.numbers import exact
 from cnn.callbacks import is_higher_better
@@ -106,7 +106,8 @@ def probabilities(where: str, p: NDArray[Any]) -> NDArray[Any]:
 
 def labels(where: str, name: str, value: ArrayLike, rows: int) -> NDArray[np.int64]:
     """Return checked class numbers."""
-    found = _core.numeric(where, name, value)
+    is_t = name == "t"
+    found = losses.numeric_targets(where, value) if is_t else _core.numeric(where, name, value)
     if found.shape != (rows,) or rows == 0:
         raise ValueError(
             f"{where}: {name} has shape {found.shape}, should be ({max(rows, 1)},), a class for "

@@ -89,7 +89,7 @@ def decision_boundary(
     """
     where = "decision_boundary"
     predict, is_classes = _predictor(where, net)
-    labels_of_axes = [str(name) for name in getattr(x, "columns", ())]
+    labels_of_axes = _core.column_names(x) or []
     samples = _core.numeric(where, "x", x)
     inputs = getattr(net, "inputs", getattr(net, "n_features_in_", None))
     if samples.ndim != 2 or len(samples) == 0 or samples.shape[1] != (inputs or samples.shape[1]):

@@ -148,24 +148,23 @@ def _draw_neurons(
             zorder=2,
         )
     tallest = max(map(max, heights))
-    longest = max(len(column.title) for column in columns)
+    longest = max(len(line) for column in columns for line in column.title.splitlines())
     font = _font(ax, len(columns), max(longest, 9))
     for i, column in enumerate(columns):
         x = i * _ACROSS
         ax.text(x, tallest + 0.9, f"{column.units}", ha="center", va="bottom", fontsize=font)
         text = column.title if not column.between else f"{column.between}\n{column.title}"
         ax.text(x, -tallest - 0.9, text, ha="center", va="top", fontsize=font)
-    _name_ends(ax, net, heights, source, font)
-    names = 2.2 if getattr(net, "feature_names", None) else 0.8
-    ax.set_xlim(-names, (len(columns) - 1) * _ACROSS + 2.2)
+    has_names = _name_ends(ax, net, heights, source, font)
+    ax.set_xlim(-2.2 if has_names else -0.8, (len(columns) - 1) * _ACROSS + 2.2)
     ax.set_ylim(-tallest - 2.4, tallest + 1.8)
 
 
 def _name_ends(
     ax: Axes, net: Sequential, heights: list[list[float]], source: object, font: float
-) -> None:
-    """Write the names of features and of classes, if there are any, beside inputs and outputs."""
-    features = getattr(source, "feature_names_in_", getattr(net, "feature_names", None))
+) -> bool:
+    """Write the names of features and classes that there are; return whether there are features."""
+    features = getattr(source, "feature_names_in_", net.feature_names)
     classes = _arguments.class_names("network_diagram", None, net.outputs, source)
     has_classes = classes != [str(i) for i in range(net.outputs)]
     sides = [
@@ -179,6 +178,7 @@ def _name_ends(
             text = _axes.shown(str(name), _LONGEST)
             x = column * _ACROSS + offset
             _axes.as_text([ax.text(x, y, text, ha=side, va="center", fontsize=font)])
+    return features is not None
 
 
 def _heights(units: int) -> list[float]:
