@@ -1,6 +1,7 @@
 """Standardize: the same bits as on rows standardized beforehand, adapting, files, refusals."""
 
 import copy
+import itertools
 import math
 import pickle
 
@@ -180,32 +181,29 @@ DERIVATIVES = {
 }
 
 
-def networks(sizes, dtype, rate=0.0, *, mean=MEAN, scale=SCALE):
-    """Return a network with a Standardize, and one without and with the same weights."""
-    layers = [cnn.Standardize(mean=mean, scale=scale)]
-    for i in range(len(sizes) - 1):
-        last = i == len(sizes) - 2
-        layers.append(cnn.Dense(sizes[i], sizes[i + 1], "softmax" if last else "gelu"))
-        if rate > 0 and not last:
-            layers.append(cnn.Dropout(rate))
-    net = cnn.Sequential(layers, rng=1, dtype=dtype)
-    without = cnn.Sequential(copy.deepcopy(layers[1:]), rng=1, dtype=dtype)
-    without.set_weights(net.get_weights())
-    return net, without
+def stack(sizes, rate=0.0):
+    """Return dense layers, with dropout between them if there is a rate."""
+    layers = []
+    for inputs, outputs in itertools.pairwise(sizes[:-1]):
+        layers += [cnn.Dense(inputs, outputs, "gelu"), *([cnn.Dropout(rate)] if rate > 0 else [])]
+    return [*layers, cnn.Dense(*sizes[-2:], "softmax" if sizes[-1] > 1 else "tanh")]
 
 
 def change_of(net, rows):
-    return np.random.default_rng(3).uniform(-1, 1, (rows, net.layers[-1].outputs))
+    return np.random.default_rng(3).uniform(-1, 1, (rows, net._network.outputs))
 
 
 @pytest.mark.parametrize("name", DERIVATIVES)
-def test_derivatives(name, isa, threads, dtype, bits):
+def test_derivatives(name, isa, threads, bits):
     """Those with respect to x are those with respect to the standardized rows over the scale."""
     sizes, rows = DERIVATIVES[name]
-    net, other = networks(sizes, dtype)
-    x = X[:rows].astype(dtype)
-    ready = (x - net.layers[0].mean) / net.layers[0].scale
-    dy, scale = change_of(net, rows), net.layers[0].scale
+    layer = cnn.Standardize(mean=MEAN, scale=SCALE)
+    net = cnn.Sequential([layer, *stack(sizes)], rng=1)
+    other = cnn.Sequential(stack(sizes), rng=1)
+    other.set_weights(net.get_weights())
+    x = X[:rows].astype("float32")
+    dy, scale = change_of(net, rows), layer.scale
+    ready = (x - layer.mean) / scale
     y, dx = other.vjp(ready, dy)
     assert bits(*net.vjp(x, dy)) == bits(y, dx / scale)
     assert bits(*net.vjp(x[1], dy[1])) == bits(y[1], dx[1] / scale)
@@ -222,9 +220,10 @@ def test_derivatives(name, isa, threads, dtype, bits):
 
 
 def test_derivatives_with_dropout(dtype):
-    net, _ = networks([COLUMNS, 40, 30, 4], dtype, 0.4)
+    layer = cnn.Standardize(mean=MEAN, scale=SCALE)
+    net = cnn.Sequential([layer, *stack([COLUMNS, 40, 30, 4], 0.4)], rng=1, dtype=dtype)
     x = X[:150].astype(dtype)
-    mean, scale = net.layers[0].mean, net.layers[0].scale
+    mean, scale = layer.mean, layer.scale
     dy = change_of(net, 150).astype(dtype)
     masks = exact_bits.dropout_masks(net._network, 2, 150)
     y, gradients, dx = ref.Network(net._network, masks).derivatives((x - mean) / scale, dy)
@@ -240,7 +239,8 @@ def test_derivatives_with_dropout(dtype):
 def test_central_differences():
     """With numbers by which standardizing is exact, the error is that of the dense layers."""
     mean, scale = np.array([1.5, -2.0, 0.0]), np.array([4.0, 0.25, 1.0])
-    net, _ = networks([3, 6, 4], "float64", mean=mean, scale=scale)
+    layer = cnn.Standardize(mean=mean, scale=scale)
+    net = cnn.Sequential([layer, *stack([3, 6, 4])], rng=1, dtype="float64")
     ready = np.round(np.random.default_rng(0).uniform(-1, 1, (5, 3)) * 2**30) / 2**30
     x, dy = ready * scale + mean, change_of(net, 5)
     y, _, own = ref.Network(net._network).derivatives(ready, dy)
@@ -249,9 +249,9 @@ def test_central_differences():
     net.forward(x)
     ways = [net.vjp(x, dy)[1], net.backward(dy).dx, np.einsum("ij,ijk->ik", dy, net.jacobian(x))]
     for j in range(3):
-        h = differences.H[True] * scale[j]
+        h, unit = differences.H[True] * scale[j], np.eye(3)[j]
 
-        def value(change, unit=np.eye(3)[j]):
+        def value(change, unit=unit):
             return (dy * net.predict(x + change * unit)).sum(axis=1)
 
         estimate, truncation = differences.extrapolated(value, h)
