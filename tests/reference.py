@@ -452,7 +452,8 @@ class _Dense(NamedTuple):
 class Network:
     """A network with the layers and parameters of a _core.Network.
 
-    `masks` are those of its dropout layers, by layer index: arrays of bool (rows, width).
+    `masks` are those of its dropout layers, by layer index: arrays of bool (rows, width). A
+    standardize layer is left out: inputs are standardized ones.
     """
 
     def __init__(self, network, masks=None) -> None:
@@ -464,7 +465,7 @@ class Network:
                 self.layers.append(
                     _Dense(weight, bias, layer.activation, layer.alpha, layer.l2, None)
                 )
-            elif masks is not None:
+            elif masks is not None and layer.kind == "dropout":
                 scale = constant_value(1 / (1 - layer.rate), self.dtype)
                 self.layers[-1] = self.layers[-1]._replace(mask=masks[i] * scale)
 

@@ -664,6 +664,7 @@ CNN_API cnn_status cnn_network_vjp(const cnn_network *network, const cnn_matrix 
 /*
  * The Jacobian of each row: jacobian (rows, outputs, inputs) without gaps has d y_j / d x_i at
  * [row][j][i], the bits of a vjp whose dy is 1 at j and 0 elsewhere. y (rows, outputs) may be NULL.
+ * Neither may overlap x.
  * One way forward and `outputs` ways back for each row: O(rows outputs parameters).
  */
 CNN_API size_t cnn_network_jacobian_workspace_size(const cnn_network *network, size_t rows);
@@ -703,8 +704,9 @@ CNN_API cnn_status cnn_network_gradients(const cnn_network *network, const cnn_l
 
 /*
  * A tape keeps what rows left in the network on their way forward, so that they can go back with
- * any gradient of a loss. The network must outlive the tape; several tapes of a network may be used
- * at once. O(rows widths + parameters) memory, which is kept for the next rows.
+ * any gradient of a loss. The network must outlive the tape. Several threads may use tapes of one
+ * network at once, each a tape of its own. O(rows widths + parameters) memory, which is kept for
+ * the next rows.
  */
 typedef struct cnn_tape cnn_tape;
 CNN_API cnn_status cnn_tape_create(const cnn_network *network, cnn_tape **tape);
@@ -723,7 +725,8 @@ CNN_API cnn_status cnn_tape_forward(cnn_tape *tape, const cnn_matrix *x, int64_t
  * Back from dy (rows, outputs), the gradient of a loss with respect to y. `gradients` receives that
  * with respect to the parameters, ordered as in cnn_network_gradients, summed over the rows and
  * without L2 terms; dx (rows, inputs) that with respect to x. One of the two may be NULL. May be
- * called several times. CNN_ERROR_ARGUMENT if the weights were changed since the forward.
+ * called several times. CNN_ERROR_ARGUMENT if the weights were changed since the forward. dx must
+ * not overlap dy.
  */
 CNN_API cnn_status cnn_tape_backward(cnn_tape *tape, const cnn_matrix *dy, void *gradients,
                                      size_t count, void *dx, size_t dx_stride);
