@@ -5,12 +5,14 @@ import decimal
 import gzip
 import io
 import os
+import re
 import subprocess
 import sys
 
 import hypothesis
 import hypothesis.strategies as st
 import numpy as np
+import pandas
 import pytest
 
 from cnn._base import extras
@@ -449,8 +451,20 @@ def test_parquet_that_is_damaged_or_cannot_be_read(parquet, file, monkeypatch):
         read(file(data[:4] + data[400:]), target="t")
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
     assert read("-", target="t").rows == 3000
+    with pytest.raises(ValueError, match="the file is an Excel workbook or another zip archive"):
+        read(file(b"PK\x03\x04 and more"), target="t")
     # A table whose first name begins with the mark is a table.
     assert read(file("PAR1,t\n1,x\n2,y\n"), target="t").rows == 2
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    with pytest.raises(ImportError, match=r'pyarrow is not installed; pip install "cnn\[table\]"'):
+    with pytest.raises(ImportError, match=re.escape(extras.install("table"))):
         read(path, target="t")
+
+
+@needs_pyarrow
+def test_the_index_of_a_parquet_file_has_no_name(tmp_path):
+    frame = pandas.DataFrame({"a": range(6), "t": list("xyxyxy")})
+    path = str(tmp_path / "t.parquet")
+    frame[frame.a % 4 < 2].to_parquet(path)
+    with pytest.raises(ValueError, match="column 3 has no name, but '0' in row 1; --drop ''"):
+        read(path, target="t")
+    assert list(read(path, target="t", drop=[""]).columns) == ["a", "t"]

@@ -7,6 +7,7 @@ is null or NaN is missing.
 from __future__ import annotations
 
 import io
+import re
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from cnn._tables.source import Progress
 
 _MARK = b"PAR1"
+# The name that pandas gives to an index without a name.
+_INDEX = re.compile(r"__index_level_\d+__")
 # Rows that are read at a time, and the most numbers of them.
 _BATCH_ROWS = 1 << 16
 _BATCH_NUMBERS = 1 << 21
@@ -63,7 +66,9 @@ class ParquetTable:
             self._table = parquet.ParquetFile(self._file)
         except (self._pa.ArrowException, OSError) as error:
             raise self._damaged(error) from error
-        self.names: list[str] = list(self._table.schema_arrow.names)
+        self.names = [
+            "" if _INDEX.fullmatch(name) else name for name in self._table.schema_arrow.names
+        ]
         self.unnamed = [place for place, name in enumerate(self.names) if not name]
         self._places = places_of(path, self.names)
 
