@@ -16,7 +16,7 @@ import pandas
 import pytest
 
 from cnn._base import extras
-from cnn._tables import arrow, content, csv_file, pieces, table
+from cnn._tables import arrow, buffers, content, csv_file, pieces, table
 from cnn._tables.content import read
 from cnn._tables.dialect import DEFAULT, Dialect
 from cnn._tables.table import Category, Number
@@ -468,3 +468,39 @@ def test_the_index_of_a_parquet_file_has_no_name(tmp_path):
     with pytest.raises(ValueError, match="column 3 has no name, but '0' in row 1; --drop ''"):
         read(path, target="t")
     assert list(read(path, target="t", drop=[""]).columns) == ["a", "t"]
+
+
+@needs_pyarrow
+def test_values_of_arrow_arrays():
+    import pyarrow as pa
+
+    rng = np.random.default_rng(0)
+    for kind, of, gone in (
+        (pa.float64(), buffers.floats_of, np.nan),
+        (pa.int32(), buffers.indices_of, -1),
+    ):
+        values = [None if rng.random() < 0.3 else int(v) for v in rng.integers(0, 99, 50)]
+        array = pa.array(values, kind)
+        expected = np.array([gone if v is None else v for v in values])
+        for first, rows in ((0, 50), (3, 20), (9, 41), (8, 1), (7, 0)):
+            np.testing.assert_array_equal(
+                of(array.slice(first, rows)), expected[first : first + rows]
+            )
+        np.testing.assert_array_equal(of(pa.array([5, 7, 9], kind).slice(1)), [7, 9])
+
+
+@needs_pyarrow
+def test_pandas_is_not_imported(file, parquet):
+    # It would take longer than the rest, and lose a Ctrl-C that comes meanwhile.
+    rows = "".join(f"{i / 7},{i % 3}x,\n" for i in range(120_000))
+    paths = [
+        file("a,t,b\n" + rows),
+        parquet({"a": [1.0, float("nan"), None], "n": [1, None, 3], "t": ["x", None, "y"]}),
+    ]
+    program = (
+        "import sys\nfrom cnn._tables.content import read\n"
+        f"read({paths[0]!r}, target='t', drop=['b'])\n"
+        f"read({paths[1]!r}, target='t', keep_missing=True)\n"
+        "assert 'pyarrow' in sys.modules and 'pandas' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-P", "-c", program], check=True)

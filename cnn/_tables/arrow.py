@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cnn._tables.buffers import floats_of, indices_of
 from cnn._tables.pieces import Numbers, Part, Rows, Texts, texts_of
 
 if TYPE_CHECKING:
@@ -178,7 +179,9 @@ class Blocks:
 
     def _numbers(self, column: Any, rows: Any, place: int, has_quotes: bool) -> Numbers | None:
         """Return a column of numbers, or None if some are infinite."""
-        values = column.to_numpy()
+        if column.num_chunks != 1:
+            return None
+        values = floats_of(column.chunk(0))
         finite = np.isfinite(values)
         if np.count_nonzero(finite) != len(values) - column.null_count:
             return None
@@ -187,7 +190,7 @@ class Blocks:
 
         def texts() -> Texts:
             chunk = self._read(rows, [place], [False]).column(0).chunk(0)
-            return Texts(chunk.dictionary.to_pylist(), chunk.indices.to_numpy())
+            return Texts(chunk.dictionary.to_pylist(), indices_of(chunk.indices))
 
         return Numbers(values, ~finite if column.null_count else None, texts)
 
@@ -197,7 +200,7 @@ class Blocks:
             return None
         chunk = column.chunk(0)
         texts: list[str] = chunk.dictionary.to_pylist()
-        indices = chunk.indices.to_numpy()
+        indices = indices_of(chunk.indices)
         if any(len(text) > csv.field_size_limit() for text in texts):
             return None
         stripped = [text.strip(_BLANKS) for text in texts]
