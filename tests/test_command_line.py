@@ -16,6 +16,7 @@ import cnn
 from cnn import _core
 from cnn._base.numbers import exact
 from cnn._tables import preprocessing
+from cnn._training import loop
 from cnn.cli import main as command_line
 from cnn.cli import train as training
 
@@ -517,7 +518,7 @@ def test_interrupt(monkeypatch, tmp_path, capsys):
     def interrupt(*_arguments, **_keywords):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cnn.Sequential, "fit", interrupt)
+    monkeypatch.setattr(loop, "fit", interrupt)
     code, model = train(tmp_path, QUALITY)
     assert code == 130
     assert capsys.readouterr().err == "cnn: interrupted\n"

@@ -112,6 +112,51 @@ def test_predict_copies_columns_as_they_are_written(file, tmp_path, capsys):
     assert "column 'Id' is missing, the file has id, a, t; did you mean 'id'?" in err
 
 
+def test_columns_that_are_copied_may_have_names_of_predictions(file, tmp_path, capsys):
+    rows = [["a", "t", "P(x)"], *([i % 10, "xy"[i % 10 > 4], f"n{i}"] for i in range(40))]
+    model, _ = trained(file, tmp_path, capsys, content(rows), "--drop", "P(x)")
+    head, *found = predicted(capsys, model, file(content(rows)), "--id", "t,P(x)", "-o", "-")
+    assert head == ["t", "P(x)", "t_", "P(x)_", "P(y)"]
+    assert [row[:2] for row in found] == [row[1:] for row in rows[1:]]
+
+
+def test_a_table_from_stdin(file, tmp_path, capsys, monkeypatch):
+    def give(text):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+
+    text = content(QUALITY)
+    model, expected = trained(file, tmp_path, capsys, text, "--drop", "id")
+    options = ["--target", "t", "--drop", "id", "--epochs", 2, "-o", model]
+    # A file of this name is another one.
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-").write_text("x", encoding="utf-8")
+    give(text)
+    code, out, _ = run(capsys, "train", "-", *options)
+    assert (code, out.splitlines()[0]) == (0, "reading stdin")
+    assert out.endswith(expected.partition(": ")[2])
+    give(text)
+    assert run(capsys, "evaluate", model, "-")[1].startswith("stdin: 60 rows\n")
+    give(text)
+    out = tmp_path / "out.csv"
+    assert run(capsys, "predict", model, "-", "-o", out) == (0, "", "")
+    assert out.read_text(encoding="utf-8").count("\n") == 61
+    for command in (["train", "-", *options], ["evaluate", model, "-"], ["predict", model, "-"]):
+        for bad in ("a,id,t\n1,,2\nx,,2\n", "a,id,t\n1e300,,2\n", "id\n"):
+            give(bad)
+            code, _, err = run(capsys, *command)
+            assert (code, err[:18]) == (1, "cnn: error: stdin:")
+    monkeypatch.setattr(sys, "stdin", None)
+    code, _, err = run(capsys, "evaluate", model, "-")
+    assert (code, err) == (1, "cnn: error: stdin is closed, so that no table can be read from it\n")
+
+
+@pytest.mark.parametrize("command", [["train", "a", "--target", "t"], ["export", "a", "--to", "c"]])
+def test_stdout_is_no_model(capsys, command):
+    with pytest.raises(SystemExit):
+        command_line.main([*command, "-o", "-"])
+    assert "'-' should be a file; ./- is one of this name" in capsys.readouterr().err
+
+
 def test_probabilities_need_classes(tmp_path, capsys):
     model = train(tmp_path, QUALITY, "--drop", "id", "--task", "regression")[1]
     capsys.readouterr()
@@ -153,6 +198,17 @@ def test_policies_and_texts_may_both_be_given(file, tmp_path, capsys):
     with pytest.raises(SystemExit):
         command_line.main(["predict", model, "data.csv", "--missing", "mean"])
     assert "what is done about them is learnt by 'train'" in capsys.readouterr().err
+    for wrong in ("mode", "mean,NA"):
+        with pytest.raises(SystemExit):
+            command_line.main(["train", "x", "--target", "t", "-o", "m", "--missing", wrong])
+        err = capsys.readouterr().err
+        assert f"'{wrong}' should be one of error, drop, mean, median, category, or the text" in err
+
+
+def test_rows_that_are_left_leave_several_classes(file, tmp_path, capsys):
+    table = "a,t\n1,x\n,y\n2,x\n3,x\n"
+    _, err = trained(file, tmp_path, capsys, table, "--missing", "drop")
+    assert "of the rows without missing values: column 't' is always 'x', should have at" in err
 
 
 # ---- train -------------------------------------------------------------------------------------
@@ -163,6 +219,17 @@ def test_the_first_line_comes_before_reading(tmp_path, capsys):
     printed = capsys.readouterr()
     assert (code, printed.out) == (1, "reading absent.csv\n")
     assert "absent.csv: No such file or directory" in printed.err
+
+
+def test_what_would_read_a_large_file_faster(file, tmp_path, capsys, monkeypatch):
+    from cnn._tables import content as contents
+
+    monkeypatch.setattr(contents, "_SLOW_SIZE", 10)
+    monkeypatch.setattr(contents, "find_spec", lambda _: None)
+    path = file("a,t\n1,x\n2,\n")
+    _, out, err = run(capsys, "train", path, "--target", "t", "-o", tmp_path / "m")
+    assert out.splitlines()[1].startswith(f"{path} is large; it is read faster after pip install")
+    assert "column 't' is empty, should be a finite number or a category; --missing median" in err
 
 
 def test_folds(file, tmp_path, capsys):

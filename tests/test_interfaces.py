@@ -132,7 +132,7 @@ def test_flags(capsys):
     assert capsys.readouterr().out == cnn.get_pkgconfig_dir() + "\n"
 
 
-@pytest.mark.parametrize("arguments", [[], ["--libs", "info"], ["--absent"]])
+@pytest.mark.parametrize("arguments", [["completion"], ["--libs", "info"], ["--absent"]])
 def test_bad_command_lines(arguments):
     done = subprocess.run(
         [sys.executable, "-P", "-m", "cnn", *arguments], capture_output=True, check=False, text=True

@@ -162,13 +162,6 @@ def test_a_diagram_with_names_and_dropout():
 
 
 @pytest.mark.parametrize("most", [0, 4])
-def test_a_diagram_of_standardized_inputs(most):
-    net = cnn.Sequential([cnn.Standardize(3), cnn.Dense(3, 2, "relu"), cnn.Dense(2, 1)], rng=0)
-    ax = plot.network_diagram(net, most=most)
-    assert "inputs,\nstandardized" in texts(ax)
-
-
-@pytest.mark.parametrize("most", [0, 4])
 def test_a_large_diagram(net, most):
     ax = plot.network_diagram(net, most=most)
     assert texts(ax) == [

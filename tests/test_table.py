@@ -127,7 +127,7 @@ BAD = {
     "many fields": ("a,b\n1,2,3\n", "row 1 (line 2) has 3 fields, should have 2"),
     "empty field": ("a,b\n1,2\n\n3,\n", "row 2 (line 4), column 'b' is empty, should be a finite"),
     "NA": ("a,b\n1,2\nNA,3\n", "row 2 (line 3), column 'a' is 'NA', should be a finite number or"),
-    "nan": ("a,b\nnan,2\n", "missing values should be filled in, or their rows left out"),
+    "nan": ("a,b\nnan,2\n", "median, mean or category fills in missing values, --missing drop"),
     "inf": ("a,b\n1,-inf\n", "row 1 (line 2), column 'b' is '-inf', should be a finite number"),
     "open quote": ('a,b\n1,"2\n', "line 2: unexpected end of data"),
     "after quote": ('a,b\n1,"2"3\n', "line 2: ',' expected after '\"'"),

@@ -5,16 +5,18 @@ import decimal
 import gzip
 import io
 import os
+import re
 import subprocess
 import sys
 
 import hypothesis
 import hypothesis.strategies as st
 import numpy as np
+import pandas
 import pytest
 
 from cnn._base import extras
-from cnn._tables import arrow, content, csv_file, pieces, table
+from cnn._tables import arrow, buffers, content, csv_file, pieces, table
 from cnn._tables.content import read
 from cnn._tables.dialect import DEFAULT, Dialect
 from cnn._tables.table import Category, Number
@@ -449,8 +451,56 @@ def test_parquet_that_is_damaged_or_cannot_be_read(parquet, file, monkeypatch):
         read(file(data[:4] + data[400:]), target="t")
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
     assert read("-", target="t").rows == 3000
+    with pytest.raises(ValueError, match="the file is an Excel workbook or another zip archive"):
+        read(file(b"PK\x03\x04 and more"), target="t")
     # A table whose first name begins with the mark is a table.
     assert read(file("PAR1,t\n1,x\n2,y\n"), target="t").rows == 2
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    with pytest.raises(ImportError, match=r'pyarrow is not installed; pip install "cnn\[table\]"'):
+    with pytest.raises(ImportError, match=re.escape(extras.install("table"))):
         read(path, target="t")
+
+
+@needs_pyarrow
+def test_the_index_of_a_parquet_file_has_no_name(tmp_path):
+    frame = pandas.DataFrame({"a": range(6), "t": list("xyxyxy")})
+    path = str(tmp_path / "t.parquet")
+    frame[frame.a % 4 < 2].to_parquet(path)
+    with pytest.raises(ValueError, match="column 3 has no name, but '0' in row 1; --drop ''"):
+        read(path, target="t")
+    assert list(read(path, target="t", drop=[""]).columns) == ["a", "t"]
+
+
+@needs_pyarrow
+def test_values_of_arrow_arrays():
+    import pyarrow as pa
+
+    rng = np.random.default_rng(0)
+    for kind, of, gone in (
+        (pa.float64(), buffers.floats_of, np.nan),
+        (pa.int32(), buffers.indices_of, -1),
+    ):
+        values = [None if rng.random() < 0.3 else int(v) for v in rng.integers(0, 99, 50)]
+        array = pa.array(values, kind)
+        expected = np.array([gone if v is None else v for v in values])
+        for first, rows in ((0, 50), (3, 20), (9, 41), (8, 1), (7, 0)):
+            np.testing.assert_array_equal(
+                of(array.slice(first, rows)), expected[first : first + rows]
+            )
+        np.testing.assert_array_equal(of(pa.array([5, 7, 9], kind).slice(1)), [7, 9])
+
+
+@needs_pyarrow
+def test_pandas_is_not_imported(file, parquet):
+    # It would take longer than the rest, and lose a Ctrl-C that comes meanwhile.
+    rows = "".join(f"{i / 7},{i % 3}x,\n" for i in range(120_000))
+    paths = [
+        file("a,t,b\n" + rows),
+        parquet({"a": [1.0, float("nan"), None], "n": [1, None, 3], "t": ["x", None, "y"]}),
+    ]
+    program = (
+        "import sys\nfrom cnn._tables.content import read\n"
+        f"read({paths[0]!r}, target='t', drop=['b'])\n"
+        f"read({paths[1]!r}, target='t', keep_missing=True)\n"
+        "assert 'pyarrow' in sys.modules and 'pandas' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-P", "-c", program], check=True)

@@ -237,13 +237,20 @@ def test_callbacks_and_dropout():
     assert "Dropout" in model.net.summary()
 
 
-def test_interrupts_reach_the_caller():
-    def interrupt(epoch, logs):
-        raise KeyboardInterrupt
+def test_an_interrupt_keeps_the_best_epoch():
+    def interrupt(epoch, *logs):
+        if epoch == 3:
+            raise KeyboardInterrupt
 
     callback = cnn.LambdaCallback(on_epoch_end=interrupt)
+    options = {"target": "fruit", "rng": 0, "lr": 0.03}
+    with pytest.warns(UserWarning, match="fit: interrupted; the model is that of the best epoch"):
+        model = TableModel.fit(rows_of(), callbacks=[callback], epochs=9, **options)
+    assert_same(model, TableModel.fit(rows_of(), epochs=3, **options))
+    assert model.scores_["rows"] == 12
+    callback = cnn.LambdaCallback(on_epoch_begin=lambda epoch: interrupt(epoch + 2))
     with pytest.raises(KeyboardInterrupt):
-        TableModel.fit(rows_of(), target="fruit", callbacks=[callback], **QUICK)
+        TableModel.fit(rows_of(), callbacks=[callback], **options)
 
 
 # ---- Evaluation --------------------------------------------------------------------------------

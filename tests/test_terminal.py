@@ -33,6 +33,7 @@ COMMANDS = {
     "cflags": ["--cflags"],
     "help": ["train", "--help"],
     "version": ["--version"],
+    "no command": [],
     "show": ["show", "model.safetensors"],
     "predict": ["predict", "model.safetensors", "data.csv"],
 }
@@ -45,7 +46,7 @@ WRONG = {
     "no file": (["show", "absent"], 1),
     "no table": (["predict", "model.safetensors", "absent"], 1),
     "usage": (["predict", "--fly"], 2),
-    "no command": ([], 2),
+    "no shell": (["completion"], 2),
 }
 FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cnn._tables.buffers import floats_of, indices_of
 from cnn._tables.pieces import Numbers, Part, Rows, Texts, texts_of
 
 if TYPE_CHECKING:
@@ -183,7 +184,9 @@ class Blocks:
 
     def _numbers(self, column: Any, rows: Any, place: int, has_quotes: bool) -> Numbers | None:
         """Return a column of numbers, or None if some are infinite."""
-        values = column.to_numpy()
+        if column.num_chunks != 1:
+            return None
+        values = floats_of(column.chunk(0))
         finite = np.isfinite(values)
         if np.count_nonzero(finite) != len(values) - column.null_count:
             return None
@@ -212,7 +215,7 @@ class Blocks:
 def _texts_of(column: Any) -> Texts:
     """Return the texts of a column in the order in which they first occur."""
     chunks = column.unify_dictionaries().chunks
-    indices = np.concatenate([chunk.indices.to_numpy() for chunk in chunks])
+    indices = np.concatenate([indices_of(chunk.indices) for chunk in chunks])
     return Texts(chunks[0].dictionary.to_pylist(), indices)
 
 

@@ -15,10 +15,11 @@ from cnn._base import extras
 from cnn._tables import table
 from cnn._tables.csv_file import option
 from cnn._tables.dialect import DEFAULT, Dialect
+from cnn._tables.source import name_of
 from cnn._tables.table import Category, Number, Survey
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from numpy.typing import NDArray
 
@@ -80,7 +81,7 @@ def read(
     target : str
         The column to predict.
     task : {"auto", "classification", "regression"}
-        What the target is taken for; "auto" follows `target_of`.
+        What the target is taken for; "auto" follows `columns_of`.
     drop : collection of str
         Columns to be left out. An empty name stands for all columns without a name.
     categories : collection of str
@@ -111,36 +112,51 @@ def read(
         keep_missing=keep_missing,
         progress=progress,
     )
+    source = name_of(path)
     if len(surveys) == 1:
-        raise ValueError(f"{path}: there is no column to learn from, only the target")
-    _check_filled(path, rows, surveys)
-    goal, hint = target_of(path, task, surveys[target])
-    columns = {}
+        raise ValueError(f"{source}: there is no column to learn from, only the target")
+    _check_filled(source, rows, surveys)
+    columns, hint = columns_of(source, task, target, surveys)
+    contents = {}
     for name, survey in surveys.items():
-        column = (
-            goal if name == target else Number(name) if survey.is_number else survey.category(path)
-        )
-        columns[name] = ColumnContent(
+        column = columns[name]
+        contents[name] = ColumnContent(
             column, survey.values(column), survey.missing, survey.first_missing, survey.inexact
         )
-    return Content(path, rows, columns, hint)
+    return Content(source, rows, contents, hint)
 
 
-def _check_filled(path: str, rows: int, surveys: dict[str, Survey]) -> None:
+def _check_filled(source: str, rows: int, surveys: dict[str, Survey]) -> None:
     for name, survey in surveys.items():
         if survey.missing == rows:
             raise ValueError(
-                f"{path}: column {name!r} has missing values only; {option('--drop', name)} leaves "
-                f"it out"
+                f"{source}: column {name!r} has missing values only; {option('--drop', name)} "
+                f"leaves it out"
             )
 
 
-def target_of(source: str, task: str, goal: Survey) -> tuple[Column, str]:
-    """Return the column of a target, and a note on the other task that it would allow.
+def columns_of(
+    source: str, task: str, target: str, surveys: Mapping[str, Survey]
+) -> tuple[dict[str, Column], str]:
+    """Return the columns by their names, and a note on the other task that the target allows.
 
-    With the task "auto", it holds classes if it has texts, or at most 20 different texts that are
-    all whole numbers. Of the survey, `name`, `is_whole`, `codes`, `word` and `forced` count.
+    With the task "auto", the target holds classes if it has texts, or at most 20 different texts
+    that are all whole numbers.
     """
+    goal, hint = _target_of(source, task, surveys[target])
+    columns = {
+        name: goal
+        if name == target
+        else Number(name)
+        if survey.is_number
+        else survey.category(source)
+        for name, survey in surveys.items()
+    }
+    return columns, hint
+
+
+def _target_of(source: str, task: str, goal: Survey) -> tuple[Column, str]:
+    """Return the column of a target, and a note on the other task."""
     hint = ""
     whole = goal.is_number and goal.is_whole and goal.texts is not None
     if task == "auto":
@@ -161,12 +177,17 @@ def target_of(source: str, task: str, goal: Survey) -> tuple[Column, str]:
             )
         return Number(goal.name), hint
     found = goal.category(source)
-    if found.width == 1:
+    check_classes(source, found)
+    return found, hint
+
+
+def check_classes(source: str, goal: Category) -> None:
+    """Refuse a target of one class."""
+    if goal.width == 1:
         raise ValueError(
-            f"{source}: column {goal.name!r} is always {found.categories[0]!r}, should have at "
+            f"{source}: column {goal.name!r} is always {goal.categories[0]!r}, should have at "
             f"least 2 classes"
         )
-    return found, hint
 
 
 def note_on_digits(content: ColumnContent) -> str:

@@ -7,11 +7,13 @@ is null or NaN is missing.
 from __future__ import annotations
 
 import io
+import re
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from cnn._base import extras
+from cnn._tables.buffers import floats_of, indices_of
 from cnn._tables.pieces import FIRST_ROWS, Numbers, Part, Rows, Texts, place_of, places_of
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from cnn._tables.source import Progress
 
 _MARK = b"PAR1"
+# The name that pandas gives to an index without a name.
+_INDEX = re.compile(r"__index_level_\d+__")
 # Rows that are read at a time, and the most numbers of them.
 _BATCH_ROWS = 1 << 16
 _BATCH_NUMBERS = 1 << 21
@@ -56,14 +60,15 @@ class ParquetTable:
     def __init__(self, path: str, file: IO[bytes]) -> None:
         parquet = extras.require(path, "pyarrow.parquet", "table")
         self._pa = extras.require(path, "pyarrow", "table")
-        self._compute = extras.require(path, "pyarrow.compute", "table")
         self.path = path
         self._file = file if file.seekable() else io.BytesIO(file.read())
         try:
             self._table = parquet.ParquetFile(self._file)
         except (self._pa.ArrowException, OSError) as error:
             raise self._damaged(error) from error
-        self.names: list[str] = list(self._table.schema_arrow.names)
+        self.names = [
+            "" if _INDEX.fullmatch(name) else name for name in self._table.schema_arrow.names
+        ]
         self.unnamed = [place for place, name in enumerate(self.names) if not name]
         self._places = places_of(path, self.names)
 
@@ -146,8 +151,6 @@ class ParquetTable:
             array = array.dictionary_decode()
         if types.is_floating(array.type):
             array = array.cast(self._pa.float64())
-            is_nan = self._compute.fill_null(self._compute.is_nan(array), False)
-            array = self._compute.if_else(is_nan, self._pa.scalar(None, array.type), array)
         if is_number and self._is_numeric(array.type):
             values = self._numbers(array)
             missing = np.isnan(values)
@@ -162,15 +165,17 @@ class ParquetTable:
             return np.array(
                 [np.nan if value is None else float(value) for value in array.to_pylist()]
             )
-        found = array.cast(self._pa.float64(), safe=False)
-        return found.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+        return floats_of(array.cast(self._pa.float64(), safe=False))
 
     def _texts(self, array: Any) -> Texts:
         if self._pa.types.is_null(array.type):
             return Texts([], np.full(len(array), -1, np.int32))
         found = array.dictionary_encode()
-        indices = found.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-        return Texts([_text(value) for value in found.dictionary.to_pylist()], indices)
+        distinct, indices = found.dictionary.to_pylist(), indices_of(found.indices)
+        is_there = np.array([value == value for value in distinct], bool)  # noqa: PLR0124  # no NaN
+        codes = np.where(is_there, np.cumsum(is_there) - 1, -1).astype(np.int32)
+        texts = [_text(value) for value in distinct if value == value]  # noqa: PLR0124
+        return Texts(texts, np.append(codes, np.int32(-1))[indices])
 
 
 def _text(value: Any) -> str:

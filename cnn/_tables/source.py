@@ -125,17 +125,21 @@ class Source:
         return bool(more)
 
 
-@contextlib.contextmanager
-def opened(path: str) -> Iterator[tuple[str, IO[bytes], IO[bytes]]]:
-    """Open a file, or stdin for ``-``.
+def name_of(path: str) -> str:
+    """Return what begins messages on a file, or on stdin for ``-``."""
+    return "stdin" if path == STDIN else path
 
-    Returns the text that begins messages, the stream of decompressed bytes, and the file.
-    """
+
+@contextlib.contextmanager
+def opened(path: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """Open a file, or stdin for ``-``; give the stream of decompressed bytes, and the file."""
     if path == STDIN:
-        yield "stdin", *_decompressed(sys.stdin.buffer)
+        if sys.stdin is None:  # as Python has it if the program is started without one
+            raise OSError("stdin is closed, so that no table can be read from it")
+        yield _decompressed(sys.stdin.buffer)
         return
     with open(path, "rb") as file:
-        yield path, *_decompressed(file)
+        yield _decompressed(file)
 
 
 def _decompressed(file: IO[bytes]) -> tuple[IO[bytes], IO[bytes]]:

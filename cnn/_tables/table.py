@@ -347,8 +347,9 @@ class Survey:
 
     def _instead_of_missing(self, text: str) -> str:
         cures = (
-            "a finite number or a category; missing values should be filled in, or their rows left "
-            f"out, or the column by {option('--drop', self.name)}"
+            "a finite number or a category; --missing median, mean or category fills in missing "
+            f"values, --missing drop leaves their rows out, {option('--drop', self.name)} the "
+            "column"
         )
         if text.strip():
             cures += f"; --missing '' takes {text.strip()!r} for a text like others"
@@ -462,10 +463,11 @@ def _without_name(place: int, piece: Piece, rows: Rows) -> tuple[int, ValueError
     if isinstance(piece, Texts):
         for row, text in zip(piece.firsts().tolist(), piece.distinct, strict=True):
             if text:
+                line = "" if rows.lines is None else " in the first line"
                 return row, ValueError(
-                    f"{rows.path}: column {place + 1} has no name in the first line, but {text!r} "
-                    f"in {rows.place(row)}; --drop '' leaves out columns without a name, such as "
-                    f"an index"
+                    f"{rows.path}: column {place + 1} has no name{line}, but {text!r} in "
+                    f"{rows.place(row)}; --drop '' leaves out columns without a name, such as an "
+                    f"index"
                 )
     return None
 
@@ -557,7 +559,10 @@ def _refused(column: Column, piece: Piece, row: int, rows: Rows, dialect: Dialec
     text = found.distinct[code] if code >= 0 else ""
     expected = column.expected
     if text in dialect.missing or text.strip() in MISSING:
-        expected += "; missing values should be filled in, or their rows left out"
+        expected += (
+            "; missing values should be filled in, or their rows left out, unless 'train' learns "
+            "what they become, as by --missing median"
+        )
     elif isinstance(column, Number):
         cause = numerals.disguise(text, dialect.decimal)
         if cause is not None:

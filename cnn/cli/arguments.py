@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnn import _core, activations
 from cnn._tables.preprocessing import POLICIES
+from cnn._tables.source import STDIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,6 +108,18 @@ def names(text: str) -> list[str]:
     return [name.strip() for name in names] or [""]
 
 
+def file(text: str) -> str:
+    """Read the name of a file to write, which stdout does not replace."""
+    if text == STDIN:
+        raise argparse.ArgumentTypeError("'-' should be a file; ./- is one of this name")
+    return text
+
+
+def file_or_stdout(text: str) -> str | None:
+    """Read the name of a file to write, or - for stdout, which is None."""
+    return None if text == STDIN else text
+
+
 def texts_of_missing(text: str) -> frozenset[str]:
     """Read the texts that stand for missing values; an empty one always does."""
     found = names(text)
@@ -137,8 +150,13 @@ class Missing(argparse.Action):
         try:
             if values in POLICIES:
                 policy = values
-            else:
+            elif _POLICIES.isdisjoint(names(values)):
                 texts = texts_of_missing(values)
+            else:
+                raise argparse.ArgumentTypeError(
+                    f"{values!r} should be one of {', '.join(POLICIES)}, or the texts that stand "
+                    f"for missing values, such as 'NA,?'; --missing may be given twice, for both"
+                )
         except argparse.ArgumentTypeError as error:
             raise argparse.ArgumentError(self, str(error)) from error
         setattr(namespace, self.dest, (policy, texts))

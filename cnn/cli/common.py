@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cnn import _core, models
+from cnn._tables.source import STDIN
 from cnn.tabular import TableModel, plan_of
 
 if TYPE_CHECKING:
     from cnn._tables.preprocessing import Preprocessing
     from cnn.sequential import Sequential
 
-STDIN = "-"
-"""The name of the standard input, in place of a file."""
+INTERRUPTED = 130
+"""The exit code after Ctrl-C: as shells have it, 128 and the number of the signal."""
 
 
 def loaded(path: str) -> tuple[Sequential, TableModel | None]:

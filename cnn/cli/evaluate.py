@@ -9,6 +9,7 @@ import numpy as np
 
 from cnn import tabular
 from cnn._base.texts import shown
+from cnn._tables.source import name_of
 from cnn.cli import terminal
 from cnn.cli.common import counted, loaded_table, percent
 from cnn.cli.predict import blocks
@@ -24,20 +25,20 @@ if TYPE_CHECKING:
 def evaluate(arguments: Namespace) -> int:
     """Print the scores of a model on the rows of a table with a known target."""
     net, plan = loaded_table(arguments.model)
-    network, path = network_of(net), arguments.data
+    network, source = network_of(net), name_of(arguments.data)
     outputs, goals = [], []
     rows = 0
     for values, _ in blocks(arguments, plan, with_target=True):
-        outputs.append(plan.predicted(network, values[:, :-1], path, rows))
+        outputs.append(plan.predicted(network, values[:, :-1], source, rows))
         goals.append(values[:, -1])
         rows += len(values)
     if not rows:
-        raise ValueError(f"{path}: the file has no rows but the first, which has names")
+        raise ValueError(f"{source}: the file has no rows but the first, which has names")
     scores = tabular.scores(plan, np.concatenate(outputs), np.concatenate(goals))
     if arguments.json:
         terminal.write_file(json.dumps(scores, ensure_ascii=False, indent=2) + "\n")
     else:
-        say(f"{path}: {counted(rows, 'row')}", *_lines(plan, scores))
+        say(f"{source}: {counted(rows, 'row')}", *_lines(plan, scores))
     return 0
 
 

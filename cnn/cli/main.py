@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from cnn.cli import parser as parsers
 from cnn.cli import terminal
+from cnn.cli.common import INTERRUPTED
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-_INTERRUPTED = 130  # as shells have it: 128 and the number of the signal
 # The commands whose result is a file.
 _WRITING = ("train", "export")
 
@@ -57,7 +57,7 @@ def _run(arguments: list[str] | None) -> int:
         raise
     except KeyboardInterrupt:
         terminal.complain("cnn: interrupted")
-        return _INTERRUPTED
+        return INTERRUPTED
     except (OSError, ValueError, ArithmeticError, ImportError, MemoryError) as error:
         terminal.complain(f"cnn: error: {_message(error)}")
         return 1

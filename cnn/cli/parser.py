@@ -106,10 +106,6 @@ def _add_model(parser: Parser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a file that 'train' or net.save wrote")
 
 
-def _add_output(parser: Parser, text: str) -> None:
-    parser.add_argument("-o", "--output", metavar="FILE", help=text)
-
-
 def _add_evaluate(parser: Parser) -> None:
     _add_model(parser)
     parser.add_argument("data", metavar="DATA", help=f"{_DATA}; the target is one of its columns")
@@ -121,7 +117,13 @@ def _add_evaluate(parser: Parser) -> None:
 def _add_predict(parser: Parser) -> None:
     _add_model(parser)
     parser.add_argument("data", metavar="DATA", help=f"{_DATA}; columns may have any order")
-    _add_output(parser, "the CSV file to write; stdout if left out")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=arguments.file_or_stdout,
+        help="the CSV file to write; stdout if left out, or for -",
+    )
     parser.add_argument(
         "--id",
         metavar="COLS",
@@ -142,7 +144,13 @@ def _add_predict(parser: Parser) -> None:
 def _add_export(parser: Parser) -> None:
     _add_model(parser)
     parser.add_argument("--to", required=True, choices=("c", "onnx"), help="the format")
-    _add_output(parser, "the file to write; the model's name with .h or .onnx if left out")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=arguments.file,
+        help="the file to write; the model's name with .h or .onnx if left out",
+    )
     parser.add_argument("--name", help="what names in a C header begin with; the file's name")
 
 
@@ -180,7 +188,14 @@ def _add_train(parser: Parser) -> None:
     parser.add_argument("data", metavar="DATA", help=f"{_DATA}. The first line has names")
     add = parser.add_argument
     add("--target", metavar="COL", required=True, help="the column to predict, by its name")
-    add("-o", "--output", metavar="FILE", required=True, help="the model file to write")
+    add(
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=arguments.file,
+        required=True,
+        help="the model file to write",
+    )
     add(
         "--drop",
         metavar="COLS",

@@ -9,6 +9,7 @@ import numpy as np
 from cnn._base import files
 from cnn._tables import csv_file, table
 from cnn._tables.dialect import Dialect
+from cnn._tables.source import name_of
 from cnn._tables.table import Category
 from cnn.cli import terminal
 from cnn.cli.common import check_output, loaded_table
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cnn._tables.preprocessing import Preprocessing
+    from cnn._tables.table import Column
 
 
 def predict(arguments: Namespace) -> int:
@@ -39,13 +41,12 @@ def predict(arguments: Namespace) -> int:
     with_proba = bool(classes) and arguments.proba is not False
     names = list(map(csv_file.quoted, classes))
     also = list(dict.fromkeys(arguments.id))
-    head = [*also, target.name]
-    if with_proba:
-        head += [f"P({name})" for name in classes]
-    lines = [",".join(map(csv_file.quoted, head))]
+    found = [target.name, *(f"P({name})" for name in classes if with_proba)]
+    lines = [",".join(map(csv_file.quoted, [*also, *_others(also, found)]))]
+    source = name_of(arguments.data)
     rows = 0
     for values, kept in blocks(arguments, plan, also=also):
-        y = plan.predicted(network, values, arguments.data, rows)
+        y = plan.predicted(network, values, source, rows)
         rows += len(values)
         # str and repr have the fewest digits that are read as the same number.
         columns = [list(map(csv_file.quoted, texts)) for texts in kept]
@@ -63,6 +64,17 @@ def predict(arguments: Namespace) -> int:
     else:
         files.replace(arguments.output, text)
     return 0
+
+
+def _others(taken: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Return names that are not taken: to one that is, such as that of a target, "_" is added."""
+    found: list[str] = []
+    for name in names:
+        other = name
+        while other in taken or other in found:
+            other += "_"
+        found.append(other)
+    return found
 
 
 def blocks(
@@ -84,16 +96,22 @@ def blocks(
     columns = (*plan.columns, plan.target) if with_target else plan.columns
     texts: dict[str, list[str]] = {name: [] for name in also}
     first = 0
-    for values in table.blocks(arguments.data, columns, dialect, keep_missing=keep, texts=texts):
-        if with_target:
-            goal = values[:, -1]
-            gone = goal < 0 if isinstance(plan.target, Category) else np.isnan(goal)
-            if gone.any():
-                raise ValueError(
-                    f"{arguments.data}: row {first + int(gone.argmax()) + 1}, column "
-                    f"{plan.target.name!r} is missing, should be {plan.target.expected}, since it "
-                    f"is the target"
-                )
-        last = first + len(values)
-        yield values, [copied[first:last] for copied in texts.values()]
-        first = last
+    with terminal.reading(show=True) as progress:
+        for values in table.blocks(
+            arguments.data, columns, dialect, keep_missing=keep, texts=texts, progress=progress
+        ):
+            if with_target:
+                _check_known(plan.target, values[:, -1], name_of(arguments.data), first)
+            last = first + len(values)
+            yield values, [copied[first:last] for copied in texts.values()]
+            first = last
+
+
+def _check_known(target: Column, goal: NDArray[np.float64], source: str, first: int) -> None:
+    """Refuse missing values of a target; `first` rows are before them."""
+    gone = goal < 0 if isinstance(target, Category) else np.isnan(goal)
+    if gone.any():
+        raise ValueError(
+            f"{source}: row {first + int(gone.argmax()) + 1}, column {target.name!r} is missing, "
+            f"should be {target.expected}, since it is the target"
+        )

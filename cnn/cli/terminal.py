@@ -80,7 +80,8 @@ def reading(*, show: bool) -> Iterator[Callable[[int, int | None, int], None] | 
     try:
         yield tell
     finally:
-        print(f"\r{'':{width}}\r", end="", file=sys.stderr, flush=True)
+        if width:
+            print(f"\r{'':{width}}\r", end="", file=sys.stderr, flush=True)
 
 
 class Nowhere(io.TextIOBase):

@@ -10,9 +10,10 @@ from cnn import tabular
 from cnn._base import formats, texts
 from cnn._tables import content, csv_file, numerals
 from cnn._tables.dialect import Dialect
+from cnn._tables.source import name_of
 from cnn._tables.table import Category
 from cnn.cli import terminal
-from cnn.cli.common import STDIN, check_output, counted, percent
+from cnn.cli.common import INTERRUPTED, check_output, counted, percent
 from cnn.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 # A column with more categories is reported if most rows have one of their own.
 _FEW_CATEGORIES = 20
-_INTERRUPTED = 130  # as shells have it: 128 and the number of the signal
 
 
 def train(arguments: Namespace) -> int:
@@ -33,7 +33,9 @@ def train(arguments: Namespace) -> int:
     check_output(arguments.output, path)
     formats.destination("train", arguments.output, "a safetensors file")
     if not arguments.quiet:
-        say(f"reading {'standard input' if path == STDIN else path}")
+        say(f"reading {name_of(path)}")
+        if note := content.note_on_speed(path):
+            say(note)
         sys.stdout.flush()
     policy, missing = arguments.missing
     dialect = Dialect(arguments.delimiter, arguments.decimal, missing)
@@ -81,7 +83,7 @@ def train(arguments: Namespace) -> int:
     if fitted.held_out is not None:
         say(_score(fitted))
     say(f"saved to {arguments.output}{_kept(fitted)}")
-    return _INTERRUPTED if fitted.interrupted else 0
+    return INTERRUPTED if fitted.interrupted else 0
 
 
 def _kept(fitted: Fitted) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from numbers import Integral, Real
@@ -101,11 +102,11 @@ class Reader:
         return self._of_rows(where, given)
 
     def _by_name(self, where: str, names: list[Any], get: Any) -> list[Values]:
+        counts = Counter(names)
         found = []
         for name in self._names:
-            count = names.count(name)
-            if count != 1:
-                raise ValueError(f"{where}: column {name!r} {_not_once(name, count, names)}")
+            if counts[name] != 1:
+                raise ValueError(f"{where}: column {name!r} {_not_once(name, counts[name], names)}")
             found.append(as_values(where, name, get(name)))
         return found
 

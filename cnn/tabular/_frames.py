@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -100,15 +101,7 @@ def of_frame(
     if not len(parsed[target]):
         raise ValueError(f"{where}: the table has no rows")
     try:
-        goal, hint = content.target_of(where, task, surveys[target])
-        columns = {
-            name: goal
-            if name == target
-            else Number(name)
-            if survey.is_number
-            else survey.category(where)
-            for name, survey in surveys.items()
-        }
+        columns, hint = content.columns_of(where, task, target, surveys)
     except ValueError as error:
         raise ValueError(in_python(str(error))) from None
     contents = {
@@ -163,17 +156,18 @@ def _check_names(
     drop: Collection[str],
     categories: Collection[str],
 ) -> None:
-    for name in names:
+    counts = Counter(names)
+    for name, count in counts.items():
         if not isinstance(name, str) or not name:
             raise ValueError(
                 f"{where}: a column has the name {name!r}, should be a text; in pandas, "
                 f"frame.columns = frame.columns.astype(str)"
             )
-        if names.count(name) > 1:
+        if count > 1:
             raise ValueError(f"{where}: column {name!r} is there twice, names should differ")
     for what, some in (("target", [target]), ("drop", drop), ("categories", categories)):
         for name in some:
-            if name not in names:
+            if name not in counts:
                 raise ValueError(
                     f"{where}: {what} has column {name!r}, which is missing; the table has "
                     f"{listed(names)}{did_you_mean(name, names)}"

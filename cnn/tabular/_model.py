@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from cnn._base import checks
+from cnn._base import checks, warning
 from cnn._base.metadata import COLUMNS
 from cnn._base.texts import listed, shown
 from cnn._tables import preprocessing
@@ -249,6 +249,13 @@ class TableModel:
             If an argument is of a wrong type or out of range, or the table is not a good one.
         FloatingPointError
             If the loss becomes NaN or infinite.
+        KeyboardInterrupt
+            On Ctrl-C during the first epoch.
+
+        Warns
+        -----
+        UserWarning
+            On Ctrl-C later, which ends training; the model is that of the best epoch so far.
 
         Examples
         --------
@@ -298,7 +305,8 @@ class TableModel:
             progress=progress,
         )
         if fitted.interrupted:
-            raise KeyboardInterrupt
+            # As in scikit-learn; the model would be lost with a KeyboardInterrupt.
+            warning.warn(f"{where}: interrupted; the model is that of the best epoch so far")
         return of_fitted(fitted)
 
     # ---- Structure -----------------------------------------------------------------------------
