@@ -184,9 +184,7 @@ class Blocks:
 
     def _numbers(self, column: Any, rows: Any, place: int, has_quotes: bool) -> Numbers | None:
         """Return a column of numbers, or None if some are infinite."""
-        if column.num_chunks != 1:
-            return None
-        values = floats_of(column.chunk(0))
+        values = np.concatenate([floats_of(chunk) for chunk in column.chunks])
         finite = np.isfinite(values)
         if np.count_nonzero(finite) != len(values) - column.null_count:
             return None
