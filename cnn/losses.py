@@ -300,8 +300,9 @@ def numeric_targets(where: str, t: ArrayLike) -> NDArray[Any]:
         if text is None:
             raise
         raise TypeError(
-            f"{where}: t holds texts, such as {text!r:.50}, should hold numbers; those of classes "
-            f"are numpy.unique(t, return_inverse=True)[1]. cnn.tabular.TableModel and "
+            f"{where}: t has dtype {np.asarray(t).dtype}, texts such as {text!r:.50}, should be "
+            f"numbers; convert it with astype(float) if its texts are numbers, or number the "
+            f"classes by numpy.unique(t, return_inverse=True)[1]. cnn.tabular.TableModel and "
             f"cnn.sklearn.MLPClassifier take texts"
         ) from None
 

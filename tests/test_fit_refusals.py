@@ -72,7 +72,7 @@ def test_bad_x(refuses, x, error, message):
     ("t", "error", "message"),
     [
         (None, TypeError, "t is None, should be an array of numbers"),
-        (["a"] * 20, TypeError, "t holds texts, such as 'a', should hold numbers"),
+        (["a"] * 20, TypeError, "t has dtype <U1, texts such as 'a', should be numbers"),
         (LABELS[:19], ValueError, "t has 19 rows, but x has 20"),
         (LABELS[:, None], ValueError, "t has shape (20, 1), should be (20,) class numbers or (20"),
         (np.zeros((20, 3)), ValueError, "t has shape (20, 3), should be (20,) class numbers or ("),
@@ -290,5 +290,6 @@ def test_targets_that_are_texts(make):
         ("fit", lambda: net.fit(np.eye(4, 2), t, validation_split=0.5)),
         ("evaluate", lambda: net.evaluate(np.eye(4, 2), t)),
     ):
-        with refused(TypeError, f"{where}: t holds texts, such as 'no', should hold numbers; "):
+        with refused(TypeError, f"{where}: t has dtype ") as caught:
             call()
+        assert ", texts such as 'no', should be numbers; convert it with" in str(caught.value)

@@ -269,5 +269,7 @@ def test_scores_that_would_divide_by_zero_are_0_without_a_warning():
 
 
 def test_targets_that_are_texts():
-    with pytest.raises(TypeError, match=r"^accuracy: t holds texts, such as 'no', should hold num"):
+    with pytest.raises(
+        TypeError, match=r"^accuracy: t has dtype <U3, texts such as 'no', should be"
+    ):
         cnn.metrics.accuracy(["no", "yes"], [0.1, 0.9])
