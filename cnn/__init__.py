@@ -28,7 +28,7 @@ _warn_of_variables()
 
 # The names below are imported when they are first used (PEP 562; SPEC 1 of Scientific Python), so
 # that a program waits for what it uses only. To add one, add it here and in __init__.pyi, which
-# tells type checkers and editors the same: tests/test_lazy_names.py compares the two.
+# tells type checkers and editors the same: tests/test_names.py compares the two.
 #
 # By hand rather than by lazy_loader, which would be one more dependency and parses the stub in each
 # process.
@@ -70,6 +70,7 @@ _NAMES = {
         "elu",
         "exponential",
         "gelu",
+        "gelu_tanh",
         "hard_sigmoid",
         "hard_swish",
         "huber",

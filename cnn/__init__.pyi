@@ -36,6 +36,7 @@ from cnn.functional import dense_backward as dense_backward
 from cnn.functional import elu as elu
 from cnn.functional import exponential as exponential
 from cnn.functional import gelu as gelu
+from cnn.functional import gelu_tanh as gelu_tanh
 from cnn.functional import hard_sigmoid as hard_sigmoid
 from cnn.functional import hard_swish as hard_swish
 from cnn.functional import huber as huber

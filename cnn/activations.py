@@ -146,9 +146,11 @@ def checked(
         activation = SAME["activation"].get(activation, activation)
     if not isinstance(activation, str):
         what = activation.__name__ if isinstance(activation, type) else None
+        name = getattr(activation, "__name__", None)
+        hint = f"; write {name!r}" if isinstance(name, str) and name in options else ""
         raise TypeError(
             f"{where}: {argument} is {f'the class {what}' if what else _of_type(activation)}, "
-            f"should be a string or an object such as cnn.activations.LeakyReLU(0.2)"
+            f"should be a string or an object such as cnn.activations.LeakyReLU(0.2){hint}"
         )
     return checks.choice(where, argument, activation, options), 0.0
 

@@ -11,7 +11,7 @@ import math
 import os
 from typing import TYPE_CHECKING, Any, get_args
 
-from cnn._base import checks, formats
+from cnn._base import checks, formats, texts
 from cnn._base.choices import Mode
 from cnn._base.hinted import hinted
 from cnn._training.hooks import Hooks
@@ -103,14 +103,24 @@ class _Monitor(Callback):
         if self.monitor not in self.metrics:
             raise ValueError(
                 f"fit: {type(self).__name__} has monitor {self.monitor!r}, should be one of "
-                f"{', '.join(self.metrics)}"
-                + ("; give fit validation_data" if self.monitor.startswith("val_") else "")
+                f"{', '.join(self.metrics)}{self._cure()}"
             )
         if self.mode == "auto" and is_higher_better(self.monitor) is None:
             raise ValueError(
                 f"fit: {type(self).__name__} has monitor {self.monitor!r} and mode 'auto', should "
                 f"have mode 'max' or 'min', since cnn does not know which is better"
             )
+
+    def _cure(self) -> str:
+        """Return what to write so that fit measures the metric, or one that is meant."""
+        from cnn import metrics  # noqa: PLC0415  # as above
+
+        name = self.monitor.removeprefix("val_")
+        if name != self.monitor and name in self.metrics:
+            return "; give fit validation_data or validation_split"
+        if name in metrics.BY_NAME and name not in (*self.metrics, "accuracy"):
+            return f"; give fit metrics=[{name!r}]"
+        return texts.did_you_mean(self.monitor, self.metrics)
 
     def _improved(self, epoch: int, logs: Logs) -> bool:
         """Return whether the metric is better than the best so far, and keep it if it is."""

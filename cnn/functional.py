@@ -26,6 +26,7 @@ __all__ = [
     "elu",
     "exponential",
     "gelu",
+    "gelu_tanh",
     "hard_sigmoid",
     "hard_swish",
     "huber",
@@ -57,6 +58,7 @@ relu: Elementwise = elementwise("relu")
 softplus: Elementwise = elementwise("softplus")
 silu: Elementwise = elementwise("silu")
 gelu: Elementwise = elementwise("gelu")
+gelu_tanh: Elementwise = elementwise("gelu_tanh")
 mish: Elementwise = elementwise("mish")
 selu: Elementwise = elementwise("selu")
 hard_sigmoid: Elementwise = elementwise("hard_sigmoid")
@@ -164,9 +166,10 @@ def activation_backward(
 ) -> NDArray[Any]:
     """Compute the gradient with respect to the input of an activation: dx = dy h'(x).
 
-    The derivative is taken from the output y of the activation; only those of silu, gelu, mish,
-    hard_swish and softsign need its input x. The functions' docstrings have the formulas; softmax,
-    whose outputs depend on all inputs of the row, has ``dx_j = y_j (dy_j - sum_k dy_k y_k)``.
+    The derivative is taken from the output y of the activation; only those of silu, gelu,
+    gelu_tanh, mish, hard_swish and softsign need its input x. The functions' docstrings have the
+    formulas; softmax, whose outputs depend on all inputs of the row, has
+    ``dx_j = y_j (dy_j - sum_k dy_k y_k)``.
 
     Parameters
     ----------

@@ -97,7 +97,7 @@ class History:
         if name in history:
             return history[name]
         there = ", ".join(history) or "nothing yet"
-        raise AttributeError(f"History has no {name!r}; it has {there}")
+        raise AttributeError(f"History has no {name!r}; it has {there}", name=name, obj=self)
 
     @overload
     def __getitem__(self, key: str) -> list[float]: ...
@@ -203,8 +203,8 @@ def _epochs(count: int) -> str:
 
 
 def _range(values: Sequence[float]) -> tuple[str, str]:
-    """Return the smallest and the largest number, NaN aside, as text."""
-    known = [value for value in values if not math.isnan(value)]
+    """Return the smallest and the largest number as text, NaN only if there is no other."""
+    known = [value for value in values if not math.isnan(value)] or [math.nan]
     return rounded(min(known), 4), rounded(max(known), 4)
 
 

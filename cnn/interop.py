@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from cnn.sequential import Sequential, of_network
+from cnn._base.metadata import CLASS_NAMES, FEATURE_NAMES
+from cnn._model.names import take_names
+from cnn.sequential import Sequential, network_of, of_network
 
 __all__ = ["from_sklearn", "from_torch"]
 
@@ -78,6 +80,8 @@ def from_sklearn(estimator: Any) -> Sequential:
     Sequential
         The network, in the dtype of ``coefs_``. Its outputs are those of ``predict_proba`` or, for
         a regressor, ``predict``. For two classes it has one output, the probability of the second.
+        Its ``class_names`` are the labels of the classes, and its ``feature_names`` those of the
+        columns if the estimator was fitted to a data frame.
 
     Raises
     ------
@@ -105,15 +109,19 @@ def from_sklearn(estimator: Any) -> Sequential:
     from cnn.exchange import sklearn_read  # noqa: PLC0415  # as above
 
     where = "from_sklearn"
-    scalers = None
+    scalers, given = None, estimator
     if sklearn_read.is_pipeline(estimator):
         scalers, estimator = sklearn_read.scalers(where, estimator)
     sklearn_read.check(where, estimator)
     own = getattr(estimator, "net_", None)
-    if isinstance(own, Sequential):
-        if not scalers:
-            return copy.deepcopy(own)
-        steps = sklearn_read.steps_of_layers(own.layers)
+    if isinstance(own, Sequential) and not scalers:
+        net = copy.deepcopy(own)
     else:
-        steps = sklearn_read.steps_of(where, estimator)
-    return of_network(sklearn_read.network(where, scalers or [], steps))
+        if isinstance(own, Sequential):
+            steps = sklearn_read.steps_of_layers(own.layers)
+        else:
+            steps = sklearn_read.steps_of(where, estimator)
+        net = of_network(sklearn_read.network(where, scalers or [], steps))
+    take_names(network_of(net), CLASS_NAMES, sklearn_read.class_names(estimator))
+    take_names(network_of(net), FEATURE_NAMES, sklearn_read.feature_names(given))
+    return net

@@ -58,6 +58,7 @@ cdef extern from "cnn/cnn.h" nogil:
         CNN_RELU6
         CNN_SOFTSIGN
         CNN_EXPONENTIAL
+        CNN_GELU_TANH
         CNN_ACTIVATION_COUNT
 
     ctypedef enum cnn_loss_kind:

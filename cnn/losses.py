@@ -274,7 +274,7 @@ def checked_targets(
     z : str, optional
         The argument with the outputs; by default they are the network's outputs.
     """
-    array = _core.numeric(where, "t", t)
+    array = numeric_targets(where, t)
     labels = loss.takes_labels and array.ndim == 1
     if array.ndim in (1, 2) and array.shape[0] != rows:
         raise ValueError(f"{where}: t has {array.shape[0]} rows, but {z or 'x'} has {rows}")
@@ -289,6 +289,32 @@ def checked_targets(
     else:
         checks.within(where, "t", array, *loss.target_range, dtype=dtype)
     return array
+
+
+def numeric_targets(where: str, t: ArrayLike) -> NDArray[Any]:
+    """Return targets as an array of numbers; the error for texts says how to number them."""
+    try:
+        return _core.numeric(where, "t", t)
+    except TypeError:
+        text = _first_text(t)
+        if text is None:
+            raise
+        raise TypeError(
+            f"{where}: t holds texts, such as {text!r:.50}, should hold numbers; those of classes "
+            f"are numpy.unique(t, return_inverse=True)[1]. cnn.tabular.TableModel and "
+            f"cnn.sklearn.MLPClassifier take texts"
+        ) from None
+
+
+def _first_text(t: object) -> str | None:
+    """Return the first item of targets if it is a text; of a frame, the error has the column."""
+    if _core.column_names(t) is not None:
+        return None
+    try:
+        first = np.asarray(t, object).ravel()[:1].tolist()
+    except Exception:  # foreign code, which may raise anything
+        return None
+    return first[0] if first and isinstance(first[0], str) else None
 
 
 def check_labels(where: str, t: NDArray[Any], classes: int, holder: str = OUTPUT_LAYER) -> None:
@@ -336,10 +362,14 @@ def checked_class_weight(
     if labels is None:
         raise ValueError(
             f"{where}: class_weight is given, but t does not hold class numbers of a softmax; "
-            f"use sample_weight"
+            f"use sample_weight, such as numpy.where(t == 1, 5.0, 1.0)"
         )
     if isinstance(class_weight, str):
-        checks.choice(where, "class_weight", class_weight, ("balanced",))
+        if class_weight != "balanced":
+            raise ValueError(
+                f"{where}: class_weight is {class_weight!r}, should be 'balanced', a dict, or a "
+                f"number for each class"
+            )
         return balanced(labels, outputs)
     if isinstance(class_weight, Mapping):
         array = np.ones(outputs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Literal
 
 from cnn import _core, losses, optimizers, schedules
@@ -15,6 +16,7 @@ from cnn._model.derivatives import Backward, Derivatives, Gradient, by_layer
 from cnn._model.exports import Exports
 from cnn._model.habits import Habits
 from cnn._model.names import Names
+from cnn._model.stack import Stack
 from cnn._training import loop, measures, steps
 
 if TYPE_CHECKING:
@@ -474,6 +476,13 @@ class Sequential(Derivatives, Exports, Names, Habits):
         lr = schedules.to_json(optimizer.lr)
         trainer.save(path, LR, None if lr is None else json.dumps(lr))
         LOGGER.info("save: wrote %r with the optimizer", os.fspath(path))
+
+
+# Errors of bad calls have the names of functions, which should be those of the public class.
+for _part in (Stack, Derivatives, Exports, Names, Habits):
+    for _name, _function in vars(_part).items():
+        if isinstance(_function, FunctionType):
+            _function.__qualname__ = f"Sequential.{_name}"
 
 
 def built(where: str, layers: object, rng: object, dtype: object) -> Sequential:

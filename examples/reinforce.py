@@ -65,7 +65,9 @@ def play(policy, episodes, rng, *, explore=True):
     """
     state, alive = start(episodes, rng), np.ones(episodes, bool)
     states, pushes, counts = [], [], []
-    while alive.any() and len(states) < MOST_STEPS:
+    for _ in range(MOST_STEPS):
+        if not alive.any():
+            break
         chance = cnn.sigmoid(policy.predict(state))[:, 0]
         right = (rng.random(episodes) if explore else 0.5) < chance
         states.append(state)
@@ -107,16 +109,18 @@ def main():
     policy = cnn.mlp([4, 32, 1], "tanh", "identity", rng=0)
     baseline = cnn.mlp([4, 64, 1], "tanh", "identity", rng=1)
     optimizers = cnn.Adam(2e-2), cnn.Adam(1e-2)
-    for i in range(200):
+    rounds = 0
+    while rounds < 200:
         played = play(policy, 20, rng)
         earned = played[2].sum(axis=0).mean()
-        if i % 10 == 0:
-            print(f"round {i:3}  mean return {earned:5.1f}")
+        if rounds % 10 == 0:
+            print(f"round {rounds:3}  mean return {earned:5.1f}")
         if earned >= 495:
             break
         learn(policy, baseline, optimizers, played)
+        rounds += 1
     earned = play(policy, 100, rng, explore=False)[2].sum(axis=0).mean()
-    print(f"after {i} rounds of 20 episodes: mean return of 100 more {earned:.1f} of {MOST_STEPS}")
+    print(f"{rounds} rounds of 20 episodes: mean return of 100 more {earned:.1f} of {MOST_STEPS}")
     assert earned >= 475, earned
 
 

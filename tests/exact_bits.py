@@ -149,6 +149,6 @@ def dropout_masks(network, step: int, rows: int) -> dict:
     for i, layer in enumerate(network.layers):
         if layer.kind == "dense":
             width = layer.outputs
-        else:
+        elif layer.kind == "dropout":
             masks[i] = dropout_mask(network.seed, i, step, rows, width, layer.rate)
     return masks

@@ -41,9 +41,13 @@ OPTIMIZERS = {
 
 # The numbers of activations if none is given, and those whose derivative needs the input.
 ALPHAS = {"leaky_relu": 0.01, "elu": 1.0}
-NEEDS_INPUT = {"silu", "gelu", "mish", "hard_swish", "softsign"}
+NEEDS_INPUT = {"silu", "gelu", "gelu_tanh", "mish", "hard_swish", "softsign"}
 SELU_SCALE = 1.0507009873554804934193349852946
 SELU_PRODUCT = 1.7580993408473768599402175208123  # scale alpha
+# sqrt(8 / pi), that times 0.044715, and that times 3.
+GELU_TANH_LINEAR = 1.5957691216057307117597842397375
+GELU_TANH_CUBIC = 0.0713548162726002487763387522799
+GELU_TANH_SLOPE = 0.2140644488178007463290162568396
 
 
 def _jump(x: Bounded, high: Bounded, low: Bounded) -> Bounded:
@@ -76,6 +80,21 @@ def _clipped(x: Bounded, low: float, high: float) -> Bounded:
 def _expm1_below_0(x: Bounded) -> Bounded:
     with np.errstate(over="ignore"):
         return apply("expm1", x.like(np.minimum(x.value, 0), x.error))
+
+
+def _gelu_tanh_exponent(x: Bounded) -> Bounded:
+    linear, cubic = (constant(v, x.dtype) for v in (GELU_TANH_LINEAR, GELU_TANH_CUBIC))
+    return x * fma(cubic, x * x, linear)
+
+
+def _gelu_tanh_derivative(x: Bounded) -> Bounded:
+    """Return s + x s (1 - s) a'(x) for s = sigmoid(a), with w = exp(-|a|)."""
+    x = _clipped(x, -1000, 1000)  # further out w is 0
+    a, one = _gelu_tanh_exponent(x), _filled(x, 1.0)
+    w = apply("exp", a.like(-np.abs(a.value), a.error))
+    linear, cubic = (constant(v, x.dtype) for v in (GELU_TANH_LINEAR, GELU_TANH_SLOPE))
+    slope = fma(cubic, x * x, linear)
+    return fma(x * slope, w / (w + 1), where(a.value < 0, w, one)) / (w + 1)
 
 
 def activation(name: str, x: Bounded, alpha: float = 0.0) -> Bounded:
@@ -111,6 +130,8 @@ def activation(name: str, x: Bounded, alpha: float = 0.0) -> Bounded:
         return x * apply("sigmoid", x)
     if name == "gelu":
         return x * apply("normal_cdf", x)
+    if name == "gelu_tanh":  # beyond 1000 the sigmoid is 0 or 1
+        return x * apply("sigmoid", _gelu_tanh_exponent(_clipped(x, -1000, 1000)))
     if name in FUNCTIONS:
         return apply(name, x)
     return x
@@ -158,6 +179,8 @@ def derivative(name: str, source: Bounded, alpha: float = 0.0) -> Bounded:
         return s * fma(source, 1 - s, one)
     if name == "gelu":
         return fma(source, normal_pdf(source), apply("normal_cdf", source))
+    if name == "gelu_tanh":
+        return _gelu_tanh_derivative(source)
     return one
 
 
@@ -429,7 +452,8 @@ class _Dense(NamedTuple):
 class Network:
     """A network with the layers and parameters of a _core.Network.
 
-    `masks` are those of its dropout layers, by layer index: arrays of bool (rows, width).
+    `masks` are those of its dropout layers, by layer index: arrays of bool (rows, width). A
+    standardize layer is left out: inputs are standardized ones.
     """
 
     def __init__(self, network, masks=None) -> None:
@@ -441,7 +465,7 @@ class Network:
                 self.layers.append(
                     _Dense(weight, bias, layer.activation, layer.alpha, layer.l2, None)
                 )
-            elif masks is not None:
+            elif masks is not None and layer.kind == "dropout":
                 scale = constant_value(1 / (1 - layer.rate), self.dtype)
                 self.layers[-1] = self.layers[-1]._replace(mask=masks[i] * scale)
 

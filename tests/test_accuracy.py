@@ -89,6 +89,7 @@ def limits(name, dtype):
         "relu6": (0, 6),
         "softsign": (-1, 1),
         "exponential": (0, np.inf),
+        "gelu_tanh": (0, np.inf),
     }[name]
 
 

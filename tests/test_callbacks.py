@@ -146,7 +146,10 @@ def test_bad_callbacks():
         net.fit(X, T, callbacks=3)
     with refused(TypeError, "fit: callbacks[1] is of type function, should be a cnn.Callback"):
         net.fit(X, T, callbacks=[cnn.Callback(), lambda epoch: None])
-    with refused(TypeError, "fit: callbacks[0] is of type type, should be a cnn.Callback"):
+    message = (
+        "fit: callbacks[0] is the class EarlyStopping, should be an object: EarlyStopping(...)"
+    )
+    with refused(TypeError, message):
         net.fit(X, T, callbacks=[cnn.EarlyStopping])
 
 
@@ -210,16 +213,19 @@ def test_metrics_that_are_missing():
     before = weights(net)
     message = (
         "fit: EarlyStopping has monitor 'val_loss', should be one of loss, lr, seconds; "
-        "give fit validation_data"
+        "give fit validation_data or validation_split"
     )
     with refused(ValueError, message):
         net.fit(X, T, optimizer=optimizer, callbacks=[cnn.EarlyStopping()])
-    with refused(ValueError, "fit: ModelCheckpoint has monitor 'accuracy', should be one of loss"):
-        net.fit(
-            X,
-            T,
-            callbacks=[cnn.ModelCheckpoint("x", monitor="accuracy", save_best_only=True)],
-        )
+    for monitor, end in (
+        ("accuracy", "loss, lr, seconds"),
+        ("val_r2", "; give fit metrics=['r2']"),
+        ("los", "; did you mean 'loss'?"),
+    ):
+        checkpoint = cnn.ModelCheckpoint("x", monitor=monitor, save_best_only=True)
+        with refused(ValueError, f"fit: ModelCheckpoint has monitor {monitor!r}, sh") as caught:
+            net.fit(X, T, callbacks=[checkpoint])
+        assert str(caught.value).endswith(end)
     assert optimizer.steps == 0
     for weight, other in zip(weights(net), before, strict=True):
         np.testing.assert_array_equal(weight, other)

@@ -24,6 +24,7 @@ CONSTANTS = {
     "high": np.float32(1.5), "slope": np.full(3, 0.2, "f4"), "twenty": np.float32(20),
     "columns": np.array([2, 0]), "axis": np.array([1]), "whole": np.array([-1, 3]),
     "from": np.array([1]), "to": np.array([3]), "sizes": np.array([1, 2]), "three": np.array([3]),
+    "cubic": np.float32(0.044715), "root_2_pi": np.float32((2 / np.pi) ** 0.5),
     "minus": np.array([-1]), "wide": np.array([-1, 3, 1]),
 }  # fmt: skip
 GEMM = ("Gemm", ["x", "W", "B"], ["z"], {})
@@ -56,6 +57,10 @@ READ = {
     "Erf": [GEMM, ("Div", ["z", "root"], ["a"], {}), ("Erf", ["a"], ["b"], {}),
             ("Add", ["b", "one"], ["c"], {}), ("Mul", ["z", "c"], ["d"], {}),
             ("Mul", ["d", "half"], ["y"], {})],
+    "Pow": [GEMM, ("Pow", ["z", "three"], ["a"], {}), ("Mul", ["a", "cubic"], ["b"], {}),
+            ("Add", ["z", "b"], ["c"], {}), ("Mul", ["c", "root_2_pi"], ["d"], {}),
+            ("Tanh", ["d"], ["e"], {}), ("Add", ["e", "one"], ["f"], {}),
+            ("Mul", ["z", "f"], ["g"], {}), ("Mul", ["g", "half"], ["y"], {})],
     "Greater": [GEMM, ("Greater", ["z", "zero"], ["a"], {}), ("Cast", ["a"], ["y"], {"to": 1})],
     "Where": [GEMM, ("Greater", ["z", "twenty"], ["a"], {}), ("Softplus", ["z"], ["b"], {}),
               ("Where", ["a", "z", "b"], ["y"], {})],

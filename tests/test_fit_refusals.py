@@ -72,7 +72,7 @@ def test_bad_x(refuses, x, error, message):
     ("t", "error", "message"),
     [
         (None, TypeError, "t is None, should be an array of numbers"),
-        (["a"] * 20, TypeError, "t has dtype <U1"),
+        (["a"] * 20, TypeError, "t holds texts, such as 'a', should hold numbers"),
         (LABELS[:19], ValueError, "t has 19 rows, but x has 20"),
         (LABELS[:, None], ValueError, "t has shape (20, 1), should be (20,) class numbers or (20"),
         (np.zeros((20, 3)), ValueError, "t has shape (20, 3), should be (20,) class numbers or ("),
@@ -188,7 +188,7 @@ def test_bad_loss_settings(make, error, message):
         ({0: None}, TypeError, "class_weight[0] is of type NoneType"),
         ([1, 1, 1], ValueError, "class_weight has shape (3,), should be (4,), a number for each"),
         ([1, 1, 1, np.nan], ValueError, "class_weight has nan in row 3"),
-        ("equal", ValueError, "class_weight is 'equal', should be one of balanced"),
+        ("equal", ValueError, "class_weight is 'equal', should be 'balanced', a dict, or a number"),
     ],
 )
 def test_bad_class_weight(class_weight, error, message):
@@ -279,3 +279,16 @@ def test_bad_dropout_step():
         classifier().gradients(X, LABELS, dropout_step=-1)
     with refused(TypeError, "gradients: dropout_step is of type float"):
         classifier().gradients(X, LABELS, dropout_step=0.5)
+
+
+@pytest.mark.parametrize("make", [list, np.array, lambda t: np.array(t, object)])
+def test_targets_that_are_texts(make):
+    net = cnn.mlp([2, 3, 2], "tanh", "softmax", rng=0)
+    t = make(["no", "yes", "no", "yes"])
+    for where, call in (
+        ("fit", lambda: net.fit(np.eye(4, 2), t)),
+        ("fit", lambda: net.fit(np.eye(4, 2), t, validation_split=0.5)),
+        ("evaluate", lambda: net.evaluate(np.eye(4, 2), t)),
+    ):
+        with refused(TypeError, f"{where}: t holds texts, such as 'no', should hold numbers; "):
+            call()

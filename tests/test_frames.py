@@ -328,3 +328,45 @@ def test_no_warning_of_estimators():
 
     x = RNG.normal([0, 4200], [1, 800], (100, 2))
     MLPClassifier([3], max_iter=50, tol=1e9, n_iter_no_change=1).fit(x, np.arange(100) % 2)
+
+
+# ---- Rows that are held out ----------------------------------------------------------------------
+
+
+def test_names_of_columns_in_messages_on_a_split():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"age": np.arange(10.0), "pay": np.arange(10) * 5e4})
+    targets = np.arange(10.0)
+
+    def fit():
+        net = cnn.Sequential([cnn.Dense(2, 1)], rng=0)
+        return net.fit(frame, targets, validation_split=0.3)
+
+    with pytest.warns(UserWarning, match=r"column 1 \('pay'\)"):
+        fit()
+    frame.loc[8, "age"] = np.inf
+    message = "fit: the last 3 rows (validation_split): x has inf in row 1, column 0 ('age'), but"
+    with refused(ValueError, message):
+        fit()
+    frame.loc[[8, 2], "age"] = [8, np.inf]
+    with (
+        pytest.warns(UserWarning, match="scale"),
+        pytest.raises(FloatingPointError, match=r"x has inf in row 2, column 0 \('age'\)"),
+    ):
+        fit()
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "arrow table", "arrow batch"])
+def test_fit_takes_the_names_of_every_frame(kind):
+    net = cnn.Sequential([cnn.Dense(len(COLUMNS), 1)], rng=0)
+    net.fit(FRAMES[kind](), np.arange(4.0))
+    assert net.feature_names == tuple(COLUMNS)
+
+
+def test_what_is_nearly_a_frame(net):
+    with refused(TypeError, "predict: x has dtype object") as caught:
+        net.predict(COLUMNS)
+    assert str(caught.value).endswith("; make a data frame of it, as by pandas.DataFrame")
+    with refused(TypeError, "predict: x has dtype object") as caught:
+        net.predict(polars_frame(COLUMNS).lazy())
+    assert str(caught.value).endswith("; give its collect(), which makes a frame of it")

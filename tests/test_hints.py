@@ -24,16 +24,22 @@ NET = made()
 CALLS = {
     **{name: getattr(NET, name) for name in ("fit", "evaluate", "train_step", "gradients", "save")},
     **{name: getattr(cnn, name) for name in ("Sequential", "Dense", "Dropout", "mlp", "load")},
+    "Standardize": cnn.Standardize,
     **{name: getattr(cnn, name) for name in ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad")},
     **{name: getattr(cnn, name) for name in ("EarlyStopping", "ModelCheckpoint")},
 }
-HOLDERS = {"Sequential": [NET], "layer": [NET[0], NET[1], cnn.Dense(3, 2)], "cnn": [cnn]}
+HOLDERS = {
+    "Sequential": [NET],
+    "layer": [NET[0], NET[1], cnn.Dense(3, 2), cnn.Standardize()],
+    "cnn": [cnn],
+}
 VALUES = {
     "activation": [lambda v: cnn.Dense(3, 2, v), lambda v: cnn.mlp([3, 2], v, "relu")],
     "loss": [lambda v: made().fit(X, LABELS, loss=v)],
     "optimizer": [lambda v: made().fit(X, LABELS, optimizer=v)],
     "batch_size": [lambda v: made().fit(X, LABELS, batch_size=v)],
     "init": [lambda v: cnn.Dense(3, 2, init=v)],
+    "outputs": [lambda v: cnn.Dense(3, v)],
     "metrics": [lambda v: made().evaluate(X, LABELS, metrics=[v])],
 }
 
@@ -156,6 +162,7 @@ def test_suggested_values_exist(argument):
         "init": cnn._core.INITIALIZERS,
         "metrics": cnn.metrics.BY_NAME,
         "batch_size": (),
+        "outputs": (),
     }
     for value, hint in hints.VALUES[argument].items():
         names, keywords = check_suggestion(hint, NET.fit)
@@ -214,6 +221,30 @@ def test_signatures_are_those_of_the_functions():
 def test_attributes_of_layers_that_are_not_in_a_network_keep_their_own_message():
     with pytest.raises(AttributeError, match="Dense: weight does not exist yet"):
         cnn.Dense(3, 2).weight  # noqa: B018
+
+
+def test_errors_of_calls_have_the_name_of_the_public_class():
+    for name in ("forward", "summary", "jacobian", "activations", "to_c", "set_weights"):
+        with pytest.raises(TypeError, match=rf"^Sequential\.{name}\(\) "):
+            getattr(NET, name)(qqq=1)
+    assert pickle.loads(pickle.dumps(NET.summary))() == NET.summary()
+
+
+def test_the_function_of_an_activation_is_no_name():
+    with pytest.raises(
+        TypeError, match=r"is of type function, should be a string .*; write 'relu'$"
+    ):
+        cnn.Dense(3, 2, cnn.relu)
+
+
+def test_properties_of_subclasses_keep_their_own_errors():
+    class Net(cnn.Sequential):
+        @property
+        def loss(self):
+            return self.qqq
+
+    with pytest.raises(AttributeError, match=r"^'Net' object has no attribute 'qqq'$"):
+        Net([cnn.Dense(1, 1)]).loss  # noqa: B018
 
 
 def test_copies_and_pickles_do_not_meet_hints():

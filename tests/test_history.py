@@ -93,7 +93,11 @@ def test_a_history_in_a_notebook(history):
 
 
 @pytest.mark.parametrize(
-    "values", [[1.0], [math.nan, 1.0], [1.0, 1.0], [1e308, -1e308], [math.inf, 1.0, 2.0], [0.0] * 9]
+    "values",
+    [
+        *([1.0], [math.nan, 1.0], [1.0, 1.0], [1e308, -1e308], [math.inf, 1.0, 2.0], [0.0] * 9),
+        *([math.nan], [math.nan, math.nan]),
+    ],
 )
 def test_curves_of_extreme_values(values):
     made = cnn.History()

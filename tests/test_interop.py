@@ -221,7 +221,7 @@ def test_torch_refused(torch):
         ([linear, nn.Softmax(dim=1), nn.Tanh()], "module '2' (Tanh) comes after Softmax, which"),
         ([linear, nn.LayerNorm(3)], "module '1' (LayerNorm) is not a part that cnn has"),
         ([linear, nn.ELU(-1.0)], "module '1' (ELU) has alpha -1.0, which cnn does not have: E"),
-        ([linear, nn.GELU("tanh")], "module '1' (GELU) has approximate 'tanh'"),
+        ([linear, nn.GELU("erf")], "module '1' (GELU) has approximate 'erf', should be 'none'"),
         ([linear, nn.Softmax(dim=0)], "module '1' (Softmax) has dim 0"),
         ([linear, nn.LogSoftmax(dim=1)], "module '1' (LogSoftmax) is not a part that cnn has"),
         ([nn.Sequential(nn.Conv1d(1, 1, 1))], "module '0.0' (Conv1d) is not a part that cnn has"),
@@ -274,7 +274,7 @@ def test_sklearn(activation, dtype):
     x = X.astype(dtype)
     for kind, t in (
         ("MLPClassifier", LABELS),
-        ("MLPClassifier", LABELS % 2),
+        ("MLPClassifier", np.array(["no", "yes"])[LABELS % 2]),
         ("MLPClassifier", (X[:, :3] > 0).astype(int)),
         ("MLPRegressor", x[:, 0]),
         ("MLPRegressor", x[:, :2]),
@@ -293,6 +293,30 @@ def test_sklearn(activation, dtype):
         expected = predict(x).reshape(20, -1)
         y = net.predict(x)
         np.testing.assert_allclose(y, expected[:, -y.shape[1] :], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["scikit-learn", "cnn"])
+@pytest.mark.parametrize("scaled", [False, True])
+def test_sklearn_names(own, scaled):
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    neural = pytest.importorskip("sklearn.neural_network", reason="scikit-learn is not installed")
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    kind = pytest.importorskip("cnn.sklearn").MLPClassifier if own else neural.MLPClassifier
+    columns = [f"c{i}" for i in range(X.shape[1])]
+    frame = pandas.DataFrame(X, columns=columns)
+    for labels in (["b", "a", "d", "c"], ["no", "yes"], ["\0a", "b"]):
+        t = np.array(labels, object)[LABELS % len(labels)]
+        mlp = kind((3,), max_iter=2)
+        estimator = make_pipeline(StandardScaler(), mlp) if scaled else mlp
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it has not converged
+            estimator.fit(frame, t)
+        net = cnn.from_sklearn(estimator)
+        has_names = "\0" not in labels[0]
+        assert net.class_names == (tuple(map(str, estimator.classes_)) if has_names else None)
+        assert net.feature_names == tuple(columns)
 
 
 def test_sklearn_estimator_of_cnn():
@@ -366,6 +390,8 @@ def test_sklearn_pipeline_refused():
         cnn.from_sklearn(make_pipeline(StandardScaler(), mlp))
     with refused(TypeError, "from_sklearn: estimator is of type StandardScaler without coefs_"):
         cnn.from_sklearn(make_pipeline(StandardScaler().fit(X)))
+    with refused(ValueError, "from_sklearn: the pipeline has no steps, should end in an estimator"):
+        cnn.from_sklearn(make_pipeline("passthrough"))
     with refused(
         TypeError, "estimator is of type MLPClassifier without coefs_, should be a fitted"
     ):

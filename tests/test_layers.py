@@ -14,7 +14,18 @@ import cnn
 from cnn import _core
 
 ACTIVATIONS = _core.ACTIVATIONS
-HE = ("relu", "leaky_relu", "elu", "softplus", "silu", "gelu", "mish", "hard_swish", "relu6")
+HE = (
+    "relu",
+    "leaky_relu",
+    "elu",
+    "softplus",
+    "silu",
+    "gelu",
+    "gelu_tanh",
+    "mish",
+    "hard_swish",
+    "relu6",
+)
 
 
 def two_layers(**options):

@@ -259,3 +259,18 @@ def test_the_summary_has_names_and_metadata():
             f"long: {'x' * 200}...",
         ]
     )
+
+
+def test_a_view_is_copied_as_a_dict():
+    net = network()
+    net.metadata |= {"a": "b"}
+    assert net.metadata == {"a": "b"}
+    view = net.metadata
+    for other in (
+        view.copy(),
+        copy.copy(view),
+        copy.deepcopy(view),
+        pickle.loads(pickle.dumps(view)),
+    ):
+        assert type(other) is dict
+        assert other == {"a": "b"}

@@ -266,3 +266,8 @@ def test_scores_that_would_divide_by_zero_are_0_without_a_warning():
         warnings.simplefilter("error")
         scores = metrics.class_scores([0, 0], [0.1, 0.2])
     assert [list(column) for column in scores] == [[1, 0], [1, 0], [1, 0], [2, 0]]
+
+
+def test_targets_that_are_texts():
+    with pytest.raises(TypeError, match=r"^accuracy: t holds texts, such as 'no', should hold num"):
+        cnn.metrics.accuracy(["no", "yes"], [0.1, 0.9])

@@ -89,7 +89,9 @@ def test_onnxruntime_on_a_larger_network(tmp_path):
     np.testing.assert_allclose(y, net.predict(x), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("activation", ["identity", "sigmoid", "tanh", "relu", "silu", "step"])
+@pytest.mark.parametrize(
+    "activation", ["identity", "sigmoid", "tanh", "relu", "silu", "step", "gelu_tanh"]
+)
 def test_onnxruntime_in_float64(tmp_path, activation):
     net = network(activation, dtype="float64")
     net.to_onnx(tmp_path / "net.onnx")
@@ -217,7 +219,7 @@ def test_forms_of_a_tensor(tmp_path):
         ([GEMM, ("Softmax", ["z"], ["s"], {}), ("Add", ["s", "B"], ["y"], {})], {},
          "node 'n2' (Add) comes after Softmax, which only the last layer can have"),
         ([GEMM, ("Add", ["z", "z"], ["y"], {})], {}, "(Add) adds two values of the network"),
-        ([GEMM, ("Mul", ["z", "z"], ["y"], {})], {}, "(Mul) multiplies two values of the network"),
+        ([GEMM, ("Mul", ["z", "z"], ["y"], {})], {}, "(Mul) is a part of no activation that"),
         ([GEMM, ("Mul", ["z", "c"], ["y"], {})], {"c": np.float64(2)},
          "(Mul) has constants of dtype float64, but the weights beside it have float32"),
         ([("Gemm", ["x", "W"], ["y"], {"transA": 1})], {}, "(Gemm) has transA 1, should be 0"),
@@ -262,10 +264,10 @@ def test_forms_of_a_tensor(tmp_path):
          "node 'n1' (Dropout) is not the end of a dense network"),
         ([GEMM, ("Sigmoid", ["z"], ["p"], {}), ("Sub", ["c", "p"], ["q"], {}),
           ("Concat", ["q", "p"], ["y"], {"axis": 1})], {"c": np.float32(1)},
-         "node 'n3' (Concat) joins 1 - p and p, where p should be one sigmoid output"),
+         "node 'n3' (Concat) joins 1 - p and p, but p is not one sigmoid output"),
         ([("Gemm", ["x", "V"], ["z"], {}), ("Sub", ["c", "z"], ["q"], {}),
           ("Concat", ["q", "z"], ["y"], {"axis": 1})], {"c": np.float32(1), "V": W[:, :1]},
-         "node 'n2' (Concat) joins 1 - p and p, where p should be one sigmoid output"),
+         "node 'n2' (Concat) joins 1 - p and p, but p is not one sigmoid output"),
         ([("Gemm", ["x", "V"], ["z"], {}), ("Sigmoid", ["z"], ["p"], {}),
           ("Sub", ["c", "p"], ["q"], {}), ("Concat", ["q", "p"], ["y"], {"axis": 0})],
          {"c": np.float32(1), "V": W[:, :1]}, "node 'n3' (Concat) joins values of the network"),
@@ -316,6 +318,83 @@ def test_other_refusals(tmp_path):
         cnn.from_onnx(path)
 
 
+# z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))) / 2 in several orders.
+GELU_TANH = {
+    "three": np.float32(3), "two": np.float32(2), "cubic": np.float32(0.044715),
+    "root": np.float32((2 / np.pi) ** 0.5), "one": np.float32(1), "half": np.float32(0.5),
+}  # fmt: skip
+# With the cube by Pow, as TensorFlow, JAX and PyTorch's newer exporter write it; by Mul, as the
+# older one does; and as z (1 + 0.044715 z^2), as Hugging Face's FastGELU.
+GELU_TANH_NODES = [
+    [("Pow", ["z", "three"], ["a"], {}), ("Mul", ["cubic", "a"], ["b"], {}),
+     ("Add", ["z", "b"], ["c"], {}), ("Mul", ["root", "c"], ["d"], {}),
+     ("Tanh", ["d"], ["e"], {}), ("Add", ["e", "one"], ["f"], {}),
+     ("Mul", ["z", "f"], ["g"], {}), ("Mul", ["half", "g"], ["y"], {})],
+    [("Mul", ["z", "z"], ["s"], {}), ("Mul", ["z", "s"], ["a"], {}),
+     ("Mul", ["cubic", "a"], ["b"], {}), ("Add", ["b", "z"], ["c"], {}),
+     ("Mul", ["c", "root"], ["d"], {}), ("Tanh", ["d"], ["e"], {}),
+     ("Add", ["one", "e"], ["f"], {}), ("Mul", ["f", "half"], ["g"], {}),
+     ("Mul", ["g", "z"], ["y"], {})],
+    [("Mul", ["z", "half"], ["h"], {}), ("Mul", ["z", "root"], ["r"], {}),
+     ("Mul", ["z", "cubic"], ["k"], {}), ("Mul", ["k", "z"], ["a"], {}),
+     ("Add", ["a", "one"], ["b"], {}), ("Mul", ["r", "b"], ["d"], {}),
+     ("Tanh", ["d"], ["e"], {}), ("Add", ["e", "one"], ["f"], {}),
+     ("Mul", ["h", "f"], ["y"], {})],
+    [("Pow", ["z", "two"], ["s"], {}), ("Mul", ["s", "z"], ["a"], {}),
+     ("Mul", ["a", "cubic"], ["b"], {}), ("Add", ["z", "b"], ["c"], {}),
+     ("Mul", ["c", "root"], ["d"], {}), ("Tanh", ["d"], ["e"], {}),
+     ("Mul", ["e", "half"], ["f"], {}), ("Add", ["f", "half"], ["g"], {}),
+     ("Mul", ["z", "g"], ["y"], {})],
+]  # fmt: skip
+
+
+def test_gelu_by_tanh_of_a_multiple(tmp_path):
+    """With 2 z for z in the tanh it is gelu_tanh(2 z) / 2, whose factors are folded."""
+    path, nodes = tmp_path / "net.onnx", GELU_TANH_NODES[0]
+    nodes = [
+        ("Mul", ["z", "two"], ["w"], {}),
+        *((op, ["w" if i == "z" else i for i in inputs], *rest) for op, inputs, *rest in nodes[:6]),
+        *nodes[6:],
+    ]
+    made(path, [GEMM, *nodes], GELU_TANH)
+    net = cnn.from_onnx(path)
+    assert net.layers[0].activation == "gelu_tanh"
+    np.testing.assert_allclose(net.predict(X), run(path, X), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"cubic": np.float32(0.0447)}, "node 'n7' (Mul) multiplies two values of the network"),
+        ({"root": np.float32(0.8)}, "node 'n7' (Mul) multiplies two values of the network"),
+        ({"one": np.float32(1.1)}, "node 'n7' (Mul) multiplies two values of the network"),
+        ({"three": np.float32(2)}, "node 'n7' (Mul) multiplies two values of the network"),
+        ({"three": np.float32(4)}, "node 'n1' (Pow) has an exponent that is not the constant 2 or"),
+        ({"three": B}, "node 'n1' (Pow) has an exponent that is not the constant 2 or 3"),
+    ],
+)
+def test_other_functions_than_gelu_by_tanh(tmp_path, change, message):
+    made(tmp_path / "net.onnx", [GEMM, *GELU_TANH_NODES[0]], GELU_TANH | change)
+    with refused(ValueError, message):
+        cnn.from_onnx(tmp_path / "net.onnx")
+
+
+def test_polynomials_alone(tmp_path):
+    path = tmp_path / "net.onnx"
+    power, square = ("Pow", ["z", "three"], ["a"], {}), ("Mul", ["z", "z"], ["a"], {})
+    for nodes, message in (
+        ([power, ("Relu", ["a"], ["y"], {})], "node 'n1' (Pow) is a part of no activation"),
+        ([square, ("Add", ["a", "z"], ["y"], {})], "node 'n2' (Add) is a part of no activation"),
+        ([power, ("Mul", ["a", "z"], ["y"], {})], "node 'n2' (Mul) multiplies two values of the"),
+        ([square, ("Tanh", ["z"], ["b"], {}), ("Add", ["a", "b"], ["y"], {})],
+         "node 'n3' (Add) adds two values of the network, should add a constant"),
+        ([("Pow", ["two", "z"], ["y"], {})], "node 'n1' (Pow) has a first input that does not"),
+    ):  # fmt: skip
+        made(path, [GEMM, *nodes], GELU_TANH)
+        with refused(ValueError, message):
+            cnn.from_onnx(path)
+
+
 @pytest.mark.parametrize(
     ("nodes", "constants", "opset", "activation"),
     [
@@ -355,6 +434,9 @@ def test_other_refusals(tmp_path):
           ("Erf", ["b"], ["c"], {}), ("Add", ["c", "one"], ["d"], {}),
           ("Mul", ["a", "d"], ["y"], {})],
          {"half": np.float32(0.5), "root": np.float32(2**0.5), "one": np.float32(1)}, 17, "gelu"),
+        ([("Gelu", ["z"], ["y"], {})], {}, 20, "gelu"),
+        ([("Gelu", ["z"], ["y"], {"approximate": "tanh"})], {}, 20, "gelu_tanh"),
+        *((nodes, GELU_TANH, 17, "gelu_tanh") for nodes in GELU_TANH_NODES),
     ],
 )  # fmt: skip
 def test_activations_as_others_write_them(tmp_path, nodes, constants, opset, activation):
@@ -413,8 +495,8 @@ def test_changed_files_refused(tmp_path):
 
 
 def test_opsets(tmp_path):
-    made(tmp_path / "net.onnx", [GEMM, ("Gelu", ["z"], ["y"], {"approximate": "tanh"})], opset=20)
-    with refused(ValueError, "node 'n1' (Gelu) has approximate 'tanh', should be 'none'"):
+    made(tmp_path / "net.onnx", [GEMM, ("Gelu", ["z"], ["y"], {"approximate": "erf"})], opset=20)
+    with refused(ValueError, "(Gelu) has approximate 'erf', should be 'none' or 'tanh'"):
         cnn.from_onnx(tmp_path / "net.onnx")
     for opset, good in ((6, False), (7, True), (12, True)):
         made(tmp_path / "net.onnx", [GEMM, ("Softmax", ["z"], ["y"], {})], opset=opset)

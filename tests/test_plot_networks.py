@@ -76,6 +76,12 @@ def test_boundary_in_two_of_three_columns():
     assert ax.figure.axes[1].get_ylabel() == "predicted value"
 
 
+def test_boundary_of_an_arrow_table(net):
+    table = pytest.importorskip("pyarrow").table({"a": X[:, 0], "b": X[:, 1]})
+    ax = plot.decision_boundary(net, table, LABELS, columns=("b", "a"), resolution=5)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("b", "a")
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_boundary_of_estimators():
     sklearn = pytest.importorskip("sklearn")
@@ -165,6 +171,44 @@ def test_a_large_diagram(net, most):
     heights = [bar.get_height() for bar in ax.patches if hasattr(bar, "get_height")]
     assert heights[0] < heights[2] < heights[1]
     assert ax.get_title() == "33 parameters"
+
+
+@pytest.mark.parametrize("most", [0, 16])
+def test_standardize_in_a_diagram(most):
+    layers = [cnn.Standardize().adapt(X), cnn.Dense(2, 3, "tanh"), cnn.Dense(3, 1)]
+    shown = texts(plot.network_diagram(cnn.Sequential(layers, rng=0), most=most))
+    assert ("standardize\ntanh" if most else "standardize") in shown
+
+
+@pytest.fixture(scope="module")
+def table_model():
+    table = {"a": X[:, 0], "b": X[:, 1], "kind": [f"k{label}" for label in LABELS]}
+    options = {"hidden": [4], "epochs": 1, "rng": 0, "progress": False}
+    return cnn.tabular.TableModel.fit(table, target="kind", **options)
+
+
+def test_a_diagram_of_a_table_model(table_model):
+    assert {"k0", "k1", "k2", "4"} <= set(texts(plot.network_diagram(table_model)))
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        ("activation_histograms", (X,)),
+        ("decision_boundary", (X,)),
+        ("first_layer_weights", ()),
+        ("gradient_norms", (X, LABELS)),
+        ("loss_surface", (X, LABELS)),
+        ("predictions", (X, LABELS)),
+    ],
+)
+def test_table_models_are_refused(table_model, function, arguments):
+    with refused(
+        TypeError,
+        f"{function}: net is of type TableModel, should be its network, model.net, whose inputs "
+        f"are model.transform(table)",
+    ):
+        getattr(plot, function)(table_model, *arguments)
 
 
 def test_titles_of_a_deep_diagram_do_not_overlap():

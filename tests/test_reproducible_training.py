@@ -456,11 +456,11 @@ GOLDEN_FUNCTIONS = [
 ]
 
 
-def golden_activations(dtype):
+def golden_activations(dtype, functions):
     """Return what activations and derivatives make of numbers that are exact in any type."""
     x = np.arange(-4000, 4000).astype(dtype) / 128
     parts = []
-    for name, alpha in GOLDEN_FUNCTIONS:
+    for name, alpha in functions:
         y = _core.activation(name, x, None, alpha)
         source = x if name in _core.NEEDS_INPUT else y
         parts += [y, _core.activation_backward(name, np.ones_like(x), source, None, alpha)]
@@ -470,6 +470,13 @@ def golden_activations(dtype):
 GOLDEN_ACTIVATIONS = {"float32": "8488eb65fb89987b", "float64": "ca33ce890f1fec78"}
 
 
-def test_golden_activations(dtype, isa, bits):
-    found = hashlib.sha256(bits(*golden_activations(dtype))).hexdigest()[:16]
-    assert found == GOLDEN_ACTIVATIONS[dtype.name]
+GOLDEN_GELU_TANH = {"float32": "56f0d3c9e8e78317", "float64": "f8ffde68c571e721"}
+
+
+@pytest.mark.parametrize(
+    ("functions", "expected"),
+    [(GOLDEN_FUNCTIONS, GOLDEN_ACTIVATIONS), ([("gelu_tanh", 0.0)], GOLDEN_GELU_TANH)],
+)
+def test_golden_activations(functions, expected, dtype, isa, bits):
+    found = hashlib.sha256(bits(*golden_activations(dtype, functions))).hexdigest()[:16]
+    assert found == expected[dtype.name]

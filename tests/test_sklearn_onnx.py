@@ -8,6 +8,7 @@ import pytest
 from refused import refused
 
 import cnn
+from cnn._base import extras
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 from sklearn import neural_network
@@ -123,5 +124,5 @@ def test_refused(converted):
 
 def test_without_skl2onnx(monkeypatch):
     monkeypatch.setitem(sys.modules, "skl2onnx", None)
-    with refused(ImportError, "register_skl2onnx: skl2onnx is not installed"):
+    with refused(ImportError, "skl2onnx is not installed; " + extras.install("skl2onnx")):
         cnn.sklearn.register_skl2onnx()

@@ -1,11 +1,16 @@
 """Standardize: the same bits as on rows standardized beforehand, adapting, files, refusals."""
 
 import copy
+import itertools
 import math
 import pickle
 
+import differences
+import exact_bits
 import numpy as np
 import pytest
+import reference as ref
+from bounded import assert_within
 from refused import refused
 
 import cnn
@@ -163,6 +168,98 @@ def test_resuming(tmp_path, bits):
     other.fit(X, T, epochs=2, optimizer=optimizer)
     assert bits(*net.get_weights()) == bits(*other.get_weights())
     assert bits(net.predict(X)) == bits(other.predict(X))
+
+
+# ---- Derivatives ---------------------------------------------------------------------------------
+
+DERIVATIVES = {
+    "by rows": ([COLUMNS, 16, 150], 3),
+    "by outputs": ([COLUMNS, 40, 3], 290),
+    "one output": ([COLUMNS, 20, 1], 150),
+    "columns shared": ([COLUMNS, 530, 515, 5], 2),
+    "one layer": ([COLUMNS, 4], 30),
+}
+
+
+def stack(sizes, rate=0.0):
+    """Return dense layers, with dropout between them if there is a rate."""
+    layers = []
+    for inputs, outputs in itertools.pairwise(sizes[:-1]):
+        layers += [cnn.Dense(inputs, outputs, "gelu"), *([cnn.Dropout(rate)] if rate > 0 else [])]
+    return [*layers, cnn.Dense(*sizes[-2:], "softmax" if sizes[-1] > 1 else "tanh")]
+
+
+def change_of(net, rows):
+    return np.random.default_rng(3).uniform(-1, 1, (rows, net._network.outputs))
+
+
+@pytest.mark.parametrize("name", DERIVATIVES)
+def test_derivatives(name, isa, threads, bits):
+    """Those with respect to x are those with respect to the standardized rows over the scale."""
+    sizes, rows = DERIVATIVES[name]
+    layer = cnn.Standardize(mean=MEAN, scale=SCALE)
+    net = cnn.Sequential([layer, *stack(sizes)], rng=1)
+    other = cnn.Sequential(stack(sizes), rng=1)
+    other.set_weights(net.get_weights())
+    x = X[:rows].astype("float32")
+    dy, scale = change_of(net, rows), layer.scale
+    ready = (x - layer.mean) / scale
+    y, dx = other.vjp(ready, dy)
+    assert bits(*net.vjp(x, dy)) == bits(y, dx / scale)
+    assert bits(*net.vjp(x[1], dy[1])) == bits(y[1], dx[1] / scale)
+    jacobian = other.jacobian(ready) / scale
+    assert bits(net.jacobian(x)) == bits(jacobian)
+    assert bits(net.jacobian(x[1])) == bits(jacobian[1])
+    assert bits(net.forward(x)) == bits(other.forward(ready)) == bits(y)
+    for _ in range(2):
+        found, expected = net.backward(dy), other.backward(dy)
+        assert found.gradients[0] is None
+        assert bits(found.dx) == bits(dx / scale)
+        for own, theirs in zip(found.gradients[1:], expected.gradients, strict=True):
+            assert bits(*own) == bits(*theirs)
+
+
+def test_derivatives_with_dropout(dtype):
+    layer = cnn.Standardize(mean=MEAN, scale=SCALE)
+    net = cnn.Sequential([layer, *stack([COLUMNS, 40, 30, 4], 0.4)], rng=1, dtype=dtype)
+    x = X[:150].astype(dtype)
+    mean, scale = layer.mean, layer.scale
+    dy = change_of(net, 150).astype(dtype)
+    masks = exact_bits.dropout_masks(net._network, 2, 150)
+    y, gradients, dx = ref.Network(net._network, masks).derivatives((x - mean) / scale, dy)
+    assert_within(net.forward(x, dropout_step=2), y)
+    found = net.backward(dy)
+    flat = [part for g in found.gradients if g is not None for part in g]
+    for actual, bound in zip(flat, gradients, strict=True):
+        assert_within(actual, bound)
+    # What is divided is within the bound, and the quotient is rounded once.
+    assert_within(found.dx, dx.like(dx.value / scale, dx.error / scale).rounded())
+
+
+def test_central_differences():
+    """With numbers by which standardizing is exact, the error is that of the dense layers."""
+    mean, scale = np.array([1.5, -2.0, 0.0]), np.array([4.0, 0.25, 1.0])
+    layer = cnn.Standardize(mean=mean, scale=scale)
+    net = cnn.Sequential([layer, *stack([3, 6, 4])], rng=1, dtype="float64")
+    ready = np.round(np.random.default_rng(0).uniform(-1, 1, (5, 3)) * 2**30) / 2**30
+    x, dy = ready * scale + mean, change_of(net, 5)
+    y, _, own = ref.Network(net._network).derivatives(ready, dy)
+    size = (abs(dy) * abs(y.value.astype(float))).sum(axis=1)
+    off = (abs(dy) * y.error).sum(axis=1) + (dy.shape[1] + 1) * 2.0**-53 * size
+    net.forward(x)
+    ways = [net.vjp(x, dy)[1], net.backward(dy).dx, np.einsum("ij,ijk->ik", dy, net.jacobian(x))]
+    for j in range(3):
+        h, unit = differences.H[True] * scale[j], np.eye(3)[j]
+
+        def value(change, unit=unit):
+            return (dy * net.predict(x + change * unit)).sum(axis=1)
+
+        estimate, truncation = differences.extrapolated(value, h)
+        # The sum over the outputs adds 4 roundings to the way by the Jacobian.
+        tolerance = truncation + differences.rounding(off, h) + 5 * own.error[:, j] / scale[j]
+        assert (tolerance < 1e-6 + 1e-4 * abs(estimate)).all(), "the bound should mean something"
+        for dx in ways:
+            assert (abs(dx[:, j] - estimate) <= tolerance).all()
 
 
 # ---- Adapting ------------------------------------------------------------------------------------
@@ -323,6 +420,8 @@ def test_numbers_that_float32_does_not_have():
 
 
 def test_inputs_refused():
+    with refused(TypeError, "Standardize: inputs is of type ndarray, should be the number of col"):
+        cnn.Standardize(X)
     for inputs, error in ((0, ValueError), (-1, ValueError), (1.5, TypeError), ("a", TypeError)):
         with refused(error, "Standardize: inputs is"):
             cnn.Standardize(inputs)
@@ -416,3 +515,14 @@ def test_core():
     ):
         with pytest.raises(ValueError, match=r"layer 0|parameter is|kind is"):
             call()
+
+
+def test_a_call_without_a_network(bits):
+    layer = cnn.Standardize(2, mean=[1.0, 2.0], scale=[2.0, 0.3])
+    found = layer([[3, 4], [5, 6]])
+    bits(found, (np.array([[3.0, 4.0], [5.0, 6.0]]) - [1.0, 2.0]) / [2.0, 0.3])
+    bits(layer([3, 4]), found[0])
+    with refused(ValueError, "Standardize: x has 3 columns, but the layer has 2 inputs"):
+        layer([[1, 2, 3]])
+    with refused(AttributeError, "Standardize: inputs does not exist yet"):
+        cnn.Standardize()([[1, 2]])

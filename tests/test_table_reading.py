@@ -41,6 +41,7 @@ def blockwise(monkeypatch):
     def use(block, first=1):
         monkeypatch.setattr(arrow, "WORTHWHILE", 1)
         monkeypatch.setattr(arrow, "_BLOCK", block)
+        monkeypatch.setattr(arrow, "_SHARE", max(64, block // 3))
         monkeypatch.setattr(pieces, "FIRST_ROWS", first)
         monkeypatch.setattr(csv_file, "_SNIFFED_LINES", 2)
         counts = []
@@ -163,7 +164,7 @@ def test_blocks_and_rows_have_the_same_results(
         dialect = Dialect(delimiter, "," if by_comma and delimiter != "," else ".")
         path = file(text)
         with monkeypatch.context() as small:
-            for name, value in (("WORTHWHILE", 1), ("_BLOCK", size)):
+            for name, value in (("WORTHWHILE", 1), ("_BLOCK", size), ("_SHARE", size // 2)):
                 small.setattr(arrow, name, value)
             small.setattr(pieces, "FIRST_ROWS", 1)
             fast, slow = both(path, monkeypatch, keep_missing=keep, dialect=dialect)

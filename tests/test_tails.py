@@ -28,8 +28,22 @@ def normal_cdf(x):
     return (-y * y / 2).exp() / (2 * PI).sqrt() / fraction
 
 
-TAILS = {"silu": (sigmoid, 104, 746), "gelu": (normal_cdf, 14.6, 38.7)}
-"""The factor of x, and from where on it is 0 in float32 and in float64."""
+def gelu_tanh_exponent(x):
+    """A = sqrt(8 / pi) (x + 0.044715 x^3)."""
+    return (8 / PI).sqrt() * (x + Decimal("0.044715") * x**3)
+
+
+# The factor of x; from where on it is 0 in float32 and in float64; and how many units in the last
+# place the product is off. gelu_tanh's exponent a has four roundings of u, so that exp(a) is off by
+# 4 u |a|, which is at most 4 |a| units.
+TAILS = {
+    "silu": (sigmoid, 104, 746, lambda x: 4),
+    "gelu": (normal_cdf, 14.6, 38.7, lambda x: 4),
+    "gelu_tanh": (
+        lambda x: sigmoid(gelu_tanh_exponent(x)), 10.6, 21.7,
+        lambda x: 4 + 4 * abs(gelu_tanh_exponent(x)),
+    ),
+}  # fmt: skip
 
 
 def tail(dtype, most):
@@ -39,12 +53,12 @@ def tail(dtype, most):
 
 
 @pytest.mark.parametrize("name", TAILS)
-def test_tails_of_silu_and_gelu(name, dtype):
-    """4 ULP, and |x| times the least denormal number, as the docstrings have it.
+def test_tails_of_products(name, dtype):
+    """A number of ULP, and |x| times the least denormal number, as the docstrings have it.
 
     Where the factor of x is denormal, its last digit is 2^-149 or 2^-1074, which x multiplies.
     """
-    factor, most32, most64 = TAILS[name]
+    factor, most32, most64, units = TAILS[name]
     x = tail(dtype, most32 if dtype == np.float32 else most64)
     y = getattr(cnn, name)(x)
     least = Decimal(float(np.finfo(dtype).smallest_subnormal))
@@ -56,7 +70,7 @@ def test_tails_of_silu_and_gelu(name, dtype):
             expected = exact_x * factor(exact_x)
             spacing = Decimal(float(np.spacing(dtype.type(abs(float(expected))))))
             off = abs(Decimal(float(got)) - expected)
-            assert off <= 4 * spacing + abs(exact_x) * least, a
+            assert off <= units(exact_x) * spacing + abs(exact_x) * least, a
             worst = max(worst, float(off / spacing))
     assert worst > 4, "the part of |x| is needed, or the docstring says too much"
     assert "smallest denormal" in getattr(cnn, name).__doc__

@@ -9,7 +9,7 @@ import pytest
 from refused import refused
 
 import cnn
-from cnn import _core, losses, optimizers
+from cnn import _core, losses, metrics, optimizers
 from cnn._base import choices, hints
 
 NETWORK_DTYPES = get_args(get_args(choices.NetworkDType)[0])
@@ -22,9 +22,10 @@ NETWORK_DTYPES = get_args(get_args(choices.NetworkDType)[0])
         (choices.LossName, {*_core.LOSSES, *hints.SAME["loss"]}),
         (choices.LossName, {*losses.LOSSES, *hints.SAME["loss"]}),
         (choices.OptimizerName, optimizers.OPTIMIZERS),
+        (choices.MetricName, metrics.BY_NAME),
         (choices.InitializerName, {*_core.INITIALIZERS} - {"uniform"}),
     ],
-    ids=["activations", "losses", "loss classes", "optimizers", "initializers"],
+    ids=["activations", "losses", "loss classes", "optimizers", "metrics", "initializers"],
 )
 def test_each_type_has_the_names_of_its_list(literal, names):
     assert set(get_args(literal)) == set(names)

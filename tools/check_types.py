@@ -49,6 +49,24 @@ assert_type(net.evaluate(x, t)["loss"], float)
 other = cnn.Sequential([cnn.Dense(4, 1)], rng=np.random.default_rng(0), dtype=net.dtype)
 other = cnn.Sequential([cnn.Dense(4, 1)], dtype=np.float64)
 stop = cnn.EarlyStopping("val_loss", mode="min")
+scaled = cnn.Sequential([cnn.Standardize().adapt(x), cnn.Dense(64, 10, "softmax")], rng=0)
+assert_type(scaled[0].mean, NDArray[Any])
+assert_type(scaled(x), NDArray[Any])
+assert_type(scaled.activations(x), list[NDArray[Any]])
+
+
+def error(t: NDArray[Any], y: NDArray[Any]) -> float:
+    return float((t != y.argmax(axis=1)).mean())
+
+
+history = scaled.fit(
+    x, t, validation_split=0.1, metrics=["auc", error], class_weight="balanced", callbacks=[stop]
+)
+assert_type(history[-1], dict[str, float])
+assert_type(history[-2:], cnn.History)
+gradients, dx = scaled.backward(scaled.forward(x))
+scaled.apply_gradients(gradients, cnn.SGD())
+print(gradients[1].weight.shape, dx.shape)
 cnn.plot.learning_curves(history)
 cnn.show_versions()
 """
@@ -63,6 +81,8 @@ cnn.mlp([4, 3], "relu", "softmax").layers[0].wait
 cnn.mlp([4, 3], "relu", "softmax").fit([[0.0]], [0], loss="squared")
 cnn.mlp([4, 3], "relu", "softmax").fit([[0.0]], [0], optimizer="adan")
 cnn.EarlyStopping(mode="smallest")
+cnn.mlp([4, 3], "relu", "softmax").fit([[0.0]], [0], metrics=["acc"])
+cnn.mlp([4, 3], "relu", "softmax").fit([[0.0]], [0], class_weight="equal")
 cnn.Sequential([cnn.Dense(4, 3)], dtype="float16")
 cnn.Denze(4, 3)
 """

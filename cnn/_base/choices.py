@@ -27,6 +27,7 @@ ActivationName: TypeAlias = Literal[
     "relu6",
     "softsign",
     "exponential",
+    "gelu_tanh",
     "linear",
     "swish",
 ]
@@ -42,6 +43,20 @@ LossName: TypeAlias = Literal[
 OptimizerName: TypeAlias = Literal["sgd", "adam", "adamw", "rmsprop", "adagrad"]
 InitializerName: TypeAlias = Literal[
     "glorot_uniform", "he_uniform", "lecun_uniform", "torch", "zeros"
+]
+
+MetricName: TypeAlias = Literal[
+    "accuracy",
+    "auc",
+    "f1",
+    "log_loss",
+    "mae",
+    "mse",
+    "precision",
+    "r2",
+    "recall",
+    "rmse",
+    "top5",
 ]
 
 NetworkDType: TypeAlias = (

@@ -33,7 +33,11 @@ _SEED = _each(
 )
 _STOPPING = "write callbacks=[cnn.EarlyStopping(patience=...)], with validation_split="
 _THREADS = _each(
-    "cnn.set_num_threads sets the number of threads", "n_jobs", "workers", "num_threads"
+    "cnn.set_num_threads sets the number of threads",
+    "n_jobs",
+    "workers",
+    "num_threads",
+    "use_multiprocessing",
 )
 _CPU = _each("cnn runs on the CPU; leave it out", "device", "use_gpu")
 _NETWORK_RNG = _each(
@@ -71,6 +75,8 @@ _FIT: Hints = {
     **_each("write optimizer=cnn.Adam(clip_norm=...)", "clip_norm", "clipnorm", "max_norm"),
     "initial_epoch": "epochs are counted over the life of the network: net.epochs; leave it out",
     "warm_start": "fit goes on from the present weights; for new ones make a cnn.Sequential",
+    "validation_freq": "the validation follows each epoch; leave it out",
+    "validation_batch_size": "the result does not depend on it; leave it out",
     "steps_per_epoch": "an epoch uses each sample once; net.train_step makes single steps",
     "dtype": _NETWORK_DTYPE,
 }
@@ -128,6 +134,22 @@ _DENSE: Hints = {
     "name": "layers have numbers: net.layers[0]; leave it out",
 }
 
+_STANDARDIZE: Hints = {
+    **_each("write scale=", "std", "stds", "stdev", "sd", "sigma", "deviation"),
+    **_each("write scale=, the root of it", "variance", "var"),
+    **_each("write mean=", "means", "loc", "shift", "mu"),
+    **_each("write inputs=, the number of columns", "in_features", "num_features", "input_dim"),
+    **_each("write inputs=, the number of columns", "input_shape", "n_features"),
+    **_each("write cnn.Standardize().adapt(x)", "x", "X", "data"),
+    "axis": "each column has a mean and a scale; leave it out",
+    **_each("without adapt, the mean is 0; leave it out", "with_mean"),
+    **_each("without adapt, the scale is 1; leave it out", "with_std"),
+    "dtype": _NETWORK_DTYPE,
+    "name": "layers have numbers: net.layers[0]; leave it out",
+}
+
+_DENSE_CALL = "write cnn.Dense(inputs, outputs, activation), as cnn.Dense(64, 10, 'relu')"
+
 _MLP: Hints = {
     **_SEED,
     **_each(
@@ -173,6 +195,7 @@ KEYWORDS: Mapping[str, Hints] = {
     "Sequential": _SEQUENTIAL,
     "Dense": _DENSE,
     "Dropout": _each("write rate=", "p", "prob", "dropout_rate"),
+    "Standardize": _STANDARDIZE,
     "mlp": _MLP,
     "SGD": {
         **_OPTIMIZER,
@@ -204,7 +227,7 @@ KEYWORDS: Mapping[str, Hints] = {
 """Hints for keyword arguments that a function does not have, by function and argument."""
 
 CALLS: Hints = {
-    "Dense": "write cnn.Dense(inputs, outputs, activation), as cnn.Dense(64, 10, 'relu')",
+    "Dense": _DENSE_CALL,
     "Sequential": "give the layers as a list: cnn.Sequential([cnn.Dense(64, 10), ...])",
     "mlp": "write cnn.mlp([64, 50, 10], 'relu', 'softmax')",
     "fit": "write net.fit(x, t, epochs=10): options have names, and targets are needed",
@@ -253,6 +276,7 @@ _SEQUENTIAL_ATTRIBUTES: Hints = {
     **_each("net.feature_names has the names of inputs", "feature_names_in_", "columns"),
     **_each("net.epochs counts the epochs", "n_iter_", "epoch"),
     **_each(_HISTORY, "history", "loss_curve_", "loss_", "best_loss_", "history_"),
+    **_each("len(net.layers) is the number of layers", "num_layers", "n_layers", "n_layers_"),
     **_each("net.layers has the layers", "modules", "children", "get_layer", "layers_", "blocks"),
     **_each("copy.deepcopy(net) copies net.layers and all else", "copy", "clone"),
     **_each("a layer has it: write net.layers[0].weight", "weight", "kernel", "W", "w"),
@@ -265,6 +289,9 @@ _SEQUENTIAL_ATTRIBUTES: Hints = {
     "to_tensorflow": "write net.to_onnx(path)",
 }
 
+_MEAN = "a cnn.Standardize has it: write net.layers[0].mean"
+_SCALE = "a cnn.Standardize has the deviation: write net.layers[0].scale"
+
 _LAYER_ATTRIBUTES: Hints = {
     **_each("write layer.weight", "weights", "kernel", "W", "w"),
     **_each("write layer.bias", "biases", "b"),
@@ -276,7 +303,13 @@ _LAYER_ATTRIBUTES: Hints = {
     **_each("write layer.init", "kernel_initializer", "initializer"),
     **_each("write layer.l2", "kernel_regularizer", "regularizer"),
     **_each("write layer.parameter_count", "count_params", "num_parameters"),
-    **_each("write layer(x), as net.layers[0](x)", "call", "forward", "predict"),
+    **_each("write layer(x), as net.layers[0](x)", "call", "forward", "predict", "transform"),
+    **_each(
+        "a network has it: net.fit(x, t); a cnn.Standardize has adapt(x)",
+        *("fit", "partial_fit", "fit_transform"),
+    ),
+    **_each(_MEAN, "mean_", "center_", "running_mean"),
+    **_each(_SCALE, "scale_", "std", "std_", "stddev", "var_", "variance", "running_var"),
     "p": "write cnn.Dropout(rate).rate",
     "name": "layers have numbers: net.layers[0]",
 }
@@ -314,6 +347,14 @@ _MODULE_ATTRIBUTES: Hints = {
     **_each(_DATASET, "DataLoader", "Dataset", "TensorDataset", "utils"),
     **_each(_ACTIVATION_LAYER, "ReLU", "Sigmoid", "Tanh", "Softmax", "GELU", "Activation"),
     **_each(
+        "write cnn.Standardize().adapt(x), as a first layer",
+        *("Normalization", "Normalize", "StandardScaler", "Standardise", "Standardizer"),
+    ),
+    **_each(
+        "no layer normalizes its outputs; cnn.Standardize().adapt(x) does so to inputs",
+        *("BatchNorm1d", "BatchNormalization", "LayerNorm", "LayerNormalization"),
+    ),
+    **_each(
         "the first layer has the number of inputs: cnn.Dense(inputs, outputs)",
         *("Input", "InputLayer", "Flatten"),
     ),
@@ -338,6 +379,17 @@ _MODULE_ATTRIBUTES: Hints = {
     **_each("write cnn.datasets.load_mnist()", "mnist", "load_mnist"),
     **_each("write cnn.datasets.load_digits()", "digits", "load_digits"),
     **_each("write net.summary()", "summary"),
+    **_each("write cnn.activations.LeakyReLU(0.2)", "LeakyReLU", "PReLU"),
+    **_each("write cnn.activations.ELU(0.5)", "ELU"),
+    **_each("write cnn.Dense(inputs, outputs, init=...)", "initializers", "init"),
+    **_each("write cnn.Dense(inputs, outputs, l2=...)", "regularizers"),
+    **_each("write net.to_onnx(path)", "to_onnx", "export"),
+    **_each(
+        "cnn.from_onnx(path) reads what tf2onnx makes of a model",
+        *("from_keras", "from_tensorflow"),
+    ),
+    **_each("the lr of cnn.SGD and others may be a function of the step", "LearningRateScheduler"),
+    **_each("write cnn.metrics.mae", "mae", "mean_absolute_error"),
     "swish": "write cnn.silu",
     "linear": "write cnn.identity, or cnn.dense(x, weight, bias)",
     "functional_api": "write cnn.Sequential",
@@ -364,8 +416,11 @@ ATTRIBUTES: Mapping[str, Hints] = {
 def missing_attribute(holder: str, name: str, obj: object) -> AttributeError:
     """Return the error for an attribute that `obj` does not have.
 
-    `holder` is the name of the kind of object in `ATTRIBUTES`.
+    `holder` is the name of the kind of object in `ATTRIBUTES`. A property of its class that raised
+    an AttributeError raises it again.
     """
+    if hasattr(type(obj), name):
+        object.__getattribute__(obj, name)
     what = "module 'cnn'" if holder == "cnn" else f"{type(obj).__name__!r} object"
     text = f"{what} has no attribute {name!r}"
     hint = ATTRIBUTES[holder].get(name)
@@ -391,6 +446,10 @@ _NORMAL = "write 'he_uniform' or 'glorot_uniform': the draws are uniform"
 _ACCURACY = "write 'accuracy'"
 
 VALUES: Mapping[str, Hints] = {
+    "outputs": _each(
+        _DENSE_CALL,
+        *("relu", "sigmoid", "tanh", "softmax", "linear", "identity", "gelu", "elu", "selu"),
+    ),
     "batch_size": _each("write batch_size=len(x)", "full", "all", "auto"),
     "activation": {
         **_each("write 'sigmoid'", "logistic", "logit", "expit"),
@@ -398,6 +457,7 @@ VALUES: Mapping[str, Hints] = {
         **_each("write cnn.activations.LeakyReLU(0.2) or 'leaky_relu'", "prelu", "LeakyReLU"),
         **_each("write 'hard_swish'", "hardswish", "hard_silu"),
         **_each("write 'hard_sigmoid'", "hardsigmoid"),
+        **_each("write 'gelu_tanh'", "gelu_new", "gelu_approximate", "gelu_pytorch_tanh"),
         **_each("write 'step'", "heaviside", "threshold", "binary_step", "sign"),
         **_each("write 'exponential'", "exp"),
         **_each(

@@ -197,6 +197,10 @@ cdef object array_of_other(object value, str where, str name):
 cdef str cure_of(object value, cnp.ndarray array):
     if cnp.PyArray_NDIM(array) == 0 and hasattr(value, "toarray"):
         return "; give its toarray(), as it is a sparse matrix"
+    if cnp.PyArray_NDIM(array) == 0 and hasattr(value, "collect"):
+        return "; give its collect(), which makes a frame of it"
+    if isinstance(value, dict):
+        return "; make a data frame of it, as by pandas.DataFrame"
     return CURES.get(array.dtype.kind, "")
 
 

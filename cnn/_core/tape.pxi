@@ -64,12 +64,15 @@ cdef class Tape:
         cdef list hold = pins(dy, None)
         cdef Network network = self.network
         cdef cnp.ndarray gradient = numeric_array(dy, "backward", "dy", hold)
-        if self.rows == 0:
-            raise ValueError("backward: nothing went forward, should be called after forward")
+        # Read once: while arrays are made, another thread may run rows forward. C compares with its
+        # own number.
+        cdef size_t rows = self.rows
         cdef int ndim = self.ndim
-        cdef cnn_matrix g = network.outputs_of(gradient, ndim, self.rows, "backward")
+        if rows == 0:
+            raise ValueError("backward: nothing went forward, should be called after forward")
+        cdef cnn_matrix g = network.outputs_of(gradient, ndim, rows, "backward")
         cdef cnp.ndarray flat = np.empty(network.parameter_count, network.dtype)
-        cdef cnp.ndarray dx = network.empty_rows(ndim, self.rows, network.input_count)
+        cdef cnp.ndarray dx = network.empty_rows(ndim, rows, network.input_count)
         cdef void *flat_data = cnp.PyArray_DATA(flat)
         cdef void *dx_data = cnp.PyArray_DATA(dx)
         cdef size_t count = flat.size, dx_stride = network.input_count

@@ -132,8 +132,9 @@ class Derivatives(Stack):
         -------
         Backward
             ``gradients``: for each Dense layer its ``weight`` (inputs, outputs) and ``bias``
-            (outputs,), summed over the rows; None for a Dropout. ``dx``: the gradient with respect
-            to x, of its shape. L2 penalties are not in them: `apply_gradients` adds these.
+            (outputs,), summed over the rows; None for a Dropout or a Standardize. ``dx``: the
+            gradient with respect to x, of its shape. L2 penalties are not in them:
+            `apply_gradients` adds these.
 
         Raises
         ------
@@ -185,7 +186,7 @@ class Derivatives(Stack):
         ----------
         gradients : list of Gradient, tuple (weight, bias) or None
             The gradient for each layer, as `backward` returns it: for a Dense its weight (inputs,
-            outputs) and bias (outputs,), None for a Dropout. All numbers must be finite.
+            outputs) and bias (outputs,), None for other layers. All numbers must be finite.
         optimizer : Optimizer
             The optimizer; use the same object for the next step.
         l2 : bool, default True
@@ -296,7 +297,8 @@ class Derivatives(Stack):
 
         Notes
         -----
-        It takes two to three times as long as `predict`, and any number of threads may call it at
+        It takes two to three times as long as `predict`, and up to four times for a single row of a
+        network whose first layer has most of the parameters. Any number of threads may call it at
         once. There is no dropout. The derivative of step is 0.
 
         Examples

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, overload
 from cnn import layers
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
     from cnn.layers import Layer
@@ -18,6 +19,10 @@ class Habits:
     _layers: tuple[Layer, ...]
 
     if TYPE_CHECKING:
+
+        @property
+        def dtype(self) -> np.dtype[Any]:
+            """The type of the outputs."""
 
         def predict(self, x: ArrayLike, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
             """Return the outputs."""
@@ -62,7 +67,7 @@ class Habits:
         >>> [outputs.shape for outputs in net.activations([[1.0, 2.0, 3.0, 4.0]])]
         [(1, 3), (1, 2)]
         """
-        return layers.outputs("activations", self._layers, x)
+        return layers.outputs("activations", self._layers, x, self.dtype)
 
     # Type checkers would take any attribute for one that exists.
     if not TYPE_CHECKING:

@@ -12,6 +12,7 @@ from cnn._base.texts import listed, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Self
 
 # What a file has room for, cnn's own keys included.
 _MOST_KEYS = 10_000
@@ -87,6 +88,17 @@ class Metadata(MutableMapping[str, str]):
             self._network.set_metadata(key, None)
         for key, value in given.items():
             self._network.set_metadata(key, value)
+
+    def copy(self) -> dict[str, str]:
+        """Return the texts as a dict, as copies and pickles of a view are too."""
+        return dict(self)
+
+    def __reduce__(self) -> tuple[type, tuple[dict[str, str]]]:
+        return dict, (self.copy(),)
+
+    def __ior__(self, other: Any) -> Self:
+        self.update(other)
+        return self
 
     def __repr__(self) -> str:
         return repr(dict(self))
@@ -172,7 +184,8 @@ class Names:
     def feature_names(self) -> tuple[str, ...] | None:
         """The names of the inputs, one for each; None if they have not been set.
 
-        `fit` sets those of a data frame's columns, if they are strings and there are none yet.
+        `fit` sets those of a frame's or an Arrow table's columns, if they are strings and there are
+        none yet.
         Assign strings, or None for no names. Files keep them.
 
         Examples
@@ -190,13 +203,12 @@ class Names:
         _set_names(self._network, "feature_names", FEATURE_NAMES, names)
 
     def _name_features(self, x: object) -> None:
-        """Take the names of a data frame's columns, if there are no names yet."""
-        columns = getattr(x, "columns", None)
-        if columns is None or not isinstance(columns, Iterable) or self.feature_names is not None:
-            return
-        names = list(columns)
-        if all(_is_text(name) for name in names) and len(names) == self._network.inputs:
-            self.feature_names = names
+        """Take the names of a frame's columns, if there are no names yet."""
+        # The columns of an Arrow table are arrays.
+        attribute = "column_names" if hasattr(type(x), "itercolumns") else "columns"
+        columns = getattr(x, attribute, None)
+        if isinstance(columns, Iterable):
+            take_names(self._network, FEATURE_NAMES, list(columns))
 
 
 def _sizes(network: _core.Network, key: str) -> tuple[int, ...]:
@@ -224,6 +236,13 @@ def _set_names(network: _core.Network, name: str, key: str, names: object) -> No
             f"network has {sizes[0]} {kind}"
         )
     network.set_metadata(key, json.dumps([str(text) for text in given], ensure_ascii=False))
+
+
+def take_names(network: _core.Network, key: str, names: Sequence[object]) -> None:
+    """Give inputs or outputs names, if these suit and they have none yet."""
+    suit = len(names) in _sizes(network, key) and all(map(_is_text, names))
+    if suit and _names(network, key) is None:
+        _set_names(network, key, key, names)
 
 
 def _names(network: _core.Network, key: str) -> tuple[str, ...] | None:

@@ -28,6 +28,8 @@ WORTHWHILE = 1 << 20
 """The bytes from which reading is faster even with the time for importing pyarrow."""
 # Of 256 KiB to 16 MiB, the smallest size at which the time per byte is least.
 _BLOCK = 1 << 22
+# Of a block, which pyarrow's threads parse at a time.
+_SHARE = 1 << 20
 _BLANKS = " \t"
 _LF, _CR, _QUOTE = b'\n\r"'
 
@@ -91,10 +93,10 @@ class Blocks:
             except UnicodeDecodeError:
                 return None, size
         rows = self._pa.py_buffer(memoryview(block)[:size])
-        found = self._read(rows, places, is_number)
+        has_quotes = b'"' in block
+        found = self._read(rows, places, is_number, has_quotes)
         if found is None:
             return None, size
-        has_quotes = b'"' in block
         pieces: list[Piece] = []
         for column, place, number in zip(found.columns, places, is_number, strict=True):
             piece = (
@@ -149,7 +151,9 @@ class Blocks:
         is_at_ends = (first == 0 or ends[x[first - 1]]) and (last == end - 1 or ends[x[last + 1]])
         return end if is_at_ends and is_good.all() else 0
 
-    def _read(self, rows: Any, places: Sequence[int], is_number: Sequence[bool]) -> Any:
+    def _read(
+        self, rows: Any, places: Sequence[int], is_number: Sequence[bool], has_quotes: bool
+    ) -> Any:
         """Return columns of the rows in a buffer, or None if they cannot be converted."""
         names = [str(place) for place in places]
         types = {
@@ -161,10 +165,11 @@ class Blocks:
                 self._pa.BufferReader(rows),
                 read_options=self._csv.ReadOptions(
                     column_names=[str(place) for place in range(self._columns)],
-                    block_size=rows.size + 1,
+                    # Ends of lines within quotes are found by reading from the beginning.
+                    block_size=rows.size + 1 if has_quotes else _SHARE,
                 ),
                 parse_options=self._csv.ParseOptions(
-                    delimiter=self._delimiter, newlines_in_values=True
+                    delimiter=self._delimiter, newlines_in_values=has_quotes
                 ),
                 convert_options=self._csv.ConvertOptions(
                     include_columns=names,
@@ -179,9 +184,7 @@ class Blocks:
 
     def _numbers(self, column: Any, rows: Any, place: int, has_quotes: bool) -> Numbers | None:
         """Return a column of numbers, or None if some are infinite."""
-        if column.num_chunks != 1:
-            return None
-        values = floats_of(column.chunk(0))
+        values = np.concatenate([floats_of(chunk) for chunk in column.chunks])
         finite = np.isfinite(values)
         if np.count_nonzero(finite) != len(values) - column.null_count:
             return None
@@ -189,27 +192,29 @@ class Blocks:
             return None
 
         def texts() -> Texts:
-            chunk = self._read(rows, [place], [False]).column(0).chunk(0)
-            return Texts(chunk.dictionary.to_pylist(), indices_of(chunk.indices))
+            return _texts_of(self._read(rows, [place], [False], has_quotes).column(0))
 
         return Numbers(values, ~finite if column.null_count else None, texts)
 
     def _texts(self, column: Any, has_quotes: bool) -> Texts | None:
         """Return a column of texts, or None if their blanks may be within quotes."""
-        if column.num_chunks != 1:
+        read = _texts_of(column)
+        if any(len(text) > csv.field_size_limit() for text in read.distinct):
             return None
-        chunk = column.chunk(0)
-        texts: list[str] = chunk.dictionary.to_pylist()
-        indices = indices_of(chunk.indices)
-        if any(len(text) > csv.field_size_limit() for text in texts):
-            return None
-        stripped = [text.strip(_BLANKS) for text in texts]
-        if stripped == texts:
-            return Texts(texts, indices)
+        stripped = [text.strip(_BLANKS) for text in read.distinct]
+        if stripped == read.distinct:
+            return read
         if has_quotes:
             return None
         found = texts_of(stripped)
-        return Texts(found.distinct, found.indices[indices])
+        return Texts(found.distinct, found.indices[read.indices])
+
+
+def _texts_of(column: Any) -> Texts:
+    """Return the texts of a column in the order in which they first occur."""
+    chunks = column.unify_dictionaries().chunks
+    indices = np.concatenate([indices_of(chunk.indices) for chunk in chunks])
+    return Texts(chunks[0].dictionary.to_pylist(), indices)
 
 
 class _Lines:

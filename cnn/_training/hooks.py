@@ -66,6 +66,11 @@ def checked_callbacks(where: str, callbacks: object) -> list[Hooks]:
         )
     found = list(callbacks)
     for i, callback in enumerate(found):
+        if isinstance(callback, type) and issubclass(callback, Hooks):
+            name = callback.__name__
+            raise TypeError(
+                f"{where}: callbacks[{i}] is the class {name}, should be an object: {name}(...)"
+            )
         if not isinstance(callback, Hooks):
             raise TypeError(
                 f"{where}: callbacks[{i}] is of type {type(callback).__name__}, should be a "

@@ -323,11 +323,14 @@ def fit(
     batch_size = checks.integer(where, "batch_size", batch_size, 1)
     chosen = loss_for(where, loss, network)
     measures = checked_metrics(where, metrics, chosen)
+    names, is_split = _core.column_names(x), validation_data is None
     x, t, sample_weight, validation_data = split_off(
         where, validation_split, x, t, sample_weight, validation_data
     )
-    samples = checked_samples(where, network, chosen, x, t, sample_weight, class_weight)
-    validation = validation_samples(where, network, chosen, validation_data)
+    samples = checked_samples(where, network, chosen, x, t, sample_weight, class_weight, names)
+    validation = validation_samples(
+        where, network, chosen, validation_data, names, is_split=is_split
+    )
     for part in (samples, validation):
         if part is not None:
             check_targets(where, measures, part, network.outputs)

@@ -17,7 +17,9 @@ from cnn._training.steps import evaluate, logs_of
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-Metric: TypeAlias = "str | Callable[[NDArray[Any], NDArray[Any]], float]"
+    from cnn._base.choices import MetricName
+
+Metric: TypeAlias = "MetricName | Callable[[NDArray[Any], NDArray[Any]], float]"
 
 # Their outputs are no estimates of the targets.
 _NO_ERRORS = frozenset({"poisson"})
@@ -36,7 +38,10 @@ class Measure:
     def value(self, where: str, samples: Samples, y: NDArray[Any]) -> float:
         """Return the metric of the outputs of samples."""
         if self.weighted:
-            return float(self.function(samples.t, y, sample_weight=samples.sample_weight))
+            try:
+                return float(self.function(samples.t, y, sample_weight=samples.sample_weight))
+            except ValueError as error:
+                raise ValueError(f"{where}: metrics: {error}") from None
         t = samples.t.view()
         t.flags.writeable = False  # the next epoch needs the targets
         found = self.function(t, y)
@@ -108,10 +113,7 @@ def check_targets(where: str, measures: list[Measure], samples: Samples, outputs
     y = np.broadcast_to(1.0 / max(outputs, 2), (samples.rows, outputs))
     for measure in measures:
         if measure.weighted:
-            try:
-                measure.value(where, samples, y)
-            except ValueError as error:
-                raise ValueError(f"{where}: metrics: {error}") from None
+            measure.value(where, samples, y)
 
 
 def measured(

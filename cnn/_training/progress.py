@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from importlib import import_module
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cnn._base import html
@@ -125,7 +126,7 @@ def wanted(where: str, progress: object, verbose: object = None) -> bool:
                 f"{where}: progress is {progress!r} and verbose is {verbose!r}, should be one of "
                 f"them"
             )
-        if verbose != "auto" and (not isinstance(verbose, int) or verbose not in (0, 1, 2)):
+        if verbose != "auto" and (not isinstance(verbose, Integral) or verbose not in (0, 1, 2)):
             raise ValueError(f"{where}: verbose is {verbose!r}, should be 0, 1, 2 or 'auto'")
         progress = "auto" if verbose == "auto" else bool(verbose)
     if progress is True or progress is False:

@@ -105,13 +105,15 @@ def checked_samples(
     t: ArrayLike,
     sample_weight: ArrayLike | None,
     class_weight: ClassWeight | None = None,
+    names: list[str] | None = None,
 ) -> Samples:
     """Return checked samples for a network and a loss.
 
-    Arrays are not copied, and their numbers are checked block by block.
+    Arrays are not copied, and their numbers are checked block by block. `names` are those of the
+    columns, for messages, if x itself has none.
     """
     array = x if isinstance(x, SparseRows) else _core.numeric(where, "x", x)
-    names = _core.column_names(x)
+    names = _core.column_names(x) or names
     # Reading t and the weights may run code of the caller, such as __array__.
     pins = _core.pinned(array)
     if array.ndim != 2:
@@ -159,7 +161,7 @@ def split_off(
             f"{where}: validation_split is {exact(share)} and validation_data is given too, should "
             f"be one of them"
         )
-    arrays: list[Any] = [_core.numeric(where, "x", x), _core.numeric(where, "t", t)]
+    arrays: list[Any] = [_core.numeric(where, "x", x), losses.numeric_targets(where, t)]
     if sample_weight is not None:
         arrays.append(_core.numeric(where, "sample_weight", sample_weight))
     rows = len(arrays[0]) if arrays[0].ndim else 0
@@ -176,9 +178,15 @@ def split_off(
 
 
 def validation_samples(
-    where: str, network: _core.Network, loss: losses.Loss, validation_data: object
+    where: str,
+    network: _core.Network,
+    loss: losses.Loss,
+    validation_data: object,
+    names: list[str] | None,
+    *,
+    is_split: bool,
 ) -> Samples | None:
-    """Return the samples of fit's validation_data."""
+    """Return the samples of fit's validation_data, or of its validation_split; `names` as above."""
     if validation_data is None:
         return None
     if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
@@ -187,8 +195,10 @@ def validation_samples(
             f"tuple (x, t) or (x, t, sample_weight)"
         )
     x, t, *rest = validation_data
-    where = f"{where}: validation_data"
-    samples = checked_samples(where, network, loss, x, t, rest[0] if rest else None)
+    # Messages count the rows from the first of these.
+    what = f"the last {len(t)} rows (validation_split)" if is_split else "validation_data"
+    where = f"{where}: {what}"
+    samples = checked_samples(where, network, loss, x, t, rest[0] if rest else None, None, names)
     # Now, since an error after the first epoch would lose that epoch.
     fault = fault_of_input(samples, network)
     if fault:

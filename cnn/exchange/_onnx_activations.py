@@ -107,8 +107,11 @@ def swish(node: Node, inputs: list[Value]) -> Value:
 
 
 def gelu(node: Node, inputs: list[Value]) -> Value:
-    node.expect("approximate", "none", "none")
-    return node.rows(inputs[0]).then(Activated(node.what, "gelu"))
+    form = node.text("approximate", "none")
+    if form not in ("none", "tanh"):
+        node.refuse(f"has approximate {form!r}, should be 'none' or 'tanh'")
+    name = "gelu" if form == "none" else "gelu_tanh"
+    return node.rows(inputs[0]).then(Activated(node.what, name))
 
 
 def hard_sigmoid(node: Node, inputs: list[Value]) -> Value:

@@ -9,7 +9,7 @@ import numpy as np
 
 from cnn.exchange import _onnx_formulas as formulas
 from cnn.exchange import folding
-from cnn.exchange._onnx_values import MOST_COLUMNS, Node, Rows
+from cnn.exchange._onnx_values import MOST_COLUMNS, Node, Rows, number
 from cnn.exchange.folding import Product
 
 if TYPE_CHECKING:
@@ -135,6 +135,10 @@ def add(node: Node, inputs: list[Value]) -> Value:
     value, other = (second, first) if isinstance(first, np.ndarray) else (first, second)
     if isinstance(value, Rows) and isinstance(other, np.ndarray):
         return _affine(node, value, other, folding.shifted)
+    if isinstance(value, Rows) and isinstance(other, Rows):
+        made = formulas.total(node, value, other)
+        if made is not None:
+            return made
     node.refuse("adds two values of the network, should add a constant")
 
 
@@ -190,6 +194,14 @@ def square_root(node: Node, inputs: list[Value]) -> Value:
         node.refuse("takes the square root of what is not a constant")
     with np.errstate(invalid="ignore"):
         return _on_constants(node, inputs, np.sqrt)
+
+
+def power(node: Node, inputs: list[Value]) -> Value:
+    x, exponent = node.rows(inputs[0]), number(inputs[1])
+    made = None if exponent is None else formulas.power(node, x, exponent)
+    if made is None:
+        node.refuse("has an exponent that is not the constant 2 or 3, as parts of gelu_tanh have")
+    return made
 
 
 def reciprocal(node: Node, inputs: list[Value]) -> Value:
@@ -252,6 +264,7 @@ AFFINE: dict[str, Handler] = {
     "MatMul": matmul,
     "Mul": multiply,
     "Neg": negative,
+    "Pow": power,
     "Reciprocal": reciprocal,
     "Sqrt": square_root,
     "Sub": subtract,

@@ -7,16 +7,26 @@ quotients and factors of formulas that together are an activation of cnn are rep
 from __future__ import annotations
 
 import math
+from itertools import zip_longest
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from cnn.activations import LeakyReLU
 from cnn.exchange import folding
-from cnn.exchange._onnx_values import Rows, common, formula, near, number
+from cnn.exchange._onnx_values import Partial, Rows, common, formula, near, number
 from cnn.exchange.folding import Activated
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cnn.activations import Activation
     from cnn.exchange._onnx_values import Formula, Node, Value
+
+# In gelu_tanh, x (1 + tanh(GELU_ROOT (x + GELU_CUBIC x^3))) / 2.
+GELU_ROOT, GELU_CUBIC = math.sqrt(2 / math.pi), 0.044715
+# The most coefficients of a polynomial: that of x^3 is the last.
+_MOST_COEFFICIENTS = 4
 
 
 def applied(
@@ -29,7 +39,7 @@ def applied(
 
 
 def product(node: Node, first: Rows, second: Rows) -> Rows | None:
-    """Return x times a gate of x as an activation, or None."""
+    """Return x times a gate of x as an activation, a product of polynomials as one, or None."""
     base = common(first, second)
     if base is None:
         return None
@@ -42,7 +52,36 @@ def product(node: Node, first: Rows, second: Rows) -> Rows | None:
             made = _gated(node, base, factor, gate)
             if made is not None:
                 return made
-    return None
+    a, b = one.polynomial(), two.polynomial()
+    if a is None or b is None:
+        return None
+    return _polynomial(node, base, np.convolve(a, b).tolist())
+
+
+def total(node: Node, first: Rows, second: Rows) -> Rows | None:
+    """Return a sum of polynomials of x as one, as in gelu_tanh, or None."""
+    base = common(first, second)
+    one = None if base is None else formula(first, base)
+    two = None if base is None else formula(second, base)
+    if base is None or one is None or two is None or not one.functions + two.functions:
+        return None
+    a, b = one.polynomial(), two.polynomial()
+    if a is None or b is None:
+        return None
+    return _polynomial(node, base, [p + q for p, q in zip_longest(a, b, fillvalue=0.0)])
+
+
+def power(node: Node, x: Rows, exponent: float) -> Rows | None:
+    """Return x^2 or x^3, or None."""
+    if exponent not in (2, 3):
+        return None
+    return _polynomial(node, x, [*[0.0] * int(exponent), 1.0])
+
+
+def _polynomial(node: Node, base: Rows, coefficients: Sequence[float]) -> Rows | None:
+    if len(coefficients) > _MOST_COEFFICIENTS:
+        return None
+    return base.then(Partial(node.what, "polynomial", coefficients=tuple(coefficients)))
 
 
 def _gated(node: Node, base: Rows, factor: float, gate: Formula) -> Rows | None:
@@ -55,6 +94,9 @@ def _gated(node: Node, base: Rows, factor: float, gate: Formula) -> Rows | None:
         # x (1 + erf(b x)) is 2 gelu(c x) / c with c = sqrt(2) b.
         c = 1.0 if near(math.sqrt(2) * inner[0], 1) else math.sqrt(2) * inner[0]
         return applied(node, base, "gelu", c, 2 * factor * last[0] / c)
+    inside = gate.polynomial("tanh")
+    if inside is not None and near(*last):
+        return _gelu_tanh(node, base, factor * last[0], inside)
     if last[1] != 0:
         return None
     if gate.functions == ["softplus", "tanh"] and gate.numbers[:2] == [(1, 0), (1, 0)]:
@@ -64,6 +106,20 @@ def _gated(node: Node, base: Rows, factor: float, gate: Formula) -> Rows | None:
     if gate.functions == ["hard_sigmoid"] and inner == (1, 0):
         return applied(node, base, "hard_swish", 1.0, factor * last[0])
     return None
+
+
+def _gelu_tanh(node: Node, base: Rows, factor: float, inside: Sequence[float]) -> Rows | None:
+    """Return factor x (1 + tanh(p(x))), p with these coefficients, or None.
+
+    It is 2 factor gelu_tanh(c x) / c, if p(x) is GELU_ROOT (c x + GELU_CUBIC (c x)^3).
+    """
+    if len(inside) != _MOST_COEFFICIENTS or inside[0] != 0 or inside[2] != 0 or inside[1] == 0:
+        return None
+    c = inside[1] / GELU_ROOT
+    if not near(inside[3], GELU_ROOT * GELU_CUBIC * c**3):
+        return None
+    c = 1.0 if near(c, 1) else c
+    return applied(node, base, "gelu_tanh", c, 2 * factor / c)
 
 
 def quotient(node: Node, first: Value, second: Value) -> Rows | None:

@@ -97,7 +97,7 @@ class Graph:
             last = made[-1]
             is_sigmoid = isinstance(last, Activated) and last.activation == "sigmoid"
             if not is_sigmoid or not isinstance(found, Rows) or found.width != 1:
-                self._node(pair).refuse("joins 1 - p and p, where p should be one sigmoid output")
+                self._node(pair).refuse("joins 1 - p and p, but p is not one sigmoid output")
         return made
 
     # ---- Which values ------------------------------------------------------------------------

@@ -34,6 +34,8 @@ class Partial:
     name: str
     function: str
     number: float = 0.0
+    coefficients: tuple[float, ...] = ()
+    """Those of c[0] + c[1] x + ..., if the function is "polynomial"."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,11 +160,14 @@ class Node:
     def refuse(self, why: str) -> NoReturn:
         raise ValueError(f"from_onnx: {self.what} {why}")
 
+    def text(self, name: str, default: str) -> Any:
+        """Return an attribute, as a str if it is a text."""
+        value = self.get(name, default)
+        return value.decode(errors="replace") if isinstance(value, bytes) else value
+
     def expect(self, name: str, default: Any, should: Any) -> None:
         """Refuse an attribute that has another value."""
-        value = self.get(name, default)
-        if isinstance(value, bytes):
-            value = value.decode(errors="replace")
+        value = self.text(name, default)
         if value != should:
             self.refuse(f"has {name} {value!r}, should be {should!r}")
 
@@ -190,6 +195,8 @@ class Formula:
     `functions` are the names, and `numbers` the scales and shifts before, between and after them.
     """
 
+    _coefficients: tuple[float, ...] = ()
+
     def __init__(self, steps: Sequence[Step | Partial]) -> None:
         self.functions: list[str] = []
         self.numbers: list[tuple[float, float]] = [(1.0, 0.0)]
@@ -200,6 +207,8 @@ class Formula:
                 self.numbers[-1] = (scale * before, scale * added + shift)
             else:
                 name = step.activation if isinstance(step, Activated) else step.function  # type: ignore[union-attr]
+                if isinstance(step, Partial) and step.coefficients:
+                    self._coefficients = step.coefficients
                 self.functions.append(str(name))
                 self.numbers.append((1.0, 0.0))
 
@@ -207,6 +216,20 @@ class Formula:
         """Return the factor if the formula is factor x, otherwise None."""
         scale, shift = self.numbers[0]
         return scale if not self.functions and shift == 0 and scale != 0 else None
+
+    def polynomial(self, *functions: str) -> tuple[float, ...] | None:
+        """Return the coefficients of the polynomial of x of which the formula is `functions`.
+
+        They begin with that of 1. None if the formula has other functions.
+        """
+        scale, shift = self.numbers[0]
+        if self.functions == [*functions]:
+            return shift, scale
+        if self.functions != ["polynomial", *functions] or shift != 0:
+            return None
+        factor, added = self.numbers[1]
+        found = [c * factor * scale**k for k, c in enumerate(self._coefficients)]
+        return found[0] + added, *found[1:]
 
 
 def near(first: float, second: float) -> bool:

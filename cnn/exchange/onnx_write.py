@@ -10,6 +10,7 @@ import numpy as np
 from cnn import _core
 from cnn._base import checks, extras, files, formats
 from cnn.exchange._onnx_activations import SELU_ALPHA, SELU_GAMMA
+from cnn.exchange._onnx_formulas import GELU_CUBIC, GELU_ROOT
 
 if TYPE_CHECKING:
     import os
@@ -161,14 +162,30 @@ class Model:
         if activation == "silu":
             gate = self._node("Sigmoid", f"{name}.sigmoid", [x])
             return self._node("Mul", name, [x, gate], output)
-        if activation == "gelu":  # which opset 17 does not have: x (1 + erf(x / sqrt(2))) / 2
-            root = self._number("square_root_of_2", math.sqrt(2.0))
-            scaled = self._node("Div", f"{name}.scaled", [x, root])
-            erf = self._node("Erf", f"{name}.erf", [scaled])
-            sum_ = self._node("Add", f"{name}.sum", [erf, self._number("one", 1.0)])
+        if activation in ("gelu", "gelu_tanh"):
+            gate = self._erf(name, x) if activation == "gelu" else self._tanh(name, x)
+            sum_ = self._node("Add", f"{name}.sum", [gate, self._number("one", 1.0)])
             product = self._node("Mul", f"{name}.product", [x, sum_])
             return self._node("Mul", name, [product, self._number("half", 0.5)], output)
         raise ValueError(f"to_onnx: {name} has an activation that ONNX files do not have")
+
+    # Opset 17 does not have Gelu: x (1 + erf(x / sqrt(2))) / 2, or with the tanh below for erf.
+
+    def _erf(self, name: str, x: str) -> str:
+        """Add erf(x / sqrt(2))."""
+        root = self._number("square_root_of_2", math.sqrt(2.0))
+        scaled = self._node("Div", f"{name}.scaled", [x, root])
+        return self._node("Erf", f"{name}.erf", [scaled])
+
+    def _tanh(self, name: str, x: str) -> str:
+        """Add tanh(sqrt(2 / pi) (x + 0.044715 x^3)), in the order of PyTorch's exporter."""
+        square = self._node("Mul", f"{name}.square", [x, x])
+        cube = self._node("Mul", f"{name}.cube", [x, square])
+        cubic = self._node("Mul", f"{name}.cubic", [self._number("gelu_cubic", GELU_CUBIC), cube])
+        inner = self._node("Add", f"{name}.inner", [x, cubic])
+        root = self._number("square_root_of_2_by_pi", GELU_ROOT)
+        scaled = self._node("Mul", f"{name}.scaled", [root, inner])
+        return self._node("Tanh", f"{name}.tanh", [scaled])
 
     def _node(
         self, op: str, name: str, inputs: list[str], output: str | None = None, **attributes: Any

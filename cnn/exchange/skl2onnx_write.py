@@ -26,7 +26,7 @@ _OPTIONS = {
 
 def register(classifier: type, regressor: type, network_of: Callable[[Any], _core.Network]) -> None:
     """Register converters of two classes, of whose estimators `network_of` returns the network."""
-    skl2onnx = extras.require("register_skl2onnx", "skl2onnx", "onnx")
+    skl2onnx = extras.require("register_skl2onnx", "skl2onnx", "skl2onnx")
 
     def converted(
         write: Callable[[_Nodes, Any, Any], None],
@@ -124,7 +124,7 @@ class _Nodes(Model):
 
 def skl2onnx_types() -> Any:
     """Return skl2onnx's module of types."""
-    return extras.require("register_skl2onnx", "skl2onnx.common.data_types", "onnx")
+    return extras.require("register_skl2onnx", "skl2onnx.common.data_types", "skl2onnx")
 
 
 def _classifier_shapes(operator: Any) -> None:

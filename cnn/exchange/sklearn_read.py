@@ -72,6 +72,20 @@ def steps_of_layers(layers: Iterable[Any]) -> list[Step]:
     return steps
 
 
+def class_names(estimator: Any) -> list[str]:
+    """Return the labels of a classifier as texts; none for other estimators."""
+    labels = getattr(estimator, "classes_", None)
+    if not isinstance(labels, np.ndarray) or labels.ndim != 1:
+        return []
+    return [str(label) for label in labels.tolist()]
+
+
+def feature_names(estimator: Any) -> list[str]:
+    """Return the names of the columns that an estimator or a pipeline was fitted to, if known."""
+    names = getattr(estimator, "feature_names_in_", None)
+    return [str(name) for name in names.tolist()] if isinstance(names, np.ndarray) else []
+
+
 # ---- Pipelines -----------------------------------------------------------------------------------
 
 
@@ -82,7 +96,10 @@ def is_pipeline(estimator: Any) -> bool:
 
 def scalers(where: str, pipeline: Any) -> tuple[list[Step], Any]:
     """Return the steps of a pipeline's scalers, and the estimator after them."""
-    *before, (_, last) = _flat(pipeline)
+    flat = list(_flat(pipeline))
+    if not flat:
+        raise ValueError(f"{where}: the pipeline has no steps, should end in an estimator")
+    *before, (_, last) = flat
     steps: list[Step] = []
     for name, scaler in before:
         kind = type(scaler).__name__

@@ -27,7 +27,6 @@ ACTIVATIONS: dict[str, tuple[str, dict[str, Callable[[Any], bool]]]] = {
     "Tanh": ("tanh", {}),
     "ReLU": ("relu", {}),
     "SiLU": ("silu", {}),
-    "GELU": ("gelu", {"approximate": lambda form: form == "none"}),
     "Softmax": ("softmax", {"dim": lambda dim: dim in (-1, 1)}),
     "Mish": ("mish", {}),
     "SELU": ("selu", {}),
@@ -198,6 +197,13 @@ def _celu(of: _Module) -> list[Step]:
     return _scaled_by(of, "elu", 1 / alpha)
 
 
+def _gelu(of: _Module) -> list[Step]:
+    form = getattr(of.module, "approximate", None)
+    if form not in ("none", "tanh"):
+        of.refuse(f"has approximate {form!r}, should be 'none' or 'tanh'")
+    return [Activated(of.what, "gelu" if form == "none" else "gelu_tanh")]
+
+
 def _softplus(of: _Module) -> list[Step]:
     """Return softplus(beta x) / beta."""
     beta, threshold = of.number("beta"), of.number("threshold")
@@ -244,6 +250,7 @@ LAYERS: dict[str, Callable[[_Module], list[Step]]] = {
     "Dropout": _dropout,
     "ELU": lambda of: [of.with_number("alpha", of.number("alpha"), ELU)],
     "Flatten": _flatten,
+    "GELU": _gelu,
     "Hardtanh": _hardtanh,
     "Identity": lambda of: [],
     "LeakyReLU": lambda of: [

@@ -20,6 +20,7 @@ _MODULES: dict[str, tuple[str, dict[str, Any]]] = {
     "softplus": ("Softplus", {}),
     "silu": ("SiLU", {}),
     "gelu": ("GELU", {"approximate": "none"}),
+    "gelu_tanh": ("GELU", {"approximate": "tanh"}),
     "softmax": ("Softmax", {"dim": -1}),
     "mish": ("Mish", {}),
     "selu": ("SELU", {}),

@@ -56,17 +56,17 @@ class Dense(Layer):
         The number of outputs of a row: of neurons.
     activation : str or cnn.activations.LeakyReLU or ELU, default "identity"
         h: one of "identity", "step", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus",
-        "silu", "gelu", "mish", "selu", "hard_sigmoid", "hard_swish", "relu6", "softsign",
-        "exponential", and "softmax" in the last layer. ``cnn.activations.LeakyReLU(0.2)`` is
-        leaky_relu with a slope other than 0.01, and ``cnn.activations.ELU(0.5)`` is elu with an
-        alpha other than 1.
+        "silu", "gelu", "gelu_tanh", "mish", "selu", "hard_sigmoid", "hard_swish", "relu6",
+        "softsign", "exponential", and "softmax" in the last layer.
+        ``cnn.activations.LeakyReLU(0.2)`` is leaky_relu with a slope other than 0.01, and
+        ``cnn.activations.ELU(0.5)`` is elu with an alpha other than 1.
     init : str or uniform, optional
         The initial weights, drawn from U(-a, a) with the network's seed. Biases are initially 0.
 
         - "glorot_uniform": a = sqrt(6 / (inputs + outputs)) (Glorot and Bengio, 2010), the default
           for identity, step, sigmoid, tanh, hard_sigmoid, softsign, exponential and softmax;
         - "he_uniform": a = sqrt(6 / inputs) (He et al., 2015), the default for relu, leaky_relu,
-          elu, softplus, silu, gelu, mish, hard_swish and relu6;
+          elu, softplus, silu, gelu, gelu_tanh, mish, hard_swish and relu6;
         - "lecun_uniform": a = sqrt(3 / inputs) (LeCun et al., 1998), the default for selu;
         - "torch": a = 1 / sqrt(inputs), for the biases too, as PyTorch's Linear;
         - "zeros": all 0;

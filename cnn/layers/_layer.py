@@ -132,8 +132,8 @@ class Layer:
         Raises
         ------
         TypeError, ValueError
-            If x does not hold numbers, its shape is wrong, or the layer is not in a network, and
-            has no weights yet.
+            If x does not hold numbers, its shape is wrong, or the layer is not in a network. A
+            Standardize needs none: it then computes in float64.
 
         Examples
         --------
@@ -142,12 +142,16 @@ class Layer:
         >>> net.layers[0]([[1.0, 2.0]])
         array([[0.]], dtype=float32)
         """
+        return outputs(type(self).__name__, [self], x, self._dtype())[0]
+
+    def _dtype(self) -> np.dtype[Any]:
+        """Return the type of the network, in which the layer computes."""
         if self._network is None:
             raise ValueError(
-                f"{self!r} is called, but is not in a network and has no weights; make a network "
-                f"of it first: cnn.Sequential([...]), whose predict takes x"
+                f"{self!r} is called, but is not in a network; make a network of it first: "
+                f"cnn.Sequential([...]), whose predict takes x"
             )
-        return outputs(type(self).__name__, [self], x)[0]
+        return self._network.dtype
 
     def _outputs_of(self, x: NDArray[Any]) -> NDArray[Any]:
         """Return the outputs for rows (n, inputs) of the network's type."""
@@ -158,8 +162,6 @@ class Layer:
 
         def __getattr__(self, name: str) -> Any:
             """Raise the error for an attribute that does not exist, with a hint."""
-            if hasattr(type(self), name):
-                object.__getattribute__(self, name)  # a property, which raises its own error
             from cnn._base import hints  # noqa: PLC0415  # for errors alone
 
             raise hints.missing_attribute("layer", name, self)
@@ -174,15 +176,15 @@ class Layer:
         return super().__reduce_ex__(protocol)
 
 
-def outputs(where: str, layers: Sequence[Layer], x: ArrayLike) -> list[NDArray[Any]]:
-    """Return the outputs of each of some consecutive layers of a network for the inputs x."""
-    network = layers[0]._network
-    assert network is not None
+def outputs(
+    where: str, layers: Sequence[Layer], x: ArrayLike, dtype: np.dtype[Any]
+) -> list[NDArray[Any]]:
+    """Return the outputs of each of some consecutive layers, in a type, for the inputs x."""
     array = _core.numeric(where, "x", x)
     if array.ndim not in (1, 2):
         raise ValueError(f"{where}: x has shape {array.shape}, should be (n, inputs) or (inputs,)")
     with np.errstate(over="ignore"):  # as predict, which does not check numbers
-        rows = np.atleast_2d(array).astype(network.dtype)
+        rows = np.atleast_2d(array).astype(dtype)
     found = []
     for layer in layers:
         rows = layer._outputs_of(rows)

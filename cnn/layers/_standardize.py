@@ -8,6 +8,7 @@ import numpy as np
 
 from cnn import _core
 from cnn._base import checks, moments
+from cnn._base.hinted import hinted
 from cnn._base.numbers import exact
 from cnn.layers._layer import WIDEST, Layer, checked_parameter
 
@@ -59,10 +60,13 @@ class Standardize(Layer):
     >>> net = cnn.Sequential([layer, cnn.Dense(2, 4, "relu"), cnn.Dense(4, 1)], rng=0)
     >>> net.layers[0].mean.tolist()
     [2.0, 7000.0]
+    >>> net.layers[0]([[2.0, 7000.0]])
+    array([[0., 0.]], dtype=float32)
     >>> cnn.Standardize(784, scale=255.0)
     Standardize(784)
     """
 
+    @hinted("Standardize")
     def __init__(
         self,
         inputs: int | None = None,
@@ -71,6 +75,11 @@ class Standardize(Layer):
         scale: ArrayLike | None = None,
     ) -> None:
         self._inputs = None
+        if hasattr(inputs, "__iter__") and not isinstance(inputs, str):
+            raise TypeError(
+                f"Standardize: inputs is of type {type(inputs).__name__}, should be the number of "
+                f"columns; means and deviations of rows are found by cnn.Standardize().adapt(x)"
+            )
         if inputs is not None:
             self._inputs = checks.integer("Standardize", "inputs", inputs, 1, WIDEST)
         self._fixed: dict[str, ArrayLike] = {
@@ -230,8 +239,11 @@ class Standardize(Layer):
         for name, values in found.items():
             network.set(0, name, np.full(network.inputs, values))
 
+    def _dtype(self) -> np.dtype[Any]:
+        return checks.FLOAT64 if self._network is None else self._network.dtype
+
     def _outputs_of(self, x: NDArray[Any]) -> NDArray[Any]:
-        if x.shape[1] != self._inputs:
+        if x.shape[1] != self.inputs:
             raise ValueError(
                 f"Standardize: x has {x.shape[1]} columns, but the layer has {self._inputs} inputs"
             )

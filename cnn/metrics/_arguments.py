@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 def numbers(where: str, name: str, values: ArrayLike) -> NDArray[Any]:
     """Return numbers of 1 or 2 dimensions, in their own type, with a row at least."""
-    array = _core.numeric(where, name, values)
+    if name == "t":
+        array = losses.numeric_targets(where, values)
+    else:
+        array = _core.numeric(where, name, values)
     if array.ndim not in (1, 2):
         raise ValueError(f"{where}: {name} has shape {array.shape}, should be (n,) or (n, outputs)")
     if array.size == 0:

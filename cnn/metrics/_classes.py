@@ -89,7 +89,8 @@ def _top(where: str, t: ArrayLike, y: ArrayLike, k: int, sample_weight: ArrayLik
     if outputs.ndim == 1 or outputs.shape[1] <= k:
         classes = 2 if outputs.ndim == 1 else outputs.shape[1]
         raise ValueError(
-            f"{where}: y has {classes} classes, should have more than {k}, as else each row counts"
+            f"{where}: y has {classes} classes, should have more than {k}: with fewer, every row "
+            f"counts"
         )
     k = checks.integer(where, "k", k, 1)
     weights = _arguments.weights(where, sample_weight, len(labels))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
-from cnn import _core
+from cnn import _core, losses
 from cnn._base import checks, texts
 from cnn._base.numbers import exact
 from cnn.callbacks import is_higher_better
@@ -33,6 +33,12 @@ class Recorded(Protocol):
     history_: History
 
 
+class Tabular(Protocol):
+    """A `cnn.tabular.TableModel`."""
+
+    net: Sequential
+
+
 Network: TypeAlias = "Sequential | Fitted"
 
 # The most classes of a plot; there is no room for the names of more.
@@ -42,6 +48,7 @@ MOST_NAMED = 30
 
 def network(where: str, net: object) -> Sequential:
     """Return a network, or that of a fitted estimator."""
+    refuse_table(where, net)
     found = getattr(net, "net_", net)
     if not isinstance(found, Sequential):
         raise TypeError(
@@ -49,6 +56,21 @@ def network(where: str, net: object) -> Sequential:
             f"estimator of cnn.sklearn"
         )
     return found
+
+
+def network_of_table(net: object) -> Sequential | None:
+    """Return the network of a `cnn.tabular.TableModel`; None if `net` is something else."""
+    found = getattr(net, "net", None)
+    return found if isinstance(found, Sequential) else None
+
+
+def refuse_table(where: str, net: object) -> None:
+    """Refuse a `cnn.tabular.TableModel` if it is not clear whether x is a table."""
+    if network_of_table(net) is not None:
+        raise TypeError(
+            f"{where}: net is of type {type(net).__name__}, should be its network, model.net, "
+            f"whose inputs are model.transform(table)"
+        )
 
 
 def higher_is_better(metric: str) -> bool:
@@ -84,7 +106,8 @@ def probabilities(where: str, p: NDArray[Any]) -> NDArray[Any]:
 
 def labels(where: str, name: str, value: ArrayLike, rows: int) -> NDArray[np.int64]:
     """Return checked class numbers."""
-    found = _core.numeric(where, name, value)
+    is_t = name == "t"
+    found = losses.numeric_targets(where, value) if is_t else _core.numeric(where, name, value)
     if found.shape != (rows,) or rows == 0:
         raise ValueError(
             f"{where}: {name} has shape {found.shape}, should be ({max(rows, 1)},), a class for "
@@ -128,12 +151,12 @@ def class_names(
     what: str = "class_names",
     of: str = "classes",
 ) -> list[str]:
-    """Return a name for each class: by default those of a network or an estimator, or numbers.
+    """Return a name for each class: by default those of a network or a model, or numbers.
 
     `what` is the argument and `of` what it names, for messages.
     """
     if names is None:
-        for attribute in ("class_names", "classes_"):
+        for attribute in ("class_names", "classes_", "classes"):
             own = getattr(source, attribute, None)
             if own is not None and len(own) == classes:
                 return [str(name) for name in own]

@@ -89,7 +89,7 @@ def decision_boundary(
     """
     where = "decision_boundary"
     predict, is_classes = _predictor(where, net)
-    labels_of_axes = [str(name) for name in getattr(x, "columns", ())]
+    labels_of_axes = _core.column_names(x) or []
     samples = _core.numeric(where, "x", x)
     inputs = getattr(net, "inputs", getattr(net, "n_features_in_", None))
     if samples.ndim != 2 or len(samples) == 0 or samples.shape[1] != (inputs or samples.shape[1]):
@@ -124,6 +124,7 @@ def decision_boundary(
 
 def _predictor(where: str, net: Any) -> tuple[Callable[[Any], Any], bool]:
     """Return the function that predicts, and whether it returns probabilities of classes."""
+    _arguments.refuse_table(where, net)
     if isinstance(net, Sequential):
         if net.activation == "softmax":
             return net.predict, True

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from cnn._base import checks, extras
-from cnn.layers import Dense, Dropout
+from cnn.layers import Dense, Dropout, Standardize
 from cnn.plot import _arguments, _axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from cnn.plot._arguments import Network
+    from cnn.plot._arguments import Network, Tabular
     from cnn.sequential import Sequential
 
 # The distance of layers and that of neurons, in units of the Axes.
@@ -34,17 +34,18 @@ class _Column(NamedTuple):
     """What is between it and the column before it."""
 
 
-def network_diagram(net: Network, *, most: int = 16, ax: Axes | None = None) -> Axes:
+def network_diagram(net: Network | Tabular, *, most: int = 16, ax: Axes | None = None) -> Axes:
     """Draw the layers of a network, from the inputs on the left to the outputs on the right.
 
     If no layer has more than `most` neurons, each neuron is a circle and each weight a line: red if
     it is above 0 and blue if below, the wider the larger. Otherwise layers are boxes, whose heights
-    are by the logarithms of their numbers of neurons.
+    are by the logarithms of their numbers of neurons. A Standardize or a Dropout is named at the
+    dense layer that comes after it.
 
     Parameters
     ----------
-    net : Sequential or estimator
-        The network, or an estimator of `cnn.sklearn` that has one.
+    net : Sequential, estimator or cnn.tabular.TableModel
+        The network, or an estimator of `cnn.sklearn` or a model of a table that has one.
     most : int, default 16
         Up to how many neurons of a layer are drawn one by one; 0 for boxes.
     ax : matplotlib.axes.Axes, optional
@@ -69,7 +70,7 @@ def network_diagram(net: Network, *, most: int = 16, ax: Axes | None = None) -> 
     >>> ax = cnn.plot.network_diagram(net)  # doctest: +SKIP
     """
     where = "network_diagram"
-    source, net = net, _arguments.network(where, net)
+    source, net = net, _arguments.network_of_table(net) or _arguments.network(where, net)
     most = checks.integer(where, "most", most, 0, 100)
     columns = _columns(net)
     small = max(column.units for column in columns) <= most
@@ -90,13 +91,15 @@ def network_diagram(net: Network, *, most: int = 16, ax: Axes | None = None) -> 
 def _columns(net: Sequential) -> list[_Column]:
     """Return the inputs and the dense layers."""
     found = [_Column(net.inputs, "inputs", "")]
-    dropout = ""
+    between = ""
     for layer in net.layers:
-        if isinstance(layer, Dropout):
-            dropout = f"dropout {layer.rate:.3g}"
+        if isinstance(layer, Standardize):
+            between = "standardize"
+        elif isinstance(layer, Dropout):
+            between = f"dropout {layer.rate:.3g}"
         elif isinstance(layer, Dense):
-            found.append(_Column(layer.outputs, str(layer.activation), dropout))
-            dropout = ""
+            found.append(_Column(layer.outputs, str(layer.activation), between))
+            between = ""
     return found
 
 
@@ -145,24 +148,23 @@ def _draw_neurons(
             zorder=2,
         )
     tallest = max(map(max, heights))
-    longest = max(len(column.title) for column in columns)
+    longest = max(len(line) for column in columns for line in column.title.splitlines())
     font = _font(ax, len(columns), max(longest, 9))
     for i, column in enumerate(columns):
         x = i * _ACROSS
         ax.text(x, tallest + 0.9, f"{column.units}", ha="center", va="bottom", fontsize=font)
         text = column.title if not column.between else f"{column.between}\n{column.title}"
         ax.text(x, -tallest - 0.9, text, ha="center", va="top", fontsize=font)
-    _name_ends(ax, net, heights, source, font)
-    names = 2.2 if getattr(net, "feature_names", None) else 0.8
-    ax.set_xlim(-names, (len(columns) - 1) * _ACROSS + 2.2)
+    has_names = _name_ends(ax, net, heights, source, font)
+    ax.set_xlim(-2.2 if has_names else -0.8, (len(columns) - 1) * _ACROSS + 2.2)
     ax.set_ylim(-tallest - 2.4, tallest + 1.8)
 
 
 def _name_ends(
     ax: Axes, net: Sequential, heights: list[list[float]], source: object, font: float
-) -> None:
-    """Write the names of features and of classes, if there are any, beside inputs and outputs."""
-    features = getattr(source, "feature_names_in_", getattr(net, "feature_names", None))
+) -> bool:
+    """Write the names of features and classes that there are; return whether there are features."""
+    features = getattr(source, "feature_names_in_", net.feature_names)
     classes = _arguments.class_names("network_diagram", None, net.outputs, source)
     has_classes = classes != [str(i) for i in range(net.outputs)]
     sides = [
@@ -176,6 +178,7 @@ def _name_ends(
             text = _axes.shown(str(name), _LONGEST)
             x = column * _ACROSS + offset
             _axes.as_text([ax.text(x, y, text, ha=side, va="center", fontsize=font)])
+    return features is not None
 
 
 def _heights(units: int) -> list[float]:

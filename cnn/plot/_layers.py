@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 # The plots of a row.
 _MOST_COLUMNS = 4
-# Where the derivative of an activation is nearly 0, and little is learnt: the outputs below the
-# first number and above the second.
+# Below the first output and above the second, the derivative of the activation is nearly 0, so that
+# little is learnt.
 _SATURATED = {"sigmoid": (0.01, 0.99), "tanh": (-0.99, 0.99), "hard_sigmoid": (0.0, 1.0)}
 
 

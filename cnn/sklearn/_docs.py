@@ -11,8 +11,8 @@ _PARAMETERS = """hidden_layer_sizes : int or sequence of int, default (100,)
     activation : str, cnn.activations.LeakyReLU or ELU, or a sequence of these, default "relu"
         The activation of the hidden layers, or one for each: "identity", "logistic" (also called
         "sigmoid"), "tanh", "relu", and beyond scikit-learn "leaky_relu", "elu", "softplus",
-        "silu", "gelu", "mish", "selu", "hard_sigmoid", "hard_swish", "relu6", "softsign",
-        "exponential" and "step"; with a number as ``cnn.activations.LeakyReLU(0.2)``.
+        "silu", "gelu", "gelu_tanh", "mish", "selu", "hard_sigmoid", "hard_swish", "relu6",
+        "softsign", "exponential" and "step"; with a number as ``cnn.activations.LeakyReLU(0.2)``.
     solver : {"adam", "sgd", "lbfgs"}, default "adam"
         The method of training. For some hundreds of samples, "lbfgs" is often the best.
     alpha : float, default 0.0001

@@ -15,7 +15,7 @@ def register_skl2onnx() -> None:
     ``output_class_labels``. A regressor has a column for each output, where skl2onnx puts all
     outputs of scikit-learn's into one; and the labels of several at once are right if there are two
     of them. The model computes in float32, or in float64 if its input is double. It needs the
-    package skl2onnx.
+    package skl2onnx: ``pip install ".[skl2onnx]"``.
 
     Raises
     ------

@@ -6,6 +6,11 @@
 #define SELU_SCALE R(1.0507009873554804934193349852946)
 #define SELU_PRODUCT R(1.7580993408473768599402175208123)
 
+/* gelu_tanh: sqrt(8 / pi), that times 0.044715, and that times 3. */
+#define GELU_TANH_LINEAR R(1.5957691216057307117597842397375)
+#define GELU_TANH_CUBIC R(0.0713548162726002487763387522799)
+#define GELU_TANH_SLOPE R(0.2140644488178007463290162568396)
+
 #define SIXTH (R(1.0) / R(6.0))
 /* The largest |x| of softsign: 1 / (1 + |x|) of more makes no difference, but for infinity. */
 #define SOFTSIGN_MOST R(1e30)
@@ -33,9 +38,19 @@ INLINE v_real mish_terms(v_real x, v_real *n, v_real *p, v_real *q)
 }
 
 /* x between the numbers from which on exp(-|x|) is 0, so that its product with x is not a NaN. */
-INLINE v_real mish_factor(v_real x)
+INLINE v_real exp_factor(v_real x)
 {
     return v_min(v_set1(-VM_EXP_LEAST), v_max(v_set1(VM_EXP_LEAST), x));
+}
+
+/*
+ * gelu_tanh is x (1 + tanh(a / 2)) / 2 with a = sqrt(8 / pi) (x + 0.044715 x^3). This is also
+ * x sigmoid(a), which does not cancel for x < 0 as 1 + tanh does. Returns a, which overflows to an
+ * infinity of its sign.
+ */
+INLINE v_real gelu_tanh_exponent(v_real x)
+{
+    return v_mul(x, v_fma(v_set1(GELU_TANH_CUBIC), v_mul(x, x), v_set1(GELU_TANH_LINEAR)));
 }
 
 /* h(x). `activation` is a constant where this is inlined; alpha is its number. */
@@ -61,6 +76,10 @@ INLINE v_real forward(const cnn_activation activation, v_real x, v_real alpha)
         return v_mul(x, v_sigmoid(x));
     case CNN_GELU:
         return v_mul(x, v_normal_cdf(x));
+    case CNN_GELU_TANH: {
+        const v_real above = v_max(v_set1(VM_EXP_LEAST), x); /* where -inf would be times 0 */
+        return v_mul(above, v_sigmoid(gelu_tanh_exponent(above)));
+    }
     case CNN_MISH: {
         v_real n, p, q;
         const v_real d = mish_terms(x, &n, &p, &q);
@@ -113,11 +132,20 @@ INLINE v_real derivative(const cnn_activation activation, v_real from, v_real al
     }
     case CNN_GELU:
         return v_fma(from, v_normal_pdf(from), v_normal_cdf(from));
+    case CNN_GELU_TANH: { /* s + x s (1 - s) a'(x), s = p / (1 + w), s (1 - s) = w / (1 + w)^2 */
+        const v_real x = exp_factor(from);
+        const v_real a = gelu_tanh_exponent(x);
+        const v_real w = v_exp_nonpositive(v_copysign(a, v_set1(-1)));
+        const v_real p = v_select(v_lt(a, zero), w, one);
+        const v_real d = v_add(one, w);
+        const v_real slope = v_fma(v_set1(GELU_TANH_SLOPE), v_mul(x, x), v_set1(GELU_TANH_LINEAR));
+        return v_div(v_fma(v_mul(x, slope), v_div(w, d), p), d);
+    }
     case CNN_MISH: {
         v_real n, p, q;
         const v_real d = mish_terms(from, &n, &p, &q);
         const v_real slope = v_mul(v_mul(v_mul(v_set1(4), p), v_mul(q, q)), v_add(p, q));
-        return v_div(v_fma(mish_factor(from), v_div(slope, d), n), d);
+        return v_div(v_fma(exp_factor(from), v_div(slope, d), n), d);
     }
     case CNN_SELU:
         return v_select(v_lt(zero, from), v_set1(SELU_SCALE), v_add(from, v_set1(SELU_PRODUCT)));

@@ -76,17 +76,6 @@ static const cnn_stage_memory *last_of(const cnn_walk *walk)
     return &walk->stages[walk->network->stage_count - 1];
 }
 
-/* Copy the outputs of a block to y. */
-static void store_outputs(const struct derivatives *d, const cnn_walk *walk, size_t first)
-{
-    const cnn_network *network = d->network;
-    const cnn_stage_memory *last = last_of(walk);
-    for (size_t i = 0; i < walk->rows; i++)
-        memcpy(cnn_at(network, d->y, (first + i) * d->y_row),
-               cnn_walk_row(network, last, last->output, i),
-               network->shape.outputs * network->real_size);
-}
-
 /* Begin the way back with row i's derivative of output i * step + output alone. */
 static void set_units(const cnn_walk *walk, size_t output, size_t step)
 {
@@ -144,7 +133,8 @@ static void run_block(void *context, size_t index, size_t worker)
     const void *in = cnn_forward_inputs(network, d->x, block.first, block.rows, &in_row, inputs);
     cnn_walk_forward(&walk, in, in_row, NULL, false);
     if (d->y)
-        store_outputs(d, &walk, block.first);
+        cnn_walk_store_outputs(network, walk.stages, block.rows,
+                               cnn_at(network, d->y, block.first * d->y_row), d->y_row);
     if (!d->dx)
         return;
     if (d->dy) {

@@ -32,7 +32,8 @@ void cnn_forward_outputs(const cnn_forward_call *call, const void *in, size_t in
 void cnn_forward_stage(const cnn_machine *machine, const cnn_plan *plan, const cnn_stage *stage,
                        cnn_forward *f);
 
-/* Bytes of a caller's workspace behind its first cache line's begin; all there are without one. */
+/* Usable bytes of a caller's workspace: from the first cache line that begins in it on. Without a
+ * workspace there is no limit: SIZE_MAX. */
 size_t cnn_workspace_usable(const void *workspace, size_t workspace_size);
 
 /*

@@ -16,7 +16,7 @@
  *     gradient    row-major   columns   rows
  *     fused       x           x         x      each part goes straight into the optimizer
  *     outer       x           x                one row: a column by a row, in the optimizer
- *     whole       x           x         x      stored first: clip_norm, gradients alone
+ *     whole       x           x         x      stored first: clip_norm, gradients alone or given
  */
 #ifndef CNN_PLAN_H
 #define CNN_PLAN_H

@@ -1,5 +1,7 @@
 #include "run/walk.h"
 
+#include <string.h>
+
 #include "run/forward.h"
 
 void cnn_walk_lay_out(const cnn_network *network, const cnn_stage *stage, cnn_stage_memory *memory,
@@ -67,6 +69,15 @@ void cnn_walk_forward(const cnn_walk *walk, const void *in, size_t in_row, const
         f.in_row = f.out_row;
         f.lists = NULL;
     }
+}
+
+void cnn_walk_store_outputs(const cnn_network *network, const cnn_stage_memory *stages, size_t rows,
+                            void *y, size_t y_row)
+{
+    const cnn_stage_memory *last = &stages[network->stage_count - 1];
+    for (size_t i = 0; i < rows; i++)
+        memcpy(cnn_at(network, y, i * y_row), cnn_walk_row(network, last, last->output, i),
+               network->shape.outputs * network->real_size);
 }
 
 /* ---- Backward ---------------------------------------------------------------------------- */

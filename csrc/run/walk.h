@@ -46,6 +46,10 @@ void *cnn_walk_row(const cnn_network *network, const cnn_stage_memory *memory, v
 /* The stage whose output a stage reads at a step; NULL if it reads the network's inputs. */
 const cnn_stage *cnn_walk_source(const cnn_network *network, const cnn_stage *stage, int64_t step);
 
+/* Copy the outputs of the first `rows` rows, which went forward, to y. */
+void cnn_walk_store_outputs(const cnn_network *network, const cnn_stage_memory *stages, size_t rows,
+                            void *y, size_t y_row);
+
 /*
  * Inputs `in`, in_row elements apart, forward through all stages; `logits` leaves the last
  * activation out. `lists` is as in cnn_forward.

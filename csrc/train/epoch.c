@@ -7,6 +7,7 @@
 #include "train/snapshot.h"
 #include "train/update.h"
 
+/* cnn_update_apply or cnn_update_run. */
 typedef void update_function(cnn_trainer *trainer, double lr);
 
 /*

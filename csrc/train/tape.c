@@ -34,16 +34,6 @@ void cnn_tape_destroy(cnn_tape *tape)
     free(tape);
 }
 
-/* Copy the outputs of the batch to y. */
-static void store_outputs(const cnn_tape *tape, void *y, size_t y_stride)
-{
-    const cnn_network *network = tape->network;
-    const cnn_stage_memory *last = &tape->batch->stages[network->stage_count - 1];
-    for (size_t i = 0; i < tape->rows; i++)
-        memcpy(cnn_at(network, y, i * y_stride), cnn_walk_row(network, last, last->output, i),
-               network->shape.outputs * network->real_size);
-}
-
 cnn_status cnn_tape_forward(cnn_tape *tape, const cnn_matrix *x, int64_t step, void *y,
                             size_t y_stride)
 {
@@ -79,7 +69,7 @@ cnn_status cnn_tape_forward(cnn_tape *tape, const cnn_matrix *x, int64_t step, v
     tape->rows = x->rows;
     tape->version = network->version;
     if (y)
-        store_outputs(tape, y, y_stride);
+        cnn_walk_store_outputs(network, tape->batch->stages, tape->rows, y, y_stride);
     return CNN_OK;
 }
 

@@ -25,10 +25,11 @@ static void test_constants(void)
     for (int i = 0; i < 12; i++)
         SAME(types[i], i);
     const cnn_activation activations[] = {
-        CNN_IDENTITY, CNN_STEP,         CNN_SIGMOID,    CNN_TANH,  CNN_RELU,     CNN_LEAKY_RELU,
-        CNN_ELU,      CNN_SOFTPLUS,     CNN_SILU,       CNN_GELU,  CNN_SOFTMAX,  CNN_MISH,
-        CNN_SELU,     CNN_HARD_SIGMOID, CNN_HARD_SWISH, CNN_RELU6, CNN_SOFTSIGN, CNN_EXPONENTIAL};
-    for (int i = 0; i < 18; i++)
+        CNN_IDENTITY,   CNN_STEP,     CNN_SIGMOID,     CNN_TANH,         CNN_RELU,
+        CNN_LEAKY_RELU, CNN_ELU,      CNN_SOFTPLUS,    CNN_SILU,         CNN_GELU,
+        CNN_SOFTMAX,    CNN_MISH,     CNN_SELU,        CNN_HARD_SIGMOID, CNN_HARD_SWISH,
+        CNN_RELU6,      CNN_SOFTSIGN, CNN_EXPONENTIAL, CNN_GELU_TANH};
+    for (int i = 0; i < 19; i++)
         SAME(activations[i], i);
     const cnn_loss_kind losses[] = {CNN_SQUARED_ERROR, CNN_CROSS_ENTROPY, CNN_BINARY_CROSS_ENTROPY,
                                     CNN_HUBER, CNN_POISSON};

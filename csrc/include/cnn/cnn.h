@@ -130,10 +130,11 @@ typedef enum cnn_dtype {
  * The enum, the names in C and Python, and the tests follow from this list; the formulas are in
  * kernels/activation.c.
  *
- * Results, but for softmax, are within 3 units in the last place, those of silu, gelu and mish
- * within 4 and |z| times the smallest denormal number more, which counts if the factor of z is
- * denormal. Derivatives of sigmoid, tanh, elu and selu that are taken from a y near its limit have
- * the absolute error of y.
+ * Results, but for softmax, are within 3 units in the last place, those of silu, gelu, gelu_tanh
+ * and mish within 4 and |z| times the smallest denormal number more, which counts if the factor of
+ * z is denormal. For z < 0, gelu_tanh has 4 |a| units more: it takes exp of a = sqrt(8 / pi) (z +
+ * 0.044715 z^3), which is rounded. Derivatives of sigmoid, tanh, elu and selu that are taken from a
+ * y near its limit have the absolute error of y.
  * Measured over all magnitudes: mish 4.0, selu 1.9, hard_sigmoid 1.4, hard_swish 2.5, softsign 1.5,
  * exponential 1.0, elu with any number 2.1, leaky_relu 0.5, the derivative of softsign 3.5.
  */
@@ -155,7 +156,8 @@ typedef enum cnn_dtype {
     X(HARD_SWISH, 14, hard_swish, 1, 0, NULL, 0)                                                   \
     X(RELU6, 15, relu6, 0, 6, NULL, 0)                                                             \
     X(SOFTSIGN, 16, softsign, 1, 1, NULL, 0)                                                       \
-    X(EXPONENTIAL, 17, exponential, 0, 0, NULL, 0)
+    X(EXPONENTIAL, 17, exponential, 0, 0, NULL, 0)                                                 \
+    X(GELU_TANH, 18, gelu_tanh, 1, 0, NULL, 0)
 
 typedef enum cnn_activation {
 #define CNN_X(constant, value, name, input, bound, number, standard) CNN_##constant = value,
@@ -642,7 +644,8 @@ CNN_API cnn_status cnn_network_predict(const cnn_network *network, const cnn_mat
  * that of step is 0. There is no dropout and no look at whether numbers are finite. y or dx may be
  * NULL and is then not stored. Neither may overlap x or dy. A row's results do not depend on the
  * other rows. Memory is as for predict, with the workspace of cnn_network_vjp_workspace_size.
- * O(rows parameters), two to three times a predict.
+ * O(rows parameters), two to three times a predict, and up to four times for a single row of a
+ * network whose first layer has most of the parameters.
  */
 CNN_API size_t cnn_network_vjp_workspace_size(const cnn_network *network, size_t rows);
 CNN_API cnn_status cnn_network_vjp_f32(const cnn_network *network, size_t rows, const float *x,
@@ -661,6 +664,7 @@ CNN_API cnn_status cnn_network_vjp(const cnn_network *network, const cnn_matrix 
 /*
  * The Jacobian of each row: jacobian (rows, outputs, inputs) without gaps has d y_j / d x_i at
  * [row][j][i], the bits of a vjp whose dy is 1 at j and 0 elsewhere. y (rows, outputs) may be NULL.
+ * Neither may overlap x.
  * One way forward and `outputs` ways back for each row: O(rows outputs parameters).
  */
 CNN_API size_t cnn_network_jacobian_workspace_size(const cnn_network *network, size_t rows);
@@ -700,8 +704,9 @@ CNN_API cnn_status cnn_network_gradients(const cnn_network *network, const cnn_l
 
 /*
  * A tape keeps what rows left in the network on their way forward, so that they can go back with
- * any gradient of a loss. The network must outlive the tape; several tapes of a network may be used
- * at once. O(rows widths + parameters) memory, which is kept for the next rows.
+ * any gradient of a loss. The network must outlive the tape. Several threads may use tapes of one
+ * network at once, each a tape of its own. O(rows widths + parameters) memory, which is kept for
+ * the next rows.
  */
 typedef struct cnn_tape cnn_tape;
 CNN_API cnn_status cnn_tape_create(const cnn_network *network, cnn_tape **tape);
@@ -720,7 +725,8 @@ CNN_API cnn_status cnn_tape_forward(cnn_tape *tape, const cnn_matrix *x, int64_t
  * Back from dy (rows, outputs), the gradient of a loss with respect to y. `gradients` receives that
  * with respect to the parameters, ordered as in cnn_network_gradients, summed over the rows and
  * without L2 terms; dx (rows, inputs) that with respect to x. One of the two may be NULL. May be
- * called several times. CNN_ERROR_ARGUMENT if the weights were changed since the forward.
+ * called several times. CNN_ERROR_ARGUMENT if the weights were changed since the forward. dx must
+ * not overlap dy.
  */
 CNN_API cnn_status cnn_tape_backward(cnn_tape *tape, const cnn_matrix *dy, void *gradients,
                                      size_t count, void *dx, size_t dx_stride);

@@ -1,6 +1,7 @@
 /*
  * Standardize layers. A network that begins with one gives the same bits as the network without it
- * on rows that were standardized beforehand: in predict, evaluate, gradients and training.
+ * on rows that were standardized beforehand: in predict, evaluate, gradients, training and
+ * derivatives.
  */
 #include <math.h>
 #include <stdint.h>
@@ -269,6 +270,110 @@ static void test_training(void)
         }
 }
 
+/* ---- Derivatives ------------------------------------------------------------------------- */
+
+enum { FIRST = 4, FINITE = ROWS - FIRST }; /* the rows behind the NaN */
+
+static float change[FINITE][OUTPUTS];
+
+/* Whether dx (rows, INPUTS), dx_row elements apart, is `wanted` without gaps over the scales. */
+static int is_divided(const float *dx, size_t dx_row, const float *wanted, size_t rows)
+{
+    int same = 1;
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < INPUTS; j++) {
+            const float expected = wanted[i * INPUTS + j] / scale[j];
+            same &= memcmp(&dx[i * dx_row + j], &expected, sizeof expected) == 0;
+        }
+    return same;
+}
+
+/* By calls without a tape, in the workspace for some rows, or in none for 0. */
+static void check_alone(const cnn_network *with, const cnn_network *without, size_t rows,
+                        size_t workspace_rows)
+{
+    enum { DX_ROW = INPUTS + 2 };
+    const size_t results = rows * OUTPUTS * sizeof(float), jacobians = results * INPUTS;
+    const size_t size = cnn_network_vjp_workspace_size(with, workspace_rows);
+    const size_t more = cnn_network_jacobian_workspace_size(with, workspace_rows);
+    float *y = check_memory(results), *wanted_y = check_memory(results);
+    float *dx = check_memory(rows * DX_ROW * sizeof *dx), *jacobian = check_memory(jacobians);
+    float *wanted = check_memory(jacobians);
+    char *workspace = workspace_rows > 0 ? check_memory(size > more ? size : more) : NULL;
+    CHECK(cnn_network_vjp_f32(without, rows, ready[FIRST], INPUTS, change[0], OUTPUTS, wanted_y,
+                              OUTPUTS, wanted, INPUTS, NULL, 0) == CNN_OK);
+    CHECK(cnn_network_vjp_f32(with, rows, raw[FIRST], INPUTS, change[0], OUTPUTS, y, OUTPUTS, dx,
+                              DX_ROW, workspace, size) == CNN_OK);
+    CHECK(memcmp(y, wanted_y, results) == 0);
+    CHECK(is_divided(dx, DX_ROW, wanted, rows));
+    memset(y, 0, results);
+    CHECK(cnn_network_vjp_f32(with, rows, raw[FIRST], INPUTS, change[0], OUTPUTS, y, OUTPUTS, NULL,
+                              0, workspace, size) == CNN_OK);
+    CHECK(memcmp(y, wanted_y, results) == 0);
+    CHECK(cnn_network_jacobian_f32(without, rows, ready[FIRST], INPUTS, NULL, 0, wanted, NULL, 0) ==
+          CNN_OK);
+    CHECK(cnn_network_jacobian_f32(with, rows, raw[FIRST], INPUTS, NULL, 0, jacobian, workspace,
+                                   more) == CNN_OK);
+    CHECK(is_divided(jacobian, INPUTS, wanted, rows * OUTPUTS));
+    free(workspace);
+    free(wanted);
+    free(jacobian);
+    free(dx);
+    free(wanted_y);
+    free(y);
+}
+
+static void check_tapes(const cnn_network *with, const cnn_network *without, size_t rows)
+{
+    float gradients[PARAMETERS], wanted[PARAMETERS];
+    float *dx = check_memory(rows * INPUTS * sizeof *dx),
+          *wanted_dx = check_memory(rows * sizeof raw[0]);
+    cnn_matrix own = matrix(raw[FIRST], CNN_FLOAT32, INPUTS, sizeof(float));
+    cnn_matrix expected = matrix(ready[FIRST], CNN_FLOAT32, INPUTS, sizeof(float));
+    cnn_matrix dy = matrix(change, CNN_FLOAT32, OUTPUTS, sizeof(float));
+    own.rows = expected.rows = dy.rows = rows;
+    cnn_tape *tape = NULL, *other = NULL;
+    CHECK(cnn_tape_create(with, &tape) == CNN_OK && cnn_tape_create(without, &other) == CNN_OK);
+    CHECK(cnn_tape_forward(tape, &own, -1, NULL, 0) == CNN_OK);
+    CHECK(cnn_tape_forward(other, &expected, -1, NULL, 0) == CNN_OK);
+    CHECK(cnn_tape_backward(other, &dy, wanted, PARAMETERS, wanted_dx, INPUTS) == CNN_OK);
+    CHECK(cnn_tape_backward(tape, &dy, gradients, PARAMETERS, NULL, 0) == CNN_OK);
+    CHECK(memcmp(gradients, wanted, sizeof wanted) == 0);
+    CHECK(cnn_tape_backward(tape, &dy, NULL, 0, dx, INPUTS) == CNN_OK);
+    CHECK(is_divided(dx, INPUTS, wanted_dx, rows));
+    memset(gradients, 0, sizeof gradients);
+    memset(dx, 0, rows * INPUTS * sizeof *dx);
+    CHECK(cnn_tape_backward(tape, &dy, gradients, PARAMETERS, dx, INPUTS) == CNN_OK);
+    CHECK(memcmp(gradients, wanted, sizeof wanted) == 0);
+    CHECK(is_divided(dx, INPUTS, wanted_dx, rows));
+    cnn_tape_destroy(other);
+    cnn_tape_destroy(tape);
+    free(wanted_dx);
+    free(dx);
+}
+
+/* The gradient with respect to x is that with respect to the standardized rows over the scales. */
+static void test_derivatives(void)
+{
+    cnn_network *with = make(1), *without = make(0);
+    for (size_t i = 0; i < FINITE; i++)
+        for (size_t j = 0; j < OUTPUTS; j++)
+            change[i][j] = (float)sin((double)(i * 7 + j));
+    const size_t parts[] = {1, 2, OUTPUTS, 40, FINITE};
+    for (size_t threads = 1; threads <= 3; threads++) {
+        CHECK(cnn_threads_set(threads) == CNN_OK);
+        for (size_t p = 0; p < sizeof parts / sizeof *parts; p++) {
+            check_alone(with, without, parts[p], 0);
+            check_alone(with, without, parts[p], 1);
+            check_alone(with, without, parts[p], parts[p]);
+            check_tapes(with, without, parts[p]);
+        }
+    }
+    CHECK(cnn_threads_set(0) == CNN_OK);
+    cnn_network_destroy(with);
+    cnn_network_destroy(without);
+}
+
 /* ---- Building, reading and setting ------------------------------------------------------- */
 
 static void test_defaults(void)
@@ -377,6 +482,7 @@ int main(void)
         test_evaluate();
         test_gradients();
         test_training();
+        test_derivatives();
     }
     test_defaults();
     test_refusals();
