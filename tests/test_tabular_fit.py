@@ -314,6 +314,12 @@ def test_notebooks_show_a_summary():
 DAYS = pd.date_range("2024-01-01", periods=60)
 BAD = {
     "no table": ("x", {}, TypeError, "fit: table is of type str, should be a data frame, an Arrow"),
+    "lazy": (
+        type("LazyFrame", (), {"columns": ["a"], "collect": None})(),
+        {},
+        TypeError,
+        "fit: table is of type LazyFrame, should be a data frame",
+    ),
     "no names": ([[1, 2]], {}, TypeError, "fit: table is of type list, should be a data frame"),
     "target": (
         None,

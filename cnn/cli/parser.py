@@ -97,7 +97,10 @@ def parser() -> Parser:
         "print a script by which a shell completes commands and options",
     )
     shells.add_argument(
-        "shell", choices=completion.SHELLS, help='for bash: eval "$(cnn completion bash)"'
+        "shell",
+        choices=completion.SHELLS,
+        help='use it by eval "$(cnn completion bash)", the same with zsh, or cnn completion fish '
+        "| source",
     )
     return made
 

@@ -154,7 +154,8 @@ def named_columns(given: Any) -> tuple[list[Any], Callable[[Any], Any]] | None:
     if isinstance(names, list) and callable(getattr(given, "column", None)):
         return names, given.column
     # A polars or pandas frame; the classes themselves have properties in place of names.
-    names = getattr(given, "columns", None)
+    # A LazyFrame of polars, which has no values before `collect`, is none.
+    names = None if hasattr(type(given), "collect") else getattr(given, "columns", None)
     if isinstance(names, Iterable) and hasattr(given, "__getitem__"):
         return list(names), given.__getitem__
     if isinstance(given, np.ndarray) and given.dtype.names is not None:
