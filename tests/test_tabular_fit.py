@@ -1,6 +1,8 @@
 """`TableModel.fit` and `evaluate`: all kinds of tables, missing values, training, refusals."""
 
+import html
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -303,10 +305,14 @@ def test_evaluate_refuses():
 
 def test_notebooks_show_a_summary():
     data = {"<b>": [1.0, 2.0, 3.0] * 4, "t": ["x", "y", "z"] * 4}
-    shown = TableModel.fit(data, target="t", **QUICK)._repr_html_()
-    assert "TableModel(&lt;b&gt; -&gt; t: x, y, z)" in shown
+    model = TableModel.fit(data, target="t", **QUICK)
+    assert repr(model.summary()) == str(model.summary())
+    shown = model._repr_html_()
     assert "<b>" not in shown
-    assert "Outputs (classification)" in shown
+    cells = [cell.partition(">")[2] for cell in re.split("<(?=t[hd] )", shown)]
+    texts = [html.unescape(cell.partition("</")[0]) for cell in cells]
+    for text in ("Inputs", "<b>", "Target", "probabilities of x, y, z", "Dense", "softmax"):
+        assert text in texts
 
 
 # ---- Refusals ----------------------------------------------------------------------------------

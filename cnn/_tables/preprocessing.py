@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
 
@@ -368,8 +368,12 @@ def _check_fit(found: Preprocessing, network: _core.Network) -> None:
 # ---- Summary -----------------------------------------------------------------------------------
 
 
-def described(plan: Preprocessing) -> list[str]:
-    """Return lines that describe how inputs are made of columns, and what outputs mean."""
+Row: TypeAlias = tuple[str, str, str]
+"""Numbers of inputs or outputs, the column, and how the ones are made of the other."""
+
+
+def input_rows(plan: Preprocessing) -> list[Row]:
+    """Return how inputs are made of columns."""
     rows = []
     at = 0
     for column, filling, width in plan.parts():
@@ -381,16 +385,26 @@ def described(plan: Preprocessing) -> list[str]:
             how += f"; if missing, {_told(column, filling, at + width - 1)}"
         rows.append((_span(at, width), shown(column.name), how))
         at += width
+    return rows
+
+
+def output_row(plan: Preprocessing) -> Row:
+    """Return what outputs mean."""
     target = plan.target
     if isinstance(target, Number):
         how = f"standardised: {shown(target.name)} = output * {exact(target.scale)}"
         how += f" + {exact(target.mean)}"
     else:
         how = f"probabilities of {_listed(target)}"
-    last = (_span(0, target.width), shown(target.name), how)
+    return _span(0, target.width), shown(target.name), how
+
+
+def described(plan: Preprocessing) -> list[str]:
+    """Return lines that describe how inputs are made of columns, and what outputs mean."""
+    rows, last = input_rows(plan), output_row(plan)
     widths = [max(len(row[i]) for row in (*rows, last)) for i in range(2)]
 
-    def line(row: tuple[str, str, str]) -> str:
+    def line(row: Row) -> str:
         return f"  {row[0]:>{widths[0]}}  {row[1]:{widths[1]}}  {row[2]}"
 
     lines = ["Inputs", *map(line, rows), f"Outputs ({plan.task})", line(last)]

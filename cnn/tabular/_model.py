@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-import html
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from cnn._base import checks, warning
+from cnn._base import checks, html, warning
+from cnn._base.html import Markup
 from cnn._base.metadata import COLUMNS
-from cnn._base.texts import listed, shown
+from cnn._base.texts import Lines, listed, shown
 from cnn._tables import preprocessing
 from cnn._tables.dialect import MISSING
 from cnn._tables.numerals import POINT
@@ -18,22 +18,21 @@ from cnn._tables.table import Category
 from cnn.sequential import Sequential, network_of
 from cnn.tabular import _fit
 from cnn.tabular._columns import Reader
+from cnn.tabular._exports import Exports
 from cnn.tabular._frames import of_frame
 from cnn.tabular._scores import scores
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Literal, TypeAlias
 
-    from numpy.typing import DTypeLike, NDArray
+    from numpy.typing import NDArray
 
     from cnn._base.choices import Task
     from cnn._tables.preprocessing import Preprocessing
     from cnn._training.hooks import Hooks
     from cnn.activations import Activation
     from cnn.history import History
-    from cnn.optimizers import Optimizer
 
     Rows: TypeAlias = (
         Mapping[str, Any]
@@ -47,7 +46,7 @@ if TYPE_CHECKING:
 _BLOCK = 4096
 
 
-class TableModel:
+class TableModel(Exports):
     """A network that takes the rows of a table and predicts classes or numbers.
 
     `fit` trains one, and `cnn.load` returns one for a file that ``cnn train`` or `save` wrote. It
@@ -355,12 +354,20 @@ class TableModel:
         str
             The lines of the table. Numbers have all of their digits.
         """
-        return "\n".join([self._net.summary(), "", *preprocessing.described(self._plan)])
+        lines = [self._net.summary(), "", *preprocessing.described(self._plan)]
+        return Lines("\n".join(lines))
 
     def _repr_html_(self) -> str:
-        # Notebooks show it as the value of a cell.
-        text = html.escape(repr(self)), html.escape(self.summary())
-        return f"<details><summary><code>{text[0]}</code></summary><pre>{text[1]}</pre></details>"
+        plan = self._plan
+        inputs = html.table(
+            ("Inputs", "Column", "Made by"), preprocessing.input_rows(plan), right=(0,)
+        )
+        outputs = html.table(
+            ("Outputs", "Target", "Meaning"), [preprocessing.output_row(plan)], right=(0,)
+        )
+        return html.block(
+            f"TableModel for {plan.task}", inputs, outputs, Markup(self._net._repr_html_())
+        )
 
     def __getattr__(self, name: str) -> NoReturn:
         # Only called if there is no such attribute. Copying calls it before __init__ has run.
@@ -525,102 +532,6 @@ class TableModel:
             yield self._plan.predicted(
                 self._network, values[first : first + _BLOCK], where, first - 1
             )
-
-    # ---- Files ---------------------------------------------------------------------------------
-
-    def save(self, path: str | os.PathLike[str], *, optimizer: Optimizer | None = None) -> None:
-        """Save the network and the columns to a file that `cnn.load` and ``cnn predict`` read.
-
-        Parameters
-        ----------
-        path, optimizer
-            As for `Sequential.save`.
-
-        Raises
-        ------
-        TypeError, ValueError, OSError
-            As for `Sequential.save`.
-
-        Examples
-        --------
-        >>> import cnn
-        >>> model = cnn.load("penguins.safetensors")  # doctest: +SKIP
-        >>> model.save("copy.safetensors")  # doctest: +SKIP
-        """
-        self._net.save(path, optimizer=optimizer)
-
-    def to_c(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        name: str | None = None,
-        dtype: DTypeLike | None = None,
-        fast: bool = False,
-    ) -> None:
-        """Write the model as one C99 header that takes the raw values of a row.
-
-        The header has ``int NAME_predict(const double *row, ...)``, which standardises as `predict`
-        does, to the same bits; ``int NAME_category(size_t column, const char *text)``, the place of
-        a category; the names of columns, categories and classes as arrays of strings; and
-        ``NAME_forward``, the network alone, which is what `Sequential.to_c` calls ``NAME_predict``.
-        The comment at its top describes their use.
-
-        Parameters
-        ----------
-        path, name, dtype, fast
-            As for `Sequential.to_c`.
-
-        Raises
-        ------
-        TypeError, ValueError, OSError
-            As for `Sequential.to_c`, and if a name or category has a NUL character or cannot be
-            encoded in UTF-8.
-
-        Examples
-        --------
-        >>> import cnn
-        >>> model = cnn.load("penguins.safetensors")  # doctest: +SKIP
-        >>> model.to_c("penguins.h")  # doctest: +SKIP
-        """
-        from cnn.exchange import c_header  # noqa: PLC0415  # `import cnn` need not wait for it
-
-        c_header.write(self._network, path, name=name, dtype=dtype, fast=fast, plan=self._plan)
-
-    def to_onnx(self, path: str | os.PathLike[str]) -> None:
-        """Write the model as an ONNX model that takes raw columns by their names.
-
-        It needs the package onnx: ``pip install ".[onnx]"``. Each column is an input of shape
-        (n, 1) with the column's name: float64 for numbers, strings for categories. Inputs of the
-        network are computed in float64 and have the bits of `transform`. In classification the
-        outputs are "label" (n,), the texts of the classes, and "probabilities" (n, classes); in
-        regression "number" (n,), in float64. If a column has the name of an output, the output's
-        name ends with "_". The metadata ``cnn_preprocessing`` has columns and target as JSON.
-
-        For a category that was not in training, ONNX Runtime raises an error. If a number is NaN,
-        infinite or too far from those of training, outputs are NaN and the label is empty, or "NaN"
-        if an empty text is one of the classes.
-
-        Parameters
-        ----------
-        path : str or os.PathLike
-            The file; one that exists is replaced, whole or not at all.
-
-        Raises
-        ------
-        TypeError, ImportError, OSError
-            As for `Sequential.to_onnx`.
-        ValueError
-            As for `Sequential.to_onnx`, and if a name or category cannot be encoded in UTF-8.
-
-        Examples
-        --------
-        >>> import cnn
-        >>> model = cnn.load("penguins.safetensors")  # doctest: +SKIP
-        >>> model.to_onnx("penguins.onnx")  # doctest: +SKIP
-        """
-        from cnn.exchange import onnx_table  # noqa: PLC0415  # as above
-
-        onnx_table.write(self._network, self._plan, path)
 
 
 def of_file(where: str, net: Sequential) -> TableModel:
