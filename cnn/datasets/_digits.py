@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
+import bz2
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -13,7 +13,7 @@ from cnn._base import checks
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
-_FILE = Path(__file__).with_name("digits.csv.gz")
+_FILE = Path(__file__).with_name("digits.csv.bz2")
 _PIXELS = 64
 _WHITE = 16  # pixels are counts from 0 to 16
 _TEST_EVERY = 5
@@ -82,7 +82,7 @@ def load_digits(*, split: bool = False, dtype: DTypeLike = "float32") -> tuple[N
     """
     real = np.dtype(checks.network_dtype("load_digits", dtype))
     split = checks.flag("load_digits", "split", split)
-    text = gzip.decompress(_FILE.read_bytes()).decode("ascii")
+    text = bz2.decompress(_FILE.read_bytes()).decode("ascii")
     table = np.fromstring(text.strip().replace("\n", ","), dtype=np.uint8, sep=",")
     table = table.reshape(-1, _PIXELS + 1)
     x = np.divide(table[:, :_PIXELS], _WHITE, dtype=real)

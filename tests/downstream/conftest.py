@@ -60,11 +60,11 @@ def pip_install(run, tmp_path_factory):
 @pytest.fixture(scope="session")
 def digits_csv(tmp_path_factory):
     """Return the digits as a text file."""
-    import gzip
+    import bz2
 
     import cnn
 
     path = tmp_path_factory.mktemp("data") / "digits.csv"
-    packed = Path(cnn.__file__).parent / "datasets" / "digits.csv.gz"
-    path.write_bytes(gzip.decompress(packed.read_bytes()))
+    packed = Path(cnn.__file__).parent / "datasets" / "digits.csv.bz2"
+    path.write_bytes(bz2.decompress(packed.read_bytes()))
     return path

@@ -113,7 +113,7 @@ def test_examples(run, tmp_path):
     shutil.copytree(ROOT / "examples" / "c", folder)
     data = tmp_path / "cnn" / "datasets"
     data.mkdir(parents=True)
-    shutil.copy(ROOT / "cnn" / "datasets" / "digits.csv.gz", data)
+    shutil.copy(ROOT / "cnn" / "datasets" / "digits.csv.bz2", data)
     if shutil.which("pkg-config") is None:
         pytest.skip("pkg-config is not installed")
     document = "examples/c/README.md"
