@@ -12,7 +12,6 @@ import logging
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -119,14 +118,22 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(process)d %(name)s: %(message)s")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     listener = socket.create_server(("127.0.0.1", arguments.port), backlog=1024)
     model = Model(arguments.model)  # before the fork
     LOG.info("port %d", listener.getsockname()[1])
     children: list[int] = []
+
+    def stop(*_: object) -> None:
+        """End all processes at once: an exception is lost if it is raised in a destructor."""
+        for child in children:
+            os.kill(child, signal.SIGTERM)
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, stop)
     for _ in range(arguments.processes - 1):
         child = os.fork()  # libcnn's pool starts anew in the child
         if child == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             try:
                 serve_model(listener, model)
             finally:
