@@ -91,8 +91,10 @@ bench-interfaces:
 	@[ -d $(DOWNSTREAM) ] || $(MAKE) test-downstream
 	$(IN_DOWNSTREAM) python -P benchmarks/interfaces
 
-docs:
-	@echo "not yet: $@"; exit 2
+# The site, with the gallery: build/docs/html/index.html. A warning is an error.
+docs: $(VENV)/installed $(VENV)/docs-tools
+	rm -rf build/docs docs/gallery docs/api/generated docs/c/generated
+	$(RUN) -m sphinx -W --keep-going -T -b html -d build/docs/doctrees docs build/docs/html $(ARGS)
 
 # The C tests under AddressSanitizer with UndefinedBehaviorSanitizer, then under ThreadSanitizer.
 sanitize: $(VENV)/build-tools

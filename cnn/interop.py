@@ -32,8 +32,8 @@ def from_torch(module: Any) -> Sequential:
     Sequential
         The network, in the dtype of the parameters, with seed 0. It computes what the module does
         after ``module.eval()``. Linear layers keep their parameters to the bit, unless there are
-        constants to fold into them, such as those of BatchNorm1d: ``docs/exchange.md`` lists the
-        modules, and how exactly each is read.
+        constants to fold into them, such as those of BatchNorm1d. ``docs/guide/exchange.md`` lists
+        the modules, and how exactly each is read.
 
     Raises
     ------

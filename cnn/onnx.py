@@ -39,8 +39,8 @@ def from_onnx(path: str | os.PathLike[str], *, outputs: str | None = None) -> Se
         become float32, which holds them exactly. Dropout, which does not change a prediction, is
         left out. Constants that are added to or multiplied with the inputs become a `Standardize`.
         Others are folded into the weights and biases beside them, as is batch normalization;
-        weights that have none are those of the file to the bit. ``docs/exchange.md`` lists the
-        operations, and how exactly each is read.
+        weights that have none are those of the file to the bit. ``docs/guide/exchange.md`` lists
+        the operations, and how exactly each is read.
 
     Raises
     ------

@@ -33,7 +33,9 @@ def blocks_of(document):
     i, in_list = 0, False
     while i < len(lines):
         line = lines[i]
-        if match := re.fullmatch(r"( *)```(\w*)", line):
+        if re.fullmatch(r" *```\{.*", line):  # a directive of the site
+            i = next(j for j in range(i + 1, len(lines)) if lines[j].strip() == "```")
+        elif match := re.fullmatch(r"( *)```(\w*)", line):
             end = next(j for j in range(i + 1, len(lines)) if lines[j].strip() == "```")
             text = "\n".join(row.removeprefix(match[1]) for row in lines[i + 1 : end])
             found.append(Block(match[2], text + "\n", i + 2))

@@ -11,7 +11,7 @@ EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 
 
 def test_examples_are_there():
-    assert {"physics_loss", "reinforce"} <= {path.stem for path in EXAMPLES}
+    assert {"physics_loss", "control_policy"} <= {path.stem for path in EXAMPLES}
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

@@ -1,4 +1,4 @@
-"""The tables of docs/exchange.md: each operator and module in them is read, or refused so."""
+"""The tables of docs/guide/exchange.md: each operator and module in them is read, or refused so."""
 
 import re
 from pathlib import Path

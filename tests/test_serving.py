@@ -1,4 +1,4 @@
-"""The programs in examples/serving work as docs/serving.md says."""
+"""The programs in examples/serving work as docs/guide/serving.md says."""
 
 import contextlib
 import json

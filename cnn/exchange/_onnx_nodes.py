@@ -2,7 +2,7 @@
 
 An operation of another domain than ONNX's own has its name after the domain's. To add one: its
 handler in `_onnx_affine`, `_onnx_activations` or `_onnx_shapes`, with a line in the table there, a
-line in the table of `docs/exchange.md`, and a graph in `tests/test_exchange_table.py`.
+line in the table of `docs/guide/exchange.md`, and a graph in `tests/test_exchange_table.py`.
 """
 
 from __future__ import annotations

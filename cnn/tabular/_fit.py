@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from cnn.sequential import Sequential
 
 # The default L2 penalty, times the number of training rows: in classification and in regression.
-# docs/tables.md has the scores of small tables with it, beside those of linear models.
+# docs/guide/tables.md has the scores of small tables with it, beside those of linear models.
 _L2_OF_CLASSES, _L2_OF_NUMBERS = 10.0, 15.0
 _SMALL_BATCH, _LARGE_BATCH = 32, 512
 _ROWS_OF_BATCH = 200

@@ -21,10 +21,10 @@ ENVIRONMENT = {
 
 @pytest.fixture(scope="module")
 def interfaces(tmp_path_factory):
-    """Return a folder in which the Python of docs/interfaces.md has run, with its files."""
+    """Return a folder in which the Python of docs/guide/interfaces.md has run, with its files."""
     folder = tmp_path_factory.mktemp("interfaces")
-    told = run_python("docs/interfaces.md", folder)
-    for block in blocks_of("docs/interfaces.md"):
+    told = run_python("docs/guide/interfaces.md", folder)
+    for block in blocks_of("docs/guide/interfaces.md"):
         if name := named(block):
             (folder / name).write_text(block.text)
     return folder, told
@@ -34,7 +34,7 @@ def test_python(interfaces):
     _, told = interfaces
     assert len(told) > 5
     for line, wrong in told:
-        assert wrong is None, f"docs/interfaces.md:{line}: {wrong[1]}"
+        assert wrong is None, f"docs/guide/interfaces.md:{line}: {wrong[1]}"
 
 
 def test_commands(interfaces, run):
@@ -42,7 +42,7 @@ def test_commands(interfaces, run):
     folder, _ = interfaces
     lines = [
         line
-        for block in blocks_of("docs/interfaces.md")
+        for block in blocks_of("docs/guide/interfaces.md")
         if block.language == "shell"
         for line in commands(block)
     ]
@@ -108,7 +108,7 @@ def test_cython(interfaces, run, tmp_path):
 
 
 def test_examples(run, tmp_path):
-    """All commands of examples/c/README.md, in a copy of what they need."""
+    """All commands of examples/README.md, in a copy of what they need."""
     folder = tmp_path / "examples" / "c"
     shutil.copytree(ROOT / "examples" / "c", folder)
     data = tmp_path / "cnn" / "datasets"
@@ -116,7 +116,7 @@ def test_examples(run, tmp_path):
     shutil.copy(ROOT / "cnn" / "datasets" / "digits.csv.bz2", data)
     if shutil.which("pkg-config") is None:
         pytest.skip("pkg-config is not installed")
-    document = "examples/c/README.md"
+    document = "examples/README.md"
     lines = [line for b in blocks_of(document) if b.language == "shell" for line in commands(b)]
     assert len(lines) > 8
     said = run("bash", "-ec", "\n".join([f"cd {folder}", *lines]), **ENVIRONMENT)

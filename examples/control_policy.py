@@ -16,7 +16,7 @@ is none that cnn has. Its gradient with respect to the logit z_i of a push to th
 
 The physics are those of Barto, Sutton and Anderson (1983), as CartPole-v1 of Gymnasium has them.
 
-    python examples/reinforce.py
+    python examples/control_policy.py
 """
 
 import numpy as np

@@ -1,0 +1,171 @@
+"""The settings of the site, for Sphinx. `make docs` builds it into build/docs."""
+
+import os
+import re
+import tomllib
+from pathlib import Path
+
+import cnn
+
+DOCS = Path(__file__).parent
+ROOT = DOCS.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+REPOSITORY = PROJECT["urls"]["Repository"]
+
+# The pages of the gallery, in the order of the lecture, then of use.
+EXAMPLES = [
+    "gates_and_xor",
+    "activation_functions",
+    "scores_to_probabilities",
+    "maximum_likelihood",
+    "backpropagation_by_hand",
+    "why_relu",
+    "initial_weights",
+    "optimizers",
+    "overfitting",
+    "regression_and_classification",
+    "mnist_in_batches",
+    "same_bits",
+    "network_in_a_header",
+    "drop_in_for_sklearn",
+    "control_policy",
+    "text_and_missing_values",
+    "inside",
+    "physics_loss",
+]
+
+# The gallery is measured and drawn by one thread, so that it is the same on every machine.
+os.environ["CNN_NUM_THREADS"] = "1"
+
+project = "cnn"
+author = "The cnn developers"
+copyright = author
+release = version = cnn.__version__
+language = "en"
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.mathjax",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build", "README.md"]
+default_role = "literal"
+nitpicky = True
+suppress_warnings = ["config.cache"]  # a class of this file, which is no module, sorts the gallery
+
+# ---- Markdown ------------------------------------------------------------------------------------
+
+myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath", "html_image"]
+myst_heading_anchors = 3
+# Blocks of commands, which the documents indent, and of text.
+highlight_language = "none"
+
+# ---- Names of Python -----------------------------------------------------------------------------
+
+autosummary_generate = True
+autodoc_typehints = "none"  # numpydoc has the types, in words
+numpydoc_show_class_members = False
+numpydoc_xref_param_type = True
+
+# ---- Gallery -------------------------------------------------------------------------------------
+
+
+class InOrder:
+    """Sort the pages of the gallery as `EXAMPLES` has them; a page that is not there fails."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __call__(self, filename):
+        """Return the place of a file."""
+        return EXAMPLES.index(filename.removesuffix(".py"))
+
+
+def _style(gallery_conf, filename):
+    """Draw all figures alike."""
+    import matplotlib
+
+    matplotlib.rcParams.update(
+        {
+            "figure.figsize": (8, 4),
+            "figure.constrained_layout.use": True,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.axisbelow": True,
+            "legend.frameon": False,
+        }
+    )
+
+
+sphinx_gallery_conf = {
+    "examples_dirs": ["../examples"],
+    "gallery_dirs": ["gallery"],
+    "filename_pattern": r"\.py$",
+    "ignore_pattern": r"(serving|/c/)",
+    "within_subsection_order": InOrder,
+    "abort_on_example_error": True,
+    "download_all_examples": True,
+    "image_srcset": ["2x"],
+    "min_reported_time": 0,
+    "plot_gallery": True,
+    "reference_url": {"cnn": None},
+    "doc_module": ("cnn",),
+    "backreferences_dir": "gallery/backreferences",
+    "inspect_global_variables": True,
+    "show_memory": False,
+    "show_signature": False,
+    "remove_config_comments": True,
+    "reset_modules": ("matplotlib", _style),
+}
+
+# ---- Looks ---------------------------------------------------------------------------------------
+
+html_theme = "pydata_sphinx_theme"
+html_title = "cnn"
+html_static_path = ["_static"]
+html_css_files = ["cnn.css"]
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "github_url": REPOSITORY,
+    "header_links_before_dropdown": 6,
+    "navigation_with_keys": False,
+    "show_toc_level": 2,
+    "footer_start": ["copyright"],
+    "footer_end": ["theme-version"],
+}
+
+# ---- Links to files of the repository ------------------------------------------------------------
+
+_LINK = re.compile(r"\]\((\.\./[^)\s#]+)(#[^)\s]*)?\)")
+
+
+def _link_to_repository(app, docname, source):
+    """Let links to files that are not part of the site lead to the repository.
+
+    The documents name them by their paths, so that they also lead there on the pages of the
+    repository itself.
+    """
+    folder = (DOCS / docname).parent
+
+    def replaced(match):
+        target = (folder / match[1]).resolve()
+        if target.is_relative_to(DOCS) or not target.is_relative_to(ROOT):
+            return match[0]
+        if not target.exists():
+            raise FileNotFoundError(f"{docname}: there is no {match[1]}")
+        kind = "tree" if target.is_dir() else "blob"
+        return f"]({REPOSITORY}/{kind}/main/{target.relative_to(ROOT)}{match[2] or ''})"
+
+    source[0] = _LINK.sub(replaced, source[0])
+
+
+def setup(app):
+    """Connect what this file adds to Sphinx."""
+    app.connect("source-read", _link_to_repository)
