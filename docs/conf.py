@@ -32,6 +32,7 @@ EXAMPLES = [
     "text_and_missing_values",
     "inside",
     "physics_loss",
+    "every_plot",
 ]
 
 # The gallery is measured and drawn by one thread, so that it is the same on every machine.
@@ -116,6 +117,7 @@ sphinx_gallery_conf = {
     "plot_gallery": True,
     "reference_url": {"cnn": None},
     "doc_module": ("cnn",),
+    "capture_repr": ("_repr_html_",),  # of networks and histories; print() shows the rest
     "backreferences_dir": "gallery/backreferences",
     "inspect_global_variables": True,
     "show_memory": False,
