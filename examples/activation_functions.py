@@ -2,7 +2,7 @@ r"""
 Activation functions
 ====================
 
-A layer computes :math:`y = h(x \cdot W + b)`. The activation function :math:`h` bends what would
+A layer computes `y = h(x · W + b)`. The activation function *h* bends what would
 otherwise be straight: without it, any number of layers computes no more than one. This page shows
 the functions that cnn has, their derivatives, and what they do to learning.
 """
@@ -10,10 +10,11 @@ the functions that cnn has, their derivatives, and what they do to learning.
 # %%
 # Step, sigmoid and ReLU
 # ----------------------
-# The step answers 0 or 1. The sigmoid :math:`1 / (1 + e^{-x})` is a smooth step, whose values lie
-# between 0 and 1. ReLU, the rectified linear unit :math:`\max(0, x)`, lets positive numbers pass.
+# The step answers 0 or 1. The sigmoid `1 / (1 + exp(-x))` is a smooth step, whose values lie
+# between 0 and 1. ReLU, the rectified linear unit `max(0, x)`, lets positive numbers pass.
 
 import math
+import textwrap
 import warnings
 
 import matplotlib.pyplot as plt
@@ -30,7 +31,7 @@ assert cnn.step(x).tolist() == [0, 0, 0, 1, 1]
 assert cnn.relu(x).tolist() == [0, 0, 0, 1, 2]
 
 # %%
-# The lecture gives three digits: :math:`h(1.0) = 0.731` and :math:`h(2.0) = 0.880`. The second is
+# The lecture gives three digits: h(1.0) = 0.731 and h(2.0) = 0.880. The second is
 # cut off after three digits; rounded it is 0.881.
 
 assert round(cnn.sigmoid(1.0), 3) == 0.731
@@ -41,7 +42,7 @@ assert round(cnn.sigmoid(2.0), 3) == 0.881
 # Their derivatives
 # -----------------
 # Training multiplies derivatives, so their size decides how fast a network learns. The derivative
-# of the step is 0: nothing passes. That of the sigmoid is :math:`y (1 - y)`, at most a quarter,
+# of the step is 0: nothing passes. That of the sigmoid is `y (1 - y)`, at most a quarter,
 # and almost 0 for inputs far from 0. That of ReLU is 1 for all positive inputs, and 0 for all
 # others.
 
@@ -49,7 +50,11 @@ cnn.plot.activations(["step", "sigmoid", "relu"])
 plt.show()
 
 ones = np.ones_like(x)
-slopes = {name: cnn.activation_backward(name, ones, x=x) for name in ("step", "sigmoid", "relu")}
+slopes = {
+    "step": cnn.activation_backward("step", ones, x=x),
+    "sigmoid": cnn.activation_backward("sigmoid", ones, x=x),
+    "relu": cnn.activation_backward("relu", ones, x=x),
+}
 for name, slope in slopes.items():
     print(f"{name:8}", slope.round(4))
 
@@ -117,7 +122,7 @@ np.testing.assert_allclose(slope, cnn.sigmoid(x), rtol=1e-13)
 # All of them, with their derivatives checked
 # -------------------------------------------
 # A derivative is the limit of a difference, so a difference over a small distance tests it:
-# :math:`h'(x) \approx (h(x + d) - h(x - d)) / 2d`. Points next to a corner or a jump, where there
+# `h'(x) ≈ (h(x + d) - h(x - d)) / 2d`. Points next to a corner or a jump, where there
 # is no derivative, are left out.
 
 names: list[cnn.activations.Activation] = [
@@ -132,7 +137,7 @@ for name in names:
     numerical = (h(x + d) - h(x - d)) / (2 * d)
     exact = cnn.activation_backward(name, np.ones_like(x), x=x)
     error = np.abs(numerical - exact)[smooth].max()
-    print(f"{name:12}  h(1) = {h(1.0):7.4f}   largest error of the derivative {error:.0e}")
+    print(f"{name:12}  h(1) = {h(1.0):6.4f}, error of the derivative {error:.0e}")
     assert error < 1e-7
 
 # %%
@@ -150,7 +155,7 @@ with warnings.catch_warnings(record=True) as told:
         net = cnn.mlp([64, 50, 50, 10], name, "softmax", rng=0)
         net.fit(digits, t, epochs=20, batch_size=50, optimizer=cnn.Adam(lr=3e-3))
         scores[str(name)] = net.evaluate(digits_test, t_test)["accuracy"]
-print(told[0].message)
+print(textwrap.fill(str(told[0].message), 80))
 assert len(told) == 1
 
 # %%

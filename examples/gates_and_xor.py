@@ -7,7 +7,7 @@ bias and asks whether the result is above 0:
 
 .. math:: y = h(x \cdot W + b), \qquad h(a) = \begin{cases} 0 & a \le 0 \\ 1 & a > 0 \end{cases}
 
-:math:`h` is the *step* function. This page builds logic gates from perceptrons, shows why no single
+*h* is the *step* function. This page builds logic gates from perceptrons, shows why no single
 perceptron can compute XOR, and that two layers can.
 """
 
@@ -39,11 +39,11 @@ for name, (weights, bias, truth) in gates.items():
 # %%
 # Each gate is a line
 # -------------------
-# :math:`x \cdot W + b = 0` is a straight line in the plane of the two inputs. The perceptron
-# answers 1 on one side of it and 0 on the other. Many weights give the same gate: any line that
-# separates the points in the same way will do.
+# The set of points with `x · W + b = 0` is a straight line in the plane of the two inputs. The
+# perceptron answers 1 on one side of it and 0 on the other. Many weights give the same gate: any
+# line that separates the points in the same way will do.
 
-figure, axes = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
+figure, axes = plt.subplots(1, 3, figsize=(9, 3.2), layout="constrained")
 for ax, (name, (weights, bias, truth)) in zip(axes, gates.items(), strict=True):
     gate = cnn.Sequential([cnn.Dense(2, 1, "step")])
     gate.layers[0].weight = np.reshape(weights, (2, 1))
@@ -56,12 +56,12 @@ plt.show()
 # One layer of several neurons
 # ----------------------------
 # The weights of several neurons are the columns of one matrix. So one layer computes all three
-# gates in one product: :math:`(4, 2) \cdot (2, 3) = (4, 3)`. Each row of the result belongs to a
+# gates in one product: (4, 2) · (2, 3) = (4, 3). Each row of the result belongs to a
 # row of the input, and each column to a neuron.
 
 weight = np.array([[1.0, 1.0, -1.0], [1.0, 1.0, -1.0]])
 y = cnn.dense(x, weight, [-1.5, -0.5, 1.5], "step")
-print(x.shape, "·", weight.shape, "=", y.shape)
+print(x.shape, "@", weight.shape, "=", y.shape)
 print(y)
 assert y.shape == (4, 3)
 assert y.T.tolist() == [truth for _, _, truth in gates.values()]
@@ -75,8 +75,8 @@ assert y.T.tolist() == [truth for _, _, truth in gates.values()]
 #
 #    b \le 0, \qquad w_2 + b > 0, \qquad w_1 + b > 0, \qquad w_1 + w_2 + b \le 0.
 #
-# The sum of the two in the middle is :math:`w_1 + w_2 + 2 b > 0`, so
-# :math:`w_1 + w_2 + b > -b \ge 0`. That contradicts the last one. No weights exist.
+# The sum of the two in the middle is `w₁ + w₂ + 2b > 0`, so
+# `w₁ + w₂ + b > -b ≥ 0`. That contradicts the last one. No weights exist.
 #
 # A search shows the same. It tries 68 921 perceptrons, each a column of the weights, and finds 14
 # of the 16 functions of two bits. The two that are missing are XOR and its opposite. The best
@@ -88,7 +88,7 @@ w1, w2, b = (grid.ravel() for grid in np.meshgrid(values, values, values))
 answers = cnn.dense(x, np.stack([w1, w2]), b, "step")
 assert answers.shape == (4, 68921)
 
-found = {tuple(int(bit) for bit in column) for column in np.unique(answers, axis=1).T}
+found = {tuple(column) for column in np.unique(answers, axis=1).T.astype(int).tolist()}
 every = {tuple((k >> i) & 1 for i in range(4)) for k in range(16)}
 missing = sorted(every - found)
 right = int((answers == xor[:, None]).sum(axis=0).max())
@@ -100,11 +100,12 @@ assert right == 3
 
 # %%
 # Training does not help. One neuron with a sigmoid, which gives a probability instead of a bit,
-# ends at 0.5 for every row. Its loss is :math:`\log 2`, that of a coin.
+# ends at 0.5 for every row. Its loss is log 2, that of a coin.
 
 neuron = cnn.Sequential([cnn.Dense(2, 1, "sigmoid")], rng=0, dtype="float64")
 history = neuron.fit(x, xor, epochs=2000, batch_size=4, optimizer=cnn.SGD(lr=1.0))
-print("probabilities", neuron.predict(x).ravel().round(6), "loss", round(history.loss[-1], 6))
+print("probabilities", neuron.predict(x).ravel().round(6))
+print("loss", round(history.loss[-1], 6))
 assert np.abs(neuron.predict(x) - 0.5).max() < 1e-6
 assert abs(history.loss[-1] - np.log(2)) < 1e-9
 
@@ -121,8 +122,8 @@ net.layers[1].weight = [[1], [1]]
 net.layers[1].bias = [-1.5]  # AND
 
 hidden, y = net.activations(x)
-for row, between, answer in zip(x.tolist(), hidden.tolist(), y.ravel().tolist(), strict=True):
-    print(f"inputs {row}  OR, NAND {between}  XOR {answer}")
+for i in range(4):
+    print(f"inputs {x[i]}  OR, NAND {hidden[i]}  XOR {y[i]}")
 assert y.ravel().tolist() == xor.tolist()
 
 # %%
@@ -130,12 +131,13 @@ assert y.ravel().tolist() == xor.tolist()
 # become the same point, and the three points that are left can be separated by one line. In the
 # plane of the inputs the same network has two lines.
 
-figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
 cnn.plot.decision_boundary(net, x, xor, resolution=400, ax=axes[0])
 axes[0].set_title("the inputs: two lines")
 
 second = cnn.Sequential([cnn.Dense(2, 1, "step")])
-second.layers[0].weight, second.layers[0].bias = net.layers[1].weight, net.layers[1].bias
+second.layers[0].weight = net.layers[1].weight
+second.layers[0].bias = net.layers[1].bias
 cnn.plot.decision_boundary(second, hidden, xor, resolution=400, ax=axes[1])
 axes[1].set_title("the outputs of layer 1: one line")
 axes[1].set_xlabel("OR")
@@ -157,7 +159,7 @@ print("probabilities", trained.predict(x).ravel().round(3))
 assert (trained.predict(x).ravel() > 0.5).astype(int).tolist() == xor.tolist()
 assert np.abs(trained.predict(x).ravel() - xor).max() < 0.05
 
-figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
 cnn.plot.network_diagram(trained, ax=axes[0])
 axes[0].set_title("the trained network")
 cnn.plot.decision_boundary(trained, x, xor, ax=axes[1])

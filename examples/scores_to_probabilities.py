@@ -40,10 +40,11 @@ print("softmax:     ", probabilities.round(2))
 np.testing.assert_allclose(probabilities, powers / powers.sum(), rtol=1e-14)
 assert probabilities.round(2).tolist() == [0.62, 0.35, 0.03]
 
-figure, axes = plt.subplots(1, 3, figsize=(10, 3.2), layout="constrained")
-steps = {"scores": scores, "exp(scores)": powers, "softmax(scores)": probabilities}
-for ax, (title, values) in zip(axes, steps.items(), strict=True):
-    bars = ax.bar(classes, values, color=["#0072B2", "#D55E00", "#009E73"])
+figure, axes = plt.subplots(1, 3, figsize=(9, 3), layout="constrained")
+colours = ["#0072B2", "#D55E00", "#009E73"]
+titles = ["scores", "exp(scores)", "softmax(scores)"]
+for ax, title, values in zip(axes, titles, [scores, powers, probabilities], strict=True):
+    bars = ax.bar(classes, values, color=colours)
     ax.bar_label(bars, fmt="%.2f", padding=2)
     ax.axhline(0, color="grey", linewidth=0.8)
     ax.margins(y=0.15)
@@ -67,10 +68,11 @@ assert np.array_equal(y.argsort(axis=1), rows.argsort(axis=1))
 # Every output depends on every input
 # -----------------------------------
 # If the score of the dog rises, the dog becomes more probable and *both others* less: the sum stays
-# 1. The derivatives show it. That of output j by input k is :math:`y_j (1 - y_j)` if j = k, and
-# :math:`-y_j y_k` otherwise. None of them is 0, and each column adds up to 0.
+# 1. The derivatives show it. That of output j by input k is `y_j (1 - y_j)` if j = k, and
+# `-y_j y_k` otherwise. None of them is 0, and each column adds up to 0.
 
-jacobian = cnn.activation_backward("softmax", np.eye(3), np.tile(probabilities, (3, 1)))
+three_rows = np.tile(probabilities, (3, 1))
+jacobian = cnn.activation_backward("softmax", np.eye(3), three_rows)
 print(jacobian.round(3))
 exact = np.diag(probabilities) - np.outer(probabilities, probabilities)
 np.testing.assert_allclose(jacobian, exact, rtol=1e-14)
@@ -99,9 +101,9 @@ np.testing.assert_allclose(ratio, np.exp(scores[0] - scores[1]), rtol=1e-14)
 # %%
 # The formula overflows, cnn does not
 # -----------------------------------
-# :math:`e^{1010}` is larger than any number of a computer's float64, so the formula as it stands
+# `exp(1010)` is larger than any float64, so the formula as it stands
 # divides infinity by infinity. As only differences count, the largest score can be subtracted
-# first. Then the largest power is :math:`e^0 = 1`. :func:`cnn.softmax` does this always.
+# first. Then the largest power is `exp(0) = 1`. :func:`cnn.softmax` does this always.
 
 
 def naive_softmax(x):
@@ -114,7 +116,8 @@ with np.errstate(over="ignore", invalid="ignore"):
     print("naive:", naive_softmax(large))
     assert np.isnan(naive_softmax(large)).all()
 print("cnn:  ", cnn.softmax(large))
-np.testing.assert_allclose(cnn.softmax(large), naive_softmax(large - 1010), rtol=1e-14)
+shifted = naive_softmax(large - 1010)
+np.testing.assert_allclose(cnn.softmax(large), shifted, rtol=1e-14)
 assert cnn.softmax(large).round(6).tolist() == [0.999955, 0.000045, 0.0]
 
 # %%
@@ -145,7 +148,7 @@ np.testing.assert_allclose(two[:, 0], cnn.sigmoid(z), rtol=1e-14)
 # Scores divided by a temperature T > 0 keep their order, so the choice stays the same. The
 # probabilities become sharper if T is small, and more equal if it is large. Towards T = 0 the
 # highest score takes all; for a very high T all classes become equally probable. The entropy
-# :math:`-\sum_j y_j \log y_j`, which measures how undecided the probabilities are, rises with T.
+# `-Σ y_j log(y_j)`, which measures how undecided the probabilities are, rises with T.
 
 temperatures = np.geomspace(0.1, 100, 301)
 curves = cnn.softmax(scores / temperatures[:, None])
@@ -158,8 +161,8 @@ for temperature in (0.25, 1.0, 4.0):
     print(f"T = {temperature:<4}", cnn.softmax(scores / temperature).round(2))
 
 figure, ax = plt.subplots(figsize=(8, 4), layout="constrained")
-for j, (name, colour) in enumerate(zip(classes, ["#0072B2", "#D55E00", "#009E73"], strict=True)):
-    ax.plot(temperatures, curves[:, j], color=colour, linewidth=2, label=name)
+for name, curve, colour in zip(classes, curves.T, colours, strict=True):
+    ax.plot(temperatures, curve, color=colour, linewidth=2, label=name)
 ax.axvline(1, color="grey", linewidth=0.8, linestyle=":")
 ax.axhline(1 / 3, color="grey", linewidth=0.8, linestyle=":")
 ax.set_xscale("log")
@@ -174,7 +177,7 @@ plt.show()
 # In a network
 # ------------
 # With `"softmax"` as the activation of the last layer, :meth:`cnn.Sequential.predict` returns a
-# row of probabilities for each image. Here are the eight test images of which the network is least
+# row of probabilities for each image. Here are the six test images of which the network is least
 # sure.
 
 x, t, x_test, t_test = cnn.datasets.load_digits(split=True)
@@ -185,7 +188,7 @@ assert np.abs(p.sum(axis=1) - 1).max() < 1e-6
 
 order = p.max(axis=1).argsort()
 print(f"accuracy {net.evaluate(x_test, t_test)['accuracy']:.1%}")
-cnn.plot.predictions(net, x_test[order], t_test[order], (8, 8))
+cnn.plot.predictions(net, x_test[order], t_test[order], (8, 8), count=6)
 plt.show()
 
 # %%
@@ -193,6 +196,6 @@ plt.show()
 
 wrong = p.argmax(axis=1) != t_test
 unsure, sure = wrong[order[:55]].mean(), wrong[order[55:]].mean()
-print(f"wrong among the 55 least sure: {unsure:.1%}, among the other 300: {sure:.1%}")
+print(f"wrong among the 55 least sure {unsure:.1%}, among the other 300 {sure:.1%}")
 assert len(t_test) == 355
 assert unsure > 10 * sure

@@ -64,7 +64,7 @@ def test_boundary_of_one_output():
 def test_boundary_of_a_perceptron():
     net = cnn.Sequential([cnn.Dense(2, 1, "step")])
     net.set_weights([[[1.0], [0.0]], [0.0]])
-    figure, ax = matplotlib.pyplot.subplots()
+    figure, ax = pyplot.subplots()
     plot.decision_boundary(net, X, LABELS == 1, resolution=50, ax=ax)
     (line,) = [c for c in ax.collections if hasattr(c, "levels")]
     ((path,),) = line.allsegs

@@ -262,9 +262,9 @@ def _draw_values(
 
 
 def _dots(theme: _axes.Theme, count: int) -> dict[str, Any]:
-    """Return the look of samples: smaller ones if there are many."""
+    """Return the look of samples: larger ones if there are few, smaller ones if there are many."""
     return {
-        "s": 28 if count < 500 else 12 if count < 5000 else 4,
+        "s": 90 if count <= 20 else 28 if count < 500 else 12 if count < 5000 else 4,
         "edgecolors": [theme.paper],
         "linewidths": 0.6 if count < 5000 else 0.0,
         "zorder": 3,
