@@ -55,8 +55,8 @@ slopes = {
     "sigmoid": cnn.activation_backward("sigmoid", ones, x=x),
     "relu": cnn.activation_backward("relu", ones, x=x),
 }
-for name, slope in slopes.items():
-    print(f"{name:8}", slope.round(4))
+for title, slope in slopes.items():
+    print(f"{title:8}", slope.round(4))
 
 y = cnn.sigmoid(x)
 assert not slopes["step"].any()
@@ -164,15 +164,15 @@ assert len(told) == 1
 # activation at all, does well, because planes can almost separate these classes.
 # :ref:`sphx_glr_gallery_gates_and_xor.py` has what it cannot do.
 
-ranked = sorted(scores, key=lambda name: scores[name])
+ranked = sorted(scores, key=lambda key: scores[key])
 assert ranked[:3] == ["step", "hard_sigmoid", "sigmoid"]
 assert scores["step"] < 0.7
 assert scores["hard_sigmoid"] > 0.9
 assert "relu" in ranked[-3:]
 
 figure, ax = plt.subplots(figsize=(8, 5), layout="constrained")
-colours = ["#D55E00" if name in ranked[:3] else "#0072B2" for name in ranked]
-bars = ax.barh(ranked, [100 * scores[name] for name in ranked], color=colours)
+colours = ["#D55E00"] * 3 + ["#0072B2"] * (len(ranked) - 3)
+bars = ax.barh(ranked, [100 * scores[key] for key in ranked], color=colours)
 ax.bar_label(bars, fmt="%.1f", padding=3)
 ax.set_xlim(50, 105)
 ax.set_xticks(range(50, 101, 10))

@@ -17,6 +17,7 @@ perceptron can compute XOR, and that two layers can.
 # The four possible inputs are the rows of `x`. A gate is a choice of two weights and a bias, and
 # :func:`cnn.dense` computes the perceptron for all rows at once.
 
+# sphinx_gallery_thumbnail_number = 2
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -88,7 +89,8 @@ w1, w2, b = (grid.ravel() for grid in np.meshgrid(values, values, values))
 answers = cnn.dense(x, np.stack([w1, w2]), b, "step")
 assert answers.shape == (4, 68921)
 
-found = {tuple(column) for column in np.unique(answers, axis=1).T.astype(int).tolist()}
+columns = np.unique(answers, axis=1).T.astype(int)
+found = {tuple(column) for column in columns.tolist()}
 every = {tuple((k >> i) & 1 for i in range(4)) for k in range(16)}
 missing = sorted(every - found)
 right = int((answers == xor[:, None]).sum(axis=0).max())

@@ -18,6 +18,7 @@ to a loss, and from the loss to a network of one neuron that finds the answer by
 
 import math
 
+# sphinx_gallery_thumbnail_number = 2
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -40,6 +41,7 @@ figure, ax = plt.subplots(figsize=(8, 3.4), layout="constrained")
 bars = ax.bar(wins, p, color="#0072B2")
 bars[2].set_color("#D55E00")
 ax.bar_label(bars, fmt="%.3f", padding=2, fontsize=9)
+ax.margins(y=0.12)
 ax.set_xticks(wins)
 ax.set_xlabel("wins among ten tickets")
 ax.set_ylabel("probability")
@@ -62,7 +64,8 @@ print(f"largest likelihood {likelihood.max():.3f} at pi = {best}")
 assert best == 0.3
 assert round(probability(3, 10, 0.3), 3) == 0.267
 
-cnn.plot.likelihood_curve([1, 3, 5], 10)
+ax = cnn.plot.likelihood_curve([1, 3, 5], 10)
+ax.set_title("likelihood after one, three or five wins of ten")
 plt.show()
 
 # %%

@@ -17,6 +17,7 @@ and shows what that does, where the formula as it stands fails, and what a tempe
 # negative, and their sum is not 1. Dividing by the sum does not help, as it leaves a negative
 # number.
 
+# sphinx_gallery_thumbnail_number = 2
 import matplotlib.pyplot as plt
 import numpy as np
 
