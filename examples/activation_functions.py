@@ -131,14 +131,17 @@ names: list[cnn.activations.Activation] = [
     *("gelu", "gelu_tanh", "silu", "mish", "hard_swish", "exponential"),
 ]
 d = 1e-5
+largest = {}
 smooth = np.min(np.abs(x[:, None] - [0, -3, 3, 6]), axis=1) > 2 * d
 for name in names:
     h = getattr(cnn, str(name))
     numerical = (h(x + d) - h(x - d)) / (2 * d)
     exact = cnn.activation_backward(name, np.ones_like(x), x=x)
     error = np.abs(numerical - exact)[smooth].max()
-    print(f"{name:12}  h(1) = {h(1.0):6.4f}, error of the derivative {error:.0e}")
+    largest[str(name)] = float(exact.max())
+    print(f"{name:12}  h(1) = {h(1.0):.3f}, h' up to {exact.max():.3g}, error {error:.0e}")
     assert error < 1e-7
+assert (largest["step"], largest["sigmoid"], largest["relu"]) == (0.0, 0.25, 1.0)
 
 # %%
 # What they do to learning
@@ -159,13 +162,14 @@ print(textwrap.fill(str(told[0].message), 80))
 assert len(told) == 1
 
 # %%
-# The step is far behind. Next come the two sigmoids, whose derivatives are at most a quarter and a
-# sixth: what they pass back is small, so the first layer learns slowly. Even *identity*, no
-# activation at all, does well, because planes can almost separate these classes.
+# The step is far behind. Next come the two sigmoids, whose derivatives are the smallest of all but
+# that of the step: what they pass back is small, so the layers before them learn slowly. Even
+# *identity*, no activation at all, does well, because planes can almost separate these classes.
 # :ref:`sphx_glr_gallery_gates_and_xor.py` has what it cannot do.
 
 ranked = sorted(scores, key=lambda key: scores[key])
 assert ranked[:3] == ["step", "hard_sigmoid", "sigmoid"]
+assert sorted(largest, key=lambda key: largest[key])[:3] == ranked[:3]
 assert scores["step"] < 0.7
 assert scores["hard_sigmoid"] > 0.9
 assert "relu" in ranked[-3:]

@@ -336,7 +336,10 @@ _MODULE_ATTRIBUTES: Hints = {
     **_each("write cnn.Dense(inputs, outputs)", "Linear", "Layers", "FullyConnected", "Affine"),
     **_each(_NETWORK, "Model", "Module", "Network", "NeuralNetwork", "Net", "NN", "network"),
     **_each("write cnn.mlp(sizes, 'relu', 'softmax')", "MLP", "Mlp", "make_mlp"),
-    **_each("write cnn.mlp(sizes, 'relu', 'softmax')", "TwoLayerNet", "MultiLayerNet"),
+    **_each(
+        "write cnn.mlp(sizes, 'relu', 'softmax')",
+        *("TwoLayerNet", "MultiLayerNet", "MultiLayerNetExtend", "init_network"),
+    ),
     **_each("write cnn.sklearn.MLPClassifier", "MLPClassifier"),
     **_each("write cnn.sklearn.MLPRegressor", "MLPRegressor"),
     **_each("write cnn.tabular.TableModel", "TableModel"),
@@ -344,7 +347,9 @@ _MODULE_ATTRIBUTES: Hints = {
     **_each(_NO_TENSORS, "no_grad", "device", "cuda"),
     **_each("write cnn.load(path)", "load_model", "read", "load_weights", "restore"),
     **_each("write net.save(path)", "save", "save_model", "dump"),
-    **_each("write net.fit(x, t), with net from cnn.Sequential", "fit", "train", "compile"),
+    **_each(
+        "write net.fit(x, t), with net from cnn.Sequential", "fit", "train", "compile", "Trainer"
+    ),
     **_each(
         "write net.fit(x, t, validation_split=...), or use that of sklearn.model_selection",
         "train_test_split",
@@ -395,6 +400,7 @@ _MODULE_ATTRIBUTES: Hints = {
         *("cross_entropy_error", "softmax_loss", "SoftmaxWithLoss"),
     ),
     **_each("write net.gradients(x, t)", "numerical_gradient", "gradient"),
+    **_each("write cnn.activation_backward(name, dy, y)", "sigmoid_grad", "relu_grad"),
     "step_function": "write cnn.step",
     "identity_function": "write cnn.identity",
     **_each("t takes class numbers: net.fit(x, t)", "to_categorical", "one_hot", "LabelEncoder"),
