@@ -171,6 +171,16 @@ def _link_to_repository(app, docname, source):
     source[0] = _LINK.sub(replaced, source[0])
 
 
+# ---- Languages -----------------------------------------------------------------------------------
+
+
+def _set_language(app, pagename, templatename, context, doctree):
+    """Name the language of the Japanese pages in their HTML, by which browsers choose fonts."""
+    if pagename.startswith("ja/"):
+        context["language"] = "ja"
+
+
 def setup(app):
     """Connect what this file adds to Sphinx."""
     app.connect("source-read", _link_to_repository)
+    app.connect("html-page-context", _set_language)
