@@ -91,10 +91,12 @@ bench-interfaces:
 	@[ -d $(DOWNSTREAM) ] || $(MAKE) test-downstream
 	$(IN_DOWNSTREAM) python -P benchmarks/interfaces
 
-# The site, with the gallery: build/docs/html/index.html. A warning is an error.
+# The site, with the gallery: build/docs/html/index.html. A warning is an error, and so is a link, an
+# image or a title that is not as it should be.
 docs: $(VENV)/installed $(VENV)/docs-tools
 	rm -rf build/docs docs/gallery docs/api/generated docs/c/generated
 	$(RUN) -m sphinx -W --keep-going -T -b html -d build/docs/doctrees docs build/docs/html $(ARGS)
+	$(RUN) tools/check_site.py build/docs/html
 
 # The C tests under AddressSanitizer with UndefinedBehaviorSanitizer, then under ThreadSanitizer.
 sanitize: $(VENV)/build-tools
