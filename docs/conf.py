@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -11,6 +12,7 @@ DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 REPOSITORY = PROJECT["urls"]["Repository"]
+sys.path.insert(0, str(DOCS / "_extensions"))
 
 # The pages of the gallery, in the order of the lecture, then of use.
 EXAMPLES = [
@@ -53,6 +55,9 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
+    "benchmark_pages",
+    "drawing",
+    "included",
 ]
 exclude_patterns = ["_build", "README.md"]
 default_role = "literal"
@@ -122,6 +127,7 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "remove_config_comments": True,
     "reset_modules": ("matplotlib", _style),
+    "write_computation_times": False,
 }
 
 # ---- Looks ---------------------------------------------------------------------------------------
@@ -129,7 +135,7 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_title = "cnn"
 html_static_path = ["_static"]
-html_css_files = ["cnn.css"]
+html_css_files = ["cnn.css", "internals.css"]
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {

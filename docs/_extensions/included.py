@@ -1,8 +1,8 @@
 """Pages that are documents of the repository, such as CHANGELOG.md: where their links lead.
 
 A page includes a document as it stands, with the directive `include`. Its links are changed to what
-they mean from the page. Links to a document that is a page of the site, here and on all others, lead
-to that page.
+they mean from the page. Links to a document that is a page of the site, here and on all others,
+lead to that page.
 """
 
 import os

@@ -26,7 +26,8 @@ STYLE = f"""
 .cnn-svg text.small {{ font-size: 13px; }}
 .cnn-svg text.tiny {{ font-size: 12px; }}
 .cnn-svg text.bold {{ font-weight: 600; }}
-.cnn-svg text.mono {{ font-family: var(--pst-font-family-monospace, monospace); font-size: 13.5px; }}
+.cnn-svg text.mono {{ font-size: 13.5px;
+  font-family: var(--pst-font-family-monospace, monospace); }}
 .cnn-svg text.quiet {{ fill: {QUIET}; }}
 .cnn-svg .line, .cnn-svg .frame {{ fill: none; stroke: {QUIET}; stroke-width: 1.5; }}
 .cnn-svg .dashed {{ stroke-dasharray: 4 4; stroke-width: 1; }}

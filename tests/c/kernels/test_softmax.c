@@ -1,5 +1,5 @@
 /*
- * Softmax of rows, with and without gaps and in place, against the numerics contract (4.4) row by
+ * Softmax of rows, with and without gaps and in place, against the numerics contract (rule 4) row by
  * row. The memory ends with the last number, so that a sanitizer sees what reaches beyond.
  */
 #include "kernels/local.h"
