@@ -1,7 +1,7 @@
 """A model of the exact bits: sums, fused multiply-adds and random numbers.
 
-It is what the numerics contract (docs/internals/numerics.md) says, so that the portable kernels can be held against
-the contract rather than against themselves.
+It is what the numerics contract (docs/internals/numerics.md) says, so that the portable kernels can
+be held against the contract rather than against themselves.
 """
 
 import numpy as np

@@ -48,7 +48,7 @@ def _make_pages(app):
 def _show_charts(app, path, parent, content):
     """Let the chart of a report scroll on a screen on which it would be too small to read."""
     if Path(app.srcdir, path).resolve().parent == RESULTS:
-        image = "```{image} \\2\n:alt: \\1\n:class: cnn-chart\n```"
+        image = "```{figure} \\2\n:alt: \\1\n:figclass: cnn-chart\n```"
         content[0] = _IMAGE.sub(image, content[0])
 
 
@@ -83,14 +83,14 @@ def _summary():
         groups = {}
         for row in _best(report):
             groups.setdefault((row.subject, row.threads), []).append(row.ratio)
+        table = []
         for (subject, threads), ratios in groups.items():
             mean = exp(sum(map(log, ratios)) / len(ratios))
-            fastest = sum(ratio >= 1 for ratio in ratios)
-            least = f"{min(ratios):.2f}"
-            counts = f"{fastest} of {len(ratios)}"
-            lines.append([_link(report), subject, str(threads), counts, f"{mean:.2f}", least])
-    columns = ["report", "work", "threads", "not slower than the best peer", "mean ratio", "least"]
-    return _table(columns, lines)
+            counts = f"{sum(ratio >= 1 for ratio in ratios)} of {len(ratios)}"
+            table.append([subject, str(threads), counts, f"{mean:.2f}", f"{min(ratios):.2f}"])
+        columns = ["work", "threads", "cnn not slower", "mean ratio", "least ratio"]
+        lines += [f"{_link(report)}, {report.measured}:", "", *_table(columns, table), ""]
+    return lines
 
 
 def _slower():

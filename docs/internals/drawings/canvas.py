@@ -24,7 +24,6 @@ STYLE = f"""
 .cnn-svg text {{ fill: {INK}; font-size: 15px;
   font-family: var(--pst-font-family-base, sans-serif); }}
 .cnn-svg text.small {{ font-size: 13px; }}
-.cnn-svg text.tiny {{ font-size: 12px; }}
 .cnn-svg text.bold {{ font-weight: 600; }}
 .cnn-svg text.mono {{ font-size: 13.5px;
   font-family: var(--pst-font-family-monospace, monospace); }}
@@ -55,7 +54,7 @@ class Canvas:
         )
 
     def text(self, x, y, text, kind="", anchor="start"):
-        """Add a line of text: small, tiny, bold, mono, quiet; y is its base line."""
+        """Add a line of text: small, bold, mono, quiet; y is its base line."""
         self.parts.append(
             f'<text class="{kind}" x="{x:g}" y="{y:g}" text-anchor="{anchor}">{escape(text)}</text>'
         )

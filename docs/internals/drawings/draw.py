@@ -79,7 +79,7 @@ def plan():
         ("form", "weights row-major or in panels"),
         ("zeros", "look for zeros of inputs"),
         ("gradient", "fused, outer or whole"),
-        ("tasks, prefetch", "parts of weights; what comes next"),
+        ("tasks, prefetch", "parts of weights, fetched ahead"),
     ]
     d = Canvas(
         "plan",
@@ -136,7 +136,7 @@ def weight_forms():
         (104, "panels", "(j / P) · K · P + k · P + j mod P"),
     ):
         d.text(232, y, form, "small bold")
-        d.text(306, y, place, "mono")
+        d.text(322, y, place, "mono")
     d.text(232, 126, "here K = 3, N = 6, P = 4", "small quiet")
 
     def strip(y, title, cells, marks):
@@ -295,18 +295,11 @@ def lanes():
         for lane in range(16):
             d.box(left + lane * width, y, width, 30, str(lane + 16 * row), "a", "small")
     y = 140
-    for count, label in (
-        (16, "16 sums"),
-        (8, "fold + 8"),
-        (4, "fold + 4"),
-        (2, "fold + 2"),
-        (1, "fold + 1"),
-    ):
-        d.text(8, y + 19, label, "small")
+    for count in (16, 8, 4, 2, 1):
+        d.text(8, y + 19, "16 sums" if count == 16 else f"l + (l + {count})", "small")
         for lane in range(count):
-            text = str(lane) if count == 16 else f"{lane}+{lane + count}"
             kind = "d" if count == 1 else "b" if lane < count // 2 else "c"
-            d.box(left + lane * width, y, width, 28, text, kind, "small" if count == 16 else "tiny")
+            d.box(left + lane * width, y, width, 28, str(lane), kind, "small")
         if count > 1:
             half = left + count * width / 2
             d.arrow((half + count * width / 4, y + 28), (half - count * width / 4, y + 42))
@@ -356,8 +349,10 @@ def threads():
         for x, width, number in slices.get(row, []):
             d.box(left + x, y, width, 32, str(number), "a" if row == 0 else "b", "mono")
     d.box(left + 216, 136, 80, 32, "interrupted", "c", "small")
-    d.text(left + 246, 61, "closes the gate,", "small quiet")
-    d.text(left + 344, 61, "and returns when 5 is done", "small")
+    d.text(left + 246, 61, "waits", "small quiet")
+    d.text(left + 240, 28, "gate closes", "small", "middle")
+    d.path([(left + 240, 32), (left + 240, 40)])
+    d.text(left + 340, 28, "the call returns", "small")
     d.text(left + 292, 205, "finds the gate closed", "small quiet")
     d.arrow((left + 270, 184), (left + 288, 200))
     d.path([(left + 340, 36), (left + 340, 172)])
@@ -365,7 +360,8 @@ def threads():
         d.box(left + 60 + 86 * i, 40 + 192, 86, 32, str(i), "d", "mono")
     d.text(left + 410, 40 + 192 + 14, "pool busy:", "small quiet")
     d.text(left + 410, 40 + 192 + 31, "alone", "small quiet")
-    d.text(left, 30, "gate opens", "small")
+    d.text(left, 28, "gate opens", "small")
+    d.path([(left, 32), (left, 40)])
     d.arrow((left, 300), (620, 300))
     d.text(620, 318, "time", "small quiet", "end")
     d.text(
@@ -391,7 +387,7 @@ def step():
         22,
     )
     d.rect(8, 30, 624, 236, "frame", 6)
-    d.text(20, 50, "1  blocks of at most 132 rows, forward and back", "small bold")
+    d.text(20, 50, "1: blocks of at most 132 rows, forward and back", "small bold")
     top, back = 64, 190
     stages = ((124, "dense\nh(x·W₀ + b₀)"), (256, "dropout\nmask"), (388, "dense\nh(·W₁ + b₁)"))
     d.box(20, top, 76, 56, "x\ngathered", "plain", "small")
@@ -414,12 +410,12 @@ def step():
     d.text(58, 156, "index", "small quiet", "middle")
     d.text(310, 256, "outputs and deltas: in L2", "small quiet", "middle")
     d.rect(8, 282, 624, 180, "frame", 6)
-    d.text(20, 302, "2  parts of weights", "small bold")
+    d.text(20, 302, "2: parts of weights", "small bold")
     for x, text, gradient in ((108, "W₀", "xᵀ · δ₀"), (372, "W₁", "outputᵀ · δ₁")):
-        d.box(x, 318, 140, 42, f"some columns of\ndW = {gradient}", "b", "small")
+        d.box(x - 15, 318, 170, 42, f"some columns of\ndW = {gradient}", "b", "small")
         d.arrow((x + 70, 360), (x + 70, 386))
         d.text(x + 80, 378, "through L1", "small quiet")
-        d.box(x, 388, 140, 34, f"optimizer, slots → {text}", "d", "small")
+        d.box(x - 15, 388, 170, 34, f"optimizer, slots → {text}", "d", "small")
     d.arrow((178, 230), (178, 316))
     d.arrow((442, 230), (442, 316))
     d.text(
