@@ -9,10 +9,10 @@ from pathlib import Path
 import cnn
 
 DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS / "_extensions"))
 ROOT = DOCS.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 REPOSITORY = PROJECT["urls"]["Repository"]
-sys.path.insert(0, str(DOCS / "_extensions"))
 
 # The pages of the gallery, in the order of the lecture, then of use.
 EXAMPLES = [
