@@ -483,8 +483,8 @@ def huber(
 ) -> tuple[float, NDArray[Any]]:
     """Compute Huber's loss of outputs, and its gradient.
 
-    With r = y_j - t_j, the loss of a row is the sum over j of ``r^2 / 2`` if |r| <= delta, and of
-    ``delta (|r| - delta / 2)`` otherwise (Huber, 1964), so that the gradient of an outlier is at
+    With r = y_j - t_j, the loss of a row is the sum over j of ``r^2 / 2`` if ``|r| <= delta``, and
+    of ``delta (|r| - delta / 2)`` otherwise (Huber, 1964), so that the gradient of an outlier is at
     most delta. The result is the mean over the rows, weighted by `sample_weight`.
 
     Parameters
@@ -494,7 +494,7 @@ def huber(
     t : array_like of the shape of y
         Targets. (n,) is the same as (n, 1).
     delta : float, default 1.0
-        The |r| above which the loss is linear; more than 0.
+        The ``|r|`` above which the loss is linear; more than 0.
     sample_weight : array_like of shape (n,), optional
         The weight of each row, from 0 to 1e100 and not 0 in all; 1 for each row by default.
 

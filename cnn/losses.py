@@ -148,13 +148,13 @@ class BinaryCrossEntropy(Loss):
 class Huber(Loss):
     """Huber's loss: a squared error for small errors, a linear one for large ones.
 
-    With r = y_j - t_j, the loss of a row is the sum over j of r^2 / 2 if |r| <= delta, and of delta
-    (|r| - delta / 2) otherwise. Every output activation except softmax is allowed. See `cnn.huber`.
+    With r = y_j - t_j, the loss of a row is the sum over j of ``r^2 / 2`` if ``|r| <= delta``, and
+    of ``delta (|r| - delta / 2)`` otherwise. Every output activation except softmax is allowed. See `cnn.huber`.
 
     Parameters
     ----------
     delta : float, default 1.0
-        The |r| above which the loss is linear; more than 0.
+        The ``|r|`` above which the loss is linear; more than 0.
 
     Examples
     --------

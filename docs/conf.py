@@ -2,12 +2,14 @@
 
 import os
 import re
+import sys
 import tomllib
 from pathlib import Path
 
 import cnn
 
 DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS / "_extensions"))
 ROOT = DOCS.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 REPOSITORY = PROJECT["urls"]["Repository"]
@@ -44,8 +46,10 @@ release = version = cnn.__version__
 language = "en"
 
 extensions = [
+    "command_line",
     "myst_parser",
     "numpydoc",
+    "python_names",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
@@ -69,9 +73,43 @@ highlight_language = "none"
 # ---- Names of Python -----------------------------------------------------------------------------
 
 autosummary_generate = True
+templates_path = ["_templates"]
+maximum_signature_line_length = 80
 autodoc_typehints = "none"  # numpydoc has the types, in words
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = True
+# Types are sentences: words link if they are here, among numpydoc's own, or classes of cnn.
+numpydoc_xref_ignore = "all"
+numpydoc_xref_aliases = {
+    **{name: f"cnn.{name}" for name in cnn.__all__ if isinstance(getattr(cnn, name), type)},
+    **{
+        name: name
+        for name in (
+            "cnn.Callback",
+            "cnn.History",
+            "cnn.Sequential",
+            "cnn.activations.LeakyReLU",
+            "matplotlib.axes.Axes",
+            "numpy.random.Generator",
+            "os.PathLike",
+            "pandas.DataFrame",
+            "sklearn.neural_network.MLPClassifier",
+        )
+    },
+    "ClassScores": "cnn.metrics.ClassScores",
+    "ELU": "cnn.activations.ELU",
+    "TableModel": "cnn.tabular.TableModel",
+    "WeightPath": "cnn.plot.WeightPath",
+    "bytes": "bytes",
+    "mapping": ":term:`python:mapping`",
+}
+
+# The build needs no network: the names of others that are used here are in files, which
+# tools/trim_inventories.py writes.
+INVENTORIES = tomllib.loads((DOCS / "inventories" / "names.toml").read_text())
+intersphinx_mapping = {
+    name: (inventory["url"], f"inventories/{name}.inv") for name, inventory in INVENTORIES.items()
+}
 
 # ---- Gallery -------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def mse(t: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
-    """Return the mean squared error: the mean of (y - t)^2 over the rows and the outputs.
+    """Return the mean squared error: the mean of ``(y - t)^2`` over the rows and the outputs.
 
     The loss squared_error is the mean over the rows of ``1/2 sum_j (y_j - t_j)^2``: for one output
     half of this number, L2 penalties aside.
@@ -55,7 +55,7 @@ def rmse(t: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None) 
 
 
 def mae(t: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
-    """Return the mean absolute error: the mean of |y - t| over the rows and the outputs.
+    """Return the mean absolute error: the mean of ``|y - t|`` over the rows and the outputs.
 
     The arguments are those of `mse`.
 

@@ -49,7 +49,7 @@ def learning_curves(
         has a colour: training is drawn as a solid line, validation as a dashed one. The keys of a
         dict are the names in the legend.
     metric : str, default "loss"
-        The metric, such as "accuracy". If the history also has "val_" and this name, both are
+        The metric, such as "accuracy". If the history also has ``val_`` and this name, both are
         drawn.
     log : bool, default False
         Whether the scale of the metric is logarithmic. Values that are not above 0 are then marked
