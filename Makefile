@@ -93,6 +93,7 @@ bench-interfaces:
 
 # The site, with the gallery: build/docs/html/index.html. A warning is an error.
 docs: $(VENV)/installed $(VENV)/docs-tools
+	$(RUN) tools/check_docstrings.py
 	rm -rf build/docs docs/gallery docs/api/generated docs/c/generated
 	$(RUN) -m sphinx -W --keep-going -T -b html -d build/docs/doctrees docs build/docs/html $(ARGS)
 

@@ -244,10 +244,12 @@ class Sequential(Derivatives, Exports, Names, Habits):
 
         Parameters
         ----------
-        x, t, loss, sample_weight, class_weight
+        x, t
             As for `fit`.
         optimizer : Optimizer
             The optimizer; use the same object for the next step.
+        loss, sample_weight, class_weight
+            As for `fit`.
 
         Returns
         -------

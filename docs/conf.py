@@ -75,6 +75,7 @@ highlight_language = "none"
 autosummary_generate = True
 templates_path = ["_templates"]
 maximum_signature_line_length = 80
+toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # numpydoc has the types, in words
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = True

@@ -51,18 +51,19 @@ def names():
 
 
 def listed():
-    """Return the names that the tables of the pages have, with the page of each."""
-    found = {}
+    """Return the names that the pages have in tables of generated pages, or tell themselves."""
+    found = []
     for page in sorted(PAGES.glob("*.md")):
         module, inside = "", False
         for line in page.read_text(encoding="utf-8").splitlines():
             if match := re.fullmatch(r"\.\. currentmodule:: (\S+)", line):
                 module = match[1]
-            elif line == ".. autosummary::":
+            elif match := re.fullmatch(r"\.\. py:data:: (\S+)", line):
+                found.append(match[1])
+            elif line == "   :toctree: generated":
                 inside = True
             elif inside and (match := re.fullmatch(r"   (\w[\w.]*)", line)):
-                assert f"{module}.{match[1]}" not in found, f"{match[1]} is listed twice"
-                found[f"{module}.{match[1]}"] = page.name
+                found.append(f"{module}.{match[1]}")
             elif line and not line.startswith(" "):
                 inside = False
     return found
@@ -116,16 +117,17 @@ def is_property(cls, name):
 
 
 def methods(cls):
-    """Return the names of the methods of a class that its base does not tell."""
-    found = []
+    """Return the names of the methods of a class that its base does not have, special ones last."""
+    base, found = documented_base(cls), []
     for owner in _owners(cls):
         for name, value in vars(owner).items():
             public = not name.startswith("_") and name not in HANDLES
             # A method may be made by a descriptor, as some of scikit-learn are.
             method = not isinstance(value, type) and inspect.isroutine(getattr(cls, name))
-            if (public or name in SPECIAL) and method and value.__doc__ and name not in found:
+            told = name in found or hasattr(base, name)
+            if (public or name in SPECIAL) and method and value.__doc__ and not told:
                 found.append(name)
-    return found
+    return sorted(found, key=SPECIAL.__contains__)
 
 
 def _owners(cls):
