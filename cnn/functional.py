@@ -233,7 +233,7 @@ def dense(
     *,
     out: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
-    """Compute a dense layer: ``y = h(x . weight + bias)``.
+    """Compute a dense layer: ``y = h(x @ weight + bias)``.
 
     Parameters
     ----------
@@ -273,9 +273,9 @@ def dense(
 def dense_backward(
     dy: ArrayLike, x: ArrayLike, weight: ArrayLike
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Compute the gradients of ``y = x . weight + bias`` from that of y.
+    """Compute the gradients of ``y = x @ weight + bias`` from that of y.
 
-    ``dx = dy . weight^T``, ``dweight = x^T . dy``, and ``dbias`` is the sum of the rows of dy. For
+    ``dx = dy @ weight.T``, ``dweight = x.T @ dy``, and ``dbias`` is the sum of the rows of dy. For
     a layer with an activation, dy is the result of `activation_backward`.
 
     Parameters

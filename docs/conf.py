@@ -79,37 +79,25 @@ toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # numpydoc has the types, in words
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = True
-# Types are sentences: words link if they are here, among numpydoc's own, or classes of cnn.
-numpydoc_xref_ignore = "all"
-numpydoc_xref_aliases = {
-    **{name: f"cnn.{name}" for name in cnn.__all__ if isinstance(getattr(cnn, name), type)},
-    **{
-        name: name
-        for name in (
-            "cnn.Callback",
-            "cnn.History",
-            "cnn.Sequential",
-            "cnn.activations.LeakyReLU",
-            "matplotlib.axes.Axes",
-            "numpy.random.Generator",
-            "os.PathLike",
-            "pandas.DataFrame",
-            "sklearn.neural_network.MLPClassifier",
-        )
-    },
-    "ClassScores": "cnn.metrics.ClassScores",
-    "ELU": "cnn.activations.ELU",
-    "TableModel": "cnn.tabular.TableModel",
-    "WeightPath": "cnn.plot.WeightPath",
-    "bytes": "bytes",
-    "mapping": ":term:`python:mapping`",
-}
 
-# The build needs no network: the names of others that are used here are in files, which
+# The build needs no network: the names of other projects that are used here are in files, which
 # tools/trim_inventories.py writes.
 INVENTORIES = tomllib.loads((DOCS / "inventories" / "names.toml").read_text())
 intersphinx_mapping = {
     name: (inventory["url"], f"inventories/{name}.inv") for name, inventory in INVENTORIES.items()
+}
+
+# Types are sentences: words link if they are here, numpydoc's own, or classes of cnn.
+numpydoc_xref_ignore = "all"
+numpydoc_xref_aliases = {
+    name: f":py:obj:`{name}`"
+    for inventory in INVENTORIES.values()
+    for role, name in map(str.split, inventory["names"])
+    if role in {"py:class", "py:exception"}
+}
+numpydoc_xref_aliases |= {
+    "callable": ":py:func:`callable <callable>`",
+    "mapping": ":term:`python:mapping`",
 }
 
 # ---- Gallery -------------------------------------------------------------------------------------

@@ -40,10 +40,10 @@ def test_names_are_those_of_the_package():
 
 def test_each_page_is_in_the_index():
     index = (PUBLIC.PAGES / "index.md").read_text(encoding="utf-8")
-    for page in PUBLIC.PAGES.glob("*.md"):
-        if page.name != "index.md":
-            assert f"\n{page.stem}\n" in index  # the table of contents
-            assert f":link: {page.stem}\n" in index
+    pages = {path.stem for path in PUBLIC.PAGES.iterdir() if path.is_file()} - {"index"}
+    for page in pages:
+        assert f"\n{page}\n" in index  # the table of contents
+        assert f":link: {page}\n" in index
 
 
 @pytest.mark.parametrize("name", CLASSES)
@@ -59,7 +59,9 @@ def test_members_of_classes_are_told(name):
     untold = [
         member
         for member in dir(cls)
-        if not member.startswith("_") and member not in told and not hasattr(base, member)
+        if not member.startswith("_")
+        and member not in told
+        and not hasattr(base, member)
         and (base is None or member not in {entry.name for entry in PUBLIC.attributes(base)})
     ]
     assert untold == []

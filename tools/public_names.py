@@ -107,7 +107,9 @@ def attributes(cls):
                 told[name] = Attribute(name, "", below[name])
         for name, text in below.items():
             told.setdefault(name, Attribute(name, "", text))
-    return [entry for name, entry in told.items() if is_property(cls, name) or name not in parameters]
+    return [
+        entry for name, entry in told.items() if is_property(cls, name) or name not in parameters
+    ]
 
 
 def is_property(cls, name):
@@ -142,7 +144,9 @@ def section(docstring, title):
     text = inspect.cleandoc(docstring or "")
     match = re.search(rf"^{title}\n-+\n(.*?)(?=^\w[\w ]*\n-+$|\Z)", text, re.M | re.S)
     entries = []
-    for head, body in re.findall(r"^(\S.*)\n((?:(?: .*)?(?:\n|\Z))*)", match[1] if match else "", re.M):
+    for head, body in re.findall(
+        r"^(\S.*)\n((?:(?: .*)?(?:\n|\Z))*)", match[1] if match else "", re.M
+    ):
         names, _, type_ = head.partition(" : ")
         text = textwrap.dedent(body).strip()
         entries += [Attribute(name.strip(), type_, text) for name in names.split(",")]

@@ -37,9 +37,11 @@ def _title(text):
 
 
 def _options(command):
-    """Return the directives of a command's arguments; values without a flag come in a list."""
+    """Return the directives of a command's arguments, but --help, which all have."""
     lines = []
     for option in write_man_page.options(command):
+        if "--help" in option.flags:
+            continue
         heads = [f"{flag} {option.value}".strip() for flag in option.flags] or [option.value]
         lines += [f".. option:: {', '.join(heads)}", "", f"   {_escaped(option.help)}", ""]
     return lines
@@ -47,9 +49,12 @@ def _options(command):
 
 def _escaped(text):
     """Return a text without characters that reStructuredText interprets."""
-    text = re.sub(r"([\\*`_|])", r"\\\1", text)
-    # Options are code, and two hyphens would become a dash.
-    return re.sub(r"(?<![\w-])(--?[a-z][\w-]*)", r"``\1``", text)
+    # Options, quoted characters and commands are code: two hyphens would become a dash.
+    code = r"""(?<![\w-])--[a-z][\w-]*|'\S?'(?!\w)|eval "[^"]*"|cnn completion fish \| source"""
+    parts = re.split(f"({code})", text)
+    parts[::2] = [re.sub(r"([\\*`_|])", r"\\\1", part) for part in parts[::2]]
+    parts[1::2] = [f"``{part}``" for part in parts[1::2]]
+    return "".join(parts)
 
 
 def _wrapped(usage, width=90):

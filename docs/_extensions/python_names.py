@@ -7,6 +7,7 @@ the name of something. Here such names become links, if they are those of pages 
 import inspect
 import re
 import sys
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -22,7 +23,7 @@ _NAME = re.compile(r"(?<![`:\w\\])`([A-Za-z_][\w.]*)`(?![`_])")
 @cache
 def _targets():
     """Return the names that have targets: those of pages, and of members of classes."""
-    targets = {}
+    targets = {module.__name__: None for module in public_names.modules()}
     for name in public_names.names():
         thing = public_names.found(name)
         targets[name] = thing
@@ -34,6 +35,15 @@ def _targets():
     return targets
 
 
+@cache
+def _outside():
+    """Return the names of other projects that have addresses."""
+    file = Path(__file__).parents[1] / "inventories" / "names.toml"
+    projects = tomllib.loads(file.read_text(encoding="utf-8"))
+    entries = [entry.split() for project in projects.values() for entry in project["names"]]
+    return {name for role, name in entries if role.startswith("py:")}
+
+
 def linked(text, name):
     """Return text from the docstring of a name with roles in place of names in backquotes."""
     own = _targets().get(name)
@@ -43,12 +53,15 @@ def linked(text, name):
             parameters = set(inspect.signature(own).parameters)
         except ValueError:  # a function of C
             pass
+    outside = _outside()
     scopes = [name, *(name.rsplit(".", depth)[0] for depth in (1, 2)), "cnn"]
 
     def role(match):
         word = match[1]
-        places = [word] if word.startswith("cnn.") else [f"{scope}.{word}" for scope in scopes]
+        places = [word, *(f"{scope}.{word}" for scope in scopes)]
         for place in places:
+            if place in outside and "." in place:
+                return f":py:obj:`{place}`"
             if place in _targets() and place != name and word not in parameters:
                 return f":py:obj:`{word} <{place}>`"
         return match[0]
@@ -67,9 +80,9 @@ def _cut_attributes(app, what, name, obj, options, lines):
     """Leave the section Attributes out: the pages of classes have directives for them."""
     if what in ("class", "exception"):
         text = "\n".join(lines)
-        lines[:] = re.sub(r"^Attributes\n-+\n.*?(?=^\w[\w ]*\n-+$|\Z)", "", text, flags=re.M | re.S).split(
-            "\n"
-        )
+        lines[:] = re.sub(
+            r"^Attributes\n-+\n.*?(?=^\w[\w ]*\n-+$|\Z)", "", text, flags=re.M | re.S
+        ).split("\n")
 
 
 def _members_of(app):
@@ -102,7 +115,7 @@ def _attribute(app, name, cls, attribute):
         type_ = make_xref(
             attribute.type, config.numpydoc_xref_aliases_complete, config.numpydoc_xref_ignore
         )
-        text = f"{type_}\n\n{text}"
+        text = f"{type_}: {text}"
     body = "\n".join(f"   {line}".rstrip() for line in text.split("\n"))
     return f".. py:attribute:: {target}\n\n{body}\n"
 
@@ -125,13 +138,21 @@ def _summary(function):
     return " ".join(inspect.getdoc(function).partition("\n\n")[0].split())
 
 
-def _give_members(app, config):
+def _configure(app, config):
+    """Give the templates the members of classes, and numpydoc the classes that types name."""
     config.autosummary_context = {"members_of": _members_of(app)}
+    for name, thing in _targets().items():
+        if inspect.isclass(thing):
+            last = name.rpartition(".")[2]
+            config.numpydoc_xref_aliases |= {
+                name: f":py:obj:`{name}`",
+                last: f":py:obj:`{last} <{name}>`",
+            }
 
 
 def setup(app):
     """Connect the functions of this file."""
-    app.connect("config-inited", _give_members)
+    app.connect("config-inited", _configure, priority=400)  # before numpydoc
     app.connect("autodoc-process-docstring", _cut_attributes, priority=400)  # before numpydoc
     app.connect("autodoc-process-docstring", _link, priority=600)
     return {"parallel_read_safe": True, "version": "1"}
