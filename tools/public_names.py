@@ -6,6 +6,7 @@ A test compares them with the pages in docs/api, whose pages of classes are made
 import ast
 import importlib
 import inspect
+import itertools
 import re
 import textwrap
 from functools import cache
@@ -83,8 +84,13 @@ def found(name):
 
 def documented_base(cls):
     """Return the first base that has a page of its own, or None."""
-    public = {found(name) for name in names() if inspect.isclass(found(name))}
-    return next((base for base in cls.__mro__[1:] if base in public), None)
+    return next((base for base in cls.__mro__[1:] if base in classes()), None)
+
+
+@cache
+def classes():
+    """Return the public classes, each with its name."""
+    return {found(name): name for name in sorted(names()) if inspect.isclass(found(name))}
 
 
 def attributes(cls):
@@ -107,9 +113,7 @@ def attributes(cls):
                 told[name] = Attribute(name, "", below[name])
         for name, text in below.items():
             told.setdefault(name, Attribute(name, "", text))
-    return [
-        entry for name, entry in told.items() if is_property(cls, name) or name not in parameters
-    ]
+    return [told[name] for name in told if is_property(cls, name) or name not in parameters]
 
 
 def is_property(cls, name):
@@ -143,10 +147,9 @@ def section(docstring, title):
     """Return the entries of a section of a docstring; `a, b : type` makes two."""
     text = inspect.cleandoc(docstring or "")
     match = re.search(rf"^{title}\n-+\n(.*?)(?=^\w[\w ]*\n-+$|\Z)", text, re.M | re.S)
+    entry = re.compile(r"^(\S.*)\n((?:(?: .*)?(?:\n|\Z))*)", re.M)
     entries = []
-    for head, body in re.findall(
-        r"^(\S.*)\n((?:(?: .*)?(?:\n|\Z))*)", match[1] if match else "", re.M
-    ):
+    for head, body in entry.findall(match[1] if match else ""):
         names, _, type_ = head.partition(" : ")
         text = textwrap.dedent(body).strip()
         entries += [Attribute(name.strip(), type_, text) for name in names.split(",")]
@@ -161,7 +164,7 @@ def _texts_below(cls):
     except (OSError, TypeError):
         return {}
     texts, body = {}, tree.body[0].body
-    for statement, after in zip(body, body[1:], strict=False):
+    for statement, after in itertools.pairwise(body):
         if isinstance(statement, ast.AnnAssign) and isinstance(after, ast.Expr):
             texts[statement.target.id] = inspect.cleandoc(after.value.value)
     return texts

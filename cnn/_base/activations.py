@@ -125,8 +125,9 @@ TABLE: Mapping[str, Activation] = {
         init="he_uniform",
         about=(
             "The sigmoid linear unit or swish (Elfwing, Uchibe and Doya, 2018). Results are within "
-            "4 units in the last place and ``|x|`` times the smallest denormal number, which matters "
-            "if the sigmoid itself is denormal: for x < -87 in float32 and x < -708 in float64."
+            "4 units in the last place and ``|x|`` times the smallest denormal number, which "
+            "matters if the sigmoid itself is denormal: for x < -87 in float32 and x < -708 in "
+            "float64."
         ),
         example=">>> cnn.silu([-1.0, 0.0, 2.0]).round(3)\narray([-0.269,  0.   ,  1.762])",
     ),

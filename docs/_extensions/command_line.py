@@ -8,7 +8,7 @@ from sphinx.util.docutils import SphinxDirective
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 
-import write_man_page  # noqa: E402
+import write_man_page
 
 
 class CommandLine(SphinxDirective):

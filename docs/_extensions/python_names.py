@@ -1,9 +1,10 @@
 """Sphinx: the pages of the names of Python, and the links between them.
 
-Docstrings are read by people in editors first, so they have no roles: `cnn.Adam` in one backquote is
-the name of something. Here such names become links, if they are those of pages or of members.
+Docstrings are read by people in editors first, so they have no roles: `cnn.Adam` in one backquote
+is the name of something. Here such names become links, if they are those of pages or of members.
 """
 
+import contextlib
 import inspect
 import re
 import sys
@@ -13,11 +14,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 
-import public_names  # noqa: E402
-from numpydoc.xref import make_xref  # noqa: E402
+import public_names
+from numpydoc.xref import make_xref
 
 # `name`, not part of a role, of ``code`` or of a link.
 _NAME = re.compile(r"(?<![`:\w\\])`([A-Za-z_][\w.]*)`(?![`_])")
+
+_ATTRIBUTES = re.compile(r"^Attributes\n-+\n.*?(?=^\w[\w ]*\n-+$|\Z)", re.M | re.S)
 
 
 @cache
@@ -49,10 +52,8 @@ def linked(text, name):
     own = _targets().get(name)
     parameters = set()
     if callable(own):
-        try:
+        with contextlib.suppress(ValueError):  # a function of C
             parameters = set(inspect.signature(own).parameters)
-        except ValueError:  # a function of C
-            pass
     outside = _outside()
     scopes = [name, *(name.rsplit(".", depth)[0] for depth in (1, 2)), "cnn"]
 
@@ -79,10 +80,7 @@ def _link(app, what, name, obj, options, lines):
 def _cut_attributes(app, what, name, obj, options, lines):
     """Leave the section Attributes out: the pages of classes have directives for them."""
     if what in ("class", "exception"):
-        text = "\n".join(lines)
-        lines[:] = re.sub(
-            r"^Attributes\n-+\n.*?(?=^\w[\w ]*\n-+$|\Z)", "", text, flags=re.M | re.S
-        ).split("\n")
+        lines[:] = _ATTRIBUTES.sub("", "\n".join(lines)).split("\n")
 
 
 def _members_of(app):
@@ -92,9 +90,7 @@ def _members_of(app):
         cls = public_names.found(name)
         base = public_names.documented_base(cls)
         return {
-            "base": next(
-                (n for n in public_names.names() if base and public_names.found(n) is base), None
-            ),
+            "base": public_names.classes().get(base),
             "methods": public_names.methods(cls),
             "directives": [_method(name, cls, m) for m in public_names.methods(cls)],
             "attributes": [_attribute(app, name, cls, a) for a in public_names.attributes(cls)],
@@ -126,7 +122,7 @@ def _method(name, cls, method):
     function = getattr(cls, method)
     if function.__module__.startswith("cnn."):
         return f".. automethod:: {target}"
-    first, *others = inspect.signature(function).parameters.values()
+    _, *others = inspect.signature(function).parameters.values()
     signature = inspect.Signature([p.replace(annotation=p.empty) for p in others])
     summary = re.sub(r":\w+:`([^`<]*?)(?: <.*?>)?`", r"\1", _summary(function))
     text = f"{summary} As in :py:class:`sklearn.neural_network.{cls.__name__}`."
