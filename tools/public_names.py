@@ -60,7 +60,7 @@ def listed():
             if match := re.fullmatch(r"\.\. currentmodule:: (\S+)", line):
                 module = match[1]
             elif match := re.fullmatch(r"\.\. py:data:: (\S+)", line):
-                found.append(match[1])
+                found.append(f"{module}.{match[1]}")
             elif line == "   :toctree: generated":
                 inside = True
             elif inside and (match := re.fullmatch(r"   (\w[\w.]*)", line)):

@@ -148,6 +148,7 @@ def _configure(app, config):
 
 def setup(app):
     """Connect the functions of this file."""
+    app.add_css_file("api.css")
     app.connect("config-inited", _configure, priority=400)  # before numpydoc
     app.connect("autodoc-process-docstring", _cut_attributes, priority=400)  # before numpydoc
     app.connect("autodoc-process-docstring", _link, priority=600)
