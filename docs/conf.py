@@ -76,6 +76,7 @@ autosummary_generate = True
 templates_path = ["_templates"]
 maximum_signature_line_length = 80
 toc_object_entries_show_parents = "hide"
+autodoc_preserve_defaults = True  # as the source has them: sets have no order
 autodoc_typehints = "none"  # numpydoc has the types, in words
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = True
