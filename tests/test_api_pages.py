@@ -3,6 +3,7 @@
 import importlib.util
 import inspect
 import sys
+import tomllib
 
 import pytest
 from doc_blocks import ROOT
@@ -111,3 +112,19 @@ def test_sections_of_docstrings_are_read():
         ("c", "", "Another one,\n\nwith more."),
     ]
     assert PUBLIC.section(text, "Parameters") == []
+
+
+def test_inventories_have_the_names_of_the_list():
+    # `python tools/trim_inventories.py` writes them.
+    made = tool("trim_inventories")
+    projects = tomllib.loads((made.FOLDER / "names.toml").read_text(encoding="utf-8"))
+    assert {path.stem for path in made.FOLDER.glob("*.inv")} == set(projects)
+    for name, project in projects.items():
+        entries = made.read(str(made.FOLDER / f"{name}.inv"))
+        assert made.trimmed(entries, project["names"]) == entries
+
+
+def test_a_name_that_an_inventory_lacks_is_told():
+    made = tool("trim_inventories")
+    with pytest.raises(SystemExit, match=r"not in the inventory: py:class a\.C"):
+        made.trimmed(["a.B py:class 1 a.html#$ -"], ["py:class a.B", "py:class a.C"])
