@@ -101,6 +101,7 @@ bench-interfaces:
 # The site, with the gallery: build/docs/html/index.html. A warning is an error, and so is a link, an
 # image or a title that is not as it should be.
 docs: $(VENV)/installed $(VENV)/docs-tools
+	$(RUN) tools/check_docstrings.py
 	rm -rf build/docs $(SITE)
 	$(RUN) -m sphinx -W --keep-going -T -b html -d build/docs/doctrees docs build/docs/html $(ARGS)
 	$(RUN) tools/check_site.py build/docs/html

@@ -156,6 +156,8 @@ class EarlyStopping(_Monitor):
         The best metric so far.
     best_epoch : int
         Its epoch.
+    wait : int
+        For how many epochs there has been no improvement.
     stopped_epoch : int
         The epoch after which training was ended, or 0.
 

@@ -81,7 +81,7 @@ def elu(x: ArrayLike, alpha: float = 1.0, *, out: NDArray[Any] | None = None) ->
 
 
 def softmax(x: ArrayLike, *, axis: int = -1, out: NDArray[Any] | None = None) -> NDArray[Any]:
-    """Compute softmax(x)_j = exp(x_j) / sum_k exp(x_k) along an axis.
+    """Compute ``softmax(x)_j = exp(x_j) / sum_k exp(x_k)`` along an axis.
 
     The maximum is subtracted first, so that the result is finite for all finite inputs. The results
     lie between 0 and 1, have the sum 1 and the order of the inputs. If a row has a NaN or +inf, or
@@ -164,7 +164,7 @@ def activation_backward(
     x: ArrayLike | None = None,
     out: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
-    """Compute the gradient with respect to the input of an activation: dx = dy h'(x).
+    """Compute the gradient with respect to the input of an activation: ``dx = dy h'(x)``.
 
     The derivative is taken from the output y of the activation; only those of silu, gelu,
     gelu_tanh, mish, hard_swish and softsign need its input x. The functions' docstrings have the
@@ -188,7 +188,7 @@ def activation_backward(
     Returns
     -------
     ndarray
-        dx, in the shape and floating type of dy.
+        The gradient dx, in the shape and floating type of dy.
 
     Raises
     ------
@@ -233,7 +233,7 @@ def dense(
     *,
     out: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
-    """Compute a dense layer: y = h(x . weight + bias).
+    """Compute a dense layer: ``y = h(x @ weight + bias)``.
 
     Parameters
     ----------
@@ -273,9 +273,9 @@ def dense(
 def dense_backward(
     dy: ArrayLike, x: ArrayLike, weight: ArrayLike
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Compute the gradients of y = x . weight + bias from that of y.
+    """Compute the gradients of ``y = x @ weight + bias`` from that of y.
 
-    ``dx = dy . weight^T``, ``dweight = x^T . dy``, and ``dbias`` is the sum of the rows of dy. For
+    ``dx = dy @ weight.T``, ``dweight = x.T @ dy``, and ``dbias`` is the sum of the rows of dy. For
     a layer with an activation, dy is the result of `activation_backward`.
 
     Parameters
@@ -483,8 +483,8 @@ def huber(
 ) -> tuple[float, NDArray[Any]]:
     """Compute Huber's loss of outputs, and its gradient.
 
-    With r = y_j - t_j, the loss of a row is the sum over j of ``r^2 / 2`` if |r| <= delta, and of
-    ``delta (|r| - delta / 2)`` otherwise (Huber, 1964), so that the gradient of an outlier is at
+    With r = y_j - t_j, the loss of a row is the sum over j of ``r^2 / 2`` if ``|r| <= delta``, and
+    of ``delta (|r| - delta / 2)`` otherwise (Huber, 1964), so that the gradient of an outlier is at
     most delta. The result is the mean over the rows, weighted by `sample_weight`.
 
     Parameters
@@ -494,7 +494,7 @@ def huber(
     t : array_like of the shape of y
         Targets. (n,) is the same as (n, 1).
     delta : float, default 1.0
-        The |r| above which the loss is linear; more than 0.
+        The ``|r|`` above which the loss is linear; more than 0.
     sample_weight : array_like of shape (n,), optional
         The weight of each row, from 0 to 1e100 and not 0 in all; 1 for each row by default.
 

@@ -136,11 +136,29 @@ class History:
         return len(self.epoch)
 
     def keys(self) -> list[str]:
-        """Return the names of the metrics."""
+        """Return the names of the metrics.
+
+        Returns
+        -------
+        list of str
+            The names, as attributes and in brackets.
+
+        Examples
+        --------
+        >>> import cnn
+        >>> net = cnn.Sequential([cnn.Dense(1, 1, init="zeros")], rng=0)
+        >>> net.fit([[0.0]], [0.0]).keys()
+        ['loss', 'lr', 'seconds']
+        """
         return list(self.history)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as a dict of lists of plain numbers, ready for JSON or a data frame.
+
+        Returns
+        -------
+        dict of str to list
+            The numbers of the epochs as "epoch", and each metric by its name.
 
         Examples
         --------

@@ -33,6 +33,13 @@ class Loss:
     effect on loss, gradient and accuracy, even if its numbers are not finite.
 
     Subclasses are the losses. A name, such as "huber", stands for a loss with default settings.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> loss = cnn.CrossEntropy()
+    >>> loss.name, loss.output, loss.takes_labels
+    ('cross_entropy', 'softmax', True)
     """
 
     name: ClassVar[str]
@@ -62,7 +69,7 @@ class Loss:
 
 @dataclass(frozen=True)
 class SquaredError(Loss):
-    """Half the squared error: the loss of a row is 1/2 sum_j (y_j - t_j)^2.
+    """Half the squared error: the loss of a row is ``1/2 sum_j (y_j - t_j)^2``.
 
     The default if the output layer has neither softmax nor sigmoid. Every output activation except
     softmax is allowed. With one output it is half of the mean squared error ("mse") of other
@@ -80,7 +87,7 @@ class SquaredError(Loss):
 
 @dataclass(frozen=True)
 class CrossEntropy(Loss):
-    """Cross-entropy: the loss of a row is -sum_j t_j log y_j with y from a softmax.
+    """Cross-entropy: the loss of a row is ``-sum_j t_j log y_j`` with y from a softmax.
 
     The default if the output layer has softmax, which it requires. Targets are class numbers (n,)
     or rows of probabilities (n, k). See `cnn.cross_entropy`.
@@ -127,11 +134,11 @@ class CrossEntropy(Loss):
 
 @dataclass(frozen=True)
 class BinaryCrossEntropy(Loss):
-    """Binary cross-entropy: the loss of a row is -sum_j t_j log y_j + (1 - t_j) log(1 - y_j).
+    """Binary cross-entropy: that of a sigmoid for each output.
 
-    The default if the output layer has sigmoid, which it requires. Targets are from 0 to 1. A row
-    counts as classified correctly if all its outputs are on the right side of 0.5. See
-    `cnn.binary_cross_entropy`.
+    The loss of a row is ``-sum_j t_j log y_j + (1 - t_j) log(1 - y_j)``. The default if the output
+    layer has sigmoid, which it requires. Targets are from 0 to 1. A row counts as classified
+    correctly if all its outputs are on the right side of 0.5. See `cnn.binary_cross_entropy`.
 
     Examples
     --------
@@ -148,13 +155,14 @@ class BinaryCrossEntropy(Loss):
 class Huber(Loss):
     """Huber's loss: a squared error for small errors, a linear one for large ones.
 
-    With r = y_j - t_j, the loss of a row is the sum over j of r^2 / 2 if |r| <= delta, and of delta
-    (|r| - delta / 2) otherwise. Every output activation except softmax is allowed. See `cnn.huber`.
+    With r = y_j - t_j, the loss of a row is the sum over j of ``r^2 / 2`` if ``|r| <= delta``, and
+    of ``delta (|r| - delta / 2)`` otherwise. Every output activation except softmax is allowed. See
+    `cnn.huber`.
 
     Parameters
     ----------
     delta : float, default 1.0
-        The |r| above which the loss is linear; more than 0.
+        The ``|r|`` above which the loss is linear; more than 0.
 
     Examples
     --------
@@ -179,7 +187,7 @@ class Huber(Loss):
 
 @dataclass(frozen=True)
 class Poisson(Loss):
-    """Negative log-likelihood of counts: the loss of a row is sum_j exp(y_j) - t_j y_j.
+    """Negative log-likelihood of counts: the loss of a row is ``sum_j exp(y_j) - t_j y_j``.
 
     It requires identity in the output layer, whose outputs are the logarithms of the rates. Targets
     are 0 or more. See `cnn.poisson`.

@@ -65,9 +65,14 @@ def from_onnx(path: str | os.PathLike[str], *, outputs: str | None = None) -> Se
 
     Examples
     --------
-    >>> import cnn
-    >>> net = cnn.from_onnx("net.onnx")  # doctest: +SKIP
-    >>> net.predict(x)  # doctest: +SKIP
+    >>> import cnn, os, tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = os.path.join(folder.name, "net.onnx")
+    >>> cnn.mlp([4, 8, 3], "relu", "softmax", rng=0).to_onnx(path)
+    >>> net = cnn.from_onnx(path)
+    >>> net.layers
+    (Dense(4, 8, 'relu'), Dense(8, 3, 'softmax'))
+    >>> folder.cleanup()
     """
     from cnn.exchange import onnx_read  # noqa: PLC0415  # imported on demand, as it is seldom used
 

@@ -59,6 +59,19 @@ class Optimizer:
     Only `lr` can be changed. A copy or a pickle of an optimizer holds its state and belongs to the
     first network that it is then used with, which must have the dtype and the number of parameters
     of the old one.
+
+    Parameters
+    ----------
+    lr : float, Schedule or callable
+        The learning rate, or a function of the step.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> optimizer = cnn.SGD(0.1)
+    >>> optimizer.lr = 0.01
+    >>> optimizer.name, optimizer.steps
+    ('sgd', 0)
     """
 
     name: ClassVar[str]

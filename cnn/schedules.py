@@ -37,6 +37,14 @@ class Schedule(ABC):
     """A learning rate as a function of the step.
 
     Subclasses have ``_rates(steps)``, which computes the rates of an array of steps.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> schedule = cnn.Warmup(cnn.CosineDecay(0.1, steps=100), steps=10)
+    >>> isinstance(schedule, cnn.Schedule)
+    True
+    >>> optimizer = cnn.SGD(schedule)
     """
 
     @abstractmethod
@@ -44,7 +52,24 @@ class Schedule(ABC):
         """Return the learning rates of steps, in float64."""
 
     def __call__(self, step: int) -> float:
-        """Return the learning rate of a step, counted from 0."""
+        """Return the learning rate of a step.
+
+        Parameters
+        ----------
+        step : int
+            The step, counted from 0.
+
+        Returns
+        -------
+        float
+            The learning rate.
+
+        Examples
+        --------
+        >>> import cnn
+        >>> cnn.StepDecay(1.0, step_size=2, gamma=0.5)(4)
+        0.25
+        """
         step = checks.integer(type(self).__name__, "step", step, 0, MOST_STEPS - 1)
         return float(self._computed(np.array([step], dtype=np.int64))[0])
 

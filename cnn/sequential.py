@@ -151,8 +151,8 @@ class Sequential(Derivatives, Exports, Names, Habits):
             rows, before any shuffling, as in Keras. Rows that are sorted by class should be
             shuffled first. Not together with `validation_data`.
         metrics : list of str and functions, optional
-            More metrics for the History, also of the validation data as "val_" and the name: names
-            of functions of `cnn.metrics`, namely "auc", "f1", "log_loss", "mae", "mse",
+            More metrics for the History, also of the validation data as ``val_`` and the name:
+            names of functions of `cnn.metrics`, namely "auc", "f1", "log_loss", "mae", "mse",
             "precision", "r2", "recall", "rmse" and "top5"; or functions f(t, y) of targets and
             outputs that return a number, under their ``__name__``. They are computed at the end of
             each epoch with its last weights, which costs a prediction of all samples and memory
@@ -244,10 +244,12 @@ class Sequential(Derivatives, Exports, Names, Habits):
 
         Parameters
         ----------
-        x, t, loss, sample_weight, class_weight
+        x, t
             As for `fit`.
         optimizer : Optimizer
             The optimizer; use the same object for the next step.
+        loss, sample_weight, class_weight
+            As for `fit`.
 
         Returns
         -------

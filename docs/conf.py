@@ -49,8 +49,10 @@ language = "en"
 sys.path.insert(0, str(DOCS / "_extensions"))
 extensions = [
     "mathml",
+    "command_line",
     "myst_parser",
     "numpydoc",
+    "python_names",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
@@ -76,9 +78,33 @@ highlight_language = "none"
 # ---- Names of Python -----------------------------------------------------------------------------
 
 autosummary_generate = True
+templates_path = ["_templates"]
+maximum_signature_line_length = 80
+toc_object_entries_show_parents = "hide"
+autodoc_preserve_defaults = True  # as the source has them: sets have no order
 autodoc_typehints = "none"  # numpydoc has the types, in words
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = True
+
+# The build needs no network: the names of other projects that are used here are in files, which
+# tools/trim_inventories.py writes.
+INVENTORIES = tomllib.loads((DOCS / "inventories" / "names.toml").read_text())
+intersphinx_mapping = {
+    name: (inventory["url"], f"inventories/{name}.inv") for name, inventory in INVENTORIES.items()
+}
+
+# Types are sentences: words link if they are here, numpydoc's own, or classes of cnn.
+numpydoc_xref_ignore = "all"
+numpydoc_xref_aliases = {
+    name: f":py:obj:`{name}`"
+    for inventory in INVENTORIES.values()
+    for role, name in map(str.split, inventory["names"])
+    if role in {"py:class", "py:exception"}
+}
+numpydoc_xref_aliases |= {
+    "callable": ":py:func:`callable <callable>`",
+    "mapping": ":term:`python:mapping`",
+}
 
 # ---- Gallery -------------------------------------------------------------------------------------
 

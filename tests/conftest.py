@@ -14,6 +14,9 @@ from cnn import _core
 settings.register_profile("cnn", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("cnn")
 
+# The examples of cnn.plot draw, and need no window.
+os.environ.setdefault("MPLBACKEND", "agg")
+
 # A shell starts its background jobs with SIGINT ignored. Tests of Ctrl-C would then wait for ever.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

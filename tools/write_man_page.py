@@ -1,23 +1,26 @@
 """Write the man page of the command line from its parser: docs/cnn.1, which wheels install.
 
-Run it with the installed package after a change of options; a test compares the file with it.
+Run it with the installed package after a change of options; a test compares the file with it. The
+page of the command line in the site is made of the same parts.
 """
 
 import argparse
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from cnn.cli.parser import parser
 
 PAGE = Path(__file__).parents[1] / "docs" / "cnn.1"
 
-_EXIT = [
+EXIT = [
     ("0", "success"),
     ("1", "a failure, with a line on stderr"),
     ("2", "wrong usage"),
     ("130", "interrupted; if an epoch of training was finished, the best model so far is saved"),
 ]
-_EXAMPLES = [
+EXAMPLES = [
     "cnn train iris.csv --target species -o iris.safetensors",
     "cnn evaluate iris.safetensors test.csv",
     "cnn predict iris.safetensors new.csv --id name -o predictions.csv",
@@ -32,10 +35,48 @@ def escaped(text: str) -> str:
     return re.sub(r"^([.'])", r"\\&\1", " ".join(text.split()))
 
 
-def page() -> str:
-    """Return the man page."""
+class Option(NamedTuple):
+    """An argument of a command: its flags, how its value is called, and its help."""
+
+    flags: list[str]
+    value: str
+    help: str
+
+
+def command_line() -> argparse.ArgumentParser:
+    """Return the parser, for the program cnn."""
     made = parser()
     made.prog = "cnn"
+    return made
+
+
+def commands() -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """Return the commands by their names."""
+    for action in command_line()._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            yield from action.choices.items()
+
+
+def options(command: argparse.ArgumentParser) -> Iterator[Option]:
+    """Return the arguments of a command."""
+    formatter = command._get_formatter()
+    for action in command._actions:
+        if not isinstance(action, argparse._SubParsersAction):
+            value = "" if action.nargs == 0 else formatter._format_args(action, named(action))
+            text = formatter._expand_help(action) if action.help else ""
+            yield Option(list(action.option_strings), value, " ".join(text.split()))
+
+
+def named(action: argparse.Action) -> str:
+    """Return how the value of an argument is called."""
+    if action.choices is not None:
+        return "{" + ",".join(map(str, action.choices)) + "}"
+    return action.dest.upper()
+
+
+def page() -> str:
+    """Return the man page."""
+    made = command_line()
     lines = [
         '.TH CNN 1 "" "" "User Commands"',
         ".SH NAME",
@@ -47,43 +88,29 @@ def page() -> str:
         ".SH DESCRIPTION",
         escaped(made.description or ""),
         ".SH OPTIONS",
-        *options(made),
+        *roff(made),
+        ".SH COMMANDS",
     ]
-    for action in made._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            lines.append(".SH COMMANDS")
-            for name, command in action.choices.items():
-                lines += [f".SS cnn {name}", escaped(command.description or ""), *options(command)]
+    for name, command in commands():
+        lines += [f".SS cnn {name}", escaped(command.description or ""), *roff(command)]
     lines.append(".SH EXIT STATUS")
-    for code, text in _EXIT:
+    for code, text in EXIT:
         lines += [".TP", f".B {code}", escaped(text)]
     lines.append(".SH EXAMPLES")
-    for example in _EXAMPLES:
+    for example in EXAMPLES:
         lines += [".PP", ".nf", escaped(example), ".fi"]
     return "\n".join(lines) + "\n"
 
 
-def options(command: argparse.ArgumentParser) -> list[str]:
-    """Return the arguments of a command."""
-    formatter = command._get_formatter()
+def roff(command: argparse.ArgumentParser) -> list[str]:
+    """Return the arguments of a command for the man page."""
     lines = []
-    for action in command._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            continue
-        value = "" if action.nargs == 0 else formatter._format_args(action, named(action))
-        flags = ", ".join(f"\\fB{escaped(flag)}\\fR" for flag in action.option_strings)
-        head = " ".join(
-            part for part in (flags, f"\\fI{escaped(value)}\\fR" if value else "") if part
-        )
-        lines += [".TP", head, escaped(formatter._expand_help(action)) if action.help else "\\&"]
+    for option in options(command):
+        flags = ", ".join(f"\\fB{escaped(flag)}\\fR" for flag in option.flags)
+        value = f"\\fI{escaped(option.value)}\\fR" if option.value else ""
+        head = " ".join(part for part in (flags, value) if part)
+        lines += [".TP", head, escaped(option.help) if option.help else "\\&"]
     return lines
-
-
-def named(action: argparse.Action) -> str:
-    """Return how the value of an argument is called."""
-    if action.choices is not None:
-        return "{" + ",".join(map(str, action.choices)) + "}"
-    return action.dest.upper()
 
 
 if __name__ == "__main__":

@@ -125,8 +125,9 @@ TABLE: Mapping[str, Activation] = {
         init="he_uniform",
         about=(
             "The sigmoid linear unit or swish (Elfwing, Uchibe and Doya, 2018). Results are within "
-            "4 units in the last place and |x| times the smallest denormal number, which matters "
-            "if the sigmoid itself is denormal: for x < -87 in float32 and x < -708 in float64."
+            "4 units in the last place and ``|x|`` times the smallest denormal number, which "
+            "matters if the sigmoid itself is denormal: for x < -87 in float32 and x < -708 in "
+            "float64."
         ),
         example=">>> cnn.silu([-1.0, 0.0, 2.0]).round(3)\narray([-0.269,  0.   ,  1.762])",
     ),
@@ -137,7 +138,7 @@ TABLE: Mapping[str, Activation] = {
         about=(
             "The Gaussian error linear unit (Hendrycks and Gimpel, 2016), with erf; `gelu_tanh` is "
             "their formula with tanh. "
-            "Results are within 4 units in the last place and |x| times the smallest denormal "
+            "Results are within 4 units in the last place and ``|x|`` times the smallest denormal "
             "number, which matters if the normal distribution itself is denormal: for x < -12.9 "
             "in float32 and x < -37.5 in float64."
         ),
@@ -163,7 +164,7 @@ TABLE: Mapping[str, Activation] = {
         init="he_uniform",
         about=(
             "A smooth relative of SiLU (Misra, 2020). Results are within 4 units in the last place "
-            "and |x| times the smallest denormal number, which counts if exp(x) itself is "
+            "and ``|x|`` times the smallest denormal number, which counts if exp(x) itself is "
             "denormal: for x < -87 in float32 and x < -708 in float64."
         ),
         example=">>> cnn.mish([-1.0, 0.0, 2.0]).round(3)\narray([-0.303,  0.   ,  1.944])",
@@ -225,8 +226,8 @@ TABLE: Mapping[str, Activation] = {
             "The approximation of `gelu` by tanh (Hendrycks and Gimpel, 2016), at most 0.0005 off: "
             "PyTorch's ``GELU(approximate='tanh')``, Keras's ``gelu(approximate=True)``. It is "
             "computed as x sigmoid(a), which is the same without cancellation. For x >= 0 results "
-            "are within 4 units in the last place; for x < 0 they are within 4 + 4 |a| units, "
-            "since a is rounded, and |x| times the smallest denormal number."
+            "are within 4 units in the last place; for x < 0 they are within ``4 + 4 |a|`` units, "
+            "since a is rounded, and ``|x|`` times the smallest denormal number."
         ),
         example=">>> cnn.gelu_tanh([-1.0, 0.0, 2.0]).round(3)\narray([-0.159,  0.   ,  1.955])",
     ),
@@ -245,7 +246,7 @@ class Elementwise(Protocol):
         """Return h(x)."""
 
 
-_DOCUMENTATION = """Compute {name}(x) = {formula}, element by element.
+_DOCUMENTATION = """Compute ``{name}(x) = {formula}``, element by element.
 
 {about}
 
@@ -270,7 +271,8 @@ ValueError
 
 Notes
 -----
-The derivative, as `cnn.activation_backward` computes it with y = {name}(x): {derivative}.
+The derivative, as `cnn.activation_backward` computes it with y = {name}(x), is
+``{derivative}``.
 
 Examples
 --------

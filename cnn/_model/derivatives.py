@@ -23,16 +23,35 @@ if TYPE_CHECKING:
 
 
 class Gradient(NamedTuple):
-    """The gradient of a loss with respect to the parameters of a dense layer."""
+    """The gradient of a loss with respect to the parameters of a dense layer.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> net = cnn.Sequential([cnn.Dense(2, 1, init="zeros")], rng=0)
+    >>> loss, (gradient,) = net.gradients([[1.0, 2.0]], [-1.0])
+    >>> gradient.bias
+    array([1.], dtype=float32)
+    """
 
     weight: NDArray[Any]
-    """Shape (inputs, outputs)."""
+    """That with respect to the weights, of shape (inputs, outputs)."""
     bias: NDArray[Any]
-    """Shape (outputs,)."""
+    """That with respect to the biases, of shape (outputs,)."""
 
 
 class Backward(NamedTuple):
-    """The gradients of a loss that `Sequential.backward` returns."""
+    """The gradients of a loss that `Sequential.backward` returns.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> net = cnn.mlp([2, 3, 1], "relu", "identity", rng=0)
+    >>> y = net.forward([[1.0, 2.0]])
+    >>> gradients, dx = net.backward([[1.0]])
+    >>> len(gradients), dx.shape
+    (2, (1, 2))
+    """
 
     gradients: list[Gradient | Any]
     """For each Dense layer that of its parameters; None for other layers."""

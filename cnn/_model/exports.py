@@ -161,11 +161,13 @@ class Exports:
 
         Examples
         --------
-        >>> import cnn
-        >>> net = cnn.mlp([4, 8, 3], "relu", "softmax", rng=0)
-        >>> net.to_onnx("net.onnx")  # doctest: +SKIP
-        >>> cnn.from_onnx("net.onnx").inputs  # doctest: +SKIP
+        >>> import cnn, os, tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> path = os.path.join(folder.name, "net.onnx")
+        >>> cnn.mlp([4, 8, 3], "relu", "softmax", rng=0).to_onnx(path)
+        >>> cnn.from_onnx(path).inputs
         4
+        >>> folder.cleanup()
         """
         from cnn.exchange import onnx_write  # noqa: PLC0415  # as above
 

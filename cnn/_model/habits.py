@@ -28,7 +28,25 @@ class Habits:
             """Return the outputs."""
 
     def __call__(self, x: ArrayLike) -> NDArray[Any]:
-        """Return the outputs of the network: the same as ``predict(x)``."""
+        """Return the outputs of the network: the same as ``predict(x)``.
+
+        Parameters
+        ----------
+        x : array_like of shape (n, inputs) or (inputs,)
+            As for `predict`.
+
+        Returns
+        -------
+        ndarray of shape (n, outputs) or (outputs,)
+            The outputs.
+
+        Examples
+        --------
+        >>> import cnn
+        >>> net = cnn.Sequential([cnn.Dense(2, 1, init="zeros")], rng=0)
+        >>> net([1.0, 2.0])
+        array([0.], dtype=float32)
+        """
         return self.predict(x)
 
     @overload
@@ -38,7 +56,25 @@ class Habits:
     def __getitem__(self, index: slice) -> tuple[Layer, ...]: ...
 
     def __getitem__(self, index: int | slice) -> Layer | tuple[Layer, ...]:
-        """Return a layer, or a tuple of layers for a slice: the same as ``layers[index]``."""
+        """Return a layer, or a tuple of layers for a slice: the same as ``layers[index]``.
+
+        Parameters
+        ----------
+        index : int or slice
+            The place of a layer, or of several.
+
+        Returns
+        -------
+        Layer or tuple of Layer
+            The layer, or the layers.
+
+        Examples
+        --------
+        >>> import cnn
+        >>> net = cnn.mlp([4, 8, 3], "relu", "softmax", rng=0)
+        >>> net[-1]
+        Dense(8, 3, 'softmax')
+        """
         return self._layers[index]
 
     def activations(self, x: ArrayLike) -> list[NDArray[Any]]:

@@ -60,7 +60,7 @@ class Stack:
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """The layers."""
+        """The layers, in a tuple."""
         return self._layers
 
     @property

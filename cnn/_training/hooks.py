@@ -23,13 +23,33 @@ class Hooks:
         """Act before the first epoch; the network is as it was given."""
 
     def on_train_end(self, logs: Logs) -> None:
-        """Act after the last epoch, unless training ended by an exception."""
+        """Act after the last epoch, unless training ended by an exception.
+
+        Parameters
+        ----------
+        logs : dict of str to float
+            The metrics of the last epoch.
+        """
 
     def on_epoch_begin(self, epoch: int) -> None:
-        """Act before an epoch."""
+        """Act before an epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            Its number, counted from 1 over the life of the network.
+        """
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        """Act after an epoch and its validation; `logs` has the metrics."""
+        """Act after an epoch and its validation.
+
+        Parameters
+        ----------
+        epoch : int
+            Its number.
+        logs : dict of str to float
+            Its metrics.
+        """
 
     def __repr__(self) -> str:
         """Return the call that makes it, as far as attributes have the names of parameters.

@@ -46,7 +46,7 @@ class uniform:  # an initialiser beside "he_uniform" and the like
 
 
 class Dense(Layer):
-    """A dense layer: y = h(x . weight + bias).
+    """A dense layer: ``y = h(x @ weight + bias)``.
 
     Parameters
     ----------

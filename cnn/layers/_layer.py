@@ -28,6 +28,15 @@ class Layer:
     The attributes of each kind of layer are declared here, so that ``net.layers[0].weight`` has a
     type in editors and for type checkers, which cannot know the kind. For a kind that does not have
     one, an AttributeError says so, and ``hasattr`` returns False.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> net = cnn.Sequential([cnn.Dense(4, 8, "relu"), cnn.Dropout(0.5), cnn.Dense(8, 3)], rng=0)
+    >>> [layer.parameter_count for layer in net.layers]
+    [40, 0, 27]
+    >>> [hasattr(layer, "weight") for layer in net.layers]
+    [True, False, True]
     """
 
     _network: _core.Network | None = None

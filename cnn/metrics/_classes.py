@@ -51,12 +51,14 @@ def top_k(
 
     Parameters
     ----------
-    t, sample_weight
+    t
         As for `accuracy`.
     y : array_like of shape (n, classes)
         The outputs. Of equal ones the first counts as the largest, as in `accuracy`.
     k : int, default 5
         How many outputs; fewer than there are.
+    sample_weight
+        As for `accuracy`.
 
     Returns
     -------
@@ -74,6 +76,16 @@ def top_k(
 
 def top5(t: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
     """Return the share of rows whose class is among the 5 largest outputs: `top_k` with k = 5.
+
+    Parameters
+    ----------
+    t, y, sample_weight
+        As for `top_k`.
+
+    Returns
+    -------
+    float
+        The share, from 0 to 1.
 
     Examples
     --------
@@ -181,7 +193,17 @@ def _confusion(where: str, t: ArrayLike, y: ArrayLike, sample_weight: ArrayLike 
 
 
 class ClassScores(NamedTuple):
-    """Scores of each class, as `class_scores` returns them; each has shape (classes,)."""
+    """Scores of each class, as `class_scores` returns them; each has shape (classes,).
+
+    Examples
+    --------
+    >>> import cnn
+    >>> scores = cnn.metrics.class_scores([0, 0, 1], [0.1, 0.7, 0.9])
+    >>> scores._fields
+    ('precision', 'recall', 'f1', 'support')
+    >>> scores.support
+    array([2., 1.])
+    """
 
     precision: NDArray[np.float64]
     """Of the rows that are taken for the class, the share that are of it."""
@@ -247,7 +269,17 @@ def _mean_score(scores: Numbers) -> float:
 def precision(t: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
     """Return the precision of class 1 of two classes, or the mean over more classes.
 
-    The arguments are those of `class_scores`, which gives the precision of each class.
+    `class_scores` gives the precision of each class.
+
+    Parameters
+    ----------
+    t, y, sample_weight
+        As for `class_scores`.
+
+    Returns
+    -------
+    float
+        The precision, from 0 to 1.
 
     Examples
     --------
@@ -261,7 +293,17 @@ def precision(t: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = N
 def recall(t: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
     """Return the recall of class 1 of two classes, or the mean over more classes.
 
-    The arguments are those of `class_scores`, which gives the recall of each class.
+    `class_scores` gives the recall of each class.
+
+    Parameters
+    ----------
+    t, y, sample_weight
+        As for `class_scores`.
+
+    Returns
+    -------
+    float
+        The recall, from 0 to 1.
 
     Examples
     --------
@@ -275,7 +317,17 @@ def recall(t: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None
 def f1(t: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
     """Return the F1 score of class 1 of two classes, or the mean over more classes.
 
-    The arguments are those of `class_scores`, which gives the score of each class.
+    `class_scores` gives the score of each class.
+
+    Parameters
+    ----------
+    t, y, sample_weight
+        As for `class_scores`.
+
+    Returns
+    -------
+    float
+        The score, from 0 to 1.
 
     Examples
     --------

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def mse(t: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
-    """Return the mean squared error: the mean of (y - t)^2 over the rows and the outputs.
+    """Return the mean squared error: the mean of ``(y - t)^2`` over the rows and the outputs.
 
     The loss squared_error is the mean over the rows of ``1/2 sum_j (y_j - t_j)^2``: for one output
     half of this number, L2 penalties aside.
@@ -42,8 +42,17 @@ def mse(t: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None) -
 def rmse(t: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
     """Return the root of the mean squared error, which is in the units of the targets.
 
-    The arguments are those of `mse`. With several outputs, it is the root of the mean over all of
-    them.
+    With several outputs, it is the root of the mean over all of them.
+
+    Parameters
+    ----------
+    t, y, sample_weight
+        As for `mse`.
+
+    Returns
+    -------
+    float
+        The root, 0 or more.
 
     Examples
     --------
@@ -55,9 +64,17 @@ def rmse(t: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None) 
 
 
 def mae(t: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
-    """Return the mean absolute error: the mean of |y - t| over the rows and the outputs.
+    """Return the mean absolute error: the mean of ``|y - t|`` over the rows and the outputs.
 
-    The arguments are those of `mse`.
+    Parameters
+    ----------
+    t, y, sample_weight
+        As for `mse`.
+
+    Returns
+    -------
+    float
+        The mean, 0 or more.
 
     Examples
     --------
@@ -73,7 +90,17 @@ def r2(t: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None) ->
 
     1 is perfect, and 0 is what the mean of the targets would get. With several outputs it is the
     mean of their R². An output whose targets are all equal, so that the divisor is 0, counts as 1
-    if it is perfect and else as 0, as in scikit-learn. The arguments are those of `mse`.
+    if it is perfect and else as 0, as in scikit-learn.
+
+    Parameters
+    ----------
+    t, y, sample_weight
+        As for `mse`.
+
+    Returns
+    -------
+    float
+        The number, 1 or less.
 
     Examples
     --------

@@ -85,7 +85,7 @@ def decision_boundary(
     >>> x, t = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], [0, 1, 1, 0]
     >>> net = cnn.mlp([2, 8, 1], "tanh", "sigmoid", rng=0)
     >>> history = net.fit(x, t, epochs=500, optimizer=cnn.Adam(lr=0.05))
-    >>> ax = cnn.plot.decision_boundary(net, x, t)  # doctest: +SKIP
+    >>> ax = cnn.plot.decision_boundary(net, x, t)
     """
     where = "decision_boundary"
     predict, is_classes = _predictor(where, net)

@@ -67,7 +67,7 @@ def network_diagram(net: Network | Tabular, *, most: int = 16, ax: Axes | None =
     --------
     >>> import cnn, cnn.plot
     >>> net = cnn.mlp([4, 5, 3], "relu", "softmax", rng=0)
-    >>> ax = cnn.plot.network_diagram(net)  # doctest: +SKIP
+    >>> ax = cnn.plot.network_diagram(net)
     """
     where = "network_diagram"
     source, net = net, _arguments.network_of_table(net) or _arguments.network(where, net)

@@ -59,7 +59,7 @@ def activations(
     Examples
     --------
     >>> import cnn.plot
-    >>> axes = cnn.plot.activations(["tanh", "relu", "gelu"])  # doctest: +SKIP
+    >>> axes = cnn.plot.activations(["tanh", "relu", "gelu"])
     """
     where = "activations"
     given: Any = [names] if isinstance(names, (str, *activations_.CLASSES)) else names
@@ -148,8 +148,8 @@ def likelihood_curve(
     Examples
     --------
     >>> import cnn.plot
-    >>> ax = cnn.plot.likelihood_curve(3, 10)  # doctest: +SKIP
-    >>> ax.get_legend().get_texts()[0].get_text()  # doctest: +SKIP
+    >>> ax = cnn.plot.likelihood_curve(3, 10)
+    >>> ax.get_legend().get_texts()[0].get_text()
     '3 of 10: ~0.267 at p = 0.3'
     """
     where = "likelihood_curve"

@@ -81,7 +81,7 @@ def predictions(
     >>> x, t = cnn.datasets.load_digits()
     >>> net = cnn.mlp([64, 50, 10], "relu", "softmax", rng=0)
     >>> history = net.fit(x, t, epochs=5)
-    >>> axes = cnn.plot.predictions(net, x, t, (8, 8))  # doctest: +SKIP
+    >>> axes = cnn.plot.predictions(net, x, t, (8, 8))
     """
     where = "predictions"
     source = net
@@ -227,7 +227,7 @@ def first_layer_weights(
     --------
     >>> import cnn, cnn.plot
     >>> net = cnn.mlp([64, 20, 10], "relu", "softmax", rng=0)
-    >>> axes = cnn.plot.first_layer_weights(net, (8, 8))  # doctest: +SKIP
+    >>> axes = cnn.plot.first_layer_weights(net, (8, 8))
     """
     where = "first_layer_weights"
     net = _arguments.network(where, net)

@@ -67,7 +67,7 @@ def activation_histograms(
     >>> import cnn, cnn.plot
     >>> x, t = cnn.datasets.load_digits()
     >>> net = cnn.mlp([64, 50, 50, 10], "relu", "softmax", rng=0)
-    >>> axes = cnn.plot.activation_histograms(net, x)  # doctest: +SKIP
+    >>> axes = cnn.plot.activation_histograms(net, x)
     """
     where = "activation_histograms"
     net = _arguments.network(where, net)

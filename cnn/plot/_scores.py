@@ -80,7 +80,7 @@ def roc_curve(
     >>> x, t, x_test, t_test = cnn.datasets.load_digits(split=True)
     >>> net = cnn.mlp([64, 50, 10], "relu", "softmax", rng=0)
     >>> history = net.fit(x, t, epochs=5)
-    >>> ax = cnn.plot.roc_curve(t_test, net.predict(x_test))  # doctest: +SKIP
+    >>> ax = cnn.plot.roc_curve(t_test, net.predict(x_test))
     """
     where = "roc_curve"
     problems = _problems(where, t, p, class_names)
@@ -132,7 +132,7 @@ def precision_recall_curve(
     --------
     >>> import cnn.plot
     >>> t, p = [0, 1, 0, 1], [0.1, 0.4, 0.35, 0.8]
-    >>> ax = cnn.plot.precision_recall_curve(t, p, label="a network")  # doctest: +SKIP
+    >>> ax = cnn.plot.precision_recall_curve(t, p, label="a network")
     """
     where = "precision_recall_curve"
     problems = _problems(where, t, p, class_names)
@@ -287,7 +287,7 @@ def calibration_curve(
     --------
     >>> import cnn.plot
     >>> t, p = [0, 1, 0, 1], [0.1, 0.4, 0.35, 0.8]
-    >>> ax = cnn.plot.calibration_curve(t, p, bins=2)  # doctest: +SKIP
+    >>> ax = cnn.plot.calibration_curve(t, p, bins=2)
     """
     where = "calibration_curve"
     labels, scores = _labels_and_scores(where, t, p)
@@ -372,7 +372,7 @@ def predicted_vs_true(
     Examples
     --------
     >>> import cnn.plot
-    >>> axes = cnn.plot.predicted_vs_true([1.0, 2.0, 3.0], [1.1, 1.9, 3.2])  # doctest: +SKIP
+    >>> axes = cnn.plot.predicted_vs_true([1.0, 2.0, 3.0], [1.1, 1.9, 3.2])
     """
     where = "predicted_vs_true"
     targets, outputs = _core.numeric(where, "t", t), _core.numeric(where, "y", y)

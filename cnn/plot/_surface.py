@@ -123,7 +123,7 @@ def loss_surface(
     net : Sequential or estimator
         The network, or an estimator of `cnn.sklearn` that has one; then t is as the network takes
         it: class numbers.
-    x, t, loss
+    x, t
         As for `cnn.Sequential.evaluate`. Some hundred samples are enough for a picture.
     path : WeightPath or sequence, optional
         The weights on the way, each as `cnn.Sequential.get_weights` returns them; a `WeightPath`,
@@ -139,6 +139,8 @@ def loss_surface(
         any case it has the whole path.
     resolution : int, default 25
         The number of points along each axis.
+    loss
+        As for `cnn.Sequential.evaluate`.
     log : bool, optional
         Whether colours are by the logarithm of the loss; by default if losses differ by more than
         30 times.
@@ -166,7 +168,7 @@ def loss_surface(
     >>> net = cnn.mlp([64, 20, 10], "relu", "softmax", rng=0)
     >>> path = cnn.plot.WeightPath()
     >>> history = net.fit(x, t, epochs=10, callbacks=[path])
-    >>> ax = cnn.plot.loss_surface(net, x[:500], t[:500], path=path)  # doctest: +SKIP
+    >>> ax = cnn.plot.loss_surface(net, x[:500], t[:500], path=path)
     """
     where = "loss_surface"
     net = _arguments.network(where, net)

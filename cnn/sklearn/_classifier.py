@@ -178,6 +178,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         -------
         MLPClassifier
             The classifier.
+
+        Examples
+        --------
+        >>> from cnn.sklearn import MLPClassifier
+        >>> x, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]
+        >>> model = MLPClassifier(solver="lbfgs", random_state=0).fit(x, y)
+        >>> model.score(x, y)
+        1.0
         """
         self._fit(X, y, sample_weight, validation_data=validation_data, callbacks=callbacks)
         return self
@@ -204,6 +212,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         -------
         MLPClassifier
             The classifier.
+
+        Examples
+        --------
+        >>> from cnn.sklearn import MLPClassifier
+        >>> x, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]
+        >>> model = MLPClassifier(random_state=0)
+        >>> for epoch in range(100):
+        ...     model = model.partial_fit(x, y, classes=["low", "high"])
+        >>> model.score(x, y)
+        1.0
         """
         self._fit(X, y, sample_weight, incremental=True, classes=classes)
         return self
@@ -346,6 +364,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         -------
         ndarray of shape (n,) or (n, n_labels)
             The labels; for several at once, a matrix of 0 and 1, sparse if y was.
+
+        Examples
+        --------
+        >>> from cnn.sklearn import MLPClassifier
+        >>> x, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]
+        >>> model = MLPClassifier(solver="lbfgs", random_state=0).fit(x, y)
+        >>> model.predict([[0.5], [2.5]])
+        array(['low', 'high'], dtype='<U4')
         """
         chosen = self._chosen(self._outputs(X))
         if not self._multilabel:
@@ -373,6 +399,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         ndarray of shape (n, n_classes)
             The probabilities, in the order of `classes_`. Rows sum to 1, except for several labels
             at once.
+
+        Examples
+        --------
+        >>> from cnn.sklearn import MLPClassifier
+        >>> x, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]
+        >>> model = MLPClassifier(solver="lbfgs", random_state=0).fit(x, y)
+        >>> model.classes_
+        array(['high', 'low'], dtype='<U4')
+        >>> model.predict_proba([[0.5]]).round(2)
+        array([[0., 1.]])
         """
         found = self._outputs(X)
         if self._multilabel or self.out_activation_ == "softmax":
@@ -396,6 +432,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         -------
         ndarray of shape (n, n_classes)
             ``log(predict_proba(X))``; -inf for a probability of 0.
+
+        Examples
+        --------
+        >>> from cnn.sklearn import MLPClassifier
+        >>> x, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]
+        >>> model = MLPClassifier(solver="lbfgs", random_state=0).fit(x, y)
+        >>> bool((model.predict_log_proba(x) <= 0).all())
+        True
         """
         found = self.predict_proba(X)
         with np.errstate(divide="ignore"):

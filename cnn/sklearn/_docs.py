@@ -67,9 +67,11 @@ _PARAMETERS = """hidden_layer_sizes : int or sequence of int, default (100,)
 _ATTRIBUTES = """net_ : cnn.Sequential
         The network, whose methods do what estimators have no method for, such as
         ``net_.save(path)``, ``net_.to_c(path)`` and ``net_.summary()``.
-    coefs_, intercepts_ : list of ndarray
-        The weights (inputs, outputs) and biases (outputs,) of each layer, as read-only copies. To
-        change them, set the lists or their items.
+    coefs_ : list of ndarray
+        The weights (inputs, outputs) of each layer, as read-only copies. To change them, set the
+        list or its items.
+    intercepts_ : list of ndarray
+        The biases (outputs,) of each layer, as read-only copies, which are set like `coefs_`.
     history_ : cnn.History
         The metrics of each epoch as callbacks get them, "val_score" being the score on a validation
         set; of each iteration the loss, with "lbfgs". The loss is that of ``net_``, which is
@@ -85,10 +87,14 @@ _ATTRIBUTES = """net_ : cnn.Sequential
         The score on the validation set after each epoch; None without a validation set.
     best_validation_score_ : float or None
         The largest of them.
-    n_iter_, t_ : int
-        The number of epochs of the last fit, and of samples that the network was trained with.
-    n_layers_, n_outputs_ : int
-        The numbers of layers, the inputs being one, and of outputs.
+    n_iter_ : int
+        The number of epochs of the last fit.
+    t_ : int
+        The number of samples that the network was trained with.
+    n_layers_ : int
+        The number of layers, the inputs being one.
+    n_outputs_ : int
+        The number of outputs.
     out_activation_ : str
         The activation of the output layer.
     n_features_in_ : int

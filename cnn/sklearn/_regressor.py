@@ -168,6 +168,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]  # scikit-lea
         -------
         MLPRegressor
             The regressor.
+
+        Examples
+        --------
+        >>> from cnn.sklearn import MLPRegressor
+        >>> x, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 2.0, 4.0, 6.0]
+        >>> model = MLPRegressor(solver="lbfgs", random_state=0).fit(x, y)
+        >>> model.score(x, y) > 0.99
+        True
         """
         self._fit(X, y, sample_weight, validation_data=validation_data, callbacks=callbacks)
         return self
@@ -186,6 +194,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]  # scikit-lea
         -------
         MLPRegressor
             The regressor.
+
+        Examples
+        --------
+        >>> from cnn.sklearn import MLPRegressor
+        >>> x, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 2.0, 4.0, 6.0]
+        >>> model = MLPRegressor(random_state=0)
+        >>> model.partial_fit(x, y).partial_fit(x, y).t_
+        8
         """
         self._fit(X, y, sample_weight, incremental=True)
         return self
@@ -256,6 +272,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]  # scikit-lea
         -------
         ndarray of shape (n,) or (n, n_outputs)
             The predictions.
+
+        Examples
+        --------
+        >>> from cnn.sklearn import MLPRegressor
+        >>> x, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 2.0, 4.0, 6.0]
+        >>> model = MLPRegressor(solver="lbfgs", random_state=0).fit(x, y)
+        >>> model.predict([[1.5]]).round(1)
+        array([3.])
         """
         return self._mean(self._outputs(X))
 

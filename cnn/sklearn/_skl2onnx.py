@@ -28,10 +28,15 @@ def register_skl2onnx() -> None:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from cnn.sklearn import MLPClassifier, register_skl2onnx
+    >>> x, y = np.array([[0.0], [1.0], [2.0], [3.0]], np.float32), [0, 0, 1, 1]
+    >>> model = MLPClassifier(solver="lbfgs", random_state=0).fit(x, y)
     >>> import skl2onnx  # doctest: +SKIP
     >>> register_skl2onnx()  # doctest: +SKIP
-    >>> model = skl2onnx.to_onnx(pipeline, x[:1].astype("float32"))  # doctest: +SKIP
+    >>> exported = skl2onnx.to_onnx(model, x)  # doctest: +SKIP
+    >>> [output.name for output in exported.graph.output]  # doctest: +SKIP
+    ['output_label', 'output_probability']
     """
     from cnn.exchange import skl2onnx_write  # noqa: PLC0415  # imported on demand, seldom used
 

@@ -37,9 +37,15 @@ class Exports:
 
         Examples
         --------
-        >>> import cnn
-        >>> model = cnn.load("penguins.safetensors")  # doctest: +SKIP
-        >>> model.save("copy.safetensors")  # doctest: +SKIP
+        >>> import cnn, os, tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> path = os.path.join(folder.name, "fruit.safetensors")
+        >>> table = {"weight": [150, 10] * 20, "fruit": ["apple", "lychee"] * 20}
+        >>> model = cnn.tabular.TableModel.fit(table, target="fruit", epochs=50, rng=0)
+        >>> model.save(path)
+        >>> cnn.load(path)
+        TableModel(weight -> fruit: apple, lychee)
+        >>> folder.cleanup()
         """
         self._net.save(path, optimizer=optimizer)
 
@@ -72,9 +78,15 @@ class Exports:
 
         Examples
         --------
-        >>> import cnn
-        >>> model = cnn.load("penguins.safetensors")  # doctest: +SKIP
-        >>> model.to_c("penguins.h")  # doctest: +SKIP
+        >>> import cnn, os, tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> path = os.path.join(folder.name, "fruit.h")
+        >>> table = {"weight": [150, 10] * 20, "fruit": ["apple", "lychee"] * 20}
+        >>> model = cnn.tabular.TableModel.fit(table, target="fruit", epochs=50, rng=0)
+        >>> model.to_c(path)
+        >>> os.path.getsize(path) > 0
+        True
+        >>> folder.cleanup()
         """
         from cnn.exchange import c_header  # noqa: PLC0415  # `import cnn` need not wait for it
 
@@ -108,9 +120,15 @@ class Exports:
 
         Examples
         --------
-        >>> import cnn
-        >>> model = cnn.load("penguins.safetensors")  # doctest: +SKIP
-        >>> model.to_onnx("penguins.onnx")  # doctest: +SKIP
+        >>> import cnn, os, tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> path = os.path.join(folder.name, "fruit.onnx")
+        >>> table = {"weight": [150, 10] * 20, "fruit": ["apple", "lychee"] * 20}
+        >>> model = cnn.tabular.TableModel.fit(table, target="fruit", epochs=50, rng=0)
+        >>> model.to_onnx(path)
+        >>> os.path.getsize(path) > 0
+        True
+        >>> folder.cleanup()
         """
         from cnn.exchange import onnx_table  # noqa: PLC0415  # as above
 

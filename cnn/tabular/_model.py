@@ -353,6 +353,18 @@ class TableModel(Exports):
         -------
         str
             The lines of the table. Numbers have all of their digits.
+
+        Examples
+        --------
+        >>> from cnn.tabular import TableModel
+        >>> table = {"weight": [150, 10] * 20, "fruit": ["apple", "lychee"] * 20}
+        >>> model = TableModel.fit(table, target="fruit", epochs=50, rng=0)
+        >>> for line in model.summary().splitlines()[-4:]:
+        ...     print(line)
+        Inputs
+            0  weight  (weight - 80) / 70
+        Outputs (classification)
+          0-1  fruit   probabilities of apple, lychee
         """
         lines = [self._net.summary(), "", *preprocessing.described(self._plan)]
         return Lines("\n".join(lines))
@@ -414,10 +426,11 @@ class TableModel(Exports):
 
         Examples
         --------
-        >>> import cnn
-        >>> model = cnn.load("penguins.safetensors")  # doctest: +SKIP
-        >>> model.predict(pandas.read_csv("penguins.csv"))  # doctest: +SKIP
-        array(['Adelie', 'Gentoo', 'Adelie'], dtype=object)
+        >>> from cnn.tabular import TableModel
+        >>> table = {"weight": [150, 10] * 20, "fruit": ["apple", "lychee"] * 20}
+        >>> model = TableModel.fit(table, target="fruit", epochs=50, rng=0)
+        >>> model.predict({"weight": [140, 12]})
+        array(['apple', 'lychee'], dtype=object)
         """
         found = list(self._outputs("predict", rows))
         if self.classes is None:
@@ -445,10 +458,13 @@ class TableModel(Exports):
 
         Examples
         --------
-        >>> import cnn
-        >>> model = cnn.load("penguins.safetensors")  # doctest: +SKIP
-        >>> model.predict_proba([[39.1, "Torgersen"]])  # doctest: +SKIP
-        array([[0.97, 0.02, 0.01]], dtype=float32)
+        >>> from cnn.tabular import TableModel
+        >>> table = {"weight": [150, 10] * 20, "fruit": ["apple", "lychee"] * 20}
+        >>> model = TableModel.fit(table, target="fruit", epochs=50, rng=0)
+        >>> model.classes
+        ('apple', 'lychee')
+        >>> model.predict_proba([[140]]).round(2)
+        array([[0.93, 0.07]], dtype=float32)
         """
         if self.classes is None:
             raise ValueError(
@@ -477,10 +493,12 @@ class TableModel(Exports):
 
         Examples
         --------
-        >>> import cnn
-        >>> model = cnn.load("penguins.safetensors")  # doctest: +SKIP
-        >>> model.net.predict(model.transform([[39.1, "Torgersen"]]))  # doctest: +SKIP
-        array([[0.97, 0.02, 0.01]], dtype=float32)
+        >>> from cnn.tabular import TableModel
+        >>> table = {"weight": [150, 10] * 20, "fruit": ["apple", "lychee"] * 20}
+        >>> model = TableModel.fit(table, target="fruit", epochs=50, rng=0)
+        >>> model.transform([[150], [80]])
+        array([[1.],
+               [0.]], dtype=float32)
         """
         values = self._reader.read("transform", rows)
         return self._plan.x(values, "transform", -1, dtype=self._net.dtype)
@@ -511,10 +529,12 @@ class TableModel(Exports):
 
         Examples
         --------
-        >>> import cnn
-        >>> model = cnn.load("prices.safetensors")  # doctest: +SKIP
-        >>> model.evaluate(pandas.read_csv("new.csv"))  # doctest: +SKIP
-        {'rows': 200, 'rmse': 2.31, 'mae': 1.75, 'r2': 0.91}
+        >>> from cnn.tabular import TableModel
+        >>> table = {"weight": [150, 10] * 20, "fruit": ["apple", "lychee"] * 20}
+        >>> model = TableModel.fit(table, target="fruit", epochs=50, rng=0)
+        >>> scores = model.evaluate({"weight": [140, 12], "fruit": ["apple", "lychee"]})
+        >>> scores["rows"], scores["accuracy"]
+        (2, 1.0)
         """
         where = "evaluate"
         values, goal = self._reader.read_with_target(where, rows, self._plan.target)
