@@ -46,7 +46,6 @@ copyright = author
 release = version = cnn.__version__
 language = "en"
 
-sys.path.insert(0, str(DOCS / "_extensions"))
 extensions = [
     "mathml",
     "command_line",
