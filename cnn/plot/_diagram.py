@@ -13,6 +13,8 @@ from cnn.layers import Dense, Dropout, Standardize
 from cnn.plot import _arguments, _axes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
@@ -34,7 +36,13 @@ class _Column(NamedTuple):
     """What is between it and the column before it."""
 
 
-def network_diagram(net: Network | Tabular, *, most: int = 16, ax: Axes | None = None) -> Axes:
+def network_diagram(
+    net: Network | Tabular,
+    *,
+    most: int = 16,
+    texts: Sequence[Sequence[object]] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draw the layers of a network, from the inputs on the left to the outputs on the right.
 
     If no layer has more than `most` neurons, each neuron is a circle and each weight a line: red if
@@ -48,6 +56,10 @@ def network_diagram(net: Network | Tabular, *, most: int = 16, ax: Axes | None =
         The network, or an estimator of `cnn.sklearn` or a model of a table that has one.
     most : int, default 16
         Up to how many neurons of a layer are drawn one by one; 0 for boxes.
+    texts : sequence of sequences, optional
+        What to write below each neuron, such as its output: first a sequence for the inputs, then
+        one for each dense layer, with an object for each neuron. Their str() is shown. Only if
+        neurons are drawn one by one.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
@@ -68,6 +80,13 @@ def network_diagram(net: Network | Tabular, *, most: int = 16, ax: Axes | None =
     >>> import cnn, cnn.plot
     >>> net = cnn.mlp([4, 5, 3], "relu", "softmax", rng=0)
     >>> ax = cnn.plot.network_diagram(net)  # doctest: +SKIP
+
+    With the outputs of a sample:
+
+    >>> x = [1.0, 0.0, 0.5, 2.0]
+    >>> outputs = [x, *net.activations(x)]
+    >>> texts = [[f"{value:.2f}" for value in layer] for layer in outputs]
+    >>> ax = cnn.plot.network_diagram(net, texts=texts)  # doctest: +SKIP
     """
     where = "network_diagram"
     source, net = net, _arguments.network_of_table(net) or _arguments.network(where, net)
@@ -75,17 +94,77 @@ def network_diagram(net: Network | Tabular, *, most: int = 16, ax: Axes | None =
     columns = _columns(net)
     small = max(column.units for column in columns) <= most
     tallest = max(column.units for column in columns)
+    written = None if texts is None else _checked_texts(where, texts, columns)
+    if written is not None and not small:
+        raise ValueError(
+            f"{where}: texts is given, but a layer has {tallest} neurons, more than most, which is "
+            f"{most}"
+        )
+    lines = 0 if written is None else max(text.count("\n") + 1 for row in written for text in row)
     size = (
         min(1.2 + (1.6 if small else 1.9) * len(columns), 16.0),
-        min(max(3.0, 1.2 + 0.36 * tallest), 8.0) if small else 3.6,
+        min(max(3.0, 1.2 + (0.36 + 0.2 * lines) * tallest), 8.0) if small else 3.6,
     )
     ax = _axes.one(where, ax, size)
     if small:
         _draw_neurons(where, ax, net, columns, source)
+        _write(ax, columns, written or [])
     else:
         _draw_boxes(ax, columns)
     ax.set_axis_off()
     return ax
+
+
+def _checked_texts(where: str, texts: object, columns: list[_Column]) -> list[list[str]]:
+    """Return the texts of all neurons, after a check that there is one for each."""
+    if isinstance(texts, (str, bytes)) or not hasattr(texts, "__iter__"):
+        raise TypeError(
+            f"{where}: texts is of type {type(texts).__name__}, should be a list with a list for "
+            f"the inputs and one for each dense layer"
+        )
+    given: list[Any] = list(texts)
+    if len(given) != len(columns):
+        raise ValueError(
+            f"{where}: texts has {len(given)} items, should have {len(columns)}: one for the "
+            f"inputs and one for each dense layer"
+        )
+    found = []
+    for i, (row, column) in enumerate(zip(given, columns, strict=True)):
+        if isinstance(row, (str, bytes)) or not hasattr(row, "__iter__"):
+            raise TypeError(
+                f"{where}: texts[{i}] is of type {type(row).__name__}, should be a list with an "
+                f"item for each neuron"
+            )
+        found.append([str(text) for text in row])
+        if len(found[i]) != column.units:
+            raise ValueError(
+                f"{where}: texts[{i}] has {len(found[i])} items, should have {column.units}, one "
+                f"for each neuron"
+            )
+    return found
+
+
+def _write(ax: Axes, columns: list[_Column], texts: list[list[str]]) -> None:
+    """Write texts below the neurons of each column, if there are any."""
+    theme = _axes.theme(ax)
+    box = {"facecolor": theme.paper, "edgecolor": "none", "alpha": 0.85, "pad": 1.0}
+    longest = max(
+        (len(line) for row in texts for text in row for line in text.split("\n")), default=1
+    )
+    font = _font(ax, len(columns), longest)
+    for i, row in enumerate(texts):
+        for y, text in zip(_heights(len(row)), row, strict=True):
+            made = ax.annotate(
+                text,
+                (i * _ACROSS, y),
+                (0, -9),
+                textcoords="offset points",
+                ha="center",
+                va="top",
+                fontsize=font,
+                bbox=box,
+            )
+            _axes.as_text([made])
 
 
 def _columns(net: Sequential) -> list[_Column]:
