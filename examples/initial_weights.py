@@ -37,14 +37,16 @@ def outputs_of(activation, init):
     return [outputs.astype(np.float64) for outputs in net.activations(x)]
 
 
-def draw(activation, initialisers):
+def draw(activation, initialisers, limits):
     """Draw the outputs of the hidden layers, a row of histograms for each initialiser."""
     rows = len(initialisers)
-    axes = plt.subplots(rows, 5, figsize=(11, 2.4 * rows), squeeze=False)[1]
+    axes = plt.subplots(rows, 5, figsize=(11, 2.2 * rows), sharex=True, sharey="row")[1]
     for row, (name, init) in zip(axes, initialisers.items(), strict=True):
         net = cnn.Sequential(hidden_layers(activation, init), rng=0)
-        cnn.plot.activation_histograms(net, x, bins=40, ax=row)
+        cnn.plot.activation_histograms(net, x, limits=limits, ax=row)
         row[0].set_ylabel(f"{name}\n\nshare of outputs")
+        for ax in row:
+            ax.label_outer()
     plt.show()
 
 
@@ -73,7 +75,11 @@ assert different == [1] * 5
 # inputs: the variance is `2 / (inputs + outputs)`. It is the default for tanh:
 # `init="glorot_uniform"`.
 
-draw("tanh", {"deviation 0.01": spread(0.01), "deviation 1": spread(1), "glorot": "glorot_uniform"})
+draw(
+    "tanh",
+    {"deviation 0.01": spread(0.01), "deviation 1": spread(1), "glorot": "glorot_uniform"},
+    (-1, 1),
+)
 
 # %%
 # In numbers: the standard deviation of each layer's outputs, and the share that is saturated.
@@ -97,7 +103,7 @@ assert min(y.std() for y in outputs_of("tanh", "glorot_uniform")) > 0.2
 # al. (2015) therefore make the variance of the weights twice as large, `2 / inputs`. It is the
 # default for ReLU: `init="he_uniform"`.
 
-draw("relu", {"glorot": "glorot_uniform", "he": "he_uniform"})
+draw("relu", {"glorot": "glorot_uniform", "he": "he_uniform"}, (0, 2))
 
 # %%
 
@@ -116,7 +122,7 @@ for name in ("glorot_uniform", "he_uniform"):
 # they do.
 
 glorot_4 = spread(4 * np.sqrt(2 / 200))
-draw("sigmoid", {"glorot": "glorot_uniform", "4 x glorot": glorot_4})
+draw("sigmoid", {"glorot": "glorot_uniform", "4 x glorot": glorot_4}, (0, 1))
 
 # %%
 # How much a neuron's output differs *from image to image*: its standard deviation, in the mean over
@@ -190,7 +196,6 @@ runs = {
     for activation, name in (
         ("relu", "he"),
         ("relu", "glorot"),
-        ("relu", "deviation 0.01"),
         ("tanh", "glorot"),
         ("tanh", "deviation 1"),
         ("sigmoid", "4 x glorot"),

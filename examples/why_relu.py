@@ -19,7 +19,7 @@ import cnn.plot
 
 NAMES = ("step", "sigmoid", "tanh", "relu")
 DEPTHS = (2, 3, 5, 10, 15, 20)
-COLOURS = dict(zip(NAMES, ("#CC79A7", "#0072B2", "#D55E00", "#009E73"), strict=True))
+COLOURS = dict(zip(NAMES, ("#0072B2", "#D55E00", "#009E73", "#CC79A7"), strict=True))
 
 x, t, x_test, t_test = cnn.datasets.load_digits(split=True)
 
@@ -147,7 +147,7 @@ for name in NAMES:
     values = [accuracy[name, depth] for depth in DEPTHS]
     right.plot(DEPTHS, values, "o-", color=COLOURS[name], label=name)
 left.set_title("Gradient, first layer / last layer")
-left.text(20, 1e-9, "step: exactly 0", ha="right", color=COLOURS["step"])
+left.text(2, 1e-12, "step: exactly 0", color=COLOURS["step"])
 right.set_title("Accuracy on test digits, 20 epochs")
 right.axhline(0.1, color="#555555", linestyle=":")
 right.text(2, 0.04, "guessing", color="#555555", va="center")

@@ -57,7 +57,7 @@ def network_diagram(
     most : int, default 16
         Up to how many neurons of a layer are drawn one by one; 0 for boxes.
     texts : sequence of sequences, optional
-        What to write below each neuron, such as its output: first a sequence for the inputs, then
+        What to write beside each neuron, such as its output: first a sequence for the inputs, then
         one for each dense layer, with an object for each neuron. Their str() is shown. Only if
         neurons are drawn one by one.
     ax : matplotlib.axes.Axes, optional
@@ -103,12 +103,13 @@ def network_diagram(
     lines = 0 if written is None else max(text.count("\n") + 1 for row in written for text in row)
     size = (
         min(1.2 + (1.6 if small else 1.9) * len(columns), 16.0),
-        min(max(3.0, 1.2 + (0.36 + 0.2 * lines) * tallest), 8.0) if small else 3.6,
+        min(max(3.0, 1.2 + (0.36 + 0.25 * lines) * tallest), 8.0) if small else 3.6,
     )
     ax = _axes.one(where, ax, size)
     if small:
-        _draw_neurons(where, ax, net, columns, source)
-        _write(ax, columns, written or [])
+        heights = [_heights(column.units, 1 + 0.7 * lines) for column in columns]
+        _draw_neurons(where, ax, net, columns, heights, 0.7 * lines, source)
+        _write(ax, heights, written or [])
     else:
         _draw_boxes(ax, columns)
     ax.set_axis_off()
@@ -144,23 +145,23 @@ def _checked_texts(where: str, texts: object, columns: list[_Column]) -> list[li
     return found
 
 
-def _write(ax: Axes, columns: list[_Column], texts: list[list[str]]) -> None:
-    """Write texts below the neurons of each column, if there are any."""
+def _write(ax: Axes, heights: list[list[float]], texts: list[list[str]]) -> None:
+    """Write texts above the upper neurons and below the others, where there are fewer lines."""
     theme = _axes.theme(ax)
     box = {"facecolor": theme.paper, "edgecolor": "none", "alpha": 0.85, "pad": 1.0}
     longest = max(
         (len(line) for row in texts for text in row for line in text.split("\n")), default=1
     )
-    font = _font(ax, len(columns), longest)
+    font = _font(ax, len(heights), longest)
     for i, row in enumerate(texts):
-        for y, text in zip(_heights(len(row)), row, strict=True):
+        for y, text in zip(heights[i], row, strict=True):
             made = ax.annotate(
                 text,
                 (i * _ACROSS, y),
-                (0, -9),
+                (0, 9 if y > 0 else -9),
                 textcoords="offset points",
                 ha="center",
-                va="top",
+                va="bottom" if y > 0 else "top",
                 fontsize=font,
                 bbox=box,
             )
@@ -189,13 +190,18 @@ def _font(ax: Axes, columns: int, letters: int) -> float:
 
 
 def _draw_neurons(
-    where: str, ax: Axes, net: Sequential, columns: list[_Column], source: object
+    where: str,
+    ax: Axes,
+    net: Sequential,
+    columns: list[_Column],
+    heights: list[list[float]],
+    room: float,
+    source: object,
 ) -> None:
-    """Draw each neuron and each weight."""
+    """Draw each neuron, at its height, and each weight; leave room for texts."""
     lines = extras.require(where, "matplotlib.collections", "plot").LineCollection
     theme = _axes.theme(ax)
     positive, negative = theme.wrong, theme.right
-    heights = [_heights(column.units) for column in columns]
     dense = [layer for layer in net.layers if isinstance(layer, Dense)]
     for i, layer in enumerate(dense):
         weight: NDArray[Any] = layer.weight
@@ -231,12 +237,12 @@ def _draw_neurons(
     font = _font(ax, len(columns), max(longest, 9))
     for i, column in enumerate(columns):
         x = i * _ACROSS
-        ax.text(x, tallest + 0.9, f"{column.units}", ha="center", va="bottom", fontsize=font)
+        ax.text(x, tallest + room + 0.9, f"{column.units}", ha="center", va="bottom", fontsize=font)
         text = column.title if not column.between else f"{column.between}\n{column.title}"
-        ax.text(x, -tallest - 0.9, text, ha="center", va="top", fontsize=font)
+        ax.text(x, -tallest - room - 0.9, text, ha="center", va="top", fontsize=font)
     has_names = _name_ends(ax, net, heights, source, font)
     ax.set_xlim(-2.2 if has_names else -0.8, (len(columns) - 1) * _ACROSS + 2.2)
-    ax.set_ylim(-tallest - 2.4, tallest + 1.8)
+    ax.set_ylim(-tallest - room - 2.4, tallest + room + 1.8)
 
 
 def _name_ends(
@@ -260,9 +266,9 @@ def _name_ends(
     return features is not None
 
 
-def _heights(units: int) -> list[float]:
+def _heights(units: int, distance: float) -> list[float]:
     """Return the places of a layer's neurons, around 0."""
-    return [(units - 1) / 2 - i for i in range(units)]
+    return [distance * ((units - 1) / 2 - i) for i in range(units)]
 
 
 def _draw_boxes(ax: Axes, columns: list[_Column]) -> None:
