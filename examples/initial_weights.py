@@ -31,6 +31,12 @@ def hidden_layers(activation, init):
     return [cnn.Dense(n, m, activation, init=init) for n, m in itertools.pairwise(sizes)]
 
 
+def network(activation, init):
+    """Return a network of five hidden layers and ten classes."""
+    layers = [*hidden_layers(activation, init), cnn.Dense(100, 10, "softmax", init=init)]
+    return cnn.Sequential(layers, rng=0)
+
+
 def outputs_of(activation, init):
     """Return the outputs of five hidden layers on the digits, as numbers of float64."""
     net = cnn.Sequential(hidden_layers(activation, init), rng=0)
@@ -57,10 +63,10 @@ def draw(activation, initialisers, limits):
 # same gradient. So they stay the same for ever, and a layer of 100 neurons is worth one. It is the
 # same with any other number.
 
-net = cnn.Sequential([*hidden_layers("tanh", None), cnn.Dense(100, 10, "softmax")], rng=0)
+net = network("tanh", "zeros")
 net.set_weights([np.full(array.shape, 0.1) for array in net.get_weights()])
 net.fit(x, t, epochs=5, batch_size=50, optimizer=cnn.SGD(lr=0.1))
-different = [len(np.unique(layer.weight, axis=1).T) for layer in net.layers[:-1]]
+different = [np.unique(layer.weight, axis=1).shape[1] for layer in net.layers[:-1]]
 print(f"different neurons in each hidden layer after training: {different}")
 assert different == [1] * 5
 
@@ -153,8 +159,7 @@ accuracy = {}
 histories = {}
 for activation in ACTIVATIONS:
     for name, init in CHOICES.items():
-        layers = [*hidden_layers(activation, init), cnn.Dense(100, 10, "softmax", init=init)]
-        net = cnn.Sequential(layers, rng=0)
+        net = network(activation, init)
         try:
             run = net.fit(x, t, epochs=20, batch_size=50, optimizer=cnn.SGD(lr=0.1))
             histories[activation, name] = run

@@ -184,9 +184,9 @@ CURES = {
 }
 test = {}
 for name, cure in CURES.items():
-    accuracies = [cure(seed)[0].evaluate(x_test, t_test)["accuracy"] for seed in SEEDS]
-    test[name] = np.array(accuracies)
-    values = "  ".join(f"{value:.1%}" for value in accuracies)
+    scores = [cure(seed)[0].evaluate(x_test, t_test)["accuracy"] for seed in SEEDS]
+    test[name] = np.array(scores)
+    values = "  ".join(f"{value:.1%}" for value in scores)
     print(f"{name:15} {test[name].mean():.1%}, of the five {values}")
 
 figure, ax = plt.subplots()

@@ -30,8 +30,14 @@ x, t, x_test, t_test = cnn.datasets.load_digits(split=True)
 # is never above a quarter. So 20 sigmoids, one after the other, let at most a quarter to the power
 # of 20 through, if the weights do not make up for it.
 
+
+def derivative(name, y):
+    """Return the derivative of an activation if its output is y."""
+    return cnn.activation_backward(name, np.ones_like(y), y)
+
+
 z = np.linspace(-10, 10, 2001)
-slopes = {name: cnn.activation_backward(name, np.ones_like(z), x=z) for name in NAMES}
+slopes = {name: derivative(name, getattr(cnn, name)(z)) for name in NAMES}
 for name in NAMES:
     print(f"{name:8}  largest derivative {slopes[name].max():.2f},  at 10: {slopes[name][-1]:.1e}")
 
@@ -173,8 +179,7 @@ for name in ("tanh", "relu"):
         net = network(name, 10)
         net.set_weights([factor * array for array in net.get_weights()])
         outputs = np.concatenate(net.activations(x)[:-1], axis=1)
-        slope = cnn.activation_backward(name, np.ones_like(outputs), outputs)
-        shares.append(float((slope > 0.5).mean()))
+        shares.append(float((derivative(name, outputs) > 0.5).mean()))
     share, then = shares
     print(f"{name}: derivative above 1/2 in {share:.0%}; with weights 8 times as large {then:.0%}")
     if name == "tanh":
