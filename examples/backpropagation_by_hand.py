@@ -35,7 +35,8 @@ b1 = np.array([0.1, -0.1])
 w2 = np.array([[0.7], [-0.5]])
 b2 = np.array([0.2])
 
-net = cnn.Sequential([cnn.Dense(2, 2, "sigmoid"), cnn.Dense(2, 1)], rng=0, dtype="float64")
+layers = [cnn.Dense(2, 2, "sigmoid"), cnn.Dense(2, 1)]
+net = cnn.Sequential(layers, rng=0, dtype="float64")
 net.set_weights([w1, b1, w2, b2])
 
 # %%
@@ -48,7 +49,8 @@ h = 1 / (1 + np.exp(-a1))
 y = h @ w2 + b2
 error = 0.5 * np.sum((y - t) ** 2)
 
-print(f"hidden outputs {h[0].round(4)}, output y = {y[0, 0]:.4f}, error E = {error:.4f}")
+print(f"hidden outputs {h[0].round(4)}, output y = {y[0, 0]:.4f}")
+print(f"error E = {error:.4f}")
 np.testing.assert_allclose(net.predict(x), y, rtol=1e-14)
 np.testing.assert_allclose(net.evaluate(x, t)["loss"], error, rtol=1e-14)
 
@@ -122,7 +124,7 @@ for i in range(2):
 
 
 def measured_gradient(h):
-    """Return the central differences of the error for all weights and biases, in a row."""
+    """Return the central differences for all weights and biases, in a row."""
     weights = net.get_weights()
     slopes = []
     for array in weights:
@@ -139,7 +141,8 @@ def measured_gradient(h):
     return np.array(slopes)
 
 
-exact = np.concatenate([part.ravel() for gradient in gradients for part in gradient])
+parts = [part.ravel() for gradient in gradients for part in gradient]
+exact = np.concatenate(parts)
 steps = 10.0 ** np.arange(0, -15, -1)
 off = np.array([np.abs(measured_gradient(h) - exact).max() for h in steps])
 for h_step, distance in zip(steps, off, strict=True):
@@ -159,15 +162,10 @@ assert off.min() < 1e-10
 np.testing.assert_allclose(off[1:3] / off[2:4], 100, rtol=0.1)
 
 figure, ax = plt.subplots()
-ax.loglog(steps, off, "o-", color="#0072B2", label="largest difference from net.gradients")
-ax.loglog(
-    steps[:7],
-    off[2] * (steps[:7] / steps[2]) ** 2,
-    "--",
-    color="#555555",
-    label="proportional to h²",
-)
-ax.loglog(steps[4:], 2**-53 / steps[4:], ":", color="#555555", label="rounding: 2⁻⁵³ / h")
+ax.loglog(steps, off, "o-", color="#0072B2", label="largest difference")
+parabola = off[2] * (steps[:7] / steps[2]) ** 2
+ax.loglog(steps[:7], parabola, "k--", label="proportional to h²")
+ax.loglog(steps[4:], 2**-53 / steps[4:], "k:", label="rounding: 2⁻⁵³ / h")
 ax.set_xlabel("step h")
 ax.set_ylabel("difference")
 ax.set_title("Numerical against analytic gradients")
@@ -197,5 +195,6 @@ assert after < step["loss"] == loss
 optimizer = cnn.SGD(lr=lr)
 for _ in range(50):
     step = net.train_step(x, t, optimizer=optimizer)
-print(f"after 50 more: y = {net.predict(x)[0, 0]:.6f}, error {net.evaluate(x, t)['loss']:.1e}")
-assert net.evaluate(x, t)["loss"] < 1e-12
+after = net.evaluate(x, t)["loss"]
+print(f"after 50 more: y = {net.predict(x)[0, 0]:.6f}, error {after:.1e}")
+assert after < 1e-12

@@ -21,32 +21,34 @@ x, t, x_test, t_test = cnn.datasets.load_digits(split=True)
 
 
 def spread(deviation):
-    """Return an initialiser: weights that are uniform, with a standard deviation."""
+    """Return an initialiser of uniform weights with a standard deviation."""
     return cnn.uniform(np.sqrt(3) * deviation)
 
 
 def hidden_layers(activation, init):
     """Return five hidden layers."""
     sizes = [64, 100, 100, 100, 100, 100]
-    return [cnn.Dense(n, m, activation, init=init) for n, m in itertools.pairwise(sizes)]
+    pairs = itertools.pairwise(sizes)
+    return [cnn.Dense(n, m, activation, init=init) for n, m in pairs]
 
 
 def network(activation, init):
     """Return a network of five hidden layers and ten classes."""
-    layers = [*hidden_layers(activation, init), cnn.Dense(100, 10, "softmax", init=init)]
-    return cnn.Sequential(layers, rng=0)
+    last = cnn.Dense(100, 10, "softmax", init=init)
+    return cnn.Sequential([*hidden_layers(activation, init), last], rng=0)
 
 
 def outputs_of(activation, init):
-    """Return the outputs of five hidden layers on the digits, as numbers of float64."""
+    """Return the outputs of five hidden layers on the digits, in float64."""
     net = cnn.Sequential(hidden_layers(activation, init), rng=0)
     return [outputs.astype(np.float64) for outputs in net.activations(x)]
 
 
 def draw(activation, initialisers, limits):
-    """Draw the outputs of the hidden layers, a row of histograms for each initialiser."""
+    """Draw a row of histograms for each initialiser, one for each hidden layer."""
     rows = len(initialisers)
-    axes = plt.subplots(rows, 5, figsize=(11, 2.2 * rows), sharex=True, sharey="row")[1]
+    size = (11, 2.2 * rows)
+    axes = plt.subplots(rows, 5, figsize=size, sharex=True, sharey="row")[1]
     for row, (name, init) in zip(axes, initialisers.items(), strict=True):
         net = cnn.Sequential(hidden_layers(activation, init), rng=0)
         cnn.plot.activation_histograms(net, x, limits=limits, ax=row)
@@ -81,20 +83,21 @@ assert different == [1] * 5
 # inputs: the variance is `2 / (inputs + outputs)`. It is the default for tanh:
 # `init="glorot_uniform"`.
 
-draw(
-    "tanh",
-    {"deviation 0.01": spread(0.01), "deviation 1": spread(1), "glorot": "glorot_uniform"},
-    (-1, 1),
-)
+of_tanh = {
+    "deviation 0.01": spread(0.01),
+    "deviation 1": spread(1),
+    "glorot": "glorot_uniform",
+}
+draw("tanh", of_tanh, (-1, 1))
 
 # %%
 # In numbers: the standard deviation of each layer's outputs, and the share that is saturated.
 
-for name, init in (("0.01", spread(0.01)), ("1", spread(1)), ("glorot", "glorot_uniform")):
+for name, init in of_tanh.items():
     outputs = outputs_of("tanh", init)
     flat = np.mean([np.abs(y) > 0.99 for y in outputs])
     deviations = "".join(f"{y.std():9.1e}" for y in outputs)
-    print(f"{name:7}{deviations}   beyond 0.99: {flat:.0%}")
+    print(f"{name:14}{deviations}   saturated: {flat:.0%}")
 
 # A sum of 100 inputs, with weights of deviation 0.01, has 0.01 sqrt(100) = 0.1 of their deviation.
 small = [y.std() for y in outputs_of("tanh", spread(0.01))]
@@ -116,9 +119,10 @@ draw("relu", {"glorot": "glorot_uniform", "he": "he_uniform"}, (0, 2))
 for name in ("glorot_uniform", "he_uniform"):
     squares = [np.mean(y**2) for y in outputs_of("relu", name)]
     factor = (squares[-1] / squares[0]) ** (1 / 4)
-    print(f"{name:15} mean square" + "".join(f"{s:9.4f}" for s in squares), f"  x {factor:.2f}")
+    print(f"{name:15}", *(f"{s:.4f}" for s in squares), f"  x {factor:.2f} in each layer")
     # From layer to layer, on average; the weights of one network are a sample.
-    np.testing.assert_allclose(factor, 0.5 if name == "glorot_uniform" else 1, rtol=0.15)
+    expected = 0.5 if name == "glorot_uniform" else 1
+    np.testing.assert_allclose(factor, expected, rtol=0.15)
 
 # %%
 # Sigmoid: four times as large
@@ -161,8 +165,14 @@ for activation in ACTIVATIONS:
     for name, init in CHOICES.items():
         net = network(activation, init)
         try:
-            run = net.fit(x, t, epochs=20, batch_size=50, optimizer=cnn.SGD(lr=0.1))
-            histories[activation, name] = run
+            histories[activation, name] = net.fit(
+                x,
+                t,
+                epochs=20,
+                batch_size=50,
+                optimizer=cnn.SGD(lr=0.1),
+                progress=False,
+            )
             accuracy[activation, name] = net.evaluate(x_test, t_test)["accuracy"]
         except FloatingPointError:  # the loss became infinite
             accuracy[activation, name] = np.nan

@@ -15,8 +15,8 @@ import cnn
 # %%
 # A valley
 # --------
-# The course's example is the function `E(u, v) = u² / 20 + v²`: it falls twenty times as steeply in
-# one direction as in the other. Such valleys are no invention. This one is the squared error of a
+# A usual example is the function `E(u, v) = u² / 20 + v²`: it falls twenty times as steeply in one
+# direction as in the other. Such valleys are no invention. This one is the squared error of a
 # single neuron with two weights, of which one belongs to small inputs and the other to large ones:
 
 u_size, v_size = np.sqrt(0.2), 2.0
@@ -38,7 +38,8 @@ def neuron(u, v):
 
 START = (-7.0, 2.0)
 for u, v in (START, (3.0, -1.0), (0.0, 0.5)):
-    np.testing.assert_allclose(neuron(u, v).evaluate(x, t)["loss"], height(u, v), rtol=1e-14)
+    loss = neuron(u, v).evaluate(x, t)["loss"]
+    np.testing.assert_allclose(loss, height(u, v), rtol=1e-14)
 print(f"height at the start: {height(*START)}")
 
 # %%
@@ -62,18 +63,20 @@ def walk(optimizer, x, t, start, steps=30):
     for _ in range(steps):
         net.train_step(x, t, optimizer=optimizer)
         path.append(net.layers[0].weight[:, 0])
-    assert net.layers[0].bias[0] == 0  # the inputs are symmetric, so it gets no gradient
+    # The inputs are symmetric, so the bias gets no gradient.
+    assert net.layers[0].bias[0] == 0
     return np.array(path)
 
 
-paths = {name: walk(optimizer, x, t, START) for name, optimizer in OPTIMIZERS.items()}
+paths = {name: walk(kind, x, t, START) for name, kind in OPTIMIZERS.items()}
 
 
 def draw(ax, title, path, function):
     """Draw lines of equal height and a path."""
     u, v = np.meshgrid(np.linspace(-8, 2, 200), np.linspace(-3, 3, 200))
     levels = np.arange(0.2, 5, 0.4) ** 2
-    ax.contour(u, v, function(u, v), levels=levels, colors="#bbbbbb", linewidths=0.8)
+    heights = function(u, v)
+    ax.contour(u, v, heights, levels=levels, colors="#bbbbbb", linewidths=0.8)
     ax.plot(0, 0, "+", color="#009E73", markersize=12, markeredgewidth=2)
     ax.plot(*path.T, "o-", color="#D55E00", markersize=3, linewidth=1.2)
     ax.plot(*path[0], "o", color="#0072B2", markersize=7)
@@ -103,7 +106,8 @@ plt.show()
 # along the valley. The steep direction limits the learning rate: above 1, `v` grows with each step.
 
 k = np.arange(31)[:, None]
-np.testing.assert_allclose(paths["SGD"], START * np.array([0.905, -0.9]) ** k, rtol=1e-12)
+expected = START * np.array([0.905, -0.9]) ** k
+np.testing.assert_allclose(paths["SGD"], expected, rtol=1e-12)
 too_fast = walk(cnn.SGD(lr=1.05), x, t, START)
 print(f"with a learning rate of 1.05, v is {too_fast[-1, 1]:.1f} after 30 steps")
 assert abs(too_fast[-1, 1]) > abs(too_fast[0, 1])
@@ -139,15 +143,18 @@ for name, lr in (("Adagrad", 1.5), ("Adam", 0.3)):
 # on a slope that is the same everywhere:
 
 steady = {}
-for name, optimizer in (("Adagrad", cnn.Adagrad(lr=0.1)), ("Adam", cnn.Adam(lr=0.1))):
+for optimizer in (cnn.Adagrad(lr=0.1), cnn.Adam(lr=0.1)):
+    name = type(optimizer).__name__
     net = neuron(0, 0)
     places = []
     for _ in range(100):
         net.apply_gradients([([[1.0], [0.0]], [0.0])], optimizer)
         places.append(net.layers[0].weight[0, 0])
     steady[name] = -np.diff(places)
-    print(f"{name:8} second step {steady[name][0]:.3f}, hundredth {steady[name][-1]:.3f}")
-np.testing.assert_allclose(steady["Adagrad"], 0.1 / np.sqrt(np.arange(2, 101)), rtol=1e-8)
+    second, hundredth = steady[name][[0, -1]]
+    print(f"{name:8} second step {second:.3f}, hundredth {hundredth:.3f}")
+expected = 0.1 / np.sqrt(np.arange(2, 101))
+np.testing.assert_allclose(steady["Adagrad"], expected, rtol=1e-8)
 np.testing.assert_allclose(steady["Adam"], 0.1, rtol=1e-6)
 
 # %%
@@ -158,7 +165,7 @@ np.testing.assert_allclose(steady["Adam"], 0.1, rtol=1e-6)
 # rate of 1 even in one step. A first layer :class:`cnn.Standardize` does this for a network.
 
 direction = scaled[:-1] / np.linalg.norm(scaled[:-1], axis=1, keepdims=True)
-np.testing.assert_allclose(direction, np.broadcast_to(direction[0], direction.shape), rtol=1e-12)
+np.testing.assert_allclose(direction - direction[0], 0, atol=1e-12)
 one_step = walk(cnn.SGD(lr=1), z, t, START, steps=1)
 print(f"after one step: {np.abs(one_step[-1]).max():.0e} from the goal")
 np.testing.assert_allclose(one_step[-1], 0, atol=1e-14)
@@ -187,13 +194,22 @@ def accuracy_with(kind, lr):
     """Return the accuracy on the test digits after 5 epochs."""
     net = cnn.mlp([64, 50, 50, 10], "relu", "softmax", rng=0)
     try:
-        net.fit(digits, labels, epochs=5, batch_size=50, optimizer=kind(lr))
+        net.fit(
+            digits,
+            labels,
+            epochs=5,
+            batch_size=50,
+            optimizer=kind(lr),
+            progress=False,
+        )
     except FloatingPointError:
         return GUESS
     return net.evaluate(test_digits, test_labels)["accuracy"]
 
 
-sweep = {name: np.array([accuracy_with(kind, lr) for lr in RATES]) for name, kind in KINDS.items()}
+sweep = {}
+for name, kind in KINDS.items():
+    sweep[name] = np.array([accuracy_with(kind, lr) for lr in RATES])
 
 print(f"{'':9}{'best rate':>10}{'accuracy':>10}   rates with more than 90 %")
 for name, values in sweep.items():
@@ -225,7 +241,8 @@ assert min(best.values()) > 0.95
 assert max(best.values()) - min(best.values()) < 0.02
 assert all(values.min() < 0.5 for values in sweep.values())
 for name in ("Momentum", "Nesterov"):
-    np.testing.assert_allclose(RATES[sweep[name].argmax()], RATES[sweep["SGD"].argmax()] / 10)
+    rates = RATES[[sweep[name].argmax(), sweep["SGD"].argmax()]]
+    np.testing.assert_allclose(rates[0], rates[1] / 10)
 for name in ("RMSprop", "Adam"):
     assert len(good[name]) > max(len(good["SGD"]), len(good["Momentum"]))
     assert good[name].min() < good["SGD"].min() / 50

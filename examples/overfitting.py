@@ -46,7 +46,8 @@ print(f"{len(t)} training samples, {wrong.sum()} of them with a wrong label")
 def train(seed=0, count=200, *, l2=0.0, dropout=0.0, callbacks=()):
     """Return a network that was trained for 2000 steps, and its history."""
     x, t, _, validation = samples(seed, count)
-    net = cnn.mlp([64, 100, 10], "relu", "softmax", rng=seed, l2=l2, dropout=dropout)
+    sizes = [64, 100, 10]
+    net = cnn.mlp(sizes, "relu", "softmax", rng=seed, l2=l2, dropout=dropout)
     history = net.fit(
         x,
         t,
@@ -55,6 +56,7 @@ def train(seed=0, count=200, *, l2=0.0, dropout=0.0, callbacks=()):
         optimizer=cnn.Adam(lr=3e-3),
         validation_data=validation,
         callbacks=callbacks,
+        progress=False,
     )
     return net, history
 
@@ -76,7 +78,8 @@ plt.show()
 
 best = int(np.argmin(history.val_loss))
 lowest, last = history.val_loss[best], history.val_loss[-1]
-print(f"validation loss: lowest {lowest:.2f} in epoch {history.epoch[best]}, at the end {last:.2f}")
+print(f"validation loss: lowest {lowest:.2f} in epoch {history.epoch[best]}")
+print(f"at the end {last:.2f}")
 assert history.epoch[best] < 50
 assert history.loss[-1] < 0.01
 assert last > 1.5 * lowest
@@ -93,13 +96,14 @@ assert by_heart == 1
 # --
 # `l2` adds `l2 / 2` times the sum of the squares of the weights to the loss. Large weights then
 # cost something, and only what many samples agree on is worth it. If it is too weak, nothing
-# changes; if it is too strong, the network learns nothing. The validation samples choose the
+# changes; if it is too strong, the network learns too little. The validation samples choose the
 # strength.
 
 STRENGTHS = (1e-4, 1e-3, 3e-3, 1e-2, 2e-2, 5e-2, 1e-1)
 of_strength = {l2: train(l2=l2)[0] for l2 in STRENGTHS}
-on_training = [net.evaluate(x, t)["accuracy"] for net in of_strength.values()]
-on_validation = [net.evaluate(*validation)["accuracy"] for net in of_strength.values()]
+nets = of_strength.values()
+on_training = [net.evaluate(x, t)["accuracy"] for net in nets]
+on_validation = [net.evaluate(*validation)["accuracy"] for net in nets]
 strength = STRENGTHS[int(np.argmax(on_validation))]
 print(f"chosen strength: {strength}")
 assert STRENGTHS[0] < strength < STRENGTHS[-1]
@@ -107,9 +111,9 @@ assert on_training[0] == 1
 assert on_training[-1] < 0.7
 
 ax = plt.subplots()[1]
-ax.semilogx(STRENGTHS, on_training, "o-", color="#0072B2", label="training, with wrong labels")
+ax.semilogx(STRENGTHS, on_training, "o-", color="#0072B2", label="training")
 ax.semilogx(STRENGTHS, on_validation, "o-", color="#D55E00", label="validation")
-ax.axhline(1 - wrong.mean(), color="#555555", linestyle=":", label="share of right labels")
+ax.axhline(1 - wrong.mean(), color="#555555", ls=":", label="right labels")
 ax.axvline(strength, color="#D55E00", linestyle="--", linewidth=1)
 ax.set_xlabel("strength of the L2 penalty")
 ax.set_ylabel("accuracy")
@@ -138,11 +142,11 @@ assert (predicted == true[wrong]).mean() > 0.7
 
 dropped, dropout_history = train(dropout=0.5)
 by_heart = (dropped.predict(x)[wrong].argmax(axis=1) == t[wrong]).mean()
-better = dropped.evaluate(*validation)["accuracy"], plain.evaluate(*validation)["accuracy"]
+accuracies = [net.evaluate(*validation)["accuracy"] for net in (plain, dropped)]
 print(f"wrong labels given back: {by_heart:.0%}")
-print(f"accuracy on the validation samples {better[0]:.1%}, without dropout {better[1]:.1%}")
+print(f"accuracy on validation samples {accuracies[1]:.1%}, was {accuracies[0]:.1%}")
 assert by_heart > 0.9
-assert better[0] > better[1]
+assert accuracies[1] > accuracies[0]
 
 # %%
 # Early stopping
@@ -158,10 +162,14 @@ def stopping():
 
 stop = stopping()
 _, stopped_history = train(callbacks=[stop])
-print(f"stopped after epoch {stop.stopped_epoch}; the best was epoch {stop.best_epoch}")
+print(f"stopped after epoch {stop.stopped_epoch}, best epoch {stop.best_epoch}")
 assert stop.stopped_epoch == stop.best_epoch + 20 == len(stopped_history)
 
-runs = {"nothing": history, "dropout": dropout_history, "early stopping": stopped_history}
+runs = {
+    "nothing": history,
+    "dropout": dropout_history,
+    "early stopping": stopped_history,
+}
 ax = cnn.plot.learning_curves(runs)
 ax.set_title("Loss")
 plt.show()
@@ -179,24 +187,29 @@ CURES = {
     "L2": lambda seed: train(seed, l2=strength),
     "dropout": lambda seed: train(seed, dropout=0.5),
     "early stopping": lambda seed: train(seed, callbacks=[stopping()]),
-    "all three": lambda seed: train(seed, l2=strength, dropout=0.5, callbacks=[stopping()]),
+    "all three": lambda seed: train(
+        seed,
+        l2=strength,
+        dropout=0.5,
+        callbacks=[stopping()],
+    ),
     "1200 samples": lambda seed: train(seed, 1200),
 }
 test = {}
 for name, cure in CURES.items():
-    scores = [cure(seed)[0].evaluate(x_test, t_test)["accuracy"] for seed in SEEDS]
-    test[name] = np.array(scores)
-    values = "  ".join(f"{value:.1%}" for value in scores)
+    found = [cure(seed)[0].evaluate(x_test, t_test)["accuracy"] for seed in SEEDS]
+    test[name] = np.array(found)
+    values = "  ".join(f"{value:.1%}" for value in found)
     print(f"{name:15} {test[name].mean():.1%}, of the five {values}")
 
 figure, ax = plt.subplots()
-for place, accuracies in enumerate(test.values()):
+for place, scores in enumerate(test.values()):
     colour = "#0072B2" if place else "#777777"
-    ax.plot(accuracies, [place] * 5, "o", color=colour, alpha=0.4, markeredgewidth=0)
-    ax.plot(accuracies.mean(), place, "|", color=colour, markersize=22, markeredgewidth=3)
+    ax.plot(scores, [place] * 5, "o", color=colour, alpha=0.4, mew=0)
+    ax.plot(scores.mean(), place, "|", color=colour, markersize=22, mew=3)
 ax.set_yticks(range(len(test)), test)
 ax.invert_yaxis()
-ax.set_xlabel("accuracy on test digits, for five choices of samples, and their mean")
+ax.set_xlabel("accuracy on test digits: five choices of samples, and mean")
 ax.set_title("What helps, and how much")
 ax.grid(axis="x", color="#dddddd")
 plt.show()
@@ -209,7 +222,8 @@ plt.show()
 
 for name in ("L2", "dropout", "early stopping", "all three", "1200 samples"):
     assert (test[name] > test["nothing"]).all(), name
-mean = {name: accuracies.mean() for name, accuracies in test.items()}
-assert mean["nothing"] + 0.03 < mean["dropout"] < mean["early stopping"] < mean["L2"]
+mean = {name: scores.mean() for name, scores in test.items()}
+assert mean["nothing"] + 0.03 < mean["dropout"]
+assert mean["dropout"] < mean["early stopping"] < mean["L2"]
 assert mean["L2"] < mean["all three"] < mean["L2"] + 0.02
 assert mean["1200 samples"] > mean["all three"] + 0.03

@@ -19,7 +19,12 @@ import cnn.plot
 
 NAMES = ("step", "sigmoid", "tanh", "relu")
 DEPTHS = (2, 3, 5, 10, 15, 20)
-COLOURS = dict(zip(NAMES, ("#0072B2", "#D55E00", "#009E73", "#CC79A7"), strict=True))
+COLOURS = {
+    "step": "#0072B2",
+    "sigmoid": "#D55E00",
+    "tanh": "#009E73",
+    "relu": "#CC79A7",
+}
 
 x, t, x_test, t_test = cnn.datasets.load_digits(split=True)
 
@@ -39,7 +44,8 @@ def derivative(name, y):
 z = np.linspace(-10, 10, 2001)
 slopes = {name: derivative(name, getattr(cnn, name)(z)) for name in NAMES}
 for name in NAMES:
-    print(f"{name:8}  largest derivative {slopes[name].max():.2f},  at 10: {slopes[name][-1]:.1e}")
+    largest, far = slopes[name].max(), slopes[name][-1]
+    print(f"{name:8}  largest derivative {largest:.2f},  at 10: {far:.1e}")
 
 assert slopes["step"].max() == 0
 assert slopes["sigmoid"].max() == 0.25
@@ -91,9 +97,9 @@ for name in NAMES:
         first, *_, last = norms(network(name, depth))
         arrives[name, depth] = first / last
 
-print("hidden layers " + "".join(f"{depth:9}" for depth in DEPTHS))
+print("hidden layers ", *(f"{depth:7}" for depth in DEPTHS))
 for name in NAMES:
-    print(f"{name:14}" + "".join(f"{arrives[name, depth]:9.0e}" for depth in DEPTHS))
+    print(f"{name:14}", *(f"{arrives[name, depth]:7.0e}" for depth in DEPTHS))
 
 # Step: nothing at all, in any network. Sigmoid: ever less. Tanh and ReLU: neither vanishes.
 assert all(arrives["step", depth] == 0 for depth in DEPTHS)
@@ -102,7 +108,8 @@ assert all(
     for depth, deeper in itertools.pairwise(DEPTHS)
 )
 assert arrives["sigmoid", 20] < 1e-12
-assert all(0.5 < arrives[name, depth] < 2 for name in ("tanh", "relu") for depth in DEPTHS)
+for name in ("tanh", "relu"):
+    assert all(0.5 < arrives[name, depth] < 2 for depth in DEPTHS)
 
 # %%
 # What it does to learning
@@ -119,7 +126,8 @@ with warnings.catch_warnings(record=True) as caught:
     net.fit(x, t)
 print(caught[0].message)
 assert "will not learn" in str(caught[0].message)
-changed = [bool((old != new).any()) for old, new in zip(before, net.get_weights(), strict=True)]
+pairs = zip(before, net.get_weights(), strict=True)
+changed = [bool((old != new).any()) for old, new in pairs]
 assert changed == [False] * 10 + [True] * 2
 
 # %%
@@ -131,24 +139,33 @@ with warnings.catch_warnings():
         for depth in DEPTHS:
             net = network(name, depth)
             optimizer = cnn.SGD(lr=0.03, momentum=0.9, clip_norm=1)
-            net.fit(x, t, epochs=20, batch_size=50, optimizer=optimizer)
+            net.fit(
+                x,
+                t,
+                epochs=20,
+                batch_size=50,
+                optimizer=optimizer,
+                progress=False,
+            )
             accuracy[name, depth] = net.evaluate(x_test, t_test)["accuracy"]
 
-print("hidden layers " + "".join(f"{depth:8}" for depth in DEPTHS))
+print("hidden layers ", *(f"{depth:7}" for depth in DEPTHS))
 for name in NAMES:
-    print(f"{name:14}" + "".join(f"{accuracy[name, depth]:8.1%}" for depth in DEPTHS))
+    print(f"{name:14}", *(f"{accuracy[name, depth]:7.1%}" for depth in DEPTHS))
 
 # The sigmoid learns with 2 hidden layers. From 5 on, it does no better than guessing.
 assert accuracy["sigmoid", 2] > 0.9
 assert all(accuracy["sigmoid", depth] < 0.15 for depth in DEPTHS if depth >= 5)
-assert all(accuracy[name, depth] > 0.9 for name in ("tanh", "relu") for depth in DEPTHS)
+for name in ("tanh", "relu"):
+    assert all(accuracy[name, depth] > 0.9 for depth in DEPTHS)
 
 # %%
 # Cause and effect, side by side. Where the gradient of the first layer vanishes, nothing is learnt.
 
 figure, (left, right) = plt.subplots(1, 2)
 for name in ("sigmoid", "tanh", "relu"):
-    left.semilogy(DEPTHS, [arrives[name, depth] for depth in DEPTHS], "o-", color=COLOURS[name])
+    values = [arrives[name, depth] for depth in DEPTHS]
+    left.semilogy(DEPTHS, values, "o-", color=COLOURS[name])
 for name in NAMES:
     values = [accuracy[name, depth] for depth in DEPTHS]
     right.plot(DEPTHS, values, "o-", color=COLOURS[name], label=name)
@@ -181,7 +198,7 @@ for name in ("tanh", "relu"):
         outputs = np.concatenate(net.activations(x)[:-1], axis=1)
         shares.append(float((derivative(name, outputs) > 0.5).mean()))
     share, then = shares
-    print(f"{name}: derivative above 1/2 in {share:.0%}; with weights 8 times as large {then:.0%}")
+    print(f"{name}: derivative above 1/2 in {share:.0%}, then {then:.0%}")
     if name == "tanh":
         assert share > 0.95
         assert then < 0.2
