@@ -108,11 +108,10 @@ for by_hand, found in ((dw2, gradients[1].weight), (db2, gradients[1].bias)):
     np.testing.assert_allclose(found, by_hand, rtol=1e-14)
 
 print("         by hand             net.gradients")
-for i in range(2):
-    for j in range(2):
-        print(f"w1[{i},{j}]  {dw1[i, j]:+.15f}  {gradients[0].weight[i, j]:+.15f}")
-for i in range(2):
-    print(f"w2[{i},0]  {dw2[i, 0]:+.15f}  {gradients[1].weight[i, 0]:+.15f}")
+for name, by_hand, layer in (("w1", dw1, 0), ("w2", dw2, 1)):
+    for place, value in np.ndenumerate(by_hand):
+        found = gradients[layer].weight[place]
+        print(f"{name}{list(place)}  {value:+.15f}  {found:+.15f}")
 
 # %%
 # Without calculus
@@ -158,7 +157,7 @@ best = steps[off.argmin()]
 print(f"best step {best:.0e}, largest difference there {off.min():.1e}")
 assert 1e-7 < best < 1e-3
 assert off.min() < 1e-10
-# From 1e-1 to 1e-2 and to 1e-3, a tenth of the step makes a hundredth of the difference.
+# A tenth of the step makes a hundredth of the difference.
 np.testing.assert_allclose(off[1:3] / off[2:4], 100, rtol=0.1)
 
 figure, ax = plt.subplots()

@@ -45,15 +45,17 @@ def outputs_of(activation, init):
 
 
 def draw(activation, initialisers, limits):
-    """Draw a row of histograms for each initialiser, one for each hidden layer."""
+    """Draw the outputs of each hidden layer, a row for each initialiser."""
     rows = len(initialisers)
-    size = (11, 2.2 * rows)
+    size = (10, 2.2 * rows)
+    ticks = np.linspace(limits[0], limits[1], 5)[1:-1]
     axes = plt.subplots(rows, 5, figsize=size, sharex=True, sharey="row")[1]
     for row, (name, init) in zip(axes, initialisers.items(), strict=True):
         net = cnn.Sequential(hidden_layers(activation, init), rng=0)
         cnn.plot.activation_histograms(net, x, limits=limits, ax=row)
         row[0].set_ylabel(f"{name}\n\nshare of outputs")
         for ax in row:
+            ax.set_xticks(ticks)
             ax.label_outer()
     plt.show()
 
@@ -61,15 +63,16 @@ def draw(activation, initialisers, limits):
 # %%
 # All the same
 # ------------
-# Why random at all? If all weights are 0, all neurons of a layer have the same output and get the
-# same gradient. So they stay the same for ever, and a layer of 100 neurons is worth one. It is the
-# same with any other number.
+# Why random at all? If all weights are the same number, all neurons of a layer have the same output
+# and get the same gradient. So they stay the same for ever, and a layer of 100 neurons is worth
+# one. Here the number is 0.1.
 
 net = network("tanh", "zeros")
 net.set_weights([np.full(array.shape, 0.1) for array in net.get_weights()])
 net.fit(x, t, epochs=5, batch_size=50, optimizer=cnn.SGD(lr=0.1))
-different = [np.unique(layer.weight, axis=1).shape[1] for layer in net.layers[:-1]]
-print(f"different neurons in each hidden layer after training: {different}")
+weights = [layer.weight for layer in net.layers[:-1]]
+different = [np.unique(weight, axis=1).shape[1] for weight in weights]
+print(f"different neurons in each hidden layer: {different}")
 assert different == [1] * 5
 
 # %%
@@ -99,7 +102,8 @@ for name, init in of_tanh.items():
     deviations = "".join(f"{y.std():9.1e}" for y in outputs)
     print(f"{name:14}{deviations}   saturated: {flat:.0%}")
 
-# A sum of 100 inputs, with weights of deviation 0.01, has 0.01 sqrt(100) = 0.1 of their deviation.
+# A sum of 100 inputs with weights of deviation 0.01 has 0.01 sqrt(100) = 0.1 of their
+# deviation.
 small = [y.std() for y in outputs_of("tanh", spread(0.01))]
 np.testing.assert_allclose(np.divide(small[1:], small[:-1]), 0.1, rtol=0.1)
 assert np.mean([np.abs(y) > 0.99 for y in outputs_of("tanh", spread(1))]) > 0.5
@@ -110,16 +114,18 @@ assert min(y.std() for y in outputs_of("tanh", "glorot_uniform")) > 0.2
 # --------
 # ReLU sets about half of its outputs to 0. This halves the mean square, in each layer again. He et
 # al. (2015) therefore make the variance of the weights twice as large, `2 / inputs`. It is the
-# default for ReLU: `init="he_uniform"`.
+# default for ReLU: `init="he_uniform"`. The titles also count the neurons that are 0 for every
+# digit.
 
 draw("relu", {"glorot": "glorot_uniform", "he": "he_uniform"}, (0, 2))
 
 # %%
+# The mean square of each layer's outputs, and what it is multiplied by from layer to layer.
 
 for name in ("glorot_uniform", "he_uniform"):
     squares = [np.mean(y**2) for y in outputs_of("relu", name)]
     factor = (squares[-1] / squares[0]) ** (1 / 4)
-    print(f"{name:15}", *(f"{s:.4f}" for s in squares), f"  x {factor:.2f} in each layer")
+    print(f"{name:15}", *(f"{s:.4f}" for s in squares), f"  x {factor:.2f}")
     # From layer to layer, on average; the weights of one network are a sample.
     expected = 0.5 if name == "glorot_uniform" else 1
     np.testing.assert_allclose(factor, expected, rtol=0.15)

@@ -106,7 +106,7 @@ plt.show()
 # along the valley. The steep direction limits the learning rate: above 1, `v` grows with each step.
 
 k = np.arange(31)[:, None]
-expected = START * np.array([0.905, -0.9]) ** k
+expected = np.array(START) * np.array([0.905, -0.9]) ** k
 np.testing.assert_allclose(paths["SGD"], expected, rtol=1e-12)
 too_fast = walk(cnn.SGD(lr=1.05), x, t, START)
 print(f"with a learning rate of 1.05, v is {too_fast[-1, 1]:.1f} after 30 steps")
@@ -241,8 +241,8 @@ assert min(best.values()) > 0.95
 assert max(best.values()) - min(best.values()) < 0.02
 assert all(values.min() < 0.5 for values in sweep.values())
 for name in ("Momentum", "Nesterov"):
-    rates = RATES[[sweep[name].argmax(), sweep["SGD"].argmax()]]
-    np.testing.assert_allclose(rates[0], rates[1] / 10)
+    chosen, of_sgd = RATES[[sweep[name].argmax(), sweep["SGD"].argmax()]]
+    np.testing.assert_allclose(chosen, of_sgd / 10)
 for name in ("RMSprop", "Adam"):
     assert len(good[name]) > max(len(good["SGD"]), len(good["Momentum"]))
     assert good[name].min() < good["SGD"].min() / 50

@@ -9,6 +9,7 @@ tanh and ReLU, in networks with 2 to 20 hidden layers, and then what it does to 
 """
 
 import itertools
+import textwrap
 import warnings
 
 import matplotlib.pyplot as plt
@@ -101,7 +102,7 @@ print("hidden layers ", *(f"{depth:7}" for depth in DEPTHS))
 for name in NAMES:
     print(f"{name:14}", *(f"{arrives[name, depth]:7.0e}" for depth in DEPTHS))
 
-# Step: nothing at all, in any network. Sigmoid: ever less. Tanh and ReLU: neither vanishes.
+# Step: nothing arrives. Sigmoid: ever less. Tanh and ReLU: it does not vanish.
 assert all(arrives["step", depth] == 0 for depth in DEPTHS)
 assert all(
     arrives["sigmoid", deeper] < arrives["sigmoid", depth]
@@ -115,7 +116,7 @@ for name in ("tanh", "relu"):
 # What it does to learning
 # ------------------------
 # Each network reads the digits 20 times. All are trained in the same way, by SGD with momentum, in
-# batches of 50. `clip_norm` limits the steps, which keeps the deepest networks from diverging.
+# batches of 50. `clip_norm` limits the length of each gradient.
 #
 # A network with step is warned about, as all layers but the last stay as they were:
 
@@ -124,7 +125,7 @@ before = net.get_weights()
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     net.fit(x, t)
-print(caught[0].message)
+print(textwrap.fill(str(caught[0].message), 80))
 assert "will not learn" in str(caught[0].message)
 pairs = zip(before, net.get_weights(), strict=True)
 changed = [bool((old != new).any()) for old, new in pairs]
@@ -153,14 +154,16 @@ print("hidden layers ", *(f"{depth:7}" for depth in DEPTHS))
 for name in NAMES:
     print(f"{name:14}", *(f"{accuracy[name, depth]:7.1%}" for depth in DEPTHS))
 
-# The sigmoid learns with 2 hidden layers. From 5 on, it does no better than guessing.
+# The sigmoid learns with 2 hidden layers. With 5 or more it guesses.
 assert accuracy["sigmoid", 2] > 0.9
 assert all(accuracy["sigmoid", depth] < 0.15 for depth in DEPTHS if depth >= 5)
 for name in ("tanh", "relu"):
     assert all(accuracy[name, depth] > 0.9 for depth in DEPTHS)
 
 # %%
-# Cause and effect, side by side. Where the gradient of the first layer vanishes, nothing is learnt.
+# Cause and effect, side by side. If hardly any gradient reaches the first layers, a deep network
+# learns nothing. With step only the last layer learns, from random features, which are worth less
+# and less the deeper the network is.
 
 figure, (left, right) = plt.subplots(1, 2)
 for name in ("sigmoid", "tanh", "relu"):
