@@ -153,8 +153,8 @@ for optimizer in (cnn.Adagrad(lr=0.1), cnn.Adam(lr=0.1)):
     steady[name] = -np.diff(places)
     second, hundredth = steady[name][[0, -1]]
     print(f"{name:8} second step {second:.3f}, hundredth {hundredth:.3f}")
-expected = 0.1 / np.sqrt(np.arange(2, 101))
-np.testing.assert_allclose(steady["Adagrad"], expected, rtol=1e-8)
+shrinking = 0.1 / np.sqrt(np.arange(2, 101))
+np.testing.assert_allclose(steady["Adagrad"], shrinking, rtol=1e-8)
 np.testing.assert_allclose(steady["Adam"], 0.1, rtol=1e-6)
 
 # %%
