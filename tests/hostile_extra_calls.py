@@ -73,9 +73,12 @@ def plots():
             drawn(plot.decision_boundary),
             lambda w: {"net": w.net, "x": w.x, "t": w.t, "columns": (0, 1), "resolution": 5},
         ),
-        "network_diagram": Case(drawn(plot.network_diagram), lambda w: {"net": w.net, "most": 3}),
+        "network_diagram": Case(
+            drawn(plot.network_diagram), lambda w: {"net": w.net, "most": 3, "texts": None}
+        ),
         "activation_histograms": Case(
-            drawn(plot.activation_histograms), lambda w: {"net": w.net, "x": w.x, "bins": 3}
+            drawn(plot.activation_histograms),
+            lambda w: {"net": w.net, "x": w.x, "bins": 3, "limits": (0, 1)},
         ),
         "loss_surface": Case(
             drawn(plot.loss_surface),

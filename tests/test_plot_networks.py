@@ -223,6 +223,36 @@ def test_table_models_are_refused(table_model, function, arguments):
         getattr(plot, function)(table_model, *arguments)
 
 
+def test_a_diagram_with_texts(net):
+    rows = [["a", "$b$"], [0.5, 1.5, None, 7, "two\nlines"], range(3)]
+    ax = plot.network_diagram(net, texts=rows)
+    written = {text.get_text(): text for text in ax.texts if hasattr(text, "xy")}
+    assert set(written) == {str(text) for row in rows for text in row}
+    # Each is at its neuron.
+    circles = [tuple(place) for c in ax.collections for place in c.get_offsets()]
+    places = [text.xy for text in written.values()]
+    assert {place for place in circles if place != (0, 0)} >= set(places)
+    assert [x for x, _ in places] == [0.0] * 2 + [3.0] * 5 + [6.0] * 3
+    ax.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in written.values()]
+    assert not any(one.overlaps(two) for one, two in itertools.combinations(boxes, 2))
+    assert all(ax.get_window_extent().contains(*box.get_points()[0]) for box in boxes)
+
+
+def test_bad_texts_of_a_diagram(net):
+    rows = [["a"] * 2, ["b"] * 5, ["c"] * 3]
+    with refused(TypeError, "network_diagram: texts is of type str, should be a list with a list"):
+        plot.network_diagram(net, texts="abc")
+    with refused(ValueError, "network_diagram: texts has 2 items, should have 3: one for the"):
+        plot.network_diagram(net, texts=rows[:2])
+    with refused(TypeError, "network_diagram: texts[1] is of type int, should be a list with an"):
+        plot.network_diagram(net, texts=[rows[0], 5, rows[2]])
+    with refused(ValueError, "network_diagram: texts[2] has 2 items, should have 3, one for each"):
+        plot.network_diagram(net, texts=[*rows[:2], ["c"] * 2])
+    with refused(ValueError, "network_diagram: texts is given, but a layer has 5 neurons, more"):
+        plot.network_diagram(net, texts=rows, most=4)
+
+
 def test_titles_of_a_deep_diagram_do_not_overlap():
     net = cnn.mlp([64, *[50] * 12, 10], "hard_sigmoid", "softmax", rng=0)
     ax = plot.network_diagram(net)
@@ -274,7 +304,35 @@ def test_what_titles_of_histograms_say():
     assert first.patches[0].get_data().values.sum() == 0
 
 
+def test_histograms_with_the_same_limits(net):
+    outputs = net.activations(X)
+    axes = plot.activation_histograms(net, X, bins=4, limits=(-1, 3))
+    for axis, y in zip(axes, outputs, strict=True):
+        values = y[y != 0].astype(float)
+        drawn = axis.patches[0].get_data()
+        np.testing.assert_array_equal(drawn.edges, [-1, 0, 1, 2, 3])
+        np.testing.assert_allclose(drawn.values, np.histogram(values, drawn.edges)[0] / y.size)
+        assert axis.get_xlim() == (-1, 3)
+
+
+def test_histograms_in_rows_of_a_figure(net):
+    _, axes = pyplot.subplots(2, 2, figsize=(3, 4))
+    for row in axes:
+        plot.activation_histograms(net, np.zeros_like(X), ax=row)
+    labels = [[ax.get_ylabel() for ax in row] for row in axes]
+    assert labels == [["share of outputs", ""]] * 2
+    # In narrow plots, what a title says has several lines.
+    assert axes[0, 0].get_title() == "layer 0: relu\n100% are 0,\n5 of 5 neurons always"
+    inset = [axes[0, 0].inset_axes((0, 0, 1, 1)), axes[0, 1]]
+    plot.activation_histograms(net, X, ax=inset)
+    assert inset[0].get_ylabel() == "share of outputs"
+
+
 def test_bad_histograms(net, ax):
+    with refused(ValueError, "activation_histograms: limits is (1, 1), should be a smaller and a"):
+        plot.activation_histograms(net, X, limits=(1, 1))
+    with refused(TypeError, "activation_histograms: limits is 'x', should be a tuple of two"):
+        plot.activation_histograms(net, X, limits="x")
     with refused(ValueError, "activation_histograms: x has shape (2,), should be (n, 2) with n at"):
         plot.activation_histograms(net, [1.0, 2.0])
     with refused(ValueError, "activation_histograms: ax has 1 Axes, should have 2, one for each"):

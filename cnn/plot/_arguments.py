@@ -169,3 +169,16 @@ def class_names(
     if len(found) != classes:
         raise ValueError(f"{where}: {what} has {len(found)} names, but there are {classes} {of}")
     return found
+
+
+def limits(where: str, given: object, least: float, most: float | None) -> tuple[float, float]:
+    """Return a smaller and a larger number."""
+    if not isinstance(given, (tuple, list)) or len(given) != 2:
+        raise TypeError(f"{where}: limits is {given!r}, should be a tuple of two numbers")
+    low, high = (
+        checks.real(where, f"limits[{i}]", limit, low=least, most=most)
+        for i, limit in enumerate(given)
+    )
+    if low >= high:
+        raise ValueError(f"{where}: limits is {given}, should be a smaller and a larger number")
+    return low, high

@@ -13,6 +13,8 @@ from cnn.layers import Dense, Dropout, Standardize
 from cnn.plot import _arguments, _axes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
@@ -34,7 +36,13 @@ class _Column(NamedTuple):
     """What is between it and the column before it."""
 
 
-def network_diagram(net: Network | Tabular, *, most: int = 16, ax: Axes | None = None) -> Axes:
+def network_diagram(
+    net: Network | Tabular,
+    *,
+    most: int = 16,
+    texts: Sequence[Sequence[object]] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draw the layers of a network, from the inputs on the left to the outputs on the right.
 
     If no layer has more than `most` neurons, each neuron is a circle and each weight a line: red if
@@ -48,6 +56,10 @@ def network_diagram(net: Network | Tabular, *, most: int = 16, ax: Axes | None =
         The network, or an estimator of `cnn.sklearn` or a model of a table that has one.
     most : int, default 16
         Up to how many neurons of a layer are drawn one by one; 0 for boxes.
+    texts : sequence of sequences, optional
+        What to write beside each neuron, such as its output: first a sequence for the inputs, then
+        one for each dense layer, with an object for each neuron. Their str() is shown. Only if
+        neurons are drawn one by one.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
@@ -68,6 +80,13 @@ def network_diagram(net: Network | Tabular, *, most: int = 16, ax: Axes | None =
     >>> import cnn, cnn.plot
     >>> net = cnn.mlp([4, 5, 3], "relu", "softmax", rng=0)
     >>> ax = cnn.plot.network_diagram(net)
+
+    With the outputs of a sample:
+
+    >>> x = [1.0, 0.0, 0.5, 2.0]
+    >>> outputs = [x, *net.activations(x)]
+    >>> texts = [[f"{value:.2f}" for value in layer] for layer in outputs]
+    >>> ax = cnn.plot.network_diagram(net, texts=texts)
     """
     where = "network_diagram"
     source, net = net, _arguments.network_of_table(net) or _arguments.network(where, net)
@@ -75,17 +94,78 @@ def network_diagram(net: Network | Tabular, *, most: int = 16, ax: Axes | None =
     columns = _columns(net)
     small = max(column.units for column in columns) <= most
     tallest = max(column.units for column in columns)
+    written = None if texts is None else _checked_texts(where, texts, columns)
+    if written is not None and not small:
+        raise ValueError(
+            f"{where}: texts is given, but a layer has {tallest} neurons, more than most, which is "
+            f"{most}"
+        )
+    lines = 0 if written is None else max(text.count("\n") + 1 for row in written for text in row)
     size = (
         min(1.2 + (1.6 if small else 1.9) * len(columns), 16.0),
-        min(max(3.0, 1.2 + 0.36 * tallest), 8.0) if small else 3.6,
+        min(max(3.0, 1.2 + (0.36 + 0.25 * lines) * tallest), 8.0) if small else 3.6,
     )
     ax = _axes.one(where, ax, size)
     if small:
-        _draw_neurons(where, ax, net, columns, source)
+        heights = [_heights(column.units, 1 + 0.7 * lines) for column in columns]
+        _draw_neurons(where, ax, net, columns, heights, 0.7 * lines, source)
+        _write(ax, heights, written or [])
     else:
         _draw_boxes(ax, columns)
     ax.set_axis_off()
     return ax
+
+
+def _checked_texts(where: str, texts: object, columns: list[_Column]) -> list[list[str]]:
+    """Return the texts of all neurons, after a check that there is one for each."""
+    if isinstance(texts, (str, bytes)) or not hasattr(texts, "__iter__"):
+        raise TypeError(
+            f"{where}: texts is of type {type(texts).__name__}, should be a list with a list for "
+            f"the inputs and one for each dense layer"
+        )
+    given: list[Any] = list(texts)
+    if len(given) != len(columns):
+        raise ValueError(
+            f"{where}: texts has {len(given)} items, should have {len(columns)}: one for the "
+            f"inputs and one for each dense layer"
+        )
+    found = []
+    for i, (row, column) in enumerate(zip(given, columns, strict=True)):
+        if isinstance(row, (str, bytes)) or not hasattr(row, "__iter__"):
+            raise TypeError(
+                f"{where}: texts[{i}] is of type {type(row).__name__}, should be a list with an "
+                f"item for each neuron"
+            )
+        found.append([str(text) for text in row])
+        if len(found[i]) != column.units:
+            raise ValueError(
+                f"{where}: texts[{i}] has {len(found[i])} items, should have {column.units}, one "
+                f"for each neuron"
+            )
+    return found
+
+
+def _write(ax: Axes, heights: list[list[float]], texts: list[list[str]]) -> None:
+    """Write texts above the upper neurons and below the others, where there are fewer lines."""
+    theme = _axes.theme(ax)
+    box = {"facecolor": theme.paper, "edgecolor": "none", "alpha": 0.85, "pad": 1.0}
+    longest = max(
+        (len(line) for row in texts for text in row for line in text.split("\n")), default=1
+    )
+    font = _font(ax, len(heights), longest)
+    for i, row in enumerate(texts):
+        for y, text in zip(heights[i], row, strict=True):
+            made = ax.annotate(
+                text,
+                (i * _ACROSS, y),
+                (0, 9 if y > 0 else -9),
+                textcoords="offset points",
+                ha="center",
+                va="bottom" if y > 0 else "top",
+                fontsize=font,
+                bbox=box,
+            )
+            _axes.as_text([made])
 
 
 def _columns(net: Sequential) -> list[_Column]:
@@ -110,13 +190,18 @@ def _font(ax: Axes, columns: int, letters: int) -> float:
 
 
 def _draw_neurons(
-    where: str, ax: Axes, net: Sequential, columns: list[_Column], source: object
+    where: str,
+    ax: Axes,
+    net: Sequential,
+    columns: list[_Column],
+    heights: list[list[float]],
+    room: float,
+    source: object,
 ) -> None:
-    """Draw each neuron and each weight."""
+    """Draw each neuron, at its height, and each weight; leave room for texts."""
     lines = extras.require(where, "matplotlib.collections", "plot").LineCollection
     theme = _axes.theme(ax)
     positive, negative = theme.wrong, theme.right
-    heights = [_heights(column.units) for column in columns]
     dense = [layer for layer in net.layers if isinstance(layer, Dense)]
     for i, layer in enumerate(dense):
         weight: NDArray[Any] = layer.weight
@@ -152,12 +237,12 @@ def _draw_neurons(
     font = _font(ax, len(columns), max(longest, 9))
     for i, column in enumerate(columns):
         x = i * _ACROSS
-        ax.text(x, tallest + 0.9, f"{column.units}", ha="center", va="bottom", fontsize=font)
+        ax.text(x, tallest + room + 0.9, f"{column.units}", ha="center", va="bottom", fontsize=font)
         text = column.title if not column.between else f"{column.between}\n{column.title}"
-        ax.text(x, -tallest - 0.9, text, ha="center", va="top", fontsize=font)
+        ax.text(x, -tallest - room - 0.9, text, ha="center", va="top", fontsize=font)
     has_names = _name_ends(ax, net, heights, source, font)
     ax.set_xlim(-2.2 if has_names else -0.8, (len(columns) - 1) * _ACROSS + 2.2)
-    ax.set_ylim(-tallest - 2.4, tallest + 1.8)
+    ax.set_ylim(-tallest - room - 2.4, tallest + room + 1.8)
 
 
 def _name_ends(
@@ -181,9 +266,9 @@ def _name_ends(
     return features is not None
 
 
-def _heights(units: int) -> list[float]:
+def _heights(units: int, distance: float) -> list[float]:
     """Return the places of a layer's neurons, around 0."""
-    return [(units - 1) / 2 - i for i in range(units)]
+    return [distance * ((units - 1) / 2 - i) for i in range(units)]
 
 
 def _draw_boxes(ax: Axes, columns: list[_Column]) -> None:

@@ -12,7 +12,7 @@ from cnn import activations as activations_
 from cnn._base import checks
 from cnn._base.activations import TABLE
 from cnn._base.numbers import rounded
-from cnn.plot import _axes
+from cnn.plot import _arguments, _axes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +74,7 @@ def activations(
     ]
     if not found:
         raise ValueError(f"{where}: names is empty, should have at least one activation")
-    low, high = _limits(where, limits, -1e6, None)
+    low, high = _arguments.limits(where, limits, -1e6, None)
     width = 9.0 if len(found) <= _MOST_NAMES else 10.5
     axes = _axes.several(where, ax, 2, (width, 3.8), columns=2)
     if axes.size < 2:
@@ -161,7 +161,7 @@ def likelihood_curve(
     if not counts:
         raise ValueError(f"{where}: k is empty, should have at least one number of successes")
     log = checks.flag(where, "log", log)
-    low, high = _likely(counts, n) if limits is None else _limits(where, limits, 0.0, 1.0)
+    low, high = _likely(counts, n) if limits is None else _arguments.limits(where, limits, 0.0, 1.0)
     beside = ax is None and len(counts) > _MOST_NAMES
     ax = _axes.one(where, ax, (8.4 if beside else 6.4, 4.0))
     for i, count in enumerate(counts):
@@ -204,19 +204,6 @@ def _cut(ax: Axes, largest: float) -> None:
         low, high = min(low for low, _ in kept), max(high for _, high in kept)
         margin = 0.05 * (high - low) or 0.5
         ax.set_ylim(low - margin, high + margin)
-
-
-def _limits(where: str, limits: object, least: float, most: float | None) -> tuple[float, float]:
-    """Return a smaller and a larger number."""
-    if not isinstance(limits, (tuple, list)) or len(limits) != 2:
-        raise TypeError(f"{where}: limits is {limits!r}, should be a tuple of two numbers")
-    low, high = (
-        checks.real(where, f"limits[{i}]", limit, low=least, most=most)
-        for i, limit in enumerate(limits)
-    )
-    if low >= high:
-        raise ValueError(f"{where}: limits is {limits}, should be a smaller and a larger number")
-    return low, high
 
 
 def _likely(counts: list[int], n: int) -> tuple[float, float]:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # The plots of a row.
 _MOST_COLUMNS = 4
+# About how wide a letter of a title is, in points, less the room between two plots.
+_LETTER = 4.0
 # Below the first output and above the second, the derivative of the activation is nearly 0, so that
 # little is learnt.
 _SATURATED = {"sigmoid": (0.01, 0.99), "tanh": (-0.99, 0.99), "hard_sigmoid": (0.0, 1.0)}
@@ -31,6 +33,7 @@ def activation_histograms(
     x: ArrayLike,
     *,
     bins: int = 50,
+    limits: tuple[float, float] | None = None,
     ax: NDArray[Any] | Sequence[Axes] | None = None,
 ) -> NDArray[Any]:
     """Draw how the outputs of each layer are distributed on samples.
@@ -47,6 +50,9 @@ def activation_histograms(
         The samples.
     bins : int, default 50
         The number of bars of a histogram.
+    limits : tuple of float, optional
+        The smallest and the largest output that is drawn, the same for all layers, so that they can
+        be compared. By default each layer has its own.
     ax : array of matplotlib.axes.Axes, optional
         Where to draw, an Axes for each dense layer; a new figure by default.
 
@@ -72,6 +78,7 @@ def activation_histograms(
     where = "activation_histograms"
     net = _arguments.network(where, net)
     bins = checks.integer(where, "bins", bins, 1, 1000)
+    span = None if limits is None else _arguments.limits(where, limits, -1e30, 1e30)
     samples = _core.numeric(where, "x", x)
     if samples.ndim != 2 or len(samples) == 0 or samples.shape[1] != net.inputs:
         raise ValueError(
@@ -87,16 +94,25 @@ def activation_histograms(
         raise ValueError(
             f"{where}: ax has {axes.size} Axes, should have {len(layers)}, one for each layer"
         )
-    for axis, (place, layer, values) in zip(axes, layers, strict=False):
-        _draw_layer(axis, place, layer, values.astype(np.float64), bins)
+    for axis, (i, layer, values) in zip(axes, layers, strict=False):
+        _draw_layer(axis, i, layer, values.astype(np.float64), bins, span)
     for axis in axes[len(layers) :]:
         axis.set_axis_off()
-    for axis in axes[: len(layers) : columns]:
-        axis.set_ylabel("share of outputs")
+    for axis in axes[: len(layers)]:
+        place = axis.get_subplotspec()
+        if place is None or place.is_first_col():
+            axis.set_ylabel("share of outputs")
     return axes
 
 
-def _draw_layer(ax: Axes, place: int, layer: Dense, y: NDArray[np.float64], bins: int) -> None:
+def _draw_layer(
+    ax: Axes,
+    place: int,
+    layer: Dense,
+    y: NDArray[np.float64],
+    bins: int,
+    span: tuple[float, float] | None,
+) -> None:
     """Draw the histogram of a layer's outputs (n, outputs)."""
     zero = y == 0
     words = [f"{zero.mean():.0%} are 0"] if zero.any() else []
@@ -109,13 +125,19 @@ def _draw_layer(ax: Axes, place: int, layer: Dense, y: NDArray[np.float64], bins
         words += [f"{share:.0%} are saturated"] if share else []
     shown = y[~zero]
     low, high = (float(shown.min()), float(shown.max())) if shown.size else (-0.5, 0.5)
-    if high - low < 1e-6 * max(abs(low), abs(high)):
+    if span is not None:
+        low, high = span
+        ax.set_xlim(low, high)
+    elif high - low < 1e-6 * max(abs(low), abs(high)):
         margin = 0.05 * abs(low) or 0.5
         low, high = low - margin, high + margin
     counts, edges = np.histogram(shown, bins, (low, high))
     theme = _axes.theme(ax)
     ax.stairs(counts / y.size, edges, fill=True, color=theme.right, alpha=0.85)
-    ax.set_title(f"layer {place}: {layer.activation}\n{', '.join(words)}", fontsize=9)
+    said = ", ".join(words)
+    if _LETTER * len(said) > ax.get_window_extent().width * 72 / ax.figure.dpi:
+        said = ",\n".join(words)
+    ax.set_title(f"layer {place}: {layer.activation}\n{said}", fontsize=9)
     ax.set_xlabel("output", fontsize=9)
     ax.tick_params(labelsize=8)
     if not shown.size:
