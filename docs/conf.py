@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -32,6 +33,7 @@ EXAMPLES = [
     "text_and_missing_values",
     "inside",
     "physics_loss",
+    "every_plot",
 ]
 
 # The gallery is measured and drawn by one thread, so that it is the same on every machine.
@@ -43,13 +45,14 @@ copyright = author
 release = version = cnn.__version__
 language = "en"
 
+sys.path.insert(0, str(DOCS / "_extensions"))
 extensions = [
+    "mathml",
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
-    "sphinx.ext.mathjax",
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
@@ -116,6 +119,7 @@ sphinx_gallery_conf = {
     "plot_gallery": True,
     "reference_url": {"cnn": None},
     "doc_module": ("cnn",),
+    "capture_repr": ("_repr_html_",),  # of networks and histories; print() shows the rest
     "backreferences_dir": "gallery/backreferences",
     "inspect_global_variables": True,
     "show_memory": False,
@@ -128,6 +132,7 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_title = "cnn"
+html_math_renderer = "mathml"
 html_static_path = ["_static"]
 html_css_files = ["cnn.css"]
 html_show_sourcelink = False
