@@ -13,7 +13,7 @@ import sys
 import tomllib
 
 import pytest
-from doc_blocks import DOCUMENTS, ROOT, blocks_of, commands, named, run_python
+from doc_blocks import DOCUMENTS, ROOT, Block, blocks_of, commands, named, run_python
 
 # What blocks may need that is not here; other environments have it.
 ELSEWHERE = {"cffi", "numba", "skl2onnx", "torch"}
@@ -46,10 +46,10 @@ def test_each_language_is_one_that_is_run(document):
     """A text that is no code says so; C, CMake and Cython name their files in a comment."""
     languages = {"c", "cmake", "cython", "output", "python", "shell", "text"}
     blocks = blocks_of(document)
-    for before, block in zip([None, *blocks], blocks, strict=False):
+    for before, block in zip([Block("", "", 0), *blocks], blocks, strict=False):
         assert block.language in languages, block
         if block.language == "output":
-            assert before is not None and before.language == "python", block
+            assert before.language == "python", block
         if block.language in {"c", "cmake", "cython"}:
             assert named(block), block
 
