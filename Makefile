@@ -13,7 +13,7 @@ CNN_WERROR := $(if $(CI),ON,OFF)
 VENV := .venv
 BENCH_VENV := build/bench-venv
 # What Sphinx writes beside the sources of the site.
-SITE := docs/gallery docs/api/generated docs/c/generated docs/sg_execution_times.rst
+SITE := docs/gallery docs/api/generated docs/c/generated docs/performance/machines
 ARGS ?=
 # Whatever runs in the environment finds the other programs in it: cmake ninja, pytest cmake.
 IN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
@@ -98,10 +98,12 @@ bench-interfaces:
 	@[ -d $(DOWNSTREAM) ] || $(MAKE) test-downstream
 	$(IN_DOWNSTREAM) python -P benchmarks/interfaces
 
-# The site, with the gallery: build/docs/html/index.html. A warning is an error.
+# The site, with the gallery: build/docs/html/index.html. A warning is an error, and so is a link, an
+# image or a title that is not as it should be.
 docs: $(VENV)/installed $(VENV)/docs-tools
 	rm -rf build/docs $(SITE)
 	$(RUN) -m sphinx -W --keep-going -T -b html -d build/docs/doctrees docs build/docs/html $(ARGS)
+	$(RUN) tools/check_site.py build/docs/html
 
 # The C tests under AddressSanitizer with UndefinedBehaviorSanitizer, then under ThreadSanitizer.
 sanitize: $(VENV)/build-tools

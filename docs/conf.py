@@ -9,6 +9,7 @@ from pathlib import Path
 import cnn
 
 DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS / "_extensions"))
 ROOT = DOCS.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 REPOSITORY = PROJECT["urls"]["Repository"]
@@ -56,6 +57,9 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
+    "benchmark_pages",
+    "drawing",
+    "included",
 ]
 exclude_patterns = ["_build", "README.md"]
 default_role = "literal"
@@ -126,6 +130,7 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "remove_config_comments": True,
     "reset_modules": ("matplotlib", _style),
+    "write_computation_times": False,
 }
 
 # ---- Looks ---------------------------------------------------------------------------------------
@@ -134,7 +139,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "cnn"
 html_math_renderer = "mathml"
 html_static_path = ["_static"]
-html_css_files = ["cnn.css"]
+html_css_files = ["cnn.css", "internals.css"]
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
@@ -171,6 +176,16 @@ def _link_to_repository(app, docname, source):
     source[0] = _LINK.sub(replaced, source[0])
 
 
+# ---- Languages -----------------------------------------------------------------------------------
+
+
+def _set_language(app, pagename, templatename, context, doctree):
+    """Name the language of the Japanese pages in their HTML, by which browsers choose fonts."""
+    if pagename.startswith("ja/"):
+        context["language"] = "ja"
+
+
 def setup(app):
     """Connect what this file adds to Sphinx."""
     app.connect("source-read", _link_to_repository)
+    app.connect("html-page-context", _set_language)
