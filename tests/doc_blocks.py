@@ -1,7 +1,8 @@
 """The blocks of code in the project's documents, as they stand, and what runs them.
 
 A block between lines of three backquotes has the language that the first of them names; one that is
-indented by four spaces holds commands of a shell.
+indented by four spaces holds commands of a shell. One of the language `output` holds what the block
+of Python before it prints; there, `...` stands for any text.
 """
 
 import json
@@ -61,13 +62,18 @@ def named(block):
 
 # Runs blocks, given as JSON, in one namespace; tells of each what was wrong with it, or missing.
 _RUNNER = """
-import json, sys, traceback, types
+import contextlib, doctest, io, json, sys, traceback, types
 module = types.ModuleType("__main__")
 sys.modules["__main__"] = module
-for line, text, name in json.load(sys.stdin):
+for line, text, name, output in json.load(sys.stdin):
+    printed = io.StringIO()
     try:
-        exec(compile("\\n" * (line - 1) + text, name, "exec"), vars(module))
-        said = None
+        with contextlib.redirect_stdout(printed):
+            exec(compile("\\n" * (line - 1) + text, name, "exec"), vars(module))
+        said, got = None, printed.getvalue()
+        if output is not None:
+            if not doctest.OutputChecker().check_output(output, got, doctest.ELLIPSIS):
+                said = ["failed", f"the page says\\n{output}but it prints\\n{got}"]
     except ImportError as error:
         said = ["missing", str(error)]
     except BaseException:
@@ -78,9 +84,10 @@ for line, text, name in json.load(sys.stdin):
 
 def run_python(document, folder):
     """Run the document's blocks of Python in one process; return [line, None or what is wrong]."""
+    blocks = blocks_of(document)
     given = [
-        (block.line, block.text, document)
-        for block in blocks_of(document)
+        (block.line, block.text, document, after.text if after.language == "output" else None)
+        for block, after in zip(blocks, [*blocks[1:], Block("", "", 0)], strict=True)
         if block.language == "python"
     ]
     done = subprocess.run(

@@ -13,7 +13,7 @@ import sys
 import tomllib
 
 import pytest
-from doc_blocks import DOCUMENTS, ROOT, blocks_of, commands, named, run_python
+from doc_blocks import DOCUMENTS, ROOT, Block, blocks_of, commands, named, run_python
 
 # What blocks may need that is not here; other environments have it.
 ELSEWHERE = {"cffi", "numba", "skl2onnx", "torch"}
@@ -44,8 +44,12 @@ def test_documents_are_read():
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_each_language_is_one_that_is_run(document):
     """A text that is no code says so; C, CMake and Cython name their files in a comment."""
-    for block in blocks_of(document):
-        assert block.language in {"c", "cmake", "cython", "python", "shell", "text"}, block
+    languages = {"c", "cmake", "cython", "output", "python", "shell", "text"}
+    blocks = blocks_of(document)
+    for before, block in zip([Block("", "", 0), *blocks], blocks, strict=False):
+        assert block.language in languages, block
+        if block.language == "output":
+            assert before.language == "python", block
         if block.language in {"c", "cmake", "cython"}:
             assert named(block), block
 
@@ -76,6 +80,17 @@ def test_python(document, request):
         kind, text = wrong
         needed = kind == "missing" and any(re.search(rf"\b{name}\b", text) for name in ELSEWHERE)
         assert needed, f"{document}:{line}: {text}"
+
+
+def test_outputs_are_compared(tmp_path, monkeypatch):
+    """With what the block before them prints, in which `...` stands for any text."""
+    text = "```python\nprint('a', 1, 2)\n```\n\n```output\n{}\n```\n"
+    monkeypatch.setattr("doc_blocks.ROOT", tmp_path)
+    for output, is_right in (("a 1 2", True), ("a ...", True), ("a 1 3", False), ("", False)):
+        (tmp_path / "page.md").write_text(text.format(output))
+        [(line, wrong)] = run_python("page.md", tmp_path)
+        assert line == 2
+        assert (wrong is None) is is_right, wrong
 
 
 def test_the_map_of_tests_is_complete():
