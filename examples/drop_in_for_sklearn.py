@@ -68,7 +68,7 @@ a = sklearn.neural_network.MLPClassifier(**settings).fit(x, t)
 b = MLPClassifier(**settings).fit(x, t)
 difference = max(np.abs(u - v).max() for u, v in zip(a.coefs_, b.coefs_, strict=True))
 print(f"largest difference of a weight after 280 steps: {difference:.1e}")
-print("scores on new rows:", a.score(x_test, t_test), b.score(x_test, t_test))
+print(f"scores on new rows: {a.score(x_test, t_test):.4f} and {b.score(x_test, t_test):.4f}")
 assert a.t_ == b.t_ == 280 * 100
 assert difference < 1e-8
 assert a.score(x_test, t_test) == b.score(x_test, t_test) > 0.95
@@ -107,9 +107,11 @@ assert ratios["fit 20 epochs"] > 0.8  # with room for a busy machine
 assert ratios["predict one row"] > 3
 
 _, (left, right) = plt.subplots(1, 2, width_ratios=[3, 2])
-left.plot(a.loss_curve_, color="#E69F00", linewidth=6, label="scikit-learn")
-left.plot(b.loss_curve_, color="#0072B2", linewidth=1.5, label="cnn")
+epochs = range(1, 21)
+left.plot(epochs, a.loss_curve_, color="#E69F00", linewidth=6, label="scikit-learn")
+left.plot(epochs, b.loss_curve_, color="#0072B2", linewidth=1.5, label="cnn")
 left.set(title="The same loss in each epoch", xlabel="epoch", ylabel="loss", yscale="log")
+left.set_xticks(range(0, 21, 5))
 left.legend()
 bars = right.bar(list(ratios), list(ratios.values()), width=0.6, color="#0072B2")
 right.bar_label(bars, [f"{each:.1f} x" for each in ratios.values()], padding=2)
@@ -129,28 +131,28 @@ x, x_test, t, t_test = train_test_split(x, t, random_state=0, stratify=t)
 pipeline = make_pipeline(StandardScaler(), MLPClassifier(max_iter=50, random_state=0))
 grid = {
     "mlpclassifier__hidden_layer_sizes": [(5,), (30,), (100,), (50, 50)],
-    "mlpclassifier__alpha": [1e-4, 1e-1, 1.0, 10.0],
+    "mlpclassifier__alpha": [1e-4, 1.0, 10.0],
 }
-search = GridSearchCV(pipeline, grid, cv=5)
+search = GridSearchCV(pipeline, grid, cv=3)
 began = time.perf_counter()
 search.fit(x, t)
-print(f"16 settings, 5 folds each: {time.perf_counter() - began:.1f} s")
+print(f"12 settings, 3 folds each: {time.perf_counter() - began:.1f} s")
 print("best:", search.best_params_)
 print(f"accuracy in cross-validation {search.best_score_:.3f}, on new rows ", end="")
 print(f"{search.score(x_test, t_test):.3f}")
 assert search.score(x_test, t_test) > 0.93
 
 # %%
-# Each cell is the mean accuracy of five folds.
+# Each cell is the mean accuracy of three folds.
 
-table = search.cv_results_["mean_test_score"].reshape(4, 4)  # alpha by hidden_layer_sizes
-_, ax = plt.subplots(figsize=(6, 4))
+table = search.cv_results_["mean_test_score"].reshape(3, 4)  # alpha by hidden_layer_sizes
+_, ax = plt.subplots(figsize=(6, 3.2))
 ax.imshow(table, cmap="Blues", aspect="auto")
 for (row, column), score in np.ndenumerate(table):
     dark = score > (table.min() + table.max()) / 2
     ax.text(column, row, f"{score:.3f}", ha="center", va="center", color="w" if dark else "k")
 ax.set_xticks(range(4), [str(each) for each in grid["mlpclassifier__hidden_layer_sizes"]])
-ax.set_yticks(range(4), [f"{each:g}" for each in grid["mlpclassifier__alpha"]])
+ax.set_yticks(range(3), [f"{each:g}" for each in grid["mlpclassifier__alpha"]])
 ax.set(title="Accuracy in cross-validation", xlabel="hidden_layer_sizes", ylabel="alpha")
 ax.tick_params(length=0)
 ax.spines[:].set_visible(False)
@@ -187,7 +189,8 @@ assert scores["balanced"]["AUC"] >= scores[None]["AUC"]
 
 # %%
 # With the weights the network finds most rows of the rare class, and pays with false alarms. It
-# does not sort the rows worse: the area under the ROC curve (AUC) is not smaller.
+# does not sort the rows worse: the area under the ROC curve (AUC) is not smaller. The pictures show
+# the predictions of each true class in percent.
 
 _, axes = plt.subplots(1, 2, figsize=(8, 4))
 for ax, weight in zip(axes, (None, "balanced"), strict=True):
