@@ -67,16 +67,16 @@ def stands(state):
 def play(policy, state, rng=None):
     """Play episodes from states (episodes, 4); return states, pushes and whether steps count."""
     alive = np.ones(len(state), bool)
-    states, pushes, counts = [], [], []
-    while alive.any() and len(states) < MOST_STEPS:
+    steps = []
+    for _ in range(MOST_STEPS):
+        if not alive.any():
+            break
         chance = cnn.sigmoid(policy.predict(state))[:, 0]
         right = (0.5 if rng is None else rng.random(len(state))) < chance
-        states.append(state)
-        pushes.append(right)
-        counts.append(alive)
+        steps.append((state, right, alive))
         state = move(state, right)
         alive = alive & stands(state)
-    return np.array(states), np.array(pushes), np.array(counts)
+    return [np.array(each) for each in zip(*steps, strict=True)]
 
 
 def start(episodes, rng):
@@ -130,12 +130,14 @@ baseline = cnn.mlp([4, 64, 1], "tanh", "identity", rng=1)
 untrained = cnn.mlp([4, 32, 1], "tanh", "identity", rng=0)
 optimizers = cnn.Adam(2e-2), cnn.Adam(1e-2)
 earned = []
-while len(earned) < 200 and (not earned or earned[-1].mean() < 495):
+for i in range(200):
     played = play(policy, start(20, rng), rng)
     earned.append(played[2].sum(axis=0))
+    if i % 10 == 0:
+        print(f"round {i + 1:3}  mean return {earned[-1].mean():5.1f}")
+    if earned[-1].mean() >= 495:
+        break
     learn(policy, baseline, optimizers, *played)
-    if len(earned) % 10 == 1:
-        print(f"round {len(earned):3}  mean return {earned[-1].mean():5.1f}")
 
 test = play(policy, start(100, rng))[2].sum(axis=0)
 print(f"{len(earned)} rounds: mean return of 100 new episodes {test.mean():.1f} of {MOST_STEPS}")
@@ -145,7 +147,7 @@ assert test.mean() >= 475
 # Each grey point is an episode, and the line is the mean of a round.
 
 rounds = np.arange(1, len(earned) + 1)
-_, ax = plt.subplots()
+fig, ax = plt.subplots()
 ax.plot(np.repeat(rounds, 20), np.concatenate(earned), ".", color="#AAAAAA", markersize=4)
 ax.plot(rounds, np.mean(earned, axis=1), color="#0072B2", linewidth=2)
 ax.axhline(475, color="#D55E00", linestyle="--", linewidth=1)
@@ -198,9 +200,9 @@ states = np.zeros((angles.size, 4))
 states[:, 2], states[:, 3] = np.deg2rad(angles.ravel()), np.deg2rad(turns.ravel())
 chance = cnn.sigmoid(policy.predict(states)).reshape(angles.shape)
 path = np.rad2deg(paths["after training"][:150, 2:])
-_, ax = plt.subplots(figsize=(7, 4.2))
+fig, ax = plt.subplots(figsize=(7, 4.2))
 drawn = ax.contourf(angles, turns, chance, levels=np.linspace(0, 1, 21), cmap="RdBu")
-ax.figure.colorbar(drawn, label="probability of a push to the right", ticks=[0, 0.5, 1])
+fig.colorbar(drawn, label="probability of a push to the right", ticks=[0, 0.5, 1])
 ax.plot(*path.T, color="k", linewidth=0.8)
 ax.plot(*path[0], "o", color="k")
 ax.set(title="The policy", xlabel="angle, degrees", ylabel="speed of the angle, degrees a second")
@@ -285,8 +287,8 @@ else:
 # %%
 # On a scale of powers of ten, the budget is far to the right.
 
-_, ax = plt.subplots(figsize=(8, 3.2))
-ax.hist(micros, bins=np.logspace(-1, 5, 150), color="#0072B2")
+fig, ax = plt.subplots(figsize=(8, 3.2))
+ax.hist(micros, bins=np.logspace(-1, 5, 150).tolist(), color="#0072B2")
 ax.axvline(budget, color="#D55E00", linewidth=2)
 top = ax.get_ylim()[1]
 ax.text(budget * 0.8, 0.8 * top, "20 ms: the next\ndecision is due", color="#D55E00", ha="right")

@@ -89,7 +89,7 @@ penalty = 1e-4 * net[0].weight
 assert np.allclose(np.outer(image, delta1) + penalty, gradients[0].weight, atol=1e-5)
 print(f"loss {loss:.2f}; the deltas are those of the formula")
 
-_, axes = plt.subplots(1, 3, figsize=(9, 2.6), width_ratios=[2, 1.5, 1.2])
+fig, axes = plt.subplots(1, 3, figsize=(9, 2.6), width_ratios=[2, 1.5, 1.2])
 for i, (ax, delta) in enumerate(zip(axes, (delta1, delta2, delta3), strict=True)):
     ax.bar(range(len(delta)), delta, color=np.where(delta > 0, "#D55E00", "#0072B2"))
     ax.axhline(0, color="#555555", linewidth=0.8)
@@ -161,8 +161,8 @@ assert np.allclose(quotient, gradient, atol=1e-5)
 
 samples = np.array([np.flatnonzero((t_test == k) & right)[0] for k in range(10)])
 digits, p_digits = x_test[samples], p_test[samples]
-_, maps = net.vjp(digits, np.eye(10) / p_digits)  # d log p = dp / p
-_, axes = plt.subplots(2, 10, figsize=(9, 2.2))
+y, maps = net.vjp(digits, np.eye(10) / p_digits)  # d log p = dp / p
+fig, axes = plt.subplots(2, 10, figsize=(9, 2.2))
 for k, (above, below) in enumerate(axes.T):
     above.imshow(digits[k].reshape(8, 8), cmap="gray_r")
     above.set(title=str(k), xticks=[], yticks=[])
@@ -179,7 +179,7 @@ plt.show()
 
 size = 0.01
 for k in range(10):
-    _, up = net.vjp(x_test, np.eye(10)[[k] * len(x_test)] / p_test)
+    y, up = net.vjp(x_test, np.eye(10)[[k] * len(x_test)] / p_test)
     stepped = x_test + size * up / np.linalg.norm(up, axis=1, keepdims=True)
     raised = exact.predict(stepped)[:, k] > exact.predict(x_test)[:, k]
     assert raised.all(), k
@@ -194,7 +194,7 @@ start = int(np.flatnonzero((t_test == 3) & (p_test.max(axis=1) > 0.99))[0])
 other = 8
 moved, path = x_test[start].copy(), [p_test[start]]
 while path[-1].argmax() != other and len(path) < 200:
-    _, up = net.vjp(moved, np.eye(10)[other] / path[-1])
+    y, up = net.vjp(moved, np.eye(10)[other] / path[-1])
     moved = np.clip(moved + 0.05 * up / np.linalg.norm(up), 0, 1)
     path.append(net.predict(moved))
 change = moved - x_test[start]
@@ -205,7 +205,7 @@ assert path[0].argmax() == 3
 assert path[-1].argmax() == other
 assert np.linalg.norm(change) < 0.6 * np.linalg.norm(x_test[start])
 
-_, axes = plt.subplots(1, 4, figsize=(9, 2.6), width_ratios=[1, 1, 1, 1.5])
+fig, axes = plt.subplots(1, 4, figsize=(9, 2.6), width_ratios=[1, 1, 1, 1.5])
 for ax, each in zip(axes[::2], (x_test[start], moved), strict=False):
     ax.imshow(each.reshape(8, 8), cmap="gray_r", vmin=0, vmax=1)
     ax.set(xticks=[], yticks=[])

@@ -130,7 +130,7 @@ print(f"tenths of the rows: predicted {chance.round(2)}, came true {share.round(
 print(f"mean difference {np.abs(share - chance).mean():.3f}")
 assert np.abs(share - chance).mean() < 0.05
 
-_, (left, right) = plt.subplots(1, 2, figsize=(9, 4))
+fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4))
 cnn.plot.learning_curves(model.history_, ax=left)
 left.set_title("Training")
 cnn.plot.calibration_curve(t, chances, ax=right)
@@ -146,9 +146,10 @@ plt.show()
 
 path = Path(folder.name) / "parcels.safetensors"
 model.save(path)
-model = cnn.load(path)
-print(f"{path.stat().st_size} bytes: {model}")
-assert (model.predict_proba(test) == chances).all()
+loaded = cnn.load(path)
+print(f"{path.stat().st_size} bytes: {loaded}")
+assert isinstance(loaded, TableModel)
+assert (loaded.predict_proba(test) == chances).all()
 
 # %%
 # Serve
@@ -157,6 +158,9 @@ assert (model.predict_proba(test) == chances).all()
 # A server of Python's standard library answers with the probabilities. A bad request gets the
 # message of the error, which names the row and the column. For more, such as several processes and
 # a model that is replaced while it serves, see :doc:`/guide/serving`.
+
+
+predict = loaded.predict_proba
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -170,7 +174,7 @@ class Handler(BaseHTTPRequestHandler):
         """Answer a request."""
         rows = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         try:
-            status, content = 200, model.predict_proba(rows).tolist()
+            status, content = 200, predict(rows).tolist()
         except (ValueError, TypeError) as error:
             status, content = 400, {"error": str(error)}
         body = json.dumps(content).encode()
@@ -179,13 +183,13 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *_):
+    def log_message(self, format, *args):
         """Print nothing."""
 
 
 server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)  # at any free port
 threading.Thread(target=server.serve_forever, daemon=True).start()
-connection = http.client.HTTPConnection(*server.server_address)
+connection = http.client.HTTPConnection("127.0.0.1", server.server_port)
 
 
 def ask(rows):
@@ -247,7 +251,7 @@ for name, each in times.items():
 medians = [np.median(each) for each in times.values()]
 assert medians[0] > medians[1] > medians[2]
 
-_, ax = plt.subplots(figsize=(8, 2.4))
+fig, ax = plt.subplots(figsize=(8, 2.4))
 bars = ax.barh(list(times), medians, color=["#AAAAAA", "#56B4E9", "#0072B2"])
 ax.bar_label(bars, [f"{each:.1f} µs" for each in medians], padding=4)
 ax.invert_yaxis()
