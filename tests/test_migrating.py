@@ -1,7 +1,7 @@
-"""The pages from Keras and PyTorch say what the hints in messages say, and defaults as they are.
+"""The pages from other libraries say what the hints in messages say, and defaults as they are.
 
 `cnn._base.hints` has what to write for a name of another library. The tables of docs/migrating have
-a row for each of those that are names of Keras 3 or PyTorch 2.
+a row for each of those that are names of scikit-learn, Keras 3 or PyTorch 2.
 """
 
 import inspect
@@ -70,7 +70,27 @@ TORCH = {
     "init": "xavier_uniform kaiming_uniform xavier_normal kaiming_normal normal uniform ones "
     "constant",
 }
-NAMES = {"keras": KERAS, "pytorch": TORCH}
+SKLEARN = {
+    "fit": "X y random_state max_iter learning_rate_init solver validation_fraction "
+    "early_stopping alpha momentum warm_start n_jobs",
+    "mlp": "hidden_layer_sizes activation alpha random_state",
+    "Adam": "learning_rate_init beta_1 beta_2 epsilon",
+    "EarlyStopping": "tol n_iter_no_change",
+    "Standardize": "with_mean with_std",
+    ".Sequential": "coefs_ intercepts_ predict_proba predict_log_proba partial_fit score "
+    "n_features_in_ feature_names_in_ n_outputs_ n_layers_ classes_ n_iter_ loss_ best_loss_ "
+    "loss_curve_ random_state",
+    ".layer": "mean_ scale_ transform",
+    ".cnn": "MLPClassifier MLPRegressor StandardScaler LabelEncoder train_test_split "
+    "accuracy_score auc roc_auc_score r2_score confusion_matrix mean_squared_error "
+    "mean_absolute_error",
+    "activation": "logistic",
+    "loss": "log_loss",
+    "optimizer": "lbfgs",
+    "metrics": "accuracy_score roc_auc roc_auc_score r2_score f1_score f1_macro "
+    "neg_mean_squared_error root_mean_squared_error mean_squared_error mean_absolute_error",
+}
+NAMES = {"keras": KERAS, "pytorch": TORCH, "scikit-learn": SKLEARN}
 CASES = [
     (page, table, name)
     for page, tables in NAMES.items()
