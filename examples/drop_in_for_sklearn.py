@@ -144,9 +144,8 @@ assert accuracy > 0.93
 # %%
 # Each cell is the mean accuracy of three folds.
 
-table = np.asarray(search.cv_results_["mean_test_score"]).reshape(
-    3, 4
-)  # alpha by hidden_layer_sizes
+# Rows for alpha, columns for hidden_layer_sizes.
+table = np.asarray(search.cv_results_["mean_test_score"]).reshape(3, 4)
 fig, ax = plt.subplots(figsize=(6, 3.2))
 ax.imshow(table, cmap="Blues", aspect="auto")
 for (row, column), score in np.ndenumerate(table):

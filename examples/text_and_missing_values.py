@@ -12,6 +12,7 @@ import csv
 import http.client
 import json
 import tempfile
+import textwrap
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -82,7 +83,7 @@ try:
     TableModel.fit(train, target="late", rng=0)
 except ValueError as error:
     message = str(error)
-print(message)
+print(textwrap.fill(message, 90))
 assert "column 'kilometres' is missing" in message
 
 # %%
@@ -126,8 +127,10 @@ print(model.summary())
 chances = model.predict_proba(test)
 t = np.array([model.classes.index(row["late"]) for row in test])
 share, chance = cnn.metrics.calibration_curve(t, chances, strategy="quantile")
-print(f"tenths of the rows: predicted {chance.round(2)}, came true {share.round(2)}")
-print(f"mean difference {np.abs(share - chance).mean():.3f}")
+print("ten groups of rows, from the least to the most likely late")
+print("predicted:", chance.round(2))
+print("came true:", share.round(2))
+print(f"mean difference: {np.abs(share - chance).mean():.3f}")
 assert np.abs(share - chance).mean() < 0.05
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4))
