@@ -5,13 +5,15 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := test
-.PHONY: demo test test-c test-python test-slow test-peers test-downstream lint bench bench-guard bench-interfaces docs sanitize wheel clean
+.PHONY: demo test test-c test-python test-slow test-peers test-downstream test-gallery lint bench bench-guard bench-interfaces docs sanitize wheel clean
 
 # In CI a warning is an error.
 CNN_WERROR := $(if $(CI),ON,OFF)
 
 VENV := .venv
 BENCH_VENV := build/bench-venv
+# What Sphinx writes beside the sources of the site.
+SITE := docs/gallery docs/api/generated docs/c/generated docs/performance/machines
 ARGS ?=
 # Whatever runs in the environment finds the other programs in it: cmake ninja, pytest cmake.
 IN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
@@ -62,6 +64,11 @@ test-downstream: wheel
 	    -r $(DOWNSTREAM)/requirements.txt dist/*.whl
 	$(IN_DOWNSTREAM) python -P -m pytest tests/downstream -m downstream
 
+# The notebooks of the gallery, which `make docs` makes.
+test-gallery: $(VENV)/installed $(VENV)/docs-tools $(VENV)/test-tools
+	@[ -d docs/gallery ] || $(MAKE) docs
+	$(RUN) -m pytest -n auto tests/test_notebooks.py -m gallery
+
 lint: $(VENV)/lint-tools $(VENV)/installed $(VENV)/test-tools
 	$(IN) ruff check .
 	$(IN) ruff format --check .
@@ -91,10 +98,12 @@ bench-interfaces:
 	@[ -d $(DOWNSTREAM) ] || $(MAKE) test-downstream
 	$(IN_DOWNSTREAM) python -P benchmarks/interfaces
 
-# The site, with the gallery: build/docs/html/index.html. A warning is an error.
+# The site, with the gallery: build/docs/html/index.html. A warning is an error, and so is a link, an
+# image or a title that is not as it should be.
 docs: $(VENV)/installed $(VENV)/docs-tools
-	rm -rf build/docs docs/gallery docs/api/generated docs/c/generated
+	rm -rf build/docs $(SITE)
 	$(RUN) -m sphinx -W --keep-going -T -b html -d build/docs/doctrees docs build/docs/html $(ARGS)
+	$(RUN) tools/check_site.py build/docs/html
 
 # The C tests under AddressSanitizer with UndefinedBehaviorSanitizer, then under ThreadSanitizer.
 sanitize: $(VENV)/build-tools
@@ -117,7 +126,7 @@ wheel: $(VENV)/lint-tools
 	$(IN) check-wheel-contents dist/*.whl
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist $(SITE) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find cnn tests examples -name __pycache__ -prune -exec rm -rf {} +
 
 # What the targets need. -----------------------------------------------------------------------

@@ -64,7 +64,11 @@ def _write(run: session.Session, sections: list[Section], folder: Path) -> Path:
     import chart  # late, as matplotlib is slow to load and writes to its cache
 
     rows = [row for section in sections for row in section.comparisons]
-    return report.write(run, sections, folder, chart.draw(run, rows, folder))
+    found = run.machine
+    drawn = chart.draw(
+        rows, run.options.isas[0], f"cnn on {found.title}", folder / f"{found.slug}.png"
+    )
+    return report.write(run, sections, folder, drawn)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,12 @@
-"""The chart: how many times faster cnn is than the best peer, row by row."""
+"""The chart: how many times faster cnn is than the best peer, row by row.
+
+`python benchmarks/chart.py REPORT.md` draws that of a report again, from the numbers in it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -11,10 +15,12 @@ mpl.use("Agg")
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+import reading
 import targets
-from session import Comparison, Session
+from session import Comparison
 
 TITLES = {
     "predict": "Predict",
@@ -24,45 +30,43 @@ TITLES = {
 }
 TICKS = (0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500)
 FASTER, SLOWER, TARGET = "#1f6f8b", "#c8553d", "#333333"
+# Small, with large letters: charts are looked at on phones too.
+WIDTH, ROW, SIZE = 7.0, 0.24, 9
 
 
-def draw(session: Session, rows: Sequence[Comparison], folder: Path) -> str | None:
-    """Draw the rows of one thread and the best instruction set; return the file's name."""
-    shown = [
-        row
-        for row in rows
-        if row.threads == 1 and row.isa == session.options.isas[0] and _is_shown(row)
-    ]
+def draw(rows: Iterable[Comparison], isa: str, title: str, path: Path) -> str | None:
+    """Draw the rows of one thread and an instruction set; return the file's name."""
+    shown = [row for row in rows if row.threads == 1 and row.isa == isa and _is_shown(row)]
     if not shown:
         return None
     groups = [
-        (title, found)
-        for subject, title in TITLES.items()
+        (name, found)
+        for subject, name in TITLES.items()
         if (found := [row for row in shown if row.subject == subject])
     ]
     heights = [len(found) + 1 for _, found in groups]
     figure, axes = plt.subplots(
         len(groups),
         1,
-        figsize=(9, 1.1 + 0.27 * sum(heights)),
+        figsize=(WIDTH, 1.4 + ROW * sum(heights)),
         sharex=True,
         squeeze=False,
         gridspec_kw={"height_ratios": heights},
         layout="constrained",
     )
-    for (title, found), axis in zip(groups, axes[:, 0], strict=True):
-        _panel(axis, title, found)
+    for (name, found), axis in zip(groups, axes[:, 0], strict=True):
+        _panel(axis, name, found)
     low = min(0.8, *(row.ratio for row in shown)) * 0.9
     # The labels stand to the right of bars and marks, and need room.
-    high = max(2.0, *(max(row.ratio, row.target or 0) for row in shown)) * 3
+    high = max(2.0, *(max(row.ratio, row.target or 0) for row in shown)) * 5
     axes[-1, 0].set_xlim(low, high)
-    axes[-1, 0].set_xlabel("times faster than the best peer (one thread; mark: target)")
-    figure.suptitle(f"cnn {session.options.isas[0]} on {session.machine.model}", fontsize=11)
-    name = f"{session.machine.slug}.png"
-    folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(folder / name, dpi=110)
+    axes[-1, 0].set_xlabel("times faster than the best peer, one thread", fontsize=SIZE)
+    figure.suptitle(title, fontsize=11, fontweight="bold")
+    _legend(axes[0, 0], shown)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
     plt.close(figure)
-    return name
+    return path.name
 
 
 def _is_shown(row: Comparison) -> bool:
@@ -83,7 +87,7 @@ def _panel(axis: Axes, title: str, rows: Sequence[Comparison]) -> None:
     )
     for place, row in zip(places, rows, strict=True):
         text = f" {row.ratio:.2f}x {row.best_peer}"
-        axis.text(max(row.ratio, row.target or 0, 1), place, text, va="center", fontsize=8)
+        axis.text(max(row.ratio, row.target or 0, 1), place, text, va="center", fontsize=SIZE)
         if row.target is not None:
             axis.plot([row.target] * 2, [place - 0.42, place + 0.42], color=TARGET, linewidth=2)
     axis.set_xscale("log")
@@ -91,11 +95,50 @@ def _panel(axis: Axes, title: str, rows: Sequence[Comparison]) -> None:
     axis.xaxis.set_major_locator(FixedLocator(TICKS))
     axis.xaxis.set_minor_locator(NullLocator())
     axis.axvline(1, color=TARGET, linewidth=0.8)
-    axis.set_yticks(places, [row.name for row in rows], fontsize=8)
+    axis.set_yticks(places, [row.name for row in rows], fontsize=SIZE)
     axis.invert_yaxis()
-    axis.set_title(title, loc="left", fontsize=9, fontweight="bold")
+    axis.set_title(title, loc="left", fontsize=SIZE + 1, fontweight="bold")
     axis.grid(axis="x", color="#dddddd", linewidth=0.6)
     axis.set_axisbelow(True)
     for side in ("top", "right", "left"):
         axis.spines[side].set_visible(False)
     axis.tick_params(axis="y", length=0)
+    axis.tick_params(axis="x", labelsize=SIZE)
+
+
+def _legend(axis: Axes, shown: Sequence[Comparison]) -> None:
+    """Explain the colours and the mark, as far as they are there, above the first panel."""
+    bar, mark = {"linewidth": 7}, {"linewidth": 0, "marker": "|", "markersize": 11}
+    entries = (
+        (FASTER, bar, "faster", any(row.ratio >= 1 for row in shown)),
+        (SLOWER, bar, "slower", any(row.ratio < 1 for row in shown)),
+        (TARGET, {**mark, "markeredgewidth": 2}, "target", any(row.target for row in shown)),
+    )
+    there = [
+        (Line2D([], [], color=color, **style), text)
+        for color, style, text, is_there in entries
+        if is_there
+    ]
+    axis.legend(
+        *zip(*there, strict=True),
+        loc="lower right",
+        bbox_to_anchor=(1, 1),
+        ncols=len(there),
+        frameon=False,
+        fontsize=SIZE,
+        handlelength=1.2,
+        borderaxespad=0,
+    )
+
+
+def main() -> None:
+    """Draw the charts of reports again, beside them."""
+    for name in sys.argv[1:]:
+        report = reading.read(Path(name))
+        path = report.path.with_suffix(".png")
+        draw(report.rows, report.isas[0], f"cnn on {report.title}", path)
+        print(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -39,6 +39,11 @@ class Machine:
         text = re.sub(r"\((r|tm)\)|\b(cpu|processor|\d+-core)\b|@.*", " ", self.model.lower())
         return "-".join([*re.findall(r"[a-z0-9]+", text), self.isas[0]])
 
+    @property
+    def title(self) -> str:
+        """A name for people: "AMD EPYC zen5, avx512"."""
+        return f"{self.model}, {self.isas[0]}"
+
 
 def describe() -> Machine:
     """Ask the system, and libcnn for its instruction sets."""

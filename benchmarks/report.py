@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Sequence
+from datetime import date
 from pathlib import Path
 
 from session import Goal, Section, Session
 
+CHART = (
+    "Bars: how many times faster cnn is than the best peer on {}, for some rows of each table. "
+    "The tables have all rows."
+)
 METHOD = """\
 Times are the minimum and, in brackets, the median of all samples. A ratio is the shortest time of
 the best peer by the shortest time of cnn: more than 1 means that cnn is faster. "Roofline" is the
@@ -29,7 +34,7 @@ def write(session: Session, sections: Sequence[Section], folder: Path, chart: st
     """Write the report and return its path."""
     parts = [_head(session)]
     if chart:
-        parts.append(f"![How many times faster cnn is than the best peer]({chart})\n")
+        parts.append(f"![{CHART.format(session.machine.title)}]({chart})\n")
     parts += [METHOD, _targets(sections), _failures(sections)]
     parts += [_section(section) for section in sections]
     folder.mkdir(parents=True, exist_ok=True)
@@ -42,12 +47,13 @@ def _head(session: Session) -> str:
     machine, options, load = session.machine, session.options, session.load_before
     caches = ", ".join(f"L{level} {size >> 10} KiB" for level, size in machine.caches.items())
     lines = [
-        f"# {machine.slug}",
+        f"# {machine.title}",
         "",
         f"{machine.model}, {len(machine.cores)} cores, {caches}; {platform.system()}, "
         f"Python {platform.python_version()}.",
         ", ".join(f"{peer} {version}" for peer, version in session.versions.items()) + ".",
         "",
+        f"Measured on {date.today().isoformat()}.",
         f"{'Quick' if options.quick else 'Full'} run of: {', '.join(options.subjects)}.",
         *([f"Load average before it: {load:.2f}."] if load is not None else []),
         "",

@@ -2,12 +2,14 @@
 
 import os
 import re
+import sys
 import tomllib
 from pathlib import Path
 
 import cnn
 
 DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS / "_extensions"))
 ROOT = DOCS.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 REPOSITORY = PROJECT["urls"]["Repository"]
@@ -32,6 +34,7 @@ EXAMPLES = [
     "text_and_missing_values",
     "inside",
     "physics_loss",
+    "every_plot",
 ]
 
 # The gallery is measured and drawn by one thread, so that it is the same on every machine.
@@ -43,16 +46,20 @@ copyright = author
 release = version = cnn.__version__
 language = "en"
 
+sys.path.insert(0, str(DOCS / "_extensions"))
 extensions = [
+    "mathml",
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
-    "sphinx.ext.mathjax",
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
+    "benchmark_pages",
+    "drawing",
+    "included",
 ]
 exclude_patterns = ["_build", "README.md"]
 default_role = "literal"
@@ -116,20 +123,23 @@ sphinx_gallery_conf = {
     "plot_gallery": True,
     "reference_url": {"cnn": None},
     "doc_module": ("cnn",),
+    "capture_repr": ("_repr_html_",),  # of networks and histories; print() shows the rest
     "backreferences_dir": "gallery/backreferences",
     "inspect_global_variables": True,
     "show_memory": False,
     "show_signature": False,
     "remove_config_comments": True,
     "reset_modules": ("matplotlib", _style),
+    "write_computation_times": False,
 }
 
 # ---- Looks ---------------------------------------------------------------------------------------
 
 html_theme = "pydata_sphinx_theme"
 html_title = "cnn"
+html_math_renderer = "mathml"
 html_static_path = ["_static"]
-html_css_files = ["cnn.css"]
+html_css_files = ["cnn.css", "internals.css"]
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
@@ -166,6 +176,16 @@ def _link_to_repository(app, docname, source):
     source[0] = _LINK.sub(replaced, source[0])
 
 
+# ---- Languages -----------------------------------------------------------------------------------
+
+
+def _set_language(app, pagename, templatename, context, doctree):
+    """Name the language of the Japanese pages in their HTML, by which browsers choose fonts."""
+    if pagename.startswith("ja/"):
+        context["language"] = "ja"
+
+
 def setup(app):
     """Connect what this file adds to Sphinx."""
     app.connect("source-read", _link_to_repository)
+    app.connect("html-page-context", _set_language)

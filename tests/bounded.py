@@ -178,7 +178,7 @@ def assert_within(actual, bounded: Bounded, what: str = "") -> None:
         )
 
 
-# ---- Sums (contract, 4.3 and 4.4) --------------------------------------------------------------
+# ---- Sums (contract, rules 3 and 4) ------------------------------------------------------------
 
 
 def chain_roundings(k: int) -> int:

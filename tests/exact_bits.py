@@ -1,7 +1,7 @@
 """A model of the exact bits: sums, fused multiply-adds and random numbers.
 
-It is what the numerics contract (section 4) says, so that the portable kernels can be held against
-the contract rather than against themselves.
+It is what the numerics contract (docs/internals/numerics.md) says, so that the portable kernels can
+be held against the contract rather than against themselves.
 """
 
 import numpy as np
@@ -61,7 +61,7 @@ def exact_fma(a, b, c):
 
 
 def exact_dot(x, w):
-    """Return x . w as the contract (4.3) defines it."""
+    """Return x . w as the contract (rule 3) defines it."""
     rows, k = x.shape
     total = np.zeros((rows, w.shape[1]), x.dtype)
     for start in range(0, k, CHUNK):
@@ -85,7 +85,7 @@ def exact_dense_backward(dy, x, weight):
 
 
 def exact_row_sum(terms):
-    """Return the sums along the last axis as the contract (4.4) defines them."""
+    """Return the sums along the last axis as the contract (rule 4) defines them."""
     n = terms.shape[-1]
     lanes = np.zeros((*terms.shape[:-1], LANES), terms.dtype)
     for start in range(0, n, LANES):

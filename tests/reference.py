@@ -361,7 +361,7 @@ def row_weights(s: LossSettings, t, rows: int, sample_weight=None):
 
 
 def batch_loss(s: LossSettings, z: Bounded, t, sample_weight=None) -> tuple[Bounded, Bounded]:
-    """Return the weighted mean of the rows' losses (contract, 4.5), and its gradient.
+    """Return the weighted mean of the rows' losses (contract, rule 5), and its gradient.
 
     Weights, products and sums are float64: gamma(ceil(n/16) + 5) each for the sum of products and
     the sum of weights, and a division. A row's share of the gradient is w / sum w, rounded to the

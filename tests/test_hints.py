@@ -25,6 +25,7 @@ CALLS = {
     **{name: getattr(NET, name) for name in ("fit", "evaluate", "train_step", "gradients", "save")},
     **{name: getattr(cnn, name) for name in ("Sequential", "Dense", "Dropout", "mlp", "load")},
     "Standardize": cnn.Standardize,
+    "load_mnist": cnn.datasets.load_mnist,
     **{name: getattr(cnn, name) for name in ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad")},
     **{name: getattr(cnn, name) for name in ("EarlyStopping", "ModelCheckpoint")},
 }

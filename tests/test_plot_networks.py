@@ -61,6 +61,18 @@ def test_boundary_of_one_output():
     assert ax.get_legend() is None
 
 
+def test_boundary_of_a_perceptron():
+    net = cnn.Sequential([cnn.Dense(2, 1, "step")])
+    net.set_weights([[[1.0], [0.0]], [0.0]])
+    figure, ax = pyplot.subplots()
+    plot.decision_boundary(net, X, LABELS == 1, resolution=50, ax=ax)
+    (line,) = [c for c in ax.collections if hasattr(c, "levels")]
+    ((path,),) = line.allsegs
+    np.testing.assert_allclose(path[:, 0], 0, atol=0.1)
+    assert figure.axes == [ax]  # classes have a legend, and no colour bar
+    assert legend(ax) == ["0", "1"]
+
+
 def test_boundary_in_two_of_three_columns():
     pandas = pytest.importorskip("pandas")
     x = np.column_stack([X, np.full(40, 7.0)])

@@ -219,6 +219,11 @@ KEYWORDS: Mapping[str, Hints] = {
         "compile": "write cnn.load(path); cnn.load_checkpoint gives the optimizer too",
         "map_location": "cnn runs on the CPU; write cnn.load(path)",
     },
+    "load_mnist": {
+        "normalize": "numbers are from 0 to 1; leave it out",
+        "flatten": "each row is an image of 784 numbers; leave it out",
+        "one_hot_label": "net.fit takes the class numbers; leave it out",
+    },
     "save": {
         "include_optimizer": "write optimizer=, the object that net.fit was given",
         "overwrite": "a file that exists is replaced; write net.save(path)",
@@ -283,6 +288,9 @@ _SEQUENTIAL_ATTRIBUTES: Hints = {
     **_each("a layer has it: write net.layers[0].bias", "bias", "b"),
     **_each("net.seed is the seed", "rng", "random_state", "generator"),
     **_each("net.fit takes it", "optimizer", "loss", "criterion"),
+    **_each("write net.evaluate(x, t)['accuracy']", "accuracy"),
+    **_each("write net.gradients(x, t)", "gradient", "numerical_gradient", "grads"),
+    "update": "write net.apply_gradients(gradients, optimizer)",
     "name": "net.metadata keeps texts: write net.metadata['name'] = ...",
     "describe": "write print(net.summary())",
     "plot": "write cnn.plot.learning_curves(history)",
@@ -328,6 +336,10 @@ _MODULE_ATTRIBUTES: Hints = {
     **_each("write cnn.Dense(inputs, outputs)", "Linear", "Layers", "FullyConnected", "Affine"),
     **_each(_NETWORK, "Model", "Module", "Network", "NeuralNetwork", "Net", "NN", "network"),
     **_each("write cnn.mlp(sizes, 'relu', 'softmax')", "MLP", "Mlp", "make_mlp"),
+    **_each(
+        "write cnn.mlp(sizes, 'relu', 'softmax')",
+        *("TwoLayerNet", "MultiLayerNet", "MultiLayerNetExtend", "init_network"),
+    ),
     **_each("write cnn.sklearn.MLPClassifier", "MLPClassifier"),
     **_each("write cnn.sklearn.MLPRegressor", "MLPRegressor"),
     **_each("write cnn.tabular.TableModel", "TableModel"),
@@ -335,7 +347,9 @@ _MODULE_ATTRIBUTES: Hints = {
     **_each(_NO_TENSORS, "no_grad", "device", "cuda"),
     **_each("write cnn.load(path)", "load_model", "read", "load_weights", "restore"),
     **_each("write net.save(path)", "save", "save_model", "dump"),
-    **_each("write net.fit(x, t), with net from cnn.Sequential", "fit", "train", "compile"),
+    **_each(
+        "write net.fit(x, t), with net from cnn.Sequential", "fit", "train", "compile", "Trainer"
+    ),
     **_each(
         "write net.fit(x, t, validation_split=...), or use that of sklearn.model_selection",
         "train_test_split",
@@ -346,6 +360,7 @@ _MODULE_ATTRIBUTES: Hints = {
     ),
     **_each(_DATASET, "DataLoader", "Dataset", "TensorDataset", "utils"),
     **_each(_ACTIVATION_LAYER, "ReLU", "Sigmoid", "Tanh", "Softmax", "GELU", "Activation"),
+    **_each(_ACTIVATION_LAYER, "Relu"),
     **_each(
         "write cnn.Standardize().adapt(x), as a first layer",
         *("Normalization", "Normalize", "StandardScaler", "Standardise", "Standardizer"),
@@ -361,6 +376,7 @@ _MODULE_ATTRIBUTES: Hints = {
     **_each(
         "cnn stands for C neural network: cnn.Dense layers, no convolution",
         *("Conv1d", "Conv1D", "Conv2d", "Conv2D", "MaxPool2d", "MaxPooling2D", "LSTM"),
+        *("Convolution", "Pooling"),
     ),
     **_each("write cnn.CrossEntropy()", "CrossEntropyLoss", "CategoricalCrossentropy", "NLLLoss"),
     **_each("write cnn.CrossEntropy()", "SparseCategoricalCrossentropy"),
@@ -374,7 +390,19 @@ _MODULE_ATTRIBUTES: Hints = {
         "write cnn.metrics.accuracy, cnn.metrics.auc and the like",
         *("accuracy", "accuracy_score", "auc", "roc_auc_score", "r2_score", "confusion_matrix"),
     ),
-    **_each("write cnn.metrics.mse", "mse", "mean_squared_error"),
+    **_each(
+        "write cnn.metrics.mse, or cnn.squared_error for half of it and its gradient",
+        *("mse", "mean_squared_error"),
+    ),
+    **_each("write cnn.squared_error, the mean over the rows", "sum_squared_error"),
+    **_each(
+        "write cnn.cross_entropy, which takes logits, or cnn.metrics.log_loss for probabilities",
+        *("cross_entropy_error", "softmax_loss", "SoftmaxWithLoss"),
+    ),
+    **_each("write net.gradients(x, t)", "numerical_gradient", "gradient"),
+    **_each("write cnn.activation_backward(name, dy, y)", "sigmoid_grad", "relu_grad"),
+    "step_function": "write cnn.step",
+    "identity_function": "write cnn.identity",
     **_each("t takes class numbers: net.fit(x, t)", "to_categorical", "one_hot", "LabelEncoder"),
     **_each("write cnn.datasets.load_mnist()", "mnist", "load_mnist"),
     **_each("write cnn.datasets.load_digits()", "digits", "load_digits"),
@@ -401,6 +429,7 @@ _MODULE_ATTRIBUTES: Hints = {
     "RMSProp": "write cnn.RMSprop",
     "AdaGrad": "write cnn.Adagrad",
     "Momentum": "write cnn.SGD(momentum=0.9)",
+    "Nesterov": "write cnn.SGD(momentum=0.9, nesterov=True)",
     "Nadam": "write cnn.Adam",
     "Checkpoint": "write cnn.ModelCheckpoint",
 }

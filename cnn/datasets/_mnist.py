@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 import numpy as np
 
 from cnn._base import checks, files
+from cnn._base.hinted import hinted
 from cnn.datasets import _download
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ _BLOCK = 1 << 20  # bytes decoded at a time
 _DEFLATE_LIMIT = 1032
 
 
+@hinted("load_mnist")
 def load_mnist(
     path: str | os.PathLike[str] | None = None,
     *,

@@ -51,8 +51,8 @@ def decision_boundary(
     Parameters
     ----------
     net : Sequential, or an estimator
-        The network: softmax, sigmoid with one output, or a regression with one output. Or an
-        estimator with ``predict_proba`` or ``predict``, a pipeline of scikit-learn included.
+        The network: softmax, sigmoid or step with one output, or a regression with one output.
+        Or an estimator with ``predict_proba`` or ``predict``, a pipeline of scikit-learn included.
     x : array_like of shape (n, inputs)
         Samples, whose range the plane has. A data frame gives the names of the axes.
     t : array_like of shape (n,), optional
@@ -133,7 +133,7 @@ def _predictor(where: str, net: Any) -> tuple[Callable[[Any], Any], bool]:
                 f"{where}: the output layer has activation {net.activation} and {net.outputs} "
                 f"outputs, should have softmax or one output"
             )
-        if net.activation == "sigmoid":
+        if net.activation in ("sigmoid", "step"):
             return lambda rows: _arguments.probabilities(where, net.predict(rows)), True
         return net.predict, False
     if hasattr(net, "predict_proba"):
@@ -262,9 +262,9 @@ def _draw_values(
 
 
 def _dots(theme: _axes.Theme, count: int) -> dict[str, Any]:
-    """Return the look of samples: smaller ones if there are many."""
+    """Return the look of samples: larger ones if there are few, smaller ones if there are many."""
     return {
-        "s": 28 if count < 500 else 12 if count < 5000 else 4,
+        "s": 90 if count <= 20 else 28 if count < 500 else 12 if count < 5000 else 4,
         "edgecolors": [theme.paper],
         "linewidths": 0.6 if count < 5000 else 0.0,
         "zorder": 3,

@@ -16,7 +16,7 @@ typedef struct cnn_span {
     size_t bytes;
 } cnn_span;
 
-/* Sums over k are cut into chunks of so many (numerics contract, 4.3). */
+/* Sums over k are cut into chunks of so many (numerics contract, rule 3). */
 #define CNN_CHUNK ((size_t)256)
 
 /* Columns whose bits share a word of a map of where a matrix is not 0: the lowest is the first. */
@@ -48,7 +48,7 @@ typedef struct cnn_lists {
  * With `before`, (m, n) with c's stride, the value before the activation is stored there as well.
  * While it computes, the product fetches the soon_count spans of memory in `soon`, which the caller
  * is going to read, as far as it comes: a cache line in each step of k.
- * k is summed as section 4.3 of the numerics contract says: chunks of 256, one FMA chain each. With
+ * k is summed as rule 3 of the numerics contract says: chunks of 256, one FMA chain each. With
  * `lists`, where not NULL, products with zeros may be left out of the chains. Then all of b must be
  * finite; and where a sum is 0, its sign may be another.
  */

@@ -1,4 +1,4 @@
-/* Sums and maxima along a row, in the order of the numerics contract (4.4). */
+/* Sums and maxima along a row, in the order of the numerics contract (rule 4). */
 #ifndef CNN_ROWS_H
 #define CNN_ROWS_H
 

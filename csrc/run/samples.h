@@ -92,7 +92,7 @@ cnn_loss_rows cnn_targets_loss(const cnn_loss *loss, const cnn_targets *targets,
 double cnn_weights_scale(size_t n, const cnn_targets *targets, double *scale);
 
 /*
- * Sums in float64 with 16 lanes (numerics contract, 4.4 and 4.5), which may come in pieces.
+ * Sums in float64 with 16 lanes (numerics contract, rules 4 and 5), which may come in pieces.
  */
 typedef struct cnn_lanes {
     double lane[16];

@@ -133,7 +133,7 @@ INLINE void v_store_parts(real *p, v_real v, size_t n)
 /* The columns of a panel of b. */
 #define PANEL ((size_t)PANEL_VECTORS * V_LANES)
 
-/* Row sums have 16 virtual lanes whatever the width of a vector (numerics contract, 4.4). */
+/* Row sums have 16 virtual lanes whatever the width of a vector (numerics contract, rule 4). */
 #define V_SUMS (16 / V_LANES)
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Softmax of rows, with and without gaps and in place, against the numerics contract (4.4) row by
- * row. The memory ends with the last number, so that a sanitizer sees what reaches beyond.
+ * Softmax of rows, with and without gaps and in place, against the numerics contract (rule 4) row
+ * by row. The memory ends with the last number, so that a sanitizer sees what reaches beyond.
  */
 #include "kernels/local.h"
 #include "kernels/vmath.h"
