@@ -162,12 +162,21 @@ assert np.allclose(quotient, gradient, atol=1e-5)
 samples = np.array([np.flatnonzero((t_test == k) & right)[0] for k in range(10)])
 digits, p_digits = x_test[samples], p_test[samples]
 y, maps = net.vjp(digits, np.eye(10) / p_digits)  # d log p = dp / p
-fig, axes = plt.subplots(2, 10, figsize=(9, 2.2))
-for k, (above, below) in enumerate(axes.T):
-    above.imshow(digits[k].reshape(8, 8), cmap="gray_r")
-    above.set(title=str(k), xticks=[], yticks=[])
-    above.spines[:].set_visible(False)
-    draw(below, maps[k])
+maps /= np.abs(maps).max(axis=1, keepdims=True)  # each with a scale of its own
+
+
+def side_by_side(rows):
+    """Return images in one, with a gap between them."""
+    framed = np.pad(rows.reshape(-1, 8, 8), ((0, 0), (1, 1), (1, 1)), constant_values=np.nan)
+    return np.hstack(list(framed))
+
+
+fig, (above, below) = plt.subplots(2, 1, figsize=(9, 2.4))
+above.imshow(side_by_side(digits), cmap="gray_r")
+below.imshow(side_by_side(maps), cmap="RdBu_r", vmin=-1, vmax=1)
+for ax, title in ((above, "Digits"), (below, "Which pixels speak for the answer, and against it")):
+    ax.set(title=title, xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
 plt.show()
 
 # %%
