@@ -1,4 +1,4 @@
-"""Optimizers, with the formulas and defaults of PyTorch.
+"""Optimizers, with the formulas of PyTorch, and its defaults but for the learning rate of SGD.
 
 An optimizer object owns its state (momentum, moments, the number of steps made) for one network:
 the first one that it is used with. If it is used again, it continues from its state.

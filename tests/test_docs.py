@@ -1,7 +1,7 @@
 """Each block of code in the documents works as it stands.
 
 Blocks of C, CMake and Cython, and those of Python that need Numba or cffi, are built and run by
-tests/downstream/test_docs.py, and those that need PyTorch by `make test-peers`.
+tests/downstream/test_docs.py, and those that need PyTorch or Keras by `make test-peers`.
 """
 
 import csv
@@ -16,7 +16,7 @@ import pytest
 from doc_blocks import DOCUMENTS, ROOT, Block, blocks_of, commands, named, run_python
 
 # What blocks may need that is not here; other environments have it.
-ELSEWHERE = {"cffi", "numba", "skl2onnx", "torch"}
+ELSEWHERE = {"cffi", "keras", "numba", "skl2onnx", "torch"}
 
 
 def with_blocks(*languages):

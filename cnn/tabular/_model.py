@@ -127,9 +127,10 @@ class TableModel(Exports):
     1.0
     """
 
-    history_: History | None = None
-    scores_: dict[str, Any] | None = None
-    best_epoch_: int | None = None
+    # Any stands for None, so that type checkers allow model.scores_["accuracy"] without a check.
+    history_: History | Any = None
+    scores_: dict[str, Any] | Any = None
+    best_epoch_: int | Any = None
 
     def __init__(self, net: Sequential) -> None:
         if not isinstance(net, Sequential):
@@ -335,8 +336,9 @@ class TableModel(Exports):
         """The name of the column that is predicted."""
         return self._plan.target.name
 
+    # Any stands for None, as above.
     @property
-    def classes(self) -> tuple[str, ...] | None:
+    def classes(self) -> tuple[str, ...] | Any:
         """The classes; None in regression."""
         target = self._plan.target
         return target.categories if isinstance(target, Category) else None
