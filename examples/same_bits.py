@@ -160,7 +160,7 @@ assert runs["resumed"] == expected
 # And a difference
 # ----------------
 # A test that cannot fail proves nothing. Before this run one weight, the largest of the output layer,
-# is changed by the smallest possible amount: to the next number in float32. In 40 steps of training
+# is changed by the smallest possible amount: to the next number in float32. In the course of training
 # the difference grows.
 
 net = network()
