@@ -2,8 +2,8 @@ r"""
 MNIST in batches
 ================
 
-Each image is a row. A batch of images is a matrix, and a layer is one product of matrices for all of
-them. This page follows the shapes through the network of the lecture,
+Each image is a row. A batch of images is a matrix, and a layer is one product of matrices for all
+of them. This page follows the shapes through the network of the lecture,
 
 .. math:: X\,(n, 784) \to W_1\,(784, 50) \to W_2\,(50, 100) \to W_3\,(100, 10) \to Y\,(n, 10),
 
@@ -13,9 +13,9 @@ trains it, and measures how the time for an image depends on the size of the bat
 # %%
 # The images
 # ----------
-# MNIST is four files, which :func:`cnn.datasets.load_mnist` reads from the folder that the environment
-# variable `CNN_DATA` names. Without it, this page takes the smaller digits that come with the package:
-# 8 × 8 pixels instead of 28 × 28, and 64 inputs instead of 784.
+# MNIST is four files, which :func:`cnn.datasets.load_mnist` reads from the folder that the
+# environment variable `CNN_DATA` names. Without it, this page takes the smaller digits that come
+# with the package: 8 by 8 pixels instead of 28 by 28, so 64 inputs instead of 784.
 
 import os
 import time

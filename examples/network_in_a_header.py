@@ -3,11 +3,11 @@ A network in a header
 =====================
 
 A trained network is numbers and a few formulas. :meth:`cnn.Sequential.to_c` writes both into one C
-header, which needs no library and no other file: not libcnn, not even the library of C. So a network
-runs inside a firmware, a game or a database.
+header, which needs no library and no other file: not libcnn, not even the library of C. So a
+network can become a part of a firmware, a game or a database.
 
-This page trains a network, exports it, compiles it, compares the bits with those of Python, and tells
-how much memory a microcontroller needs for it.
+This page trains a network, exports it, compiles it, compares its bits with those of Python, and
+measures how much memory a microcontroller needs for it.
 """
 
 # %%
@@ -39,22 +39,24 @@ assert accuracy > 0.95
 # %%
 # Export
 # ------
-# The header begins with what a C programmer has to know. The formulas follow, then the parameters as
-# constants, and one function for one row.
+# The header begins with what a C programmer has to know. Then come the formulas, the parameters as
+# constants, and one function, which takes one row.
 
-folder = Path(tempfile.mkdtemp())
+temporary = tempfile.TemporaryDirectory()
+folder = Path(temporary.name)
 net.to_c(folder / "digits.h")
+
 header = (folder / "digits.h").read_text()
 print(header[: header.index("*/") + 2])
-print(f"\n{len(header.splitlines())} lines of C")
+print(len(header.splitlines()), "lines of C")
 assert "static inline void digits_predict(const float *x, float *y)" in header
 
 # %%
 # Compile and run
 # ---------------
-# This program reads images from its standard input and writes the probabilities to its standard
-# output. `digits_self_test` runs a sample that the header brings along, and returns 0 if each bit of
-# its result is right. A device can call it when it starts.
+# This program reads images from a file and writes their probabilities to another.
+# `digits_self_test` runs a sample that the header brings along, and returns 0 if each bit of the
+# result is right. A device can call it when it starts.
 
 PROGRAM = """
 #define DIGITS_SELF_TEST
@@ -64,57 +66,61 @@ PROGRAM = """
 int main(void)
 {
     float x[DIGITS_INPUTS], y[DIGITS_OUTPUTS];
-    while (fread(x, sizeof x, 1, stdin) == 1) {
+    FILE *in = fopen("images.bin", "rb"), *out = fopen("probabilities.bin", "wb");
+    if (!in || !out)
+        return 1;
+    while (fread(x, sizeof x, 1, in) == 1) {
         digits_predict(x, y);
-        fwrite(y, sizeof y, 1, stdout);
+        fwrite(y, sizeof y, 1, out);
     }
-    return digits_self_test();
+    return fclose(in) || fclose(out) || digits_self_test();
 }
 """
 
-(folder / "main.c").write_text(PROGRAM)
-compiler = shlex.split(os.environ.get("CC", ""))
-for name in ("cc", "gcc", "clang"):
-    if not compiler and shutil.which(name):
-        compiler = [name]
+# The compiler that the variable CC names, or else the first one that is there.
+names = [os.environ.get("CC", ""), "cc", "gcc", "clang"]
+compiler = next((shlex.split(name) for name in names if shutil.which(name.split(" ")[0])), None)
 
 if compiler:
-    command = [*compiler, "-std=c99", "-O2", "main.c", "-o", "digits"]
+    (folder / "main.c").write_text(PROGRAM)
+    x_test.tofile(folder / "images.bin")
+    command = [*compiler, "-std=c99", "-O2", "main.c", "-o", "digits.exe"]
     print("$", *command)
     subprocess.run(command, cwd=folder, check=True)
-    done = subprocess.run(
-        [folder / "digits"], input=x_test.tobytes(), capture_output=True, check=False
-    )
-    print("the self-test returns", done.returncode)
+    done = subprocess.run([folder / "digits.exe"], cwd=folder, check=False)
+    print("the program returns", done.returncode)
     assert done.returncode == 0
 else:
-    print("There is no C compiler on this machine, so nothing was compiled and compared.")
+    print("There is no C compiler on this machine. Nothing was compiled, run or compared.")
 
 # %%
 # Compare the bits
 # ----------------
-# Here is one of the images, and its probabilities from both sides. All bits of all images are equal:
-# the header has the same numerics contract as the library.
+# The probabilities of one image from both sides, each as an exact hexadecimal number. All bits of
+# all images are equal, because the header follows the same numerics contract as the library.
 
 if compiler:
-    y = np.frombuffer(done.stdout, np.float32).reshape(-1, 10)
+    y = np.fromfile(folder / "probabilities.bin", np.float32).reshape(-1, 10)
     p = net.predict(x_test)
     for digit in range(10):
-        print(f"{digit}  C {float(y[0, digit]).hex():22}  Python {float(p[0, digit]).hex()}")
+        print(f"{digit}:  C {float(y[0, digit]).hex():22}  Python {float(p[0, digit]).hex()}")
     same = int((y.view(np.uint32) == p.view(np.uint32)).sum())
     print(f"{same} of {p.size} numbers have the same bits")
-    assert same == p.size == 3550
+    assert same == p.size == 10 * len(x_test)
 
 # %%
 # Flash and RAM
 # -------------
-# On a microcontroller the constants stay in the flash memory, and the flash also holds the code. RAM
-# is needed for the values between the layers alone, for as long as the function runs.
+# On a microcontroller the constants stay in the flash memory, beside the code. RAM is needed while
+# the function runs, for its stack.
 #
-# How much is it? The parameters can be counted: 4 bytes each. For the code and the stack, a compiler
-# for the device has to say it. If `arm-none-eabi-gcc` is there, the function below compiles networks
-# of several sizes for a Cortex-M4 with its unit for float32, optimized for size, and adds up the
-# sections of the object file: `.text` is code, `.rodata` constants, `.data` and `.bss` are RAM.
+# The parameters can be counted: 4 bytes each in float32. The rest is the compiler's. If
+# `arm-none-eabi-gcc` is there, the function below compiles a network for a Cortex-M4 and optimizes
+# for size. It adds up the sections of the object file: `.text` is code, `.rodata` constants,
+# `.data` and `.bss` are RAM that is always taken. The stack of each function is in a file of its
+# own. All added up is the most that a call can take.
+#
+# Without that compiler, the code is not counted, and the stack is what the header says.
 
 ARM = "arm-none-eabi-gcc"
 M4 = ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"]
@@ -128,22 +134,76 @@ void device(const float *x, float *y)
 """
 
 
-def sections(network):
-    """Return the bytes of code, constants, and RAM besides the stack; and those of the stack."""
+def memory(network):
+    """Return the bytes of a network's parameters, code, permanent RAM and stack."""
     network.to_c(folder / "device.h", name="device")
+    if not shutil.which(ARM):
+        said = re.search(r"about (\d+) bytes of stack", (folder / "device.h").read_text())
+        assert said is not None
+        return 4 * network.parameter_count, 0, 0, int(said[1])
     (folder / "device.c").write_text(DEVICE)
     options = ["-std=c99", "-Os", "-ffreestanding", "-fstack-usage", "-c"]
     subprocess.run([ARM, *M4, *options, "device.c"], cwd=folder, check=True)
-    listed = subprocess.run(
-        [ARM.replace("gcc", "size"), "-A", "device.o"],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
+    command = [ARM.replace("gcc", "size"), "-A", "device.o"]
+    listed = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
     found = {"text": 0, "rodata": 0, "data": 0, "bss": 0}
-    for kind, size in re.findall(r"^\.(text|rodata|data|bss)\S*\s+(\d+)", listed, re.M):
-        found[kind] += int(size)
-    # A line for each function: the most is that of all, one inside the other.
-    stack = sum(int(line.split("\t")[1]) for line in (folder / "device.su").open())
-    return found["text"], found["rodata"], found["data"] + found["bss"], stack
+    for section, size in re.findall(r"^\.(text|rodata|data|bss)\S*\s+(\d+)", listed, re.MULTILINE):
+        found[section] += int(size)
+    usage = (folder / "device.su").read_text().splitlines()
+    stack = sum(int(line.split("\t")[1]) for line in usage)
+    return found["rodata"], found["text"], found["data"] + found["bss"], stack
+
+
+if shutil.which(ARM):
+    version = subprocess.run([ARM, "--version"], capture_output=True, text=True, check=True).stdout
+    print("measured with", version.splitlines()[0])
+else:
+    print(f"There is no {ARM} on this machine: parameters are counted, the code is not.")
+
+# %%
+# How large should the network be? Here are several sizes with what they cost and how well they do.
+
+sizes = [[4], [8], [16], [32], [64], [50, 100]]
+labels, rows = [], []
+for hidden in sizes:
+    small = cnn.mlp([64, *hidden, 10], "relu", "softmax", rng=0)
+    small.fit(x, t, epochs=30, batch_size=50, optimizer=cnn.Adam(lr=3e-3))
+    right = small.evaluate(x_test, t_test)["accuracy"]
+    parameters, code, ram, stack = memory(small)
+    labels.append("-".join(map(str, [64, *hidden, 10])))
+    rows.append((parameters, code, stack, right))
+    print(
+        f"{labels[-1]:12} parameters {parameters:6}, code {code:4}, RAM {ram}, stack {stack:4} "
+        f"bytes; {right:.1%} right"
+    )
+    assert 4 * small.parameter_count <= parameters < 4 * small.parameter_count + 200
+    assert code < 2000
+    assert ram == 0
+    assert stack < 2000
+
+# %%
+# The code is the same few formulas for every size, so in all but the smallest networks most of the
+# flash holds parameters. The stack grows with the widest layers alone. Whether a device computes
+# the same bits is told by `digits_self_test` on the device itself.
+
+assert all(parameters > 2 * code for parameters, code, *_ in rows[1:])
+flash = np.array([row[0] for row in rows]) / 1024
+codes = np.array([row[1] for row in rows]) / 1024
+figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), sharey=True, layout="constrained")
+axes[0].barh(labels, flash, color="#0072B2")
+bars = axes[0].barh(labels, codes, left=flash, color="#E69F00")
+axes[0].legend(["parameters", "code" if codes.any() else "code (not counted)"], loc="lower right")
+axes[0].bar_label(bars, [f"{right:.0%} right" for *_, right in rows], padding=4)
+axes[0].set_xlim(0, 1.25 * (flash + codes).max())
+axes[0].set_title("flash for a Cortex-M4, and accuracy")
+axes[0].set_xlabel("KiB of flash")
+axes[0].invert_yaxis()
+
+bars = axes[1].barh(labels, [row[2] / 1024 for row in rows], color="#009E73")
+axes[1].bar_label(bars, fmt="%.2f", padding=4)
+axes[1].set_xlim(0, 1.2 * max(row[2] for row in rows) / 1024)
+axes[1].set_title("RAM for a Cortex-M4: the stack of a call")
+axes[1].set_xlabel("KiB of stack")
+plt.show()
+
+temporary.cleanup()

@@ -35,8 +35,9 @@ assert (0.1 + 0.2) + 0.3 != 0.1 + (0.2 + 0.3)
 # Prediction: batches
 # -------------------
 # The first guarantee: the result of a row does not depend on the rows beside it. Here 256 rows go
-# through a layer all at once, and one by one. For comparison NumPy multiplies the same matrices. Its
-# product of a row can differ from the row of the product; in how many numbers depends on the machine.
+# through a layer all at once, and one by one. For comparison NumPy multiplies the same matrices.
+# Its product of a row can differ from the row of the product; in how many numbers depends on the
+# machine.
 
 random = np.random.default_rng(0)
 rows = random.standard_normal((256, 784)).astype(np.float32)
@@ -53,8 +54,8 @@ for name, product in (("cnn", cnn.dense), ("NumPy", np.matmul)):
 # The fingerprint of a run
 # ------------------------
 # The next guarantee is about training. This run has everything that could make a difference: random
-# initial weights, shuffled batches, dropout, Adam. Its fingerprint is the SHA-256 of the bytes of all
-# weights and predictions. If one bit changes, the fingerprint is a different one.
+# initial weights, shuffled batches, dropout, Adam. Its fingerprint is the SHA-256 of the bytes of
+# all weights and predictions. If one bit changes, the fingerprint is a different one.
 
 x, t, x_test, t_test = cnn.datasets.load_digits(split=True)
 
@@ -105,11 +106,11 @@ cnn.set_num_threads(None)
 # %%
 # Training: instruction sets
 # --------------------------
-# AVX-512 computes 16 numbers with one instruction, AVX2 computes 8, and the scalar code one. cnn takes
-# the best set of the machine; the environment variable `CNN_ISA` chooses a lesser one. It is read when
-# cnn is imported, so each set needs a process of its own. That process loads the network with its
-# initial weights, trains and saves it. A set that the machine does not have is passed over:
-# :func:`cnn.show_versions` tells which one was used.
+# AVX-512 computes 16 numbers with one instruction, AVX2 computes 8, and the scalar code one. cnn
+# takes the best set of the machine; the environment variable `CNN_ISA` chooses a lesser one. It is
+# read when cnn is imported, so each set needs a process of its own. That process loads the network
+# with its initial weights, trains and saves it. A set that the machine does not have is passed
+# over: :func:`cnn.show_versions` tells which one was used.
 
 PROGRAM = """
 import cnn, numpy
@@ -143,8 +144,8 @@ with tempfile.TemporaryDirectory() as folder:
 # %%
 # Training: resumed
 # -----------------
-# The third guarantee: a run that was interrupted ends like one that was not. Here the network and its
-# optimizer are saved after 3 epochs, loaded again, and trained for the other 5.
+# The third guarantee: a run that was interrupted ends like one that was not. Here the network and
+# its optimizer are saved after 3 epochs, loaded again, and trained for the other 5.
 
 net, optimizer = network(), cnn.Adam(lr=1e-2)
 net.fit(x, t, epochs=3, batch_size=300, optimizer=optimizer)
@@ -159,9 +160,9 @@ assert runs["resumed"] == expected
 # %%
 # And a difference
 # ----------------
-# A test that cannot fail proves nothing. Before this run one weight, the largest of the output layer,
-# is changed by the smallest possible amount: to the next number in float32. In the course of training
-# the difference grows.
+# A test that cannot fail proves nothing. Before this run one weight, the largest of the output
+# layer, is changed by the smallest possible amount: to the next number in float32. In the course of
+# training the difference grows.
 
 net = network()
 changed = net.layers[-1].weight.copy()
