@@ -78,8 +78,9 @@ int main(void)
 """
 
 # The compiler that the variable CC names, or else the first one that is there.
-names = [os.environ.get("CC", ""), "cc", "gcc", "clang"]
-compiler = next((shlex.split(name) for name in names if shutil.which(name.split(" ")[0])), None)
+compiler = shlex.split(os.environ.get("CC", ""))
+if not compiler:
+    compiler = [name for name in ("cc", "gcc", "clang") if shutil.which(name)][:1]
 
 if compiler:
     (folder / "main.c").write_text(PROGRAM)
@@ -91,7 +92,7 @@ if compiler:
     print("the program returns", done.returncode)
     assert done.returncode == 0
 else:
-    print("There is no C compiler on this machine. Nothing was compiled, run or compared.")
+    print("There is no C compiler on this machine, so nothing was compiled or run.")
 
 # %%
 # Compare the bits
@@ -103,7 +104,8 @@ if compiler:
     y = np.fromfile(folder / "probabilities.bin", np.float32).reshape(-1, 10)
     p = net.predict(x_test)
     for digit in range(10):
-        print(f"{digit}:  C {float(y[0, digit]).hex():22}  Python {float(p[0, digit]).hex()}")
+        in_c, in_python = float(y[0, digit]).hex(), float(p[0, digit]).hex()
+        print(f"{digit}:  C {in_c:22}  Python {in_python}")
     same = int((y.view(np.uint32) == p.view(np.uint32)).sum())
     print(f"{same} of {p.size} numbers have the same bits")
     assert same == p.size == 10 * len(x_test)
@@ -134,31 +136,35 @@ void device(const float *x, float *y)
 """
 
 
+def output_of(*command):
+    """Run a command in the folder and return what it prints."""
+    return subprocess.check_output(command, cwd=folder, text=True)
+
+
 def memory(network):
-    """Return the bytes of a network's parameters, code, permanent RAM and stack."""
+    """Return the bytes of parameters, code, RAM that is always taken, and stack."""
     network.to_c(folder / "device.h", name="device")
+    header = (folder / "device.h").read_text()
     if not shutil.which(ARM):
-        said = re.search(r"about (\d+) bytes of stack", (folder / "device.h").read_text())
-        assert said is not None
-        return 4 * network.parameter_count, 0, 0, int(said[1])
+        stack = sum(map(int, re.findall(r"about (\d+) bytes of stack", header)))
+        return 4 * network.parameter_count, 0, 0, stack
     (folder / "device.c").write_text(DEVICE)
-    options = ["-std=c99", "-Os", "-ffreestanding", "-fstack-usage", "-c"]
-    subprocess.run([ARM, *M4, *options, "device.c"], cwd=folder, check=True)
-    command = [ARM.replace("gcc", "size"), "-A", "device.o"]
-    listed = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
+    options = ["-std=c99", "-Os", "-ffreestanding", "-fstack-usage"]
+    output_of(ARM, *M4, *options, "-c", "device.c")
     found = {"text": 0, "rodata": 0, "data": 0, "bss": 0}
-    for section, size in re.findall(r"^\.(text|rodata|data|bss)\S*\s+(\d+)", listed, re.MULTILINE):
-        found[section] += int(size)
+    for line in output_of(ARM.replace("gcc", "size"), "-A", "device.o").splitlines():
+        section = re.match(r"\.(text|rodata|data|bss)\S*\s+(\d+)", line)
+        if section:
+            found[section[1]] += int(section[2])
     usage = (folder / "device.su").read_text().splitlines()
     stack = sum(int(line.split("\t")[1]) for line in usage)
     return found["rodata"], found["text"], found["data"] + found["bss"], stack
 
 
 if shutil.which(ARM):
-    version = subprocess.run([ARM, "--version"], capture_output=True, text=True, check=True).stdout
-    print("measured with", version.splitlines()[0])
+    print("measured with", output_of(ARM, "--version").splitlines()[0])
 else:
-    print(f"There is no {ARM} on this machine: parameters are counted, the code is not.")
+    print(f"There is no {ARM} on this machine. The code is not counted.")
 
 # %%
 # How large should the network be? Here are several sizes with what they cost and how well they do.
@@ -173,10 +179,10 @@ for hidden in sizes:
     labels.append("-".join(map(str, [64, *hidden, 10])))
     rows.append((parameters, code, stack, right))
     print(
-        f"{labels[-1]:12} parameters {parameters:6}, code {code:4}, RAM {ram}, stack {stack:4} "
-        f"bytes; {right:.1%} right"
+        f"{labels[-1]:12}  parameters {parameters:5}  code {code:3}  RAM {ram}"
+        f"  stack {stack:4}  right {right:.1%}"
     )
-    assert 4 * small.parameter_count <= parameters < 4 * small.parameter_count + 200
+    assert 0 <= parameters - 4 * small.parameter_count < 200
     assert code < 2000
     assert ram == 0
     assert stack < 2000
@@ -189,10 +195,12 @@ for hidden in sizes:
 assert all(parameters > 2 * code for parameters, code, *_ in rows[1:])
 flash = np.array([row[0] for row in rows]) / 1024
 codes = np.array([row[1] for row in rows]) / 1024
-figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), sharey=True, layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), sharey=True)
+figure.set_layout_engine("constrained")
 axes[0].barh(labels, flash, color="#0072B2")
 bars = axes[0].barh(labels, codes, left=flash, color="#E69F00")
-axes[0].legend(["parameters", "code" if codes.any() else "code (not counted)"], loc="lower right")
+names = ["parameters", "code" if codes.any() else "code (not counted)"]
+axes[0].legend(names, loc="lower right")
 axes[0].bar_label(bars, [f"{right:.0%} right" for *_, right in rows], padding=4)
 axes[0].set_xlim(0, 1.25 * (flash + codes).max())
 axes[0].set_title("flash for a Cortex-M4, and accuracy")
