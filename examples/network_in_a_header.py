@@ -200,7 +200,7 @@ figure.set_layout_engine("constrained")
 axes[0].barh(labels, flash, color="#0072B2")
 bars = axes[0].barh(labels, codes, left=flash, color="#E69F00")
 names = ["parameters", "code" if codes.any() else "code (not counted)"]
-axes[0].legend(names, loc="lower right")
+axes[0].legend(names, loc="upper right")
 axes[0].bar_label(bars, [f"{right:.0%} right" for *_, right in rows], padding=4)
 axes[0].set_xlim(0, 1.25 * (flash + codes).max())
 axes[0].set_title("flash for a Cortex-M4, and accuracy")
