@@ -153,8 +153,8 @@ net, optimizer = network(), cnn.Adam(lr=1e-2)
 net.fit(x, t, epochs=3, batch_size=300, optimizer=optimizer)
 with tempfile.TemporaryDirectory() as folder:
     net.save(Path(folder, "half.safetensors"), optimizer=optimizer)
-    resumed, optimizer = cnn.load_checkpoint(Path(folder, "half.safetensors"))
-resumed.fit(x, t, epochs=5, batch_size=300, optimizer=optimizer)
+    resumed, saved = cnn.load_checkpoint(Path(folder, "half.safetensors"))
+resumed.fit(x, t, epochs=5, batch_size=300, optimizer=saved)
 runs["resumed"] = fingerprint(resumed, resumed.predict(x_test))
 print("resumed", runs["resumed"])
 assert runs["resumed"] == expected

@@ -41,7 +41,7 @@ FAR = rows_below("### Activations: far inputs")
 
 
 def number(text):
-    return float(re.sub(r"10\^(\d+)\^", r"1e\1", text).replace("wrong", "inf"))
+    return float(text)
 
 
 @pytest.mark.parametrize("name", ELEMENTARY)
@@ -57,7 +57,7 @@ def test_elementary_functions(name):
 
 
 def test_all_elementary_functions_are_there():
-    assert re.findall(r"{F\((\w+)\)", LIMITS).sort() == list(ELEMENTARY).sort()
+    assert set(re.findall(r"{F\((\w+)\)", LIMITS)) == set(ELEMENTARY)
 
 
 def test_all_curved_activations_are_there():
@@ -67,7 +67,7 @@ def test_all_curved_activations_are_there():
 
 @pytest.mark.parametrize("name", measure_accuracy.ACTIVATIONS)
 def test_activations(name):
-    blocks = measure_accuracy.all_float32(251)
+    blocks = measure_accuracy.all_float32(31)
     (near, allowed), (far, _) = measure_accuracy.worst(name, [getattr(cnn, name)], blocks)
     assert 0 < near <= number(NEAR[name][0]) < allowed
     assert allowed <= number(NEAR[name][1])
@@ -83,6 +83,6 @@ def test_errors_are_counted():
     infinite = np.full(1, np.inf, np.float32)
     assert measure_accuracy.in_ulp(infinite, one * 2.0**128).tolist() == [0]
     assert measure_accuracy.in_ulp(infinite, one).tolist() == [np.inf]
-    assert measure_accuracy.in_ulp(infinite * 0, one).tolist() == [np.inf]
+    assert measure_accuracy.in_ulp(np.full(1, np.nan, np.float32), one).tolist() == [np.inf]
     tiny = np.full(1, 2.0**-149, np.float32)
     assert measure_accuracy.in_ulp(tiny, one * 2.0**-150).tolist() == [0.5]

@@ -37,6 +37,8 @@ U = 2.0**-24
 STRIDE, DENSE = 1021, 64
 """Of all float32 every 1021st is measured, and every 64th of those from 2^-8 to 128."""
 
+SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 FAR = 2.0**100
 """Inputs up to this size whose results are 0 or at least its inverse count as ordinary."""
 
@@ -172,7 +174,7 @@ def rounded_up(value: float) -> str:
     if value == np.inf:
         return "wrong"
     if value >= 1000:
-        return f"10^{int(np.ceil(np.log10(value)))}^"
+        return "10" + str(int(np.ceil(np.log10(value)))).translate(SUPERSCRIPTS)
     return f"{np.ceil(100 * value) / 100:.2f}"
 
 
@@ -356,7 +358,7 @@ def main() -> None:
         f"### Activations: largest error in ULP\n\n{near}",
         f"### Activations: far inputs and tiny results\n\n{far}",
         f"### softmax: largest errors\n\n{softmax()}",
-        f"### Sums of products: largest error in units of 2^-24^ Σ|x||w|\n\n{sums()}",
+        f"### Sums of products: largest error in units of u Σ|x||w|\n\n{sums()}",
         f"### Gradients: relative to the largest of each array\n\n{gradients()}",
     ]
     text = PAGE.read_text(encoding="utf-8")
