@@ -142,7 +142,7 @@ def output_of(*command):
 
 
 def memory(network):
-    """Return the bytes of parameters, code, RAM that is always taken, and stack."""
+    """Return the bytes of parameters, code, permanent RAM, and stack."""
     network.to_c(folder / "device.h", name="device")
     header = (folder / "device.h").read_text()
     if not shutil.which(ARM):

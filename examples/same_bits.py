@@ -7,8 +7,9 @@ bit. Many libraries sum in an order that depends on the number of threads, the s
 the CPU. The same program then gives other numbers on another machine, and in training a difference
 of one bit grows.
 
-In cnn the order of every sum is part of the definition. This page shows three guarantees that
-follow from it. It ends with a fingerprint that your machine should print, too.
+In cnn the order of every sum is part of the definition; :doc:`/internals/numerics` has the rules.
+This page shows three guarantees that follow from them. It ends with a fingerprint that your machine
+should print, too.
 """
 
 # %%
@@ -34,8 +35,8 @@ assert (0.1 + 0.2) + 0.3 != 0.1 + (0.2 + 0.3)
 # %%
 # Prediction: batches
 # -------------------
-# The first guarantee: the result of a row does not depend on the rows beside it. Here 256 rows go
-# through a layer all at once, and one by one. For comparison NumPy multiplies the same matrices.
+# The first guarantee, G1: the result of a row does not depend on the rows beside it. Here 256 rows
+# go through a layer all at once, and one by one. For comparison NumPy multiplies the same matrices.
 # Its product of a row can differ from the row of the product; in how many numbers depends on the
 # machine.
 
@@ -53,9 +54,9 @@ for name, product in (("cnn", cnn.dense), ("NumPy", np.matmul)):
 # %%
 # The fingerprint of a run
 # ------------------------
-# The next guarantee is about training. This run has everything that could make a difference: random
-# initial weights, shuffled batches, dropout, Adam. Its fingerprint is the SHA-256 of the bytes of
-# all weights and predictions. If one bit changes, the fingerprint is a different one.
+# The second guarantee, G2, is about training. This run has everything that could make a difference:
+# random initial weights, shuffled batches, dropout, Adam. Its fingerprint is the SHA-256 of the
+# bytes of all weights and predictions. If one bit changes, the fingerprint is a different one.
 
 x, t, x_test, t_test = cnn.datasets.load_digits(split=True)
 
@@ -146,8 +147,8 @@ with tempfile.TemporaryDirectory() as folder:
 # %%
 # Training: resumed
 # -----------------
-# The third guarantee: a run that was interrupted ends like one that was not. Here the network and
-# its optimizer are saved after 3 epochs, loaded again, and trained for the other 5.
+# The third guarantee, G3: a run that was interrupted ends like one that was not. Here the network
+# and its optimizer are saved after 3 epochs, loaded again, and trained for the other 5.
 
 net, optimizer = network(), cnn.Adam(lr=1e-2)
 net.fit(x, t, epochs=3, batch_size=300, optimizer=optimizer)
