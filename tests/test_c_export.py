@@ -3,6 +3,7 @@
 import ctypes
 import itertools
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -191,6 +192,22 @@ def test_fma(tmp_path):
     for name in ("wrong_float", "wrong_double"):
         tested[name].argtypes, tested[name].restype = [ctypes.c_size_t], ctypes.c_size_t
         assert tested[name](2_000_000) == 0
+
+
+def test_stack(tmp_path, dtype):
+    """The header tells the size of its arrays; compilers add little that are told not to inline."""
+    c_type = "float" if dtype == np.float32 else "double"
+    cnn.mlp([64, 50, 100, 70, 10], "relu", "softmax", rng=0, dtype=dtype).to_c(tmp_path / "net.h")
+    said = int(re.search(r"about (\d+) bytes of stack", (tmp_path / "net.h").read_text())[1])
+    assert said == (70 + 100 + 2 * 64) * dtype.itemsize
+    (tmp_path / "net.c").write_text(
+        f'#include "net.h"\nvoid f(const {c_type} *x, {c_type} *y) {{ net_predict(x, y); }}\n'
+    )
+    options = ["-std=c99", "-O0", "-fstack-usage", "-c", "net.c"]
+    subprocess.run([*COMPILER, *options], cwd=tmp_path, check=True)
+    lines = [line.split("\t") for line in (tmp_path / "net.su").read_text().splitlines()]
+    frames = {where.rsplit(":", 1)[-1]: int(size) for where, size, _ in lines}
+    assert said <= frames["net_predict"] + frames["net_cnn_columns"] <= said + 512
 
 
 def test_other_dtype(tmp_path):

@@ -40,6 +40,9 @@ _PARAMETERS = {"dense": ("weight", "bias"), "standardize": ("mean", "scale")}
 
 _NUMBERS_IN_LINE = 6
 
+# Columns that a layer computes side by side, with two numbers of stack for each.
+_TILE = 64
+
 # Descriptions of the outputs for the comment at the top.
 _STRICT = (
     "The bits of y are those that cnn computes (numerics contract, version {numerics}) on every "
@@ -156,6 +159,7 @@ class _Header:
             "NAME": name.upper(),
             "own": f"{name}_cnn",
             "guard": f"CNN_HEADER_{name}_H",
+            "tile": _TILE,
             **macros,
         }
 
@@ -163,7 +167,8 @@ class _Header:
         arithmetic, layers = self._functions()
         promise = _FAST if self._fast else _STRICT
         shape = [self._network.inputs, *(outputs for _, _, outputs, *_ in self._dense)]
-        stack = sum(self._buffers().values()) + (self._table.stack if self._table else 0)
+        stack = sum(self._buffers().values()) + 2 * _TILE
+        stack += self._table.stack if self._table else 0
         table = self._table
         text = self._filled(
             "header",

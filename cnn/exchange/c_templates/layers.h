@@ -1,5 +1,5 @@
 /* Columns that are computed side by side. */
-#define ${own}_TILE 64
+#define ${own}_TILE ${tile}
 
 /*
  * y (count) = x (inputs) . weight + bias, for `count` columns of a weight whose rows are `outputs`

@@ -14,6 +14,7 @@ ${of_missing}${meaning} *
  *     void ${name}_forward(const ${type} *x, ${type} *y);
  *
  * is the network alone, from inputs x (${inputs}) that are standardised to outputs y (${outputs}).
- * row, x and y must not overlap. Values on the way take ${stack} bytes of stack; there is no other
- * memory, no C library, no other file. Any number of threads may call them at once. Include it in
- * one source file, since each that includes it holds the parameters.
+ * row, x and y must not overlap. A call takes about ${stack} bytes of stack for numbers, and what the
+ * compiler needs besides; there is no other memory, no C library, no other file. Any number of threads may
+ * call them at once. Include it in one source file, since each that includes it holds the
+ * parameters.

@@ -1,0 +1,88 @@
+"""The figures of docs/accuracy.md: those that can be measured again, and the limits of the tests.
+
+cnn has the same bits on every machine, so a part of the inputs that the page was measured with
+cannot have a larger error than the page has.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("scipy")
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "accuracy.md").read_text(encoding="utf-8")
+VMATH = (ROOT / "csrc" / "kernels" / "vmath.h").read_text(encoding="utf-8")
+LIMITS = (ROOT / "tests" / "c" / "kernels" / "test_vmath.c").read_text(encoding="utf-8")
+
+sys.path.insert(0, str(ROOT / "tools"))
+
+import measure_accuracy  # noqa: E402
+
+import cnn  # noqa: E402
+from cnn import _core  # noqa: E402
+
+
+def rows_below(heading):
+    """Return the rows of the first table below a heading, by their first cells."""
+    section = PAGE.split(heading, 1)[1]
+    table = re.search(r"\| ---.*\n((?:\|.*\n)+)", section)
+    assert table is not None
+    lines = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in table[1].splitlines()]
+    return {line[0]: line[1:] for line in lines}
+
+
+ELEMENTARY = rows_below("## Elementary functions")
+NEAR = rows_below("### Activations: largest error")
+FAR = rows_below("### Activations: far inputs")
+
+
+def number(text):
+    return float(text)
+
+
+@pytest.mark.parametrize("name", ELEMENTARY)
+def test_elementary_functions(name):
+    """Errors are those beside the formulas in vmath.h, limits those of the C test."""
+    single, limit, double, limit_double = ELEMENTARY[name]
+    comment = VMATH.split(f"INLINE v_real v_{name}(v_real x)")[0]
+    measured = re.findall(r"ULP\s+(?:\*\s+)?(\d\.\d+)\s+and\s+(?:\*\s+)?(\d\.\d+)", comment)[-1]
+    assert measured == (single, double)
+    bound = re.search(rf"F\({name}\), {{(\d), (\d)}}", LIMITS)
+    assert bound is not None
+    assert bound.groups() == (limit, limit_double)
+
+
+def test_all_elementary_functions_are_there():
+    assert set(re.findall(r"{F\((\w+)\)", LIMITS)) == set(ELEMENTARY)
+
+
+def test_all_curved_activations_are_there():
+    rounded_once_or_never = {"identity", "step", "relu", "relu6", "softmax"}
+    assert set(NEAR) == set(FAR) == set(_core.ACTIVATIONS) - rounded_once_or_never
+
+
+@pytest.mark.parametrize("name", measure_accuracy.ACTIVATIONS)
+def test_activations(name):
+    blocks = measure_accuracy.all_float32(31)
+    (near, allowed), (far, _) = measure_accuracy.worst(name, [getattr(cnn, name)], blocks)
+    assert 0 < near <= number(NEAR[name][0]) < allowed
+    assert allowed <= number(NEAR[name][1])
+    assert far <= number(FAR[name][0])
+
+
+def test_errors_are_counted():
+    """The next number is 1 ULP away, half of it 0.5; infinity is right if the value overflows."""
+    one = np.ones(1)
+    y = np.nextafter(np.ones(1, np.float32), np.float32(2))
+    assert measure_accuracy.in_ulp(y, one).tolist() == [1]
+    assert measure_accuracy.in_ulp(y, one + 2.0**-24).tolist() == [0.5]
+    infinite = np.full(1, np.inf, np.float32)
+    assert measure_accuracy.in_ulp(infinite, one * 2.0**128).tolist() == [0]
+    assert measure_accuracy.in_ulp(infinite, one).tolist() == [np.inf]
+    assert measure_accuracy.in_ulp(np.full(1, np.nan, np.float32), one).tolist() == [np.inf]
+    tiny = np.full(1, 2.0**-149, np.float32)
+    assert measure_accuracy.in_ulp(tiny, one * 2.0**-150).tolist() == [0.5]
