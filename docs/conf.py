@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import cnn
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+sys.path.insert(0, str(DOCS))  # for c_pages
 REPOSITORY = PROJECT["urls"]["Repository"]
 
 # The pages of the gallery, in the order of the lecture, then of use.
@@ -44,6 +46,7 @@ release = version = cnn.__version__
 language = "en"
 
 extensions = [
+    "c_pages",
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
