@@ -9,9 +9,9 @@ from pathlib import Path
 import cnn
 
 DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS / "_extensions"))
 ROOT = DOCS.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-sys.path.insert(0, str(DOCS))  # for c_pages
 REPOSITORY = PROJECT["urls"]["Repository"]
 
 # The pages of the gallery, in the order of the lecture, then of use.
@@ -75,6 +75,11 @@ autosummary_generate = True
 autodoc_typehints = "none"  # numpydoc has the types, in words
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = True
+
+# ---- Names of C ----------------------------------------------------------------------------------
+
+# Signatures stay in one line, which c.css wraps between the parameters.
+c_maximum_signature_line_length = 10_000
 
 # ---- Gallery -------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 HEADER = ROOT / "csrc" / "include" / "cnn" / "cnn.h"
 SYMBOLS = ROOT / "csrc" / "symbols.txt"
 # Types of the C standard, which have no page here.
