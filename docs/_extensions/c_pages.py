@@ -291,7 +291,10 @@ class Writer:
             signatures = f"\n{' ' * (len(directive) + 14)}".join(row.names)
             out += f"   * - .. c:{directive}:: {signatures}".splitlines()
             out += ["          :no-contents-entry:", ""]
-            out += [f"     - {self.prose(cell)}".rstrip() for cell in row.cells]
+            for cell in row.cells:  # names of activations and the like are words
+                word = re.fullmatch(r"[a-z]\w*", cell)
+                text = cell.replace("_", r"\_") if word else self.prose(cell)
+                out.append(f"     - {text}".rstrip())
         return [*out, ""]
 
     def group(self, group):
@@ -308,7 +311,8 @@ class Writer:
 
     def page(self, section):
         """Return the page of a section."""
-        out = [section.title, "=" * len(section.title), ""]
+        title = f"C API: {section.title[0].lower()}{section.title[1:]}"
+        out = [title, "=" * len(title), ""]
         for group in section.groups:
             out += self.group(group)
         return "\n".join(out)
@@ -321,9 +325,11 @@ class Writer:
             names = [name for group in section.groups for name in group.names]
             names = [name for name in names if name.removesuffix("_f64") + "_f32" not in names]
             links = [self.prose(name.removesuffix("_f32")) for name in names]
-            out += [f"   * - :doc:`generated/{section.slug}`", f"     - {', '.join(links)}"]
+            out.append(f"   * - :doc:`{section.title} <generated/{section.slug}>`")
+            out.append(f"     - {', '.join(links)}")
         out += ["", ".. toctree::", "   :hidden:", ""]
-        return "\n".join([*out, *(f"   generated/{section.slug}" for section in sections), ""])
+        out += [f"   {section.title} <generated/{section.slug}>" for section in sections]
+        return "\n".join([*out, ""])
 
 
 def parts_of(first):
