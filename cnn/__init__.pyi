@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from cnn import _core as _core  # docs/guide/interfaces.md passes it to SciPy
+from cnn import _core as _core  # docs/guide/numba.md passes it to SciPy
 from cnn import activations as activations
 from cnn import callbacks as callbacks
 from cnn import datasets as datasets

@@ -47,8 +47,9 @@ release = version = cnn.__version__
 language = "en"
 
 extensions = [
-    "mathml",
+    "c_pages",
     "command_line",
+    "mathml",
     "myst_parser",
     "numpydoc",
     "python_names",
@@ -104,6 +105,11 @@ numpydoc_xref_aliases |= {
     "callable": ":py:func:`callable <callable>`",
     "mapping": ":term:`python:mapping`",
 }
+
+# ---- Names of C ----------------------------------------------------------------------------------
+
+# Signatures stay in one line, which c.css wraps between the parameters.
+c_maximum_signature_line_length = 10_000
 
 # ---- Gallery -------------------------------------------------------------------------------------
 

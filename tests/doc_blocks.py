@@ -56,7 +56,7 @@ def blocks_of(document):
 
 def named(block):
     """Return the name of the file that a block is, which its first lines tell, or None."""
-    found = re.search(r"^(?:/\* | *# )(\w+\.\w+)(?: \*/)?$", block.text, re.MULTILINE)
+    found = re.search(r"^(?:/\* | *# |// |! )(\w+\.\w+)(?: \*/)?$", block.text, re.MULTILINE)
     return found[1] if found else None
 
 

@@ -1,7 +1,7 @@
 """Each block of code in the documents works as it stands.
 
-Blocks of C, CMake and Cython, and those of Python that need Numba or cffi, are built and run by
-tests/downstream/test_docs.py, and those that need PyTorch or Keras by `make test-peers`.
+Blocks of C, C++, CMake, Cython and Fortran, and those of Python that need Numba or cffi, are built
+and run by tests/downstream/test_docs.py, and those that need PyTorch or Keras by `make test-peers`.
 """
 
 import csv
@@ -17,6 +17,12 @@ from doc_blocks import DOCUMENTS, ROOT, Block, blocks_of, commands, named, run_p
 
 # What blocks may need that is not here; other environments have it.
 ELSEWHERE = {"cffi", "keras", "numba", "skl2onnx", "torch"}
+# Languages whose blocks are files, which their first lines name.
+FILES = {"c", "cmake", "cpp", "cython", "fortran"}
+# Documents whose commands compile programs and run them.
+COMPILED = {f"docs/guide/{name}.md" for name in ("c", "cpp", "devices", "fortran")} | {
+    "examples/README.md"
+}
 
 
 def with_blocks(*languages):
@@ -26,12 +32,12 @@ def with_blocks(*languages):
 def test_documents_are_read():
     expected = {
         "README.md",
-        "docs/guide/interfaces.md",
+        "docs/guide/c.md",
         "docs/performance/index.md",
         "csrc/README.md",
     }
     assert {*expected, "examples/README.md"} <= set(DOCUMENTS)
-    assert [block.language for block in blocks_of("docs/guide/interfaces.md")][:3] == [
+    assert [block.language for block in blocks_of("docs/guide/c.md")][:3] == [
         "python",
         "c",
         "cmake",
@@ -43,14 +49,13 @@ def test_documents_are_read():
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_each_language_is_one_that_is_run(document):
-    """A text that is no code says so; C, CMake and Cython name their files in a comment."""
-    languages = {"c", "cmake", "cython", "output", "python", "shell", "text"}
+    """A text that is no code says so; files of other languages have their names in a comment."""
     blocks = blocks_of(document)
     for before, block in zip([Block("", "", 0), *blocks], blocks, strict=False):
-        assert block.language in languages, block
+        assert block.language in FILES | {"output", "python", "shell", "text"}, block
         if block.language == "output":
             assert before.language == "python", block
-        if block.language in {"c", "cmake", "cython"}:
+        if block.language in FILES:
             assert named(block), block
 
 
@@ -174,7 +179,7 @@ def test_commands(document, request):
     """In the order of the document. Compilers and what they make are tested downstream."""
     folder, lines = prepared(document, request)
     others = [line for line in lines if not check_line(line, folder)]
-    if document not in {"docs/guide/interfaces.md", "examples/README.md"}:
+    if document not in COMPILED:
         assert others == []
 
 

@@ -310,7 +310,7 @@ def test_the_example_of_the_documentation(tmp_path):
     data = ["train", str(tmp_path / "fruit.csv"), "--target", "fruit", "-q", "-o", model]
     assert command_line.main(data) == 0
     assert command_line.main(["export", model, "--to", "c"]) == 0
-    (source,) = [block for block in blocks("docs/guide/interfaces.md", "c") if "fruit.h" in block]
+    (source,) = [block for block in blocks("docs/guide/devices.md", "c") if "fruit.h" in block]
     (tmp_path / "main.c").write_text(source)
     program = tmp_path / "main"
     command = [*COMPILER, "-std=c99", *WARNINGS, tmp_path / "main.c", "-o", program]

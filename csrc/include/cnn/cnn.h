@@ -59,7 +59,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A change after which a compiled program would no longer work raises CNN_ABI_VERSION. */
+/*
+ * The versions of this header: of libcnn, of its ABI and of the numerics contract. A change after
+ * which a compiled program would no longer work raises CNN_ABI_VERSION; one after which a result
+ * has other bits raises CNN_NUMERICS_VERSION.
+ */
 #define CNN_VERSION "0.1.0"
 #define CNN_ABI_VERSION 1
 #define CNN_NUMERICS_VERSION 1
@@ -82,6 +86,7 @@ extern "C" {
 
 /* ---- Status and version ------------------------------------------------------------------ */
 
+/* What a function that can fail returns. */
 typedef enum cnn_status {
     CNN_OK = 0,
     CNN_ERROR_ARGUMENT = 1,   /* an argument has a bad value, shape or stride */
@@ -98,16 +103,20 @@ CNN_API const char *cnn_last_error(void);
 /* The errno that belongs to the calling thread's last CNN_ERROR_SYSTEM. */
 CNN_API int cnn_last_errno(void);
 
+/* The versions of the libcnn that runs; those of the header are CNN_VERSION and so on. */
 CNN_API const char *cnn_version(void);
 CNN_API int cnn_abi_version(void);
 CNN_API int cnn_numerics_version(void);
 
 /* ---- Names ------------------------------------------------------------------------------- */
 
+/*
+ * The type of an array's elements. A network is of CNN_FLOAT32 or CNN_FLOAT64; the other types are
+ * accepted as inputs only.
+ */
 typedef enum cnn_dtype {
     CNN_FLOAT32 = 0,
     CNN_FLOAT64 = 1,
-    /* The remaining types are accepted as inputs only. */
     CNN_FLOAT16 = 2,
     CNN_BOOL = 3,
     CNN_INT8 = 4,
@@ -406,8 +415,8 @@ typedef enum cnn_target_kind {
  */
 typedef struct cnn_loss {
     size_t struct_size;
-    cnn_loss_kind kind;
-    cnn_target_kind target;
+    cnn_loss_kind kind;         /* which of them */
+    cnn_target_kind target;     /* what the rows of targets hold */
     double delta;               /* huber's threshold; 0 means 1 */
     double label_smoothing;     /* s of cross_entropy, 0 <= s < 1 */
     const double *class_weight; /* (outputs) or NULL; with labels only */
@@ -419,20 +428,20 @@ typedef struct cnn_loss {
  */
 typedef struct cnn_matrix {
     size_t struct_size;
-    const void *data;
+    const void *data; /* the element of row 0 and column 0 */
     cnn_dtype dtype;
     size_t rows;
     size_t cols;
-    ptrdiff_t row_stride;
-    ptrdiff_t col_stride;
+    ptrdiff_t row_stride; /* from an element to that below it */
+    ptrdiff_t col_stride; /* from an element to the next one of its row */
 } cnn_matrix;
 
-/* Samples: inputs x, targets t, and weights (rows, 1), which may have data NULL for all ones. */
+/* Samples. x, t and sample_weight have as many rows as each other. */
 typedef struct cnn_data {
     size_t struct_size;
-    cnn_matrix x;
-    cnn_matrix t;
-    cnn_matrix sample_weight;
+    cnn_matrix x;             /* inputs (rows, inputs) */
+    cnn_matrix t;             /* targets (rows, outputs), or labels (rows, 1) */
+    cnn_matrix sample_weight; /* (rows, 1); data may be NULL for all ones */
 } cnn_data;
 
 /*
@@ -500,6 +509,7 @@ CNN_API void cnn_random_philox(const uint32_t counter[4], const uint32_t key[2],
 
 /* ---- Networks ---------------------------------------------------------------------------- */
 
+/* A network: its layers, their parameters, a seed and metadata. */
 typedef struct cnn_network cnn_network;
 
 /* The kinds of layers: X(CONSTANT, value, name). */
@@ -515,9 +525,10 @@ typedef enum cnn_layer_kind {
         CNN_LAYER_KIND_COUNT
 } cnn_layer_kind;
 
+/* A layer. Each field names the kinds that it is for; for other kinds leave it 0. */
 typedef struct cnn_layer {
     size_t struct_size;
-    cnn_layer_kind kind;
+    cnn_layer_kind kind;       /* dense, dropout or standardize */
     size_t inputs;             /* dense, standardize; dropout takes what comes and may leave it 0 */
     size_t outputs;            /* dense; standardize has as many as inputs and may leave it 0 */
     cnn_activation activation; /* dense; softmax in the last layer only */
@@ -563,6 +574,7 @@ CNN_API cnn_status cnn_network_copy(const cnn_network *network, cnn_network **co
 /* Free a network; NULL is allowed. No call may be using it, and no trainer may be left. */
 CNN_API void cnn_network_destroy(cnn_network *network);
 
+/* What the network was created with. */
 CNN_API cnn_dtype cnn_network_dtype(const cnn_network *network);
 CNN_API size_t cnn_network_inputs(const cnn_network *network);
 CNN_API size_t cnn_network_outputs(const cnn_network *network);
@@ -709,6 +721,8 @@ CNN_API cnn_status cnn_network_gradients(const cnn_network *network, const cnn_l
  * the next rows.
  */
 typedef struct cnn_tape cnn_tape;
+
+/* Make a tape for a network. It has no rows yet. */
 CNN_API cnn_status cnn_tape_create(const cnn_network *network, cnn_tape **tape);
 /* Free a tape; NULL is allowed. */
 CNN_API void cnn_tape_destroy(cnn_tape *tape);
@@ -733,6 +747,7 @@ CNN_API cnn_status cnn_tape_backward(cnn_tape *tape, const cnn_matrix *dy, void 
 
 /* ---- Training ---------------------------------------------------------------------------- */
 
+/* A network in training: the optimizer, its state and the number of steps. */
 typedef struct cnn_trainer cnn_trainer;
 
 /*
@@ -749,13 +764,13 @@ typedef struct cnn_trainer cnn_trainer;
  */
 typedef struct cnn_optimizer {
     size_t struct_size;
-    cnn_optimizer_kind kind;
-    double momentum;     /* momentum, nesterov: 0 <= momentum < 1 */
-    double beta1, beta2; /* adam, adamw: in [0, 1) */
-    double alpha;        /* rmsprop: in [0, 1) */
-    double eps;          /* adam, adamw, rmsprop, adagrad: >= 0 */
-    double weight_decay; /* adamw: >= 0 */
-    double clip_norm;    /* > 0: gradients are scaled so that their joint norm is at most this */
+    cnn_optimizer_kind kind; /* which of them */
+    double momentum;         /* momentum, nesterov: 0 <= momentum < 1 */
+    double beta1, beta2;     /* adam, adamw: in [0, 1) */
+    double alpha;            /* rmsprop: in [0, 1) */
+    double eps;              /* adam, adamw, rmsprop, adagrad: >= 0 */
+    double weight_decay;     /* adamw: >= 0 */
+    double clip_norm; /* > 0: gradients are scaled so that their joint norm is at most this */
 } cnn_optimizer;
 
 /* Make a trainer for a network, which must outlive it. The optimizer's state starts at 0. */
@@ -860,6 +875,8 @@ CNN_API cnn_status cnn_trainer_load(const char *path, cnn_network **network, cnn
  */
 CNN_API cnn_status cnn_trainer_save_with(const cnn_trainer *trainer, const char *key,
                                          const char *value, const char *path);
+
+/* Tell the optimizer's kind and settings; set optimizer->struct_size first. */
 CNN_API cnn_status cnn_trainer_optimizer(const cnn_trainer *trainer, cnn_optimizer *optimizer);
 
 /* The same file from and to memory. `size` bytes at `*bytes`, freed by cnn_bytes_free. */
