@@ -2,9 +2,9 @@
 Every plot at a glance
 ======================
 
-:mod:`cnn.plot` draws what one wants to see of a network: how it learned, what it gets wrong, and what it looks like
-inside. This page calls each of its functions once. All take ``ax=``, and return the Axes into which they drew, so that
-titles and labels can be changed afterwards.
+:mod:`cnn.plot` draws what one wants to see of a network: how it learned, what it gets wrong, and
+what it looks like inside. This page calls each of its functions once. All take `ax=`, and return
+the Axes into which they drew, so that titles and labels can be changed afterwards.
 """
 
 import matplotlib.pyplot as plt
@@ -17,8 +17,8 @@ import cnn.plot
 # Three networks
 # --------------
 #
-# Digits, for plots of many classes; a rule with two inputs, for plots of a plane and of two classes; and a curve, for
-# those of a regression.
+# Digits, for plots of many classes; a rule with two inputs, for plots of a plane and of two
+# classes; and a curve, for those of a regression.
 
 x, t, x_test, t_test = cnn.datasets.load_digits(split=True)
 digits = cnn.mlp([64, 30, 10], "relu", "softmax", rng=0)
@@ -49,7 +49,8 @@ print(curve.evaluate(angles, waves))
 cnn.plot.learning_curves(history, metric="accuracy")
 
 # %%
-# The path of training on the surface of the loss, in the plane of weights in which the path moves most.
+# The path of training on the surface of the loss, in the plane of weights in which the path moves
+# most.
 
 small = cnn.mlp([2, 4, 1], "tanh", "sigmoid", rng=0)
 path = cnn.plot.WeightPath()

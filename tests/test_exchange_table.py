@@ -13,7 +13,9 @@ from cnn.exchange import _onnx_nodes, sklearn_read, torch_read
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-DOCUMENT = (Path(__file__).parents[1] / "docs" / "guide" / "exchange.md").read_text(encoding="utf-8")
+DOCUMENT = (Path(__file__).parents[1] / "docs" / "guide" / "exchange.md").read_text(
+    encoding="utf-8"
+)
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((20, 4)).astype("f4")
 CONSTANTS = {

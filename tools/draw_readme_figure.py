@@ -13,9 +13,9 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import pyplot as plt
 
-import cnn.plot  # noqa: E402
+import cnn.plot
 
 ROOT = Path(__file__).parents[1]
 FIGURE = ROOT / "docs" / "_static" / "digits.png"
