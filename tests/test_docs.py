@@ -59,6 +59,12 @@ def test_each_language_is_one_that_is_run(document):
             assert named(block), block
 
 
+def test_files_of_readme_are_those_of_the_guide():
+    """The guide's are built and run by tests/downstream/test_docs.py."""
+    (program,) = [block.text for block in blocks_of("README.md") if block.language in FILES]
+    assert program in [block.text for block in blocks_of("docs/guide/c.md")]
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_lead_to_files(document):
     text = (ROOT / document).read_text(encoding="utf-8")
