@@ -119,6 +119,8 @@ print("probabilities", p.shape)
 assert scores["accuracy"] > 0.96
 assert p.shape == (355, 10)
 assert np.allclose(p.sum(axis=1), 1)
+cross_entropy = -np.log(p[np.arange(len(p)), t_test]).mean()
+assert np.isclose(scores["loss"], cross_entropy, rtol=1e-4)
 assert np.mean(p.argmax(axis=1) == t_test) == scores["accuracy"]
 
 # %%
