@@ -173,6 +173,7 @@ html_static_path = ["_static"]
 html_css_files = ["cnn.css", "internals.css"]
 html_show_sourcelink = False
 html_copy_source = False
+html_sidebars = {page: [] for page in ("accuracy", "changelog", "ja/index")}  # have no pages below
 html_theme_options = {
     "github_url": REPOSITORY,
     "header_links_before_dropdown": 6,

@@ -8,10 +8,9 @@ the functions that cnn has, their derivatives, and what they do to learning.
 """
 
 # %%
-# Step, sigmoid and ReLU
-# ----------------------
-# The step answers 0 or 1. The sigmoid `1 / (1 + exp(-x))` is a smooth step, whose values lie
-# between 0 and 1. ReLU, the rectified linear unit `max(0, x)`, lets positive numbers pass.
+# Without a function
+# ------------------
+# Two layers without an activation are one layer: its weights are the product of theirs.
 
 import math
 import textwrap
@@ -22,6 +21,20 @@ import numpy as np
 
 import cnn
 import cnn.plot
+
+rng = np.random.default_rng(0)
+rows, w1, w2 = rng.normal(size=(5, 4)), rng.normal(size=(4, 3)), rng.normal(size=(3, 2))
+b1, b2 = rng.normal(size=3), rng.normal(size=2)
+two_layers = cnn.dense(cnn.dense(rows, w1, b1), w2, b2)
+one_layer = cnn.dense(rows, w1 @ w2, b1 @ w2 + b2)
+print("largest difference:", np.abs(two_layers - one_layer).max())
+np.testing.assert_allclose(two_layers, one_layer, atol=1e-14)
+
+# %%
+# Step, sigmoid and ReLU
+# ----------------------
+# The step answers 0 or 1. The sigmoid `1 / (1 + exp(-x))` is a smooth step, whose values lie
+# between 0 and 1. ReLU, the rectified linear unit `max(0, x)`, lets positive numbers pass.
 
 x = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
 for h in (cnn.step, cnn.sigmoid, cnn.relu):
@@ -76,22 +89,39 @@ assert 0.25**10 < 1e-6
 # The newer ones
 # --------------
 # Researchers looked for functions that learn like ReLU and are smooth, or that do not lose negative
-# inputs. The first four let large inputs pass and differ below 0.
+# inputs. These four are straight lines above 0, and differ below.
 
 cnn.plot.activations(["relu", "leaky_relu", "elu", "selu"])
 plt.show()
 
+for h in (cnn.relu, cnn.leaky_relu, cnn.elu, cnn.selu):
+    print(f"{h.__name__:10}", h(x).round(4))
+    assert math.isclose(h(2.0), 2 * h(1.0))
+
 # %%
-# These three are smooth, and below 0 they fall and rise again.
+# These three are smooth. From left to right they fall below 0, and then rise for good.
 
 cnn.plot.activations(["gelu", "silu", "mish"])
 plt.show()
+
+z = np.linspace(-6, 6, 2401)
+for h in (cnn.gelu, cnn.silu, cnn.mish):
+    lowest = int(h(z).argmin())
+    print(f"{h.__name__:10} is lowest at {z[lowest]:.2f}, with {h(z[lowest]):.3f}")
+    assert z[lowest] < 0
+    assert h(z[lowest]) < 0
+    assert (np.diff(h(z[: lowest + 1])) < 0).all()
+    assert (np.diff(h(z[lowest:])) > 0).all()
 
 # %%
 # These have limits on both sides, as the sigmoid has.
 
 cnn.plot.activations(["sigmoid", "hard_sigmoid", "tanh", "softsign"])
 plt.show()
+
+for h in (cnn.sigmoid, cnn.hard_sigmoid, cnn.tanh, cnn.softsign):
+    print(f"{h.__name__:12} from {h(-1e9):.3g} to {h(1e9):.3g}")
+    assert np.abs(h(np.array([-1e9, 1e9]))).max() <= 1
 
 # %%
 # Two of them have a number of their own: the slope below 0 of `leaky_relu` and the limit of `elu`.
@@ -172,6 +202,7 @@ assert ranked[:3] == ["step", "hard_sigmoid", "sigmoid"]
 assert sorted(largest, key=lambda key: largest[key])[:3] == ranked[:3]
 assert scores["step"] < 0.7
 assert scores["hard_sigmoid"] > 0.9
+assert scores["identity"] > 0.95
 assert "relu" in ranked[-3:]
 
 figure, ax = plt.subplots(figsize=(8, 5), layout="constrained")

@@ -4,9 +4,9 @@ Backpropagation by hand
 
 A network learns because of one number per weight: how fast the error changes if this weight
 changes. This page computes these numbers by hand, in NumPy, for a network so small that each of
-them can be looked at: two inputs, two hidden neurons, one output. Beside each line stands what
-:meth:`cnn.Sequential.gradients` finds. Then it checks both with a method that needs no calculus,
-and uses them to correct the weights once.
+them can be looked at: two inputs, two hidden neurons, one output. It compares them with what
+:meth:`cnn.Sequential.gradients` finds, and checks both with a method that needs no calculus. Then
+it corrects the weights with them.
 
 The error of an output `y`, if it should have been `t`, is
 
@@ -53,6 +53,10 @@ print(f"hidden outputs {h[0].round(4)}, output y = {y[0, 0]:.4f}")
 print(f"error E = {error:.4f}")
 np.testing.assert_allclose(net.predict(x), y, rtol=1e-14)
 np.testing.assert_allclose(net.evaluate(x, t)["loss"], error, rtol=1e-14)
+
+# The error and its derivative, also as a function of the package.
+value, derivative = cnn.squared_error(y, t)
+np.testing.assert_allclose([value, derivative[0, 0]], [error, (y - t)[0, 0]], rtol=1e-14)
 
 # %%
 # Backward
@@ -159,6 +163,9 @@ assert 1e-7 < best < 1e-3
 assert off.min() < 1e-10
 # A tenth of the step makes a hundredth of the difference.
 np.testing.assert_allclose(off[1:3] / off[2:4], 100, rtol=0.1)
+# With tiny steps, the difference times the step is about 1e-16.
+assert (off[-6:] * steps[-6:] > 1e-17).all()
+assert (off[-6:] * steps[-6:] < 1e-15).all()
 
 figure, ax = plt.subplots()
 ax.loglog(steps, off, "o-", color="#0072B2", label="largest difference")

@@ -2,8 +2,8 @@
 Initial weights
 ===============
 
-Training begins with random weights. How large they are decides what the layers say before anything
-is learnt, and whether they can learn at all. This page draws the outputs of each layer as
+Training begins with random weights. Their size decides what the layers compute before training,
+and whether they can learn at all. This page draws the outputs of each layer as
 histograms, for several initialisers, and then trains the networks.
 
 All networks have five hidden layers of 100 neurons. Their inputs are the digits.

@@ -66,6 +66,7 @@ assert round(probability(3, 10, 0.3), 3) == 0.267
 
 ax = cnn.plot.likelihood_curve([1, 3, 5], 10)
 ax.set_title("likelihood after one, three or five wins of ten")
+ax.set_xlabel("π, which the legend calls p")
 plt.show()
 
 # %%
@@ -96,8 +97,8 @@ assert widths[0] > 3 * widths[1] > 9 * widths[2]
 # Take the logarithm
 # ------------------
 # The tickets are independent, so the probability of all results is a *product* with one factor for
-# each ticket. With many tickets the product is smaller than any number of a computer. Its logarithm
-# is a *sum*, which is harmless, and largest for the same π.
+# each ticket. With many tickets the product is smaller than the smallest float64 above 0, so it
+# becomes 0. Its logarithm is a *sum*, which stays in range, and is largest for the same π.
 
 factors = np.array([0.3] * 3000 + [0.7] * 7000)
 total = np.log(factors).sum()

@@ -139,8 +139,8 @@ for name, lr in (("Adagrad", 1.5), ("Adam", 0.3)):
 
 # %%
 # Adagrad divides by the root of the *sum* of all squares, so the same gradient makes ever shorter
-# steps. Adam divides by the root of a running *mean*, so it can also go on for long. Here are steps
-# on a slope that is the same everywhere:
+# steps. Adam divides by the root of a running *mean*, so its steps stay as long. Here are steps on
+# a slope that is the same everywhere:
 
 steady = {}
 for optimizer in (cnn.Adagrad(lr=0.1), cnn.Adam(lr=0.1)):

@@ -105,7 +105,7 @@ plt.show()
 # ---------------------
 # The digits have ten classes, so the output layer has ten neurons with softmax. Its loss is
 # `cross_entropy`, again without being told. The hidden layer, the optimizer and the call of
-# :meth:`~cnn.Sequential.fit` are as they were.
+# :meth:`~cnn.Sequential.fit` are of the same kind as before, only with other sizes and numbers.
 
 x, t, x_test, t_test = cnn.datasets.load_digits(split=True)
 hidden, output = cnn.Dense(64, 50, "softplus"), cnn.Dense(50, 10, "softmax")
@@ -119,6 +119,8 @@ print("probabilities", p.shape)
 assert scores["accuracy"] > 0.96
 assert p.shape == (355, 10)
 assert np.allclose(p.sum(axis=1), 1)
+cross_entropy = -np.log(p[np.arange(len(p)), t_test]).mean()
+assert np.isclose(scores["loss"], cross_entropy, rtol=1e-4)
 assert np.mean(p.argmax(axis=1) == t_test) == scores["accuracy"]
 
 # %%
@@ -155,12 +157,18 @@ for net, inputs, targets in ((curve, speed, distance), (digits, x, one_hot)):
 # Classes are not numbers
 # -----------------------
 # The digits *are* numbers. Why not ask how much? A regression is told that a 4 is between a 3 and a
-# 5. But the picture of a 4 is not between the pictures of a 3 and a 5, and if the network hesitates
-# between 1 and 7, it answers about 4. So more pictures are taken for another digit.
+# 5. But the picture of a 4 is not between the pictures of a 3 and a 5. The squared error is
+# smallest at the mean of the targets. So if a picture is a 1 or a 7 with the same probability, the
+# best answer is 4. Many pictures are taken for another digit.
 
 hidden, output = cnn.Dense(64, 50, "softplus"), cnn.Dense(50, 1, "identity")
 number = cnn.Sequential([hidden, output], rng=0)
 number.fit(x, t, epochs=30, batch_size=50, optimizer=cnn.Adam(lr=3e-3))
+
+answers = np.arange(10.0)[:, None]
+error_1_or_7 = [cnn.squared_error([a, a], [[1.0], [7.0]])[0] for a in answers]
+print("the best answer to 1 or 7:", np.argmin(error_1_or_7))
+assert np.argmin(error_1_or_7) == 4
 
 y = number.predict(x_test).ravel()
 by_class = np.mean(p.argmax(axis=1) == t_test)
@@ -187,9 +195,11 @@ plt.show()
 # says so; the network stays as it was.
 
 message = ""
+before = digits.get_weights()
 try:
     digits.fit([x[0]], [10])
 except ValueError as error:
     message = str(error)
 print(message)
 assert "t has label 10, but the output layer has 10 classes" in message
+assert all(map(np.array_equal, before, digits.get_weights()))

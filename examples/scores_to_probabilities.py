@@ -57,7 +57,7 @@ plt.show()
 # ---------------------
 # Every output lies between 0 and 1, the sum is 1, and the order of the scores is kept. So the class
 # of the highest score is that of the highest probability: to *choose* a class, softmax is not
-# needed. To say how sure the choice is, it is.
+# needed. It is needed to say how probable the class is.
 
 rows = np.random.default_rng(0).normal(scale=5, size=(1000, 3))
 y = cnn.softmax(rows)
@@ -122,9 +122,9 @@ np.testing.assert_allclose(cnn.softmax(large), shifted, rtol=1e-14)
 assert cnn.softmax(large).round(6).tolist() == [0.999955, 0.000045, 0.0]
 
 # %%
-# The other end fails too. A probability too small for float64 becomes 0, and its logarithm, which
-# losses need, infinite. :func:`cnn.log_softmax` computes the logarithm without the detour, and the
-# losses of cnn do the same.
+# Small probabilities fail too. One that is too small for float64 becomes 0. Its logarithm, which
+# losses need, is then infinite. :func:`cnn.log_softmax` computes the logarithm directly from the
+# scores, and the losses of cnn do the same.
 
 with np.errstate(divide="ignore"):
     print("log of softmax:", np.log(cnn.softmax([0.0, 1000.0])))

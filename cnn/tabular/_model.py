@@ -216,7 +216,7 @@ class TableModel(Exports):
         epochs : int, default 1000
             How many times each row is used at most.
         batch_size : int, optional
-            How many rows a step uses. By default 32, and more for tables of more than 6400 rows,
+            How many rows a step uses. By default 32, and more for tables of 6400 rows or more,
             up to 512.
         lr : float, default 0.001
             The learning rate of Adam.
