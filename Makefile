@@ -153,8 +153,8 @@ $(VENV)/%-tools: $(VENV)/created pyproject.toml
 	mkdir -p build
 	touch $@
 
-# The tests' packages include those of cnn's own extras, so cnn comes first.
-$(VENV)/test-tools $(VENV)/test-polars-tools: | $(VENV)/installed
+# Some lists include those of cnn's own extras, so cnn comes first.
+$(VENV)/docs-tools $(VENV)/test-tools $(VENV)/test-polars-tools: | $(VENV)/installed
 
 # With the build tools in .venv rather than in an environment that pip makes for each build, a
 # second build in the same folder compiles only what has changed.

@@ -17,6 +17,7 @@ DOCUMENTS = sorted(
     path.relative_to(ROOT).as_posix()
     for pattern in ("*.md", "docs/**/*.md", "csrc/*.md", "examples/**/*.md", "benchmarks/*.md")
     for path in ROOT.glob(pattern)
+    if path.parent.name != "machines"  # which the site makes of reports of benchmarks
 )
 
 

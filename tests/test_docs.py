@@ -5,6 +5,9 @@ and run by tests/downstream/test_docs.py, and those that need PyTorch or Keras b
 """
 
 import csv
+import doctest
+import inspect
+import operator
 import os
 import re
 import shlex
@@ -14,6 +17,8 @@ import tomllib
 
 import pytest
 from doc_blocks import DOCUMENTS, ROOT, Block, blocks_of, commands, named, run_python
+
+import cnn
 
 # What blocks may need that is not here; other environments have it.
 ELSEWHERE = {"cffi", "keras", "numba", "skl2onnx", "torch"}
@@ -102,6 +107,28 @@ def test_the_map_of_tests_is_complete():
     text = (ROOT / "tests" / "README.md").read_text(encoding="utf-8")
     there = {path.name for path in (ROOT / "tests").glob("*.py")}
     assert set(re.findall(r"`(\w+\.py)`", text)) == there
+
+
+# ---- Examples of docstrings ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "library"),
+    [
+        ("from_torch", "torch"),
+        ("Sequential.to_torch", "torch"),
+        ("sklearn.register_skl2onnx", "skl2onnx"),
+    ],
+)
+def test_examples_that_need_other_libraries(name, library):
+    """`pytest --doctest-modules` skips them, as their libraries may be missing."""
+    pytest.importorskip(library)
+    text = inspect.getdoc(operator.attrgetter(name)(cnn))
+    assert "SKIP" in text
+    example = doctest.DocTestParser().get_doctest(
+        text.replace("# doctest: +SKIP", ""), {}, name, None, 0
+    )
+    assert doctest.DocTestRunner().run(example).failed == 0
 
 
 # ---- Commands ------------------------------------------------------------------------------------
