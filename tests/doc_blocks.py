@@ -91,6 +91,8 @@ def run_python(document, folder):
         for block, after in zip(blocks, [*blocks[1:], Block("", "", 0)], strict=True)
         if block.language == "python"
     ]
+    if not given:
+        return []
     done = subprocess.run(
         [sys.executable, "-P", "-W", "ignore", "-c", _RUNNER],
         input=json.dumps(given),

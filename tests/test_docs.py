@@ -77,21 +77,6 @@ def test_links_lead_to_files(document):
         assert path.exists() or path.with_suffix(".md").exists(), target
 
 
-@pytest.mark.parametrize("document", with_blocks("python"))
-def test_python(document, request):
-    """In a folder in which the page's commands of cnn have left their files."""
-    folder, lines = prepared(document, request)
-    for line in lines:
-        if re.match(CNN, line):
-            check_line(line, folder)
-    for line, wrong in run_python(document, folder):
-        if wrong is None:
-            continue
-        kind, text = wrong
-        needed = kind == "missing" and any(re.search(rf"\b{name}\b", text) for name in ELSEWHERE)
-        assert needed, f"{document}:{line}: {text}"
-
-
 def test_outputs_are_compared(tmp_path, monkeypatch):
     """With what the block before them prints, in which `...` stands for any text."""
     text = "```python\nprint('a', 1, 2)\n```\n\n```output\n{}\n```\n"
@@ -134,13 +119,6 @@ def test_examples_that_need_other_libraries(name, library):
 # ---- Commands ------------------------------------------------------------------------------------
 
 CNN = r"(python -m )?cnn "
-
-
-def prepared(document, request):
-    """Return a folder with the tables that a page's commands need, and the commands."""
-    lines = [line for b in blocks_of(document) if b.language == "shell" for line in commands(b)]
-    needs_tables = any(re.match(CNN, line) for line in lines)
-    return request.getfixturevalue("tables" if needs_tables else "tmp_path"), lines
 
 
 @pytest.fixture
@@ -201,15 +179,6 @@ def check_line(line, folder):
     return True
 
 
-@pytest.mark.parametrize("document", with_blocks("shell"))
-def test_commands(document, request):
-    """In the order of the document. Compilers and what they make are tested downstream."""
-    folder, lines = prepared(document, request)
-    others = [line for line in lines if not check_line(line, folder)]
-    if document not in COMPILED:
-        assert others == []
-
-
 @pytest.mark.skipif(os.name == "nt", reason="the shell is another one")
 def test_faults_are_found(tmp_path):
     """What is not there, or fails, is told."""
@@ -217,3 +186,26 @@ def test_faults_are_found(tmp_path):
         with pytest.raises(AssertionError):
             check_line(line, tmp_path)
     assert not check_line("cc absent.c", tmp_path)
+
+
+# ---- Documents -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("document", with_blocks("python", "shell"))
+def test_document(document, request):
+    """First the commands of a page, then its Python, in one folder with the tables that they read.
+
+    Compilers and what they make are tested downstream.
+    """
+    lines = [line for b in blocks_of(document) if b.language == "shell" for line in commands(b)]
+    needs_tables = any(re.match(CNN, line) for line in lines)
+    folder = request.getfixturevalue("tables" if needs_tables else "tmp_path")
+    others = [line for line in lines if not check_line(line, folder)]
+    if document not in COMPILED:
+        assert others == []
+    for line, wrong in run_python(document, folder):
+        if wrong is None:
+            continue
+        kind, text = wrong
+        needed = kind == "missing" and any(re.search(rf"\b{name}\b", text) for name in ELSEWHERE)
+        assert needed, f"{document}:{line}: {text}"
