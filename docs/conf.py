@@ -150,7 +150,6 @@ sphinx_gallery_conf = {
     "within_subsection_order": InOrder,
     "abort_on_example_error": True,
     "image_srcset": ["2x"],
-    "reference_url": {"cnn": None},
     "doc_module": ("cnn",),
     "capture_repr": ("_repr_html_",),  # of networks and histories; print() shows the rest
     "backreferences_dir": "gallery/backreferences",
