@@ -127,8 +127,8 @@ wheel: $(VENV)/lint-tools
 	$(IN) check-wheel-contents dist/*.whl
 
 clean:
-	rm -rf $(VENV) build dist $(SITE) .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	find cnn tests examples -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf $(VENV) build dist $(SITE) .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find benchmarks cnn docs examples tests tools -name __pycache__ -prune -exec rm -rf {} +
 
 # What the targets need. -----------------------------------------------------------------------
 
