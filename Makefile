@@ -127,8 +127,8 @@ wheel: $(VENV)/lint-tools
 	$(IN) check-wheel-contents dist/*.whl
 
 clean:
-	rm -rf $(VENV) build dist $(SITE) .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	find cnn tests examples -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf $(VENV) build dist $(SITE) .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find benchmarks cnn docs examples tests tools -name __pycache__ -prune -exec rm -rf {} +
 
 # What the targets need. -----------------------------------------------------------------------
 
@@ -153,8 +153,8 @@ $(VENV)/%-tools: $(VENV)/created pyproject.toml
 	mkdir -p build
 	touch $@
 
-# The tests' packages include those of cnn's own extras, so cnn comes first.
-$(VENV)/test-tools $(VENV)/test-polars-tools: | $(VENV)/installed
+# Some lists include those of cnn's own extras, so cnn comes first.
+$(VENV)/docs-tools $(VENV)/test-tools $(VENV)/test-polars-tools: | $(VENV)/installed
 
 # With the build tools in .venv rather than in an environment that pip makes for each build, a
 # second build in the same folder compiles only what has changed.

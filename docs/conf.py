@@ -9,8 +9,11 @@ from pathlib import Path
 import cnn
 
 DOCS = Path(__file__).parent
-sys.path.insert(0, str(DOCS / "_extensions"))
 ROOT = DOCS.parent
+# The extensions import from these as well.
+sys.path[:0] = [str(DOCS / "_extensions"), str(ROOT / "tools")]
+sys.path.append(str(ROOT / "benchmarks"))
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 REPOSITORY = PROJECT["urls"]["Repository"]
 
@@ -63,14 +66,13 @@ extensions = [
     "drawing",
     "included",
 ]
-exclude_patterns = ["_build", "README.md"]
 default_role = "literal"
 nitpicky = True
 suppress_warnings = ["config.cache"]  # a class of this file, which is no module, sorts the gallery
 
 # ---- Markdown ------------------------------------------------------------------------------------
 
-myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath", "html_image"]
+myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 # Blocks of commands, which the documents indent, and of text.
 highlight_language = "none"
@@ -145,19 +147,12 @@ sphinx_gallery_conf = {
     "examples_dirs": ["../examples"],
     "gallery_dirs": ["gallery"],
     "filename_pattern": r"\.py$",
-    "ignore_pattern": r"(serving|/c/)",
     "within_subsection_order": InOrder,
     "abort_on_example_error": True,
-    "download_all_examples": True,
     "image_srcset": ["2x"],
-    "min_reported_time": 0,
-    "plot_gallery": True,
-    "reference_url": {"cnn": None},
     "doc_module": ("cnn",),
     "capture_repr": ("_repr_html_",),  # of networks and histories; print() shows the rest
     "backreferences_dir": "gallery/backreferences",
-    "inspect_global_variables": True,
-    "show_memory": False,
     "show_signature": False,
     "remove_config_comments": True,
     "reset_modules": ("matplotlib", _style),
@@ -177,10 +172,8 @@ html_sidebars = {page: [] for page in ("accuracy", "changelog", "ja/index")}  # 
 html_theme_options = {
     "github_url": REPOSITORY,
     "header_links_before_dropdown": 6,
-    "navigation_with_keys": False,
     "show_toc_level": 2,
     "footer_start": ["copyright"],
-    "footer_end": ["theme-version"],
 }
 
 # ---- Links to files of the repository ------------------------------------------------------------

@@ -17,6 +17,7 @@ DOCUMENTS = sorted(
     path.relative_to(ROOT).as_posix()
     for pattern in ("*.md", "docs/**/*.md", "csrc/*.md", "examples/**/*.md", "benchmarks/*.md")
     for path in ROOT.glob(pattern)
+    if path.parent.name != "machines"  # which the site makes of reports of benchmarks
 )
 
 
@@ -90,6 +91,8 @@ def run_python(document, folder):
         for block, after in zip(blocks, [*blocks[1:], Block("", "", 0)], strict=True)
         if block.language == "python"
     ]
+    if not given:
+        return []
     done = subprocess.run(
         [sys.executable, "-P", "-W", "ignore", "-c", _RUNNER],
         input=json.dumps(given),

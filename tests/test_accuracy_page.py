@@ -5,25 +5,21 @@ cannot have a larger error than the page has.
 """
 
 import re
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from doc_blocks import ROOT
+
+import cnn
+from cnn import _core
 
 pytest.importorskip("scipy")
 
-ROOT = Path(__file__).parents[1]
+import measure_accuracy  # needs it
+
 PAGE = (ROOT / "docs" / "accuracy.md").read_text(encoding="utf-8")
 VMATH = (ROOT / "csrc" / "kernels" / "vmath.h").read_text(encoding="utf-8")
 LIMITS = (ROOT / "tests" / "c" / "kernels" / "test_vmath.c").read_text(encoding="utf-8")
-
-sys.path.insert(0, str(ROOT / "tools"))
-
-import measure_accuracy  # noqa: E402
-
-import cnn  # noqa: E402
-from cnn import _core  # noqa: E402
 
 
 def rows_below(heading):
@@ -38,10 +34,6 @@ def rows_below(heading):
 ELEMENTARY = rows_below("## Elementary functions")
 NEAR = rows_below("### Activations: largest error")
 FAR = rows_below("### Activations: far inputs")
-
-
-def number(text):
-    return float(text)
 
 
 @pytest.mark.parametrize("name", ELEMENTARY)
@@ -69,9 +61,9 @@ def test_all_curved_activations_are_there():
 def test_activations(name):
     blocks = measure_accuracy.all_float32(31)
     (near, allowed), (far, _) = measure_accuracy.worst(name, [getattr(cnn, name)], blocks)
-    assert 0 < near <= number(NEAR[name][0]) < allowed
-    assert allowed <= number(NEAR[name][1])
-    assert far <= number(FAR[name][0])
+    assert 0 < near <= float(NEAR[name][0]) < allowed
+    assert allowed <= float(NEAR[name][1])
+    assert far <= float(FAR[name][0])
 
 
 def test_errors_are_counted():

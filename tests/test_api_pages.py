@@ -1,12 +1,11 @@
 """The pages of the API have each public name, and each class tells its attributes and methods."""
 
-import importlib.util
 import inspect
-import sys
 import tomllib
 
+import public_names
 import pytest
-from doc_blocks import ROOT
+import trim_inventories
 
 import cnn
 
@@ -14,24 +13,15 @@ pytest.importorskip("sklearn")
 pytest.importorskip("matplotlib")
 
 
-def tool(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-PUBLIC = tool("public_names")
-CLASSES = sorted(PUBLIC.classes().values())
+CLASSES = sorted(public_names.classes().values())
 
 
 def test_each_name_is_in_one_table():
-    assert sorted(PUBLIC.listed()) == sorted(PUBLIC.names())
+    assert sorted(public_names.listed()) == sorted(public_names.names())
 
 
 def test_names_are_those_of_the_package():
-    names = PUBLIC.names()
+    names = public_names.names()
     assert {"cnn.softmax", "cnn.Sequential", "cnn.__version__", "cnn.ModelFileError"} <= names
     assert {"cnn.plot.roc_curve", "cnn.metrics.roc_curve", "cnn.activations.ELU"} <= names
     assert not {"cnn.layers.Dense", "cnn.losses.Huber", "cnn.metrics"} & names
@@ -40,8 +30,8 @@ def test_names_are_those_of_the_package():
 
 
 def test_each_page_is_in_the_index():
-    index = (PUBLIC.PAGES / "index.md").read_text(encoding="utf-8")
-    pages = {path.stem for path in PUBLIC.PAGES.iterdir() if path.is_file()} - {"index"}
+    index = (public_names.PAGES / "index.md").read_text(encoding="utf-8")
+    pages = {path.stem for path in public_names.PAGES.iterdir() if path.is_file()} - {"index"}
     for page in pages:
         assert f"\n{page}\n" in index  # the table of contents
         assert f":link: {page}\n" in index
@@ -50,20 +40,22 @@ def test_each_page_is_in_the_index():
 @pytest.mark.parametrize("name", CLASSES)
 def test_members_of_classes_are_told(name):
     """A public member is a method or an attribute with a text, a parameter, or its base's."""
-    cls = PUBLIC.found(name)
-    base = PUBLIC.documented_base(cls)
-    attributes = PUBLIC.attributes(cls)
+    cls = public_names.lookup(name)
+    base = public_names.documented_base(cls)
+    attributes = public_names.attributes(cls)
     told = {attribute.name for attribute in attributes if attribute.text}
-    told |= {entry.name for entry in PUBLIC.section(cls.__doc__, "Parameters")}
-    told |= set(PUBLIC.methods(cls))
-    told |= PUBLIC.HANDLES | {member for owner in PUBLIC.BUILTINS for member in dir(owner)}
+    told |= {entry.name for entry in public_names.section(cls.__doc__, "Parameters")}
+    told |= set(public_names.methods(cls))
+    told |= public_names.HANDLES | {
+        member for owner in public_names.BUILTINS for member in dir(owner)
+    }
     untold = [
         member
         for member in dir(cls)
         if not member.startswith("_")
         and member not in told
         and not hasattr(base, member)
-        and (base is None or member not in {entry.name for entry in PUBLIC.attributes(base)})
+        and (base is None or member not in {entry.name for entry in public_names.attributes(base)})
     ]
     assert untold == []
 
@@ -82,11 +74,11 @@ def test_attributes_of_objects_are_told():
         (net.layers[0], "cnn.Dense"),
         (model, "cnn.sklearn.MLPClassifier"),
     ):
-        cls = PUBLIC.found(name)
-        told = {attribute.name for attribute in PUBLIC.attributes(cls)}
-        told |= {entry.name for entry in PUBLIC.section(cls.__doc__, "Parameters")}
-        if base := PUBLIC.documented_base(cls):
-            told |= {attribute.name for attribute in PUBLIC.attributes(base)}
+        cls = public_names.lookup(name)
+        told = {attribute.name for attribute in public_names.attributes(cls)}
+        told |= {entry.name for entry in public_names.section(cls.__doc__, "Parameters")}
+        if base := public_names.documented_base(cls):
+            told |= {attribute.name for attribute in public_names.attributes(base)}
         assert {member for member in vars(thing) if not member.startswith("_")} <= told, name
 
 
@@ -106,25 +98,23 @@ def test_sections_of_docstrings_are_read():
     -----
     None.
     """
-    assert PUBLIC.section(text, "Attributes") == [
+    assert public_names.section(text, "Attributes") == [
         ("a", "int", "Two numbers."),
         ("b", "int", "Two numbers."),
         ("c", "", "Another one,\n\nwith more."),
     ]
-    assert PUBLIC.section(text, "Parameters") == []
+    assert public_names.section(text, "Parameters") == []
 
 
 def test_inventories_have_the_names_of_the_list():
     # `python tools/trim_inventories.py` writes them.
-    made = tool("trim_inventories")
-    projects = tomllib.loads((made.FOLDER / "names.toml").read_text(encoding="utf-8"))
-    assert {path.stem for path in made.FOLDER.glob("*.inv")} == set(projects)
+    projects = tomllib.loads((trim_inventories.FOLDER / "names.toml").read_text(encoding="utf-8"))
+    assert {path.stem for path in trim_inventories.FOLDER.glob("*.inv")} == set(projects)
     for name, project in projects.items():
-        entries = made.read(str(made.FOLDER / f"{name}.inv"))
-        assert made.trimmed(entries, project["names"]) == entries
+        entries = trim_inventories.read(str(trim_inventories.FOLDER / f"{name}.inv"))
+        assert trim_inventories.trimmed(entries, project["names"]) == entries
 
 
 def test_a_name_that_an_inventory_lacks_is_told():
-    made = tool("trim_inventories")
     with pytest.raises(SystemExit, match=r"not in the inventory: py:class a\.C"):
-        made.trimmed(["a.B py:class 1 a.html#$ -"], ["py:class a.B", "py:class a.C"])
+        trim_inventories.trimmed(["a.B py:class 1 a.html#$ -"], ["py:class a.B", "py:class a.C"])

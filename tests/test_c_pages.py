@@ -1,9 +1,9 @@
 """docs/_extensions/c_pages.py makes pages of all that cnn.h declares, or tells what is wrong."""
 
-import importlib.util
 import re
 from pathlib import Path
 
+import c_pages
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -11,16 +11,7 @@ SYMBOLS = (ROOT / "csrc" / "symbols.txt").read_text().split()
 
 
 @pytest.fixture(scope="module")
-def c_pages():
-    path = ROOT / "docs" / "_extensions" / "c_pages.py"
-    spec = importlib.util.spec_from_file_location("c_pages", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def entries(c_pages):
+def entries():
     """Return the signatures of each directive of the C domain on all pages."""
     found = {}
     for text in c_pages.pages().values():
@@ -54,7 +45,7 @@ def test_all_other_names_are_there(entries):
     assert {"double beta1", "double beta2", "double loss_lanes[16]"} <= set(entries["member"])
 
 
-def test_comments_become_text(c_pages):
+def test_comments_become_text():
     pages = c_pages.pages()
     losses = pages["losses.rst"]
     assert "   huber\n" not in losses
@@ -96,7 +87,7 @@ CNN_API int cnn_two(void);
 """
 
 
-def test_declarations_share_a_comment(c_pages):
+def test_declarations_share_a_comment():
     first, (section,) = c_pages.read(HEADER.format(""))
     assert c_pages.parts_of(first) == {"": ["A header.", ""], "Start here": ["  Call cnn_one."]}
     (group,) = section.groups
@@ -117,6 +108,6 @@ def test_declarations_share_a_comment(c_pages):
         ),
     ],
 )
-def test_what_cannot_be_read_is_an_error(c_pages, text, message):
+def test_what_cannot_be_read_is_an_error(text, message):
     with pytest.raises(ValueError, match=message):
         c_pages.read(HEADER.format(text))

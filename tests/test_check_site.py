@@ -1,19 +1,8 @@
 """tools/check_site.py, which `make docs` runs on the built site, finds each kind of fault."""
 
-import importlib.util
-from pathlib import Path
-
+import check_site
 import pytest
-
-ROOT = Path(__file__).parents[1]
-
-
-def checker():
-    path = ROOT / "tools" / "check_site.py"
-    spec = importlib.util.spec_from_file_location("check_site", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from doc_blocks import ROOT
 
 
 def page(body, title="A page", head="", html='<html lang="en">'):
@@ -46,14 +35,13 @@ GOOD = {
 @pytest.fixture
 def check(tmp_path, capsys):
     """Return what a site of these files is told to have; the code must fit."""
-    module = checker()
 
     def checked(files):
         for name, text in files.items():
             path = tmp_path / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-        code = module.main([str(tmp_path)])
+        code = check_site.main([str(tmp_path)])
         told = capsys.readouterr()
         faults = told.err.splitlines()
         assert code == bool(faults)

@@ -1,12 +1,12 @@
 """What is made of the parser: completion for shells, and the man page."""
 
-import importlib.util
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+import write_man_page
 from tables import run
 
 from cnn.cli import completion
@@ -88,24 +88,15 @@ def test_other_shells_read_their_script(capsys, tmp_path, shell):
     subprocess.run([shell, "-n", str(path)], check=True)
 
 
-def man_page():
-    path = ROOT / "tools" / "write_man_page.py"
-    spec = importlib.util.spec_from_file_location("write_man_page", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_the_man_page_is_that_of_the_parser():
     # `python tools/write_man_page.py` writes it.
-    module = man_page()
-    assert module.PAGE.read_text(encoding="utf-8") == module.page()
+    assert write_man_page.PAGE.read_text(encoding="utf-8") == write_man_page.page()
 
 
 @pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not installed")
 def test_groff_reads_the_man_page_without_warnings():
     done = subprocess.run(
-        ["groff", "-man", "-ww", "-Tascii", str(man_page().PAGE)],
+        ["groff", "-man", "-ww", "-Tascii", str(write_man_page.PAGE)],
         capture_output=True,
         text=True,
         check=True,

@@ -5,6 +5,9 @@ and run by tests/downstream/test_docs.py, and those that need PyTorch or Keras b
 """
 
 import csv
+import doctest
+import inspect
+import operator
 import os
 import re
 import shlex
@@ -14,6 +17,8 @@ import tomllib
 
 import pytest
 from doc_blocks import DOCUMENTS, ROOT, Block, blocks_of, commands, named, run_python
+
+import cnn
 
 # What blocks may need that is not here; other environments have it.
 ELSEWHERE = {"cffi", "keras", "numba", "skl2onnx", "torch"}
@@ -78,21 +83,6 @@ def test_links_lead_to_files(document):
         assert path.exists() or path.with_suffix(".md").exists(), target
 
 
-@pytest.mark.parametrize("document", with_blocks("python"))
-def test_python(document, request):
-    """In a folder in which the page's commands of cnn have left their files."""
-    folder, lines = prepared(document, request)
-    for line in lines:
-        if re.match(CNN, line):
-            check_line(line, folder)
-    for line, wrong in run_python(document, folder):
-        if wrong is None:
-            continue
-        kind, text = wrong
-        needed = kind == "missing" and any(re.search(rf"\b{name}\b", text) for name in ELSEWHERE)
-        assert needed, f"{document}:{line}: {text}"
-
-
 def test_outputs_are_compared(tmp_path, monkeypatch):
     """With what the block before them prints, in which `...` stands for any text."""
     text = "```python\nprint('a', 1, 2)\n```\n\n```output\n{}\n```\n"
@@ -110,16 +100,31 @@ def test_the_map_of_tests_is_complete():
     assert set(re.findall(r"`(\w+\.py)`", text)) == there
 
 
+# ---- Examples of docstrings ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "library"),
+    [
+        ("from_torch", "torch"),
+        ("Sequential.to_torch", "torch"),
+        ("sklearn.register_skl2onnx", "skl2onnx"),
+    ],
+)
+def test_examples_that_need_other_libraries(name, library):
+    """`pytest --doctest-modules` skips them, as their libraries may be missing."""
+    pytest.importorskip(library)
+    text = inspect.getdoc(operator.attrgetter(name)(cnn))
+    assert "SKIP" in text
+    example = doctest.DocTestParser().get_doctest(
+        text.replace("# doctest: +SKIP", ""), {}, name, None, 0
+    )
+    assert doctest.DocTestRunner().run(example).failed == 0
+
+
 # ---- Commands ------------------------------------------------------------------------------------
 
 CNN = r"(python -m )?cnn "
-
-
-def prepared(document, request):
-    """Return a folder with the tables that a page's commands need, and the commands."""
-    lines = [line for b in blocks_of(document) if b.language == "shell" for line in commands(b)]
-    needs_tables = any(re.match(CNN, line) for line in lines)
-    return request.getfixturevalue("tables" if needs_tables else "tmp_path"), lines
 
 
 @pytest.fixture
@@ -180,15 +185,6 @@ def check_line(line, folder):
     return True
 
 
-@pytest.mark.parametrize("document", with_blocks("shell"))
-def test_commands(document, request):
-    """In the order of the document. Compilers and what they make are tested downstream."""
-    folder, lines = prepared(document, request)
-    others = [line for line in lines if not check_line(line, folder)]
-    if document not in COMPILED:
-        assert others == []
-
-
 @pytest.mark.skipif(os.name == "nt", reason="the shell is another one")
 def test_faults_are_found(tmp_path):
     """What is not there, or fails, is told."""
@@ -196,3 +192,26 @@ def test_faults_are_found(tmp_path):
         with pytest.raises(AssertionError):
             check_line(line, tmp_path)
     assert not check_line("cc absent.c", tmp_path)
+
+
+# ---- Documents -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("document", with_blocks("python", "shell"))
+def test_document(document, request):
+    """First the commands of a page, then its Python, in one folder with the tables that they read.
+
+    Compilers and what they make are tested downstream.
+    """
+    lines = [line for b in blocks_of(document) if b.language == "shell" for line in commands(b)]
+    needs_tables = any(re.match(CNN, line) for line in lines)
+    folder = request.getfixturevalue("tables" if needs_tables else "tmp_path")
+    others = [line for line in lines if not check_line(line, folder)]
+    if document not in COMPILED:
+        assert others == []
+    for line, wrong in run_python(document, folder):
+        if wrong is None:
+            continue
+        kind, text = wrong
+        needed = kind == "missing" and any(re.search(rf"\b{name}\b", text) for name in ELSEWHERE)
+        assert needed, f"{document}:{line}: {text}"

@@ -1,9 +1,6 @@
 """Models of PyTorch and scikit-learn, and arrays of other libraries."""
 
-import doctest
 import gc
-import inspect
-import operator
 import sys
 import types
 import warnings
@@ -589,25 +586,3 @@ def test_tensors_refused(torch):
         net.predict(tensor.detach().to(torch.complex64))
     with refused(TypeError, "predict: x of type Tensor cannot be read as an array: "):
         net.predict(torch.zeros(2, 4, device="meta"))
-
-
-# ---- Examples that need other libraries ----------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "library"),
-    [
-        ("from_torch", "torch"),
-        ("Sequential.to_torch", "torch"),
-        ("sklearn.register_skl2onnx", "skl2onnx"),
-    ],
-)
-def test_examples(name, library):
-    """`pytest --doctest-modules` skips them, as their libraries may be missing."""
-    pytest.importorskip(library)
-    text = inspect.getdoc(operator.attrgetter(name)(cnn))
-    example = doctest.DocTestParser().get_doctest(
-        text.replace("# doctest: +SKIP", ""), {}, name, None, 0
-    )
-    assert doctest.DocTestRunner().run(example).failed == 0
-    assert "SKIP" in text

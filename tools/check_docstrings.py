@@ -34,7 +34,7 @@ def subjects():
     """Return the names of functions, classes and methods, except those of scikit-learn."""
     for name in sorted(public_names.names() - WITHOUT_EXAMPLE):
         yield name
-        thing = public_names.found(name)
+        thing = public_names.lookup(name)
         if inspect.isclass(thing):
             for method in public_names.methods(thing):
                 if getattr(thing, method).__module__.startswith("cnn."):
@@ -44,7 +44,7 @@ def subjects():
 def complaints(name):
     """Return the codes and texts of what numpydoc finds in a docstring."""
     left_out = LEFT_OUT
-    if inspect.isclass(thing := public_names.found(name)) and issubclass(thing, tuple):
+    if inspect.isclass(thing := public_names.lookup(name)) and issubclass(thing, tuple):
         left_out = left_out | {"PR01"}  # the fields of a tuple have texts of their own
     if "Callback.on_" in name:
         left_out = left_out | {"EX01"}  # the class has it

@@ -70,7 +70,7 @@ def listed():
     return found
 
 
-def found(name):
+def lookup(name):
     """Return the object of a name."""
     first, *rest = name.split(".")
     thing = importlib.import_module(first)
@@ -90,7 +90,7 @@ def documented_base(cls):
 @cache
 def classes():
     """Return the public classes, each with its name."""
-    return {found(name): name for name in sorted(names()) if inspect.isclass(found(name))}
+    return {lookup(name): name for name in sorted(names()) if inspect.isclass(lookup(name))}
 
 
 def attributes(cls):

@@ -218,14 +218,17 @@ class _Fit:
             missing = self._steps_of(index) - lr.size
             if missing > 0:
                 ahead = optimizers.rates(self.where, self.optimizer, missing, ahead=lr.size)
-                lr = np.append(lr, ahead)
-            batches = -(-index.size // self.batch_size)
+                lr = np.concatenate((lr, ahead))
+            # Batches without weight use no rate.
+            unused = -(-index.size // self.batch_size) - lr.size
+            rates = lr
+            if unused > 0:
+                rates = np.pad(lr, (0, unused), mode="edge" if lr.size else "constant")
             result = self.trainer.epoch(
                 samples.loss,
                 *samples.chosen(index),
                 self.batch_size,
-                # Batches without weight use no rate.
-                np.pad(lr, (0, max(0, batches - lr.size)), mode="edge" if lr.size else "constant"),
+                rates,
                 SLICE_SECONDS,
                 result,
             )

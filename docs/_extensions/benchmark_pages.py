@@ -8,18 +8,17 @@ performance/index.md out of the reports:
 """
 
 import re
-import sys
 from math import exp, log
 from pathlib import Path
 
+import generated
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
-ROOT = Path(__file__).parents[2]
-RESULTS = ROOT / "benchmarks" / "results"
-sys.path.append(str(ROOT / "benchmarks"))
-import reading  # noqa: E402
+import reading
+
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 
 _IMAGE = re.compile(r"^!\[([^\]]*)\]\(([^)]*)\)$", re.MULTILINE)
 
@@ -32,17 +31,11 @@ def _reports():
 
 def _make_pages(app):
     """Write a page for each report, and remove those of reports that are gone."""
-    folder = Path(app.srcdir) / "performance" / "machines"
-    folder.mkdir(exist_ok=True)
-    paths = {path.name: path for path in RESULTS.glob("*.md")}
-    for page in folder.glob("*.md"):
-        if page.name not in paths:
-            page.unlink()
-    for name in paths:
-        text = f"```{{include}} ../../../benchmarks/results/{name}\n```\n"
-        page = folder / name
-        if not page.exists() or page.read_text(encoding="utf-8") != text:
-            page.write_text(text, encoding="utf-8")
+    texts = {
+        path.name: f"```{{include}} ../../../benchmarks/results/{path.name}\n```\n"
+        for path in RESULTS.glob("*.md")
+    }
+    generated.write(Path(app.srcdir) / "performance" / "machines", texts)
 
 
 def _show_charts(app, path, parent, content):

@@ -11,6 +11,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+import generated
+
 ROOT = Path(__file__).parents[2]
 HEADER = ROOT / "csrc" / "include" / "cnn" / "cnn.h"
 SYMBOLS = ROOT / "csrc" / "symbols.txt"
@@ -367,17 +369,7 @@ def pages():
 
 
 def _generate(app):
-    folder = Path(app.srcdir) / "c" / "generated"
-    folder.mkdir(exist_ok=True)
-    made = pages()
-    for path in folder.iterdir():
-        if path.name not in made:
-            path.unlink()
-    for name, text in made.items():
-        path = folder / name
-        # Sphinx reads again what was written again.
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
+    generated.write(Path(app.srcdir) / "c" / "generated", pages())
 
 
 def _keep_together(app, doctree):

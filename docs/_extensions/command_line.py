@@ -1,14 +1,9 @@
 """Sphinx: the directive `command-line`, all commands and options as the parser has them."""
 
 import re
-import sys
-from pathlib import Path
-
-from sphinx.util.docutils import SphinxDirective
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 
 import write_man_page
+from sphinx.util.docutils import SphinxDirective
 
 
 class CommandLine(SphinxDirective):

@@ -7,12 +7,9 @@ is the name of something. Here such names become links, if they are those of pag
 import contextlib
 import inspect
 import re
-import sys
 import tomllib
 from functools import cache
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 
 import public_names
 from numpydoc.xref import make_xref
@@ -28,7 +25,7 @@ def _targets():
     """Return the names that have targets: those of pages, and of members of classes."""
     targets = {module.__name__: None for module in public_names.modules()}
     for name in public_names.names():
-        thing = public_names.found(name)
+        thing = public_names.lookup(name)
         targets[name] = thing
         if inspect.isclass(thing):
             for method in public_names.methods(thing):
@@ -87,7 +84,7 @@ def _members_of(app):
     """Return the function by which the template of a class gets the members of it."""
 
     def of(name):
-        cls = public_names.found(name)
+        cls = public_names.lookup(name)
         base = public_names.documented_base(cls)
         return {
             "base": public_names.classes().get(base),
