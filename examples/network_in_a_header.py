@@ -145,7 +145,7 @@ def memory(network):
     """Return the bytes of parameters, code, permanent RAM, numbers on the stack, and stack."""
     network.to_c(folder / "device.h", name="device")
     header = (folder / "device.h").read_text()
-    numbers = int(re.search(r"about (\d+) bytes of stack", header)[1])
+    (numbers,) = map(int, re.findall(r"about (\d+) bytes of stack", header))
     if not shutil.which(ARM):
         return 4 * network.parameter_count, 0, 0, numbers, numbers
     (folder / "device.c").write_text(DEVICE)
