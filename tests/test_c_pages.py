@@ -102,6 +102,16 @@ def test_declarations_share_a_comment():
         ("CNN_API int cnn_three(void);\n", "there is no comment for"),
         ("/* Three. */\n\nCNN_API int cnn_three(void);\n", "there is no comment for"),
         ("/* Three. */\nint three;\n", "cannot read 'int three"),
+        ("/* Three. */ int three; /* It. */\n", r"cannot read '/\* Three"),
+        (
+            "/* T. */\ntypedef struct cnn_t {\n    /* A. */\n    int (*f)(int);\n"
+            "    int b; /* B. */\n} cnn_t;\n",
+            r"cannot read '.* int \(\*f",
+        ),
+        (
+            "/* E. */\ntypedef enum cnn_e {\n    CNN_A = 0,\n    CNN_B = CNN_A + 1\n} cnn_e;\n",
+            "cannot read 'CNN_B",
+        ),
         (
             "/* T. */\ntypedef struct cnn_t cnn_t;\nCNN_API int cnn_three(cnn_t *t);\n",
             "cnn_three needs a comment of its own",

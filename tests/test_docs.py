@@ -25,7 +25,7 @@ ELSEWHERE = {"cffi", "keras", "numba", "skl2onnx", "torch"}
 # Languages whose blocks are files, which their first lines name.
 FILES = {"c", "cmake", "cpp", "cython", "fortran"}
 # Documents whose commands compile programs and run them.
-COMPILED = {f"docs/guide/{name}.md" for name in ("c", "cpp", "devices", "fortran")} | {
+COMPILED = {f"docs/guide/{name}.md" for name in ("c", "cpp", "cython", "devices", "fortran")} | {
     "examples/README.md"
 }
 

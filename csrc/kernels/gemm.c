@@ -107,7 +107,7 @@ INLINE void fetch(const size_t lines, const struct tile *t, struct fetching *f)
 /*
  * One step of k: add a column of a times a row of b to the sums. Rows of a are addressed from one
  * pointer for four rows, because x86 addresses base + {1, 2, 3} strides without further registers.
- * Narrow columns, fewer than half a vector, would waste most lanes of a vector: if `width` > 0, a
+ * Narrow columns, at most half a vector, would waste most lanes of a vector: if `width` > 0, a
  * vector has those of several rows, and their factors from a are blended from the broadcasts.
  */
 INLINE void add_step(const size_t rows, const size_t vectors, const size_t width,
@@ -466,7 +466,7 @@ static void finish(const cnn_gemm *g, size_t j, size_t n)
         KERNEL(activation_forward)(&g->activation, g->m, n, c, g->c_row, c, g->c_row, 0);
 }
 
-/* The last group, if fewer than half a vector of columns are behind whole vectors; else none. */
+/* The last group, if at most half a vector of columns is behind whole vectors; else none. */
 static struct group narrow_group(const cnn_gemm *g)
 {
     const size_t narrow = g->n % V_LANES, all = g->n / V_LANES;

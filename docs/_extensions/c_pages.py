@@ -53,24 +53,26 @@ class Section(NamedTuple):
 
 # ---- Reading -------------------------------------------------------------------------------------
 
+_TEXT = r"(?:(?!\*/).)*"  # of one comment
 _PARTS = re.compile(
-    r"""
+    rf"""
     /\*\ ----\ (?P<section>.*?)\ -+\ \*/\n
-    | /\*(?P<comment>.*?)\*/\n
+    | /\*(?P<comment>{_TEXT})\*/\n
     | \#define\ (?P<list>\w+)\(X\)(?P<items>(?:[^\n]*\\\n)*[^\n]*)\n
     | \#define\ (?P<macro>\w+)\ (?P<value>[^\n]+)\n
-    | typedef\ enum\ (?P<enum>\w+)\ \{\n(?P<constants>.*?)^\}\ \w+;\n
-    | typedef\ struct\ (?P<struct>\w+)\ \{\n(?P<fields>.*?)^\}\ \w+;\n
+    | typedef\ enum\ (?P<enum>\w+)\ \{{\n(?P<constants>.*?)^\}}\ \w+;\n
+    | typedef\ struct\ (?P<struct>\w+)\ \{{\n(?P<fields>.*?)^\}}\ \w+;\n
     | typedef\ struct\ (?P<opaque>\w+)\ \w+;\n
     | CNN_API\ (?P<function>[^;]*);\n
     | (?P<empty>\n)
     """,
     re.VERBOSE | re.DOTALL | re.MULTILINE,
 )
-_NOTE = r"[ \t]*(?:/\*(.*?)\*/)?"
-_LIST_ITEM = re.compile(r"X\(([^)]*)\)" + _NOTE)
-_CONSTANT = re.compile(r"(?:/\*(.*?)\*/\s*)?(\w+) = (-?\d+),?" + _NOTE, re.DOTALL)
-_FIELD = re.compile(r"(?:/\*(.*?)\*/\s*)?([^;/]+);" + _NOTE, re.DOTALL)
+_BEFORE, _AFTER = rf"(?:/\*({_TEXT})\*/\s*)?", rf"[ \t]*(?:/\*({_TEXT})\*/)?"
+_LIST_ITEM = re.compile(r"X\(([^)]*)\)" + _AFTER)
+_CONSTANT = re.compile(_BEFORE + r"(\w+) = (-?\d+),?" + _AFTER, re.DOTALL)
+_NAME = r"\w+(?:\[\w+\])?"
+_FIELD = re.compile(_BEFORE + rf"(\w[\w ]*[ *])({_NAME}(?:, {_NAME})*);" + _AFTER, re.DOTALL)
 
 
 def comment_lines(text):
@@ -87,18 +89,26 @@ def _note(*texts):
     return " ".join(line.strip() for text in texts if text for line in comment_lines(text)).strip()
 
 
+def _members(pattern, body):
+    """Return all that the pattern finds in a body, of which nothing else may be left."""
+    left = pattern.sub("", body).strip()
+    if left:
+        raise ValueError(f"{HEADER}: cannot read {left[:60]!r}")
+    return pattern.findall(body)
+
+
 def _enum_rows(body, lists):
     """Return the head and the rows of an enum's table."""
     made = re.search(r"CNN_X\((.*?)\) (\w+)##constant = value,\s+(\w+)\(CNN_X\)", body)
     if not made:
         rows = [
             Row([name], [value, _note(before, after)])
-            for before, name, value, after in _CONSTANT.findall(body)
+            for before, name, value, after in _members(_CONSTANT, body)
         ]
         return ["Constant", "Value", "Meaning"], rows
     head = ["Constant", *(word.strip().capitalize() for word in made[1].split(",")[1:])]
     rows = []
-    for items, note in _LIST_ITEM.findall(lists[made[3]]):
+    for items, note in _members(_LIST_ITEM, lists[made[3]]):
         constant, *cells = (item.strip() for item in items.split(","))
         cells = ["" if cell == "NULL" else cell.strip('"') for cell in cells]
         rows.append(Row([made[2] + constant], [*cells, _note(note)]))
@@ -110,11 +120,9 @@ def _enum_rows(body, lists):
 def _struct_rows(name, body):
     """Return the head and the rows of a struct's table."""
     rows = []
-    for before, declaration, after in _FIELD.findall(body):
-        first, *others = (part.strip() for part in declaration.split(","))
-        kind = first[: re.search(r"\w+(\[\w*\])?$", first).start()]
-        note = _note(before, after) or f"`sizeof({name})`" * (first == "size_t struct_size")
-        rows.append(Row([first, *(kind + other for other in others)], [note]))
+    for before, kind, names, after in _members(_FIELD, body):
+        note = _note(before, after) or f"`sizeof({name})`" * (names == "struct_size")
+        rows.append(Row([kind + field for field in names.split(", ")], [note]))
     return ["Field", "Meaning"], rows
 
 
@@ -178,8 +186,8 @@ def read(text):
                 raise ValueError(f"{HEADER}: there is no comment for {part[0]!r}")
             made = _parsed(part, comment or [], lists)
             if joins and groups[-1].kind == made.kind and not made.rows:
-                for old, new in zip(groups[-1][1:3], made[1:3], strict=True):
-                    old.extend(new)
+                groups[-1].names.extend(made.names)
+                groups[-1].signatures.extend(made.signatures)
                 groups[-1].code.extend(made.code)
             elif joins:
                 raise ValueError(f"{HEADER}: {made.names[0]} needs a comment of its own")
@@ -372,13 +380,16 @@ def _generate(app):
     generated.write(Path(app.srcdir) / "c" / "generated", pages())
 
 
-def _keep_together(app, doctree):
-    """Give each parameter an element of its own, so that a line does not break inside of it."""
-    from sphinx.addnodes import desc_parameter
+def _break_lines(app, doctree):
+    """Let lines break between parameters, not inside of one, nor before the () of a long name."""
+    from sphinx.addnodes import desc_parameter, desc_signature
 
+    if not app.env.current_document.docname.startswith("c/"):
+        return
     for node in doctree.findall(desc_parameter):
-        if app.env.current_document.docname.startswith("c/"):
-            node.attributes.pop("noemph", None)
+        node.attributes.pop("noemph", None)  # each is an element of its own
+    for node in doctree.findall(desc_signature):
+        node["_toc_name"] = node.get("_toc_name", "").removesuffix("()")
 
 
 def _check(app, env):
@@ -394,7 +405,7 @@ def _check(app, env):
 def setup(app):
     """Connect what this file adds to Sphinx."""
     app.connect("builder-inited", _generate)
-    app.connect("doctree-read", _keep_together)
+    app.connect("doctree-read", _break_lines, priority=400)  # before contents are collected
     app.connect("env-check-consistency", _check)
     app.config.nitpick_ignore += [("c:identifier", name) for name in STANDARD_TYPES]
     app.add_css_file("c.css")

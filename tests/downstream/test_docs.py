@@ -173,14 +173,15 @@ def test_devices(page, run):
     strict = "cc -std=c99 -Wall -Wextra -Werror"
     for line in lines:
         run("bash", "-ec", f"cd {folder}; {line.replace('cc -std=c99', strict)}")
-    run("bash", "-ec", f"cd {folder}; ./device")
+    assert run("bash", "-ec", f"cd {folder}; ./device; ./fruit").split() == ["orange"]
 
 
 def test_cython(page, run, tmp_path):
     """The function of the page checks what C cannot see."""
     folder, _ = page("cython")
     (tmp_path / "predicts.pyx").write_text((folder / "predicts.pyx").read_text())
-    run("bash", "-ec", f"cd {tmp_path}; cythonize -i predicts.pyx", **ENVIRONMENT)
+    (command,) = commands_of("cython")
+    run("bash", "-ec", f"cd {tmp_path}; {command}", **ENVIRONMENT)
     sys.path.insert(0, str(tmp_path))
     try:
         from predicts import predict

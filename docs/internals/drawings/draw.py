@@ -209,7 +209,7 @@ def tile():
     d.text(bx + 136, ay + 84, "in registers", "small bold")
     d.text(ax + 110, ay + 44, "8 tiles of rows:", "small")
     d.text(ax + 110, ay + 60, "in L2", "small bold")
-    d.text(ax + 4, ay + 92, "a row \N{MULTIPLICATION SIGN} 256", "small")
+    d.text(ax + 4, ay + 92, "rows of a tile \N{MULTIPLICATION SIGN} 256", "small")
     d.code(
         40,
         510,
