@@ -1,10 +1,15 @@
 """The settings of the site, for Sphinx. `make docs` builds it into build/docs."""
 
+import html
 import os
 import re
 import sys
+import textwrap
 import tomllib
 from pathlib import Path
+
+from docutils import nodes
+from sphinx_gallery.directives import imgsgnode
 
 import cnn
 
@@ -165,11 +170,19 @@ html_theme = "pydata_sphinx_theme"
 html_title = "cnn"
 html_math_renderer = "mathml"
 html_static_path = ["_static"]
-html_css_files = ["cnn.css", "internals.css"]
+html_css_files = ["cnn.css"]
+html_favicon = "_static/logo.svg"
+html_context = {"default_mode": "auto"}  # light or dark as the reader's system is
 html_show_sourcelink = False
 html_copy_source = False
 html_sidebars = {page: [] for page in ("accuracy", "changelog", "ja/index")}  # have no pages below
 html_theme_options = {
+    "logo": {
+        "image_light": "_static/logo.svg",
+        "image_dark": "_static/logo.svg",
+        "text": "cnn",
+        "alt_text": "",  # the text beside it says it
+    },
     "github_url": REPOSITORY,
     "header_links_before_dropdown": 6,
     "show_toc_level": 2,
@@ -210,7 +223,46 @@ def _set_language(app, pagename, templatename, context, doctree):
         context["language"] = "ja"
 
 
+# ---- Descriptions --------------------------------------------------------------------------------
+
+
+def _describe_page(app, pagename, templatename, context, doctree):
+    """Describe a page by its first paragraph, which search engines show."""
+    if doctree is None:
+        return
+    for paragraph in doctree.findall(nodes.paragraph):
+        text = " ".join(paragraph.astext().split())
+        if not isinstance(paragraph.parent, nodes.Admonition) and len(text) > 20:
+            short = textwrap.shorten(text, 160, placeholder=" …")
+            context["metatags"] += f'<meta name="description" content="{html.escape(short)}">\n'
+            return
+
+
+def _describe_figures(app, doctree):
+    """Say what the figures of the gallery show, and let wide ones scroll.
+
+    The gallery has given them the titles of their parts, or their file's name if there are none.
+    Then the text above the code tells what is drawn.
+    """
+    if not app.env.docname.startswith("gallery/"):
+        return
+    name = app.env.docname.removeprefix("gallery/").replace("_", " ")
+    text = ""
+    for node in list(doctree.findall()):
+        if isinstance(node, nodes.paragraph):
+            text = " ".join(node.astext().split())
+        elif isinstance(node, imgsgnode):
+            titles = dict.fromkeys(part.strip() for part in node["alt"].split(", "))
+            alt = ", ".join(title for title in titles if not title.isdigit())
+            node["alt"] = html.escape(text if alt in {"", name} else alt)
+            box = nodes.container(classes=["cnn-figure"])
+            node.replace_self(box)
+            box += node
+
+
 def setup(app):
     """Connect what this file adds to Sphinx."""
     app.connect("source-read", _link_to_repository)
     app.connect("html-page-context", _set_language)
+    app.connect("html-page-context", _describe_page)
+    app.connect("doctree-read", _describe_figures)
