@@ -79,8 +79,8 @@ assert a.score(x_test, t_test) == b.score(x_test, t_test) > 0.95
 # --------
 #
 # Now both have their default settings, such as Adam and batches of 200 shuffled rows, and one
-# thread. They run by turns, and the best time of each counts. The left picture has the losses of the
-# training above, the right one the ratio of the times.
+# thread. They run by turns, and the best time of each counts. The left picture has the losses of
+# the training above, the right one the ratio of the times.
 
 
 def seconds_of(call, *arguments):

@@ -39,8 +39,8 @@ plt.show()
 # :meth:`cnn.Sequential.activations` returns the outputs of every layer. The last ones are the
 # prediction, to the bit. Each layer computes h(x . weight + bias), so that NumPy can repeat it.
 #
-# The image is the one of the test part that the network reads right with the least certainty. In the
-# two pictures of neurons red is 1, white 0 and blue -1.
+# The image is the one of the test part that the network reads right with the least certainty. In
+# the two pictures of neurons red is 1, white 0 and blue -1.
 
 p_test = net.predict(x_test)
 right = p_test.argmax(axis=1) == t_test
@@ -198,8 +198,8 @@ print("each step has raised its probability")
 
 # %%
 # Many small steps can change the answer. Here they go towards another digit, until the network
-# prefers it. The second picture is the sum of all steps. It is smaller than the image itself, and the
-# third picture, the changed image, still looks like the first one. Such an image is called an
+# prefers it. The second picture is the sum of all steps. It is smaller than the image itself, and
+# the third picture, the changed image, still looks like the first one. Such an image is called an
 # adversarial example (Szegedy et al., 2014).
 
 start = int(np.flatnonzero((t_test == 3) & (p_test.max(axis=1) > 0.99))[0])

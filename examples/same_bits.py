@@ -37,7 +37,7 @@ assert (0.1 + 0.2) + 0.3 != 0.1 + (0.2 + 0.3)
 # -------------------
 # The first guarantee, G1: the result of a row does not depend on the rows beside it. Here 256 rows
 # go through a layer all at once, and one by one. For comparison NumPy multiplies the same matrices.
-# There a row may give other numbers alone than among others. How many differ depends on the machine.
+# There a row may give other numbers alone than among others; how many depends on the machine.
 
 random = np.random.default_rng(0)
 rows = random.standard_normal((256, 784)).astype(np.float32)

@@ -4,7 +4,8 @@ A table with text and missing values
 
 Tables have columns of text, and empty cells. A network takes numbers. So a table needs
 preprocessing, which has to be the same in training and in use. A :class:`cnn.tabular.TableModel` is
-preprocessing and network in one, and one file keeps both. This page goes from a CSV file to a model that answers requests.
+preprocessing and network in one, and one file keeps both. This page goes from a CSV file to a model
+that answers requests.
 """
 
 import csv
