@@ -18,7 +18,7 @@ x, t, x_test, t_test = cnn.datasets.load_digits(split=True)
 net = cnn.mlp([64, 30, 16, 10], "tanh", "softmax", rng=0, l2=1e-4)
 net.fit(x, t, epochs=60, batch_size=100, optimizer=cnn.Adam(lr=3e-3))
 accuracy = net.evaluate(x_test, t_test)["accuracy"]
-print(f"{accuracy:.1%} of the digits of the test part are read right")
+print(f"{accuracy:.1%} of the test images are read right")
 assert accuracy > 0.95
 
 # %%
@@ -39,8 +39,8 @@ plt.show()
 # :meth:`cnn.Sequential.activations` returns the outputs of every layer. The last ones are the
 # prediction, to the bit. Each layer computes h(x . weight + bias), so that NumPy can repeat it.
 #
-# The image is the one of the test part that the network reads right with the least certainty. In
-# the two pictures of neurons red is 1, white 0 and blue -1.
+# The picture shows the test image that the network reads right with the least certainty, and the
+# outputs of its layers. In the pictures of neurons red is 1, white 0 and blue -1.
 
 p_test = net.predict(x_test)
 right = p_test.argmax(axis=1) == t_test
@@ -131,9 +131,9 @@ plt.show()
 # Gradients of the input
 # ----------------------
 #
-# The whole Jacobian goes back once for each output. If one number is asked for, such as the
-# probability of one class, :meth:`cnn.Sequential.vjp` goes back once: it multiplies a row vector,
-# here a row of the identity, with the Jacobian. The result has the bits of the Jacobian's row.
+# The Jacobian needs a backward pass for each output. If the derivatives of one number are enough,
+# such as those of the probability of one class, :meth:`cnn.Sequential.vjp` needs a single pass: it
+# multiplies a row vector, here a row of the identity, with the Jacobian. The result has the bits of the Jacobian's row.
 
 y, gradient = net.vjp(image, np.eye(10)[digit])
 assert (y == p).all()
@@ -185,8 +185,8 @@ plt.show()
 # Moving along the gradient
 # -------------------------
 #
-# A small step along the gradient of a probability raises it. This holds for each image of the test
-# part and for each of the ten digits.
+# A small step along the gradient of a probability raises it. This holds for each test image and
+# for each of the ten digits.
 
 size = 0.01
 for k in range(10):
