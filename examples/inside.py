@@ -133,7 +133,8 @@ plt.show()
 #
 # The Jacobian needs a backward pass for each output. If the derivatives of one number are enough,
 # such as those of the probability of one class, :meth:`cnn.Sequential.vjp` needs a single pass: it
-# multiplies a row vector, here a row of the identity, with the Jacobian. The result has the bits of the Jacobian's row.
+# multiplies a row vector, here a row of the identity, with the Jacobian. The result has the bits of
+# the Jacobian's row.
 
 y, gradient = net.vjp(image, np.eye(10)[digit])
 assert (y == p).all()
