@@ -3,7 +3,7 @@ Every plot at a glance
 ======================
 
 :mod:`cnn.plot` draws what one wants to see of a network: how it learned, what it gets wrong, and
-what it looks like inside. This page calls each of its functions once. All take `ax=`, and return
+what it looks like inside. This page calls each of its functions. All take `ax=`, and return
 the Axes into which they drew, so that titles and labels can be changed afterwards.
 """
 
@@ -21,10 +21,10 @@ import cnn.plot
 # classes; and a curve, for those of a regression.
 
 x, t, x_test, t_test = cnn.datasets.load_digits(split=True)
-digits = cnn.mlp([64, 30, 10], "relu", "softmax", rng=0)
-history = digits.fit(
-    x, t, epochs=20, batch_size=50, optimizer=cnn.Adam(lr=3e-3), validation_data=(x_test, t_test)
-)
+digits = cnn.mlp([64, 30, 20, 10], "relu", "softmax", rng=0)
+adam = cnn.Adam(lr=3e-3)
+held_out = (x_test, t_test)
+history = digits.fit(x, t, epochs=20, batch_size=50, optimizer=adam, validation_data=held_out)
 print(digits.evaluate(x_test, t_test))
 
 rng = np.random.default_rng(0)
@@ -54,7 +54,8 @@ cnn.plot.learning_curves(history, metric="accuracy")
 
 small = cnn.mlp([2, 4, 1], "tanh", "sigmoid", rng=0)
 path = cnn.plot.WeightPath()
-small.fit(points, inside, epochs=60, batch_size=50, optimizer=cnn.Adam(lr=3e-2), callbacks=[path])
+adam = cnn.Adam(lr=3e-2)
+small.fit(points, inside, epochs=60, batch_size=50, optimizer=adam, callbacks=[path])
 cnn.plot.loss_surface(small, points, inside, path=path)
 
 # %%

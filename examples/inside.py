@@ -2,8 +2,8 @@
 Inside
 ======
 
-A trained network is not a black box to its owner: every number in it can be asked for. This page
-looks at a network that reads handwritten digits. It shows the outputs of its layers, the errors
+Every number in a trained network can be read and drawn. This page looks at a network that reads
+handwritten digits. It shows the outputs of its layers, the errors
 that backpropagation carries back (the deltas), the derivatives of outputs with respect to the
 pixels (the Jacobian), and pictures of which pixels matter.
 """
@@ -18,7 +18,7 @@ x, t, x_test, t_test = cnn.datasets.load_digits(split=True)
 net = cnn.mlp([64, 30, 16, 10], "tanh", "softmax", rng=0, l2=1e-4)
 net.fit(x, t, epochs=60, batch_size=100, optimizer=cnn.Adam(lr=3e-3))
 accuracy = net.evaluate(x_test, t_test)["accuracy"]
-print(f"{accuracy:.1%} of the digits of the test part are read right")
+print(f"{accuracy:.1%} of the test images are read right")
 assert accuracy > 0.95
 
 # %%
@@ -39,7 +39,8 @@ plt.show()
 # :meth:`cnn.Sequential.activations` returns the outputs of every layer. The last ones are the
 # prediction, to the bit. Each layer computes h(x . weight + bias), so that NumPy can repeat it.
 #
-# The image is the one of the test part that the network reads right with the least certainty.
+# The picture shows the test image that the network reads right with the least certainty, and the
+# outputs of its layers. In the pictures of neurons red is 1, white 0 and blue -1.
 
 p_test = net.predict(x_test)
 right = p_test.argmax(axis=1) == t_test
@@ -60,7 +61,7 @@ for ax, title in zip(axes, ("the image", "30 neurons", "16 neurons"), strict=Fal
     ax.set(title=title, xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
 axes[3].barh(range(10), p, color="#0072B2")
-axes[3].set(title="10 probabilities", xlim=(0, 1), yticks=range(10))
+axes[3].set(title="10 probabilities", xlabel="probability", xlim=(0, 1), yticks=range(10))
 axes[3].invert_yaxis()
 plt.show()
 
@@ -94,6 +95,7 @@ for i, (ax, delta) in enumerate(zip(axes, (delta1, delta2, delta3), strict=True)
     ax.bar(range(len(delta)), delta, color=np.where(delta > 0, "#D55E00", "#0072B2"))
     ax.axhline(0, color="#555555", linewidth=0.8)
     ax.set(title=f"deltas of layer {i + 1}", xlabel="neuron")
+axes[0].set_ylabel("delta")
 axes[2].set_xticks(range(10))
 plt.show()
 
@@ -129,9 +131,10 @@ plt.show()
 # Gradients of the input
 # ----------------------
 #
-# The whole Jacobian goes back once for each output. If one number is asked for, such as the
-# probability of one class, :meth:`cnn.Sequential.vjp` goes back once: it multiplies a row vector,
-# here a row of the identity, with the Jacobian. The result has the bits of the Jacobian's row.
+# The Jacobian needs a backward pass for each output. If the derivatives of one number are enough,
+# such as those of the probability of one class, :meth:`cnn.Sequential.vjp` needs a single pass: it
+# multiplies a row vector, here a row of the identity, with the Jacobian. The result has the bits of
+# the Jacobian's row.
 
 y, gradient = net.vjp(image, np.eye(10)[digit])
 assert (y == p).all()
@@ -183,8 +186,8 @@ plt.show()
 # Moving along the gradient
 # -------------------------
 #
-# A small step along the gradient of a probability raises it. This holds for each image of the test
-# part and for each of the ten digits.
+# A small step along the gradient of a probability raises it. This holds for each test image and
+# for each of the ten digits.
 
 size = 0.01
 for k in range(10):
@@ -196,8 +199,9 @@ print("each step has raised its probability")
 
 # %%
 # Many small steps can change the answer. Here they go towards another digit, until the network
-# prefers it. The second picture is the sum of all steps. Such an image is called an adversarial
-# example (Szegedy et al., 2014): a person still reads the first digit.
+# prefers it. The second picture is the sum of all steps. It is smaller than the image itself, and
+# the third picture, the changed image, still looks like the first one. Such an image is called an
+# adversarial example (Szegedy et al., 2014).
 
 start = int(np.flatnonzero((t_test == 3) & (p_test.max(axis=1) > 0.99))[0])
 other = 8
@@ -207,9 +211,7 @@ while path[-1].argmax() != other and len(path) < 200:
     moved = np.clip(moved + 0.05 * up / np.linalg.norm(up), 0, 1)
     path.append(net.predict(moved))
 change = moved - x_test[start]
-print(
-    f"{len(path) - 1} steps; the ink changes by {np.abs(change).mean():.3f} in the mean of a pixel"
-)
+print(f"{len(path) - 1} steps; on average a pixel changes by {np.abs(change).mean():.3f}")
 assert path[0].argmax() == 3
 assert path[-1].argmax() == other
 assert np.linalg.norm(change) < 0.6 * np.linalg.norm(x_test[start])

@@ -7,9 +7,9 @@ a damped oscillator:
 
 .. math:: u'' + 2 d\,u' + w^2 u = 0, \quad u(0) = 1, \quad u'(0) = 0
 
-On this page a network learns to solve it. It is not told a single value of :math:`u`. The loss is
-how far the network is from obeying the equation: the mean square of the left side, the residual, at
-80 times. Such networks are called physics-informed (Raissi et al., 2019).
+On this page a network learns to solve it. It knows how the motion starts, but no later value of
+:math:`u`. The loss is how far the network is from obeying the equation: the mean square of the left
+side, the residual, at 80 times. Such networks are called physics-informed (Raissi et al., 2019).
 """
 
 import matplotlib.pyplot as plt
@@ -109,7 +109,8 @@ assert error < 2e-3
 assert velocity_error < 5e-3
 
 # %%
-# The dots are the times at which the loss looked. The pale lines are the network on its way.
+# The dots are the times at which the loss measures the residual. The grey lines are the network in
+# the course of training.
 
 _, (above, below) = plt.subplots(
     2, 1, figsize=(8, 5.6), sharex=True, height_ratios=[2, 1], layout="constrained"

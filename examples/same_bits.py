@@ -37,8 +37,7 @@ assert (0.1 + 0.2) + 0.3 != 0.1 + (0.2 + 0.3)
 # -------------------
 # The first guarantee, G1: the result of a row does not depend on the rows beside it. Here 256 rows
 # go through a layer all at once, and one by one. For comparison NumPy multiplies the same matrices.
-# Its product of a row can differ from the row of the product; in how many numbers depends on the
-# machine.
+# There a row may give other numbers alone than among others; how many depends on the machine.
 
 random = np.random.default_rng(0)
 rows = random.standard_normal((256, 784)).astype(np.float32)
@@ -109,7 +108,7 @@ cnn.set_num_threads(None)
 # Training: instruction sets
 # --------------------------
 # AVX-512 computes 16 numbers with one instruction, AVX2 computes 8, and the scalar code one. cnn
-# takes the best set of the machine; the environment variable `CNN_ISA` chooses a lesser one. It is
+# takes the best set of the machine; the environment variable `CNN_ISA` chooses another one. It is
 # read when cnn is imported, so each set needs a process of its own. That process loads the network
 # with its initial weights, trains and saves it. A set that the machine does not have is passed
 # over: :func:`cnn.show_versions` tells which one was used.

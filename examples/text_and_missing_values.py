@@ -2,10 +2,10 @@
 A table with text and missing values
 ====================================
 
-Tables have columns of text, and cells in which nothing stands. A network takes numbers. Between
-them is a preprocessing, which has to be the same in training and in use. A
-:class:`cnn.tabular.TableModel` is both in one: it learns the preprocessing together with the
-network, and one file keeps them. This page goes from a CSV file to a model that answers requests.
+Tables have columns of text, and empty cells. A network takes numbers. So a table needs
+preprocessing, which has to be the same in training and in use. A :class:`cnn.tabular.TableModel` is
+preprocessing and network in one, and one file keeps both. This page goes from a CSV file to a model
+that answers requests.
 """
 
 import csv
@@ -31,8 +31,8 @@ from cnn.tabular import TableModel
 #
 # The table is made up, by the rule below: parcels, and whether they were late. There are columns of
 # text and of numbers. On busy days more parcels are late. The table does not say which days these
-# were. But on busy days the distance is often left out, so that an empty cell tells something. The
-# weight is missing in one of ten rows, for no reason.
+# were. But on busy days the distance is often left out, so an empty cell is a hint. The weight is
+# missing in one of ten rows, at random.
 
 NAMES = ["carrier", "weekday", "express", "kilometres", "kilograms", "late"]
 CARRIERS, WEEKDAYS = ["north", "post", "swift"], ["Mo", "Tu", "We", "Th", "Fr", "Sa"]
@@ -73,7 +73,7 @@ print("".join(path.read_text().splitlines(keepends=True)[:8]))
 #
 # A table may be a list of dicts, as here, or a data frame of pandas or polars. A column in which
 # all texts are numbers is one of numbers. The others hold categories. Rows with missing values are
-# not used in silence: one has to say what shall become of them.
+# refused, unless `missing=` says what becomes of them.
 
 with path.open(newline="") as file:
     table = list(csv.DictReader(file))
@@ -91,8 +91,8 @@ assert "column 'kilometres' is missing" in message
 # ------------------------------
 #
 # "mean" and "median" put the mean or the median of the column in their place. "category" also gives
-# the network an input that is 1 if the value is missing. Here this tells it of the busy days. The
-# log loss on rows that no model has seen shows what this is worth.
+# the network an input that is 1 if the value is missing. Here this input is a hint to busy days. So
+# the log loss on rows that no model has seen is smaller with it.
 
 models = {
     missing: TableModel.fit(train, target="late", missing=missing, rng=0)
@@ -121,8 +121,8 @@ print(model.summary())
 # ----------------------------------
 #
 # If the model says 30 %, then about 30 of 100 such parcels should be late. The right picture
-# compares the two on new rows. The left one shows the training. It ended when the loss on rows that
-# were held out no longer fell.
+# compares the two for ten groups of new rows. The left one shows the training. It ended when the
+# loss on rows that were held out no longer fell.
 
 chances = model.predict_proba(test)
 t = np.array([model.classes.index(row["late"]) for row in test])
@@ -136,7 +136,7 @@ assert np.abs(share - chance).mean() < 0.05
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4))
 cnn.plot.learning_curves(model.history_, ax=left)
 left.set_title("Training")
-cnn.plot.calibration_curve(t, chances, ax=right)
+cnn.plot.calibration_curve(t, chances, strategy="quantile", ax=right)
 right.set(title="Predicted and true share of late parcels", ylabel="share of late parcels")
 plt.show()
 

@@ -245,7 +245,11 @@ def legend(ax: Axes, place: _Place | None) -> None:
     drawn = ax.legend(
         [handle for handle, _ in pairs],
         [f"line {i}" for i in range(len(pairs))],
-        **(beside if place is None else {"loc": place, "framealpha": 0.8, "edgecolor": "none"}),
+        **(
+            beside
+            if place is None
+            else {"loc": place, "frameon": True, "framealpha": 0.8, "edgecolor": "none"}
+        ),
     )
     for handle in filter(None, drawn.legend_handles):
         # One pale dot could hardly be seen, unlike many.
