@@ -20,7 +20,6 @@ from table_models import (
     compiled,
     encoded,
     header,
-    iris,
     made,
     needs_compiler,
     results,
@@ -317,20 +316,3 @@ def test_the_example_of_the_documentation(tmp_path):
     subprocess.run(command, check=True)
     done = subprocess.run([program], capture_output=True, text=True, check=True)
     assert done.stdout == "avocado\n"
-
-
-def test_the_example_of_the_readme(tmp_path, monkeypatch):
-    pytest.importorskip("onnx")
-    pandas = pytest.importorskip("pandas")
-    names, content = iris()
-    frame = pandas.DataFrame(content, columns=names)
-    frame.to_csv(tmp_path / "iris.csv", index=False)
-    frame.drop(columns="species").to_csv(tmp_path / "new.csv", index=False)
-    monkeypatch.chdir(tmp_path)
-    train = ["train", "iris.csv", "--target", "species", "-o", "iris.safetensors"]
-    assert command_line.main([*train, "--quiet"]) == 0
-    (source,) = [block for block in blocks("README.md", "python") if "model.transform" in block]
-    found = {}
-    exec(source, found)
-    assert (found["model"].predict(found["frame"]) == frame["species"]).mean() > 0.9
-    assert (tmp_path / "iris.h").is_file()
