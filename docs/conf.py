@@ -59,6 +59,7 @@ extensions = [
     "command_line",
     "mathml",
     "myst_parser",
+    "notebook_roles",
     "numpydoc",
     "python_names",
     "sphinx.ext.autodoc",

@@ -3,6 +3,8 @@
 `make test-gallery` runs these. What the pages claim is asserted in their cells.
 """
 
+import re
+
 import pytest
 from doc_blocks import ROOT
 
@@ -31,6 +33,8 @@ def test_notebook(name, tmp_path):
     notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
     run = preprocessors.ExecutePreprocessor(timeout=120)
     run.preprocess(notebook, {"metadata": {"path": str(tmp_path)}})
+    prose = [cell["source"] for cell in notebook.cells if cell["cell_type"] == "markdown"]
+    assert not any(re.search(r":\w+:`", text) for text in prose)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     texts = "".join(output["text"] for output in outputs if output.get("name") == "stdout")
     warned = "".join(output["text"] for output in outputs if output.get("name") == "stderr")
