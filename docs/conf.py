@@ -176,7 +176,9 @@ html_favicon = "_static/logo.svg"
 html_context = {"default_mode": "auto"}  # light or dark as the reader's system is
 html_show_sourcelink = False
 html_copy_source = False
-html_sidebars = {page: [] for page in ("accuracy", "changelog", "ja/index")}  # have no pages below
+# Single pages have no section, whose pages would stand on the left.
+SINGLE_PAGES = ["accuracy", "changelog", "genindex", "ja/index", "py-modindex"]
+html_sidebars = {page: [] for page in SINGLE_PAGES}
 html_theme_options = {
     "logo": {
         "image_light": "_static/logo.svg",
