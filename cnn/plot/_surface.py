@@ -370,4 +370,3 @@ def _draw_path(ax: Axes, places: Numbers) -> None:
         ax.plot(*places[0], "o", color="white", markersize=8, label="start", **look)
     ax.plot(0, 0, "*", color="#E69F00", markersize=14, label="present weights", **look)
     _axes.legend(ax, _axes.corner(ax, "upper right"))
-    ax.get_legend().set_frame_on(True)  # whatever the style: it lies on dark colours
