@@ -66,9 +66,10 @@ class Batches(Source):
                 yield in_order(part, rows)
             rows += len(part[0])
         if rows == 0:
-            again = "; an iterator inside it may have been used up" if not self.once else ""
+            lacks = "batches" if first is None else "rows"
+            again = "" if self.once else "; an iterator inside it may have been used up"
             raise ValueError(
-                f"{self.where}: x, of type {self.kind}, has {'no batches' if first is None else 'no rows'}, should have at least "
+                f"{self.where}: x, of type {self.kind}, has no {lacks}, should have at least "
                 f"one{again}"
             )
 

@@ -22,7 +22,7 @@ Check: TypeAlias = "Callable[[str, Any, Any, Any], Part]"
 """A function that takes the beginning of a message, x, t and weights, and returns arrays."""
 
 Order: TypeAlias = "tuple[int, int] | None"
-"""(seed, epoch) of a shuffle, as `_core.permutation` takes them; None for the source's own order."""
+"""(seed, epoch) of a shuffle, as `_core.permutation` takes them; None for no shuffle."""
 
 CHUNK_BYTES = 8 << 20
 """The size of a chunk, unless a row is larger."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from cnn._sources.chunks import Check, Chunk, Order
 
-# The length of a local header in a ZIP file before its two texts, whose lengths are at these places.
+# The length of a local header in a ZIP file before its two texts, and the place of their lengths.
 _LOCAL = 30
 _LENGTHS = slice(26, 30)
 

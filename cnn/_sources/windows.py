@@ -58,7 +58,7 @@ class _Window:
         self._arrays: list[NDArray[Any] | None] = [None, None, None]
 
     def fill(self, piece: Chunk, at: int) -> int:
-        """Copy rows of a piece from `at` on, as many as there is room for; return where it ended."""
+        """Copy rows of a piece from `at` on, as many as fit; return where they end."""
         count = min(self._size - self.rows, piece.rows - at)
         to = slice(self.rows, self.rows + count)
         for i, part in enumerate((piece.x, piece.t, piece.sample_weight)):
