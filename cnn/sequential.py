@@ -14,14 +14,14 @@ from cnn._base import checks, formats
 from cnn._base.hinted import hinted
 from cnn._base.log import LOGGER
 from cnn._base.metadata import LR
-from cnn._base.streams import is_stream
+from cnn._base.streams import is_stream, with_targets
 from cnn._model.derivatives import Backward, Derivatives, Gradient, by_layer
 from cnn._model.exports import Exports
 from cnn._model.habits import Habits
 from cnn._model.names import Names
 from cnn._model.stack import Stack
 from cnn._training import loop, measures, steps
-from cnn._training.samples import source_of, stream_outputs, with_targets
+from cnn._training.samples import source_of, stream_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

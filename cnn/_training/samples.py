@@ -25,8 +25,6 @@ ClassWeight: TypeAlias = (
     "Mapping[int, float] | Sequence[float] | NDArray[Any] | Literal['balanced']"
 )
 
-# Columns that a message names.
-_NAMED = 10
 # The most rows of a slice, which bounds the memory for its indices and the time to check it.
 SLICE_ROWS = 65536
 # Multiply-adds of a slice of an evaluation: some hundredths of a second on one slow core.
@@ -244,7 +242,7 @@ def validation_samples(
         )
     if isinstance(validation_data, (tuple, list)):
         x, t, *rest = validation_data
-        x, t = with_targets(whole, x, t)
+        x, t = streams.with_targets(whole, x, t)
         weight = rest[0] if rest else None
         source = source_of(whole, x, t, weight)
     if source is not None:
@@ -300,23 +298,6 @@ def stream_outputs(
     from cnn._training import streams as stream_parts  # noqa: PLC0415
 
     return stream_parts.predict(where, network, _sources.opened(where, x, inputs_only=True), out)
-
-
-def with_targets(where: str, x: Any, t: Any) -> tuple[Any, Any]:
-    """Return x and t, if t is the name of a column of x: x without it, and the column."""
-    names = _core.column_names(x) if isinstance(t, str) else None
-    if names is None:
-        return x, t
-    if t not in names:
-        raise ValueError(
-            f"{where}: t is {t!r}, but x has no column of this name; its columns are "
-            f"{', '.join(map(repr, names[:_NAMED]))}{' …' if len(names) > _NAMED else ''}"
-        )
-    if hasattr(type(x), "iloc"):  # pandas
-        return x.drop(columns=[t]), x[t]
-    if hasattr(type(x), "itercolumns"):  # an Arrow table or batch
-        return x.select([name for name in names if name != t]), x.column(t)
-    return x.drop(t), x[t]
 
 
 # ---- Inputs that are not finite ----------------------------------------------------------------
