@@ -49,6 +49,12 @@ def is_rows(value: Any) -> bool:
         return False
 
 
+def _has_pairs(x: Any) -> bool:
+    """Whether a list begins with a pair or a triple, of which the first is a matrix."""
+    first = x[0] if x else None
+    return isinstance(first, tuple) and len(first) in (2, 3) and getattr(first[0], "ndim", 0) == 2
+
+
 def is_stream(x: object, *, with_targets: bool) -> bool:
     """Whether x is a stream and no array, nor anything that is read as an array.
 
@@ -61,7 +67,7 @@ def is_stream(x: object, *, with_targets: bool) -> bool:
     if is_path(x):
         return True
     if isinstance(x, (list, tuple)):
-        return with_targets
+        return with_targets or _has_pairs(x)
     if isinstance(x, (Mapping, bytes, bytearray, memoryview)) or hasattr(kind, "toarray"):
         return False
     if any(hasattr(kind, name) for name in _ARRAYS):
