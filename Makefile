@@ -52,7 +52,8 @@ test-peers:
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -P -m pip --disable-pip-version-check --quiet install '.[test,test-peers]'
 	$(PEERS)/bin/python -P -m pytest tests/test_onnx.py tests/test_onnx_exporters.py \
-	    tests/test_interop.py tests/test_peers.py tests/test_arrays.py tests/test_docs.py
+	    tests/test_interop.py tests/test_peers.py tests/test_arrays.py tests/test_docs.py \
+	    tests/test_streams.py
 
 # Each kind of user against the wheel, in a fresh environment that has nothing else of cnn.
 DOWNSTREAM := build/downstream

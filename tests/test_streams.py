@@ -214,6 +214,21 @@ def test_shuffle_buffer():
     assert trained(batches(70), shuffle=False) != bits
 
 
+def test_loaders_of_torch():
+    torch = pytest.importorskip("torch")
+    data = torch.utils.data.TensorDataset(torch.from_numpy(X), torch.from_numpy(T))
+    loader = torch.utils.data.DataLoader(data, batch_size=100)
+    bits = trained(X, T, shuffle=False)
+    assert trained(loader, shuffle=False) == bits
+    assert trained(loader, batch_size=None) == bits
+    assert trained(data) == trained(X, T)  # it has the methods of Rows
+    net = network()
+    assert net.evaluate(loader) == net.evaluate(X, T)
+    assert (net.predict(loader) == net.predict(X)).all()
+    shuffled = torch.utils.data.DataLoader(data, batch_size=100, shuffle=True, num_workers=2)
+    net.fit(shuffled, epochs=2)
+
+
 # ---- Evaluation and prediction -------------------------------------------------------------------
 
 

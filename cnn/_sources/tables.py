@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +11,15 @@ import numpy as np
 
 from cnn import _core
 from cnn._base import extras
-from cnn._sources.chunks import Chunk, Source, in_order, plain, rows_of_chunk
-from cnn._sources.windows import shuffled
+from cnn._sources.chunks import Columns, Source, in_order, plain, rows_of_chunk
+from cnn._sources.windows import shuffled, window_seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from cnn._sources.chunks import Check, Order
+    from cnn._sources.chunks import Check, Chunk, Order
 
 EXTRA = "parquet"
 """The extra of cnn that installs pyarrow."""
@@ -40,11 +40,19 @@ def named(where: str, names: Sequence[str], wanted: str, what: str) -> str:
 # ---- Arrow's columns as arrays -------------------------------------------------------------------
 
 
-def matrix(where: str, batch: Any) -> Any:
-    """Return the columns of a record batch as an array (rows, columns).
+def matrix(where: str, batch: Any, *, is_plain: bool) -> Any:
+    """Return the columns of a record batch as an array (rows, columns), or as `Columns`.
 
-    A column of lists of one length is as many columns as a list has numbers.
+    A column of lists of one length is as many columns as a list has numbers. `is_plain` is whether
+    all columns have one type, whose arrays are those of NumPy.
     """
+    if is_plain:
+        import pyarrow as pa  # noqa: PLC0415  # optional, and slow to import
+
+        try:
+            return Columns([column.to_numpy(zero_copy_only=True) for column in batch.columns])
+        except pa.ArrowInvalid:
+            return batch  # a column has nulls
     if any(hasattr(kind, "list_size") for kind in batch.schema.types):
         blocks = [
             _of_lists(where, name, column)
@@ -53,27 +61,17 @@ def matrix(where: str, batch: Any) -> Any:
             for name, column in zip(batch.schema.names, batch.columns, strict=True)
         ]
         return blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)
-    columns = batch.columns
-    kind = columns[0].type
-    if (
-        all(column.null_count == 0 for column in columns)
-        and all(other == kind for other in batch.schema.types)
-        and kind in _plain_types()
-    ):
-        arrays = [column.to_numpy(zero_copy_only=True) for column in columns]
-        out = np.empty((batch.num_rows, len(arrays)), arrays[0].dtype)
-        _core.rows_of_columns(arrays, out)
-        return out
     return batch
 
 
-def _plain_types() -> tuple[Any, ...]:
-    """Return the types whose arrays are those of NumPy."""
-    import pyarrow as pa  # noqa: PLC0415  # optional, and slow to import
+def are_plain(types: Sequence[Any]) -> bool:
+    """Whether the types of columns are one, whose arrays are those of NumPy."""
+    import pyarrow as pa  # noqa: PLC0415  # as above
 
     whole = (pa.int8(), pa.int16(), pa.int32(), pa.int64())
     natural = (pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64())
-    return (pa.float32(), pa.float64(), *whole, *natural)
+    plain = (pa.float32(), pa.float64(), *whole, *natural)
+    return types[0] in plain and all(kind == types[0] for kind in types)
 
 
 def _of_lists(where: str, name: str, column: Any) -> NDArray[Any]:
@@ -107,7 +105,7 @@ class Group:
 class Groups(Source):
     """Rows in groups, such as those of Parquet files.
 
-    A shuffle permutes the groups, and the rows within windows.
+    A shuffle permutes the files, the groups of each file, and the rows within windows.
 
     Parameters
     ----------
@@ -148,14 +146,29 @@ class Groups(Source):
         self.inputs = width(schema, self._names)
         self.columns = self._names if self.inputs == len(self._names) else None
         self._buffer = max(1, min(buffer, self.rows))
+        self._is_plain = are_plain([schema.field(name).type for name in self._names])
 
     def read(self, order: Order = None, check: Check | None = None) -> Iterator[Chunk]:
         """Yield all rows in chunks, as `Source.read` says."""
-        count = len(self._groups)
         if order is None:
-            return self._pieces(range(count), check or plain)
-        sequence = _core.permutation(*order, count, 0, count).tolist()
-        return shuffled(self._pieces(sequence, check or plain), self._buffer, order)
+            pieces = self._pieces(range(len(self._groups)), check or plain)
+            return (replace(p, x=p.x.matrix()) if isinstance(p.x, Columns) else p for p in pieces)
+        pieces = self._pieces(self._sequence(*order), check or plain)
+        return shuffled(pieces, self._buffer, order)
+
+    def _sequence(self, seed: int, epoch: int) -> list[int]:
+        """Return the order of groups: that of the files, and within each that of its groups."""
+        files: dict[str, list[int]] = {}
+        for number, group in enumerate(self._groups):
+            files.setdefault(group.what, []).append(number)
+        lists = list(files.values())
+        found = []
+        for place in _core.permutation(seed, epoch, len(lists), 0, len(lists)).tolist():
+            numbers = lists[place]
+            key = window_seed(seed, place)
+            order = _core.permutation(key, epoch, len(numbers), 0, len(numbers))
+            found += [numbers[i] for i in order.tolist()]
+        return found
 
     def _pieces(self, sequence: Sequence[int], check: Check) -> Iterator[Chunk]:
         """Yield the rows of groups in a sequence, in pieces."""
@@ -167,12 +180,17 @@ class Groups(Source):
             for batch in self._batches(group, names, size):
                 last = first + batch.num_rows
                 where = f"{self.where}: x[{first}:{last}], in {group.what}"
-                x = matrix(where, batch.select(self._names))
+                x = matrix(where, batch.select(self._names), is_plain=self._is_plain)
                 t, weight = (
                     None if name is None else _target(where, name, batch)
                     for name in (self._targets, self._weights)
                 )
-                yield in_order(check(where, x, t, weight), first)
+                if isinstance(x, Columns):
+                    # Only the type and the shape of x can be bad.
+                    found = in_order(check(where, x.placeholder(), t, weight), first)
+                    yield replace(found, x=x)
+                else:
+                    yield in_order(check(where, x, t, weight), first)
                 first = last
             if first != starts[number + 1]:
                 raise ValueError(
@@ -224,7 +242,6 @@ class ParquetFiles:
         self._where = where
         self._parquet = extras.require(where, "pyarrow.parquet", EXTRA)
         self._pa = extras.require(where, "pyarrow", EXTRA)
-        self._metadata: dict[str, Any] = {}
         self._open: tuple[str, Any] | None = None
         self.groups: list[Group] = []
         self.schema: Any = None
@@ -233,7 +250,6 @@ class ParquetFiles:
 
     def _add(self, path: str) -> None:
         file = self._file(path)
-        self._metadata[path] = file.metadata
         schema = file.schema_arrow
         if self.schema is None:
             self.schema = schema
@@ -252,9 +268,7 @@ class ParquetFiles:
         self._open = None
         try:
             # Buffers of a whole row group beforehand would take as much memory again.
-            found = self._parquet.ParquetFile(
-                path, metadata=self._metadata.get(path), pre_buffer=False
-            )
+            found = self._parquet.ParquetFile(path, pre_buffer=False)
         except self._pa.ArrowException as error:
             raise ValueError(
                 f"{self._where}: {path!r} is not a whole Parquet file: {error}"
