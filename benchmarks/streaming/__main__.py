@@ -1,6 +1,6 @@
 """How fast a network trains on files beside the same rows in memory, and in how much memory.
 
-    python -P benchmarks/streaming --folder /tmp/streaming --gigabytes 8
+    make bench-streaming ARGS="--folder FOLDER --gigabytes 8"
 
 It makes a data set of float32 numbers, as .npy files and as Parquet files. Then it trains on each
 and on the same rows in memory in turn, each in a process of its own. It prints the rows per second,
