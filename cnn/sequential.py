@@ -21,7 +21,7 @@ from cnn._model.habits import Habits
 from cnn._model.names import Names
 from cnn._model.stack import Stack
 from cnn._training import loop, measures, steps
-from cnn._training.samples import source_of, stream_outputs
+from cnn._training.given import source_of, stream_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

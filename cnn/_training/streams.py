@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -25,8 +25,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cnn._sources import Chunk, Order, Source
-    from cnn._training.measures import Measure
     from cnn._training.samples import ClassWeight
+
+
+class Metric(Protocol):
+    """A metric with the name that it has in results."""
+
+    @property
+    def name(self) -> str:
+        """The name."""
+
+    def value(self, where: str, samples: Samples, y: NDArray[Any]) -> float:
+        """Return the metric of the outputs of samples."""
 
 
 class Stream:
@@ -141,7 +151,7 @@ class Stream:
     def evaluate(
         self,
         where: str,
-        measures: Sequence[Measure] = (),
+        measures: Sequence[Metric] = (),
         *,
         errors: bool = False,
         loss: bool = True,
@@ -152,7 +162,7 @@ class Stream:
         ----------
         where : str
             What begins messages.
-        measures : sequence of Measure
+        measures : sequence of Metric
             Metrics, for which outputs and targets of all rows are kept.
         errors : bool
             Whether the errors of a regression are among the metrics.
