@@ -22,11 +22,12 @@ import numpy as np
 COLUMNS = 784
 CLASSES = 10
 GROUP = 5000  # rows that are made at a time, and of a row group
+FILE = 20 * GROUP  # rows of a Parquet file
 NETWORKS = {
     "784-50-100-10": [COLUMNS, 50, 100, CLASSES],
     "784-256-128-10": [COLUMNS, 256, 128, CLASSES],
 }
-PARQUET = {"parquet": "columns.parquet", "parquet-lists": "lists.parquet"}
+PARQUET = {"parquet": "columns", "parquet-lists": "lists"}  # their folders
 FORMATS = ("npy", *PARQUET)
 
 
@@ -53,31 +54,37 @@ def make_npy(folder: Path, rows: int) -> None:
 
 
 def make_parquet(folder: Path, rows: int, name: str) -> None:
-    """Write a Parquet file with a column for each number, or with one of lists."""
+    """Write Parquet files with a column for each number, or with one of lists."""
     import pyarrow as pa
     from pyarrow import parquet
 
-    path = folder / PARQUET[name]
-    if path.exists():
+    whole = folder / PARQUET[name]
+    part = whole.with_suffix(".part")
+    if whole.exists():
         return
-    part = path.with_suffix(".part")
+    part.mkdir(exist_ok=True)
     writer = None
-    for _, x, t in blocks(rows):
+    for first, x, t in blocks(rows):
         if name == "parquet":
             arrays = [pa.array(np.ascontiguousarray(column)) for column in x.T]
             names = [f"p{i}" for i in range(COLUMNS)]
         else:
             arrays, names = [pa.FixedSizeListArray.from_arrays(pa.array(x.ravel()), COLUMNS)], ["x"]
         table = pa.table([*arrays, pa.array(t)], [*names, "t"])
-        if writer is None:
+        if first % FILE == 0:
+            if writer is not None:
+                writer.close()
             # Random numbers do not become smaller.
             writer = parquet.ParquetWriter(
-                part, table.schema, compression="none", use_dictionary=False
+                part / f"{first // FILE:04d}.parquet",
+                table.schema,
+                compression="none",
+                use_dictionary=False,
             )
         writer.write_table(table, row_group_size=GROUP)
     if writer is not None:
         writer.close()
-    part.rename(path)
+    part.rename(whole)
 
 
 def resident() -> int:
@@ -104,11 +111,13 @@ def worker(form: str, folder: Path, network: str, threads: int, batch_size: int)
         x, t = folder / PARQUET[form], "t"
     print("ready", flush=True)
     for _ in sys.stdin:
-        begin = time.perf_counter()
+        begin = time.perf_counter(), time.thread_time(), time.process_time()
         history = net.fit(x, t, batch_size=batch_size, optimizer=optimizer, progress=False)
-        seconds = time.perf_counter() - begin
-        loss = history["loss"][-1]
-        print(json.dumps({"seconds": seconds, "resident": resident(), "loss": loss}), flush=True)
+        end = time.perf_counter(), time.thread_time(), time.process_time()
+        seconds, main, every = (b - a for a, b in zip(begin, end, strict=True))
+        found = {"seconds": seconds, "main": main, "reader": every - main}
+        found |= {"resident": resident(), "loss": history["loss"][-1]}
+        print(json.dumps(found), flush=True)
 
 
 class Worker:
@@ -151,20 +160,27 @@ def compare(form: str, options: argparse.Namespace, network: str, rows: int) -> 
     """Print how fast files of a format are beside memory."""
     stream = Worker(form, options, network)
     memory = Worker("memory", options, network)
-    ratios, speeds = [], []
-    for _ in range(options.repeat):
-        times = {"memory": memory.epoch(), "stream": stream.epoch()}
-        ratios.append(times["memory"]["seconds"] / times["stream"]["seconds"])
-        speeds.append([rows / times[name]["seconds"] for name in ("memory", "stream")])
-    peak = times["stream"]["resident"]
-    same = ", the same loss" if times["memory"]["loss"] == times["stream"]["loss"] else ""
+    pairs = [(memory.epoch(), stream.epoch()) for _ in range(options.repeat)]
     stream.end()
     memory.end()
-    best = max(zip(ratios, speeds, strict=True))
+    ratios = [inside["seconds"] / outside["seconds"] for inside, outside in pairs]
+    inside, outside = pairs[int(np.argmax(ratios))]
+    last = pairs[-1]
+    same = ", the same loss" if last[0]["loss"] == last[1]["loss"] else ""
     print(
         f"{form}, {network}, {options.threads} threads, batches of {options.batch_size}: "
-        f"{best[1][1]:,.0f} rows/s, in memory {best[1][0]:,.0f}; best ratio {best[0]:.3f}, all "
-        f"{' '.join(f'{ratio:.3f}' for ratio in ratios)}; at most {peak} MB resident{same}",
+        f"{rows / outside['seconds']:,.0f} rows/s, in memory {rows / inside['seconds']:,.0f}; best "
+        f"ratio {max(ratios):.3f}, all {' '.join(f'{ratio:.3f}' for ratio in ratios)}; at most "
+        f"{last[1]['resident']} MB resident{same}"
+    )
+    # What a CPU does for a row, whatever else the machine does.
+    times = [
+        1e6 * min(pair[i][name] for pair in pairs) / rows
+        for i, name in ((0, "main"), (1, "main"), (1, "reader"))
+    ]
+    print(
+        f"    CPU per row: in memory {times[0]:.2f} us; from files {times[1]:.2f} us of the main "
+        f"thread and {times[2]:.2f} us of others",
         flush=True,
     )
 
@@ -175,12 +191,13 @@ def decode(folder: Path, name: str, rows: int) -> None:
 
     best = float("inf")
     for _ in range(2):
-        begin = time.perf_counter()
-        file = parquet.ParquetFile(folder / PARQUET[name], pre_buffer=False)
-        for _ in file.iter_batches(2674, use_threads=False):
-            pass
-        best = min(best, time.perf_counter() - begin)
-    print(f"{name}: pyarrow alone decodes {rows / best:,.0f} rows/s on one thread", flush=True)
+        begin = time.thread_time()
+        for path in sorted((folder / PARQUET[name]).iterdir()):
+            file = parquet.ParquetFile(path, pre_buffer=False)
+            for _ in file.iter_batches(2674, use_threads=False):
+                pass
+        best = min(best, time.thread_time() - begin)
+    print(f"{name}: pyarrow alone decodes a row in {1e6 * best / rows:.2f} us of CPU", flush=True)
 
 
 def main() -> None:
@@ -213,7 +230,11 @@ def main() -> None:
             decode(options.folder, form, rows)
         for network in options.networks:
             compare(form, options, network, rows)
-    sizes = {path.name: path.stat().st_size / 1e9 for path in options.folder.iterdir()}
+    files = [path for path in options.folder.rglob("*") if path.is_file()]
+    sizes: dict[str, float] = {}
+    for path in files:
+        name = path.relative_to(options.folder).parts[0]
+        sizes[name] = sizes.get(name, 0.0) + path.stat().st_size / 1e9
     print(
         ", ".join(f"{name} {size:.1f} GB" for name, size in sizes.items()), os.cpu_count(), "CPUs"
     )

@@ -97,9 +97,9 @@ def in_order(part: Part, numbers: NDArray[Any] | int) -> Chunk:
     return Chunk(*part, np.arange(len(part[0]), dtype=np.uintp), numbers)
 
 
-def joined(chunks: Sequence[Chunk]) -> Chunk:
-    """Return the rows of chunks, one after the other, as one; a copy unless there is one chunk."""
-    if len(chunks) == 1:
+def joined(chunks: Sequence[Chunk], *, copy: bool = False) -> Chunk:
+    """Return the rows of chunks, one after the other, as one; one chunk is copied if `copy`."""
+    if len(chunks) == 1 and not copy:
         return chunks[0]
     first = chunks[0]
     numbers = [

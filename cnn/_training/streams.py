@@ -8,7 +8,7 @@ import numpy as np
 
 from cnn import _core, losses
 from cnn._base.regression import RunningRegression
-from cnn._sources import Reader
+from cnn._sources import Reader, joined
 from cnn._training import scales
 from cnn._training.samples import (
     SLICE_WORK,
@@ -240,11 +240,21 @@ class Portions:
         if chunk is None:
             return None
         samples = self._stream.samples(chunk)
-        self._recent = [*self._recent[-1:], (chunk, samples)]
+        # Of the rows before, the last batch is kept: a bad number in it may show only in the next.
+        self._recent = [*(self._last_batch(*recent) for recent in self._recent[-1:])]
+        self._recent.append((chunk, samples))
         if self._warn is not None:
             self._warn(samples)
             self._warn = None
         return samples, chunk.index, size or chunk.rows
+
+    def _last_batch(self, chunk: Chunk, samples: Samples) -> tuple[Chunk, Samples]:
+        """Return the last batch of a portion, without the memory of the others."""
+        size = self._batch_size
+        if size is None or chunk.rows <= size:
+            return chunk, samples
+        last = joined([chunk.part(chunk.rows - size)], copy=True)
+        return last, self._stream.samples(last)
 
     def adapt(self, done: int, *, whole: bool) -> None:
         """Do nothing: the size of a portion does not depend on the time that it takes."""
