@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := test
-.PHONY: demo test test-c test-python test-slow test-peers test-downstream test-gallery lint bench bench-guard bench-interfaces docs sanitize wheel clean
+.PHONY: demo test test-c test-python test-slow test-peers test-downstream test-gallery lint bench bench-guard bench-interfaces bench-streaming docs sanitize wheel clean
 
 # In CI a warning is an error.
 CNN_WERROR := $(if $(CI),ON,OFF)
@@ -52,7 +52,8 @@ test-peers:
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -P -m pip --disable-pip-version-check --quiet install '.[test,test-peers]'
 	$(PEERS)/bin/python -P -m pytest tests/test_onnx.py tests/test_onnx_exporters.py \
-	    tests/test_interop.py tests/test_peers.py tests/test_arrays.py tests/test_docs.py
+	    tests/test_interop.py tests/test_peers.py tests/test_arrays.py tests/test_docs.py \
+	    tests/test_streams.py
 
 # Each kind of user against the wheel, in a fresh environment that has nothing else of cnn.
 DOWNSTREAM := build/downstream
@@ -97,6 +98,10 @@ bench-guard: $(VENV)/build-tools
 bench-interfaces:
 	@[ -d $(DOWNSTREAM) ] || $(MAKE) test-downstream
 	$(IN_DOWNSTREAM) python -P benchmarks/interfaces
+
+# How fast training from files is beside arrays in memory: `make bench-streaming ARGS="--folder F"`.
+bench-streaming: $(VENV)/installed $(VENV)/test-polars-tools
+	$(RUN) benchmarks/streaming $(ARGS)
 
 # The site, with the gallery: build/docs/html/index.html. A warning is an error, and so is a link, an
 # image or a title that is not as it should be.

@@ -51,6 +51,7 @@ _MODULES = (
     "schedules",
     "sequential",
     "sklearn",
+    "streams",
     "tabular",
     "versions",
 )
@@ -144,6 +145,7 @@ _NAMES = {
         "Gradient",
         "Sequential",
     ),
+    "streams": ("Rows",),
     "versions": ("show_versions",),
 }
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}

@@ -7,17 +7,21 @@ import os
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Literal
 
+from numpy import ndarray
+
 from cnn import _core, losses, optimizers, schedules
 from cnn._base import checks, formats
 from cnn._base.hinted import hinted
 from cnn._base.log import LOGGER
 from cnn._base.metadata import LR
+from cnn._base.streams import is_stream, with_targets
 from cnn._model.derivatives import Backward, Derivatives, Gradient, by_layer
 from cnn._model.exports import Exports
 from cnn._model.habits import Habits
 from cnn._model.names import Names
 from cnn._model.stack import Stack
 from cnn._training import loop, measures, steps
+from cnn._training.given import source_of, stream_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from cnn._training.measures import Metric
     from cnn._training.samples import ClassWeight
     from cnn.history import History
+    from cnn.streams import Data
 
 __all__ = ["Backward", "Gradient", "Sequential"]
 
@@ -85,17 +90,18 @@ class Sequential(Derivatives, Exports, Names, Habits):
     @hinted("fit")
     def fit(
         self,
-        x: ArrayLike,
-        t: ArrayLike,
+        x: Data,
+        t: ArrayLike | str | None = None,
         *,
         epochs: int = 1,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         optimizer: OptimizerName | optimizers.Optimizer | None = None,
         loss: LossName | losses.Loss | None = None,
-        validation_data: tuple[ArrayLike, ArrayLike]
-        | tuple[ArrayLike, ArrayLike, ArrayLike]
+        validation_data: tuple[Data, ArrayLike | str]
+        | tuple[Data, ArrayLike | str, ArrayLike | str]
+        | Data
         | None = None,
-        sample_weight: ArrayLike | None = None,
+        sample_weight: ArrayLike | str | None = None,
         class_weight: ClassWeight | None = None,
         shuffle: bool = True,
         callbacks: Hooks | Iterable[Hooks] = (),
@@ -103,43 +109,55 @@ class Sequential(Derivatives, Exports, Names, Habits):
         validation_split: float = 0.0,
         metrics: Metric | Iterable[Metric] | None = None,
         verbose: Literal[0, 1, 2, "auto"] | None = None,
+        shuffle_buffer: int | None = None,
     ) -> History:
         """Train the network from its present weights.
 
         Parameters
         ----------
-        x : array_like of shape (n, inputs)
+        x : array_like of shape (n, inputs), or a stream
             A sample in each row. Arrays of any type of numbers and any layout are read without a
             copy, `numpy.memmap` included; the additional memory depends on the batch size only.
             Frames of pandas and polars and Arrow tables are read too, those of several types into
             one array. Numbers must be finite in the network's dtype.
-        t : array_like of shape (n,) or (n, outputs)
+
+            A stream is read ahead by a thread, piece by piece: the path of a .npy or .npz file;
+            paths of Parquet files or of folders with such; a dataset or a reader of pyarrow, a lazy
+            frame of polars; an object with the methods of `cnn.Rows`; or an iterable of batches
+            (x, t) or (x, t, weight), such as a generator, for one epoch, or PyTorch's DataLoader.
+        t : array_like of shape (n,) or (n, outputs), str or None
             Targets. With softmax: class numbers (n,) from 0 to outputs - 1, or rows of
             probabilities. Otherwise a row for each sample, or (n,) if there is one output. They
             must be from 0 to 1 for binary_cross_entropy, 0 or more for poisson, and always finite
-            in the network's dtype.
+            in the network's dtype. The name of a column if x is a frame, a table or a Parquet file,
+            which is then no input; the path of a .npy file if x is one; None if x brings its
+            targets.
         epochs : int, default 1
             How many times each sample is used.
-        batch_size : int, default 32
-            How many samples a step uses; the last step of an epoch uses the remaining ones.
+        batch_size : int, optional
+            How many samples a step uses; the last step of an epoch uses the remaining ones. By
+            default 32, and for an iterable of batches these as they come. A number cuts their rows
+            anew.
         optimizer : Optimizer or str, optional
             The optimizer. An object continues from its last step; a name such as "sgd" stands for a
             new one with default settings. By default, a new `cnn.Adam`.
         loss : Loss or str, optional
             The loss to minimise. By default that of the output layer: cross_entropy for softmax,
             binary_cross_entropy for sigmoid, and squared_error for all others.
-        validation_data : tuple (x, t) or (x, t, sample_weight), optional
+        validation_data : tuple (x, t) or (x, t, sample_weight), or a stream, optional
             Samples on which the network is evaluated after each epoch.
-        sample_weight : array_like of shape (n,), optional
+        sample_weight : array_like of shape (n,) or str, optional
             The weight of each sample in the loss, from 0 to 1e100. The sum must be at least 1e-270,
-            so that the weighted mean is defined.
+            so that the weighted mean is defined. The name of a column if x is a stream of tables;
+            the batches of an iterable bring their weights.
         class_weight : dict, array_like of shape (outputs,) or "balanced", optional
             The weight of the samples of each class, from 0 to 1e100; with class numbers only.
             Classes that a dict does not have get weight 1. "balanced" gives each class of t the
             same total: n / (classes count) to one with count of the n rows, as in scikit-learn.
-            The validation does not use it.
+            The validation does not use it. A stream cannot have "balanced".
         shuffle : bool, default True
-            Whether each epoch uses the samples in a new random order.
+            Whether each epoch uses the samples in a new random order. Batches that are used as they
+            come are not shuffled, and the rows of tables that are streams within a buffer only.
         callbacks : Callback or iterable of Callback, optional
             Callbacks, whose methods are called during training.
         progress : {"auto", True, False}, default "auto"
@@ -159,6 +177,10 @@ class Sequential(Derivatives, Exports, Names, Habits):
             for their outputs. Those of `cnn.metrics` get sample_weight.
         verbose : {0, 1, 2, "auto"}, optional
             `progress` as Keras has it: 0 stands for False, and 1 and 2 for True.
+        shuffle_buffer : int, optional
+            The rows among which a stream is shuffled that cannot be shuffled as a whole; 10,000 by
+            default. Two buffers of so many rows are in memory. Arrays, files of NumPy and objects
+            like `cnn.Rows` are always shuffled as a whole.
 
         Returns
         -------
@@ -169,7 +191,9 @@ class Sequential(Derivatives, Exports, Names, Habits):
         ------
         TypeError, ValueError
             If an argument is of a wrong type or shape, or out of range; the network is then
-            unchanged. All targets and weights are checked before the first step. If a function for
+            unchanged. All targets and weights are checked before the first step, those of a stream
+            when they are read: network and optimizer are then as they were at the end of the last
+            finished epoch, as after any other exception of a stream. If a function for
             the learning rate raises or returns a rate out of range later, network and optimizer are
             as they were at the end of the last finished epoch.
         FloatingPointError
@@ -207,6 +231,13 @@ class Sequential(Derivatives, Exports, Names, Habits):
         >>> net.predict([[2.0]]).round(2)
         array([[5.]], dtype=float32)
         """
+        x, t = with_targets("fit", x, t)
+        source = source_of("fit", x, t, sample_weight, shuffle_buffer)
+        if shuffle_buffer is not None and batch_size is None and source and source.has_batches:
+            raise ValueError(
+                f"fit: shuffle_buffer is {shuffle_buffer}, but the batches of x are used as they "
+                f"come; give batch_size too, or shuffle x itself"
+            )
         history = loop.fit(
             self,
             self._network,
@@ -225,8 +256,9 @@ class Sequential(Derivatives, Exports, Names, Habits):
             validation_split=validation_split,
             metrics=metrics,
             verbose=verbose,
+            source=source,
         )
-        self._name_features(x)
+        self._name_features(x if source is None else source)
         return history
 
     @hinted("train_step")
@@ -338,18 +370,20 @@ class Sequential(Derivatives, Exports, Names, Habits):
 
     # ---- Prediction and evaluation -------------------------------------------------------------
 
-    def predict(self, x: ArrayLike, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
+    def predict(self, x: Data, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Return the outputs of the network.
 
         Parameters
         ----------
-        x : array_like of shape (n, inputs) or (inputs,)
-            Samples, or one. Any type of numbers and any layout. To save time, they are not checked:
+        x : array_like of shape (n, inputs) or (inputs,), or a stream
+            Samples, or one, or a stream as for `fit`, whose batches may be x alone; targets are not
+            read. Any type of numbers and any layout. To save time, they are not checked:
             a NaN in a row makes all outputs of that row NaN with every activation, and does not
             affect other rows. An infinity, or a number that overflows the network's dtype, gives
             infinite or NaN outputs, or the limits of activations such as tanh.
         out : ndarray of shape (n, outputs) or (outputs,), optional
-            Where to put the outputs, of the network's dtype.
+            Where to put the outputs, of the network's dtype. With a memory map here, the memory
+            for a stream does not depend on its number of rows.
 
         Returns
         -------
@@ -372,16 +406,18 @@ class Sequential(Derivatives, Exports, Names, Habits):
         >>> net.predict([1.0, 2.0, 3.0])
         array([0.5, 0.5], dtype=float32)
         """
-        return self._network.predict(x, out)
+        if type(x) is not ndarray and is_stream(x, with_targets=False):
+            return stream_outputs("predict", self._network, x, out)
+        return self._network.predict(x, out)  # type: ignore[arg-type]  # is_stream has the others
 
     @hinted("evaluate")
     def evaluate(
         self,
-        x: ArrayLike,
-        t: ArrayLike,
+        x: Data,
+        t: ArrayLike | str | None = None,
         *,
         loss: LossName | losses.Loss | None = None,
-        sample_weight: ArrayLike | None = None,
+        sample_weight: ArrayLike | str | None = None,
         metrics: Metric | Iterable[Metric] | None = None,
     ) -> dict[str, float]:
         """Return the loss and other metrics of the network on samples.
@@ -389,7 +425,7 @@ class Sequential(Derivatives, Exports, Names, Habits):
         Parameters
         ----------
         x, t, loss, sample_weight, metrics
-            As for `fit`.
+            As for `fit`. A stream is read once.
 
         Returns
         -------
@@ -419,8 +455,16 @@ class Sequential(Derivatives, Exports, Names, Habits):
         >>> net.evaluate([[1.0], [2.0]], [1.0, 3.0])
         {'loss': 2.5, 'mse': 5.0, 'mae': 2.0, 'r2': -4.0}
         """
+        x, t = with_targets("evaluate", x, t)
+        source = source_of("evaluate", x, t, sample_weight)
         return measures.evaluation(
-            self._network, x, t, loss=loss, sample_weight=sample_weight, metrics=metrics
+            self._network,
+            x,
+            t,
+            loss=loss,
+            sample_weight=sample_weight,
+            metrics=metrics,
+            source=source,
         )
 
     # ---- Files ---------------------------------------------------------------------------------

@@ -32,6 +32,11 @@ def flat(count):
 _dense = _core.LayerSpec("dense", 3, 2, "softmax", 0.0, 0.0)
 
 
+def _read_rows(offset, index, out):
+    with open(__file__, "rb") as file:
+        _core.read_rows(file.fileno(), offset, index, out)
+
+
 def tape_backward(network, x, dy):
     tape = _core.Tape(network)
     tape.forward(x)
@@ -235,6 +240,13 @@ CORE = {
     "philox of": Case(lambda a, b: _core.philox((a, a, 1, 2), [b, 1]), lambda w: {"a": 1, "b": 2}),
     "permutation": Case(
         _core.permutation, lambda w: {"seed": 0, "epoch": 0, "n": 5, "first": 0, "count": 5}
+    ),
+    "read_rows": Case(
+        _read_rows, lambda w: {"offset": 0, "index": np.uintp([1, 0]), "out": np.zeros((2, 3))}
+    ),
+    "rows_of_columns": Case(
+        _core.rows_of_columns,
+        lambda w: {"columns": [np.zeros(3), np.ones(3)], "out": np.zeros((3, 2))},
     ),
     "_core.activation": Case(_core.activation, lambda w: {"name": "tanh", "x": w.dy, "out": w.out}),
     "_core.activation_backward": Case(

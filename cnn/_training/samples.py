@@ -14,7 +14,7 @@ from cnn._base.numbers import exact
 from cnn._training.sparse import SparseRows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -116,22 +116,11 @@ def checked_samples(
     names = _core.column_names(x) or names
     # Reading t and the weights may run code of the caller, such as __array__.
     pins = _core.pinned(array)
-    if array.ndim != 2:
-        raise ValueError(
-            f"{where}: x has {array.ndim} dimensions {array.shape}, should have 2: "
-            f"(n, {network.inputs})"
-        )
-    rows, columns = array.shape
-    if columns != network.inputs:
-        raise ValueError(
-            f"{where}: x has {columns} columns, but the first layer has {network.inputs} inputs"
-        )
+    check_width(where, network, array)
+    rows = array.shape[0]
     if rows == 0:
         raise ValueError(f"{where}: x has 0 rows, should have at least 1")
-    targets = losses.checked_targets(where, t, loss, rows, network.outputs, network.dtype)
-    pins += _core.pinned(targets)
-    weights = losses.checked_weights(where, sample_weight, rows)
-    pins += _core.pinned(weights)
+    targets, weights = checked_parts(where, network, loss, rows, t, sample_weight, pins)
     labels = loss.takes_labels and targets.ndim == 1
     per_class = losses.checked_class_weight(
         where, class_weight, network.outputs, targets if labels else None
@@ -139,6 +128,39 @@ def checked_samples(
     losses.check_total_weight(where, targets, weights, per_class)
     compiled = loss.compiled(labels=labels, class_weight=per_class)
     return Samples(array, targets, weights, compiled, per_class, pins, names)
+
+
+def check_width(where: str, network: _core.Network, array: NDArray[Any] | SparseRows) -> None:
+    """Refuse inputs that are not rows of as many numbers as a network has inputs."""
+    if array.ndim != 2:
+        raise ValueError(
+            f"{where}: x has {array.ndim} dimensions {array.shape}, should have 2: "
+            f"(n, {network.inputs})"
+        )
+    columns = array.shape[1]
+    if columns != network.inputs:
+        raise ValueError(
+            f"{where}: x has {columns} columns, but the first layer has {network.inputs} inputs"
+        )
+
+
+def checked_parts(
+    where: str,
+    network: _core.Network,
+    loss: losses.Loss,
+    rows: int,
+    t: ArrayLike,
+    sample_weight: ArrayLike | None,
+    pins: list[object] | None = None,
+) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Return checked targets and weights of some rows; their pins are appended."""
+    targets = losses.checked_targets(where, t, loss, rows, network.outputs, network.dtype)
+    if pins is not None:
+        pins += _core.pinned(targets)
+    weights = losses.checked_weights(where, sample_weight, rows)
+    if pins is not None:
+        pins += _core.pinned(weights)
+    return targets, weights
 
 
 def split_off(
@@ -177,35 +199,6 @@ def split_off(
     return head[0], head[1], head[2] if len(head) == 3 else None, tuple(tail)
 
 
-def validation_samples(
-    where: str,
-    network: _core.Network,
-    loss: losses.Loss,
-    validation_data: object,
-    names: list[str] | None,
-    *,
-    is_split: bool,
-) -> Samples | None:
-    """Return the samples of fit's validation_data, or of its validation_split; `names` as above."""
-    if validation_data is None:
-        return None
-    if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
-        raise TypeError(
-            f"{where}: validation_data is of type {type(validation_data).__name__}, should be a "
-            f"tuple (x, t) or (x, t, sample_weight)"
-        )
-    x, t, *rest = validation_data
-    # Messages count the rows from the first of these.
-    what = f"the last {len(t)} rows (validation_split)" if is_split else "validation_data"
-    where = f"{where}: {what}"
-    samples = checked_samples(where, network, loss, x, t, rest[0] if rest else None, None, names)
-    # Now, since an error after the first epoch would lose that epoch.
-    fault = fault_of_input(samples, network)
-    if fault:
-        raise InputError(f"{where}: {fault}")
-    return samples
-
-
 # ---- Inputs that are not finite ----------------------------------------------------------------
 
 
@@ -213,12 +206,14 @@ class InputError(FloatingPointError, ValueError):
     """x has a number that is not finite in the network's type."""
 
 
-def fault_of_input(samples: Samples, network: _core.Network) -> str:
+def fault_of_input(
+    samples: Samples, network: _core.Network, number: Callable[[int], int] = int
+) -> str:
     """Return a text on the first number of x that is not finite in the network's type, or "".
 
     Rows of weight 0 are skipped, as in training. Training does not check x before the first step,
     which would take a pass over all of it: such a number makes the loss or the weights infinite or
-    NaN.
+    NaN. `number` returns what messages call a row.
     """
     x, dtype = samples.x, network.dtype
     rows = x.block_rows if isinstance(x, SparseRows) else samples.rows
@@ -235,7 +230,8 @@ def fault_of_input(samples: Samples, network: _core.Network) -> str:
                 at += 1
                 continue
             where = (
-                f"x has {exact(found.value)} in row {first + at}, {samples.column(found.column)}"
+                f"x has {exact(found.value)} in row {number(first + at)}, "
+                f"{samples.column(found.column)}"
             )
             if found.overflows(dtype):
                 return f"{where}, which overflows {dtype}, the network's type"
