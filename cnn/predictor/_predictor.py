@@ -102,6 +102,9 @@ class Predictor:
     np.True_
     """
 
+    # Of an object, for engines that show the names of functions.
+    __name__ = "Predictor"
+
     def __init__(
         self,
         model: str | os.PathLike[str] | Sequential | TableModel,
