@@ -102,13 +102,17 @@ def _pandas(columns: Columns, index: Any) -> Any:
 
 
 def _arrow(columns: Columns, kind: Any) -> Any:
-    """Return an Arrow table or record batch; rows of arrays become lists of a fixed size."""
+    """Return an Arrow table or record batch; rows of arrays become lists."""
     arrow = import_module("pyarrow")
     made = {}
     for name, column in columns.items():
         if isinstance(column, np.ndarray) and column.ndim > 1:
-            flat = arrow.array(column.reshape(-1))
-            made[name] = arrow.FixedSizeListArray.from_arrays(flat, column.shape[1])
+            # Not of a fixed size, which Spark does not read.
+            places = np.arange(len(column) + 1) * column.shape[1]
+            is_large = column.size >= 2**31
+            lists = arrow.LargeListArray if is_large else arrow.ListArray
+            places = arrow.array(places, arrow.int64() if is_large else arrow.int32())
+            made[name] = lists.from_arrays(places, arrow.array(column.reshape(-1)))
         elif isinstance(column, np.ndarray) and column.dtype == object:
             made[name] = arrow.array(column, arrow.string())  # also of no rows
         else:  # of a table, it may have several chunks

@@ -21,7 +21,10 @@ from sklearn.preprocessing import StandardScaler
 import cnn
 from cnn.sklearn import MLPClassifier
 
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [
+    pytest.mark.filterwarnings("default"),
+    pytest.mark.filterwarnings("ignore:.*the optimization hasn't converged"),
+]
 MODEL = MLPClassifier(hidden_layer_sizes=(8,), max_iter=30, random_state=0)
 
 
