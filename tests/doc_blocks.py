@@ -62,7 +62,8 @@ def named(block):
     return found[1] if found else None
 
 
-# Runs blocks, given as JSON, in one namespace; writes to a file what was wrong with each, or missing.
+# Runs blocks, given as JSON, in one namespace; writes into a file what was wrong with each of them,
+# or missing.
 _RUNNER = """
 import contextlib, doctest, io, json, sys, traceback, types
 module = types.ModuleType("__main__")
