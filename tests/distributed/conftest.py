@@ -7,6 +7,7 @@ mark names, such as `pytest.mark.distributed("ray")`, or else the name of its fi
 import contextlib
 import os
 import shutil
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -64,11 +65,23 @@ def pytest_collection_modifyitems(config, items):
 
 
 @contextlib.contextmanager
+def own_environment():
+    """Put the environment variables back that an engine sets, as Dask does OMP_NUM_THREADS."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextlib.contextmanager
 def dask_cluster():
     """Give a client of two workers with two threads each."""
     from distributed import Client, LocalCluster
 
     with (
+        own_environment(),
         LocalCluster(
             n_workers=2, threads_per_worker=2, host="127.0.0.1", dashboard_address="127.0.0.1:0"
         ) as cluster,
@@ -80,43 +93,46 @@ def dask_cluster():
 @contextlib.contextmanager
 def ray_cluster():
     """Give the module ray, with two CPUs."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # it listens to this machine only
-    import ray
+    with own_environment():
+        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # it listens to this machine only
+        import ray
 
-    ray.init(
-        num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 * 2**20
-    )
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
+        ray.init(
+            num_cpus=2,
+            include_dashboard=False,
+            log_to_driver=False,
+            object_store_memory=100 * 2**20,
+        )
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
 
 
 @contextlib.contextmanager
 def spark_session():
     """Give a session with two tasks at a time."""
-    import sys
-
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     from pyspark.sql import SparkSession
 
-    builder = SparkSession.builder.master("local[2]")
-    for key, value in {
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.host": "127.0.0.1",
-        "spark.log.level": "ERROR",
-        "spark.sql.shuffle.partitions": "2",
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-    }.items():
-        builder = builder.config(key, value)
-    session = builder.getOrCreate()
-    try:
-        yield session
-    finally:
-        session.stop()
+    with own_environment():
+        os.environ["PYSPARK_PYTHON"] = sys.executable
+        os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+        builder = SparkSession.builder.master("local[2]")
+        for key, value in {
+            "spark.driver.bindAddress": "127.0.0.1",
+            "spark.driver.host": "127.0.0.1",
+            "spark.log.level": "ERROR",
+            "spark.sql.shuffle.partitions": "2",
+            "spark.ui.enabled": "false",
+            "spark.ui.showConsoleProgress": "false",
+        }.items():
+            builder = builder.config(key, value)
+        session = builder.getOrCreate()
+        try:
+            yield session
+        finally:
+            session.stop()
 
 
 @pytest.fixture(scope="session", autouse=True)
