@@ -47,6 +47,7 @@ _MODULES = (
     "onnx",
     "optimizers",
     "plot",
+    "predictor",
     "runtime",
     "schedules",
     "sequential",
@@ -132,6 +133,7 @@ _NAMES = {
         "Optimizer",
         "RMSprop",
     ),
+    "predictor": ("Predictor",),
     "schedules": (
         "Constant",
         "CosineDecay",
