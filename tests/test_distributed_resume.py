@@ -53,9 +53,7 @@ class Arguments:
         } | options
         if after is not None:
             settings["callbacks"] = [stop]
-        history = cnn.distributed.fit(
-            net, shards, comm=comm, optimizer=optimizer, **settings
-        )
+        history = cnn.distributed.fit(net, shards, comm=comm, optimizer=optimizer, **settings)
         logs = {name: values for name, values in history.history.items() if name != "seconds"}
         return hashed(net, optimizer), history.epoch, logs, net.epochs, optimizer.steps
 
@@ -149,8 +147,14 @@ def test_best_weights_are_in_one_file_beside(tmp_path):
         ("batch_size is 20, but was 16", {"batch_size": 20}),
         ("shuffle is False, but was True", {"shuffle": False}),
         ("lr is 0.3, but was {", {"optimizer": cnn.Adam(0.3, clip_norm=0.5)}),
-        ("the network's seed is 2, but was 1", {"net": cnn.mlp([4, 8, 2], "relu", "softmax", rng=2)}),
-        ("the number of shards of validation_data is 4, but was 3", {"validation_data": shards_of(4)}),
+        (
+            "the network's seed is 2, but was 1",
+            {"net": cnn.mlp([4, 8, 2], "relu", "softmax", rng=2)},
+        ),
+        (
+            "the number of shards of validation_data is 4, but was 3",
+            {"validation_data": shards_of(4)},
+        ),
         ("callbacks has 0 callbacks, but had 1", {"callbacks": []}),
     ],
 )
@@ -178,7 +182,9 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
     cnn.distributed.fit(net, shards_of(3), optimizer=optimizer)
     net.save(path, optimizer=optimizer)
     with refused(cnn.ModelFileError, "a file without the state of a run"):
-        cnn.distributed.fit(cnn.mlp([4, 2], "relu", "softmax", rng=1), shards_of(3), checkpoint=path)
+        cnn.distributed.fit(
+            cnn.mlp([4, 2], "relu", "softmax", rng=1), shards_of(3), checkpoint=path
+        )
 
 
 @pytest.mark.parametrize("every", [None, 2])
