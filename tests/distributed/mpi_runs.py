@@ -1,4 +1,4 @@
-"""A run of sharded training under mpiexec, in its own process, and the program that each rank runs."""
+"""A run of sharded training under mpiexec, and the program that each rank runs."""
 
 import json
 import os
