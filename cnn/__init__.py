@@ -36,6 +36,7 @@ _MODULES = (
     "activations",
     "callbacks",
     "datasets",
+    "distributed",
     "functional",
     "history",
     "installed",

@@ -6,6 +6,7 @@ from cnn import _core as _core  # docs/guide/numba.md passes it to SciPy
 from cnn import activations as activations
 from cnn import callbacks as callbacks
 from cnn import datasets as datasets
+from cnn import distributed as distributed
 from cnn import functional as functional
 from cnn import history as history
 from cnn import installed as installed
