@@ -24,6 +24,39 @@ _threads_lock = threading.Lock()
 _threads_users = 0
 
 
+def chosen(where: str, client: Any, workers: Sequence[str] | None) -> list[str]:
+    """Return the addresses of the workers to use.
+
+    Raises
+    ------
+    TypeError
+        If the client is none, or an asynchronous one.
+    ValueError
+        If there are no workers, or a given one is not in the cluster.
+    """
+    if not isinstance(client, distributed.Client):
+        raise TypeError(
+            f"{where}: client is of type {type(client).__name__}, should be a distributed.Client"
+        )
+    if client.asynchronous:
+        raise TypeError(f"{where}: client is asynchronous, should be one with asynchronous=False")
+    there = sorted(client.nthreads())
+    if workers is not None:
+        if isinstance(workers, str):
+            raise TypeError(f"{where}: workers is {workers!r}, should be a sequence of addresses")
+        given = list(dict.fromkeys(workers))
+        for address in given:
+            if address not in there:
+                raise ValueError(
+                    f"{where}: workers has {address!r}, should have addresses of workers of the "
+                    f"cluster: {', '.join(there)}"
+                )
+        there = given
+    if not there:
+        raise ValueError(f"{where}: the cluster has no workers, should have one or more")
+    return there
+
+
 def launch(
     where: str,
     client: Any,
@@ -235,7 +268,9 @@ def _cause(where: str, errors: dict[int, BaseException], workers: list[str]) -> 
     """Return the error that the others follow from, which names its rank."""
     own = {r: e for r, e in errors.items() if not isinstance(e, communicators.FAILURES)}
     if own:
-        rank, error = min(own.items())
+        # Ranks that have told one another of an error raise the same, which names its rank.
+        named = {r: e for r, e in own.items() if f"rank {r}:" in str(e)}
+        rank, error = min((named or own).items())
         error.add_note(f"{where}: raised by {communicators.named(rank, workers)}")
         return error
     # A rank that was lost, or late, is the cause of what the others say.
