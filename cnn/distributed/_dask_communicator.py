@@ -40,6 +40,8 @@ _FLUSH = 5.0
 # The first entry of a message that is no part of a call; those of calls have numbers from 1 on.
 _BYE = 0
 _FAILED = -1
+# Why a rank is gone that has done its part.
+_DONE = ("done", "")
 
 # The ranks of runs in this process; several, if workers are threads of one process.
 _ranks: dict[tuple[str, int], DaskCommunicator] = {}
@@ -183,7 +185,8 @@ class DaskCommunicator:
         self._comms: dict[int, Any] = {}
         self._inbox: dict[int, deque[list[Any]]] = {r: deque() for r in self._peers}
         self._awaited = 0
-        self._gone: set[int] = set()
+        # The ranks that send nothing more, and why: the kind and text of a failure, or _DONE.
+        self._gone: dict[int, tuple[str, str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._sending: set[asyncio.Task[None]] = set()
         self._open = False
@@ -351,18 +354,19 @@ class DaskCommunicator:
             while True:
                 message = await comm.read()
                 if message[0] == _FAILED:
-                    self._fail(message[1], message[2])
+                    self._leave(source, message[1], message[2])
                 elif message[0] == _BYE:
-                    self._gone.add(source)
+                    self._leave(source, *_DONE)
                     break
                 else:
                     self._inbox[source].append(message)
-                self._look()
+                    self._look()
         except CommClosedError:
             self._lost(source)
         except asyncio.CancelledError:
             # The worker is closing.
-            self._lost(self.rank)
+            if self._open:
+                self._fail("lost", f"{self._name(self.rank)} is closing")
             raise
 
     def _begin(self, call: int, name: str, pieces: dict[int, Bytes]) -> None:
@@ -388,19 +392,32 @@ class DaskCommunicator:
         task.add_done_callback(self._sending.discard)
 
     def _look(self) -> None:
-        """Wake the thread of the task, once for each call, if all messages of its call are there."""
+        """Wake the thread of the task, once for each call, if all its messages are there.
+
+        What a rank has sent counts, also if it is gone: ranks may raise after the same call, and some
+        of them end before others have read the messages of that call. So a call fails only if a
+        message is missing that will not come.
+        """
         if self._awaited and all(self._inbox[r] for r in self._peers):
             self._awaited = 0
             self._done.set()
-        elif self._awaited:
-            for r in self._gone:
-                if not self._inbox[r]:
-                    call = f"call {self._awaited} of {self._name(self.rank)}"
-                    self._fail("lost", f"{self._name(r)} ended its part before {call}")
+            return
+        for r, (kind, text) in self._gone.items():
+            if self._awaited and not self._inbox[r]:
+                if (kind, text) == _DONE:
+                    kind, text = "lost", f"{self._name(r)} ended before call {self._awaited}"
+                self._fail(kind, text)
+            elif not self._ready.is_set() and (kind, text) != _DONE:
+                self._fail(kind, text)
+
+    def _leave(self, rank: int, kind: str, text: str) -> None:
+        """Note that a rank sends nothing more; the first reason counts."""
+        self._gone.setdefault(rank, (kind, text))
+        self._look()
 
     def _lost(self, rank: int) -> None:
-        if self._open and rank not in self._gone:
-            self._fail("lost", f"{self._name(rank)} has ended or cannot be reached")
+        if self._open:
+            self._leave(rank, "lost", f"{self._name(rank)} has ended or cannot be reached")
 
     def _fail(self, kind: str, text: str) -> None:
         """Note why the run has failed, wake the thread of the task, and tell all others."""

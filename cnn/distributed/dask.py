@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cnn import optimizers
+from cnn import distributed, optimizers
 from cnn._base import checks, extras
 from cnn._base.metadata import EPOCHS
-from cnn.distributed import _fitting
 from cnn.sequential import network_of
 
 if TYPE_CHECKING:
@@ -69,8 +68,9 @@ def fit(
         The most seconds that a worker waits for the others: at the start, and in each step. A
         worker that dies is found at once; this is for one that hangs, or is busy with other tasks.
     **options
-        The other arguments of `cnn.distributed.fit`, apart from `comm`. Shards of validation_data
-        may be collections of Dask too. An optimizer that is an object gets its state
+        The other arguments of `cnn.distributed.fit`, apart from `comm`. validation_data may be a
+        tuple (x, t) or (x, t, sample_weight) of collections of Dask, or a list of delayed objects
+        or futures. An optimizer that is an object gets its state
         after the training. Callbacks run on a copy, in the process of rank 0, where progress is
         shown and checkpoints are written too.
 
@@ -200,10 +200,11 @@ def _distributed(
             f"should be a tuple (x, t, sample_weight)"
         )
     validation = options.get("validation_data")
-    if isinstance(validation, tuple) and validation and sharding.is_collection(validation[0]):
-        own["validation_data"] = sharding.Parts(
-            _WHERE, "validation_data", *validation, *[None] * (3 - len(validation))
-        )
+    if sharding.is_collection(validation):
+        own["validation_data"] = sharding.Parts(_WHERE, "validation_data", validation, None, None)
+    elif isinstance(validation, tuple) and validation and sharding.is_collection(validation[0]):
+        columns = [*validation, None, None][:3]
+        own["validation_data"] = sharding.Parts(_WHERE, "validation_data", *columns)
     if "shards" in own:
         ranks = own["shards"].workers(client, workers)
     else:
@@ -228,7 +229,7 @@ def _train(
     sharding = importlib.import_module("cnn.distributed._dask_shards")
     for name, columns in part.items():
         options[name] = sharding.Own(bounds[name], comm.rank, columns)
-    history = _fitting.fit(net, options.pop("shards"), options.pop("t"), comm=comm, **options)
+    history = distributed.fit(net, options.pop("shards"), options.pop("t"), comm=comm, **options)
     network = network_of(net)
     epochs = network.get_metadata(EPOCHS)
     trained = _Trained(history, net.get_weights(), epochs, net.stop_training)
