@@ -295,7 +295,9 @@ class DaskCommunicator:
         """Connect to the ranks before this one, and wait until those after it have connected."""
         key = (self._run, self.rank)
         if key in _ended or key in _ranks:
-            raise PeerError(f"{self._name(self.rank)} has been in this run before: Dask restarted it")
+            raise PeerError(
+                f"{self._name(self.rank)} has been in this run before: Dask restarted it"
+            )
         self._open = True
         self._ready = asyncio.Event()
         _ranks[key] = self

@@ -34,7 +34,9 @@ class Own(Sequence[Any]):
         columns = [cloudpickle.loads(sent)] if isinstance(sent, bytes) else sent
         # A rank may have no shard of validation data.
         given = [column for column in columns if column]
-        self._own = list(zip(*given, strict=True)) if len(given) > 1 else [*given[0]] if given else []
+        self._own = (
+            list(zip(*given, strict=True)) if len(given) > 1 else [*given[0]] if given else []
+        )
 
     def __len__(self) -> int:
         return self._count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -131,7 +132,9 @@ def fit(
     extras.require(_WHERE, "distributed", "dask")
     checks.positive(_WHERE, "timeout", timeout)
     if "comm" in options:
-        raise TypeError(f"{_WHERE}: comm is given, but the workers of the cluster are the processes")
+        raise TypeError(
+            f"{_WHERE}: comm is given, but the workers of the cluster are the processes"
+        )
     launching = importlib.import_module("cnn.distributed._dask_launch")
     sharding = importlib.import_module("cnn.distributed._dask_shards")
     addresses = launching.chosen(_WHERE, client, workers)
@@ -139,6 +142,8 @@ def fit(
     optimizer = options.get("optimizer")
     trainer = None
     if isinstance(optimizer, optimizers.Optimizer):
+        # Ranks get it as it was given: a checkpoint knows whether it had been used.
+        options["optimizer"] = copy.deepcopy(optimizer)
         trainer = optimizers.bound(_WHERE, optimizer, network)
     options |= {"shards": shards, "t": t}
     ranks, bounds, parts = _distributed(sharding, client, options, sample_weight, addresses)

@@ -94,7 +94,10 @@ def exchanged(comm: Any, seed: int, calls: int, most: int) -> int:
         counts = rng.integers(0, most, (comm.size, comm.size)) * rng.integers(0, 2, (1, comm.size))
         # What rank i sends to rank j is a function of both and of the call.
         parts = [
-            [np.random.default_rng([seed, call, i, j]).bytes(counts[i, j]) for j in range(comm.size)]
+            [
+                np.random.default_rng([seed, call, i, j]).bytes(counts[i, j])
+                for j in range(comm.size)
+            ]
             for i in range(comm.size)
         ]
         send = np.frombuffer(b"".join(parts[comm.rank]), np.uint8).copy()
@@ -216,13 +219,18 @@ def test_killed_worker(mortal: Client, tmp_path: Any, rank: int) -> None:
     workers = addresses(mortal)
     after = random.uniform(0.1, 1.0)
     begun = time.time()
-    with pytest.raises(ConnectionError, match=rf"^fit: rank {rank} \(worker {workers[rank]}\) has ended"):
+    with pytest.raises(
+        ConnectionError, match=rf"^fit: rank {rank} \(worker {workers[rank]}\) has ended"
+    ):
         run(mortal, killed, str(tmp_path), rank, after)
     assert time.time() - begun < after + SECONDS
     for other in {0, 1, 2} - {rank}:
         when, text = (tmp_path / str(other)).read_text().split(" ", 1)
         assert float(when) - begun - after < SECONDS
-        assert text == f"LostError: rank {rank} (worker {workers[rank]}) has ended or cannot be reached"
+        assert (
+            text
+            == f"LostError: rank {rank} (worker {workers[rank]}) has ended or cannot be reached"
+        )
 
 
 def late(comm: Any, rank: int, seconds: float) -> None:
@@ -234,7 +242,9 @@ def late(comm: Any, rank: int, seconds: float) -> None:
 
 def test_timeout_names_the_ranks_that_are_missing(client: Client) -> None:
     worker = addresses(client)[1]
-    said = rf"fit: rank 1 \(worker {worker}\) did not come to call 4 \(allgatherv\) within 1 seconds"
+    said = (
+        rf"fit: rank 1 \(worker {worker}\) did not come to call 4 \(allgatherv\) within 1 seconds"
+    )
     begun = time.monotonic()
     with pytest.raises(TimeoutError, match=said):
         run(client, late, 1, 3.0, timeout=1.0)
@@ -295,9 +305,7 @@ def test_restarted_task_is_refused(client: Client) -> None:
         sums(comm, 2)
         comm.close()
         try:
-            communicators.DaskCommunicator(
-                comm._worker, comm._run, comm.rank, comm._addresses, 5.0
-            )
+            communicators.DaskCommunicator(comm._worker, comm._run, comm.rank, comm._addresses, 5.0)
         except RuntimeError as error:
             return str(error)
         return ""

@@ -369,15 +369,33 @@ def test_refusals(client: Client) -> None:
         (TypeError, "client is of type str, should be a distributed.Client", ("me", *arrays), {}),
         (TypeError, "comm is given, but the workers", (client, *arrays), {"comm": None}),
         (ValueError, "timeout is 0, should be", (client, *arrays), {"timeout": 0}),
-        (ValueError, "workers has 'tcp://1.2.3.4:5', should have addresses of workers of the "
-         "cluster: tcp://", (client, *arrays), {"workers": ["tcp://1.2.3.4:5"]}),
-        (TypeError, "workers is 'tcp://a:1', should be a sequence of addresses",
-         (client, *arrays), {"workers": "tcp://a:1"}),
-        (ValueError, "t has 1 partitions, but shards has 5", (client, arrays[0], da.from_array(t, chunks=-1)), {}),
+        (
+            ValueError,
+            "workers has 'tcp://1.2.3.4:5', should have addresses of workers of the "
+            "cluster: tcp://",
+            (client, *arrays),
+            {"workers": ["tcp://1.2.3.4:5"]},
+        ),
+        (
+            TypeError,
+            "workers is 'tcp://a:1', should be a sequence of addresses",
+            (client, *arrays),
+            {"workers": "tcp://a:1"},
+        ),
+        (
+            ValueError,
+            "t has 1 partitions, but shards has 5",
+            (client, arrays[0], da.from_array(t, chunks=-1)),
+            {},
+        ),
         (TypeError, "t is of type ndarray, should be a dask.array", (client, arrays[0], t), {}),
         (TypeError, "t is 'label', but shards is of type Array", (client, arrays[0], "label"), {}),
-        (TypeError, "sample_weight is given, but shards is no collection of Dask",
-         (client, in_shards(x, t)), {"sample_weight": weight}),
+        (
+            TypeError,
+            "sample_weight is given, but shards is no collection of Dask",
+            (client, in_shards(x, t)),
+            {"sample_weight": weight},
+        ),
     ]
     for kind, text, arguments, others in cases:
         with pytest.raises(kind) as caught:
