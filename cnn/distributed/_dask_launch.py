@@ -20,8 +20,12 @@ _LOOK = 1.0
 # Seconds that the other ranks have to end after one has failed.
 _GRACE = 10.0
 
-_threads_lock = threading.Lock()
-_threads_users = 0
+
+class _Ranks:
+    """How many ranks run in this process."""
+
+    lock = threading.Lock()
+    count = 0
 
 
 def chosen(where: str, client: Any, workers: Sequence[str] | None) -> list[str]:
@@ -162,16 +166,15 @@ def _threads(count: int) -> Iterator[None]:
     The number is that of the process. If several ranks run in one process, the last one restores
     the number from the environment.
     """
-    global _threads_users
-    with _threads_lock:
-        _threads_users += 1
+    with _Ranks.lock:
+        _Ranks.count += 1
         runtime.set_num_threads(count)
     try:
         yield
     finally:
-        with _threads_lock:
-            _threads_users -= 1
-            if _threads_users == 0:
+        with _Ranks.lock:
+            _Ranks.count -= 1
+            if _Ranks.count == 0:
                 runtime.set_num_threads(None)
 
 
@@ -247,8 +250,8 @@ def _not_started(
     )
     return {
         r: communicators.LateError(
-            f"{communicators.named(r, workers)} did not start within {timeout:g} seconds: is another "
-            "task running there?"
+            f"{communicators.named(r, workers)} did not start within {timeout:g} seconds: is "
+            f"another task running there?"
         )
         for r in left
         if r not in began.get(workers[r], [])

@@ -127,8 +127,8 @@ def columns_of(
         if isinstance(value, str):
             if not hasattr(shards, "columns"):
                 raise TypeError(
-                    f"{where}: {name} is {value!r}, but {called} is of type {type(shards).__name__}, "
-                    f"should be a collection of Dask as {called} is"
+                    f"{where}: {name} is {value!r}, but {called} is of type "
+                    f"{type(shards).__name__}, should be a collection of Dask as {called} is"
                 )
             if value not in shards.columns:
                 raise ValueError(

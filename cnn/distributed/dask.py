@@ -36,8 +36,9 @@ def fit(
 ) -> History:
     """Train a network on the workers of a Dask cluster, which each read their own shards.
 
-    It is `cnn.distributed.fit` with one task on each worker. The weights have the same bits as after
-    `cnn.distributed.fit` in one process, whatever the number of workers and wherever the data are.
+    It is `cnn.distributed.fit` with one task on each worker. The weights have the same bits as
+    after `cnn.distributed.fit` in one process, whatever the number of workers and wherever the data
+    are.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ def fit(
         The targets, split as `shards` are. With a dask.dataframe, it may be the name of the column
         that has them.
     sample_weight : collection of Dask or str, optional
-        The weights of rows, as `t`, for a collection of Dask. All other shards have theirs with them.
+        The weights of rows, as `t`, for a collection of Dask. Other shards are tuples with them.
     workers : sequence of str, optional
         The addresses of the workers to use, such as "tcp://10.0.0.5:40331"; by default all that the
         cluster has at the start. There are never more ranks than shards.

@@ -108,7 +108,7 @@ def locally(dtype: str = "float32", **others: Any) -> tuple[str, Any]:
     return digest(net), history
 
 
-# ---- The same bits --------------------------------------------------------------------------------
+# ---- The same bits -------------------------------------------------------------------------------
 
 
 @every_size
@@ -254,7 +254,7 @@ def test_callbacks_run_in_the_process_of_rank_0(client: Client) -> None:
     assert digest(net) == locally(callbacks=[Slower()])[0]
 
 
-# ---- Failures -------------------------------------------------------------------------------------
+# ---- Failures ------------------------------------------------------------------------------------
 
 
 class Failing:
