@@ -31,8 +31,8 @@ Bytes = NDArray[np.uint8]
 
 OPERATION = "cnn-collective"
 # Bytes from which data are sent apart from the rest of a message, which costs two copies less and
-# 80 microseconds more: a round trip of 46 KB takes 0.44 ms within and 0.96 ms apart, of 1 MB 5.2 and
-# 2.2 ms (Xeon of model 207, loopback, distributed 2026.8).
+# 80 microseconds more: a round trip of 46 KB takes 0.44 ms within and 0.96 ms apart, of 1 MB 5.2
+# and 2.2 ms (Xeon of model 207, loopback, distributed 2026.8).
 _APART = 1 << 18
 # Seconds between two looks at the state of the task on its worker: cancelled or not.
 _WATCH = 0.5

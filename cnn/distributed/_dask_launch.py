@@ -277,6 +277,6 @@ def _cause(where: str, errors: dict[int, BaseException], workers: list[str]) -> 
         error.add_note(f"{where}: raised by {communicators.named(rank, workers)}")
         return error
     # A rank that was lost, or late, is the cause of what the others say.
-    kinds = list(communicators.FAILURES)
+    kinds: list[type[BaseException]] = list(communicators.FAILURES)
     _, error = min(errors.items(), key=lambda item: (kinds.index(type(item[1])), item[0]))
     return type(error)(f"{where}: {error}")
