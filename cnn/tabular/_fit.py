@@ -15,7 +15,7 @@ from cnn import activations, optimizers
 from cnn._base import checks
 from cnn._base.texts import did_you_mean, listed
 from cnn._tables import preprocessing
-from cnn._tables.content import ColumnContent, Content, check_classes
+from cnn._tables.content import ColumnContent, Content, check_classes, missing_target
 from cnn._tables.preprocessing import POLICIES, Preprocessing
 from cnn._tables.table import Category, Number
 from cnn._training import loop
@@ -222,12 +222,14 @@ class _Table:
         self._columns = list(columns.values())
         self.rows = len(self.goal.values)
         if self.goal.missing:
-            raise ValueError(
-                f"{content.source}: {self.goal.first_missing}, column {target!r} is missing, "
-                f"should be known, since it is the target; "
-                f"the policy 'drop' leaves out rows without it"
-            )
-        self._weights = _class_weights(settings.class_weight, self.goal, self.source)
+            raise missing_target(content.source, target, self.goal.first_missing)
+        goal = self.goal
+        self._weights = class_weights(
+            settings.class_weight,
+            goal.column,
+            self.source,
+            lambda: np.bincount(goal.values, minlength=goal.column.width),
+        )
 
     @property
     def _is_class(self) -> bool:
@@ -426,25 +428,28 @@ def _of_rows(each: ColumnContent, rows: NDArray[np.bool_]) -> ColumnContent:
     return ColumnContent(Category(each.column.name, texts), np.searchsorted(used, values))
 
 
-def _class_weights(
-    given: str | Mapping[str, float] | None, goal: ColumnContent, source: str
+def class_weights(
+    given: str | Mapping[str, float] | None,
+    goal: Column,
+    source: str,
+    counts: Callable[[], NDArray[np.integer[Any]]],
 ) -> NDArray[np.float64] | None:
-    """Return the weight of each class, or None."""
+    """Return the weight of each class of a target, or None; `counts` returns the classes' rows."""
     if given is None:
         return None
-    if not isinstance(goal.column, Category):
+    if not isinstance(goal, Category):
         raise ValueError(
-            f"{source}: class weights are given, but the target {goal.column.name!r} is a number"
+            f"{source}: class weights are given, but the target {goal.name!r} is a number"
         )
-    names = goal.column.categories
+    names = goal.categories
     if isinstance(given, Mapping):
         for name in given:
             if name not in names:
                 raise ValueError(
                     f"{source}: class_weight has {name!r}, should be classes of "
-                    f"{goal.column.name!r}: {listed(names)}{did_you_mean(str(name), names)}"
+                    f"{goal.name!r}: {listed(names)}{did_you_mean(str(name), names)}"
                 )
         return np.array([given.get(name, 1.0) for name in names], np.float64)
     # As scikit-learn's "balanced": the weights of each class add up to the same sum.
-    counts = np.bincount(goal.values, minlength=len(names))
-    return len(goal.values) / (len(names) * counts)
+    found = counts().astype(np.float64)
+    return found.sum() / (len(names) * found)
