@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import tempfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -62,6 +63,41 @@ def named(paths: Sequence[str]) -> str:
     if len(paths) == 1:
         return paths[0]
     return f"{paths[0]} and {len(paths) - 1} other file{'s' * (len(paths) > 2)}"
+
+
+class FilesProgress:
+    """Tells how far several files are read, each of them `times` times.
+
+    Parameters
+    ----------
+    progress : callable or None
+        It is called with bytes and rows of all files together.
+    paths : sequence of str
+        The files.
+    times : int
+        How often each is read.
+    """
+
+    def __init__(self, progress: Progress | None, paths: Sequence[str], times: int) -> None:
+        self._progress = progress
+        self._total = times * sum(map(os.path.getsize, paths)) if progress else 0
+        self._bytes = self._rows = self._last = 0
+
+    def of(self, path: str) -> Progress | None:
+        """Return what is called while the next file is read."""
+        progress = self._progress
+        if progress is None:
+            return None
+        before = self._bytes
+        self._bytes += os.path.getsize(path)
+        self._rows += self._last
+        self._last = 0
+
+        def tell(done: int, _: int | None, rows: int) -> None:
+            self._last = rows
+            progress(before + done, self._total, self._rows + rows)
+
+        return tell
 
 
 class Scratch:
@@ -146,7 +182,7 @@ def read(
     *,
     keep_missing: bool,
     drop: bool,
-    progress: Progress | None = None,
+    progress: FilesProgress,
 ) -> Shard:
     """Read the columns of a shard's files, in which `rows` rows are expected.
 
@@ -157,7 +193,7 @@ def read(
     for path in paths:
         count = firsts[-1]
         for block in table.blocks(
-            path, columns, dialect, keep_missing=keep_missing, progress=progress
+            path, columns, dialect, keep_missing=keep_missing, progress=progress.of(path)
         ):
             seen += len(block)
             whole = block

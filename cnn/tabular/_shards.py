@@ -16,7 +16,7 @@ from cnn._base.exact_sums import added
 from cnn._tables import content, merging, shards, statistics, table
 from cnn._tables.content import ColumnOutline, check_classes
 from cnn._tables.preprocessing import Preprocessing
-from cnn._tables.shards import Scratch, Shard
+from cnn._tables.shards import FilesProgress, Scratch, Shard
 from cnn._tables.statistics import Facts, Means, Medians
 from cnn._tables.table import Category
 from cnn.tabular import _split
@@ -27,9 +27,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cnn._tables.dialect import Dialect
-    from cnn._tables.source import Progress
     from cnn._tables.table import Column, Survey
     from cnn.tabular._peers import Peers
+
+
+READINGS = 2
+"""How often each file is read."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class Outline:
 
 
 def outline(
-    files: list[list[str]], reading: Reading, peers: Peers, progress: Progress | None
+    files: list[list[str]], reading: Reading, peers: Peers, progress: FilesProgress
 ) -> Outline:
     """Read the own files once, and decide from all what the columns are.
 
@@ -94,7 +97,7 @@ def outline(
                     dialect=reading.dialect,
                     keep_missing=reading.missing != "error",
                     whole=False,
-                    progress=progress,
+                    progress=progress.of(path),
                 )
                 counts[-1] += rows
                 found = {
@@ -159,8 +162,8 @@ class Shards:
         The processes.
     found : Outline
         What `outline` returned for them.
-    progress : callable, optional
-        Called now and then while a file is read.
+    progress : FilesProgress
+        Told how far the own files are read.
     """
 
     def __init__(
@@ -169,7 +172,7 @@ class Shards:
         reading: Reading,
         peers: Peers,
         found: Outline,
-        progress: Progress | None = None,
+        progress: FilesProgress,
     ) -> None:
         self._files_name = self.source = found.source
         self.count = len(files)
