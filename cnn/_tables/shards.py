@@ -6,12 +6,11 @@ process does not grow with its shards.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import tempfile
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -116,7 +115,13 @@ class Scratch:
         self._shape = shape
         self._rows = 0
         with files.named(tempfile.gettempdir()):
-            self._file = tempfile.TemporaryFile(prefix="cnn-")  # noqa: SIM115  # it is closed below
+            self._file = tempfile.TemporaryFile(prefix="cnn-")  # noqa: SIM115  # closed by __exit__
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
     def append(self, block: NDArray[Any]) -> None:
         """Append rows."""
@@ -126,14 +131,13 @@ class Scratch:
         self._rows += len(block)
 
     def array(self) -> NDArray[Any]:
-        """Return all rows; their memory is the file's, which is deleted with the array."""
+        """Return all rows; their memory is the file's, which lasts as long as the array."""
         with files.named(tempfile.gettempdir()):
             self._file.flush()
         shape = (self._rows, *self._shape)
-        with contextlib.closing(self._file):
-            if not np.prod(shape):
-                return np.zeros(shape, self._dtype)
-            return np.memmap(self._file, self._dtype, "r", shape=shape)
+        if not np.prod(shape):
+            return np.zeros(shape, self._dtype)
+        return np.memmap(self._file, self._dtype, "r", shape=shape)
 
 
 @dataclass
@@ -188,26 +192,27 @@ def read(
 
     With `drop`, rows with missing values are left out.
     """
-    kept = Scratch(np.float64, len(columns))
     firsts, seen = [0], 0
-    for path in paths:
-        count = firsts[-1]
-        for block in table.blocks(
-            path, columns, dialect, keep_missing=keep_missing, progress=progress.of(path)
-        ):
-            seen += len(block)
-            whole = block
-            if drop:
-                whole = block[~_gaps(columns, block).any(axis=1)]
-            kept.append(whole)
-            count += len(whole)
-        firsts.append(count)
+    with Scratch(np.float64, len(columns)) as kept:
+        for path in paths:
+            count = firsts[-1]
+            for block in table.blocks(
+                path, columns, dialect, keep_missing=keep_missing, progress=progress.of(path)
+            ):
+                seen += len(block)
+                whole = block
+                if drop:
+                    whole = block[~_gaps(columns, block).any(axis=1)]
+                kept.append(whole)
+                count += len(whole)
+            firsts.append(count)
+        values = kept.array()
     if seen != rows:
         raise ValueError(
             f"{named(paths)}: {rows:,} rows were read at first and then {seen:,}; a file must not "
             f"change meanwhile"
         )
-    return Shard(paths, columns, kept.array(), firsts, seen - firsts[-1])
+    return Shard(paths, columns, values, firsts, seen - firsts[-1])
 
 
 def _gaps(columns: Sequence[Column], block: NDArray[np.float64]) -> NDArray[np.bool_]:

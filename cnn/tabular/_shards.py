@@ -6,6 +6,7 @@ depend on how many processes there are: counts and sums are exact, and the files
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -295,22 +296,30 @@ class Shards:
     def _encoded(self, part: Part, plan: Preprocessing) -> Encoded:
         wants_numbers = not isinstance(self.goal, Category)
         t_type = np.float32 if wants_numbers else np.int64
-        x = [Scratch(np.float32, plan.inputs) for _ in range(2)]
-        t = [Scratch(t_type) for _ in range(2)]
-        goal = Scratch(np.float64)
         suffix = self.source[len(self._files_name) :]
-        for path, before, rows in part.rows.file_blocks():
-            block = shards.recoded(self._read, self.columns, part.rows.values[rows])
-            inputs = plan.x(block[:, :-1], path + suffix, before)
-            targets = plan.t(block[:, -1], path + suffix, before)
-            held = part.held[rows]
-            for is_held in (False, True):
-                x[is_held].append(inputs[held == is_held])
-                t[is_held].append(targets[held == is_held])
-            goal.append(block[held, -1])
-        return Encoded(
-            part.number, x[0].array(), t[0].array(), x[1].array(), t[1].array(), goal.array()
-        )
+        with contextlib.ExitStack() as stack:
+            scratch = [
+                stack.enter_context(Scratch(dtype, *shape))
+                for dtype, *shape in (
+                    (np.float32, plan.inputs),
+                    (t_type,),
+                    (np.float32, plan.inputs),
+                    (t_type,),
+                    (np.float64,),
+                )
+            ]
+            x, t, held_x, held_t, goal = scratch
+            for path, before, rows in part.rows.file_blocks():
+                block = shards.recoded(self._read, self.columns, part.rows.values[rows])
+                inputs = plan.x(block[:, :-1], path + suffix, before)
+                targets = plan.t(block[:, -1], path + suffix, before)
+                held = part.held[rows]
+                x.append(inputs[~held])
+                t.append(targets[~held])
+                held_x.append(inputs[held])
+                held_t.append(targets[held])
+                goal.append(block[held, -1])
+            return Encoded(part.number, *(each.array() for each in scratch))
 
 
 @dataclass
