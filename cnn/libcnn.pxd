@@ -367,3 +367,46 @@ cdef extern from "cnn/cnn.h" nogil:
     cnn_status cnn_trainer_load(
         const char *path, cnn_network **network, cnn_trainer **trainer)
     cnn_status cnn_trainer_optimizer(const cnn_trainer *trainer, cnn_optimizer *optimizer)
+
+    const size_t CNN_MOST_SHARDS
+    enum:
+        CNN_SHARD_LOSS
+        CNN_SHARD_WEIGHT
+        CNN_SHARD_ROWS
+        CNN_SHARD_CORRECT
+        CNN_SHARD_COUNTED
+        CNN_SHARD_SUMS
+
+    ctypedef struct cnn_shard_tree:
+        pass
+
+    uint64_t cnn_shard_seed(uint64_t seed, size_t shard)
+    cnn_status cnn_shard_tree_create(
+        cnn_dtype dtype, size_t count, size_t shards, cnn_shard_tree **tree)
+    void cnn_shard_tree_destroy(cnn_shard_tree *tree)
+    cnn_status cnn_shard_tree_reset(cnn_shard_tree *tree)
+    cnn_status cnn_shard_tree_add(
+        cnn_shard_tree *tree, size_t first, size_t last, const void *vector, const double *sums)
+    size_t cnn_shard_tree_nodes(const cnn_shard_tree *tree)
+    cnn_status cnn_shard_tree_node(
+        cnn_shard_tree *tree, size_t node, size_t *first, size_t *last, void **vector,
+        const double **sums)
+    cnn_status cnn_shard_gradient(
+        cnn_trainer *trainer, const cnn_loss *loss, const cnn_data *data, const size_t *index,
+        size_t count, size_t shard, cnn_shard_tree *tree)
+    cnn_status cnn_shard_sums(const cnn_result *result, double *sums)
+    cnn_status cnn_shard_loss(const cnn_network *network, const double *sums, double *loss)
+    cnn_status cnn_shard_slice(
+        const cnn_network *network, size_t parts, size_t part, size_t *first, size_t *count)
+    cnn_status cnn_shard_mean(
+        const cnn_network *network, const double *sums, size_t first, size_t count, void *gradient)
+    size_t cnn_shard_blocks(const cnn_network *network, size_t first, size_t count)
+    cnn_status cnn_shard_squares(
+        const cnn_network *network, const void *gradient, size_t first, size_t count,
+        double *squares)
+    cnn_status cnn_shard_clip(
+        const cnn_trainer *trainer, const double *squares, size_t blocks, double *clip)
+    cnn_status cnn_shard_step(
+        cnn_trainer *trainer, const void *gradient, size_t first, size_t count, double clip,
+        double lr, void *values)
+    cnn_status cnn_shard_finish(cnn_trainer *trainer, const void *values, size_t count)

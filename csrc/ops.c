@@ -387,7 +387,7 @@ static cnn_status loss_gradient(cnn_dtype dtype, const cnn_loss *loss, size_t ro
     status = cnn_samples_read(loss, t, sample_weight, cols, dtype, NULL, 0, rows, &targets);
     double total = 0;
     if (status == CNN_OK) {
-        total = cnn_weights_scale(rows, &targets, scale);
+        total = cnn_weights_scale(rows, &targets, true, scale);
         status = cnn_weights_check(loss, sample_weight, total);
     }
     if (status != CNN_OK) {

@@ -10,7 +10,12 @@
 #include <stdint.h>
 
 /* The use of a stream. Values are part of the numerics contract and are never reused. */
-enum cnn_random_what { CNN_RANDOM_INIT = 1, CNN_RANDOM_SHUFFLE = 2, CNN_RANDOM_DROPOUT = 3 };
+enum cnn_random_what {
+    CNN_RANDOM_INIT = 1,
+    CNN_RANDOM_SHUFFLE = 2,
+    CNN_RANDOM_DROPOUT = 3,
+    CNN_RANDOM_SHARD = 4
+};
 
 static inline void cnn_philox(uint32_t c[4], uint32_t k0, uint32_t k1)
 {

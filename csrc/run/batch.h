@@ -22,6 +22,7 @@ typedef struct cnn_batch {
     void *scratch;    /* of each worker: cnn_stage_scratch elements */
     cnn_machine machine;
     cnn_plan plan; /* of the present batch */
+    uint64_t seed;
     int64_t step;
 } cnn_batch;
 

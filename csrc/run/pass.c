@@ -42,6 +42,7 @@ static cnn_walk walk_of(const cnn_batch *batch, size_t first, size_t rows, size_
         .plan = &batch->plan,
         .stages = batch->stages,
         .capacity = batch->capacity,
+        .seed = batch->seed,
         .step = batch->step,
         .first = first,
         .rows = rows,
@@ -224,6 +225,7 @@ static void run_block(void *context, size_t index, size_t worker)
 static void begin(cnn_batch *batch, const cnn_batch_job *job)
 {
     batch->plan = cnn_plan_step(&batch->machine, &batch->network->shape, &job->training, job->rows);
+    batch->seed = job->shard_seed ? *job->shard_seed : batch->network->seed;
     batch->step = job->step;
     cnn_inputs_begin(&batch->inputs, &batch->plan, job->follows);
     cnn_inputs_find_next(&batch->inputs, &job->data->x, job->index ? job->index + job->rows : NULL,
@@ -251,7 +253,8 @@ cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *los
     if (status != CNN_OK)
         return status;
     begin(batch, job);
-    const double total = cnn_weights_scale(job->rows, &batch->targets, batch->scale);
+    const double total =
+        cnn_weights_scale(job->rows, &batch->targets, !job->shard_seed, batch->scale);
     struct pass pass = {.batch = batch, .job = job};
     cnn_parallel(batch->plan.blocks, batch->plan.threads, run_block, &pass);
     end_back(batch);
@@ -259,7 +262,9 @@ cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *los
         *correct += counters_of(batch, w)[CORRECT];
     cnn_lanes losses = {.count = 0};
     cnn_lanes_add_products(&losses, job->rows, batch->targets.factor, batch->loss_rows);
-    *loss = (total > 0 ? cnn_lanes_total(&losses) / total : 0) + cnn_network_penalty(network);
+    *loss = cnn_lanes_total(&losses);
+    if (!job->shard_seed)
+        *loss = cnn_loss_mean(network, *loss, total);
     *weight = total;
     return CNN_OK;
 }

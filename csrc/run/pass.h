@@ -8,6 +8,9 @@
  * What to run: rows index[0], ..., or without an index the first rows, of data; step keys dropout,
  * -1: none. With an index, the `soon` rows after these are the next batch, which then `follows`: by
  * then cnn_inputs_gather_next has been called for all of its rows.
+ *
+ * With shard_seed, the rows are those of a shard, whose loss and deltas will be added to those of
+ * others: they are sums over the rows, not means, without penalties, and this seed keys dropout.
  */
 typedef struct cnn_batch_job {
     const cnn_loss *loss; /* NULL for forward alone */
@@ -15,14 +18,16 @@ typedef struct cnn_batch_job {
     const size_t *index;
     size_t rows, soon;
     int64_t step;
+    const uint64_t *shard_seed; /* NULL: the rows are a whole batch */
     bool follows;
     bool measure;          /* whether cnn_batch_largest_gradient will be asked for */
     cnn_training training; /* the same for all steps of a call */
 } cnn_batch_job;
 
 /*
- * Forward, loss and deltas. *loss is the mean loss with penalties, *weight the sum of weights;
- * *correct is increased. Weights are read in the form of batch->plan, which must be fresh.
+ * Forward, loss and deltas. *loss is the mean loss with penalties, of a shard the sum of losses;
+ * *weight is the sum of weights; *correct is increased. Weights are read in the form of
+ * batch->plan, which must be fresh.
  */
 cnn_status cnn_batch_run(cnn_batch *batch, const cnn_batch_job *job, double *loss, double *weight,
                          size_t *correct);

@@ -263,14 +263,19 @@ size_t cnn_targets_counted(const cnn_targets *targets, size_t n)
     return counted;
 }
 
-double cnn_weights_scale(size_t n, const cnn_targets *targets, double *scale)
+double cnn_weights_scale(size_t n, const cnn_targets *targets, bool mean, double *scale)
 {
     cnn_lanes weights = {.count = 0};
     cnn_lanes_add(&weights, n, targets->weight);
     const double total = cnn_lanes_total(&weights);
     for (size_t i = 0; i < n; i++)
-        scale[i] = total > 0 ? targets->factor[i] / total : 0;
+        scale[i] = !mean ? targets->factor[i] : total > 0 ? targets->factor[i] / total : 0;
     return total;
+}
+
+double cnn_loss_mean(const cnn_network *network, double losses, double weights)
+{
+    return (weights > 0 ? losses / weights : 0) + cnn_network_penalty(network);
 }
 
 cnn_status cnn_weights_check(const cnn_loss *loss, const cnn_matrix *sample_weight, double total)

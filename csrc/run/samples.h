@@ -86,10 +86,14 @@ cnn_loss_rows cnn_targets_loss(const cnn_loss *loss, const cnn_targets *targets,
                                size_t first);
 
 /*
- * The sum of the weights, and each factor's share of it, by which a row's gradient is scaled. If
- * all weights are 0, so are the shares: the batch has the loss and gradient of the penalties alone.
+ * The sum of the weights, and what each row's gradient is scaled by: its factor, or if the gradient
+ * is to be a mean, its share of the sum. If all weights are 0, so are the shares: the batch has the
+ * loss and gradient of the penalties alone.
  */
-double cnn_weights_scale(size_t n, const cnn_targets *targets, double *scale);
+double cnn_weights_scale(size_t n, const cnn_targets *targets, bool mean, double *scale);
+
+/* The loss of a batch: the mean of rows whose losses and weights add up to these, and penalties. */
+double cnn_loss_mean(const cnn_network *network, double losses, double weights);
 
 /*
  * Sums in float64 with 16 lanes (numerics contract, rules 4 and 5), which may come in pieces.

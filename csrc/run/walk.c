@@ -49,7 +49,7 @@ void cnn_walk_forward(const cnn_walk *walk, const void *in, size_t in_row, const
     cnn_forward f = {
         .first = walk->first,
         .rows = walk->rows,
-        .seed = network->seed,
+        .seed = walk->seed,
         .step = walk->step,
         .in = in,
         .in_row = in_row,
@@ -126,7 +126,7 @@ static void back_through(const cnn_walk *walk, const cnn_stage *stage, void *dx,
     cnn_backward b = {
         .first = walk->first,
         .rows = walk->rows,
-        .seed = network->seed,
+        .seed = walk->seed,
         .step = walk->step,
         .delta = delta_of(walk, stage),
         .delta_row = memory->row,

@@ -22,7 +22,8 @@ typedef struct cnn_walk {
     const cnn_plan *plan;
     const cnn_stage_memory *stages;
     size_t capacity; /* rows of `packed` */
-    int64_t step;    /* keys dropout; -1: none */
+    uint64_t seed;   /* with `step`, keys dropout */
+    int64_t step;    /* -1: no dropout */
     size_t first, rows;
     size_t worker; /* the calling thread's number */
     void *scratch; /* cnn_stage_scratch elements for each worker */

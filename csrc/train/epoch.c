@@ -1,5 +1,4 @@
 /* Training: single steps and epochs. */
-#include <inttypes.h>
 #include <math.h>
 
 #include "train/finite.h"
@@ -33,31 +32,6 @@ static cnn_status apply_checked(cnn_trainer *trainer, double lr, update_function
     return cnn_fail(CNN_ERROR_NONFINITE, "%s became NaN or infinite in step %llu",
                     weights ? "the optimizer's state" : "the weights",
                     (unsigned long long)trainer->steps + 1);
-}
-
-/* Buffers for batches of `rows` rows on the present number of threads; `whole` if the gradient is
- * needed as a whole. */
-static cnn_status reserve(cnn_trainer *trainer, size_t rows, bool whole)
-{
-    const cnn_network *network = trainer->network;
-    const cnn_status status = cnn_batch_reserve(network, rows, &trainer->batch);
-    if (status != CNN_OK)
-        return status;
-    const size_t workers = trainer->batch->workers;
-    if (workers > trainer->scratch_workers) {
-        char *scratch = cnn_platform_allocate(workers * cnn_plan_update_scratch(&network->shape));
-        if (!scratch)
-            return cnn_fail(CNN_ERROR_MEMORY, "out of memory for %zu threads", workers);
-        cnn_platform_free(trainer->scratch);
-        trainer->scratch = scratch;
-        trainer->scratch_workers = workers;
-    }
-    if (whole && !trainer->gradient) {
-        trainer->gradient = cnn_platform_allocate(network->parameter_span * network->real_size);
-        if (!trainer->gradient)
-            return cnn_fail(CNN_ERROR_MEMORY, "out of memory for gradients");
-    }
-    return CNN_OK;
 }
 
 /* A call that trains: what all its steps have in common. */
@@ -152,24 +126,6 @@ static cnn_status check_call(const cnn_trainer *trainer, const cnn_loss **loss,
     return status == CNN_OK ? cnn_network_check(trainer->network, loss, data, space) : status;
 }
 
-/* Steps key the dropout masks, and files have them, as numbers of 64 bits with a sign. */
-static cnn_status check_steps(const cnn_trainer *trainer, size_t more)
-{
-    if (more <= (uint64_t)INT64_MAX - trainer->steps)
-        return CNN_OK;
-    return cnn_fail(CNN_ERROR_ARGUMENT,
-                    "trainer has made %" PRIu64 " steps, should make at most "
-                    "2^63 - 1 in all",
-                    trainer->steps);
-}
-
-static cnn_status check_lr(double lr)
-{
-    if (lr >= 0 && isfinite(lr))
-        return CNN_OK;
-    return cnn_fail(CNN_ERROR_ARGUMENT, "lr is %g, should be finite, 0 or more", lr);
-}
-
 cnn_status cnn_trainer_step(cnn_trainer *trainer, const cnn_loss *loss, const cnn_data *data,
                             double lr, cnn_result *result)
 {
@@ -177,13 +133,13 @@ cnn_status cnn_trainer_step(cnn_trainer *trainer, const cnn_loss *loss, const cn
     cnn_call_structs space;
     cnn_status status = check_call(trainer, &loss, &data, &space, result, &made);
     if (status == CNN_OK)
-        status = check_steps(trainer, 1);
+        status = cnn_trainer_check_steps(trainer, 1);
     if (status == CNN_OK)
-        status = check_lr(lr);
+        status = cnn_lr_check(lr);
     if (status == CNN_OK && data->x.rows == 0)
         status = cnn_fail(CNN_ERROR_ARGUMENT, "x has 0 rows, needs at least 1");
     if (status == CNN_OK)
-        status = reserve(trainer, data->x.rows, clips(trainer));
+        status = cnn_trainer_reserve(trainer, data->x.rows, clips(trainer));
     struct call call;
     if (status == CNN_OK)
         status = begin(trainer, data->x.rows, clips(trainer), &call);
@@ -226,11 +182,11 @@ cnn_status cnn_trainer_apply(cnn_trainer *trainer, const void *gradients, size_t
 {
     cnn_status status = check_gradients(trainer, gradients, count);
     if (status == CNN_OK)
-        status = check_steps(trainer, 1);
+        status = cnn_trainer_check_steps(trainer, 1);
     if (status == CNN_OK)
-        status = check_lr(lr);
+        status = cnn_lr_check(lr);
     if (status == CNN_OK)
-        status = reserve(trainer, APPLY_ROWS, true);
+        status = cnn_trainer_reserve(trainer, APPLY_ROWS, true);
     struct call call;
     if (status == CNN_OK)
         status = begin(trainer, APPLY_ROWS, true, &call);
@@ -333,11 +289,11 @@ cnn_status cnn_trainer_epoch(cnn_trainer *trainer, const cnn_loss *loss, const c
                         count ? "batch_size" : "count");
     batch_size = cnn_min(batch_size, count);
     const size_t batches = (count - 1) / batch_size + 1;
-    status = check_steps(trainer, batches);
+    status = cnn_trainer_check_steps(trainer, batches);
     for (size_t i = 0; i < batches && status == CNN_OK; i++)
-        status = check_lr(lr[i]);
+        status = cnn_lr_check(lr[i]);
     if (status == CNN_OK)
-        status = reserve(trainer, batch_size, clips(trainer));
+        status = cnn_trainer_reserve(trainer, batch_size, clips(trainer));
     if (status == CNN_OK)
         status = check_rows(trainer, loss, data, index, count, batch_size, &made);
     struct call call;

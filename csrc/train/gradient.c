@@ -5,9 +5,6 @@
 #include "base/threads.h"
 #include "train/slots.h"
 
-/* Elements whose squares are summed at a time; the order of sums follows from it. */
-#define NORM_BLOCK ((size_t)4096)
-
 /* ---- Tasks over the parameters ----------------------------------------------------------- */
 
 /* How many columns of tasks a tensor has; *rows receives how many rows of them. */
@@ -102,23 +99,30 @@ struct whole {
     void *gradient;
 };
 
-/* Bring l2 w into a part of a gradient: the step of SGD on it with the rate -l2 does it. */
+/* The step of SGD on the gradient with the rate -l2 does it. */
+void cnn_gradient_add_penalty(const cnn_network *network, double l2, const cnn_rectangle *r,
+                              size_t row, const void *w, void *gradient)
+{
+    const cnn_update update = {
+        .kind = CNN_SGD,
+        .rows = r->m,
+        .cols = r->n,
+        .g = w,
+        .g_row = row,
+        .w = gradient,
+        .w_row = row,
+        .clip = 1,
+        .lr = -l2,
+    };
+    network->kernels->update(&update);
+}
+
 static void add_penalty(const cnn_network *network, const cnn_gradient_task *task, void *gradient)
 {
     const cnn_tensor *tensor = task->tensor;
     size_t row;
-    const cnn_update update = {
-        .kind = CNN_SGD,
-        .rows = task->r.m,
-        .cols = task->r.n,
-        .g = cnn_weight_at(tensor->weight, CNN_ROW_MAJOR, task->r.i, task->r.j, &row),
-        .g_row = tensor->cols,
-        .w = gradient,
-        .w_row = tensor->cols,
-        .clip = 1,
-        .lr = -tensor->l2,
-    };
-    network->kernels->update(&update);
+    const void *w = cnn_weight_at(tensor->weight, CNN_ROW_MAJOR, task->r.i, task->r.j, &row);
+    cnn_gradient_add_penalty(network, tensor->l2, &task->r, tensor->cols, w, gradient);
 }
 
 static void run_task(void *context, size_t index, size_t worker)
@@ -162,8 +166,8 @@ double cnn_gradient_square_sum(const cnn_network *network, const void *gradient)
     for (size_t t = 0; t < network->tensor_count; t++) {
         const cnn_tensor *tensor = &network->tensors[t];
         const size_t count = cnn_tensor_count(tensor);
-        for (size_t i = 0; i < count; i += NORM_BLOCK)
-            sum += network->kernels->square_sum(cnn_min(NORM_BLOCK, count - i),
+        for (size_t i = 0; i < count; i += CNN_NORM_BLOCK)
+            sum += network->kernels->square_sum(cnn_min(CNN_NORM_BLOCK, count - i),
                                                 cnn_at(network, gradient, tensor->offset + i));
     }
     return sum;

@@ -7,6 +7,9 @@
 
 #include "run/pass.h"
 
+/* Elements of a tensor whose squares are summed at a time; the order of sums follows from it. */
+#define CNN_NORM_BLOCK ((size_t)4096)
+
 /* A part of a tensor; in panels, its columns begin at a panel. */
 typedef struct cnn_gradient_task {
     const cnn_tensor *tensor;
@@ -35,6 +38,10 @@ void cnn_gradient_of_bias(const cnn_batch *batch, const cnn_tensor *tensor, void
 
 /* The gradient of all parameters, laid out as network->parameters; `penalties` adds L2 terms. */
 void cnn_gradient_whole(cnn_batch *batch, bool penalties, void *gradient);
+
+/* Add l2 w to a part of a gradient. It and the row-major w have a row stride of `row`. */
+void cnn_gradient_add_penalty(const cnn_network *network, double l2, const cnn_rectangle *r,
+                              size_t row, const void *w, void *gradient);
 
 /* Add the L2 terms to such a gradient. */
 void cnn_gradient_add_penalties(const cnn_network *network, void *gradient);

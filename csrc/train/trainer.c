@@ -81,6 +81,47 @@ void cnn_trainer_destroy(cnn_trainer *trainer)
     free(trainer);
 }
 
+cnn_status cnn_trainer_reserve(cnn_trainer *trainer, size_t rows, bool whole)
+{
+    const cnn_network *network = trainer->network;
+    const cnn_status status = cnn_batch_reserve(network, rows, &trainer->batch);
+    if (status != CNN_OK)
+        return status;
+    const size_t workers = trainer->batch->workers;
+    if (workers > trainer->scratch_workers) {
+        char *scratch = cnn_platform_allocate(workers * cnn_plan_update_scratch(&network->shape));
+        if (!scratch)
+            return cnn_fail(CNN_ERROR_MEMORY, "out of memory for %zu threads", workers);
+        cnn_platform_free(trainer->scratch);
+        trainer->scratch = scratch;
+        trainer->scratch_workers = workers;
+    }
+    if (whole && !trainer->gradient) {
+        trainer->gradient = cnn_platform_allocate(network->parameter_span * network->real_size);
+        if (!trainer->gradient)
+            return cnn_fail(CNN_ERROR_MEMORY, "out of memory for gradients");
+    }
+    return CNN_OK;
+}
+
+/* Steps key the dropout masks, and files have them, as numbers of 64 bits with a sign. */
+cnn_status cnn_trainer_check_steps(const cnn_trainer *trainer, size_t more)
+{
+    if (more <= (uint64_t)INT64_MAX - trainer->steps)
+        return CNN_OK;
+    return cnn_fail(CNN_ERROR_ARGUMENT,
+                    "trainer has made %" PRIu64 " steps, should make at most "
+                    "2^63 - 1 in all",
+                    trainer->steps);
+}
+
+cnn_status cnn_lr_check(double lr)
+{
+    if (lr >= 0 && isfinite(lr))
+        return CNN_OK;
+    return cnn_fail(CNN_ERROR_ARGUMENT, "lr is %g, should be finite, 0 or more", lr);
+}
+
 const cnn_network *cnn_trainer_network(const cnn_trainer *trainer)
 {
     return trainer ? trainer->network : NULL;

@@ -38,6 +38,14 @@ struct cnn_trainer {
 /* Check the kind and settings of a whole optimizer (cnn_optimizer_read). */
 cnn_status cnn_optimizer_check(const cnn_optimizer *optimizer);
 
+/* Buffers for batches of `rows` rows on the present number of threads; `whole` if the gradient is
+ * needed as a whole. */
+cnn_status cnn_trainer_reserve(cnn_trainer *trainer, size_t rows, bool whole);
+
+/* Whether so many more steps can be counted, and whether a learning rate can be used. */
+cnn_status cnn_trainer_check_steps(const cnn_trainer *trainer, size_t more);
+cnn_status cnn_lr_check(double lr);
+
 /*
  * Multiplications that reading a file makes at most to bring back the powers of beta, in less than
  * half a second. A file of more steps whose powers still count has them (cnn_trainer_needs_powers).

@@ -1,8 +1,5 @@
 #include "train/update.h"
 
-#include <float.h>
-#include <math.h>
-
 #include "base/threads.h"
 #include "train/gradient.h"
 
@@ -239,18 +236,14 @@ static void run_task(void *context, size_t index, size_t worker)
 static double clip_factor(const cnn_trainer *trainer)
 {
     const cnn_network *network = trainer->network;
-    const double least = network->dtype == CNN_FLOAT32 ? (double)FLT_MIN : DBL_MIN;
-    double norm = sqrt(cnn_gradient_square_sum(network, trainer->gradient)), small = 1e-6;
-    double factor = trainer->optimizer.clip_norm / (norm + small);
-    if (factor >= 1)
-        return 1;
-    if (!(factor >= least)) {
-        const int exponent = cnn_gradient_scale_down(network, trainer->gradient);
-        small = ldexp(small, -exponent);
-        norm = sqrt(cnn_gradient_square_sum(network, trainer->gradient));
-        factor = fmin(trainer->optimizer.clip_norm / (norm + small), ldexp(1, exponent));
-    }
-    return factor;
+    const double clip_norm = trainer->optimizer.clip_norm, small = 1e-6;
+    double squares = cnn_gradient_square_sum(network, trainer->gradient);
+    const double factor = cnn_clip_factor(clip_norm, squares, small);
+    if (factor >= cnn_clip_least(network))
+        return fmin(factor, 1);
+    const int exponent = cnn_gradient_scale_down(network, trainer->gradient);
+    squares = cnn_gradient_square_sum(network, trainer->gradient);
+    return fmin(cnn_clip_factor(clip_norm, squares, ldexp(small, -exponent)), ldexp(1, exponent));
 }
 
 cnn_update cnn_update_of_step(const cnn_trainer *trainer, double lr)
@@ -271,13 +264,18 @@ cnn_update cnn_update_of_step(const cnn_trainer *trainer, double lr)
     };
 }
 
+void cnn_update_count(cnn_trainer *trainer)
+{
+    trainer->steps++;
+    trainer->beta1_power *= trainer->optimizer.beta1;
+    trainer->beta2_power *= trainer->optimizer.beta2;
+}
+
 void cnn_update_run(cnn_trainer *trainer, double lr)
 {
     cnn_batch *batch = trainer->batch;
     struct stepping s = {.trainer = trainer, .update = cnn_update_of_step(trainer, lr)};
-    trainer->steps++;
-    trainer->beta1_power *= trainer->optimizer.beta1;
-    trainer->beta2_power *= trainer->optimizer.beta2;
+    cnn_update_count(trainer);
     if (trainer->optimizer.clip_norm > 0)
         s.update.clip = clip_factor(trainer);
     cnn_parallel(cnn_gradient_tasks(batch), batch->plan.threads, run_task, &s);

@@ -2,11 +2,29 @@
 #ifndef CNN_UPDATE_H
 #define CNN_UPDATE_H
 
+#include <float.h>
+#include <math.h>
+
 #include "train/trainer.h"
 
 /* What a step at learning rate lr has in common for all parameters, but for the factor that clips.
  */
 cnn_update cnn_update_of_step(const cnn_trainer *trainer, double lr);
+
+/*
+ * What brings a gradient whose squares add up to square_sum down to the norm clip_norm, as PyTorch
+ * computes it with small = 1e-6; 1 or more if it need not be.
+ */
+static inline double cnn_clip_factor(double clip_norm, double square_sum, double small)
+{
+    return clip_norm / (sqrt(square_sum) + small);
+}
+
+/* The least factor that a gradient of the network's type is multiplied by as it is. */
+static inline double cnn_clip_least(const cnn_network *network)
+{
+    return network->dtype == CNN_FLOAT32 ? (double)FLT_MIN : DBL_MIN;
+}
 
 /*
  * Make a step from the batch that was run: weights change in the form of its plan, slots are in
@@ -16,5 +34,8 @@ void cnn_update_apply(cnn_trainer *trainer, double lr);
 
 /* The same, but a whole gradient is in trainer->gradient already, penalties included. */
 void cnn_update_run(cnn_trainer *trainer, double lr);
+
+/* Count a step that was made: the number of steps, and the powers of beta. */
+void cnn_update_count(cnn_trainer *trainer);
 
 #endif

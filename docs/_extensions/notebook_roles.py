@@ -1,6 +1,6 @@
 """References of the gallery's text as they can be read in a notebook, which has no Sphinx.
 
-sphinx-gallery leaves most roles as they stand. Here a name becomes code, a text that was given is
+sphinx-gallery converts formulas, and leaves other roles as they stand. Here a name becomes code, a text that was given is
 kept, and another page of the gallery is named by its notebook.
 """
 
@@ -8,7 +8,7 @@ import re
 
 from sphinx_gallery import notebook
 
-_ROLE = re.compile(r":(?:[a-z]+:)?(?:class|doc|func|meth|mod|obj|ref):`([^`]+)`")
+_ROLE = re.compile(r":(?!math:)(?:[a-z]+:)?[a-z]+:`([^`]+)`")
 _PAGE = re.compile(r"sphx_glr_gallery_(\w+)\.py")
 _rst2md = notebook.rst2md
 

@@ -847,6 +847,139 @@ CNN_API cnn_status cnn_trainer_set_steps(cnn_trainer *trainer, uint64_t steps);
 CNN_API cnn_status cnn_trainer_snapshot(cnn_trainer *trainer);
 CNN_API cnn_status cnn_trainer_restore(cnn_trainer *trainer);
 
+/* ---- Training in shards ------------------------------------------------------------------ */
+
+/*
+ * Training whose result does not depend on how many processes take part. The samples are a fixed
+ * number of shards, and each process has some that lie side by side. In a step
+ *   1. it finds the gradient of its rows of each of these shards in order (cnn_shard_gradient) in a
+ *      tree, which adds neighbours as soon as they are complete;
+ *   2. it sends its nodes (cnn_shard_tree_node): to each process the slice of parameters which that
+ *      one updates (cnn_shard_slice), and with it the nodes' sums;
+ *   3. it adds the nodes of all processes, in the order of the shards, in a tree of vectors as long
+ *      as its slice (cnn_shard_tree_add), whose one node is then the sum over all shards;
+ *   4. it divides this by the weight sum (cnn_shard_mean), updates its slice (cnn_shard_step), and
+ *      sends the new numbers to all, each of which puts all slices together (cnn_shard_finish).
+ * libcnn sends nothing: any means does that moves bytes. One process alone leaves 2 and 3 out, and
+ * its slice is the whole.
+ *
+ * A step whose weight sum is less than CNN_LEAST_WEIGHT_SUM is left out by the caller, as
+ * cnn_trainer_epoch does, and one whose loss is not finite ends the training. If the optimizer has
+ * a clip_norm, the squares of all slices (cnn_shard_squares), sent to all, tell before the update
+ * by how much gradients are shortened (cnn_shard_clip).
+ */
+#define CNN_MOST_SHARDS ((size_t)1 << 31)
+
+/* What is added over shards beside the gradient: an array of CNN_SHARD_SUMS numbers. */
+enum {
+    CNN_SHARD_LOSS = 0,    /* the rows' losses, each times its weight; no penalties */
+    CNN_SHARD_WEIGHT = 1,  /* their weights */
+    CNN_SHARD_ROWS = 2,    /* how many they are */
+    CNN_SHARD_CORRECT = 3, /* as in cnn_result */
+    CNN_SHARD_COUNTED = 4, /* as in cnn_result */
+    CNN_SHARD_SUMS = 5
+};
+
+/*
+ * The seed of a shard: cnn_random_permutation with it gives the order of the shard's rows in an
+ * epoch, and it keys the dropout of its rows.
+ */
+CNN_API uint64_t cnn_shard_seed(uint64_t seed, size_t shard);
+
+/* Vectors of numbers, and sums beside them, that are added over shards. */
+typedef struct cnn_shard_tree cnn_shard_tree;
+
+/*
+ * Make an empty tree over `shards` shards, 1 to CNN_MOST_SHARDS, with vectors of `count` numbers of
+ * CNN_FLOAT32 or CNN_FLOAT64; count may be 0. It takes memory as it needs it: at most that of two
+ * vectors for each level.
+ */
+CNN_API cnn_status cnn_shard_tree_create(cnn_dtype dtype, size_t count, size_t shards,
+                                         cnn_shard_tree **tree);
+/* Free a tree; NULL is allowed. */
+CNN_API void cnn_shard_tree_destroy(cnn_shard_tree *tree);
+/* Empty a tree for the next step; its memory stays. */
+CNN_API cnn_status cnn_shard_tree_reset(cnn_shard_tree *tree);
+
+/*
+ * Add the node of shards first, ..., last - 1: its vector and its CNN_SHARD_SUMS sums, which are
+ * copied. On level k nodes begin at multiples of 2^k and have 2^k shards, or as many as there are.
+ * The first node may begin anywhere, each next one where the last one ended.
+ */
+CNN_API cnn_status cnn_shard_tree_add(cnn_shard_tree *tree, size_t first, size_t last,
+                                      const void *vector, const double *sums);
+
+/* How many nodes the tree has now: those that could not be added to a neighbour yet. */
+CNN_API size_t cnn_shard_tree_nodes(const cnn_shard_tree *tree);
+/*
+ * One of them: its shards, vector and sums, each of which may be NULL if it is not wanted. They are
+ * valid until the tree changes. The vector may be written to.
+ */
+CNN_API cnn_status cnn_shard_tree_node(cnn_shard_tree *tree, size_t node, size_t *first,
+                                       size_t *last, void **vector, const double **sums);
+
+/*
+ * Add the sums and the gradient of some rows of a shard to a tree of vectors with all parameters:
+ * rows index[0], index[1], ... (count of them) of data, or with index NULL the first `count` rows.
+ * With count 0 all are 0. The gradient is ordered as in cnn_network_gradients, is that of the sum
+ * of the rows' losses times their weights, and has no penalties. Dropout is that of the step that
+ * comes next, cnn_trainer_steps, and of the shard. The network, the optimizer and, after a failure,
+ * the tree stay as they are. CNN_ERROR_NONFINITE for an x that is not finite in the network's type;
+ * a loss that is not finite is seen in the sums. O(count parameters).
+ */
+CNN_API cnn_status cnn_shard_gradient(cnn_trainer *trainer, const cnn_loss *loss,
+                                      const cnn_data *data, const size_t *index, size_t count,
+                                      size_t shard, cnn_shard_tree *tree);
+
+/*
+ * The sums of a shard that was evaluated by cnn_network_evaluate, in one call or several, for a
+ * tree with count 0.
+ */
+CNN_API cnn_status cnn_shard_sums(const cnn_result *result, double *sums);
+
+/* The loss that belongs to the sums over all shards: their mean, and the L2 penalties. */
+CNN_API cnn_status cnn_shard_loss(const cnn_network *network, const double *sums, double *loss);
+
+/*
+ * The slice of parameters that process `part` of `parts` updates: parameters *first to
+ * *first + *count - 1, in the order of cnn_network_gradients. Slices begin with a block of
+ * cnn_shard_squares, so that a small network leaves some processes without one.
+ */
+CNN_API cnn_status cnn_shard_slice(const cnn_network *network, size_t parts, size_t part,
+                                   size_t *first, size_t *count);
+
+/*
+ * Turn a slice of the gradient's sum over all shards into the gradient of cnn_shard_loss, in place:
+ * divided by the weight sum, plus the gradient of the L2 penalties.
+ */
+CNN_API cnn_status cnn_shard_mean(const cnn_network *network, const double *sums, size_t first,
+                                  size_t count, void *gradient);
+
+/* How many blocks a slice has, whose squares are added separately: each of 4096 parameters of a
+ * tensor, or as many as it has left. */
+CNN_API size_t cnn_shard_blocks(const cnn_network *network, size_t first, size_t count);
+/* The sum of squares of each block of a slice of the gradient: cnn_shard_blocks numbers. */
+CNN_API cnn_status cnn_shard_squares(const cnn_network *network, const void *gradient, size_t first,
+                                     size_t count, double *squares);
+/*
+ * What the gradient is multiplied by for the optimizer's clip_norm, given the squares of all
+ * blocks; 1 without a clip_norm. CNN_ERROR_NONFINITE if the norm is so large that the factor is no
+ * normal number.
+ */
+CNN_API cnn_status cnn_shard_clip(const cnn_trainer *trainer, const double *squares, size_t blocks,
+                                  double *clip);
+
+/*
+ * Update a slice of the parameters by the gradient of cnn_shard_mean times `clip`: the new ones go
+ * to `values` (count), and the optimizer's state of the slice changes, but not the network. Numbers
+ * are not looked at: cnn_trainer_finite does that.
+ */
+CNN_API cnn_status cnn_shard_step(cnn_trainer *trainer, const void *gradient, size_t first,
+                                  size_t count, double clip, double lr, void *values);
+
+/* End a step: give the network its new parameters, all of them, and count the step. */
+CNN_API cnn_status cnn_shard_finish(cnn_trainer *trainer, const void *values, size_t count);
+
 /* ---- Model files ------------------------------------------------------------------------- */
 
 /*
