@@ -36,6 +36,7 @@ _MODULES = (
     "activations",
     "callbacks",
     "datasets",
+    "distributed",
     "functional",
     "history",
     "installed",
@@ -51,6 +52,7 @@ _MODULES = (
     "schedules",
     "sequential",
     "sklearn",
+    "streams",
     "tabular",
     "versions",
 )
@@ -144,6 +146,7 @@ _NAMES = {
         "Gradient",
         "Sequential",
     ),
+    "streams": ("Rows",),
     "versions": ("show_versions",),
 }
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}

@@ -6,6 +6,7 @@ from cnn import _core as _core  # docs/guide/numba.md passes it to SciPy
 from cnn import activations as activations
 from cnn import callbacks as callbacks
 from cnn import datasets as datasets
+from cnn import distributed as distributed
 from cnn import functional as functional
 from cnn import history as history
 from cnn import installed as installed
@@ -21,6 +22,7 @@ from cnn import runtime as runtime
 from cnn import schedules as schedules
 from cnn import sequential as sequential
 from cnn import sklearn as sklearn
+from cnn import streams as streams
 from cnn import tabular as tabular
 from cnn import versions as versions
 from cnn._core import ModelFileError as ModelFileError
@@ -96,6 +98,7 @@ from cnn.schedules import Warmup as Warmup
 from cnn.sequential import Backward as Backward
 from cnn.sequential import Gradient as Gradient
 from cnn.sequential import Sequential as Sequential
+from cnn.streams import Rows as Rows
 from cnn.versions import show_versions as show_versions
 
 __version__: Final[str]

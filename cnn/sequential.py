@@ -7,17 +7,21 @@ import os
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Literal
 
+from numpy import ndarray
+
 from cnn import _core, losses, optimizers, schedules
 from cnn._base import checks, formats
 from cnn._base.hinted import hinted
 from cnn._base.log import LOGGER
 from cnn._base.metadata import LR
+from cnn._base.streams import is_stream
 from cnn._model.derivatives import Backward, Derivatives, Gradient, by_layer
 from cnn._model.exports import Exports
 from cnn._model.habits import Habits
 from cnn._model.names import Names
 from cnn._model.stack import Stack
 from cnn._training import loop, measures, steps
+from cnn._training.samples import source_of, stream_outputs, with_targets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from cnn._training.measures import Metric
     from cnn._training.samples import ClassWeight
     from cnn.history import History
+    from cnn.streams import Data
 
 __all__ = ["Backward", "Gradient", "Sequential"]
 
@@ -85,17 +90,18 @@ class Sequential(Derivatives, Exports, Names, Habits):
     @hinted("fit")
     def fit(
         self,
-        x: ArrayLike,
-        t: ArrayLike,
+        x: Data,
+        t: ArrayLike | str | None = None,
         *,
         epochs: int = 1,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         optimizer: OptimizerName | optimizers.Optimizer | None = None,
         loss: LossName | losses.Loss | None = None,
-        validation_data: tuple[ArrayLike, ArrayLike]
-        | tuple[ArrayLike, ArrayLike, ArrayLike]
+        validation_data: tuple[Data, ArrayLike | str]
+        | tuple[Data, ArrayLike | str, ArrayLike | str]
+        | Data
         | None = None,
-        sample_weight: ArrayLike | None = None,
+        sample_weight: ArrayLike | str | None = None,
         class_weight: ClassWeight | None = None,
         shuffle: bool = True,
         callbacks: Hooks | Iterable[Hooks] = (),
@@ -103,6 +109,7 @@ class Sequential(Derivatives, Exports, Names, Habits):
         validation_split: float = 0.0,
         metrics: Metric | Iterable[Metric] | None = None,
         verbose: Literal[0, 1, 2, "auto"] | None = None,
+        shuffle_buffer: int | None = None,
     ) -> History:
         """Train the network from its present weights.
 
@@ -207,6 +214,13 @@ class Sequential(Derivatives, Exports, Names, Habits):
         >>> net.predict([[2.0]]).round(2)
         array([[5.]], dtype=float32)
         """
+        x, t = with_targets("fit", x, t)
+        source = source_of("fit", x, t, sample_weight, shuffle_buffer)
+        if shuffle_buffer is not None and batch_size is None and source and source.has_batches:
+            raise ValueError(
+                f"fit: shuffle_buffer is {shuffle_buffer}, but the batches of x are used as they "
+                f"come; give batch_size too, or shuffle x itself"
+            )
         history = loop.fit(
             self,
             self._network,
@@ -225,8 +239,9 @@ class Sequential(Derivatives, Exports, Names, Habits):
             validation_split=validation_split,
             metrics=metrics,
             verbose=verbose,
+            source=source,
         )
-        self._name_features(x)
+        self._name_features(x if source is None else source)
         return history
 
     @hinted("train_step")
@@ -338,7 +353,7 @@ class Sequential(Derivatives, Exports, Names, Habits):
 
     # ---- Prediction and evaluation -------------------------------------------------------------
 
-    def predict(self, x: ArrayLike, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
+    def predict(self, x: Data, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Return the outputs of the network.
 
         Parameters
@@ -372,16 +387,18 @@ class Sequential(Derivatives, Exports, Names, Habits):
         >>> net.predict([1.0, 2.0, 3.0])
         array([0.5, 0.5], dtype=float32)
         """
-        return self._network.predict(x, out)
+        if type(x) is not ndarray and is_stream(x, with_targets=False):
+            return stream_outputs("predict", self._network, x, out)
+        return self._network.predict(x, out)  # type: ignore[arg-type]  # is_stream has the others
 
     @hinted("evaluate")
     def evaluate(
         self,
-        x: ArrayLike,
-        t: ArrayLike,
+        x: Data,
+        t: ArrayLike | str | None = None,
         *,
         loss: LossName | losses.Loss | None = None,
-        sample_weight: ArrayLike | None = None,
+        sample_weight: ArrayLike | str | None = None,
         metrics: Metric | Iterable[Metric] | None = None,
     ) -> dict[str, float]:
         """Return the loss and other metrics of the network on samples.
@@ -419,8 +436,16 @@ class Sequential(Derivatives, Exports, Names, Habits):
         >>> net.evaluate([[1.0], [2.0]], [1.0, 3.0])
         {'loss': 2.5, 'mse': 5.0, 'mae': 2.0, 'r2': -4.0}
         """
+        x, t = with_targets("evaluate", x, t)
+        source = source_of("evaluate", x, t, sample_weight)
         return measures.evaluation(
-            self._network, x, t, loss=loss, sample_weight=sample_weight, metrics=metrics
+            self._network,
+            x,
+            t,
+            loss=loss,
+            sample_weight=sample_weight,
+            metrics=metrics,
+            source=source,
         )
 
     # ---- Files ---------------------------------------------------------------------------------

@@ -36,7 +36,12 @@ class Regression:
             with np.errstate(over="ignore"):
                 sums += (w * block).sum(axis=0)
         self._t, self._weights = t, weights
-        self._total, self._mean = total, sums / total
+        self._begin(total, sums / total)
+
+    def _begin(self, total: float, mean: NDArray[np.float64]) -> None:
+        """Begin with no rows, given the sum of their weights and their mean targets."""
+        columns = len(mean)
+        self._total, self._mean = total, mean
         self._squares = np.zeros(columns)
         self._absolutes = np.zeros(columns)
         self._spread = np.zeros(columns)
@@ -54,7 +59,10 @@ class Regression:
 
     def add(self, first: int, y: NDArray[Any]) -> None:
         """Add the outputs (m, outputs) of rows from `first` on."""
-        t, w = self._block(self._t, self._weights, first, first + len(y))
+        self._add(*self._block(self._t, self._weights, first, first + len(y)), y)
+
+    def _add(self, t: NDArray[np.float64], w: NDArray[np.float64], y: NDArray[Any]) -> None:
+        """Add the errors of some rows."""
         # A row without weight counts for nothing, even if its outputs are not finite.
         # Errors of 1e200 have infinite squares.
         with np.errstate(over="ignore", invalid="ignore"):
@@ -82,3 +90,32 @@ class Regression:
             share = np.divide(self._squares, spread, out=np.zeros_like(spread), where=spread > 0)
         flat = (self._spread == 0) & (self._squares > 0)
         return float(np.where(flat, 0.0, 1.0 - share).mean())
+
+
+class RunningRegression(Regression):
+    """The same for targets that come block by block, whose means are known only at the end.
+
+    Parameters
+    ----------
+    outputs : int
+        The number of outputs.
+    """
+
+    def __init__(self, outputs: int) -> None:
+        self._begin(0.0, np.zeros(outputs))
+
+    def add_rows(self, t: NDArray[Any], weights: NDArray[Any] | None, y: NDArray[Any]) -> None:
+        """Add targets (m, outputs), weights (m,) and outputs (m, outputs) of some rows."""
+        for first in range(0, len(y), BLOCK):
+            block, w = self._block(t, weights, first, first + BLOCK)
+            total, before = float(w.sum()), self._total
+            if total == 0:
+                continue
+            with np.errstate(over="ignore", invalid="ignore"):
+                mean, old = (w * block).sum(axis=0) / total, self._mean
+                self._mean = mean
+                self._add(block, w, y[first : first + BLOCK])
+                # The spread about the mean of all, from those about two means.
+                self._total = before + total
+                self._spread += before * (total / self._total) * (mean - old) ** 2
+                self._mean = old + (mean - old) * (total / self._total)

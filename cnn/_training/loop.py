@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -18,9 +19,10 @@ from cnn import _core, losses, optimizers
 from cnn._base import checks, warning
 from cnn._base.log import LOGGER
 from cnn._base.metadata import EPOCHS
+from cnn._base.numbers import exact
 from cnn._training import scales
 from cnn._training.hooks import Hooks, checked_callbacks
-from cnn._training.measures import Measure, check_targets, checked_metrics, measured
+from cnn._training.measures import Measure, check_targets, checked_metrics, evaluated, measured
 from cnn._training.progress import Display, display, text_of, wanted
 from cnn._training.samples import (
     ClassWeight,
@@ -30,10 +32,10 @@ from cnn._training.samples import (
     fault_of_input,
     loss_for,
     split_off,
+    stream_of,
     validation_samples,
 )
-from cnn._training.sparse import SparseRows
-from cnn._training.steps import evaluate, logs_of
+from cnn._training.steps import logs_of
 from cnn.history import History
 from cnn.layers import Dense
 
@@ -42,6 +44,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from cnn._sources import Source
+    from cnn._training.streams import Portions, Stream
+
+BATCH_SIZE = 32
+"""The rows of a batch by default."""
 # After this time, a slice of an epoch ends with the current step.
 SLICE_SECONDS = 0.03
 
@@ -58,30 +65,51 @@ class Model(Protocol):
 
 
 class _Slices:
-    """The order of an epoch's rows, slice by slice.
+    """The order of an epoch's rows of arrays, slice by slice.
 
     A slice is a whole number of batches, and about as long as the time of a slice allows.
     """
 
-    def __init__(self, rows: int, batch_size: int, most: int) -> None:
-        self._rows = rows
+    def __init__(self, samples: Samples, batch_size: int) -> None:
+        self._samples = samples
+        self._rows = samples.rows
         self._batch_size = batch_size
-        self._most = most
+        self._most = samples.most_rows
         # Small at first, as the time of a step is not known yet.
-        self._length = batch_size * max(1, min(1024, most) // batch_size)
+        self._length = batch_size * max(1, min(1024, self._most) // batch_size)
+        self._first = self._rows
+        self._seed = 0
+        self._epoch: int | None = None
 
-    def rows(self, seed: int, epoch: int | None, first: int) -> NDArray[np.uintp]:
-        """Return the next rows from `first` on, shuffled for an epoch or in their order."""
+    def begin(self, seed: int, epoch: int | None) -> None:
+        """Begin an epoch, shuffled, or in the rows' own order for None."""
+        self._seed, self._epoch, self._first = seed, epoch, 0
+
+    def take(self) -> tuple[Samples, NDArray[np.uintp], int] | None:
+        """Return the samples, the next rows and the size of a batch; None at the epoch's end."""
+        first = self._first
         count = min(self._length, self._rows - first)
-        if epoch is None:
-            return np.arange(first, first + count, dtype=np.uintp)
-        return _core.permutation(seed, epoch, self._rows, first, count)
+        if count == 0:
+            return None
+        self._first += count
+        if self._epoch is None:
+            index = np.arange(first, first + count, dtype=np.uintp)
+        else:
+            index = _core.permutation(self._seed, self._epoch, self._rows, first, count)
+        return self._samples, index, self._batch_size
 
     def adapt(self, done: int, *, whole: bool) -> None:
         """Set the length of the next slice, given the rows that were done in the time of one."""
         length = 2 * self._length if whole else done
         batches = max(1, min(length, self._most) // self._batch_size)
         self._length = batches * self._batch_size
+
+    def end(self, *, interrupted: bool) -> None:
+        """End an epoch."""
+
+    def fault(self, network: _core.Network) -> str:
+        """Return a text on the first number of x that is not finite, or ""."""
+        return fault_of_input(self._samples, network)
 
 
 @dataclass
@@ -93,11 +121,12 @@ class _Fit:
     optimizer: optimizers.Optimizer
     trainer: _core.Trainer
     loss: losses.Loss
-    samples: Samples
-    validation: Samples | None
+    samples: Samples | Stream
+    slices: _Slices | Portions
+    validation: Samples | Stream | None
     has_accuracy: bool
     epochs: int
-    batch_size: int
+    batch_size: int | None
     shuffle: bool
     callbacks: list[Hooks]
     show: bool
@@ -125,12 +154,12 @@ class _Fit:
         for callback in self.callbacks:
             callback.on_train_begin()
         LOGGER.info(
-            "%s begins: %d rows, epochs %d to %d, batches of %d, %r, %r",
-            *(self.where, self.samples.rows, first, first + self.epochs - 1, self.batch_size),
+            "%s begins: %s rows, epochs %d to %d, batches of %s, %r, %r",
+            *(self.where, _known(self.samples.rows), first, first + self.epochs - 1),
+            *(_known(self.batch_size),),
             *(self.optimizer, self.loss),
         )
         history = History()
-        slices = _Slices(self.samples.rows, self.batch_size, self.samples.most_rows)
         logs: dict[str, float] = {}
         try:
             if self.show:
@@ -138,7 +167,7 @@ class _Fit:
             for epoch in range(first, first + self.epochs):
                 for callback in self.callbacks:
                     callback.on_epoch_begin(epoch)
-                logs = self._whole_epoch(epoch, slices, is_first=epoch == first)
+                logs = self._whole_epoch(epoch, is_first=epoch == first)
                 history.append(epoch, logs)
                 if LOGGER.isEnabledFor(logging.DEBUG):
                     LOGGER.debug("%s: epoch %d, %s", self.where, epoch, text_of(logs))
@@ -157,7 +186,7 @@ class _Fit:
             callback.on_train_end(logs)
         return history
 
-    def _whole_epoch(self, epoch: int, slices: _Slices, *, is_first: bool) -> dict[str, float]:
+    def _whole_epoch(self, epoch: int, *, is_first: bool) -> dict[str, float]:
         """Train for an epoch, validate, and return the metrics."""
         begin = time.perf_counter()
         steps = self.trainer.steps
@@ -166,14 +195,15 @@ class _Fit:
             self.display.begin(epoch)
         kept = f"as they were before {self.where}" if is_first else f"those after epoch {epoch - 1}"
         try:
-            result, lr = self._train(epoch, slices)
+            result, lr = self._train(epoch)
             logs = logs_of(result, has_accuracy=self.has_accuracy)
-            logs |= measured(self.where, self.network, self.samples, self.measures)
+            if self.measures:
+                logs |= measured(self.where, self.network, self.samples, self.measures)
             if self.validation is not None:
                 where = f"{self.where}: validation_data"
-                found = evaluate(where, self.network, self.validation)
-                logs |= logs_of(found, "val_", has_accuracy=self.has_accuracy)
-                logs |= measured(where, self.network, self.validation, self.measures, "val_")
+                sums, others = evaluated(where, self.network, self.validation, self.measures)
+                logs |= logs_of(sums, "val_", has_accuracy=self.has_accuracy)
+                logs |= {f"val_{name}": value for name, value in others.items()}
         except _NotFiniteError as error:
             self.trainer.restore()
             raise self._divergence(error, epoch, kept) from None
@@ -185,6 +215,7 @@ class _Fit:
                 error.add_note(f"{self.where} ended in epoch {epoch}; the weights are {kept}")
             raise
         finally:
+            self.slices.end(interrupted=isinstance(sys.exception(), KeyboardInterrupt))
             # An interrupted epoch is not repeated: its order of rows has been used.
             if self.trainer.steps > steps:
                 self.network.set_metadata(EPOCHS, str(epoch))
@@ -196,38 +227,41 @@ class _Fit:
             f"{self.where}: the {error.what} became NaN or infinite in epoch {epoch}, step "
             f"{error.step}; the weights are {kept}"
         )
-        fault = fault_of_input(self.samples, self.network)
+        fault = self.slices.fault(self.network)
         if fault:
             return InputError(f"{what}. {fault}")
         return FloatingPointError(f"{what}. {self.advice}")
 
-    def _train(self, epoch: int, slices: _Slices) -> tuple[_core.Result, float]:
+    def _train(self, epoch: int) -> tuple[_core.Result, float]:
         """Make the steps of an epoch; return their result and the last learning rate."""
-        samples, network = self.samples, self.network
-        order = epoch - 1 if self.shuffle else None
+        slices = self.slices
+        slices.begin(self.network.seed, epoch - 1 if self.shuffle else None)
         index = np.empty(0, dtype=np.uintp)
         # The schedule is called once for each step, in order, however the epoch is sliced.
         lr = np.empty(0)
         last_lr = 0.0
         # Sums continue across slices, so that results do not depend on the slicing.
         result = _core.Result()
-        while result.rows < samples.rows:
+        while True:
             if index.size == 0:
-                index = slices.rows(network.seed, order, result.rows)
+                part = slices.take()
+                if part is None:
+                    break
+                samples, index, batch_size = part
             rows, steps = result.rows, self.trainer.steps
-            missing = self._steps_of(index) - lr.size
+            missing = _steps_of(samples, index, batch_size) - lr.size
             if missing > 0:
                 ahead = optimizers.rates(self.where, self.optimizer, missing, ahead=lr.size)
                 lr = np.concatenate((lr, ahead))
             # Batches without weight use no rate.
-            unused = -(-index.size // self.batch_size) - lr.size
+            unused = -(-index.size // batch_size) - lr.size
             rates = lr
             if unused > 0:
                 rates = np.pad(lr, (0, unused), mode="edge" if lr.size else "constant")
             result = self.trainer.epoch(
                 samples.loss,
                 *samples.chosen(index),
-                self.batch_size,
+                batch_size,
                 rates,
                 SLICE_SECONDS,
                 result,
@@ -244,7 +278,7 @@ class _Fit:
                 self.display.advance(rows, logs_of(result, has_accuracy=self.has_accuracy))
         if result.weight_sum == 0:
             raise ValueError(
-                f"{self.where}: the weights of no batch of {self.batch_size} rows add up to "
+                f"{self.where}: the weights of no batch{_of_rows(self.batch_size)} add up to "
                 f"{_core.LEAST_WEIGHT_SUM:g} or more, so that no step was made"
             )
         # No loss of this epoch depends on the weights after the last step, and bad state of the
@@ -255,14 +289,23 @@ class _Fit:
             raise _NotFiniteError(what, result.steps)
         return result, last_lr
 
-    def _steps_of(self, index: NDArray[np.uintp]) -> int:
-        """Return how many steps the batches of these rows make: those that have a weight."""
-        weights = self.samples.weights(index)
-        batches = -(-index.size // self.batch_size)
-        if weights is None or weights.min() >= _core.LEAST_WEIGHT_SUM:
-            return batches
-        sums = np.add.reduceat(weights, np.arange(0, index.size, self.batch_size))
-        return int(np.count_nonzero(sums >= _core.LEAST_WEIGHT_SUM))
+
+def _steps_of(samples: Samples, index: NDArray[np.uintp], batch_size: int) -> int:
+    """Return how many steps the batches of these rows make: those that have a weight."""
+    weights = samples.weights(index)
+    batches = -(-index.size // batch_size)
+    if weights is None or weights.min() >= _core.LEAST_WEIGHT_SUM:
+        return batches
+    sums = np.add.reduceat(weights, np.arange(0, index.size, batch_size))
+    return int(np.count_nonzero(sums >= _core.LEAST_WEIGHT_SUM))
+
+
+def _known(number: int | None) -> int | str:
+    return "an unknown number of" if number is None else number
+
+
+def _of_rows(batch_size: int | None) -> str:
+    return "" if batch_size is None else f" of {batch_size} rows"
 
 
 class _NotFiniteError(Exception):
@@ -274,7 +317,7 @@ class _NotFiniteError(Exception):
         self.step = step
 
 
-def _warn_of_step(layers: Sequence[object]) -> None:
+def warn_of_step(layers: Sequence[object]) -> None:
     """Warn of layers that cannot learn because of a step activation."""
     with_step = [
         i
@@ -294,14 +337,41 @@ def _warn_of_step(layers: Sequence[object]) -> None:
     )
 
 
+def _checked_source(
+    where: str,
+    source: Source,
+    epochs: int,
+    measures: list[Measure],
+    sample_weight: object,
+    validation_split: object,
+) -> None:
+    """Refuse what does not go with samples from a source."""
+    share = checks.real(where, "validation_split", validation_split, below=1.0)
+    if share:
+        raise ValueError(
+            f"{where}: validation_split is {exact(share)}, but x is a stream, whose last rows are "
+            f"not set apart; give validation_data"
+        )
+    if source.once and epochs > 1:
+        raise ValueError(
+            f"{where}: epochs is {epochs}, but x can be read only once, as it is an iterator; "
+            f"should be an object that iter() begins again, such as a list of batches"
+        )
+    if source.once and measures:
+        raise ValueError(
+            f"{where}: metrics needs a second pass over x, which is an iterator and can be read "
+            f"only once"
+        )
+
+
 def fit(
     model: Model,
     network: _core.Network,
-    x: ArrayLike | SparseRows,
-    t: ArrayLike,
+    x: Any,
+    t: Any,
     *,
     epochs: int,
-    batch_size: int,
+    batch_size: int | None,
     optimizer: str | optimizers.Optimizer | None,
     loss: str | losses.Loss | None,
     validation_data: object,
@@ -316,34 +386,52 @@ def fit(
     where: str = "fit",
     advice: str = "A smaller lr or clip_norm may help",
     warn_of_scales: bool = True,
+    source: Source | None = None,
 ) -> History:
     """Train a network as `Sequential.fit` documents; `where` and `advice` go into messages.
 
     With `warn_of_scales`, the scales of x are looked at if the network has not been trained yet.
-    `network` is trained, and callbacks get `model`, which is a view of it.
+    `network` is trained, and callbacks get `model`, which is a view of it. With a `source`, it has
+    the samples, and x, t and sample_weight are not used.
     """
     epochs = checks.integer(where, "epochs", epochs, 1)
-    batch_size = checks.integer(where, "batch_size", batch_size, 1)
+    if batch_size is not None:
+        batch_size = checks.integer(where, "batch_size", batch_size, 1)
+    elif source is None or not source.has_batches:
+        batch_size = BATCH_SIZE
     chosen = loss_for(where, loss, network)
     measures = checked_metrics(where, metrics, chosen)
-    names, is_split = _core.column_names(x), validation_data is None
-    x, t, sample_weight, validation_data = split_off(
-        where, validation_split, x, t, sample_weight, validation_data
-    )
-    samples = checked_samples(where, network, chosen, x, t, sample_weight, class_weight, names)
+    names, is_split = None, validation_data is None
+    samples: Samples | Stream
+    if source is None:
+        names = _core.column_names(x)
+        x, t, sample_weight, validation_data = split_off(
+            where, validation_split, x, t, sample_weight, validation_data
+        )
+        samples = checked_samples(where, network, chosen, x, t, sample_weight, class_weight, names)
+    else:
+        _checked_source(where, source, epochs, measures, sample_weight, validation_split)
+        samples = stream_of(where, network, chosen, source, class_weight)
     validation = validation_samples(
-        where, network, chosen, validation_data, names, is_split=is_split
+        where, network, chosen, validation_data, names, is_split=is_split, epochs=epochs
     )
     for part in (samples, validation):
-        if part is not None:
+        if isinstance(part, Samples):
             check_targets(where, measures, part, network.outputs)
     shuffle = checks.flag(where, "shuffle", shuffle)
     called = checked_callbacks(where, callbacks)
     show = wanted(where, progress, verbose)
     chosen_optimizer = optimizers.resolve(where, optimizer)
-    _warn_of_step(model.layers)
-    if warn_of_scales and not int(network.get_metadata(EPOCHS) or 0):
-        scales.warn(where, model.layers, samples, network.dtype)
+    warn_of_step(model.layers)
+    warns = warn_of_scales and not int(network.get_metadata(EPOCHS) or 0)
+    slices: _Slices | Portions
+    if isinstance(samples, Samples):
+        batch_size = min(batch_size or BATCH_SIZE, samples.rows)
+        slices = _Slices(samples, batch_size)
+        if warns:
+            scales.warn(where, model.layers, samples, network.dtype)
+    else:
+        slices = samples.portions(where, batch_size, model.layers if warns else None)
     # Last, so that nothing changes if an argument is bad.
     trainer = optimizers.bound(where, chosen_optimizer, network)
     return _Fit(
@@ -353,10 +441,11 @@ def fit(
         trainer=trainer,
         loss=chosen,
         samples=samples,
+        slices=slices,
         validation=validation,
         has_accuracy=chosen.has_accuracy,
         epochs=epochs,
-        batch_size=min(batch_size, samples.rows),
+        batch_size=batch_size,
         shuffle=shuffle,
         callbacks=called,
         show=show,

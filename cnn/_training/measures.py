@@ -11,13 +11,15 @@ import numpy as np
 from cnn import _core, losses
 from cnn._base import checks
 from cnn._base.regression import Regression
-from cnn._training.samples import Samples, checked_samples, loss_for
+from cnn._training.samples import Samples, checked_samples, loss_for, stream_of
 from cnn._training.steps import evaluate, logs_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from cnn._base.choices import MetricName
+    from cnn._sources import Source
+    from cnn._training.streams import Stream
 
 Metric: TypeAlias = "MetricName | Callable[[NDArray[Any], NDArray[Any]], float]"
 
@@ -117,13 +119,24 @@ def check_targets(where: str, measures: list[Measure], samples: Samples, outputs
 
 
 def measured(
-    where: str, network: _core.Network, samples: Samples, measures: list[Measure], prefix: str = ""
+    where: str, network: _core.Network, samples: Samples | Stream, measures: list[Measure]
 ) -> dict[str, float]:
-    """Return metrics of samples by their names, after a prefix."""
+    """Return metrics of samples by their names."""
     if not measures:
         return {}
+    if not isinstance(samples, Samples):
+        return samples.evaluate(where, measures, loss=False)[1]
     y = np.concatenate([y for _, y in _predicted(network, samples)])
-    return {prefix + measure.name: measure.value(where, samples, y) for measure in measures}
+    return {measure.name: measure.value(where, samples, y) for measure in measures}
+
+
+def evaluated(
+    where: str, network: _core.Network, samples: Samples | Stream, measures: list[Measure]
+) -> tuple[_core.Result, dict[str, float]]:
+    """Return the sums of the loss and metrics by their names."""
+    if not isinstance(samples, Samples):
+        return samples.evaluate(where, measures)
+    return evaluate(where, network, samples), measured(where, network, samples, measures)
 
 
 def _predicted(network: _core.Network, samples: Samples) -> Iterator[tuple[int, NDArray[Any]]]:
@@ -144,20 +157,26 @@ def _errors(network: _core.Network, samples: Samples) -> dict[str, float]:
 
 def evaluation(
     network: _core.Network,
-    x: ArrayLike,
-    t: ArrayLike,
+    x: Any,
+    t: Any,
     *,
     loss: str | losses.Loss | None,
     sample_weight: ArrayLike | None,
     metrics: object,
+    source: Source | None = None,
 ) -> dict[str, float]:
-    """Return what `Sequential.evaluate` documents."""
+    """Return what `Sequential.evaluate` documents; with a `source`, it has the samples."""
     where = "evaluate"
     chosen = loss_for(where, loss, network)
     measures = checked_metrics(where, metrics, chosen)
+    has_errors = not chosen.has_accuracy and chosen.name not in _NO_ERRORS
+    if source is not None:
+        stream = stream_of(where, network, chosen, source)
+        result, others = stream.evaluate(where, measures, errors=has_errors)
+        return logs_of(result, has_accuracy=chosen.has_accuracy) | others
     samples = checked_samples(where, network, chosen, x, t, sample_weight)
     found = logs_of(evaluate(where, network, samples), has_accuracy=chosen.has_accuracy)
-    if not chosen.has_accuracy and chosen.name not in _NO_ERRORS:
+    if has_errors:
         found |= _errors(network, samples)
-    others = [measure for measure in measures if measure.name not in found]
-    return found | measured(where, network, samples, others)
+    rest = [measure for measure in measures if measure.name not in found]
+    return found | measured(where, network, samples, rest)

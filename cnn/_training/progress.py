@@ -136,8 +136,8 @@ def wanted(where: str, progress: object, verbose: object = None) -> bool:
     return _has_bars()
 
 
-def display(rows: int, first_epoch: int, last_epoch: int) -> Display:
-    """Return a bar if the output can show one, otherwise a log."""
+def display(rows: int | None, first_epoch: int, last_epoch: int) -> Display:
+    """Return a bar if the output can show one, otherwise a log; rows may be unknown."""
     if _in_notebook():
         return NotebookBar(rows, first_epoch, last_epoch)
     if _has_bars():
@@ -169,7 +169,7 @@ class _Metrics:
 class Bar:
     """One bar for all epochs of a fit, with the current epoch and the metrics so far."""
 
-    def __init__(self, rows: int, first_epoch: int, last_epoch: int) -> None:
+    def __init__(self, rows: int | None, first_epoch: int, last_epoch: int) -> None:
         # tqdm is imported here, so that `import cnn` need not wait for it.
         from tqdm.std import tqdm  # noqa: PLC0415
 
@@ -177,7 +177,7 @@ class Bar:
         self._metrics = _Metrics()
         self._bar: Any = tqdm(
             desc=f"epoch {first_epoch}/{last_epoch}",
-            total=rows * (last_epoch - first_epoch + 1),
+            total=None if rows is None else rows * (last_epoch - first_epoch + 1),
             bar_format=_FORMAT,
             dynamic_ncols=True,
             file=_stderr(),
@@ -210,9 +210,10 @@ class NotebookBar:
     metrics. If the notebook cannot show it, training goes on.
     """
 
-    def __init__(self, rows: int, first_epoch: int, last_epoch: int) -> None:
+    def __init__(self, rows: int | None, first_epoch: int, last_epoch: int) -> None:
         self._epoch, self._last_epoch = first_epoch, last_epoch
-        self._done, self._total = 0, rows * (last_epoch - first_epoch + 1)
+        # An unknown number of rows is 0, and the bar is then one without a share.
+        self._done, self._total = 0, (rows or 0) * (last_epoch - first_epoch + 1)
         self._metrics = _Metrics()
         self._text = ""
         self._ended = False
@@ -258,9 +259,10 @@ class NotebookBar:
         from tqdm.std import tqdm  # noqa: PLC0415
 
         seconds = time.monotonic() - self._start
-        if not self._ended:
+        is_open = self._ended or not self._total
+        if not is_open:
             seconds *= self._total / self._done - 1 if self._done else 0.0
-        remaining = "" if self._ended else " left"
+        remaining = "" if is_open else " left"
         clock = f"{tqdm.format_interval(seconds)}{remaining}" if self._done else ""
         words = ", ".join(word for word in (clock, self._text) if word)
         return f"epoch {self._epoch}/{self._last_epoch}", words
@@ -272,10 +274,8 @@ class NotebookBar:
         epoch, words = (html.escaped(word) for word in self._words())
         if self._ended:
             return f"<div>{epoch}: {words}</div>"
-        bar = (
-            f'<progress value="{self._done}" max="{self._total}" '
-            f'style="width:20em;vertical-align:middle;"></progress>'
-        )
+        share = f'value="{self._done}" max="{self._total}" ' if self._total else ""
+        bar = f'<progress {share}style="width:20em;vertical-align:middle;"></progress>'
         return f"<div>{epoch} {bar} {words}</div>"
 
 

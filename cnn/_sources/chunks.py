@@ -1,0 +1,173 @@
+"""Chunks of rows, and the sources that read them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from cnn import _core
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+Part: TypeAlias = "tuple[NDArray[Any], NDArray[Any] | None, NDArray[Any] | None]"
+"""Arrays of x, t and weights; None if there are none."""
+Check: TypeAlias = "Callable[[str, Any, Any, Any], Part]"
+"""A function that takes the beginning of a message, x, t and weights, and returns arrays."""
+
+Order: TypeAlias = "tuple[int, int] | None"
+"""(seed, epoch) of a shuffle, as `_core.permutation` takes them; None for no shuffle."""
+
+CHUNK_BYTES = 8 << 20
+"""The size of a chunk, unless a row is larger."""
+CHUNK_ROWS = 65536
+"""The most rows of a chunk."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some rows of a source, in the order of an epoch: x[index], t[index], sample_weight[index]."""
+
+    x: NDArray[Any]
+    t: NDArray[Any] | None
+    sample_weight: NDArray[Any] | None
+    index: NDArray[np.uintp]
+    numbers: NDArray[Any] | int = 0
+    """The number in the source of each row of x, or that of the first one."""
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        return int(self.index.size)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of the arrays."""
+        return sum(0 if a is None else a.nbytes for a in (self.x, self.t, self.sample_weight))
+
+    def number(self, row: int) -> int:
+        """Return the number in the source of a row of x."""
+        if isinstance(self.numbers, int):
+            return self.numbers + row
+        return int(self.numbers[row])
+
+    def part(self, first: int, last: int | None = None) -> Chunk:
+        """Return some of the rows, on the same arrays."""
+        return replace(self, index=self.index[first:last])
+
+
+def in_order(part: Part, numbers: NDArray[Any] | int) -> Chunk:
+    """Return a chunk of all rows of arrays, in their order."""
+    return Chunk(*part, np.arange(len(part[0]), dtype=np.uintp), numbers)
+
+
+def joined(chunks: Sequence[Chunk]) -> Chunk:
+    """Return the rows of chunks, one after the other, as one; a copy unless there is one chunk."""
+    if len(chunks) == 1:
+        return chunks[0]
+    first = chunks[0]
+    numbers = [
+        chunk.index + chunk.numbers
+        if isinstance(chunk.numbers, int)
+        else chunk.numbers[chunk.index]
+        for chunk in chunks
+    ]
+    part = (
+        np.concatenate([chunk.x[chunk.index] for chunk in chunks]),
+        None if first.t is None else np.concatenate([_of(c.t, c) for c in chunks]),
+        None
+        if first.sample_weight is None
+        else np.concatenate([_of(c.sample_weight, c) for c in chunks]),
+    )
+    return in_order(part, np.concatenate(numbers).astype(np.int64))
+
+
+def _of(array: NDArray[Any] | None, chunk: Chunk) -> NDArray[Any]:
+    if array is None:
+        raise ValueError("a chunk has no targets or no weights, but another one has")
+    found: NDArray[Any] = array[chunk.index]
+    return found
+
+
+class Source(ABC):
+    """Rows of samples, which are read in chunks.
+
+    Attributes
+    ----------
+    where : str
+        What begins messages: the function that the user called.
+    rows : int or None
+        The number of rows; None if it is known only after all of them were read.
+    inputs : int or None
+        The number of columns of x; None if it is known only after some rows were read.
+    columns : list of str or None
+        Their names, if they have names.
+    shuffles_all : bool
+        Whether an order is a permutation of all rows, rather than of those near one another.
+    in_memory : bool
+        Whether chunks are parts of arrays in memory, so that reading ahead gains nothing.
+    has_batches : bool
+        Whether the chunks of the source's own order are the batches of an iterable.
+    once : bool
+        Whether it can be read once only.
+    """
+
+    where: str
+    rows: int | None = None
+    inputs: int | None = None
+    columns: list[str] | None = None
+    shuffles_all = False
+    in_memory = False
+    has_batches = False
+    once = False
+
+    @abstractmethod
+    def read(self, order: Order = None, check: Check | None = None) -> Iterator[Chunk]:
+        """Yield all rows in chunks.
+
+        Parameters
+        ----------
+        order : tuple of int or None
+            The seed and the epoch of a shuffle.
+        check : function, optional
+            Takes the beginning of a message, x, t and weights as the source has them, t and weights
+            None if there are none, and returns them as arrays; by default `plain`.
+        """
+
+    def count(self) -> int:
+        """Return the number of rows; if it is not known, all rows are read."""
+        if self.rows is None:
+            self.rows = sum(chunk.rows for chunk in self.read())
+        return self.rows
+
+
+def plain(where: str, x: Any, t: Any, sample_weight: Any) -> Part:
+    """Return x, t and weights as arrays of numbers with a row for each sample."""
+    array = _core.numeric(where, "x", x)
+    if array.ndim != 2:
+        raise ValueError(
+            f"{where}: x has {array.ndim} dimensions {array.shape}, should have 2: (n, inputs)"
+        )
+    others: list[NDArray[Any] | None] = []
+    for name, value in (("t", t), ("sample_weight", sample_weight)):
+        if value is None:
+            others.append(None)
+            continue
+        other = _core.numeric(where, name, value)
+        if other.ndim not in (1, 2) or len(other) != len(array):
+            raise ValueError(
+                f"{where}: {name} has shape {other.shape}, but x has {len(array)} rows"
+            )
+        others.append(other)
+    return array, others[0], others[1]
+
+
+def rows_of_chunk(row_bytes: int) -> int:
+    """Return how many rows of a size make a chunk."""
+    return max(1, min(CHUNK_ROWS, CHUNK_BYTES // max(1, row_bytes)))
