@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,14 @@ class Recorder(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         """Record the metrics."""
         self.history.append(epoch, logs)
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the metrics."""
+        return {"epoch": self.history.epoch, "history": self.history.history}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take the metrics of a run that goes on."""
+        self.history.epoch, self.history.history = state["epoch"], state["history"]
 
 
 class Floor(Callback):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cnn import distributed, optimizers
+from cnn import optimizers
 from cnn._tables import shards
 from cnn._tables.shards import FilesProgress
 from cnn.callbacks import EarlyStopping
@@ -18,9 +18,12 @@ from cnn.tabular._shards import READINGS, Shards, outline
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from cnn._base.choices import Progress as Shown
     from cnn._tables.source import Progress
-    from cnn.tabular._shards import Outline, Reading
+    from cnn.tabular._shards import Encoded, Outline, Reading
 
 
 @dataclass(frozen=True)
@@ -75,49 +78,67 @@ def fit_shards(
     ValueError, OSError
         In all processes, if the files or the settings are no good ones in one of them.
     """
-    peers = Peers(run.comm)
+    # Other trainings on tables need not wait for it.
+    from cnn import distributed  # noqa: PLC0415
+
     files = shards.cut(paths, count)
-    progress = FilesProgress(run.reading, _own(files, peers), READINGS)
+    team = distributed.Team("train", distributed.checked("train", run.comm))
+    peers = Peers(team, distributed.ranges(count, team.size))
+    progress = FilesProgress(run.reading, [path for i in peers.own for path in files[i]], READINGS)
     found = outline(files, reading, peers, progress)
     data = Shards(files, reading, peers, found, progress)
     held, kept = data.split(settings.seed, settings.hold_out)
     weights = class_weights(
         settings.class_weight, data.goal, data.source, lambda: data.class_counts
     )
-    dialect = reading.dialect
-    plan = data.plan(dialect.decimal, dialect.missing)
+    plan = data.plan(reading.dialect.decimal, reading.dialect.missing)
     rows = data.encoded(plan)
     batch_size, l2 = settings.of_rows(kept, is_class=plan.task == "classification")
     net = net_for(plan, settings, l2, data.source)
     start = Start(plan, settings.hidden, held + kept, held, data.left_out)
-    peers.together(lambda: started(found, start) if peers.rank == 0 else None)
-    by_number = {each.number: each for each in rows}
+    peers.together(lambda: started(found, start) if peers.is_first else None)
     stop = EarlyStopping(patience=settings.patience, restore_best_weights=True)
     recorder = Recorder()
-    history = distributed.fit(
-        net,
-        _Sources(count, by_number, held=False),
-        comm=run.comm,
-        epochs=settings.epochs,
-        batch_size=batch_size,
-        optimizer=optimizers.Adam(lr=settings.lr),
-        validation_data=_Sources(count, by_number, held=True) if held else None,
-        class_weight=weights,
-        callbacks=[*([Floor()] if l2 > 0 else []), *([stop] if held else []), recorder],
-        progress=run.progress,
-        checkpoint=run.checkpoint,
-        every=run.every,
-        resume=run.resume,
-    )
-    best = stop.best_epoch if held else len(history)
-    fitted = Fitted(net, plan, history, best, bool(held), False)
+    interrupted = False
+    try:
+        distributed.fit(
+            net,
+            lambda shard: (rows[shard].x, rows[shard].t),
+            n_shards=count,
+            comm=run.comm,
+            epochs=settings.epochs,
+            batch_size=batch_size,
+            optimizer=optimizers.Adam(lr=settings.lr),
+            validation_data=(lambda shard: _held_out(rows[shard], weights)) if held else None,
+            class_weight=weights,
+            callbacks=[
+                *([Floor()] if l2 > 0 else []),
+                *([stop] if held else []),
+                recorder,  # after `stop`, which so knows each epoch that is recorded
+            ],
+            progress=run.progress,
+            checkpoint=run.checkpoint,
+            every=run.every,
+            resume=run.resume,
+        )
+    except KeyboardInterrupt:
+        if peers.size > 1 or not len(recorder.history):
+            raise
+        interrupted = True
+        if held:
+            stop.on_train_end({})  # restores the weights of the best epoch
+    best = stop.best_epoch if held else len(recorder.history)
+    fitted = Fitted(net, plan, recorder.history, best, bool(held), interrupted)
     if held:
         fitted.held_out, fitted.baseline = _shard_scores.held_out(
-            net, plan, rows, data.kept_counts, peers, data.source
+            net, plan, list(rows.values()), data.kept_counts, peers, data.source
         )
-    peers.together(lambda: ended(fitted) if peers.rank == 0 else None)
+    peers.together(lambda: ended(fitted) if peers.is_first else None)
     return fitted
 
 
-def _own(files: list[list[str]], peers: Peers) -> list[str]:
-    return [path for shard in peers.own(len(files)) for path in files[shard]]
+def _held_out(shard: Encoded, weights: NDArray[np.float64] | None) -> tuple[NDArray[Any], ...]:
+    """Return the held-out rows of a shard, with the weights of their classes if there are some."""
+    if weights is None:
+        return shard.held_x, shard.held_t
+    return shard.held_x, shard.held_t, weights[shard.held_t]

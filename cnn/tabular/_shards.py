@@ -70,7 +70,7 @@ def outline(
 
     `files` has those of each shard.
     """
-    own = [files[shard] for shard in peers.own(len(files))]
+    own = [files[shard] for shard in peers.own]
     forced = content.forced_categories(
         reading.target, reading.task, reading.drop, reading.categories
     )
@@ -176,7 +176,6 @@ class Shards:
         progress: FilesProgress,
     ) -> None:
         self._files_name = self.source = found.source
-        self.count = len(files)
         self._peers = peers
         self._reading = reading
         names = [name for name in found.columns if name != reading.target]
@@ -186,7 +185,7 @@ class Shards:
 
         def read() -> list[Any]:
             told: list[Any] = []
-            for shard in peers.own(self.count):
+            for shard in peers.own:
                 rows = shards.read(
                     files[shard],
                     before,
@@ -282,13 +281,14 @@ class Shards:
             search.narrow(np.sum(told, axis=0))
         return search.values(len(self.columns))
 
-    def encoded(self, plan: Preprocessing) -> list[Encoded]:
-        """Return the own shards as a network takes them; the rows are no longer kept otherwise."""
-        found: list[Encoded] = []
+    def encoded(self, plan: Preprocessing) -> dict[int, Encoded]:
+        """Return the own shards, by number, as a network takes them; `parts` are no longer kept."""
+        found: dict[int, Encoded] = {}
 
         def encode() -> None:
             while self.parts:
-                found.append(self._encoded(self.parts.pop(0), plan))
+                part = self.parts.pop(0)
+                found[part.number] = self._encoded(part, plan)
 
         self._peers.together(encode)
         return found
@@ -319,14 +319,13 @@ class Shards:
                 held_x.append(inputs[held])
                 held_t.append(targets[held])
                 goal.append(block[held, -1])
-            return Encoded(part.number, *(each.array() for each in scratch))
+            return Encoded(*(each.array() for each in scratch))
 
 
 @dataclass
 class Encoded:
     """A shard as a network takes it, in files that are mapped into memory."""
 
-    number: int
     x: NDArray[np.float32]
     t: NDArray[Any]
     """The training rows: inputs (rows, inputs), and classes or standardised numbers (rows,)."""
