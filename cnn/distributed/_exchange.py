@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,12 +45,9 @@ class Exchange:
     def __init__(self, team: Team, trainer: _core.Trainer, shards: int, *, clips: bool) -> None:
         network = trainer.network
         self.bounds = ranges(shards, team.size)
-        self._nodes = [
-            nodes_of(first, last, shards)
-            for first, last in zip(self.bounds[:-1], self.bounds[1:], strict=True)
-        ]
+        self._nodes = [nodes_of(first, last, shards) for first, last in pairwise(self.bounds)]
         self._begins = _core.shard_slices(network, team.size)
-        self._slices = [b - a for a, b in zip(self._begins[:-1], self._begins[1:], strict=True)]
+        self._slices = [b - a for a, b in pairwise(self._begins)]
         self._team, self._trainer, self._network = team, trainer, network
         self._dtype, self._clips = network.dtype, clips
         self.tree = _core.ShardTree(self._dtype, network.parameter_count, shards)
@@ -152,10 +150,7 @@ class Exchange:
     def evaluated(self, nodes: Nodes | None, bounds: Sequence[int]) -> Sums:
         """Return sums over all shards of the nodes that each process has, without vectors."""
         shards = bounds[-1]
-        ranks = [
-            nodes_of(first, last, shards)
-            for first, last in zip(bounds[:-1], bounds[1:], strict=True)
-        ]
+        ranks = [nodes_of(first, last, shards) for first, last in pairwise(bounds)]
         own = None
         if nodes is not None:
             own = np.concatenate([np.empty(0), *(sums for *_, sums in nodes)])

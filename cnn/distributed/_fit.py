@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cnn import _core, losses, optimizers
+from cnn import losses, optimizers
 from cnn._base import checks, formats
 from cnn._base.log import LOGGER
 from cnn._training.hooks import checked_callbacks
@@ -94,8 +95,8 @@ def fit(
     shuffle : bool, default True
         Whether each epoch uses the rows of each shard in a new random order.
     callbacks : Callback or iterable of Callback, optional
-        Callbacks of the first process, rank 0; those of others are not used. If they change weights,
-        ``optimizer.lr`` or ``net.stop_training``, they do it in all processes.
+        Callbacks of the first process, rank 0; those of others are not used. If they change
+        weights, ``optimizer.lr`` or ``net.stop_training``, they do it in all processes.
     progress, verbose
         As for `cnn.Sequential.fit`, in the first process.
     n_shards : int, optional
@@ -147,7 +148,8 @@ def fit(
     >>> x, t, x_test, t_test = cnn.datasets.load_digits(split=True)
     >>> net = cnn.mlp([64, 50, 10], "relu", "softmax", rng=0)
     >>> shards = [(x[s::8], t[s::8]) for s in range(8)]
-    >>> history = cnn.distributed.fit(net, shards, epochs=10, batch_size=100, optimizer=cnn.Adam(1e-2))
+    >>> adam = cnn.Adam(1e-2)
+    >>> history = cnn.distributed.fit(net, shards, epochs=10, batch_size=100, optimizer=adam)
     >>> net.evaluate(x_test, t_test)["accuracy"] > 0.9
     True
 
@@ -308,9 +310,7 @@ class _Call:
         own = None
         if all(counts is not None for counts in found):
             own = np.concatenate([np.empty(0), *found])
-        lengths = [
-            (1 + classes) * (b - a) for a, b in zip(bounds[:-1], bounds[1:], strict=True)
-        ]
+        lengths = [(1 + classes) * (b - a) for a, b in pairwise(bounds)]
         parts = team.allgather(own, lengths)
         return shards, np.concatenate(parts).reshape(given.count, 1 + classes)
 

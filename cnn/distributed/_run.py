@@ -115,7 +115,7 @@ class Run:
             callback.metrics = self.metrics
         self._call("on_train_begin")
         self._resume()
-        LOGGER.info(
+        self._log(
             "%s begins: %d rows in %d shards, epochs %d to %d, %d steps each, %r, %r",
             *(team.where, self.rows, self.exchange.bounds[-1], self.epoch + 1, self.last),
             *(self.steps, self.optimizer, self.loss),
@@ -131,10 +131,15 @@ class Run:
         team.sync()
         logs = self.history[-1]
         stopped = ", stopped by a callback" if self.net.stop_training else ""
-        LOGGER.info("%s ends after epoch %d%s: %s", team.where, self.epoch, stopped, text_of(logs))
+        self._log("%s ends after epoch %d%s: %s", team.where, self.epoch, stopped, text_of(logs))
         self.exchange.gather_state()
         self._call("on_train_end", logs)
         return self.history
+
+    def _log(self, text: str, *values: object) -> None:
+        """Log a line of the whole run, in the first process."""
+        if self.team.rank == 0:
+            LOGGER.info(text, *values)
 
     # ---- Callbacks -------------------------------------------------------------------------------
 
@@ -210,9 +215,7 @@ class Run:
             # If another thread is training the network by now, its weights are not restored.
             with contextlib.suppress(RuntimeError):
                 self._restore()
-                error.add_note(
-                    f"{self.team.where} ended in epoch {epoch}; the weights are {kept}"
-                )
+                error.add_note(f"{self.team.where} ended in epoch {epoch}; the weights are {kept}")
             raise
         finally:
             for shard in self.shards:
@@ -223,7 +226,7 @@ class Run:
         self.epoch, self.step, self.sums = epoch, 0, np.zeros(_core.SHARD_SUMS)
         self.network.set_metadata(EPOCHS, str(epoch))
         self.history.append(epoch, logs)
-        if LOGGER.isEnabledFor(logging.DEBUG):
+        if self.team.rank == 0 and LOGGER.isEnabledFor(logging.DEBUG):
             LOGGER.debug("%s: epoch %d, %s", self.team.where, epoch, text_of(logs))
         if self.display is not None:
             self.display.finish(epoch, logs)
@@ -380,7 +383,7 @@ class Run:
         if team.rank == 0:
             team.attempt(_checkpoint.restore, team.where, self.checkpoint, state, self.callbacks)
         team.sync()
-        LOGGER.info(
+        self._log(
             "%s goes on from %r: epoch %d, step %d", team.where, self.checkpoint, *self.progress
         )
 

@@ -185,7 +185,7 @@ class Shard:
             _core.shard_gradient(
                 trainer,
                 samples.loss,
-                samples.x,
+                chunk.x,
                 samples.t,
                 samples.sample_weight,
                 chunk.index,

@@ -126,8 +126,7 @@ class Team:
         )
         self._refuse(flags)
         return [
-            part[: length - HEADER].view(dtype)
-            for part, length in zip(parts, lengths, strict=True)
+            part[: length - HEADER].view(dtype) for part, length in zip(parts, lengths, strict=True)
         ]
 
     def alltoall(
