@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 CHOICES = ("auto", "mpi", "none")
 """Whether processes train together."""
-# The variables by which starters of MPI tell each process how many there are: Hydra, of MPICH,
-# Intel MPI and Slurm's PMI2; Open MPI; and MVAPICH.
+# The variables by which starters of MPI tell each process how many there are, and its number:
+# Hydra, of MPICH and Intel MPI, and Slurm's PMI2; Open MPI; and MVAPICH.
 _SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+_RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
 # How long a process that failed waits for the others to end, before it ends them.
 _PATIENCE = 5.0
 _BETWEEN = 0.01
@@ -26,21 +27,40 @@ _BETWEEN = 0.01
 
 def started() -> int:
     """Return how many processes mpiexec has started together, 1 without it."""
-    for name in _SIZES:
+    return max(1, _number(_SIZES) or 1)
+
+
+def is_first() -> bool:
+    """Whether this is the first process that mpiexec has started, or was started without it."""
+    return not _number(_RANKS)
+
+
+def _number(names: tuple[str, ...]) -> int | None:
+    """Return the value of the first variable that is a number, or None."""
+    for name in names:
         value = os.environ.get(name, "")
         if value.isascii() and value.isdigit():
-            return max(1, int(value))
-    return 1
+            return int(value)
+    return None
 
 
-def check_alone(arguments: Namespace) -> None:
-    """Refuse to be one of several processes, each of which would do the whole work."""
+def is_alone(arguments: Namespace) -> bool:
+    """Whether this process may train without shards; False in all but the first of several.
+
+    Raises
+    ------
+    ValueError
+        In the first of several, each of which would do the whole work.
+    """
     count = started()
-    if arguments.comm == "mpi" or (arguments.comm == "auto" and count > 1):
-        raise ValueError(
-            f"train: {count} processes were started by MPI, each of which would train the same "
-            f"network; --shards N makes them train it together"
-        )
+    if arguments.comm == "none" or (arguments.comm == "auto" and count == 1):
+        return True
+    if not is_first():
+        return False
+    raise ValueError(
+        f"train: {count} process{'es' * (count > 1)} should train together by MPI, for which "
+        f"--shards N should be given: otherwise each would train the same network"
+    )
 
 
 def world(choice: str) -> Any:

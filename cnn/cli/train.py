@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,8 @@ def train(arguments: Namespace) -> int:
     if arguments.shards is not None:
         comm = processes.world(arguments.comm)
         return processes.run(comm, lambda: _train_shards(arguments, comm))
-    processes.check_alone(arguments)
+    if not processes.is_alone(arguments):
+        return 1
     path, *others = arguments.data
     if others:
         raise ValueError(
@@ -97,9 +99,6 @@ def _train_shards(arguments: Namespace, comm: Any) -> int:
         raise ValueError("train: --folds is given, which --shards N does not have")
     if arguments.every is not None and arguments.checkpoint is None:
         raise ValueError("train: --every is given without --checkpoint")
-    for output in filter(None, (arguments.output, arguments.checkpoint)):
-        check_output(output, *arguments.data)
-    formats.destination("train", arguments.output, "a safetensors file")
     show = is_first and not arguments.quiet
     policy, missing = arguments.missing
     reading = tabular.Reading(
@@ -120,6 +119,16 @@ def _train_shards(arguments: Namespace, comm: Any) -> int:
         sys.stdout.flush()
     with contextlib.ExitStack() as stack:
 
+        def check() -> None:
+            for output in filter(None, (arguments.output, arguments.checkpoint)):
+                check_output(output, *filter(os.path.exists, arguments.data))
+                formats.destination("train", output, "a safetensors file")
+            if arguments.checkpoint == arguments.output:
+                raise ValueError(
+                    f"train: --checkpoint is {arguments.checkpoint}, which the model is to be; "
+                    f"should be another file"
+                )
+
         def started(found: tabular.Outline, start: tabular.Start) -> None:
             stack.close()
             report.print_start(found, start, policy)
@@ -137,6 +146,7 @@ def _train_shards(arguments: Namespace, comm: Any) -> int:
             reading,
             _settings(arguments),
             run,
+            check=check,
             started=started,
             ended=lambda found: tabular.of_fitted(found).save(arguments.output),
         )

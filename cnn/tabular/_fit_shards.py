@@ -48,6 +48,7 @@ def fit_shards(
     settings: Settings,
     run: Run,
     *,
+    check: Callable[[], None],
     started: Callable[[Outline, Start], None],
     ended: Callable[[Fitted], None],
 ) -> Fitted:
@@ -69,9 +70,9 @@ def fit_shards(
         How to train, checked.
     run : Run
         Where to train.
-    started, ended : callable
-        Called in the first process, before the training and after it; if they fail, all processes
-        do.
+    check, started, ended : callable
+        Called in the first process: before files are read, before the training, and after it. If
+        they fail, all processes do.
 
     Raises
     ------
@@ -84,6 +85,7 @@ def fit_shards(
     files = shards.cut(paths, count)
     team = distributed.Team("train", distributed.checked("train", run.comm))
     peers = Peers(team, distributed.ranges(count, team.size))
+    peers.together(lambda: check() if peers.is_first else None)
     progress = FilesProgress(run.reading, [path for i in peers.own for path in files[i]], READINGS)
     found = outline(files, reading, peers, progress)
     data = Shards(files, reading, peers, found, progress)
