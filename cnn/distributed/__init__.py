@@ -6,6 +6,9 @@ last bit, for any number of processes. Bytes are moved by MPI, through mpi4py, o
 """
 
 from cnn.distributed._communicator import Communicator
+from cnn.distributed._communicator import checked as checked
 from cnn.distributed._fit import fit
+from cnn.distributed._ranges import ranges as ranges
+from cnn.distributed._team import Team as Team
 
 __all__ = ["Communicator", "fit"]
