@@ -6,7 +6,7 @@ import errno
 import os
 import socket
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
@@ -125,7 +125,9 @@ def fit(
     OSError
         If a file cannot be read, or a checkpoint not written; the one before stays.
     RuntimeError
-        If another process has raised an error of a type of its own.
+        If another process has raised an error of a type of its own, or was interrupted.
+    KeyboardInterrupt
+        On Ctrl-C, in the processes that got it.
 
     Notes
     -----
@@ -154,7 +156,8 @@ def fit(
     True
 
     With ``comm=MPI.COMM_WORLD`` of mpi4py and ``mpiexec -n 4 python program.py`` the same program
-    has four processes, and ends with the same weights.
+    has four processes, and ends with the same weights. As ``python -m mpi4py program.py``, an error
+    outside of `fit` ends all processes too.
     """
     team = Team(_WHERE, checked(_WHERE, comm))
     arguments = {
@@ -165,15 +168,14 @@ def fit(
         "every": every,
         "resume": resume,
     }
-    made = team.attempt(
-        _Call,
-        *(net, shards, t, validation_data, n_shards, optimizer, loss),
-        *(callbacks, progress, verbose, checkpoint, arguments),
-    )
-    _agreement.agree(team, None if made is None else made.settings)
-    call: _Call = made
-    run = call.run(team)
-    return run.run()
+    with team.interruptible():
+        call = team.attempt(
+            _Call,
+            *(net, shards, t, validation_data, n_shards, optimizer, loss),
+            *(callbacks, progress, verbose, checkpoint, arguments),
+        )
+        _agreement.agree(team, None if call is None else call.settings)
+        return cast(_Call, call).run(team).run()
 
 
 class _Call:

@@ -7,9 +7,12 @@ processes learn of it in the same round; they then exchange the texts and raise 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import socket
+import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -20,7 +23,7 @@ from cnn._training.samples import InputError
 from cnn.distributed._traffic import HEADER, padded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -65,6 +68,7 @@ class Team:
         self._comm = comm
         self._fault: BaseException | None = None
         self._shard: int | None = None
+        self._attempts = self._interrupted = False
         self._buffers = [np.empty(0, np.uint8), np.empty(0, np.uint8)]
 
     @property
@@ -79,10 +83,44 @@ class Team:
         if self._fault is not None:
             return None
         try:
-            return function(*arguments)
+            self._attempts = True
+            if self._interrupted:
+                self._interrupted = False
+                raise KeyboardInterrupt
+            result = function(*arguments)
+            self._attempts = False
+            return result
         except BaseException as error:  # an interrupt too: others would wait for this process
+            self._attempts = False
             self._fault, self._shard = error, shard
             return None
+
+    @contextlib.contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Let Ctrl-C wait for the end of a round: this process must not leave one half-done.
+
+        Within `attempt` it interrupts at once. Nothing changes if the program has a handler of its
+        own, in other threads than the main one, and for a single process.
+        """
+        if (
+            self.size == 1
+            or threading.current_thread() is not threading.main_thread()
+            or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+        ):
+            yield
+            return
+        signal.signal(signal.SIGINT, self._interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        if self._interrupted:
+            raise KeyboardInterrupt
+
+    def _interrupt(self, number: int, frame: object) -> None:
+        if self._attempts:
+            raise KeyboardInterrupt
+        self._interrupted = True
 
     def check(self) -> None:
         """Raise the error of a failure if this process is the only one."""

@@ -149,3 +149,21 @@ def test_a_full_disk_ends_all_and_leaves_the_checkpoint_before(whole, tmp_path):
     settings["checkpoint"] = str(kept / "run.safetensors")
     code, found, text = mpi_runs.run(3, settings, tmp_path / "resumed")
     assert (code, found) == (0, [whole[0]] * 3), text
+
+
+@pytest.mark.parametrize("who", ["rank 0", "rank 1", "the launcher"])
+def test_an_interrupt_ends_all(who, tmp_path):
+    """Also if the process waits for others at that moment, which then wait for it in turn."""
+    checkpoint = tmp_path / "run.safetensors"
+    process = mpi_runs.start(3, {"epochs": 10_000, "checkpoint": str(checkpoint)}, tmp_path)
+    found = mpi_runs.pids(tmp_path, 3)
+    while not checkpoint.exists():
+        time.sleep(0.01)
+    os.kill({"rank 0": found[0], "rank 1": found[1]}.get(who, process.pid), signal.SIGINT)
+    process.communicate(timeout=10)
+    assert process.returncode != 0
+    if who != "the launcher":
+        other = json.loads((tmp_path / "2.json").read_text())
+        assert other["error"] == "RuntimeError"
+        assert f"{who}: " in other["text"]
+        assert "KeyboardInterrupt" in other["text"]
