@@ -48,6 +48,7 @@ _MODULES = (
     "onnx",
     "optimizers",
     "plot",
+    "predictor",
     "runtime",
     "schedules",
     "sequential",
@@ -133,6 +134,7 @@ _NAMES = {
         "Optimizer",
         "RMSprop",
     ),
+    "predictor": ("Predictor",),
     "schedules": (
         "Constant",
         "CosineDecay",

@@ -112,6 +112,15 @@ def _loaded(where: str, network: _core.Network) -> Sequential | Any:
     return of_file(where, net)
 
 
+def of_bytes(where: str, data: bytes, is_net: bool) -> Sequential | Any:
+    """Return the network or TableModel of a file's content; with `is_net` the network alone."""
+    try:
+        network = _core.Network.from_bytes(data)
+    except _core.ModelFileError as error:
+        raise _core.ModelFileError(str(error).replace("from_bytes", where, 1)) from None
+    return of_network(network) if is_net else _loaded(where, network)
+
+
 # Any stands for a TableModel: type checkers treat the result as a Sequential, the usual case, and
 # still allow isinstance to narrow it to a TableModel.
 @hinted("load")

@@ -14,14 +14,14 @@ from cnn._base import checks, formats
 from cnn._base.hinted import hinted
 from cnn._base.log import LOGGER
 from cnn._base.metadata import LR
-from cnn._base.streams import is_stream
+from cnn._base.streams import is_stream, with_targets
 from cnn._model.derivatives import Backward, Derivatives, Gradient, by_layer
 from cnn._model.exports import Exports
 from cnn._model.habits import Habits
 from cnn._model.names import Names
 from cnn._model.stack import Stack
 from cnn._training import loop, measures, steps
-from cnn._training.samples import source_of, stream_outputs, with_targets
+from cnn._training.given import source_of, stream_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -115,38 +115,49 @@ class Sequential(Derivatives, Exports, Names, Habits):
 
         Parameters
         ----------
-        x : array_like of shape (n, inputs)
+        x : array_like of shape (n, inputs), or a stream
             A sample in each row. Arrays of any type of numbers and any layout are read without a
             copy, `numpy.memmap` included; the additional memory depends on the batch size only.
             Frames of pandas and polars and Arrow tables are read too, those of several types into
             one array. Numbers must be finite in the network's dtype.
-        t : array_like of shape (n,) or (n, outputs)
+
+            A stream is read ahead by a thread, piece by piece: the path of a .npy or .npz file;
+            paths of Parquet files or of folders with such; a dataset or a reader of pyarrow, a lazy
+            frame of polars; an object with the methods of `cnn.Rows`; or an iterable of batches
+            (x, t) or (x, t, weight), such as a generator, for one epoch, or PyTorch's DataLoader.
+        t : array_like of shape (n,) or (n, outputs), str or None
             Targets. With softmax: class numbers (n,) from 0 to outputs - 1, or rows of
             probabilities. Otherwise a row for each sample, or (n,) if there is one output. They
             must be from 0 to 1 for binary_cross_entropy, 0 or more for poisson, and always finite
-            in the network's dtype.
+            in the network's dtype. The name of a column if x is a frame, a table or a Parquet file,
+            which is then no input; the path of a .npy file if x is one; None if x brings its
+            targets.
         epochs : int, default 1
             How many times each sample is used.
-        batch_size : int, default 32
-            How many samples a step uses; the last step of an epoch uses the remaining ones.
+        batch_size : int, optional
+            How many samples a step uses; the last step of an epoch uses the remaining ones. By
+            default 32, and for an iterable of batches these as they come. A number cuts their rows
+            anew.
         optimizer : Optimizer or str, optional
             The optimizer. An object continues from its last step; a name such as "sgd" stands for a
             new one with default settings. By default, a new `cnn.Adam`.
         loss : Loss or str, optional
             The loss to minimise. By default that of the output layer: cross_entropy for softmax,
             binary_cross_entropy for sigmoid, and squared_error for all others.
-        validation_data : tuple (x, t) or (x, t, sample_weight), optional
+        validation_data : tuple (x, t) or (x, t, sample_weight), or a stream, optional
             Samples on which the network is evaluated after each epoch.
-        sample_weight : array_like of shape (n,), optional
+        sample_weight : array_like of shape (n,) or str, optional
             The weight of each sample in the loss, from 0 to 1e100. The sum must be at least 1e-270,
-            so that the weighted mean is defined.
+            so that the weighted mean is defined. The name of a column if x is a stream of tables;
+            the batches of an iterable bring their weights.
         class_weight : dict, array_like of shape (outputs,) or "balanced", optional
             The weight of the samples of each class, from 0 to 1e100; with class numbers only.
             Classes that a dict does not have get weight 1. "balanced" gives each class of t the
             same total: n / (classes count) to one with count of the n rows, as in scikit-learn.
-            The validation does not use it.
+            The validation does not use it. A stream cannot have "balanced".
         shuffle : bool, default True
-            Whether each epoch uses the samples in a new random order.
+            Whether each epoch uses the samples in a new random order. Batches that are used as they
+            come are not shuffled, and the rows of tables that are streams within a buffer only.
         callbacks : Callback or iterable of Callback, optional
             Callbacks, whose methods are called during training.
         progress : {"auto", True, False}, default "auto"
@@ -166,6 +177,10 @@ class Sequential(Derivatives, Exports, Names, Habits):
             for their outputs. Those of `cnn.metrics` get sample_weight.
         verbose : {0, 1, 2, "auto"}, optional
             `progress` as Keras has it: 0 stands for False, and 1 and 2 for True.
+        shuffle_buffer : int, optional
+            The rows among which a stream is shuffled that cannot be shuffled as a whole; 10,000 by
+            default. Two buffers of so many rows are in memory. Arrays, files of NumPy and objects
+            like `cnn.Rows` are always shuffled as a whole.
 
         Returns
         -------
@@ -176,7 +191,9 @@ class Sequential(Derivatives, Exports, Names, Habits):
         ------
         TypeError, ValueError
             If an argument is of a wrong type or shape, or out of range; the network is then
-            unchanged. All targets and weights are checked before the first step. If a function for
+            unchanged. All targets and weights are checked before the first step, those of a stream
+            when they are read: network and optimizer are then as they were at the end of the last
+            finished epoch, as after any other exception of a stream. If a function for
             the learning rate raises or returns a rate out of range later, network and optimizer are
             as they were at the end of the last finished epoch.
         FloatingPointError
@@ -358,13 +375,15 @@ class Sequential(Derivatives, Exports, Names, Habits):
 
         Parameters
         ----------
-        x : array_like of shape (n, inputs) or (inputs,)
-            Samples, or one. Any type of numbers and any layout. To save time, they are not checked:
+        x : array_like of shape (n, inputs) or (inputs,), or a stream
+            Samples, or one, or a stream as for `fit`, whose batches may be x alone; targets are not
+            read. Any type of numbers and any layout. To save time, they are not checked:
             a NaN in a row makes all outputs of that row NaN with every activation, and does not
             affect other rows. An infinity, or a number that overflows the network's dtype, gives
             infinite or NaN outputs, or the limits of activations such as tanh.
         out : ndarray of shape (n, outputs) or (outputs,), optional
-            Where to put the outputs, of the network's dtype.
+            Where to put the outputs, of the network's dtype. With a memory map here, the memory
+            for a stream does not depend on its number of rows.
 
         Returns
         -------
@@ -406,7 +425,7 @@ class Sequential(Derivatives, Exports, Names, Habits):
         Parameters
         ----------
         x, t, loss, sample_weight, metrics
-            As for `fit`.
+            As for `fit`. A stream is read once.
 
         Returns
         -------

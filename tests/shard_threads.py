@@ -22,7 +22,9 @@ class Threads:
         assert send.dtype == recv.dtype == np.uint8
         assert send.flags.c_contiguous
         assert recv.flags.c_contiguous
-        parts = [send[end - count : end].copy() for end, count in zip(ends, send_counts)]
+        parts = [
+            send[end - count : end].copy() for end, count in zip(ends, send_counts, strict=True)
+        ]
         self.messages += sum(part.size > 0 for r, part in enumerate(parts) if r != self.rank)
         self.sent += sum(part.size for r, part in enumerate(parts) if r != self.rank)
         self._slots[self.rank] = parts

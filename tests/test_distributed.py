@@ -1,5 +1,7 @@
 """Sharded training: the same bits for any number of processes, the numbers, and the traffic."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from refused import refused
@@ -113,8 +115,8 @@ def reference_step(net, parts, lr):
         weights += float(weight.sum())
         dz = (p - np.eye(CLASSES)[t]) * weight[:, None]
         da = dz @ w2.T * (a > 0)
-        for sum_, part in zip(total, (x.T @ da, da.sum(0), h.T @ dz, dz.sum(0)), strict=True):
-            sum_ += part
+        for i, part in enumerate((x.T @ da, da.sum(0), h.T @ dz, dz.sum(0))):
+            total[i] += part
     l2 = 1e-3
     penalties = l2 / 2 * ((w1**2).sum() + (w2**2).sum())
     gradients = [g / weights for g in total]
@@ -161,7 +163,7 @@ def test_rows_of_steps_are_those_of_the_rule():
         taken = [_ranges.rows_of_step(rows, step, steps) for step in range(steps)]
         assert taken[0][0] == 0
         assert taken[-1][1] == rows
-        assert all(a[1] == b[0] for a, b in zip(taken, taken[1:], strict=False))
+        assert all(a[1] == b[0] for a, b in pairwise(taken))
         seed = _core.shard_seed(net.seed, shard)
         seen.append(_core.permutation(seed, 0, rows, 0, rows))
     source = [Recorded(shard, rows) for shard, rows in enumerate(sizes)]
@@ -300,7 +302,9 @@ def test_ranks_tell_who_they_are(caplog):
 # ---- Traffic -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("size", "shards", "clip"), [(2, 4, None), (3, 7, 1.0), (4, 5, None), (8, 3, 1.0)])
+@pytest.mark.parametrize(
+    ("size", "shards", "clip"), [(2, 4, None), (3, 7, 1.0), (4, 5, None), (8, 3, 1.0)]
+)
 def test_messages_and_bytes_of_a_step(size, shards, clip, monkeypatch):
     """What a communicator counts in a step is the formula, for each process."""
     found = []
@@ -314,9 +318,7 @@ def test_messages_and_bytes_of_a_step(size, shards, clip, monkeypatch):
         found.append((comm.rank, comm.messages - before[0], comm.sent - before[1], self.traffic))
         return result
 
-    monkeypatch.setattr(
-        _exchange.Exchange, "total", lambda self: counted(self, function=total)
-    )
+    monkeypatch.setattr(_exchange.Exchange, "total", lambda self: counted(self, function=total))
     monkeypatch.setattr(
         _exchange.Exchange, "update", lambda self, *a: counted(self, *a, function=update)
     )
@@ -345,9 +347,7 @@ def test_messages_and_bytes_of_a_step(size, shards, clip, monkeypatch):
 def test_bytes_are_those_of_an_allreduce_for_whole_subtrees():
     """One subtree each, and equal slices: 2 (r - 1) p b bytes of all processes, and the heads."""
     size, each, itemsize = 4, 1000, 4
-    found = [
-        _traffic.of_step(rank, [1] * size, [each] * size, itemsize) for rank in range(size)
-    ]
+    found = [_traffic.of_step(rank, [1] * size, [each] * size, itemsize) for rank in range(size)]
     parameters = size * each
     heads = size * (size - 1) * (2 * _traffic.HEADER + _traffic.SUMS)
     assert sum(one.bytes for one in found) == 2 * (size - 1) * parameters * itemsize + heads
@@ -360,7 +360,7 @@ def test_ranges_are_balanced_and_their_nodes_cover_them(shards):
         counts = np.diff(bounds)
         assert (bounds[0], bounds[-1], len(counts)) == (0, shards, size)
         assert counts.max() - counts.min() <= 1
-        for first, last in zip(bounds, bounds[1:], strict=False):
+        for first, last in pairwise(bounds):
             nodes = _ranges.nodes_of(first, last, shards)
             tree = _core.ShardTree("float32", 0, shards)
             for shard in range(first, last):

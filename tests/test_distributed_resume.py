@@ -53,9 +53,7 @@ class Arguments:
         } | options
         if after is not None:
             settings["callbacks"] = [stop]
-        history = cnn.distributed.fit(
-            net, shards, comm=comm, optimizer=optimizer, **settings
-        )
+        history = cnn.distributed.fit(net, shards, comm=comm, optimizer=optimizer, **settings)
         logs = {name: values for name, values in history.history.items() if name != "seconds"}
         return hashed(net, optimizer), history.epoch, logs, net.epochs, optimizer.steps
 
@@ -86,7 +84,7 @@ def test_a_run_that_was_ended_goes_on_to_the_same_bits(kind, tmp_path, ended):
     whole = Arguments(tmp_path / "whole", kind).run(None)
     steps = whole[-1]
     rng = np.random.default_rng(0)
-    for trial, step in enumerate(rng.choice(np.arange(1, steps), 6, replace=False).tolist()):
+    for trial, step in enumerate(rng.choice(np.arange(1, steps), 4, replace=False).tolist()):
         arguments = Arguments(tmp_path / f"{trial}", kind)
         before, after = rng.integers(1, 5, 2).tolist()
         ended(step)
@@ -112,7 +110,7 @@ def test_more_epochs_go_on(tmp_path):
     short.run(None, epochs=2, callbacks=[])
     found = short.run(None, epochs=4, callbacks=[])
     assert found == Arguments(tmp_path / "b").run(None, epochs=4, callbacks=[])
-    with refused(ValueError, "epochs is 3, but checkpoint .* is in epoch 4"):
+    with refused(ValueError, "is in epoch 4"):
         short.run(None, epochs=3, callbacks=[])
 
 
@@ -148,16 +146,22 @@ def test_best_weights_are_in_one_file_beside(tmp_path):
     [
         ("batch_size is 20, but was 16", {"batch_size": 20}),
         ("shuffle is False, but was True", {"shuffle": False}),
-        ("lr is .* but was", {"optimizer": cnn.Adam(0.3, clip_norm=0.5)}),
-        ("the network's seed is 2, but was 1", {"net": cnn.mlp([4, 8, 2], "relu", "softmax", rng=2)}),
-        ("the number of shards of validation_data is 4, but was 3", {"validation_data": shards_of(4)}),
+        ("lr is 0.3, but was {", {"optimizer": cnn.Adam(0.3, clip_norm=0.5)}),
+        (
+            "the network's seed is 2, but was 1",
+            {"net": cnn.mlp([4, 8, 2], "relu", "softmax", rng=2)},
+        ),
+        (
+            "the number of shards of validation_data is 4, but was 3",
+            {"validation_data": shards_of(4)},
+        ),
         ("callbacks has 0 callbacks, but had 1", {"callbacks": []}),
     ],
 )
 def test_other_settings_are_refused(text, options, tmp_path):
     arguments = Arguments(tmp_path / "a")
     arguments.run(None, epochs=1)
-    with refused(ValueError, f"{text}.*checkpoint"):
+    with refused(ValueError, text):
         arguments.run(None, **options)
 
 
@@ -167,7 +171,7 @@ def test_other_rows_are_refused(tmp_path):
     cnn.distributed.fit(net, shards_of(3), checkpoint=path)
     x, t = shards_of(3)[0]
     again = cnn.mlp([4, 2], "relu", "softmax", rng=1)
-    with refused(ValueError, "the rows of each shard is .49, 50, 50., but was .50, 50, 50."):
+    with refused(ValueError, "the rows of each shard is [49, 50, 50], but was [50, 50, 50]"):
         cnn.distributed.fit(again, [(x[1:], t[1:]), *shards_of(3)[1:]], checkpoint=path)
 
 
@@ -178,7 +182,9 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
     cnn.distributed.fit(net, shards_of(3), optimizer=optimizer)
     net.save(path, optimizer=optimizer)
     with refused(cnn.ModelFileError, "a file without the state of a run"):
-        cnn.distributed.fit(cnn.mlp([4, 2], "relu", "softmax", rng=1), shards_of(3), checkpoint=path)
+        cnn.distributed.fit(
+            cnn.mlp([4, 2], "relu", "softmax", rng=1), shards_of(3), checkpoint=path
+        )
 
 
 @pytest.mark.parametrize("every", [None, 2])
@@ -187,9 +193,6 @@ def test_a_full_disk_ends_all_and_leaves_the_checkpoint_before(every, tmp_path, 
     whole = Arguments(tmp_path / "whole", "sgd").run(None, every=every)
     arguments.run(None, epochs=2, every=every)
     before = (tmp_path / "a").read_bytes()
-
-    class Full:
-        """A trainer cannot be patched; what calls it can."""
 
     def full(path, *arguments):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)

@@ -367,6 +367,8 @@ def test_what_is_nearly_a_frame(net):
     with refused(TypeError, "predict: x has dtype object") as caught:
         net.predict(COLUMNS)
     assert str(caught.value).endswith("; make a data frame of it, as by pandas.DataFrame")
-    with refused(TypeError, "predict: x has dtype object") as caught:
-        net.predict(polars_frame(COLUMNS).lazy())
+    lazy = polars_frame(COLUMNS).lazy()
+    with refused(TypeError, "gradients: x has dtype object") as caught:
+        net.gradients(lazy, [0])
     assert str(caught.value).endswith("; give its collect(), which makes a frame of it")
+    assert (net.predict(lazy) == net.predict(lazy.collect())).all()

@@ -113,7 +113,7 @@ def test_each_function_takes_part():
 
 TAKE_NOTHING = {
     *("_count_fork", "Backward", "Callback", "Gradient", "Layer", "ModelFileError", "Optimizer"),
-    *("Schedule", "__version__", "abi_version", "datasets", "get_cmake_dir", "get_include"),
+    *("Rows", "Schedule", "__version__", "abi_version", "datasets", "get_cmake_dir", "get_include"),
     *("get_library", "get_num_threads", "get_pkgconfig_dir", "isa", "isas", "numerics_version"),
     *("metrics", "show_versions", "threads_origin", "version"),
 }

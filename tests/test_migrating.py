@@ -12,6 +12,7 @@ from doc_blocks import ROOT
 
 import cnn
 from cnn._base import hints
+from cnn._training import loop
 
 # The names of each library, by the table of hints.
 KERAS = {
@@ -164,7 +165,9 @@ def test_defaults_of_optimizers():
 
 def test_defaults_of_fit_and_callbacks():
     parameters = inspect.signature(cnn.Sequential.fit).parameters
-    defaults = {str(parameters[name].default) for name in ("batch_size", "epochs", "shuffle")}
+    assert parameters["batch_size"].default is None
+    defaults = {str(parameters[name].default) for name in ("epochs", "shuffle")}
+    defaults.add(str(loop.BATCH_SIZE))
     (row,) = [line for line in text_of("keras").splitlines() if "`batch_size=`, `epochs=`" in line]
     assert defaults <= set(re.findall(r"\w+", row))
     # Those of Keras, as the page says.

@@ -264,7 +264,9 @@ _SEQUENTIAL_ATTRIBUTES: Hints = {
     **_each("write net.predict(x)", "predict_on_batch", "infer", "inference", "run", "call"),
     **_each(_NO_MODE, "train", "eval", "training"),
     **_each("net.train_step(x, t, optimizer=...) makes a step", "train_on_batch", "partial_fit"),
-    **_each("net.fit(x, t) takes whole arrays, numpy.memmap too", "fit_generator", "fit_transform"),
+    **_each(
+        "net.fit takes arrays and generators of batches (x, t)", "fit_generator", "fit_transform"
+    ),
     **_each("write net.evaluate(x, t)", "test", "score", "test_on_batch", "evaluate_generator"),
     "zero_grad": "gradients do not pile up: net.gradients(x, t) returns new ones; leave it out",
     **_each(_NO_DEVICE, "to", "cuda", "cpu", "device"),
@@ -325,7 +327,7 @@ _LAYER_ATTRIBUTES: Hints = {
 _NETWORK = "write cnn.Sequential, a list of layers"
 _NO_TENSORS = "cnn.Sequential takes NumPy arrays; leave it out"
 _ACTIVATION_LAYER = "an activation is a part of a layer: cnn.Dense(64, 10, 'relu')"
-_DATASET = "net.fit takes arrays and batch_size; see cnn.Sequential.fit"
+_DATASET = "net.fit takes arrays, and PyTorch's DataLoader too; see cnn.Sequential.fit"
 
 _MODULE_ATTRIBUTES: Hints = {
     **_each(

@@ -8,6 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from cnn import _core
+
+# Columns that a message names.
+_NAMED = 10
 # What np.asarray reads without going through a value item by item.
 _ARRAYS = ("__array__", "__array_interface__", "__array_struct__", "__dlpack__")
 
@@ -45,6 +49,12 @@ def is_rows(value: Any) -> bool:
         return False
 
 
+def _has_pairs(x: Any) -> bool:
+    """Whether a list begins with a pair or a triple, of which the first is a matrix."""
+    first = x[0] if x else None
+    return isinstance(first, tuple) and len(first) in (2, 3) and getattr(first[0], "ndim", 0) == 2
+
+
 def is_stream(x: object, *, with_targets: bool) -> bool:
     """Whether x is a stream and no array, nor anything that is read as an array.
 
@@ -57,7 +67,7 @@ def is_stream(x: object, *, with_targets: bool) -> bool:
     if is_path(x):
         return True
     if isinstance(x, (list, tuple)):
-        return with_targets
+        return with_targets or _has_pairs(x)
     if isinstance(x, (Mapping, bytes, bytearray, memoryview)) or hasattr(kind, "toarray"):
         return False
     if any(hasattr(kind, name) for name in _ARRAYS):
@@ -67,3 +77,20 @@ def is_stream(x: object, *, with_targets: bool) -> bool:
     if is_indexed(x):
         return with_targets or is_rows(x)
     return hasattr(kind, "__iter__")
+
+
+def with_targets(where: str, x: Any, t: Any, what: str = "t") -> tuple[Any, Any]:
+    """Return x and t, if t is the name of a column of x: x without it, and the column."""
+    names = _core.column_names(x) if isinstance(t, str) else None
+    if names is None:
+        return x, t
+    if t not in names:
+        raise ValueError(
+            f"{where}: {what} is {t!r}, but x has no column of this name; its columns are "
+            f"{', '.join(map(repr, names[:_NAMED]))}{' …' if len(names) > _NAMED else ''}"
+        )
+    if hasattr(type(x), "iloc"):  # pandas
+        return x.drop(columns=[t]), x[t]
+    if hasattr(type(x), "itercolumns"):  # an Arrow table or batch
+        return x.select([name for name in names if name != t]), x.column(t)
+    return x.drop(t), x[t]

@@ -28,7 +28,7 @@ cdef extern from *:
 
 
 cdef long long read_whole(int fd, char *to, size_t count, long long at) noexcept nogil:
-    """Read bytes at a position: how many there were, fewer at the end of the file; -1 with errno."""
+    """Read bytes at a position; return how many, fewer at the end of the file, or -1 with errno."""
     cdef size_t done = 0
     cdef long long found
     while done < count:

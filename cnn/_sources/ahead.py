@@ -59,14 +59,15 @@ class Ahead:
         try:
             for chunk in self._chunks:
                 with self._changed:
+                    self._waiting.append(chunk)
+                    self._bytes += chunk.nbytes
+                    self._changed.notify_all()
+                    # Not after the next chunk was read, which would be one chunk more in memory.
+                    del chunk
                     while self._is_full() and not self._stop:
                         self._changed.wait()
                     if self._stop:
                         return
-                    self._waiting.append(chunk)
-                    self._bytes += chunk.nbytes
-                    self._changed.notify_all()
-                del chunk
         except BaseException as error:  # raised again by __next__
             self._error = error
         finally:

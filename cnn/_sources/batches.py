@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cnn import _core
+from cnn._base import extras, streams
 from cnn._sources.chunks import Chunk, Source, in_order, plain
 from cnn._sources.indexed import unpacked
 from cnn._sources.windows import shuffled
@@ -14,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cnn._sources.chunks import Check, Order, Part
+
+
+FRAME_ROWS = 2048
+"""The rows of a batch of a lazy frame."""
 
 
 class Batches(Source):
@@ -108,3 +114,61 @@ class Batches(Source):
             ]
             raise ValueError(f"{has[0]} has {texts[0]}, but {has[1]} has {texts[1]}")
         return first
+
+
+class FrameBatches(Batches):
+    """An iterable of frames or tables, such as a reader of record batches or a lazy frame.
+
+    Parameters
+    ----------
+    where : str
+        What begins messages.
+    frames : iterable or polars.LazyFrame
+        The frames.
+    t, sample_weight : str or None
+        The columns of targets and weights.
+    buffer : int
+        The rows of a window, in which rows are shuffled.
+    inputs_only : bool
+        Whether t is not read.
+    """
+
+    has_batches = False
+
+    def __init__(
+        self, where: str, frames: Any, t: Any, sample_weight: Any, buffer: int, *, inputs_only: bool
+    ) -> None:
+        super().__init__(where, frames, buffer, inputs_only=inputs_only)
+        self._t, self._weight = t, sample_weight
+        self._is_lazy = streams.is_lazy_frame(frames)
+
+    def _started(self) -> Iterator[Any]:
+        if not self._is_lazy:
+            return super()._started()
+        polars = extras.require(self.where, "polars")
+        if not hasattr(polars.LazyFrame, "collect_batches"):
+            raise ImportError(
+                f"{self.where}: polars is too old to read a lazy frame in batches; pip install -U "
+                f"polars installs a newer one"
+            )
+        found: Iterator[Any] = iter(
+            self._batches.collect_batches(chunk_size=FRAME_ROWS, maintain_order=True)
+        )
+        return found
+
+    def _part(self, where: str, batch: Any, check: Check) -> Part:
+        names = _core.column_names(batch)
+        if names is None:
+            raise TypeError(
+                f"{where} is of type {type(batch).__name__}, should be a frame or a table, since t "
+                f"is the name of a column"
+            )
+        weight = None
+        if self._weight is not None:
+            batch, weight = streams.with_targets(where, batch, self._weight, "sample_weight")
+        t = None
+        if self._t is not None:
+            batch, t = streams.with_targets(where, batch, self._t)
+        self.columns = [name for name in names if name not in (self._t, self._weight)]
+        x, t, weight = check(where, batch, None if self._inputs_only else t, weight)
+        return np.array(x, order="C"), t, weight

@@ -30,11 +30,41 @@ CHUNK_ROWS = 65536
 """The most rows of a chunk."""
 
 
+class Columns:
+    """Columns of one type of numbers, which are copied into rows when these are needed.
+
+    Parameters
+    ----------
+    arrays : list of ndarray
+        The columns, plain arrays.
+    """
+
+    def __init__(self, arrays: list[NDArray[Any]]) -> None:
+        self._arrays = arrays
+        self.dtype = arrays[0].dtype
+        self.shape = len(arrays[0]), len(arrays)
+
+    def placeholder(self) -> NDArray[Any]:
+        """Return an array of this type and shape, which takes no memory."""
+        return np.broadcast_to(np.zeros((), self.dtype), self.shape)
+
+    def copy_to(self, out: NDArray[Any], first: int, last: int) -> None:
+        """Copy some rows into a plain array."""
+        _core.rows_of_columns([column[first:last] for column in self._arrays], out)
+
+    def matrix(self) -> NDArray[Any]:
+        """Return all rows."""
+        out = np.empty(self.shape, self.dtype)
+        self.copy_to(out, 0, len(out))
+        return out
+
+
 @dataclass(frozen=True)
 class Chunk:
     """Some rows of a source, in the order of an epoch: x[index], t[index], sample_weight[index]."""
 
-    x: NDArray[Any]
+    x: Any
+    """An array; in pieces that are shuffled later, also `Columns`."""
     t: NDArray[Any] | None
     sample_weight: NDArray[Any] | None
     index: NDArray[np.uintp]
@@ -67,9 +97,9 @@ def in_order(part: Part, numbers: NDArray[Any] | int) -> Chunk:
     return Chunk(*part, np.arange(len(part[0]), dtype=np.uintp), numbers)
 
 
-def joined(chunks: Sequence[Chunk]) -> Chunk:
-    """Return the rows of chunks, one after the other, as one; a copy unless there is one chunk."""
-    if len(chunks) == 1:
+def joined(chunks: Sequence[Chunk], *, copy: bool = False) -> Chunk:
+    """Return the rows of chunks, one after the other, as one; one chunk is copied if `copy`."""
+    if len(chunks) == 1 and not copy:
         return chunks[0]
     first = chunks[0]
     numbers = [

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from cnn._base import streams
+from cnn._base import extras, streams
+from cnn._sources import tables
 from cnn._sources.arrays import Arrays
-from cnn._sources.batches import Batches
+from cnn._sources.batches import Batches, FrameBatches
 from cnn._sources.indexed import RowsSource
 from cnn._sources.npy import Npy
 
@@ -18,6 +19,7 @@ BUFFER = 10_000
 """The rows of a window, in which those are shuffled that cannot be shuffled as a whole."""
 
 _NPY = (".npy", ".npz")
+_PARQUET = (".parquet", ".pq", ".parq")
 
 
 def opened(
@@ -57,18 +59,30 @@ def opened(
     """
     if streams.is_path(source):
         return _file(where, source, t, sample_weight, buffer, inputs_only=inputs_only)
-    if not streams.is_stream(source, with_targets=t is None and not inputs_only):
-        return Arrays(where, source, t, sample_weight)
-    for name, value in (("t", t), ("sample_weight", sample_weight)):
-        if value is not None:
-            raise TypeError(
-                f"{where}: {name} is given, but x is of type {type(source).__name__}, whose "
-                f"batches have it: (x, t) or (x, t, weight); should be None"
-            )
-    is_sequence = isinstance(source, (list, tuple))
-    if streams.is_indexed(source) and not is_sequence:
-        return RowsSource(where, source)
-    return Batches(where, source, buffer, inputs_only=inputs_only)
+    brings_targets = not inputs_only and (t is None or isinstance(t, str))
+    if not streams.is_stream(source, with_targets=brings_targets):
+        return Arrays(where, *streams.with_targets(where, source, t), sample_weight)
+    if streams.is_dataset(source):
+        extras.require(where, "pyarrow.dataset", tables.EXTRA)
+        groups = tables.dataset_groups(where, source)
+        return tables.Groups(
+            where, source.schema, groups, t, sample_weight, buffer, inputs_only=inputs_only
+        )
+    is_lazy = streams.is_lazy_frame(source)
+    if is_lazy or hasattr(type(source), "read_next_batch"):
+        names = source.collect_schema().names() if is_lazy else source.schema.names
+        t = tables.column_of(where, names, "t", t, needed=not inputs_only)
+    if not (is_lazy or isinstance(t, str)):
+        for name, value in (("t", t), ("sample_weight", sample_weight)):
+            if value is not None:
+                raise TypeError(
+                    f"{where}: {name} is given, but x is of type {type(source).__name__}, whose "
+                    f"batches have it: (x, t) or (x, t, weight); should be None"
+                )
+        if streams.is_indexed(source) and not isinstance(source, (list, tuple)):
+            return RowsSource(where, source)
+        return Batches(where, source, buffer, inputs_only=inputs_only)
+    return FrameBatches(where, source, t, sample_weight, buffer, inputs_only=inputs_only)
 
 
 def _file(
@@ -76,9 +90,16 @@ def _file(
 ) -> Source:
     """Return the rows of files."""
     is_one = not isinstance(source, (list, tuple))
-    if is_one and os.fspath(source).endswith(_NPY):
-        return Npy(where, os.fspath(source), t, sample_weight, inputs_only=inputs_only)
-    names = [source] if is_one else list(source)
-    raise ValueError(
-        f"{where}: x is the path {os.fspath(names[0])!r}, should end in .npy, .npz or .parquet"
+    paths = [os.fspath(path) for path in ([source] if is_one else source)]
+    if is_one and paths[0].endswith(_NPY):
+        return Npy(where, paths[0], t, sample_weight, inputs_only=inputs_only)
+    for path in paths:
+        if not path.endswith(_PARQUET) and not os.path.isdir(path):
+            raise ValueError(
+                f"{where}: x is the path {path!r}, should end in .npy, .npz or .parquet, or be a "
+                f"folder of Parquet files"
+            )
+    files = tables.ParquetFiles(where, paths)
+    return tables.Groups(
+        where, files.schema, files.groups, t, sample_weight, buffer, inputs_only=inputs_only
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnn import _core
-from cnn._sources.chunks import Chunk
+from cnn._sources.chunks import Chunk, Columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,8 +62,15 @@ class _Window:
         count = min(self._size - self.rows, piece.rows - at)
         to = slice(self.rows, self.rows + count)
         for i, part in enumerate((piece.x, piece.t, piece.sample_weight)):
-            if part is not None:
-                self._array(i, part)[to] = part[at : at + count]
+            if part is None:
+                continue
+            array = self._array(i, part)
+            if not isinstance(part, Columns):
+                array[to] = part[at : at + count]
+            elif array.dtype == part.dtype:
+                part.copy_to(array[to], at, at + count)
+            else:
+                array[to] = part.matrix()[at : at + count]
         if isinstance(piece.numbers, int):
             self._numbers[to] = np.arange(piece.numbers + at, piece.numbers + at + count)
         else:
@@ -71,7 +78,7 @@ class _Window:
         self.rows += count
         return at + count
 
-    def _array(self, i: int, part: NDArray[Any]) -> NDArray[Any]:
+    def _array(self, i: int, part: NDArray[Any] | Columns) -> NDArray[Any]:
         """Return an array of the window that holds the numbers of a part without a loss."""
         array = self._arrays[i]
         if array is None:

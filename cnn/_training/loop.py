@@ -21,6 +21,7 @@ from cnn._base.log import LOGGER
 from cnn._base.metadata import EPOCHS
 from cnn._base.numbers import exact
 from cnn._training import scales
+from cnn._training.given import stream_of, validation_samples
 from cnn._training.hooks import Hooks, checked_callbacks
 from cnn._training.measures import Measure, check_targets, checked_metrics, evaluated, measured
 from cnn._training.progress import Display, display, text_of, wanted
@@ -32,8 +33,6 @@ from cnn._training.samples import (
     fault_of_input,
     loss_for,
     split_off,
-    stream_of,
-    validation_samples,
 )
 from cnn._training.steps import logs_of
 from cnn.history import History

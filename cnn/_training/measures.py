@@ -11,7 +11,8 @@ import numpy as np
 from cnn import _core, losses
 from cnn._base import checks
 from cnn._base.regression import Regression
-from cnn._training.samples import Samples, checked_samples, loss_for, stream_of
+from cnn._training.given import stream_of
+from cnn._training.samples import Samples, checked_samples, loss_for
 from cnn._training.steps import evaluate, logs_of
 
 if TYPE_CHECKING:

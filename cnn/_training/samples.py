@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from cnn import _core, losses
-from cnn._base import checks, streams
+from cnn._base import checks
 from cnn._base.numbers import exact
 from cnn._training.sparse import SparseRows
 
@@ -18,15 +18,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from cnn._sources import Source
-    from cnn._training.streams import Stream
-
 ClassWeight: TypeAlias = (
     "Mapping[int, float] | Sequence[float] | NDArray[Any] | Literal['balanced']"
 )
 
-# Columns that a message names.
-_NAMED = 10
 # The most rows of a slice, which bounds the memory for its indices and the time to check it.
 SLICE_ROWS = 65536
 # Multiply-adds of a slice of an evaluation: some hundredths of a second on one slow core.
@@ -202,121 +197,6 @@ def split_off(
         )
     head, tail = [array[:kept] for array in arrays], [array[kept:] for array in arrays]
     return head[0], head[1], head[2] if len(head) == 3 else None, tuple(tail)
-
-
-def stream_of(
-    where: str,
-    network: _core.Network,
-    loss: losses.Loss,
-    source: Source,
-    class_weight: ClassWeight | None = None,
-) -> Stream:
-    """Return the samples of a source."""
-    from cnn._training.streams import Stream  # noqa: PLC0415  # `import cnn` need not wait for it
-
-    return Stream(where, network, loss, source, class_weight)
-
-
-def validation_samples(
-    where: str,
-    network: _core.Network,
-    loss: losses.Loss,
-    validation_data: object,
-    names: list[str] | None,
-    *,
-    is_split: bool,
-    epochs: int,
-) -> Samples | Stream | None:
-    """Return the samples of fit's validation_data, or of its validation_split; `names` as above."""
-    if validation_data is None:
-        return None
-    is_pair = isinstance(validation_data, (tuple, list))
-    whole = f"{where}: validation_data"
-    source = None
-    if not is_pair:
-        source = source_of(whole, validation_data, None, None)
-    if source is None and (
-        not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3)
-    ):
-        raise TypeError(
-            f"{where}: validation_data is of type {type(validation_data).__name__}, should be a "
-            f"tuple (x, t) or (x, t, sample_weight)"
-        )
-    if isinstance(validation_data, (tuple, list)):
-        x, t, *rest = validation_data
-        x, t = with_targets(whole, x, t)
-        weight = rest[0] if rest else None
-        source = source_of(whole, x, t, weight)
-    if source is not None:
-        if source.once and epochs > 1:
-            raise ValueError(
-                f"{whole} can be read only once, as it is an iterator, but epochs is {epochs}; "
-                f"should be an object that iter() begins again, such as a list of batches"
-            )
-        return stream_of(whole, network, loss, source)
-    # Messages count the rows from the first of these.
-    what = f"the last {len(t)} rows (validation_split)" if is_split else "validation_data"
-    where = f"{where}: {what}"
-    samples = checked_samples(where, network, loss, x, t, weight, None, names)
-    # Now, since an error after the first epoch would lose that epoch.
-    fault = fault_of_input(samples, network)
-    if fault:
-        raise InputError(f"{where}: {fault}")
-    return samples
-
-
-# ---- Streams -----------------------------------------------------------------------------------
-
-
-def source_of(
-    where: str,
-    x: Any,
-    t: Any,
-    sample_weight: Any,
-    shuffle_buffer: object = None,
-    *,
-    inputs_only: bool = False,
-) -> Source | None:
-    """Return the source of samples that are a stream; None for arrays and what is read as such."""
-    if type(x) is np.ndarray or not streams.is_stream(
-        x, with_targets=not inputs_only and (t is None or isinstance(t, str))
-    ):
-        return None
-    from cnn import _sources  # noqa: PLC0415  # `import cnn` need not wait for it
-
-    buffer = _sources.BUFFER
-    if shuffle_buffer is not None:
-        buffer = checks.integer(where, "shuffle_buffer", shuffle_buffer, 1)
-    return _sources.opened(
-        where, x, t, sample_weight=sample_weight, buffer=buffer, inputs_only=inputs_only
-    )
-
-
-def stream_outputs(
-    where: str, network: _core.Network, x: Any, out: NDArray[Any] | None
-) -> NDArray[Any]:
-    """Return the outputs of a network for a stream."""
-    from cnn import _sources  # noqa: PLC0415  # as above
-    from cnn._training import streams as stream_parts  # noqa: PLC0415
-
-    return stream_parts.predict(where, network, _sources.opened(where, x, inputs_only=True), out)
-
-
-def with_targets(where: str, x: Any, t: Any) -> tuple[Any, Any]:
-    """Return x and t, if t is the name of a column of x: x without it, and the column."""
-    names = _core.column_names(x) if isinstance(t, str) else None
-    if names is None:
-        return x, t
-    if t not in names:
-        raise ValueError(
-            f"{where}: t is {t!r}, but x has no column of this name; its columns are "
-            f"{', '.join(map(repr, names[:_NAMED]))}{' …' if len(names) > _NAMED else ''}"
-        )
-    if hasattr(type(x), "iloc"):  # pandas
-        return x.drop(columns=[t]), x[t]
-    if hasattr(type(x), "itercolumns"):  # an Arrow table or batch
-        return x.select([name for name in names if name != t]), x.column(t)
-    return x.drop(t), x[t]
 
 
 # ---- Inputs that are not finite ----------------------------------------------------------------

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from cnn import _core, losses
 from cnn._base.regression import RunningRegression
-from cnn._sources import Reader
+from cnn._sources import Reader, joined
 from cnn._training import scales
 from cnn._training.samples import (
     SLICE_WORK,
@@ -25,8 +25,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cnn._sources import Chunk, Order, Source
-    from cnn._training.measures import Measure
     from cnn._training.samples import ClassWeight
+
+
+class Metric(Protocol):
+    """A metric with the name that it has in results."""
+
+    @property
+    def name(self) -> str:
+        """The name."""
+
+    def value(self, where: str, samples: Samples, y: NDArray[Any]) -> float:
+        """Return the metric of the outputs of samples."""
 
 
 class Stream:
@@ -141,7 +151,7 @@ class Stream:
     def evaluate(
         self,
         where: str,
-        measures: Sequence[Measure] = (),
+        measures: Sequence[Metric] = (),
         *,
         errors: bool = False,
         loss: bool = True,
@@ -152,7 +162,7 @@ class Stream:
         ----------
         where : str
             What begins messages.
-        measures : sequence of Measure
+        measures : sequence of Metric
             Metrics, for which outputs and targets of all rows are kept.
         errors : bool
             Whether the errors of a regression are among the metrics.
@@ -230,11 +240,21 @@ class Portions:
         if chunk is None:
             return None
         samples = self._stream.samples(chunk)
-        self._recent = [*self._recent[-1:], (chunk, samples)]
+        # Of the rows before, the last batch is kept: a bad number in it may show only in the next.
+        self._recent = [*(self._last_batch(*recent) for recent in self._recent[-1:])]
+        self._recent.append((chunk, samples))
         if self._warn is not None:
             self._warn(samples)
             self._warn = None
         return samples, chunk.index, size or chunk.rows
+
+    def _last_batch(self, chunk: Chunk, samples: Samples) -> tuple[Chunk, Samples]:
+        """Return the last batch of a portion, without the memory of the others."""
+        size = self._batch_size
+        if size is None or chunk.rows <= size:
+            return chunk, samples
+        last = joined([chunk.part(chunk.rows - size)], copy=True)
+        return last, self._stream.samples(last)
 
     def adapt(self, done: int, *, whole: bool) -> None:
         """Do nothing: the size of a portion does not depend on the time that it takes."""

@@ -77,9 +77,9 @@ def agree(team: Team, own: dict[str, Any] | None) -> None:
 
 def _differing(values: Sequence[Any]) -> str:
     """Return which ranks have which value."""
-    ranks: dict[Any, list[int]] = {}
+    ranks: dict[str, list[int]] = {}
     for rank, value in enumerate(values):
-        ranks.setdefault(value, []).append(rank)
+        ranks.setdefault(str(value), []).append(rank)
     parts = []
     for value, found in ranks.items():
         numbers = ", ".join(map(str, found[:_NAMED])) + (" …" if len(found) > _NAMED else "")

@@ -1,7 +1,8 @@
 """Checkpoints of a run: a file of cnn.load_checkpoint, with the state of the run in its metadata.
 
 Arrays of callbacks, such as the best weights of EarlyStopping, are in a file of their own beside
-it. Its name has the digest of what it holds, and it is written before the checkpoint that refers to it.
+it. Its name has the digest of what it holds, and it is written before the checkpoint that refers
+to it.
 """
 
 from __future__ import annotations

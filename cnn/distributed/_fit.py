@@ -316,7 +316,7 @@ class _Call:
 
 
 def _is_balanced(class_weight: object) -> bool:
-    return isinstance(class_weight, str)
+    return isinstance(class_weight, str) and class_weight == "balanced"
 
 
 def _count(given: Given | None) -> int:
@@ -327,11 +327,9 @@ def _checked_path(checkpoint: Any) -> str | None:
     """Return the path of the checkpoint, whose folder exists."""
     if checkpoint is None:
         return None
-    path = os.fspath(
-        formats.destination(_WHERE, checks.path(_WHERE, checkpoint), "a safetensors file")
-    )
-    if isinstance(path, bytes):
-        path = os.fsdecode(path)
+    where = f"{_WHERE}: checkpoint"
+    given = checks.path(where, checkpoint)
+    path = os.fsdecode(formats.destination(where, given, "a safetensors file"))
     folder = os.path.dirname(path)
     if folder and not os.path.isdir(folder):
         raise FileNotFoundError(

@@ -192,7 +192,7 @@ class Shard:
                 self.number,
                 tree,
             )
-        except ValueError:
+        except FloatingPointError:
             fault = self.stream.fault(chunk, samples)
             if fault:
                 raise InputError(

@@ -170,7 +170,8 @@ static void test_refusals(void)
     size_t first, count;
     CHECK(cnn_shard_tree_create(CNN_INT8, 1, 1, &tree) == CNN_ERROR_TYPE);
     CHECK(cnn_shard_tree_create(CNN_FLOAT32, 1, 0, &tree) == CNN_ERROR_ARGUMENT);
-    CHECK(cnn_shard_tree_create(CNN_FLOAT32, 1, CNN_MOST_SHARDS + 1, &tree) == CNN_ERROR_ARGUMENT);
+    CHECK(cnn_shard_tree_create(CNN_FLOAT32, 1, (size_t)CNN_MOST_SHARDS + 1, &tree) ==
+          CNN_ERROR_ARGUMENT);
     CHECK(cnn_shard_tree_create(CNN_FLOAT32, SIZE_MAX / 2, 1, &tree) == CNN_ERROR_MEMORY);
     CHECK(cnn_shard_tree_create(CNN_FLOAT32, 1, 1, NULL) == CNN_ERROR_ARGUMENT);
     CHECK(tree == NULL && cnn_shard_tree_nodes(NULL) == 0);
