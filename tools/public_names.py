@@ -17,6 +17,8 @@ import cnn
 
 PAGES = Path(__file__).parents[1] / "docs" / "api"
 
+# Public modules within others, which the package's list does not have.
+PARTS = ("distributed.dask",)
 # The method of a loss that returns a handle of C.
 HANDLES = {"compiled"}
 # Methods with these names are documented if they have docstrings.
@@ -38,7 +40,7 @@ class Attribute(NamedTuple):
 
 def modules():
     """Return the public modules of which each name is documented."""
-    return [importlib.import_module(f"cnn.{name}") for name in cnn._MODULES]
+    return [importlib.import_module(f"cnn.{name}") for name in (*cnn._MODULES, *PARTS)]
 
 
 def names():
