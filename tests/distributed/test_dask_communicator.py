@@ -166,7 +166,9 @@ def test_nothing_is_left_after_a_run(client: Client) -> None:
 
 
 @pytest.mark.parametrize("rank", [0, 1])
-@pytest.mark.parametrize("at", [0, 7, 19])
+@pytest.mark.parametrize(
+    "at", [7, *(pytest.param(at, marks=pytest.mark.slow) for at in (0, 19))]
+)
 def test_rank_that_raises(client: Client, rank: int, at: int) -> None:
     begun = time.monotonic()
     with pytest.raises(ValueError, match=f"no good in call {at}") as caught:
@@ -214,7 +216,7 @@ def killed(comm: Any, path: str, rank: int, after: float) -> None:
         raise
 
 
-@pytest.mark.parametrize("rank", [0, 2])
+@pytest.mark.parametrize("rank", [2, pytest.param(0, marks=pytest.mark.slow)])
 def test_killed_worker(mortal: Client, tmp_path: Any, rank: int) -> None:
     workers = addresses(mortal)
     after = random.uniform(0.1, 1.0)
@@ -240,6 +242,7 @@ def late(comm: Any, rank: int, seconds: float) -> None:
     sums(comm, 1)
 
 
+@pytest.mark.slow
 def test_timeout_names_the_ranks_that_are_missing(client: Client) -> None:
     worker = addresses(client)[1]
     said = (
@@ -251,6 +254,7 @@ def test_timeout_names_the_ranks_that_are_missing(client: Client) -> None:
     assert time.monotonic() - begun < SECONDS
 
 
+@pytest.mark.slow
 def test_worker_that_is_busy(client: Client) -> None:
     worker = addresses(client)[-1]
     busy = client.submit(time.sleep, 4, workers=[worker], pure=False)
@@ -262,6 +266,7 @@ def test_worker_that_is_busy(client: Client) -> None:
     assert run(client, sums, 2) == 2 * len(addresses(client))
 
 
+@pytest.mark.slow
 def test_task_that_is_cancelled(client: Client) -> None:
     workers = addresses(client)
     caught: list[BaseException] = []
@@ -286,6 +291,7 @@ def test_task_that_is_cancelled(client: Client) -> None:
     assert run(client, sums, 2) == 2 * len(workers)
 
 
+@pytest.mark.slow
 def test_two_runs_at_a_time_come_one_after_the_other(client: Client) -> None:
     results: list[int] = []
     threads = [
@@ -298,6 +304,7 @@ def test_two_runs_at_a_time_come_one_after_the_other(client: Client) -> None:
     assert results == [200 * len(addresses(client))] * 3
 
 
+@pytest.mark.slow
 def test_restarted_task_is_refused(client: Client) -> None:
     """Dask may start a task again; it must not enter the run."""
 

@@ -192,6 +192,7 @@ def test_every_kind_of_shards(client: Client, tmp_path: Path, kind: str) -> None
     assert digest(net) == locally()[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", [[0], [2, 0], None])
 def test_chosen_workers(client: Client, which: list[int] | None) -> None:
     there = sorted(client.nthreads())
@@ -321,6 +322,7 @@ def test_label_out_of_range_on_one_rank(client: Client, number: int) -> None:
     assert digest(net) == before
 
 
+@pytest.mark.slow
 def test_timeout_of_a_source_that_hangs(client: Client) -> None:
     rank, worker = worker_of(client, 2)
     said = rf"rank {rank} \(worker {worker}\) did not come to call \d+ \(\w+\) within 1.5 seconds"
@@ -328,6 +330,7 @@ def test_timeout_of_a_source_that_hangs(client: Client) -> None:
         cnn_dask.fit(client, network(), failing("hang", 2), timeout=1.5, **options())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attempt", range(3))
 def test_worker_killed_at_a_random_moment(mortal: Client, tmp_path: Path, attempt: int) -> None:
     """The others end within seconds; from the last checkpoint, the run ends in the same bits."""
@@ -361,6 +364,7 @@ def test_worker_killed_at_a_random_moment(mortal: Client, tmp_path: Path, attemp
     assert digest(net) == locally(epochs=400)[0]
 
 
+@pytest.mark.slow
 def test_refusals(client: Client) -> None:
     x, t, weight = data()
     arrays = da.from_array(x, chunks=(ROWS, 6)), da.from_array(t, chunks=ROWS)

@@ -83,7 +83,9 @@ def table(request, tmp_path_factory):
     return arguments, files, (folder / "one.st").read_bytes()
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 4, 8])
+@pytest.mark.parametrize(
+    "size", [3, *(pytest.param(size, marks=pytest.mark.slow) for size in (1, 2, 4, 8))]
+)
 def test_bytes_do_not_depend_on_processes(table, size, tmp_path):
     arguments, files, expected = table
     code, out, err = run(size, *files, *arguments, tmp_path / "model.st")
@@ -130,6 +132,7 @@ def ranks(pid):
     return found
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_goes_on_with_other_processes(table, tmp_path):
     arguments, files, _ = table
     longer = [*arguments[:-5], "--epochs", 12, "--seed", 1, "-o"]
