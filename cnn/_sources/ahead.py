@@ -13,7 +13,6 @@ from cnn._sources.chunks import CHUNK_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
-    from types import TracebackType
 
     from cnn._sources.chunks import Chunk
 
@@ -114,14 +113,3 @@ class Ahead:
             self._waiting.clear()
             self._changed.notify_all()
         self._thread.join(_BRIEF if interrupted else _LONG)
-
-    def __enter__(self) -> Ahead:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close(interrupted=kind is not None and not issubclass(kind, Exception))
