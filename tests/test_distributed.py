@@ -262,6 +262,26 @@ def test_what_callbacks_do_holds_in_all_processes():
         assert set(map(str, good(run_ranks(size, run)))) == {str(alone)}
 
 
+@pytest.mark.parametrize("name", ["on_train_begin", "on_epoch_begin"])
+def test_a_stop_before_the_first_epoch_is_one_after_it(name):
+    class Stops(cnn.Callback):
+        pass
+
+    def stop(self, *_):
+        self.model.stop_training = True
+
+    setattr(Stops, name, stop)
+
+    def run(comm):
+        return cnn.distributed.fit(
+            network(), shards_of(2), comm=comm, epochs=3, callbacks=Stops()
+        ).epoch
+
+    x, t, _ = data()
+    assert network().fit(x, t, epochs=3, callbacks=Stops()).epoch == [1]
+    assert good(run_ranks(2, run)) == [[1], [1]]
+
+
 def test_early_stopping_is_decided_once():
     def run(comm):
         net = network()

@@ -123,7 +123,8 @@ class Run:
         try:
             if self.show and team.rank == 0:
                 self.display = display(self.rows, self.epoch + 1, self.last)
-            while self.epoch < self.last and not self.net.stop_training:
+            # As in Sequential.fit, a stop before the first epoch is one after it.
+            while self.epoch < self.last and not (self.net.stop_training and self.history.epoch):
                 self._next_epoch()
         finally:
             if self.display is not None:
@@ -378,10 +379,12 @@ class Run:
         if state is None:
             return
         parts = team.attempt(self._saved_arrays, found[0] if found else None)
-        values = [self.exchange.tell_values(part).copy() for part in parts]
-        team.attempt(self._take, state, values)
         if team.rank == 0:
             team.attempt(_checkpoint.restore, team.where, self.checkpoint, state, self.callbacks)
+        # If that fails, the network and the optimizer are left as they were.
+        team.sync()
+        values = [self.exchange.tell_values(part).copy() for part in parts]
+        team.attempt(self._take, state, values)
         team.sync()
         self._log(
             "%s goes on from %r: epoch %d, step %d", team.where, self.checkpoint, *self.progress
