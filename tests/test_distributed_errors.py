@@ -5,9 +5,10 @@ import re
 import numpy as np
 import pytest
 from refused import refused
-from shard_threads import hashed, run_ranks
+from shard_threads import good, hashed, run_ranks
 
 import cnn
+from cnn.optimizers import bound
 
 
 def shards_of(count=4, rows=20):
@@ -44,6 +45,16 @@ def refused_by_all(kind, text, function, size=3):
         (TypeError, "shards is a function, so n_shards", {"shards": lambda shard: None}),
         (ValueError, "n_shards is 3, but shards has 4", {"n_shards": 3}),
         (ValueError, "t has 1 shards, but shards has 4", {"t": [[1]]}),
+        (
+            ValueError,
+            "t has 1 shards, but shards has 2",
+            {"shards": lambda shard: np.ones((1, 3)), "n_shards": 2, "t": [[1]]},
+        ),
+        (
+            TypeError,
+            "t is of type int, should be a sequence with the targets",
+            {"shards": [np.ones((1, 3))], "t": 1},
+        ),
         (TypeError, "shard 0 of shards is an array without targets", {"shards": [np.ones((4, 3))]}),
         (
             TypeError,
@@ -121,6 +132,17 @@ def test_settings_that_differ(text, given):
         cnn.distributed.fit(net, shards_of(options.pop("n", 4)), comm=comm, **options)
 
     refused_by_all(ValueError, f"{text}.*should be the same on all ranks", run)
+
+
+def test_an_optimizer_without_a_step_has_no_state():
+    def run(comm):
+        net, optimizer = network(), cnn.Adam(0.1)
+        if comm.rank:
+            bound("test", optimizer, net._network)
+        cnn.distributed.fit(net, shards_of(), comm=comm, optimizer=optimizer)
+        return hashed(net, optimizer)
+
+    assert len(set(good(run_ranks(2, run)))) == 1
 
 
 def test_networks_that_differ():
