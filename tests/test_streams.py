@@ -214,6 +214,12 @@ def test_shuffle_buffer():
     assert trained(batches(70), shuffle=False) != bits
 
 
+def test_shuffle_buffer_is_checked_for_arrays_too():
+    net = network()
+    with refused(ValueError, "fit: shuffle_buffer is 0, should be at least 1"):
+        net.fit(X, T, shuffle_buffer=0)
+
+
 def test_loaders_of_torch():
     torch = pytest.importorskip("torch")
     data = torch.utils.data.TensorDataset(torch.from_numpy(X), torch.from_numpy(T))
