@@ -147,6 +147,17 @@ def test_columns_of_arrays(kind, plain, bits):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_columns_with_the_names_of_methods(kind, plain, bits):
+    """A frame of pandas has each column as an attribute too."""
+    names = ["column", "select", "column_names"]
+    table = of_columns(kind, dict(zip([*names, "id"], [*X.T, np.arange(7)], strict=True)))
+    y = cnn.Predictor(plain, columns=names, keep=["id"])(table)
+    assert bits(column(y, "output_1").astype(np.float32)) == bits(
+        np.ascontiguousarray(plain.predict(X)[:, 1])
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_tables_without_rows(kind, net, plain):
     """As a partition may be, and as engines give them to find out the types."""
     empty = {name: np.zeros(0, np.float32) for name in NAMES}
