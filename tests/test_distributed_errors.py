@@ -8,6 +8,7 @@ from refused import refused
 from shard_threads import good, hashed, run_ranks
 
 import cnn
+from cnn.distributed import _exchange, _fit
 from cnn.optimizers import bound
 
 
@@ -259,6 +260,21 @@ def test_bad_data_of_one_process(kind, text, change):
 
     refused_by_all(kind, text, run)
     assert {hashed(net) for net in nets.values()} == {hashed(network())}
+
+
+def test_a_lack_of_memory_before_the_first_step(monkeypatch):
+    class Lacks(_exchange.Exchange):
+        def __init__(self, team, *arguments, **options):
+            if team.rank == 1:
+                raise MemoryError
+            super().__init__(team, *arguments, **options)
+
+    monkeypatch.setattr(_fit, "Exchange", Lacks)
+    refused_by_all(
+        MemoryError,
+        "rank 1",
+        lambda comm: cnn.distributed.fit(network(), shards_of(), comm=comm),
+    )
 
 
 def test_bad_validation_data_of_one_process():

@@ -244,10 +244,8 @@ class _Call:
 
     def run(self, team: Team) -> Run:
         """Return the run, whose shards are opened and counted."""
-        trainer = team.attempt(optimizers.bound, team.where, self.optimizer, self.network)
+        exchange = team.attempt(self._exchange, team)
         team.sync()
-        clips = bool(trainer.options["clip_norm"])
-        exchange = Exchange(team, trainer, self.given.count, clips=clips)
         first, last = exchange.bounds[team.rank : team.rank + 2]
         classes = self.network.outputs if _is_balanced(self.class_weight) else 0
         shards, found = self._counted(team, self.given, exchange.bounds, classes)
@@ -277,7 +275,7 @@ class _Call:
             net=self.net,
             network=self.network,
             optimizer=self.optimizer,
-            trainer=trainer,
+            trainer=exchange.trainer,
             loss=self.loss,
             exchange=exchange,
             shards=shards,
@@ -294,6 +292,12 @@ class _Call:
             resume=self.resume,
             settings=self.settings,
         )
+
+    def _exchange(self, team: Team) -> Exchange:
+        """Return the exchange of the processes, for which memory may be missing in one of them."""
+        trainer = optimizers.bound(team.where, self.optimizer, self.network)
+        clips = bool(trainer.options["clip_norm"])
+        return Exchange(team, trainer, self.given.count, clips=clips)
 
     def _counted(
         self, team: Team, given: Given, bounds: list[int], classes: int
