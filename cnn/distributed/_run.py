@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import math
 import time
@@ -148,11 +149,14 @@ class Run:
         """Call a method of the callbacks, and do in all processes what it did in the first."""
         if not self.has_callbacks:
             return
-        told = self.team.tell(self.team.attempt(self._called, name, arguments), 4)
-        stop, changed, has_lr, lr = told.tolist()
+        told = self.team.tell(self.team.attempt(self._called, name, arguments), 3)
+        stop, changed, has_lr = told.tolist()
         self.net.stop_training = bool(stop)
-        if self.team.rank > 0 and has_lr and lr != self.optimizer.lr:
-            self.optimizer.lr = lr
+        if has_lr:
+            text = json.dumps(schedules.to_json(self.optimizer.lr))
+            lr = self.team.texts(text if self.team.rank == 0 else "")[0]
+            if self.team.rank > 0:
+                self.optimizer.lr = schedules.from_json(json.loads(lr))
         if changed:
             values = self.team.attempt(self._values) if self.team.rank == 0 else self._nothing()
             self._take_values(self.exchange.tell_values(values))
@@ -161,13 +165,13 @@ class Run:
         """Call a method of the callbacks; return what there is to tell others."""
         if self.team.rank > 0:
             return np.empty(0)
-        before = self._values()
+        before, lr_before = self._values(), schedules.to_json(self.optimizer.lr)
         for callback in self.callbacks:
             getattr(callback, name)(*arguments)
         changed = before.tobytes() != self._values().tobytes()
-        lr = self.optimizer.lr
-        number = float(lr) if isinstance(lr, (int, float)) else math.nan
-        return np.array([self.net.stop_training, changed, not math.isnan(number), number], float)
+        lr = schedules.to_json(self.optimizer.lr)
+        # A function of the user's cannot be told; the rates that it returns are.
+        return np.array([self.net.stop_training, changed, lr not in (None, lr_before)], float)
 
     def _values(self) -> NDArray[Any]:
         return np.concatenate([array.ravel() for array in self.net.get_weights()])
