@@ -200,6 +200,11 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
         cnn.distributed.fit(
             cnn.mlp([4, 2], "relu", "softmax", rng=1), shards_of(3), checkpoint=path
         )
+    net.save(path)
+    with refused(cnn.ModelFileError, f"distributed.fit: checkpoint {path!r}: the file holds a net"):
+        cnn.distributed.fit(
+            cnn.mlp([4, 2], "relu", "softmax", rng=1), shards_of(3), checkpoint=path
+        )
 
 
 @pytest.mark.parametrize("every", [None, 2])
