@@ -480,6 +480,12 @@ def test_batches_that_are_refused(net, plain):
         free(good | {"b": X})
     with refused(TypeError, "mask"):
         free(good | {"b": np.ma.masked_array(X[:, 1], X[:, 1] > 0)})
+    with refused(ValueError, "column 'b' has 7 rows, but column 'a' has 0"):
+        free(good | {"a": []})
+    with refused(ValueError, "column 'id' has shape (6,), but there are predictions for 7 rows"):
+        cnn.Predictor(net, keep=["id"])(good | {"id": range(6)})
+    with refused(ValueError, "column 'id' has shape (7,), but there are predictions for 0 rows"):
+        cnn.Predictor(free.model, keep=["id"])({"id": range(7)})
     pandas = pytest.importorskip("pandas")
     with refused(ValueError, "column 'a' is there 2 times, names should differ"):
         named(pandas.DataFrame(np.c_[X, X[:, 0]], columns=[*NAMES, "a"]))

@@ -59,9 +59,16 @@ class Batch:
         get = self.table.column if is_arrow else self.table.__getitem__
         return {name: get(name) for name in names}
 
-    def result(self, columns: Columns) -> Any:
-        """Return a table of the same kind."""
-        return self._made(columns)
+    def result(self, kept: Columns, made: Columns) -> Any:
+        """Return a table of the same kind, of columns of this one and new ones."""
+        rows = len(next(iter(made.values())))
+        for name, column in kept.items() if self.is_dict else ():
+            if not hasattr(column, "__len__") or len(column) != rows:
+                raise ValueError(
+                    f"{_WHERE}: column {name!r} has shape {np.shape(column)}, but there are "
+                    f"predictions for {rows} rows"
+                )
+        return self._made(kept | made)
 
     def _check(self, names: Sequence[str]) -> None:
         counts = Counter(self.names)
@@ -179,4 +186,4 @@ def _part(name: str, column: Any) -> NDArray[Any]:
         raise TypeError(f"{where} is of type {found.dtype}, should be numbers")
     if found.ndim not in (1, 2):
         raise ValueError(f"{where} has {found.ndim} dimensions, should have 1 or 2")
-    return found.reshape(len(found), -1)
+    return found[:, np.newaxis] if found.ndim == 1 else found
