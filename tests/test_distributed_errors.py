@@ -286,6 +286,23 @@ def test_bad_validation_data_of_one_process():
     refused_by_all(FloatingPointError, "rank 2: validation_data: shard 5: x has inf in row 0", run)
 
 
+@pytest.mark.parametrize("weight", [1e-50, 1e-31, 1e29, 1e50])
+def test_weights_that_float32_cannot_hold(weight):
+    def run(comm, dtype="float32", scale=weight):
+        net = network(dtype=dtype)
+        shards = [(x, t, np.full(len(x), scale)) for x, t in shards_of()]
+        before = hashed(net)
+        try:
+            cnn.distributed.fit(net, shards, comm=comm, optimizer=cnn.SGD(0.1))
+        finally:
+            assert (hashed(net) == before) == (dtype == "float32")
+        return net.get_weights()
+
+    refused_by_all(ValueError, "rows of epoch 1, step 1, add up to .* mean at least 1e-30", run)
+    for found, expected in zip(run(None, "float64"), run(None, "float64", 1.0), strict=True):
+        assert np.allclose(found, expected, rtol=1e-9, atol=1e-12)
+
+
 def test_rows_that_become_fewer():
     class Shorter:
         """Batches, of which there are fewer when they are read again."""

@@ -140,6 +140,9 @@ def fit(
     the others, beside 8 bytes a message and 40 a subtree. With clip_norm, r - 1 messages more carry
     8 bytes for 4096 parameters.
 
+    In float32 the weights of a step's rows should have a sum of at most 1e30 and a mean of at least
+    1e-30, since gradients are divided by the sum of weights only after they are added.
+
     After each epoch the optimizer's state is exchanged too, if there are callbacks or a checkpoint.
 
     Examples

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 # The display is told of steps after so many seconds.
 _SHOWN = 0.03
+# Gradients are divided by the sum of weights after they are added. In float32 they keep their
+# precision until then if the mean of the weights is not less, and the sum of them not more.
+_LEAST_MEAN, _MOST_SUM = 1e-30, 1e30
 
 
 class _NotFiniteError(Exception):
@@ -289,7 +292,20 @@ class Run:
     def _begin_shard(self, shard: Shard, epoch: int, first: int) -> None:
         shard.begin(epoch, first, shuffle=self.shuffle)
 
+    def _check_weights(self, step: int, sums: NDArray[np.float64]) -> None:
+        """Refuse weights with which gradients of float32 overflow, or vanish."""
+        if self.network.dtype != np.float32 or _LEAST_MEAN * sums[2] <= sums[1] <= _MOST_SUM:
+            return
+        self.team.agrees = True
+        raise ValueError(
+            f"{self.team.where}: the weights of the {sums[2]:g} rows of epoch {self.epoch + 1}, "
+            f"step {step + 1}, add up to {sums[1]:g}; for a network of float32 their sum should be "
+            f"at most {_MOST_SUM:g} and their mean at least {_LEAST_MEAN:g}: multiply all weights "
+            f"by a number, which changes nothing else"
+        )
+
     def _update(self, step: int, sums: NDArray[np.float64], gradient: NDArray[Any]) -> None:
+        self._check_weights(step, sums)
         loss = self.exchange.loss(sums)
         if not math.isfinite(loss):
             self.team.agrees = True
