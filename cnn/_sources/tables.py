@@ -172,7 +172,7 @@ class Groups(Source):
         """Yield the rows of groups in a sequence, in pieces."""
         starts = np.cumsum([0, *(group.rows for group in self._groups)]).tolist()
         names = [*self._names, *filter(None, (self._targets, self._weights))]
-        size = rows_of_chunk(4 * (self.inputs or 1))
+        size = rows_of_chunk(4 * (self.inputs or 1), self.share)
         for number in sequence:
             group, first = self._groups[number], starts[number]
             for batch in self._batches(group, names, size):

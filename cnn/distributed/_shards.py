@@ -110,6 +110,8 @@ class Shard:
         The network.
     loss : Loss
         The loss.
+    together : int
+        How many shards the process has, which are read at the same time.
     """
 
     def __init__(
@@ -119,6 +121,7 @@ class Shard:
         parts: tuple[Any, Any, Any],
         network: _core.Network,
         loss: losses.Loss,
+        together: int,
     ) -> None:
         self.where = f"{where}: shard {number}"
         self.number = number
@@ -132,6 +135,7 @@ class Shard:
                 f"{self.where}: x is of type {type(x).__name__}, which can be read only once; "
                 f"should be an object that iter() begins again, such as a list of batches"
             )
+        source.share = together
         self._source = source
         self.stream = Stream(self.where, network, loss, source)
         self._reader: Reader | None = None
@@ -240,7 +244,7 @@ def opened_shards(
     """Return the shards of a process; `attempt` is that of a team."""
 
     def opened_one(number: int) -> Shard:
-        return Shard(where, number, given.parts(number), network, loss)
+        return Shard(where, number, given.parts(number), network, loss, len(numbers))
 
     found = [attempt(opened_one, number, shard=number) for number in numbers]
     return [shard for shard in found if shard is not None]
