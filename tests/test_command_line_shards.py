@@ -315,9 +315,10 @@ def test_stdin_and_the_output_are_no_shards(folder, tmp_path, capsys):
     paths = paths_of(folder)
     code, _, err = run(capsys, "train", *paths, *arguments, "-o", paths[2])
     assert (code, f"{paths[2]} would replace {paths[2]}" in err) == (1, True)
-    words = [*paths, *arguments, "-o", model, "--checkpoint", model]
-    code, _, err = run(capsys, "train", *words)
-    assert (code, "which the model is to be; should be another file" in err) == (1, True)
+    for same in (model, f"{tmp_path}/../{tmp_path.name}/{model.name}"):
+        words = [*paths, *arguments, "-o", model, "--checkpoint", same]
+        code, _, err = run(capsys, "train", *words)
+        assert (code, "which the model is to be; should be another file" in err) == (1, True)
 
 
 # ---- MPI -----------------------------------------------------------------------------------------

@@ -262,6 +262,48 @@ def test_what_callbacks_do_holds_in_all_processes():
         assert set(map(str, good(run_ranks(size, run)))) == {str(alone)}
 
 
+@pytest.mark.parametrize("name", ["on_train_begin", "on_epoch_begin"])
+def test_a_stop_before_the_first_epoch_is_one_after_it(name):
+    class Stops(cnn.Callback):
+        pass
+
+    def stop(self, *_):
+        self.model.stop_training = True
+
+    setattr(Stops, name, stop)
+
+    def run(comm):
+        return cnn.distributed.fit(
+            network(), shards_of(2), comm=comm, epochs=3, callbacks=Stops()
+        ).epoch
+
+    x, t, _ = data()
+    assert network().fit(x, t, epochs=3, callbacks=Stops()).epoch == [1]
+    assert good(run_ranks(2, run)) == [[1], [1]]
+
+
+@pytest.mark.parametrize(
+    "lr", [cnn.ExponentialDecay(0.1, gamma=0.9), np.float32(0.25), 1, lambda step: 0.1 / (step + 1)]
+)
+def test_a_learning_rate_of_a_callback_holds_in_all_processes(lr):
+    class Sets(cnn.Callback):
+        def on_epoch_begin(self, epoch):
+            self.optimizer.lr = lr
+
+    def run(comm):
+        net, optimizer = network(), cnn.SGD(0.5)
+        history = cnn.distributed.fit(
+            net, shards_of(4), comm=comm, epochs=2, optimizer=optimizer, callbacks=Sets()
+        )
+        return hashed(net), history.lr, optimizer.lr
+
+    alone = run(None)
+    first, second = good(run_ranks(2, run))
+    assert first == alone
+    # A function stays with the first process, which tells the others its rates.
+    assert second == (*alone[:2], 0.5 if callable(lr) and not hasattr(lr, "gamma") else lr)
+
+
 def test_early_stopping_is_decided_once():
     def run(comm):
         net = network()

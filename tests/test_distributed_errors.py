@@ -5,9 +5,11 @@ import re
 import numpy as np
 import pytest
 from refused import refused
-from shard_threads import hashed, run_ranks
+from shard_threads import good, hashed, run_ranks
 
 import cnn
+from cnn.distributed import _exchange, _fit
+from cnn.optimizers import bound
 
 
 def shards_of(count=4, rows=20):
@@ -44,6 +46,16 @@ def refused_by_all(kind, text, function, size=3):
         (TypeError, "shards is a function, so n_shards", {"shards": lambda shard: None}),
         (ValueError, "n_shards is 3, but shards has 4", {"n_shards": 3}),
         (ValueError, "t has 1 shards, but shards has 4", {"t": [[1]]}),
+        (
+            ValueError,
+            "t has 1 shards, but shards has 2",
+            {"shards": lambda shard: np.ones((1, 3)), "n_shards": 2, "t": [[1]]},
+        ),
+        (
+            TypeError,
+            "t is of type int, should be a sequence with the targets",
+            {"shards": [np.ones((1, 3))], "t": 1},
+        ),
         (TypeError, "shard 0 of shards is an array without targets", {"shards": [np.ones((4, 3))]}),
         (
             TypeError,
@@ -121,6 +133,17 @@ def test_settings_that_differ(text, given):
         cnn.distributed.fit(net, shards_of(options.pop("n", 4)), comm=comm, **options)
 
     refused_by_all(ValueError, f"{text}.*should be the same on all ranks", run)
+
+
+def test_an_optimizer_without_a_step_has_no_state():
+    def run(comm):
+        net, optimizer = network(), cnn.Adam(0.1)
+        if comm.rank:
+            bound("test", optimizer, net._network)
+        cnn.distributed.fit(net, shards_of(), comm=comm, optimizer=optimizer)
+        return hashed(net, optimizer)
+
+    assert len(set(good(run_ranks(2, run)))) == 1
 
 
 def test_networks_that_differ():
@@ -239,6 +262,21 @@ def test_bad_data_of_one_process(kind, text, change):
     assert {hashed(net) for net in nets.values()} == {hashed(network())}
 
 
+def test_a_lack_of_memory_before_the_first_step(monkeypatch):
+    class Lacks(_exchange.Exchange):
+        def __init__(self, team, *arguments, **options):
+            if team.rank == 1:
+                raise MemoryError
+            super().__init__(team, *arguments, **options)
+
+    monkeypatch.setattr(_fit, "Exchange", Lacks)
+    refused_by_all(
+        MemoryError,
+        "rank 1",
+        lambda comm: cnn.distributed.fit(network(), shards_of(), comm=comm),
+    )
+
+
 def test_bad_validation_data_of_one_process():
     x = np.full((20, 3), np.inf)
 
@@ -246,6 +284,23 @@ def test_bad_validation_data_of_one_process():
         cnn.distributed.fit(network(), shards_of(), comm=comm, validation_data=bad(5, x=x))
 
     refused_by_all(FloatingPointError, "rank 2: validation_data: shard 5: x has inf in row 0", run)
+
+
+@pytest.mark.parametrize("weight", [1e-50, 1e-31, 1e29, 1e50])
+def test_weights_that_float32_cannot_hold(weight):
+    def run(comm, dtype="float32", scale=weight):
+        net = network(dtype=dtype)
+        shards = [(x, t, np.full(len(x), scale)) for x, t in shards_of()]
+        before = hashed(net)
+        try:
+            cnn.distributed.fit(net, shards, comm=comm, optimizer=cnn.SGD(0.1))
+        finally:
+            assert (hashed(net) == before) == (dtype == "float32")
+        return net.get_weights()
+
+    refused_by_all(ValueError, "rows of epoch 1, step 1, add up to .* mean at least 1e-30", run)
+    for found, expected in zip(run(None, "float64"), run(None, "float64", 1.0), strict=True):
+        assert np.allclose(found, expected, rtol=1e-9, atol=1e-12)
 
 
 def test_rows_that_become_fewer():

@@ -165,6 +165,21 @@ def test_other_settings_are_refused(text, options, tmp_path):
         arguments.run(None, **options)
 
 
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_run_that_cannot_go_on_changes_nothing(size, tmp_path):
+    arguments = Arguments(tmp_path / "a")
+    arguments.run(None, epochs=1)
+
+    def run(comm):
+        net = cnn.mlp([4, 8, 2], "relu", "softmax", rng=1, dropout=0.2)
+        before = hashed(net)
+        with refused(ValueError, "callbacks has 0 callbacks, but had 1"):
+            arguments.run(comm, net=net, callbacks=[])
+        return hashed(net) == before and net.epochs == 0
+
+    assert all(good(run_ranks(size, run)))
+
+
 def test_other_rows_are_refused(tmp_path):
     path = str(tmp_path / "a")
     net = cnn.mlp([4, 2], "relu", "softmax", rng=1)
@@ -182,6 +197,11 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
     cnn.distributed.fit(net, shards_of(3), optimizer=optimizer)
     net.save(path, optimizer=optimizer)
     with refused(cnn.ModelFileError, "a file without the state of a run"):
+        cnn.distributed.fit(
+            cnn.mlp([4, 2], "relu", "softmax", rng=1), shards_of(3), checkpoint=path
+        )
+    net.save(path)
+    with refused(cnn.ModelFileError, f"distributed.fit: checkpoint {path!r}: the file holds a net"):
         cnn.distributed.fit(
             cnn.mlp([4, 2], "relu", "softmax", rng=1), shards_of(3), checkpoint=path
         )

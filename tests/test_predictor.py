@@ -147,6 +147,17 @@ def test_columns_of_arrays(kind, plain, bits):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_columns_with_the_names_of_methods(kind, plain, bits):
+    """A frame of pandas has each column as an attribute too."""
+    names = ["column", "select", "column_names"]
+    table = of_columns(kind, dict(zip([*names, "id"], [*X.T, np.arange(7)], strict=True)))
+    y = cnn.Predictor(plain, columns=names, keep=["id"])(table)
+    assert bits(column(y, "output_1").astype(np.float32)) == bits(
+        np.ascontiguousarray(plain.predict(X)[:, 1])
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_tables_without_rows(kind, net, plain):
     """As a partition may be, and as engines give them to find out the types."""
     empty = {name: np.zeros(0, np.float32) for name in NAMES}
@@ -469,6 +480,12 @@ def test_batches_that_are_refused(net, plain):
         free(good | {"b": X})
     with refused(TypeError, "mask"):
         free(good | {"b": np.ma.masked_array(X[:, 1], X[:, 1] > 0)})
+    with refused(ValueError, "column 'b' has 7 rows, but column 'a' has 0"):
+        free(good | {"a": []})
+    with refused(ValueError, "column 'id' has shape (6,), but there are predictions for 7 rows"):
+        cnn.Predictor(net, keep=["id"])(good | {"id": range(6)})
+    with refused(ValueError, "column 'id' has shape (7,), but there are predictions for 0 rows"):
+        cnn.Predictor(free.model, keep=["id"])({"id": range(7)})
     pandas = pytest.importorskip("pandas")
     with refused(ValueError, "column 'a' is there 2 times, names should differ"):
         named(pandas.DataFrame(np.c_[X, X[:, 0]], columns=[*NAMES, "a"]))

@@ -207,11 +207,30 @@ def test_windows_do_not_depend_on_batches():
     assert len({tuple(n % 400 for n in order[i : i + 400]) for i in (0, 400, 800)}) == 3
 
 
+def test_sources_that_are_read_together_share_the_memory_of_one(tmp_path):
+    rows = 5000
+    np.save(tmp_path / "x.npy", np.zeros((rows, 1000), np.float32))
+    sizes = []
+    for share in (1, 4, 1000):
+        source = _sources.opened("f", str(tmp_path / "x.npy"), np.zeros(rows))
+        source.share = share
+        chunks = list(source.read((1, 0)))
+        assert sum(chunk.rows for chunk in chunks) == rows
+        sizes.append(max(chunk.x.nbytes for chunk in chunks))
+    assert sizes == [2097 * 4000, 524 * 4000, 16 * 4000]
+
+
 def test_shuffle_buffer():
     bits = trained(batches(70), shuffle_buffer=500)
     assert trained(batches(33), shuffle_buffer=500) == bits
     assert trained(batches(33), shuffle_buffer=501) != bits
     assert trained(batches(70), shuffle=False) != bits
+
+
+def test_shuffle_buffer_is_checked_for_arrays_too():
+    net = network()
+    with refused(ValueError, "fit: shuffle_buffer is 0, should be at least 1"):
+        net.fit(X, T, shuffle_buffer=0)
 
 
 def test_loaders_of_torch():

@@ -160,6 +160,20 @@ def test_types_and_missing_values(tmp_path):
             net.fit(path, "t")
 
 
+@pytest.mark.parametrize("changed", [INPUTS, 1])
+def test_files_of_other_types(changed, tmp_path):
+    paths = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    parquet.write_table(PLAIN.slice(0, 1000), paths[0])
+    second = PLAIN.slice(1000)
+    for name in NAMES[:changed]:
+        column = second[name].cast(pa.float64())
+        second = second.drop_columns([name]).append_column(name, column)
+    parquet.write_table(second, paths[1])
+    assert trained(paths, "label", shuffle=False) == trained(X, T, shuffle=False)
+    whole = network().fit(paths, "label", shuffle_buffer=ROWS, progress=False)
+    assert whole.epoch == [1]
+
+
 def test_several_targets(tmp_path):
     t = RNG.normal(size=(ROWS, 2)).astype(np.float32)
     lists = pa.FixedSizeListArray.from_arrays(pa.array(t.ravel()), 2)

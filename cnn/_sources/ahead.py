@@ -9,16 +9,14 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-from cnn._sources.chunks import CHUNK_BYTES
+from cnn._sources.chunks import bytes_of_chunk
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
-    from types import TracebackType
 
     from cnn._sources.chunks import Chunk
 
-# Chunks that wait have this size together, unless there is one alone; and at most so many wait.
-_WAITING_BYTES = CHUNK_BYTES
+# At most so many chunks wait; together they have the size of one, unless there is one alone.
 _WAITING = 64
 # How often a wait looks whether the other side is still there.
 _LOOK = 0.05
@@ -37,12 +35,15 @@ class Ahead:
     ----------
     chunks : generator of Chunk
         The chunks; the thread alone uses it.
+    share : int
+        As for `Source`.
     """
 
-    def __init__(self, chunks: Generator[Chunk, None, None]) -> None:
+    def __init__(self, chunks: Generator[Chunk, None, None], share: int) -> None:
         self._chunks = chunks
         self._waiting: deque[Chunk] = deque()
         self._bytes = 0
+        self._most_bytes = bytes_of_chunk(share)
         self._changed = threading.Condition()
         self._stop = False
         self._ended = False
@@ -79,7 +80,7 @@ class Ahead:
 
     def _is_full(self) -> bool:
         waiting = len(self._waiting)
-        return waiting >= _WAITING or (waiting > 0 and self._bytes >= _WAITING_BYTES)
+        return waiting >= _WAITING or (waiting > 0 and self._bytes >= self._most_bytes)
 
     def __iter__(self) -> Iterator[Chunk]:
         return self
@@ -114,14 +115,3 @@ class Ahead:
             self._waiting.clear()
             self._changed.notify_all()
         self._thread.join(_BRIEF if interrupted else _LONG)
-
-    def __enter__(self) -> Ahead:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close(interrupted=kind is not None and not issubclass(kind, Exception))

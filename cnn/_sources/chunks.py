@@ -28,6 +28,8 @@ CHUNK_BYTES = 8 << 20
 """The size of a chunk, unless a row is larger."""
 CHUNK_ROWS = 65536
 """The most rows of a chunk."""
+# Smaller chunks would take more time than memory is worth.
+_MOST_SHARE = 128
 
 
 class Columns:
@@ -146,6 +148,8 @@ class Source(ABC):
         Whether the chunks of the source's own order are the batches of an iterable.
     once : bool
         Whether it can be read once only.
+    share : int
+        How many sources are read at the same time, whose chunks have together the size of one.
     """
 
     where: str
@@ -156,6 +160,7 @@ class Source(ABC):
     in_memory = False
     has_batches = False
     once = False
+    share = 1
 
     @abstractmethod
     def read(self, order: Order = None, check: Check | None = None) -> Iterator[Chunk]:
@@ -198,6 +203,11 @@ def plain(where: str, x: Any, t: Any, sample_weight: Any) -> Part:
     return array, others[0], others[1]
 
 
-def rows_of_chunk(row_bytes: int) -> int:
-    """Return how many rows of a size make a chunk."""
-    return max(1, min(CHUNK_ROWS, CHUNK_BYTES // max(1, row_bytes)))
+def rows_of_chunk(row_bytes: int, share: int) -> int:
+    """Return how many rows of a size make a chunk; `share` as for `Source`."""
+    return max(1, min(CHUNK_ROWS, bytes_of_chunk(share) // max(1, row_bytes)))
+
+
+def bytes_of_chunk(share: int) -> int:
+    """Return the size of a chunk, of one of so many sources."""
+    return CHUNK_BYTES // min(share, _MOST_SHARE)

@@ -31,7 +31,7 @@ class Indexed(Source):
     def read(self, order: Order = None, check: Check | None = None) -> Iterator[Chunk]:
         """Yield all rows in chunks, as `Source.read` says."""
         rows = self.count()
-        size = rows_of_chunk(self.row_bytes)
+        size = rows_of_chunk(self.row_bytes, self.share)
         for first in range(0, rows, size):
             last = min(first + size, rows)
             if order is None:

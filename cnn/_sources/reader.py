@@ -42,7 +42,7 @@ class Reader:
         ahead: bool = True,
     ) -> None:
         chunks = _generated(source, order, check)
-        self._ahead = Ahead(chunks) if ahead and not source.in_memory else None
+        self._ahead = Ahead(chunks, source.share) if ahead and not source.in_memory else None
         self._chunks = chunks if self._ahead is None else self._ahead
         self._rest: Chunk | None = None
         self._last = _NOTHING

@@ -40,13 +40,12 @@ def named(where: str, names: Sequence[str], wanted: str, what: str) -> str:
 # ---- Arrow's columns as arrays -------------------------------------------------------------------
 
 
-def matrix(where: str, batch: Any, *, is_plain: bool) -> Any:
+def matrix(where: str, batch: Any) -> Any:
     """Return the columns of a record batch as an array (rows, columns), or as `Columns`.
 
-    A column of lists of one length is as many columns as a list has numbers. `is_plain` is whether
-    all columns have one type, whose arrays are those of NumPy.
+    A column of lists of one length is as many columns as a list has numbers.
     """
-    if is_plain:
+    if are_plain(batch.schema.types):
         import pyarrow as pa  # noqa: PLC0415  # optional, and slow to import
 
         try:
@@ -146,7 +145,6 @@ class Groups(Source):
         self.inputs = width(schema, self._names)
         self.columns = self._names if self.inputs == len(self._names) else None
         self._buffer = max(1, min(buffer, self.rows))
-        self._is_plain = are_plain([schema.field(name).type for name in self._names])
 
     def read(self, order: Order = None, check: Check | None = None) -> Iterator[Chunk]:
         """Yield all rows in chunks, as `Source.read` says."""
@@ -174,13 +172,13 @@ class Groups(Source):
         """Yield the rows of groups in a sequence, in pieces."""
         starts = np.cumsum([0, *(group.rows for group in self._groups)]).tolist()
         names = [*self._names, *filter(None, (self._targets, self._weights))]
-        size = rows_of_chunk(4 * (self.inputs or 1))
+        size = rows_of_chunk(4 * (self.inputs or 1), self.share)
         for number in sequence:
             group, first = self._groups[number], starts[number]
             for batch in self._batches(group, names, size):
                 last = first + batch.num_rows
                 where = f"{self.where}: x[{first}:{last}], in {group.what}"
-                x = matrix(where, batch.select(self._names), is_plain=self._is_plain)
+                x = matrix(where, batch.select(self._names))
                 t, weight = (
                     None if name is None else _target(where, name, batch)
                     for name in (self._targets, self._weights)

@@ -92,16 +92,22 @@ def source_of(
     inputs_only: bool = False,
 ) -> Source | None:
     """Return the source of samples that are a stream; None for arrays and what is read as such."""
+    buffer = None
+    if shuffle_buffer is not None:
+        buffer = checks.integer(where, "shuffle_buffer", shuffle_buffer, 1)
     if type(x) is np.ndarray or not streams.is_stream(
         x, with_targets=not inputs_only and (t is None or isinstance(t, str))
     ):
         return None
     from cnn._sources import BUFFER, opened  # noqa: PLC0415  # as said above
 
-    buffer = BUFFER
-    if shuffle_buffer is not None:
-        buffer = checks.integer(where, "shuffle_buffer", shuffle_buffer, 1)
-    return opened(where, x, t, sample_weight=sample_weight, buffer=buffer, inputs_only=inputs_only)
+    return opened(
+        where,
+        *(x, t),
+        sample_weight=sample_weight,
+        buffer=BUFFER if buffer is None else buffer,
+        inputs_only=inputs_only,
+    )
 
 
 def stream_outputs(

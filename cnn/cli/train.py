@@ -123,7 +123,8 @@ def _train_shards(arguments: Namespace, comm: Any) -> int:
             for output in filter(None, (arguments.output, arguments.checkpoint)):
                 check_output(output, *filter(os.path.exists, arguments.data))
                 formats.destination("train", output, "a safetensors file")
-            if arguments.checkpoint == arguments.output:
+            checkpoint, output = arguments.checkpoint, arguments.output
+            if checkpoint and os.path.realpath(checkpoint) == os.path.realpath(output):
                 raise ValueError(
                     f"train: --checkpoint is {arguments.checkpoint}, which the model is to be; "
                     f"should be another file"

@@ -55,8 +55,9 @@ def digest(network: _core.Network) -> str:
 
 def _state_digest(optimizer: optimizers.Optimizer) -> str:
     found = hashlib.sha256()
-    waiting = optimizer.__getstate__()["_waiting"]
-    for values in () if waiting is None else waiting.slots:
+    # Before the first step it has no state, though it may be bound to a network.
+    slots = optimizer.__getstate__()["_waiting"].slots if optimizer.steps else ()
+    for values in slots:
         found.update(values.tobytes())
     return found.hexdigest()[:16]
 

@@ -80,7 +80,11 @@ def read(where: str, path: str) -> tuple[_core.Trainer, str] | None:
     """
     if not os.path.exists(path):
         return None
-    trainer = _core.Trainer.load(path)
+    try:
+        trainer = _core.Trainer.load(path)
+    except _core.ModelFileError as error:
+        text = str(error).replace("load_checkpoint:", f"{where}: checkpoint {path!r}:", 1)
+        raise _core.ModelFileError(text) from None
     text = trainer.network.get_metadata(RUN) or ""
     try:
         state = json.loads(text)

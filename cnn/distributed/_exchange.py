@@ -48,7 +48,7 @@ class Exchange:
         self._nodes = [nodes_of(first, last, shards) for first, last in pairwise(self.bounds)]
         self._begins = _core.shard_slices(network, team.size)
         self._slices = [b - a for a, b in pairwise(self._begins)]
-        self._team, self._trainer, self._network = team, trainer, network
+        self._team, self.trainer, self._network = team, trainer, network
         self._dtype, self._clips = network.dtype, clips
         self.tree = _core.ShardTree(self._dtype, network.parameter_count, shards)
         """The gradients of this process's shards."""
@@ -132,15 +132,15 @@ class Exchange:
         if self._clips:
             clip = self._clip(team.attempt(_core.shard_squares, self._network, gradient, first))
         values = self._values[first : self._begins[team.rank + 1]]
-        team.attempt(_core.shard_step, self._trainer, gradient, first, clip, lr, values)
+        team.attempt(_core.shard_step, self.trainer, gradient, first, clip, lr, values)
         parts = team.allgather(values, self._slices, self._dtype)
         if team.size > 1:
             np.concatenate(parts, out=self._values)
-        team.attempt(_core.shard_finish, self._trainer, self._values)
+        team.attempt(_core.shard_finish, self.trainer, self._values)
 
     def _clip(self, squares: Sums | None) -> float:
         parts = self._team.allgather(squares, self._blocks)
-        clip = _core.shard_clip(self._trainer, np.concatenate(parts))
+        clip = _core.shard_clip(self.trainer, np.concatenate(parts))
         if clip is None:
             raise NormError
         return clip
@@ -170,8 +170,8 @@ class Exchange:
         if team.size == 1:
             team.check()
             return
-        state = team.attempt(self._trainer.get_state)
-        slots = _core.OPTIMIZER_SLOTS[self._trainer.kind]
+        state = team.attempt(self.trainer.get_state)
+        slots = _core.OPTIMIZER_SLOTS[self.trainer.kind]
         if not slots:
             return
         first, last = self._begins[team.rank], self._begins[team.rank + 1]
@@ -183,7 +183,7 @@ class Exchange:
             np.concatenate([part.reshape(slots, -1)[slot] for part in parts])
             for slot in range(slots)
         ]
-        team.attempt(self._trainer.set_state, whole)
+        team.attempt(self.trainer.set_state, whole)
 
     def tell_values(self, values: NDArray[Any] | None) -> NDArray[Any]:
         """Return numbers as many as parameters, which rank 0 gives."""
@@ -191,7 +191,7 @@ class Exchange:
 
     def finite(self) -> tuple[bool, bool]:
         """Return whether all weights, and the state of all slices, are finite."""
-        found = self._team.attempt(self._trainer.finite)
+        found = self._team.attempt(self.trainer.finite)
         own = None if found is None else np.array(found, np.float64)
         parts = self._team.allgather(own, [2] * self._team.size)
         weights, state = (all(part[i] for part in parts) for i in (0, 1))

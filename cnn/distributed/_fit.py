@@ -142,6 +142,9 @@ def fit(
     the others, beside 8 bytes a message and 40 a subtree. With clip_norm, r - 1 messages more carry
     8 bytes for 4096 parameters.
 
+    In float32 the weights of a step's rows should have a sum of at most 1e30 and a mean of at least
+    1e-30, since gradients are divided by the sum of weights only after they are added.
+
     After each epoch the optimizer's state is exchanged too, if there are callbacks or a checkpoint.
 
     Examples
@@ -246,10 +249,8 @@ class _Call:
 
     def run(self, team: Team) -> Run:
         """Return the run, whose shards are opened and counted."""
-        trainer = team.attempt(optimizers.bound, team.where, self.optimizer, self.network)
+        exchange = team.attempt(self._exchange, team)
         team.sync()
-        clips = bool(trainer.options["clip_norm"])
-        exchange = Exchange(team, trainer, self.given.count, clips=clips)
         first, last = exchange.bounds[team.rank : team.rank + 2]
         classes = self.network.outputs if _is_balanced(self.class_weight) else 0
         shards, found = self._counted(team, self.given, exchange.bounds, classes)
@@ -279,7 +280,7 @@ class _Call:
             net=self.net,
             network=self.network,
             optimizer=self.optimizer,
-            trainer=trainer,
+            trainer=exchange.trainer,
             loss=self.loss,
             exchange=exchange,
             shards=shards,
@@ -296,6 +297,12 @@ class _Call:
             resume=self.resume,
             settings=self.settings,
         )
+
+    def _exchange(self, team: Team) -> Exchange:
+        """Return the exchange of the processes, for which memory may be missing in one of them."""
+        trainer = optimizers.bound(team.where, self.optimizer, self.network)
+        clips = bool(trainer.options["clip_norm"])
+        return Exchange(team, trainer, self.given.count, clips=clips)
 
     def _counted(
         self, team: Team, given: Given, bounds: list[int], classes: int

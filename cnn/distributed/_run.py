@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import math
 import time
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 # The display is told of steps after so many seconds.
 _SHOWN = 0.03
+# Gradients are divided by the sum of weights after they are added. In float32 they keep their
+# precision until then if the mean of the weights is not less, and the sum of them not more.
+_LEAST_MEAN, _MOST_SUM = 1e-30, 1e30
 
 
 class _NotFiniteError(Exception):
@@ -123,7 +127,8 @@ class Run:
         try:
             if self.show and team.rank == 0:
                 self.display = display(self.rows, self.epoch + 1, self.last)
-            while self.epoch < self.last and not self.net.stop_training:
+            # As in Sequential.fit, a stop before the first epoch is one after it.
+            while self.epoch < self.last and not (self.net.stop_training and self.history.epoch):
                 self._next_epoch()
         finally:
             if self.display is not None:
@@ -147,11 +152,14 @@ class Run:
         """Call a method of the callbacks, and do in all processes what it did in the first."""
         if not self.has_callbacks:
             return
-        told = self.team.tell(self.team.attempt(self._called, name, arguments), 4)
-        stop, changed, has_lr, lr = told.tolist()
+        told = self.team.tell(self.team.attempt(self._called, name, arguments), 3)
+        stop, changed, has_lr = told.tolist()
         self.net.stop_training = bool(stop)
-        if self.team.rank > 0 and has_lr and lr != self.optimizer.lr:
-            self.optimizer.lr = lr
+        if has_lr:
+            text = json.dumps(schedules.to_json(self.optimizer.lr))
+            lr = self.team.texts(text if self.team.rank == 0 else "")[0]
+            if self.team.rank > 0:
+                self.optimizer.lr = schedules.from_json(json.loads(lr))
         if changed:
             values = self.team.attempt(self._values) if self.team.rank == 0 else self._nothing()
             self._take_values(self.exchange.tell_values(values))
@@ -160,13 +168,13 @@ class Run:
         """Call a method of the callbacks; return what there is to tell others."""
         if self.team.rank > 0:
             return np.empty(0)
-        before = self._values()
+        before, lr_before = self._values(), schedules.to_json(self.optimizer.lr)
         for callback in self.callbacks:
             getattr(callback, name)(*arguments)
         changed = before.tobytes() != self._values().tobytes()
-        lr = self.optimizer.lr
-        number = float(lr) if isinstance(lr, (int, float)) else math.nan
-        return np.array([self.net.stop_training, changed, not math.isnan(number), number], float)
+        lr = schedules.to_json(self.optimizer.lr)
+        # A function of the user's cannot be told; the rates that it returns are.
+        return np.array([self.net.stop_training, changed, lr not in (None, lr_before)], float)
 
     def _values(self) -> NDArray[Any]:
         return np.concatenate([array.ravel() for array in self.net.get_weights()])
@@ -284,7 +292,20 @@ class Run:
     def _begin_shard(self, shard: Shard, epoch: int, first: int) -> None:
         shard.begin(epoch, first, shuffle=self.shuffle)
 
+    def _check_weights(self, step: int, sums: NDArray[np.float64]) -> None:
+        """Refuse weights with which gradients of float32 overflow, or vanish."""
+        if self.network.dtype != np.float32 or _LEAST_MEAN * sums[2] <= sums[1] <= _MOST_SUM:
+            return
+        self.team.agrees = True
+        raise ValueError(
+            f"{self.team.where}: the weights of the {sums[2]:g} rows of epoch {self.epoch + 1}, "
+            f"step {step + 1}, add up to {sums[1]:g}; for a network of float32 their sum should be "
+            f"at most {_MOST_SUM:g} and their mean at least {_LEAST_MEAN:g}: multiply all weights "
+            f"by a number, which changes nothing else"
+        )
+
     def _update(self, step: int, sums: NDArray[np.float64], gradient: NDArray[Any]) -> None:
+        self._check_weights(step, sums)
         loss = self.exchange.loss(sums)
         if not math.isfinite(loss):
             self.team.agrees = True
@@ -378,10 +399,12 @@ class Run:
         if state is None:
             return
         parts = team.attempt(self._saved_arrays, found[0] if found else None)
-        values = [self.exchange.tell_values(part).copy() for part in parts]
-        team.attempt(self._take, state, values)
         if team.rank == 0:
             team.attempt(_checkpoint.restore, team.where, self.checkpoint, state, self.callbacks)
+        # If that fails, the network and the optimizer are left as they were.
+        team.sync()
+        values = [self.exchange.tell_values(part).copy() for part in parts]
+        team.attempt(self._take, state, values)
         team.sync()
         self._log(
             "%s goes on from %r: epoch %d, step %d", team.where, self.checkpoint, *self.progress

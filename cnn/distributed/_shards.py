@@ -45,6 +45,7 @@ class Given:
             if count is None:
                 raise TypeError(f"{where}: {name} is a function, so n_shards should be given")
             self.count = checks.integer(where, "n_shards", count, 1, 2**31 - 1)
+            self._check_targets()
             return
         is_array = hasattr(type(shards), "__array__") and np.ndim(shards) < 3
         if isinstance(shards, str) or is_array or not hasattr(type(shards), "__getitem__"):
@@ -57,9 +58,20 @@ class Given:
             raise ValueError(f"{where}: {name} has no shards, should have at least 1")
         if name == "shards" and count is not None and count != self.count:
             raise ValueError(f"{where}: n_shards is {count}, but shards has {self.count}")
-        of_targets = t is not None and not isinstance(t, str) and hasattr(type(t), "__len__")
-        if of_targets and len(t) != self.count:
-            raise ValueError(f"{where}: t has {len(t)} shards, but {name} has {self.count}")
+        self._check_targets()
+
+    def _check_targets(self) -> None:
+        """Refuse targets that are not those of so many shards."""
+        where, t = self._where, self._t
+        if t is None or isinstance(t, str):
+            return
+        if not callable(t) and not hasattr(type(t), "__getitem__"):
+            raise TypeError(
+                f"{where}: t is of type {type(t).__name__}, should be a sequence with the targets "
+                f"of each shard, a function of the shard's number, or the name of a column"
+            )
+        if hasattr(type(t), "__len__") and len(t) != self.count:
+            raise ValueError(f"{where}: t has {len(t)} shards, but {self._name} has {self.count}")
 
     def parts(self, shard: int) -> tuple[Any, Any, Any]:
         """Return x, t and weights of a shard; t and weights may be None."""
@@ -98,6 +110,8 @@ class Shard:
         The network.
     loss : Loss
         The loss.
+    together : int
+        How many shards the process has, which are read at the same time.
     """
 
     def __init__(
@@ -107,6 +121,7 @@ class Shard:
         parts: tuple[Any, Any, Any],
         network: _core.Network,
         loss: losses.Loss,
+        together: int,
     ) -> None:
         self.where = f"{where}: shard {number}"
         self.number = number
@@ -120,6 +135,7 @@ class Shard:
                 f"{self.where}: x is of type {type(x).__name__}, which can be read only once; "
                 f"should be an object that iter() begins again, such as a list of batches"
             )
+        source.share = together
         self._source = source
         self.stream = Stream(self.where, network, loss, source)
         self._reader: Reader | None = None
@@ -228,7 +244,7 @@ def opened_shards(
     """Return the shards of a process; `attempt` is that of a team."""
 
     def opened_one(number: int) -> Shard:
-        return Shard(where, number, given.parts(number), network, loss)
+        return Shard(where, number, given.parts(number), network, loss, len(numbers))
 
     found = [attempt(opened_one, number, shard=number) for number in numbers]
     return [shard for shard in found if shard is not None]

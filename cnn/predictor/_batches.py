@@ -40,23 +40,35 @@ class Batch:
         self.table = table
         self._made = made
         self.is_dict = isinstance(table, Mapping)
-        names = table if self.is_dict else getattr(table, "column_names", None)
-        self.names: list[Any] = list(table.columns if names is None else names)
+        # Of the class, as a frame of pandas has its columns as attributes too.
+        self._kind = type(table)
+        has_names = hasattr(self._kind, "column_names")
+        names = table if self.is_dict else table.column_names if has_names else table.columns
+        self.names: list[Any] = list(names)
 
     def select(self, names: Sequence[str]) -> Any:
         """Return a frame or an Arrow table with these columns alone."""
-        select = getattr(self.table, "select", None)  # of pandas it is none
-        return self.table[list(names)] if select is None else select(list(names))
+        if hasattr(self._kind, "select"):
+            return self.table.select(list(names))
+        return self.table[list(names)]  # pandas
 
     def columns(self, names: Sequence[str]) -> Columns:
         """Return columns by their names, as the table has them."""
         self._check(names)
-        get = getattr(self.table, "column", self.table.__getitem__)
+        is_arrow = hasattr(self._kind, "column")
+        get = self.table.column if is_arrow else self.table.__getitem__
         return {name: get(name) for name in names}
 
-    def result(self, columns: Columns) -> Any:
-        """Return a table of the same kind."""
-        return self._made(columns)
+    def result(self, kept: Columns, made: Columns) -> Any:
+        """Return a table of the same kind, of columns of this one and new ones."""
+        rows = len(next(iter(made.values())))
+        for name, column in kept.items() if self.is_dict else ():
+            if not hasattr(column, "__len__") or len(column) != rows:
+                raise ValueError(
+                    f"{_WHERE}: column {name!r} has shape {np.shape(column)}, but there are "
+                    f"predictions for {rows} rows"
+                )
+        return self._made(kept | made)
 
     def _check(self, names: Sequence[str]) -> None:
         counts = Counter(self.names)
@@ -174,4 +186,4 @@ def _part(name: str, column: Any) -> NDArray[Any]:
         raise TypeError(f"{where} is of type {found.dtype}, should be numbers")
     if found.ndim not in (1, 2):
         raise ValueError(f"{where} has {found.ndim} dimensions, should have 1 or 2")
-    return found.reshape(len(found), -1)
+    return found[:, np.newaxis] if found.ndim == 1 else found

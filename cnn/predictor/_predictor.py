@@ -287,7 +287,7 @@ class Predictor:
             y = self._of_columns(batch, model)
         else:
             y = predict(batch.table)
-        return batch.result(kept | self._named(y))
+        return batch.result(kept, self._named(y))
 
     def _of_columns(self, batch: Batch, net: Sequential) -> Any:
         """Return the outputs of a network for the columns of a table."""
