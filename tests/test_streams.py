@@ -229,6 +229,15 @@ def test_loaders_of_torch():
     net.fit(shuffled, epochs=2)
 
 
+def test_default_buffer():
+    """It has 10,000 rows, or fewer of large rows."""
+    for columns, rows in ((2, 10_000), (3000, 2**24 // 12_000)):
+        x = np.broadcast_to(np.float32(0), (11_000 if columns == 2 else 3000, columns))
+        source = _sources.opened("f", [(x, np.zeros(len(x), int))])
+        with _sources.Reader(source, (0, 0)) as reader:
+            assert reader.chunk().rows == rows
+
+
 # ---- Evaluation and prediction -------------------------------------------------------------------
 
 

@@ -96,9 +96,9 @@ def source_of(
         x, with_targets=not inputs_only and (t is None or isinstance(t, str))
     ):
         return None
-    from cnn._sources import BUFFER, opened  # noqa: PLC0415  # as said above
+    from cnn._sources import opened  # noqa: PLC0415  # as said above
 
-    buffer = BUFFER
+    buffer = None
     if shuffle_buffer is not None:
         buffer = checks.integer(where, "shuffle_buffer", shuffle_buffer, 1)
     return opened(where, x, t, sample_weight=sample_weight, buffer=buffer, inputs_only=inputs_only)
