@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := test
-.PHONY: demo test test-c test-python test-slow test-peers test-downstream test-gallery lint bench bench-guard bench-interfaces bench-streaming docs sanitize wheel clean
+.PHONY: demo test test-c test-python test-slow test-peers test-downstream test-distributed test-gallery lint bench bench-guard bench-interfaces bench-streaming docs sanitize wheel clean
 
 # In CI a warning is an error.
 CNN_WERROR := $(if $(CI),ON,OFF)
@@ -64,6 +64,22 @@ test-downstream: wheel
 	$(DOWNSTREAM)/bin/python -P -m pip --disable-pip-version-check --quiet install \
 	    -r $(DOWNSTREAM)/requirements.txt dist/*.whl
 	$(IN_DOWNSTREAM) python -P -m pytest tests/downstream -m downstream
+
+# What runs on Dask, MPI, Ray and Spark, or on those that `make test-distributed ENGINES="dask mpi"`
+# names, with the blocks of the pages on them. Spark needs a Java of the machine.
+ENGINES ?= dask mpi ray spark
+DISTRIBUTED := build/distributed
+IN_DISTRIBUTED := CNN_ENGINES="$(ENGINES)" PATH="$(CURDIR)/$(DISTRIBUTED)/bin:$$PATH"
+test-distributed: $(VENV)/installed
+	$(PYTHON) -m venv $(DISTRIBUTED)
+	rm -rf $(DISTRIBUTED)/wheel
+	$(PIP) wheel --no-deps --wheel-dir $(DISTRIBUTED)/wheel $(BUILD_OPTIONS) .
+	$(DISTRIBUTED)/bin/python -P -m pip --disable-pip-version-check --quiet uninstall --yes cnn
+	extras=$$(echo test-distributed $(ENGINES) | tr ' ' ,); \
+	    $(DISTRIBUTED)/bin/python -P -m pip --disable-pip-version-check --quiet install \
+	        "$$(echo $(DISTRIBUTED)/wheel/*.whl)[$$extras]"
+	$(IN_DISTRIBUTED) python -P -m pytest tests/distributed -m distributed
+	$(IN_DISTRIBUTED) python -P -m pytest tests/test_docs.py -k "test_document and engines"
 
 # The notebooks of the gallery, which `make docs` makes.
 test-gallery: $(VENV)/installed $(VENV)/docs-tools $(VENV)/test-tools
@@ -163,9 +179,10 @@ $(VENV)/docs-tools $(VENV)/test-tools $(VENV)/test-polars-tools: | $(VENV)/insta
 
 # With the build tools in .venv rather than in an environment that pip makes for each build, a
 # second build in the same folder compiles only what has changed.
+BUILD_OPTIONS := --no-build-isolation --config-settings=build-dir=build/python \
+    --config-settings=cmake.define.CNN_WERROR=$(CNN_WERROR)
 $(VENV)/installed: $(VENV)/build-tools $(SOURCES)
-	$(PIP) install --no-build-isolation --config-settings=build-dir=build/python \
-	    --config-settings=cmake.define.CNN_WERROR=$(CNN_WERROR) .
+	$(PIP) install $(BUILD_OPTIONS) .
 	touch $@
 
 # The benchmarks' peers are large, so they have an environment of their own.

@@ -36,6 +36,7 @@ _MODULES = (
     "activations",
     "callbacks",
     "datasets",
+    "distributed",
     "functional",
     "history",
     "installed",
@@ -47,6 +48,7 @@ _MODULES = (
     "onnx",
     "optimizers",
     "plot",
+    "predictor",
     "runtime",
     "schedules",
     "sequential",
@@ -132,6 +134,7 @@ _NAMES = {
         "Optimizer",
         "RMSprop",
     ),
+    "predictor": ("Predictor",),
     "schedules": (
         "Constant",
         "CosineDecay",

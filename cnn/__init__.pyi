@@ -6,6 +6,7 @@ from cnn import _core as _core  # docs/guide/numba.md passes it to SciPy
 from cnn import activations as activations
 from cnn import callbacks as callbacks
 from cnn import datasets as datasets
+from cnn import distributed as distributed
 from cnn import functional as functional
 from cnn import history as history
 from cnn import installed as installed
@@ -17,6 +18,7 @@ from cnn import models as models
 from cnn import onnx as onnx
 from cnn import optimizers as optimizers
 from cnn import plot as plot
+from cnn import predictor as predictor
 from cnn import runtime as runtime
 from cnn import schedules as schedules
 from cnn import sequential as sequential
@@ -85,6 +87,7 @@ from cnn.optimizers import Adam as Adam
 from cnn.optimizers import AdamW as AdamW
 from cnn.optimizers import Optimizer as Optimizer
 from cnn.optimizers import RMSprop as RMSprop
+from cnn.predictor import Predictor as Predictor
 from cnn.runtime import get_num_threads as get_num_threads
 from cnn.runtime import numerics_version as numerics_version
 from cnn.runtime import set_num_threads as set_num_threads

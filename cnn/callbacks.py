@@ -130,6 +130,14 @@ class _Monitor(Callback):
         self.best, self.best_epoch = value, epoch
         return True
 
+    def get_state(self) -> dict[str, Any]:
+        """Return the best metric and its epoch."""
+        return {"best": self.best, "best_epoch": self.best_epoch}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take the best metric and its epoch."""
+        self.best, self.best_epoch = float(state["best"]), int(state["best_epoch"])
+
 
 class EarlyStopping(_Monitor):
     """End training if a metric has not improved for some epochs.
@@ -222,6 +230,20 @@ class EarlyStopping(_Monitor):
         if self._best_weights is not None:
             self.model.set_weights(self._best_weights)
             self._best_weights = None
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the attributes that change, and the best weights."""
+        return super().get_state() | {
+            "wait": self.wait,
+            "stopped_epoch": self.stopped_epoch,
+            "best_weights": self._best_weights,
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take the state that `get_state` has returned."""
+        super().set_state(state)
+        self.wait, self.stopped_epoch = int(state["wait"]), int(state["stopped_epoch"])
+        self._best_weights = state["best_weights"]
 
     def __getstate__(self) -> dict[str, Any]:
         # The best weights belong to a fit that is running or was interrupted.

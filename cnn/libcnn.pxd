@@ -368,8 +368,8 @@ cdef extern from "cnn/cnn.h" nogil:
         const char *path, cnn_network **network, cnn_trainer **trainer)
     cnn_status cnn_trainer_optimizer(const cnn_trainer *trainer, cnn_optimizer *optimizer)
 
-    const size_t CNN_MOST_SHARDS
-    enum:
+    const int CNN_MOST_SHARDS
+    ctypedef enum cnn_shard_sum:
         CNN_SHARD_LOSS
         CNN_SHARD_WEIGHT
         CNN_SHARD_ROWS

@@ -410,9 +410,14 @@ def balanced(labels: NDArray[Any], outputs: int) -> NDArray[np.float64]:
     counts = np.zeros(outputs)
     for first in range(0, len(labels), _ROWS):
         counts += np.bincount(np.asarray(labels[first : first + _ROWS], np.intp), minlength=outputs)
+    return balanced_of(counts)
+
+
+def balanced_of(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the weights of `balanced` for classes with these numbers of rows."""
     there = counts > 0
-    each = len(labels) / (np.count_nonzero(there) * counts[there])
-    found = np.ones(outputs)
+    each = counts.sum() / (np.count_nonzero(there) * counts[there])
+    found = np.ones(counts.size)
     found[there] = each
     return found
 

@@ -10,7 +10,7 @@ from cnn import _core, activations, optimizers, schedules
 from cnn._base import checks, formats
 from cnn._base.hinted import hinted
 from cnn._base.log import LOGGER
-from cnn._base.metadata import COLUMNS, EPOCHS, LR
+from cnn._base.metadata import COLUMNS, EPOCHS, LR, RUN
 from cnn._model.names import check_names
 from cnn.layers import stacked
 from cnn.sequential import Sequential, built, of_network
@@ -102,6 +102,7 @@ def _loaded(where: str, network: _core.Network) -> Sequential | Any:
             f"{where}: the file has {epochs!r} epochs, should have a whole number"
         )
     network.set_metadata(LR, None)
+    network.set_metadata(RUN, None)
     check_names(network)
     net = of_network(network)
     if network.get_metadata(COLUMNS) is None:
@@ -109,6 +110,15 @@ def _loaded(where: str, network: _core.Network) -> Sequential | Any:
     from cnn.tabular import of_file  # noqa: PLC0415  # most files have no columns
 
     return of_file(where, net)
+
+
+def of_bytes(where: str, data: bytes, is_net: bool) -> Sequential | Any:
+    """Return the network or TableModel of a file's content; with `is_net` the network alone."""
+    try:
+        network = _core.Network.from_bytes(data)
+    except _core.ModelFileError as error:
+        raise _core.ModelFileError(str(error).replace("from_bytes", where, 1)) from None
+    return of_network(network) if is_net else _loaded(where, network)
 
 
 # Any stands for a TableModel: type checkers treat the result as a Sequential, the usual case, and

@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,7 +62,8 @@ def named(block):
     return found[1] if found else None
 
 
-# Runs blocks, given as JSON, in one namespace; tells of each what was wrong with it, or missing.
+# Runs blocks, given as JSON, in one namespace; writes into a file what was wrong with each of them,
+# or missing.
 _RUNNER = """
 import contextlib, doctest, io, json, sys, traceback, types
 module = types.ModuleType("__main__")
@@ -79,7 +81,8 @@ for line, text, name, output in json.load(sys.stdin):
         said = ["missing", str(error)]
     except BaseException:
         said = ["failed", traceback.format_exc()]
-    print(json.dumps([line, said]), file=sys.stderr, flush=True)
+    with open(sys.argv[1], "a") as file:
+        print(json.dumps([line, said]), file=file)
 """
 
 
@@ -93,15 +96,18 @@ def run_python(document, folder):
     ]
     if not given:
         return []
-    done = subprocess.run(
-        [sys.executable, "-P", "-W", "ignore", "-c", _RUNNER],
-        input=json.dumps(given),
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    told = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("[")]
+    with tempfile.TemporaryDirectory() as apart:
+        report = Path(apart) / "report"
+        report.touch()
+        done = subprocess.run(
+            [sys.executable, "-P", "-W", "ignore", "-c", _RUNNER, str(report)],
+            input=json.dumps(given),
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        told = [json.loads(line) for line in report.read_text().splitlines()]
     assert len(told) == len(given), done.stderr
     return told
 

@@ -308,6 +308,25 @@ NETWORKS = {
         lambda w: {"net": w.net, "path": w.path, "optimizer": None},
     ),
     "load": Case(cnn.load, lambda w: {"path": w.path}),
+    "Predictor": Case(
+        cnn.Predictor,
+        lambda w: {
+            "model": w.net,
+            "columns": ["a", "b", "c"],
+            "names": None,
+            "keep": ["id"],
+            "method": "predict",
+            "threads": 1,
+        },
+    ),
+    "Predictor.__call__": Case(
+        lambda net, x: cnn.Predictor(net)(x), lambda w: {"net": w.net, "x": w.x}, ("net",)
+    ),
+    "Predictor of columns": Case(
+        lambda net, x: cnn.Predictor(net, columns=["a"])({"a": x}),
+        lambda w: {"net": w.net, "x": w.x},
+        ("net",),
+    ),
     "load_checkpoint": Case(cnn.load_checkpoint, lambda w: {"path": w.path}),
     "to_c": Case(
         lambda net, **kw: net.to_c(**kw),
@@ -448,7 +467,9 @@ GROUPS = {
 
 
 # What looks at each element, which takes too long for an array without end.
-READ_WHOLE = {("first_outside", "x"), ("mlp", "sizes")}
+READ_WHOLE = {("first_outside", "x"), ("mlp", "sizes")} | {
+    ("Predictor", name) for name in ("columns", "names", "keep")
+}
 
 
 def cases(groups):

@@ -25,6 +25,10 @@ def setter(name):
     return set_it
 
 
+def flat(count):
+    return np.ones(count, np.float32)
+
+
 _dense = _core.LayerSpec("dense", 3, 2, "softmax", 0.0, 0.0)
 
 
@@ -259,6 +263,68 @@ CORE = {
         _core.dense_backward, lambda w: {"dy": w.dy, "x": w.x, "weight": w.w}
     ),
     "predict_address": Case(_core.predict_address, lambda w: {"dtype": "float32"}),
+    "shard_seed": Case(_core.shard_seed, lambda w: {"seed": 1, "shard": 2}),
+    "ShardTree": Case(_core.ShardTree, lambda w: {"dtype": "float32", "count": 26, "shards": 2}),
+    "ShardTree.add": Case(
+        lambda **kw: _core.ShardTree("float32", 26, 2).add(**kw),
+        lambda w: {"first": 0, "last": 1, "vector": flat(26), "sums": np.ones(5)},
+    ),
+    "shard_gradient": Case(
+        lambda n, **kw: _core.shard_gradient(n, tree=_core.ShardTree("float32", 26, 2), **kw),
+        lambda w: {
+            "n": w.trainer,
+            "loss": w.loss,
+            "x": w.x,
+            "t": w.t,
+            "sample_weight": w.sample_weight,
+            "index": w.index,
+            "shard": 0,
+        },
+        ("n",),
+    ),
+    "shard_gradient of": Case(
+        _core.shard_gradient,
+        lambda w: {
+            "trainer": w.trainer,
+            "loss": w.loss,
+            "x": w.x,
+            "t": w.t,
+            "sample_weight": None,
+            "index": None,
+            "shard": 0,
+            "tree": _core.ShardTree("float32", 26, 2),
+        },
+        ("x", "t"),
+    ),
+    "shard_sums": Case(_core.shard_sums, lambda w: {"result": _core.Result()}),
+    "shard_loss": Case(_core.shard_loss, lambda w: {"network": w.net._network, "sums": np.ones(5)}),
+    "shard_slices": Case(_core.shard_slices, lambda w: {"network": w.net._network, "parts": 2}),
+    "shard_mean": Case(
+        _core.shard_mean,
+        lambda w: {
+            "network": w.net._network,
+            "gradient": flat(26),
+            "first": 0,
+            "sums": np.ones(5),
+        },
+    ),
+    "shard_squares": Case(
+        _core.shard_squares,
+        lambda w: {"network": w.net._network, "gradient": flat(26), "first": 0},
+    ),
+    "shard_clip": Case(_core.shard_clip, lambda w: {"trainer": w.trainer, "squares": np.ones(4)}),
+    "shard_step": Case(
+        _core.shard_step,
+        lambda w: {
+            "trainer": w.trainer,
+            "gradient": flat(26),
+            "first": 0,
+            "clip": 1.0,
+            "lr": 0.1,
+            "values": flat(26),
+        },
+    ),
+    "shard_finish": Case(_core.shard_finish, lambda w: {"trainer": w.trainer, "values": flat(26)}),
     "select_isa": Case(_core.select_isa, lambda w: {"name": "scalar"}),
     "set_num_threads": Case(_core.set_num_threads, lambda w: {"n": 2}),
 }
@@ -281,6 +347,7 @@ def whole_classes():
         _core.Samples,
         _core.Handle,
         _core.Result,
+        _core.ShardTree,
     ):
         name = cls.__name__
         found[f"{name} of __new__"] = Case(

@@ -18,7 +18,7 @@ from cnn._base.numbers import exact
 from cnn._tables import preprocessing
 from cnn._training import loop
 from cnn.cli import main as command_line
-from cnn.cli import train as training
+from cnn.cli import report
 
 
 def run(*arguments, **environment):
@@ -550,7 +550,7 @@ def test_the_model_is_saved_before_the_score_is_told(tmp_path, monkeypatch):
     def fail(*_arguments):
         raise BrokenPipeError
 
-    monkeypatch.setattr(training, "_score", fail)
+    monkeypatch.setattr(report, "score", fail)
     # The output that nobody reads is put where nothing is, so it had better not be pytest's own.
     monkeypatch.setattr(os, "dup2", lambda *_: None)
     with (tmp_path / "out").open("w", encoding="utf-8") as out:

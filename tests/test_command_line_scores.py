@@ -273,14 +273,14 @@ def test_an_interrupt_keeps_the_best_epoch(tmp_path, capsys, monkeypatch, held):
 
     from cnn.tabular import _fit
 
-    monkeypatch.setattr(_fit._Recorder, "on_train_end", lambda self, logs: None)
-    recorded = _fit._Recorder.on_epoch_end
+    monkeypatch.setattr(_fit.Recorder, "on_train_end", lambda self, logs: None)
+    recorded = _fit.Recorder.on_epoch_end
 
     def record(self, epoch, logs):
         recorded(self, epoch, logs)
         interrupt(self, epoch, logs)
 
-    monkeypatch.setattr(_fit._Recorder, "on_epoch_end", record)
+    monkeypatch.setattr(_fit.Recorder, "on_epoch_end", record)
     options = ["--epochs", "9", "--drop", "id", "--hold-out", held, "--lr", "0.3"]
     code, model = train(tmp_path, QUALITY, *options)
     printed = capsys.readouterr()

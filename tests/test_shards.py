@@ -1,6 +1,7 @@
 """Sums over shards in the fixed tree, and steps on them, whole and in slices."""
 
 import copy
+import itertools
 import math
 
 import numpy as np
@@ -45,7 +46,7 @@ def test_tree_adds_in_the_fixed_order(dtype, shards):
     for ranks in range(1, shards + 2):
         bounds = [shards * rank // ranks for rank in range(ranks + 1)]
         whole = _core.ShardTree(dtype, vectors.shape[1], shards)
-        for first, last in zip(bounds[:-1], bounds[1:], strict=True):
+        for first, last in itertools.pairwise(bounds):
             own = _core.ShardTree(dtype, vectors.shape[1], shards)
             for shard in range(first, last):
                 own.add(shard, shard + 1, vectors[shard], sums[shard])
@@ -225,16 +226,18 @@ def test_slices_make_the_step_of_the_whole(dtype, optimizer):
                 trainer.apply((gradient.astype(float) / sums[1]).astype(dtype), True, made.lr)
                 continue
             bounds = _core.shard_slices(network, parts)
-            assert bounds[0] == 0 and bounds[-1] == network.parameter_count
+            assert bounds[0] == 0
+            assert bounds[-1] == network.parameter_count
             slices = [
                 (first, gradient[first:last].copy(), values[first:last])
-                for first, last in zip(bounds[:-1], bounds[1:], strict=True)
+                for first, last in itertools.pairwise(bounds)
             ]
             for first, part, _ in slices:
                 _core.shard_mean(network, part, first, sums)
             squares = [_core.shard_squares(network, part, first) for first, part, _ in slices]
             clip = _core.shard_clip(trainer, np.concatenate(squares))
-            assert clip is not None and (clip < 1) == ("clip_norm" in optimizer)
+            assert clip is not None
+            assert (clip < 1) == ("clip_norm" in optimizer)
             for first, part, to in slices:
                 _core.shard_step(trainer, part, first, clip, made.lr, to)
             _core.shard_finish(trainer, values)

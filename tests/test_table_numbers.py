@@ -11,7 +11,7 @@ from cnn._base import metadata
 from cnn._tables import numerals, preprocessing, table
 from cnn._tables.preprocessing import Preprocessing
 from cnn._tables.table import Category, Number
-from cnn.cli import train as training
+from cnn.cli import report
 
 # ---- Numbers -----------------------------------------------------------------------------------
 
@@ -65,7 +65,7 @@ def test_squares_of_errors_do_not_overflow():
     baseline = tabular.scores(plan, y - 0.5e200, goal)
     net = cnn.mlp([1, 1], "tanh", "identity", rng=0)
     fitted = tabular.Fitted(net, plan, cnn.History(), 1, True, False, held_out, baseline)
-    line = training._score(fitted)
+    line = report.score(fitted)
     assert line.startswith("held out: RMSE 3.53553e+200, R2 -0.0204 (always the mean: RMSE 3.5")
 
 

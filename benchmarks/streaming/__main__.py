@@ -63,7 +63,7 @@ def make_parquet(folder: Path, rows: int, name: str) -> None:
     if whole.exists():
         return
     part.mkdir(exist_ok=True)
-    writer = None
+    writer: Any = None
     for first, x, t in blocks(rows):
         if name == "parquet":
             arrays = [pa.array(np.ascontiguousarray(column)) for column in x.T]

@@ -10,6 +10,8 @@ FEATURE_NAMES = "feature_names"
 """The names of inputs, as JSON."""
 LR = "lr"
 """The learning rate of a saved optimizer, as JSON."""
+RUN = "distributed_run"
+"""The state of a run of `cnn.distributed`, as JSON; in checkpoints alone."""
 
-OWN = frozenset({CLASS_NAMES, COLUMNS, EPOCHS, FEATURE_NAMES, LR})
+OWN = frozenset({CLASS_NAMES, COLUMNS, EPOCHS, FEATURE_NAMES, LR, RUN})
 """The keys that cnn uses itself; users have all others."""

@@ -10,7 +10,7 @@ import numpy as np
 from cnn._base import checks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -83,22 +83,48 @@ def column_moments(
         highest = most if rows == 0 else np.maximum(highest, most)
         rows += len(block)
     mean = np.array([_sum(column) for column in zip(*sums, strict=True)]) / rows
-    with np.errstate(over="ignore", invalid="ignore"):  # what overflows becomes infinite
-        most_far = np.maximum(np.abs(lowest - mean), np.abs(highest - mean))
-    # Scaling by a power of two is exact. Without it, squares of 1e-170 would be 0.
-    powers = np.minimum(0, np.frexp(np.where(np.isfinite(most_far), most_far, 1.0))[1])
+    powers = powers_of(mean, lowest, highest)
     squares: list[list[float]] = []
     for block in blocks():
-        with np.errstate(over="ignore", invalid="ignore"):
-            squares.append(_sums(np.ldexp(block - mean, -powers) ** 2))
+        squares.append(_sums(squares_of(block, mean, powers)))
+    found = [_sum(column) for column in zip(*squares, strict=True)]
+    return mean.tolist(), deviations(found, rows, mean, powers)
+
+
+def powers_of(
+    mean: NDArray[np.float64], lowest: NDArray[np.float64], highest: NDArray[np.float64]
+) -> NDArray[np.intc]:
+    """Return the powers of 2 by which differences from the mean are divided before squaring.
+
+    Scaling by a power of two is exact. Without it, squares of 1e-170 would be 0.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows becomes infinite
+        most_far = np.maximum(np.abs(lowest - mean), np.abs(highest - mean))
+    found: NDArray[np.intc] = np.frexp(np.where(np.isfinite(most_far), most_far, 1.0))[1]
+    return np.minimum(0, found)
+
+
+def squares_of(
+    block: NDArray[np.floating[Any]], mean: NDArray[np.float64], powers: NDArray[np.intc]
+) -> NDArray[np.float64]:
+    """Return the squares of the scaled differences from the mean; infinite if they overflow."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        found: NDArray[np.float64] = np.ldexp(block - mean, -powers) ** 2
+    return found
+
+
+def deviations(
+    squares: Sequence[float], rows: int, mean: NDArray[np.float64], powers: NDArray[np.intc]
+) -> list[float]:
+    """Return the standard deviations, given the sums of `squares_of` over all rows."""
     found = [
-        math.ldexp(math.sqrt(_sum(column) / rows), int(power))
-        for column, power in zip(zip(*squares, strict=True), powers, strict=True)
+        math.ldexp(math.sqrt(total / rows), int(power))
+        for total, power in zip(squares, powers, strict=True)
     ]
     # A constant column becomes 0: a deviation by rounding alone does not count, but 1 in 1.7e12
     # does.
     least_of = 2 * np.finfo(np.float64).eps * np.abs(mean)
-    return mean.tolist(), [
+    return [
         1.0 if deviation <= least < math.inf else deviation
         for deviation, least in zip(found, least_of, strict=True)
     ]

@@ -40,3 +40,14 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
     by_letters = {other.casefold(): other for other in names}
     close = difflib.get_close_matches(name.casefold(), by_letters, n=1)
     return f"; did you mean {by_letters[close[0]]!r}?" if close else ""
+
+
+def of_error(error: BaseException) -> str:
+    """Return an error as one line; that of the system names its file."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        text = f"{error.filename}: {error.strerror}"
+    elif isinstance(error, OSError) and error.strerror:
+        text = error.strerror
+    else:
+        text = str(error) or type(error).__name__
+    return " ".join(text.split())

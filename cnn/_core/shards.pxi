@@ -1,5 +1,5 @@
-# Training in shards. Needs base.pxi: check, initialize_once; arrays.pxi: has_shape, shape_of;
-# samples.pxi: Result, Samples; losses.pxi: Loss; network.pxi: Network; trainer.pxi: Trainer.
+# Training in shards. Needs base.pxi: check, initialize_once; arrays.pxi: shape_of; losses.pxi:
+# Loss; samples.pxi: Result, Samples; network.pxi: Network; trainer.pxi: Trainer.
 
 from libc.stdint cimport uint64_t
 
@@ -109,7 +109,7 @@ cdef class ShardTree:
             check(cnn_shard_tree_node(self.tree, i, &first, &last, &vector, &sums), "nodes")
             view = cnp.PyArray_SimpleNewFromData(1, &length, self.type_number, vector)
             cnp.set_array_base(view, self)
-            copy = np.array([sums[k] for k in range(CNN_SHARD_SUMS)])
+            copy = np.array([sums[k] for k in range(<int>CNN_SHARD_SUMS)])
             found.append((first, last, view, copy))
         return found
 

@@ -49,6 +49,16 @@ class ColumnContent:
 
 
 @dataclass
+class ColumnOutline:
+    """What is known of a column whose values are elsewhere; the fields as in `ColumnContent`."""
+
+    column: Column
+    missing: int = 0
+    first_missing: str = ""
+    inexact: str = ""
+
+
+@dataclass
 class Content:
     """A table in memory."""
 
@@ -98,11 +108,7 @@ def read(
     ValueError
         If the file is no table, if a value is neither, or if the target does not suit the task.
     """
-    if target in drop:
-        raise ValueError(f"column {target!r} is the target, and cannot be left out")
-    if task == "regression" and target in categories:
-        raise ValueError(f"column {target!r} is the target of regression, which has no categories")
-    forced = {*categories, target} if task == "classification" else set(categories)
+    forced = forced_categories(target, task, drop, categories)
     rows, surveys = table.survey(
         path,
         needed=[target],
@@ -113,10 +119,7 @@ def read(
         progress=progress,
     )
     source = name_of(path)
-    if len(surveys) == 1:
-        raise ValueError(f"{source}: there is no column to learn from, only the target")
-    _check_filled(source, rows, surveys)
-    columns, hint = columns_of(source, task, target, surveys)
+    columns, hint = decided(source, rows, task, target, surveys)
     contents = {}
     for name, survey in surveys.items():
         column = columns[name]
@@ -126,13 +129,30 @@ def read(
     return Content(source, rows, contents, hint)
 
 
-def _check_filled(source: str, rows: int, surveys: dict[str, Survey]) -> None:
+def forced_categories(
+    target: str, task: str, drop: Collection[str], categories: Collection[str]
+) -> set[str]:
+    """Return the columns of categories, whatever their texts are; the arguments as for `read`."""
+    if target in drop:
+        raise ValueError(f"column {target!r} is the target, and cannot be left out")
+    if task == "regression" and target in categories:
+        raise ValueError(f"column {target!r} is the target of regression, which has no categories")
+    return {*categories, target} if task == "classification" else set(categories)
+
+
+def decided(
+    source: str, rows: int, task: str, target: str, surveys: Mapping[str, Survey]
+) -> tuple[dict[str, Column], str]:
+    """Return what `columns_of` does, after checks of the surveys of a file's columns."""
+    if len(surveys) == 1:
+        raise ValueError(f"{source}: there is no column to learn from, only the target")
     for name, survey in surveys.items():
         if survey.missing == rows:
             raise ValueError(
                 f"{source}: column {name!r} has missing values only; {option('--drop', name)} "
                 f"leaves it out"
             )
+    return columns_of(source, task, target, surveys)
 
 
 def columns_of(
@@ -190,7 +210,15 @@ def check_classes(source: str, goal: Category) -> None:
         )
 
 
-def note_on_digits(content: ColumnContent) -> str:
+def missing_target(source: str, name: str, place: str) -> ValueError:
+    """Return the error for a target that is missing in a row, whose place is given."""
+    return ValueError(
+        f"{source}: {place}, column {name!r} is missing, should be known, since it is the target; "
+        f"the policy 'drop' leaves out rows without it"
+    )
+
+
+def note_on_digits(content: ColumnContent | ColumnOutline) -> str:
     """Return a note on numbers with more digits than float64 has, or an empty text."""
     name = content.column.name
     if not content.inexact or isinstance(content.column, Category):

@@ -29,7 +29,7 @@ from cnn._tables.numerals import POINT
 from cnn._tables.table import Category, Column, Number
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -143,13 +143,13 @@ class Preprocessing:
             )
         return y
 
-    def t(self, values: NDArray[np.float64], path: str) -> NDArray[Any]:
-        """Return a network's targets for the values of the target's column."""
+    def t(self, values: NDArray[np.float64], path: str, first: int = 0) -> NDArray[Any]:
+        """Return a network's targets for the values of the target's column; messages as by `x`."""
         if isinstance(self.target, Category):
             return values.astype(np.int64)
         with np.errstate(over="ignore"):
             t = ((values - self.target.mean) / self.target.scale).astype(np.float32)
-        _check_finite(t, values, self.target.name, path, 0)
+        _check_finite(t, values, self.target.name, path, first)
         return t
 
     def _is_old(self) -> bool:
@@ -182,24 +182,59 @@ def filling(policy: str, column: Column, values: NDArray[Any], path: str) -> Fil
     """
     gone = np.isnan(values) if isinstance(column, Number) else values < 0
     there = values[~gone]
-    if not there.size:
+
+    def number() -> float:
+        if policy == "median":
+            return float(np.median(there))
+        return standardised(column.name, there, path).mean
+
+    return filling_of(
+        policy,
+        column,
+        there.size,
+        int(np.count_nonzero(gone)),
+        path,
+        number=number,
+        counts=lambda: np.bincount(there.astype(np.intp)),
+    )
+
+
+def filling_of(
+    policy: str,
+    column: Column,
+    there: int,
+    gone: int,
+    path: str,
+    *,
+    number: Callable[[], float],
+    counts: Callable[[], NDArray[np.integer[Any]]],
+) -> Filling:
+    """Return what `filling` does, for a column with `there` values, and `gone` missing ones.
+
+    `number` returns the mean, or the median if that is the policy; `counts` how often each category
+    occurs.
+    """
+    if not there:
         raise ValueError(
             f"{path}: column {column.name!r} has no values in the rows to learn from; should be "
             f"left out"
         )
-    indicator = policy == "category" and bool(gone.any())
+    indicator = policy == "category" and gone > 0
     if isinstance(column, Number):
-        if policy == "median":
-            return Filling(float(np.median(there)))
-        return Filling(standardised(column.name, there, path).mean, indicator)
+        return Filling(number(), indicator)
     if indicator:
         return Filling(None, True)
-    return Filling(float(np.bincount(there.astype(np.intp)).argmax()))
+    return Filling(float(counts().argmax()))
 
 
 def standardised(name: str, values: NDArray[np.float64], path: str) -> Number:
     """Return a column of numbers with their mean and standard deviation, 1 if all are the same."""
     (mean,), (scale,) = column_moments(lambda: [values[:, np.newaxis]])
+    return number_of(name, mean, scale, path)
+
+
+def number_of(name: str, mean: float, scale: float, path: str) -> Number:
+    """Return a column of numbers with a mean and a standard deviation, if that is finite."""
     if not math.isfinite(scale):
         raise ValueError(f"{path}: column {name!r} has numbers that are too large to standardise")
     return Number(name, mean, scale)

@@ -31,3 +31,9 @@ def opened(path: str, dialect: Dialect) -> Iterator[Table | parquet.ParquetTable
             yield parquet.ParquetTable(name, file)
         else:
             yield Table(source.Source(name, stream, file), dialect)
+
+
+def names_of(path: str, dialect: Dialect) -> list[str]:
+    """Return the names of a file's columns, empty for those without one."""
+    with opened(path, dialect) as table:
+        return table.names

@@ -141,6 +141,9 @@ class Survey:
     dialect: Dialect = field(default_factory=Dialect)
     keep_missing: bool = False
     """Whether a missing value is counted and not refused."""
+    whole: bool = True
+    """Whether the file is the whole table. If it is a part, `values` are not kept, and places of
+    values name the file."""
     missing: int = 0
     first_missing: str = ""
     """The row of the first missing value."""
@@ -154,12 +157,12 @@ class Survey:
     """The first text that is no number, and its row."""
     inexact: str = ""
     """The first whole number of more digits than float64 has, and its row."""
-    _disguised: int = 0
+    disguised: int = 0
     """How many of the different texts are numbers for a person but not for `float`."""
-    _disguise: str = ""
+    disguise: str = ""
     """The first of them, its row, and what keeps it from being a number."""
-    _looked_at: int = 0
-    """The number of different texts among which `_disguised` were counted."""
+    looked_at: int = 0
+    """The number of different texts among which `disguised` were counted."""
     _values: list[NDArray[Any]] = field(default_factory=list)
     """The places of the rows' texts, -1 if missing; the numbers instead if there are too many texts
     for categories, or nothing if those are no numbers."""
@@ -189,7 +192,8 @@ class Survey:
             if not beyond and (piece.missing is None or self.keep_missing):
                 if piece.missing is not None:
                     self._count_missing(piece.missing, rows)
-                self._values.append(piece.values)
+                if self.whole:
+                    self._values.append(piece.values)
                 return None
             piece = piece.texts()
         missing_texts = self.dialect.missing
@@ -208,7 +212,7 @@ class Survey:
                 error = rows.refusal(row, self.name, text, self._instead_of_missing(text))
                 return other if other is not None and other[0] < row else (row, error)
         found = self._examine(piece, is_gap, rows)
-        if found is None:
+        if found is None and self.whole:
             self._keep(piece, is_gap)
         return found
 
@@ -216,7 +220,7 @@ class Survey:
         """Count missing values, and return the row of the first one."""
         row = int(missing.argmax())
         self.missing += int(np.count_nonzero(missing))
-        self.first_missing = self.first_missing or rows.place(row)
+        self.first_missing = self.first_missing or self._place(row, rows)
         return row
 
     def _examine(
@@ -247,9 +251,9 @@ class Survey:
         if found is None or (not self.inexact and np.abs(found).max() > _EXACT):
             return False
         self.is_whole = self.is_whole and bool((found == np.trunc(found)).all())
-        self.number = self.number or _found(texts[0], first, rows)
+        self.number = self.number or self._found(texts[0], first, rows)
         if self.codes is not None:
-            self._looked_at += len(texts)
+            self.looked_at += len(texts)
             self.codes.update(zip(texts, itertools.count(len(self.codes)), strict=False))
             if len(self.codes) > MOST_CATEGORIES:
                 self._forget_texts()
@@ -299,27 +303,33 @@ class Survey:
         number = numerals.number(text, decimal)
         self.is_whole = self.is_whole and number is not None and number.is_integer()
         if number is not None:
-            self.number = self.number or _found(text, row, rows)
+            self.number = self.number or self._found(text, row, rows)
             if abs(number) > _EXACT and not _is_exact(text, number):
-                self.inexact = self.inexact or _found(text, row, rows)
+                self.inexact = self.inexact or self._found(text, row, rows)
         elif not self.forced and numerals.is_infinite(text, decimal):
             return rows.refusal(
                 row, self.name, text, f"a finite number{self._or_category()}, which are texts"
             )
         elif not self.forced and (self.codes is not None or not self.word):
             cause = numerals.disguise(text, decimal)
-            found = _found(text, row, rows, cause)
-            self._disguised += cause is not None
-            self._disguise = self._disguise or (found if cause else "")
+            found = self._found(text, row, rows, cause)
+            self.disguised += cause is not None
+            self.disguise = self.disguise or (found if cause else "")
             self.word = self.word or found
         else:
-            self.word = self.word or _found(text, row, rows)
+            self.word = self.word or self._found(text, row, rows)
         if self.codes is not None:
-            self._looked_at += 1
+            self.looked_at += 1
             self.codes[text] = len(self.codes)
             if len(self.codes) > MOST_CATEGORIES:
                 self._forget_texts()
         return None if self.forced else self._disagreement(text, row, rows, number)
+
+    def _place(self, row: int, rows: Rows) -> str:
+        return rows.place(row) + ("" if self.whole else f" of {rows.path}")
+
+    def _found(self, text: str, row: int, rows: Rows, cause: str | None = None) -> str:
+        return f"{text!r} in {self._place(row, rows)}" + (f", which has {cause}" if cause else "")
 
     def _forget_texts(self) -> None:
         """Keep numbers in place of texts, or nothing if the texts are no numbers."""
@@ -335,12 +345,16 @@ class Survey:
         if number is None and self.dialect.decimal == POINT and _WITH_COMMAS.fullmatch(text):
             expected = "a number with a point and without commas" + self._or_category()
             return rows.refusal(row, self.name, text, f"{expected}; {_DECIMAL_COMMA}")
-        if self.word and self.number:
-            return ValueError(
-                f"{rows.path}: column {self.name!r} has {self.number}, but {self.word}; should be "
-                f"numbers throughout{self._or_category()}"
-            )
-        return None
+        return self.mixture(rows.path)
+
+    def mixture(self, path: str) -> ValueError | None:
+        """Return the error if there are numbers as well as other texts."""
+        if self.forced or not (self.word and self.number):
+            return None
+        return ValueError(
+            f"{path}: column {self.name!r} has {self.number}, but {self.word}; should be "
+            f"numbers throughout{self._or_category()}"
+        )
 
     def _or_category(self) -> str:
         return f", or categories by {option('--categories', self.name)}"
@@ -359,8 +373,8 @@ class Survey:
         """Refuse texts that look like numbers, since each would become a category."""
         if self.forced or not self.word:
             return
-        found = self._disguise
-        if self._disguised < _MOSTLY * self._looked_at:
+        found = self.disguise
+        if self.disguised < _MOSTLY * self.looked_at:
             units = {numerals.unit(text) for text in self.codes or ()}
             if len(self.codes or ()) <= _FEW_WITH_UNIT or len(units) > 1 or None in units:
                 return
@@ -397,14 +411,15 @@ def survey(
     categories: Collection[str] = (),
     dialect: Dialect = DEFAULT,
     keep_missing: bool = False,
+    whole: bool = True,
     progress: Progress | None = None,
 ) -> tuple[int, dict[str, Survey]]:
     """Read a file once and return the number of its rows, and a survey of each column.
 
-    The surveys keep the values. Columns that are `needed`, to be dropped, or of categories must
-    exist. The texts of a column to be dropped are not examined. An empty name among those to be
-    dropped stands for all columns without a name. If such a column is empty, because lines end with
-    a delimiter, it is always left out.
+    If the file is the `whole` table, the surveys keep the values, and are checked. Columns that are
+    `needed`, to be dropped, or of categories must exist. The texts of a column to be dropped are
+    not examined. An empty name among those to be dropped stands for all columns without a name. If
+    such a column is empty, because lines end with a delimiter, it is always left out.
     """
     dropped, forced = set(drop), set(categories)
     with opened(path, dialect) as table:
@@ -413,7 +428,7 @@ def survey(
                 table.column(name)
         places = [i for i, name in enumerate(table.names) if name and name not in dropped]
         found = [
-            Survey(name, name in forced, dialect, keep_missing)
+            Survey(name, name in forced, dialect, keep_missing, whole)
             for name in map(table.names.__getitem__, places)
         ]
         unnamed = [] if "" in dropped else table.unnamed
@@ -438,17 +453,13 @@ def survey(
         path = table.path
     if rows == 0:
         raise ValueError(f"{path}: the file has no rows but the first, which has names")
-    for column in found:
+    for column in found if whole else ():
         column.check(path)
     return rows, {column.name: column for column in found}
 
 
 def _others(texts: list[str], is_gap: NDArray[np.bool_]) -> list[str]:
     return [text for text, gap in zip(texts, is_gap.tolist(), strict=False) if not gap]
-
-
-def _found(text: str, row: int, rows: Rows, cause: str | None = None) -> str:
-    return f"{text!r} in {rows.place(row)}" + (f", which has {cause}" if cause else "")
 
 
 def _is_exact(text: str, number: float) -> bool:

@@ -51,6 +51,30 @@ class Hooks:
             Its metrics.
         """
 
+    def get_state(self) -> dict[str, Any]:
+        """Return what must be kept for training to go on in another process.
+
+        `cnn.distributed.fit` saves it in its checkpoints, after `on_epoch_end`.
+
+        Returns
+        -------
+        dict of str
+            Values that JSON has: numbers, texts, True, False, None, and lists and dicts of such;
+            or lists of arrays. By default nothing.
+        """
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take the state that `get_state` has returned in another process.
+
+        It is called after `on_train_begin`.
+
+        Parameters
+        ----------
+        state : dict of str
+            The state.
+        """
+
     def __repr__(self) -> str:
         """Return the call that makes it, as far as attributes have the names of parameters.
 

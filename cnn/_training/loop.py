@@ -316,7 +316,7 @@ class _NotFiniteError(Exception):
         self.step = step
 
 
-def _warn_of_step(layers: Sequence[object]) -> None:
+def warn_of_step(layers: Sequence[object]) -> None:
     """Warn of layers that cannot learn because of a step activation."""
     with_step = [
         i
@@ -421,7 +421,7 @@ def fit(
     called = checked_callbacks(where, callbacks)
     show = wanted(where, progress, verbose)
     chosen_optimizer = optimizers.resolve(where, optimizer)
-    _warn_of_step(model.layers)
+    warn_of_step(model.layers)
     warns = warn_of_scales and not int(network.get_metadata(EPOCHS) or 0)
     slices: _Slices | Portions
     if isinstance(samples, Samples):

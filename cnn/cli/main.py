@@ -6,6 +6,7 @@ import shlex
 import sys
 from typing import TYPE_CHECKING
 
+from cnn._base import texts
 from cnn.cli import parser as parsers
 from cnn.cli import terminal
 from cnn.cli.common import INTERRUPTED
@@ -19,17 +20,6 @@ _WRITING = ("train", "export")
 
 
 # ---- Running -----------------------------------------------------------------------------------
-
-
-def _message(error: BaseException) -> str:
-    """Return an error as one line."""
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        text = f"{error.filename}: {error.strerror}"
-    elif isinstance(error, OSError) and error.strerror:
-        text = error.strerror
-    else:
-        text = str(error) or type(error).__name__
-    return " ".join(text.split())
 
 
 def _run(arguments: list[str] | None) -> int:
@@ -59,7 +49,7 @@ def _run(arguments: list[str] | None) -> int:
         terminal.complain("cnn: interrupted")
         return INTERRUPTED
     except (OSError, ValueError, ArithmeticError, ImportError, MemoryError) as error:
-        terminal.complain(f"cnn: error: {_message(error)}")
+        terminal.complain(f"cnn: error: {texts.of_error(error)}")
         return 1
     if parsed.command in _WRITING or getattr(parsed, "output", None):
         return code  # a file has the result
@@ -89,14 +79,14 @@ def main(arguments: list[str] | None = None) -> int:
         except BrokenPipeError:
             code = 1
         except OSError as error:  # of a help text
-            terminal.complain(f"cnn: error: {_message(error)}")
+            terminal.complain(f"cnn: error: {texts.of_error(error)}")
             code = 1
         except SystemExit as error:  # of argparse, for --help and wrong usage
             stop, code = error, 1 if error.code else _check_printed()
         failure = terminal.flush()
         if failure is not None and code == 0:
             if not isinstance(failure, BrokenPipeError):
-                terminal.complain(f"cnn: error: {_message(failure)}")
+                terminal.complain(f"cnn: error: {texts.of_error(failure)}")
             code = 1
         if stop is not None and (stop.code or code == 0):
             raise stop

@@ -11,7 +11,17 @@ from cnn import _core, installed
 from cnn._base import texts
 from cnn._tables import numerals
 from cnn._tables.dialect import MISSING
-from cnn.cli import about, arguments, completion, evaluate, files, predict, terminal, train
+from cnn.cli import (
+    about,
+    arguments,
+    completion,
+    evaluate,
+    files,
+    predict,
+    processes,
+    terminal,
+    train,
+)
 from cnn.tabular import Settings
 
 if TYPE_CHECKING:
@@ -188,7 +198,12 @@ def _add_model_missing(parser: Parser) -> None:
 
 def _add_train(parser: Parser) -> None:
     """Add the options on the table, then all others."""
-    parser.add_argument("data", metavar="DATA", help=f"{_DATA}. The first line has names")
+    parser.add_argument(
+        "data",
+        metavar="DATA",
+        nargs="+",
+        help=f"{_DATA}. The first line has names. Several files are one table, cut into --shards",
+    )
     add = parser.add_argument
     add("--target", metavar="COL", required=True, help="the column to predict, by its name")
     add(
@@ -238,6 +253,8 @@ def _add_train(parser: Parser) -> None:
     )
     _add_network(parser)
     _add_training(parser)
+    _add_sharding(parser)
+    add("-q", "--quiet", action="store_true", help="show no progress")
 
 
 def _add_network(parser: Parser) -> None:
@@ -333,4 +350,36 @@ def _add_training(parser: Parser) -> None:
         help="print the scores of K-fold cross-validation, then train on all rows, for the median "
         "of the folds' best epochs",
     )
-    add("-q", "--quiet", action="store_true", help="show no progress")
+
+
+def _add_sharding(parser: Parser) -> None:
+    """Add the options on shards and processes."""
+    add = parser.add_argument
+    add(
+        "--shards",
+        metavar="S",
+        type=arguments.whole(1, 2**20),
+        help="train on the files as S shards, each of whole files in the order of their names. The "
+        "model depends on S and not on the number of processes, which share the shards: mpiexec "
+        "-n 4 cnn train ... --shards 8",
+    )
+    add(
+        "--comm",
+        choices=processes.CHOICES,
+        default="auto",
+        help="whether this process trains together with others: by MPI, or none; auto is MPI if "
+        "mpiexec has started several (default %(default)s)",
+    )
+    add(
+        "--checkpoint",
+        metavar="FILE",
+        type=arguments.file,
+        help="with --shards, the file to which the state of the training is saved while it runs; "
+        "if it exists, training resumes from it",
+    )
+    add(
+        "--every",
+        metavar="N",
+        type=arguments.whole(1, 2**31 - 1),
+        help="after how many steps a checkpoint is saved, besides the end of each epoch",
+    )

@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-import math
+import contextlib
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 from cnn import tabular
-from cnn._base import formats, texts
-from cnn._tables import content, csv_file, numerals
+from cnn._base import formats
+from cnn._tables import content
 from cnn._tables.dialect import Dialect
 from cnn._tables.source import name_of
-from cnn._tables.table import Category
-from cnn.cli import terminal
-from cnn.cli.common import INTERRUPTED, check_output, counted, percent
+from cnn.cli import processes, report, terminal
+from cnn.cli.common import INTERRUPTED, check_output, counted
 from cnn.cli.terminal import say
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from cnn._tables.content import Content
-    from cnn._tables.preprocessing import Preprocessing
-    from cnn.tabular import Fitted, Start
-
-# A column with more categories is reported if most rows have one of their own.
-_FEW_CATEGORIES = 20
-
 
 def train(arguments: Namespace) -> int:
     """Train a network on a table and save it."""
-    path = arguments.data
+    if arguments.shards is not None:
+        comm = processes.world(arguments.comm)
+        return processes.run(comm, lambda: _train_shards(arguments, comm))
+    if not processes.is_alone(arguments):
+        return 1
+    path, *others = arguments.data
+    if others:
+        raise ValueError(
+            f"train: {len(others) + 1} files are given; --shards N trains on them as one table, "
+            f"N being at most the number of files, such as --shards {min(8, len(others) + 1)}"
+        )
+    for option in ("checkpoint", "every"):
+        if getattr(arguments, option) is not None:
+            raise ValueError(f"train: --{option} is given, which only --shards N has")
     check_output(arguments.output, path)
     formats.destination("train", arguments.output, "a safetensors file")
     if not arguments.quiet:
@@ -50,7 +56,27 @@ def train(arguments: Namespace) -> int:
             keep_missing=policy != "error",
             progress=progress,
         )
-    settings = tabular.Settings(
+    settings = _settings(arguments)
+    folds: list[dict[str, Any]] = []
+    fitted = tabular.fit(
+        found,
+        arguments.target,
+        settings,
+        decimal=dialect.decimal,
+        missing=missing,
+        folds=arguments.folds,
+        progress=not arguments.quiet,
+        started=lambda start: report.print_start(found, start, policy, arguments.folds),
+        scored=lambda number, scores: report.print_fold(folds, number, scores, arguments.folds),
+    )
+    # Before printing, which fails if stdout is closed or a pipe without a reader.
+    tabular.of_fitted(fitted).save(arguments.output)
+    return _tell(fitted, arguments.output)
+
+
+def _settings(arguments: Namespace) -> tabular.Settings:
+    """Return how to train."""
+    return tabular.Settings(
         hidden=tuple(arguments.hidden),
         activation=arguments.activation,
         epochs=arguments.epochs,
@@ -62,148 +88,76 @@ def train(arguments: Namespace) -> int:
         seed=arguments.seed,
         hold_out=arguments.hold_out,
         patience=arguments.patience,
-        missing=policy,
+        missing=arguments.missing[0],
     )
-    folds: list[dict[str, Any]] = []
-    fitted = tabular.fit(
-        found,
+
+
+def _train_shards(arguments: Namespace, comm: Any) -> int:
+    """Train a network on files in shards, in each process; the first one prints and saves."""
+    is_first = comm is None or comm.rank == 0
+    if arguments.folds:
+        raise ValueError("train: --folds is given, which --shards N does not have")
+    if arguments.every is not None and arguments.checkpoint is None:
+        raise ValueError("train: --every is given without --checkpoint")
+    show = is_first and not arguments.quiet
+    policy, missing = arguments.missing
+    reading = tabular.Reading(
         arguments.target,
-        settings,
-        decimal=dialect.decimal,
-        missing=missing,
-        folds=arguments.folds,
-        progress=not arguments.quiet,
-        started=lambda start: _print_start(found, start, policy, arguments.folds),
-        scored=lambda number, scores: _print_fold(folds, number, scores, arguments.folds),
+        Dialect(arguments.delimiter, arguments.decimal, missing),
+        arguments.task,
+        arguments.drop,
+        arguments.categories,
+        policy,
     )
-    # Before printing, which fails if stdout is closed or a pipe without a reader.
-    tabular.of_fitted(fitted).save(arguments.output)
+    count = 1 if comm is None else comm.size
+    if show:
+        files, shards = len(arguments.data), arguments.shards
+        say(
+            f"reading {counted(files, 'file')} as {counted(shards, 'shard')}, by {count} "
+            f"process{'es' * (count != 1)}"
+        )
+        sys.stdout.flush()
+    with contextlib.ExitStack() as stack:
+
+        def check() -> None:
+            for output in filter(None, (arguments.output, arguments.checkpoint)):
+                check_output(output, *filter(os.path.exists, arguments.data))
+                formats.destination("train", output, "a safetensors file")
+            if arguments.checkpoint == arguments.output:
+                raise ValueError(
+                    f"train: --checkpoint is {arguments.checkpoint}, which the model is to be; "
+                    f"should be another file"
+                )
+
+        def started(found: tabular.Outline, start: tabular.Start) -> None:
+            stack.close()
+            report.print_start(found, start, policy)
+
+        run = tabular.Run(
+            comm,
+            checkpoint=arguments.checkpoint,
+            every=arguments.every,
+            progress=show,
+            reading=stack.enter_context(terminal.reading(show=show)),
+        )
+        fitted = tabular.fit_shards(
+            arguments.data,
+            arguments.shards,
+            reading,
+            _settings(arguments),
+            run,
+            check=check,
+            started=started,
+            ended=lambda found: tabular.of_fitted(found).save(arguments.output),
+        )
+    return _tell(fitted, arguments.output) if is_first else 0
+
+
+def _tell(fitted: tabular.Fitted, path: str) -> int:
+    """Print how a training has ended, whose model is saved; return the exit code."""
     if fitted.interrupted:
         terminal.complain("cnn: interrupted; the model is that of the best epoch so far")
     if fitted.held_out is not None:
-        say(_score(fitted))
-    say(f"saved to {arguments.output}{_kept(fitted)}")
+        say(report.score(fitted))
+    say(f"saved to {path}{report.kept(fitted)}")
     return INTERRUPTED if fitted.interrupted else 0
-
-
-def _kept(fitted: Fitted) -> str:
-    """Return which epoch a model is of, if it was chosen by held-out rows."""
-    if not fitted.early:
-        return ""
-    epochs = len(fitted.history)
-    return f" (epoch {fitted.best_epoch} of {epochs}, the one with the least held-out loss)"
-
-
-def _print_start(found: Content, start: Start, policy: str, folds: int) -> None:
-    """Print what the table holds, and what the network learns from."""
-    plan, path = start.plan, found.source
-    target = plan.target
-    outputs = f"{target.width} classes" if isinstance(target, Category) else "a number"
-    task = f"{plan.task}; {found.hint}" if found.hint else plan.task
-    say(
-        f"{path}: {counted(found.rows, 'row')}, {counted(len(plan.columns), 'column')} to "
-        f"learn from"
-    )
-    gaps = [f"{n} ({c.missing:,})" for n, c in found.columns.items() if c.missing]
-    if gaps:
-        done = counted(start.left_out, "row") + " left out" if policy == "drop" else policy
-        say(f"missing values, {done}: {texts.listed(gaps)}")
-    categories = [column for column in plan.columns if isinstance(column, Category)]
-    if categories:
-        counts = texts.listed([f"{column.name} ({column.width})" for column in categories])
-        say(f"categories: {counts}")
-    say(*_notes(categories, plan, start.rows))
-    digits = [note for each in found.columns.values() if (note := content.note_on_digits(each))]
-    say(*digits, f"target {target.name}: {outputs} ({task})")
-    widths = "-".join(map(str, (plan.inputs, *start.hidden, target.width)))
-    held = f"{start.held:,} held out"
-    if folds:
-        held = "none held out, for the median of the folds' best epochs"
-    say(f"network {widths}: learns from {counted(start.rows - start.held, 'row')}, {held}")
-    # Before the lines of progress, which go to stderr.
-    sys.stdout.flush()
-
-
-def _notes(categories: list[Category], plan: Preprocessing, rows: int) -> list[str]:
-    """Return notes on columns of categories that may be mistakes."""
-    # Nothing can be learnt from a category that occurs in one row, such as a name or a row number.
-    notes = [
-        f"column {column.name} is another one in most rows, which teaches nothing; "
-        f"{csv_file.option('--drop', column.name)} leaves it out"
-        for column in categories
-        if column.width > max(_FEW_CATEGORIES, rows / 2)
-    ]
-    for each in (*categories, plan.target):
-        if isinstance(each, Category) and (same := _same_number(each, plan.decimal)):
-            notes.append(
-                f"column {each.name} has {same[0]} and {same[1]}, which are different texts, "
-                f"and so different categories, for one number"
-            )
-    return notes
-
-
-def _same_number(column: Category, decimal: str) -> tuple[str, str] | None:
-    """Return two categories that are the same number, or None."""
-    seen: dict[float, str] = {}
-    for text in column.categories:
-        number = numerals.number(text, decimal)
-        if number is not None and seen.setdefault(number, text) != text:
-            return seen[number], text
-    return None
-
-
-def _score(fitted: Fitted) -> str:
-    """Return a line on the held-out rows, beside the best guess that needs no network."""
-    scores, baseline = fitted.held_out or {}, fitted.baseline
-    rows = scores["rows"]
-    if "rmse" in scores:
-        r2 = "" if scores["r2"] is None else f", R2 {scores['r2']:.4f}"
-        return (
-            f"held out: RMSE {scores['rmse']:.6g}{r2} (always the mean: RMSE "
-            f"{baseline['rmse']:.6g}, the baseline of the same rows; rounded)"
-        )
-    right, base = (round(each["accuracy"] * rows) for each in (scores, baseline))
-    return (
-        f"held out: accuracy {percent(right, rows)}, {right:,} of {counted(rows, 'row')} (always "
-        f"{baseline['guess']}: {percent(base, rows)}, {base:,}, the baseline of the same rows)"
-    )
-
-
-# ---- Folds -------------------------------------------------------------------------------------
-
-# The scores that folds print, and how.
-_PRINTED = {
-    "accuracy": ("accuracy", ".4f"),
-    "log_loss": ("log loss", ".4f"),
-    "auc": ("ROC AUC", ".4f"),
-    "rmse": ("RMSE", ".6g"),
-    "mae": ("MAE", ".6g"),
-    "r2": ("R2", ".4f"),
-}
-
-
-def _print_fold(
-    folds: list[dict[str, Any]], number: int, scores: dict[str, Any], count: int
-) -> None:
-    """Print the scores of a fold, and after the last one the means."""
-    folds.append(scores)
-    found = [
-        f"{word} {scores[name]:{form}}"
-        for name, (word, form) in _PRINTED.items()
-        if scores.get(name) is not None
-    ]
-    say(f"fold {number} of {count}: {', '.join(found)}")
-    if number == count:
-        say(f"{count} folds, mean and standard deviation: {', '.join(_means(folds))}")
-    sys.stdout.flush()
-
-
-def _means(folds: list[dict[str, Any]]) -> list[str]:
-    found = []
-    for name, (word, form) in _PRINTED.items():
-        values = [scores[name] for scores in folds if scores.get(name) is not None]
-        if values:
-            mean = math.fsum(values) / len(values)
-            deviation = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / len(values))
-            found.append(f"{word} {mean:{form}} +- {deviation:{form}}")
-    return found

@@ -15,15 +15,15 @@ from cnn import activations, optimizers
 from cnn._base import checks
 from cnn._base.texts import did_you_mean, listed
 from cnn._tables import preprocessing
-from cnn._tables.content import ColumnContent, Content, check_classes
+from cnn._tables.content import ColumnContent, Content, check_classes, missing_target
 from cnn._tables.preprocessing import POLICIES, Preprocessing
 from cnn._tables.table import Category, Number
 from cnn._training import loop
-from cnn.callbacks import Callback, EarlyStopping
-from cnn.history import History
-from cnn.layers import Dense, stacked
+from cnn.callbacks import EarlyStopping
+from cnn.layers import stacked
 from cnn.sequential import built, network_of
 from cnn.tabular import _split
+from cnn.tabular._epochs import Floor, Recorder
 from cnn.tabular._scores import scores
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     from cnn._base.choices import Progress
     from cnn._tables.table import Column
-    from cnn._training.hooks import Hooks, Logs
+    from cnn._training.hooks import Hooks
+    from cnn.history import History
     from cnn.sequential import Sequential
 
 # The default L2 penalty, times the number of training rows: in classification and in regression.
@@ -195,6 +196,15 @@ def fit(
     return table.train(order[:0], order, final, callbacks, progress, started)
 
 
+def net_for(plan: Preprocessing, settings: Settings, l2: float, source: str) -> Sequential:
+    """Return the network for a preprocessing, with new weights; `source` begins messages."""
+    is_class = plan.task == "classification"
+    output: activations.Activation = "softmax" if is_class else "identity"
+    widths = [plan.inputs, *settings.hidden, plan.target.width]
+    layers = stacked(widths, settings.activation, output, settings.dropout, l2)
+    return built(source, layers, settings.seed, "float32")
+
+
 class _Table:
     """A table without rows that training cannot use."""
 
@@ -222,12 +232,14 @@ class _Table:
         self._columns = list(columns.values())
         self.rows = len(self.goal.values)
         if self.goal.missing:
-            raise ValueError(
-                f"{content.source}: {self.goal.first_missing}, column {target!r} is missing, "
-                f"should be known, since it is the target; "
-                f"the policy 'drop' leaves out rows without it"
-            )
-        self._weights = _class_weights(settings.class_weight, self.goal, self.source)
+            raise missing_target(content.source, target, self.goal.first_missing)
+        goal = self.goal
+        self._weights = class_weights(
+            settings.class_weight,
+            goal.column,
+            self.source,
+            lambda: np.bincount(goal.values, minlength=goal.column.width),
+        )
 
     @property
     def _is_class(self) -> bool:
@@ -286,12 +298,9 @@ class _Table:
         batch_size, l2 = settings.of_rows(len(kept), is_class=self._is_class)
         x = plan.x([each.values for each in self._columns], self.source)
         t = plan.t(self.goal.values, self.source)
-        output: activations.Activation = "softmax" if self._is_class else "identity"
-        widths = [plan.inputs, *settings.hidden, plan.target.width]
-        layers = stacked(widths, settings.activation, output, settings.dropout, l2)
-        net = built(self.source, layers, settings.seed, "float32")
+        net = net_for(plan, settings, l2, self.source)
         started(Start(plan, settings.hidden, self.rows, len(held), self.left_out))
-        recorder = _Recorder()
+        recorder = Recorder()
         stop = EarlyStopping(patience=settings.patience, restore_best_weights=True)
         interrupted = False
         try:
@@ -309,7 +318,7 @@ class _Table:
                 class_weight=self._weights,
                 shuffle=True,
                 callbacks=[
-                    *([_Floor()] if l2 > 0 else []),
+                    *([Floor()] if l2 > 0 else []),
                     *([stop] if len(held) else []),
                     recorder,  # after `stop`, which so knows each epoch that is recorded
                     *callbacks,
@@ -369,39 +378,6 @@ class _Table:
         return Preprocessing((), self._standardised(self.goal, kept))
 
 
-class _Recorder(Callback):
-    """Records the metrics of each epoch, also of a training that is interrupted."""
-
-    def __init__(self) -> None:
-        self.history = History()
-
-    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        """Record the metrics."""
-        self.history.append(epoch, logs)
-
-
-class _Floor(Callback):
-    """Keeps weights that the L2 penalty has driven to almost 0 from becoming denormal numbers.
-
-    Units that no row activates only have the penalty. Their weights, and the optimizer's moments,
-    shrink to denormal numbers, with which a step takes 15 to 40 times as long. Weights of 0 would
-    not help: the moments of a gradient of 0 become denormal, too, and stay so by rounding. 1e-8 is
-    less than the rounding of a weight of 1 in float32, and each machine computes the same.
-    """
-
-    _LEAST = np.float32(1e-8)
-
-    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        """Raise the magnitude of tiny weights to 1e-8."""
-        for layer in self.model.layers:
-            if isinstance(layer, Dense):
-                weight = layer.weight
-                size = np.abs(weight)
-                tiny = (size < self._LEAST) & (size > 0)
-                if tiny.any():
-                    layer.weight = np.where(tiny, np.copysign(self._LEAST, weight), weight)
-
-
 def _complete(content: Content) -> tuple[dict[str, ColumnContent], int]:
     """Return the columns without the rows that have missing values, and how many these are.
 
@@ -426,25 +402,29 @@ def _of_rows(each: ColumnContent, rows: NDArray[np.bool_]) -> ColumnContent:
     return ColumnContent(Category(each.column.name, texts), np.searchsorted(used, values))
 
 
-def _class_weights(
-    given: str | Mapping[str, float] | None, goal: ColumnContent, source: str
+def class_weights(
+    given: str | Mapping[str, float] | None,
+    goal: Column,
+    source: str,
+    counts: Callable[[], NDArray[np.integer[Any]]],
 ) -> NDArray[np.float64] | None:
-    """Return the weight of each class, or None."""
+    """Return the weight of each class of a target, or None; `counts` returns the classes' rows."""
     if given is None:
         return None
-    if not isinstance(goal.column, Category):
+    if not isinstance(goal, Category):
         raise ValueError(
-            f"{source}: class weights are given, but the target {goal.column.name!r} is a number"
+            f"{source}: class weights are given, but the target {goal.name!r} is a number"
         )
-    names = goal.column.categories
+    names = goal.categories
     if isinstance(given, Mapping):
         for name in given:
             if name not in names:
                 raise ValueError(
                     f"{source}: class_weight has {name!r}, should be classes of "
-                    f"{goal.column.name!r}: {listed(names)}{did_you_mean(str(name), names)}"
+                    f"{goal.name!r}: {listed(names)}{did_you_mean(str(name), names)}"
                 )
         return np.array([given.get(name, 1.0) for name in names], np.float64)
     # As scikit-learn's "balanced": the weights of each class add up to the same sum.
-    counts = np.bincount(goal.values, minlength=len(names))
-    return len(goal.values) / (len(names) * counts)
+    found = counts().astype(np.float64)
+    weights: NDArray[np.float64] = found.sum() / (len(names) * found)
+    return weights

@@ -45,7 +45,7 @@ cnn_status cnn_shard_tree_create(cnn_dtype dtype, size_t count, size_t shards,
         return cnn_fail(CNN_ERROR_TYPE, "dtype is %d, should be CNN_FLOAT32 or CNN_FLOAT64",
                         (int)dtype);
     if (shards == 0 || shards > CNN_MOST_SHARDS)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "shards is %zu, should be 1 to %zu", shards,
+        return cnn_fail(CNN_ERROR_ARGUMENT, "shards is %zu, should be 1 to %d", shards,
                         CNN_MOST_SHARDS);
     if (count > SIZE_MAX / sizeof(double))
         return cnn_fail(CNN_ERROR_MEMORY, "count is %zu, which overflows", count);

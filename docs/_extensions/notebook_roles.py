@@ -1,7 +1,7 @@
 """References of the gallery's text as they can be read in a notebook, which has no Sphinx.
 
-sphinx-gallery converts formulas, and leaves other roles as they stand. Here a name becomes code, a text that was given is
-kept, and another page of the gallery is named by its notebook.
+sphinx-gallery converts formulas, and leaves other roles as they stand. Here a name becomes code, a
+text that was given is kept, and another page of the gallery is named by its notebook.
 """
 
 import re

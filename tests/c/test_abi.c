@@ -53,6 +53,12 @@ static void test_constants(void)
     SAME(CNN_BIAS, 1);
     SAME(CNN_MEAN, 2);
     SAME(CNN_SCALE, 3);
+    SAME(CNN_SHARD_LOSS, 0);
+    SAME(CNN_SHARD_WEIGHT, 1);
+    SAME(CNN_SHARD_ROWS, 2);
+    SAME(CNN_SHARD_CORRECT, 3);
+    SAME(CNN_SHARD_COUNTED, 4);
+    SAME(CNN_SHARD_SUMS, 5);
 }
 
 #define AT(type, member, offset) CHECK(offsetof(type, member) == (offset))

@@ -868,23 +868,25 @@ CNN_API cnn_status cnn_trainer_restore(cnn_trainer *trainer);
  * a clip_norm, the squares of all slices (cnn_shard_squares), sent to all, tell before the update
  * by how much gradients are shortened (cnn_shard_clip).
  */
-#define CNN_MOST_SHARDS ((size_t)1 << 31)
-
-/* What is added over shards beside the gradient: an array of CNN_SHARD_SUMS numbers. */
-enum {
+/* What is added over shards beside the gradient: the places in an array of CNN_SHARD_SUMS numbers.
+ */
+typedef enum cnn_shard_sum {
     CNN_SHARD_LOSS = 0,    /* the rows' losses, each times its weight; no penalties */
     CNN_SHARD_WEIGHT = 1,  /* their weights */
     CNN_SHARD_ROWS = 2,    /* how many they are */
     CNN_SHARD_CORRECT = 3, /* as in cnn_result */
     CNN_SHARD_COUNTED = 4, /* as in cnn_result */
-    CNN_SHARD_SUMS = 5
-};
+    CNN_SHARD_SUMS = 5     /* how many they are */
+} cnn_shard_sum;
 
 /*
  * The seed of a shard: cnn_random_permutation with it gives the order of the shard's rows in an
  * epoch, and it keys the dropout of its rows.
  */
 CNN_API uint64_t cnn_shard_seed(uint64_t seed, size_t shard);
+
+/* The most shards. */
+#define CNN_MOST_SHARDS 1000000000
 
 /* Vectors of numbers, and sums beside them, that are added over shards. */
 typedef struct cnn_shard_tree cnn_shard_tree;
