@@ -158,6 +158,19 @@ def test_dtypes_and_reused_memory():
     assert trained(Endless(reused), shuffle=False) == trained(X, T, shuffle=False)
 
 
+def test_rows_may_use_their_memory_again(small_chunks):
+    class Reused(Rows):
+        buffer = np.empty((ROWS, INPUTS), np.float32)
+
+        def __getitem__(self, index):
+            self.buffer[:] = np.nan
+            x = self.buffer[: len(T[index])]
+            x[:] = X[index]
+            return x, T[index]
+
+    assert trained(Reused()) == trained(X, T)
+
+
 def test_integers_of_other_types(small_chunks, tmp_path):
     x = RNG.integers(0, 255, (ROWS, INPUTS), dtype=np.uint8)
     np.save(tmp_path / "x.npy", x)
