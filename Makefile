@@ -39,9 +39,11 @@ test-c: $(VENV)/build-tools
 	$(CMAKE) --build build/c
 	$(CTEST) --test-dir build/c
 
+# The examples of Dask run in `make test-distributed`.
 test-python: $(VENV)/installed $(VENV)/test-tools $(VENV)/test-polars-tools
 	$(RUN) -c 'import cnn; assert "site-packages" in cnn.__file__, cnn.__file__'
-	$(RUN) -m pytest -n auto --dist worksteal --doctest-modules --pyargs cnn tests
+	$(RUN) -m pytest -n auto --dist worksteal --doctest-modules \
+	    --ignore-glob="*/cnn/distributed/*dask*" --pyargs cnn tests
 
 test-slow: $(VENV)/installed $(VENV)/test-tools
 	$(RUN) -m pytest tests -m slow

@@ -178,9 +178,9 @@ class Sequential(Derivatives, Exports, Names, Habits):
         verbose : {0, 1, 2, "auto"}, optional
             `progress` as Keras has it: 0 stands for False, and 1 and 2 for True.
         shuffle_buffer : int, optional
-            The rows among which a stream is shuffled that cannot be shuffled as a whole; 10,000 by
-            default. Two buffers of so many rows are in memory. Arrays, files of NumPy and objects
-            like `cnn.Rows` are always shuffled as a whole.
+            The rows among which a stream is shuffled that cannot be shuffled as a whole; by default
+            10,000, or fewer if they take more than 16 MB. Two such buffers are in memory. Arrays,
+            files of NumPy and objects like `cnn.Rows` are always shuffled as a whole.
 
         Returns
         -------

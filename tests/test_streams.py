@@ -158,6 +158,19 @@ def test_dtypes_and_reused_memory():
     assert trained(Endless(reused), shuffle=False) == trained(X, T, shuffle=False)
 
 
+def test_rows_may_use_their_memory_again(small_chunks):
+    class Reused(Rows):
+        buffer = np.empty((ROWS, INPUTS), np.float32)
+
+        def __getitem__(self, index):
+            self.buffer[:] = np.nan
+            x = self.buffer[: len(T[index])]
+            x[:] = X[index]
+            return x, T[index]
+
+    assert trained(Reused()) == trained(X, T)
+
+
 def test_integers_of_other_types(small_chunks, tmp_path):
     x = RNG.integers(0, 255, (ROWS, INPUTS), dtype=np.uint8)
     np.save(tmp_path / "x.npy", x)
@@ -246,6 +259,15 @@ def test_loaders_of_torch():
     assert (net.predict(loader) == net.predict(X)).all()
     shuffled = torch.utils.data.DataLoader(data, batch_size=100, shuffle=True, num_workers=2)
     net.fit(shuffled, epochs=2)
+
+
+def test_default_buffer():
+    """It has 10,000 rows, or fewer of large rows."""
+    for columns, rows in ((2, 10_000), (3000, 2**24 // 12_000)):
+        x = np.broadcast_to(np.float32(0), (11_000 if columns == 2 else 3000, columns))
+        source = _sources.opened("f", [(x, np.zeros(len(x), int))])
+        with _sources.Reader(source, (0, 0)) as reader:
+            assert reader.chunk().rows == rows
 
 
 # ---- Evaluation and prediction -------------------------------------------------------------------

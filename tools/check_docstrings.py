@@ -44,9 +44,12 @@ def subjects():
 def complaints(name):
     """Return the codes and texts of what numpydoc finds in a docstring."""
     left_out = LEFT_OUT
-    if inspect.isclass(thing := public_names.lookup(name)) and issubclass(thing, tuple):
-        left_out = left_out | {"PR01"}  # the fields of a tuple have texts of their own
-    if "Callback.on_" in name:
+    if inspect.isclass(thing := public_names.lookup(name)) and (
+        issubclass(thing, tuple) or getattr(thing, "_is_protocol", False)
+    ):
+        # The fields of a tuple have texts of their own, and a protocol is not called.
+        left_out = left_out | {"PR01"}
+    if "Callback.on_" in name or name.startswith("cnn.Rows."):
         left_out = left_out | {"EX01"}  # the class has it
     return [error for error in validate(name)["errors"] if error[0] not in left_out]
 

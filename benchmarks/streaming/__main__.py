@@ -81,7 +81,8 @@ def make_parquet(folder: Path, rows: int, name: str) -> None:
                 compression="none",
                 use_dictionary=False,
             )
-        writer.write_table(table, row_group_size=GROUP)
+        if writer is not None:
+            writer.write_table(table, row_group_size=GROUP)
     if writer is not None:
         writer.close()
     part.rename(whole)

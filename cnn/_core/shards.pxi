@@ -4,6 +4,8 @@
 from libc.stdint cimport uint64_t
 
 SHARD_SUMS = CNN_SHARD_SUMS
+# More processes than any machine has, and few enough for a list.
+cdef size_t MOST_SLICES = 1000000
 
 
 def shard_seed(seed, shard):
@@ -154,6 +156,8 @@ def shard_loss(Network network not None, cnp.ndarray sums not None):
 def shard_slices(Network network not None, parts):
     """Where the slices of the parameters begin that so many processes update, and where they end."""
     cdef size_t first = 0, count = 0, c_parts = parts, part
+    if c_parts == 0 or c_parts > MOST_SLICES:
+        raise ValueError(f"fit: parts is {parts}, should be 1 to {MOST_SLICES}")
     begins = []
     for part in range(c_parts):
         check(cnn_shard_slice(network.network, c_parts, part, &first, &count), "fit")

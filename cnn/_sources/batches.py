@@ -31,7 +31,7 @@ class Batches(Source):
         What begins messages.
     batches : iterable
         The batches. An iterator can be read once.
-    buffer : int
+    buffer : int or None
         The rows of a window, in which rows are shuffled.
     inputs_only : bool
         Whether t is not read; a batch may then be x alone.
@@ -39,7 +39,7 @@ class Batches(Source):
 
     has_batches = True
 
-    def __init__(self, where: str, batches: Any, buffer: int, *, inputs_only: bool) -> None:
+    def __init__(self, where: str, batches: Any, buffer: int | None, *, inputs_only: bool) -> None:
         self.where = where
         self._batches = batches
         self._buffer = buffer
@@ -127,7 +127,7 @@ class FrameBatches(Batches):
         The frames.
     t, sample_weight : str or None
         The columns of targets and weights.
-    buffer : int
+    buffer : int or None
         The rows of a window, in which rows are shuffled.
     inputs_only : bool
         Whether t is not read.
@@ -136,7 +136,14 @@ class FrameBatches(Batches):
     has_batches = False
 
     def __init__(
-        self, where: str, frames: Any, t: Any, sample_weight: Any, buffer: int, *, inputs_only: bool
+        self,
+        where: str,
+        frames: Any,
+        t: Any,
+        sample_weight: Any,
+        buffer: int | None,
+        *,
+        inputs_only: bool,
     ) -> None:
         super().__init__(where, frames, buffer, inputs_only=inputs_only)
         self._t, self._weight = t, sample_weight

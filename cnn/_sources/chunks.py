@@ -83,6 +83,11 @@ class Chunk:
         """The bytes of the arrays."""
         return sum(0 if a is None else a.nbytes for a in (self.x, self.t, self.sample_weight))
 
+    @property
+    def row_bytes(self) -> int:
+        """The bytes of the inputs of a row."""
+        return int(self.x.shape[1] * self.x.dtype.itemsize)
+
     def number(self, row: int) -> int:
         """Return the number in the source of a row of x."""
         if isinstance(self.numbers, int):

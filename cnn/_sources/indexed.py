@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cnn._sources.chunks import Check, Order
+    from cnn._sources.chunks import Check, Order, Part
 
 
 class Indexed(Source):
@@ -52,7 +52,11 @@ class Indexed(Source):
                     f"{self.where}: x has {len(x)} rows for an index of {last - first}, should "
                     f"have one for each"
                 )
-            yield Chunk(x, t, weight, index, chosen)
+            yield Chunk(*self._kept((x, t, weight)), index, chosen)
+
+    def _kept(self, part: Part) -> Part:
+        """Return arrays that stay as they are while the next rows are read."""
+        return part
 
     def _checked(
         self, given: tuple[Any, Any, Any], chosen: NDArray[np.intp], check: Check
@@ -91,6 +95,11 @@ class RowsSource(Indexed):
             x = _core.numeric(f"{where}: x[0:1]", "x", self.fetch(slice(0, 1))[0])
             self.row_bytes = x.nbytes
             self.inputs = x.shape[1] if x.ndim == 2 else None
+
+    def _kept(self, part: Part) -> Part:
+        """Return copies: the object may use its memory again, and pages are read by this thread."""
+        x, t, weight = (None if array is None else np.array(array, order="C") for array in part)
+        return cast("Part", (x, t, weight))
 
     def fetch(self, index: NDArray[np.intp] | slice) -> tuple[Any, Any, Any]:
         """Return x, t and weights of some rows, as the object has them."""

@@ -15,9 +15,6 @@ from cnn._sources.npy import Npy
 if TYPE_CHECKING:
     from cnn._sources.chunks import Source
 
-BUFFER = 10_000
-"""The rows of a window, in which those are shuffled that cannot be shuffled as a whole."""
-
 _NPY = (".npy", ".npz")
 _PARQUET = (".parquet", ".pq", ".parq")
 
@@ -28,7 +25,7 @@ def opened(
     t: Any = None,
     *,
     sample_weight: Any = None,
-    buffer: int = BUFFER,
+    buffer: int | None = None,
     inputs_only: bool = False,
 ) -> Source:
     """Return the rows of what a user gave: arrays, files, objects or iterables.
@@ -47,7 +44,7 @@ def opened(
         .npz file. None if the source has them.
     sample_weight : array_like, str or None
         The weights, as `t`.
-    buffer : int
+    buffer : int, optional
         The rows of a window, in which rows are shuffled that cannot be shuffled as a whole.
     inputs_only : bool
         Whether targets are not read, and need not be there.
@@ -86,7 +83,7 @@ def opened(
 
 
 def _file(
-    where: str, source: Any, t: Any, sample_weight: Any, buffer: int, *, inputs_only: bool
+    where: str, source: Any, t: Any, sample_weight: Any, buffer: int | None, *, inputs_only: bool
 ) -> Source:
     """Return the rows of files."""
     is_one = not isinstance(source, (list, tuple))

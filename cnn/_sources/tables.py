@@ -116,7 +116,7 @@ class Groups(Source):
         The groups, in the order of their rows.
     t, sample_weight : str or None
         The columns of targets and weights.
-    buffer : int
+    buffer : int or None
         The rows of a window.
     inputs_only : bool
         Whether the targets are not read.
@@ -129,7 +129,7 @@ class Groups(Source):
         groups: list[Group],
         t: Any,
         sample_weight: Any,
-        buffer: int,
+        buffer: int | None,
         *,
         inputs_only: bool,
     ) -> None:
@@ -144,7 +144,8 @@ class Groups(Source):
         self.rows = sum(group.rows for group in groups)
         self.inputs = width(schema, self._names)
         self.columns = self._names if self.inputs == len(self._names) else None
-        self._buffer = max(1, min(buffer, self.rows))
+        self._buffer = None if buffer is None else max(1, min(buffer, self.rows))
+        self._is_plain = are_plain([schema.field(name).type for name in self._names])
 
     def read(self, order: Order = None, check: Check | None = None) -> Iterator[Chunk]:
         """Yield all rows in chunks, as `Source.read` says."""

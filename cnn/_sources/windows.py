@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 # random numbers of a network are the same.
 _WINDOWS = 0x57494E44
 
+WINDOW_ROWS = 10_000
+"""The rows of a window by default, if they are not large."""
+WINDOW_BYTES = 16 << 20
+"""The most bytes of the inputs of a window by default."""
+
 
 def window_seed(seed: int, number: int) -> int:
     """Return the seed of the shuffle of a window."""
@@ -27,24 +32,28 @@ def window_seed(seed: int, number: int) -> int:
     return high << 32 | low
 
 
-def shuffled(pieces: Iterator[Chunk], size: int, order: tuple[int, int]) -> Iterator[Chunk]:
+def shuffled(pieces: Iterator[Chunk], size: int | None, order: tuple[int, int]) -> Iterator[Chunk]:
     """Yield the rows of pieces in windows of `size` rows, each one shuffled.
 
     The order is a function of seed, epoch, `size` and the sequence of the rows, and not of how they
-    are cut into pieces. Pieces are in the order of their arrays.
+    are cut into pieces. Pieces are in the order of their arrays. By default a window has
+    `WINDOW_ROWS` rows, or fewer if they take more than `WINDOW_BYTES`.
     """
     seed, epoch = order
-    window = _Window(size)
+    window = None
     number = 0
     for piece in pieces:
+        if size is None:
+            size = max(1, min(WINDOW_ROWS, WINDOW_BYTES // max(1, piece.row_bytes)))
         at = 0
         while at < piece.rows:
+            window = window or _Window(size)
             at = window.fill(piece, at)
             if window.rows == size:
                 yield window.shuffled(window_seed(seed, number), epoch)
                 number += 1
-                window = _Window(size)
-    if window.rows:
+                window = None
+    if window is not None:
         yield window.shuffled(window_seed(seed, number), epoch)
 
 

@@ -99,15 +99,9 @@ def source_of(
         x, with_targets=not inputs_only and (t is None or isinstance(t, str))
     ):
         return None
-    from cnn._sources import BUFFER, opened  # noqa: PLC0415  # as said above
+    from cnn._sources import opened  # noqa: PLC0415  # as said above
 
-    return opened(
-        where,
-        *(x, t),
-        sample_weight=sample_weight,
-        buffer=BUFFER if buffer is None else buffer,
-        inputs_only=inputs_only,
-    )
+    return opened(where, x, t, sample_weight=sample_weight, buffer=buffer, inputs_only=inputs_only)
 
 
 def stream_outputs(
