@@ -139,7 +139,9 @@ def tables(tmp_path):
     iris = datasets.load_iris()
     names = [name.removesuffix(" (cm)").replace(" ", "_") for name in iris.feature_names]
     rows = [[*row, iris.target_names[t]] for row, t in zip(iris.data, iris.target, strict=True)]
-    for name, some in (("iris.csv", rows), ("test.csv", rows[::7])):
+    (tmp_path / "flowers").mkdir()
+    parts = [(f"flowers/part-{i}.csv", rows[i::8]) for i in range(8)]
+    for name, some in (("iris.csv", rows), ("test.csv", rows[::7]), *parts):
         with (tmp_path / name).open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow([*names, "species"])

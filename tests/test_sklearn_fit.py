@@ -267,10 +267,10 @@ def test_scores_of_outputs_that_overflow():
 def test_the_loss_of_a_validation_set_is_for_callbacks(monkeypatch):
     """The score, too, goes through the set: there is no second pass where nobody asks for it."""
 
-    def evaluate(*_, **__):
+    def evaluated(*_, **__):
         raise NotImplementedError
 
-    monkeypatch.setattr(loop, "evaluate", evaluate)
+    monkeypatch.setattr(loop, "evaluated", evaluated)
     small(early_stopping=True).fit(X, LABELS)
     with pytest.raises(NotImplementedError):
         small(early_stopping=True).fit(X, LABELS, callbacks=[cnn.Callback()])

@@ -166,9 +166,7 @@ def test_nothing_is_left_after_a_run(client: Client) -> None:
 
 
 @pytest.mark.parametrize("rank", [0, 1])
-@pytest.mark.parametrize(
-    "at", [7, *(pytest.param(at, marks=pytest.mark.slow) for at in (0, 19))]
-)
+@pytest.mark.parametrize("at", [7, *(pytest.param(at, marks=pytest.mark.slow) for at in (0, 19))])
 def test_rank_that_raises(client: Client, rank: int, at: int) -> None:
     begun = time.monotonic()
     with pytest.raises(ValueError, match=f"no good in call {at}") as caught:
