@@ -47,7 +47,11 @@ def client(request: pytest.FixtureRequest) -> Iterator[Client]:
         yield made
 
 
-every_size = pytest.mark.parametrize("client", [2, 3, 4], indirect=True)
+every_size = pytest.mark.parametrize(
+    "client",
+    [3, *(pytest.param(size, marks=pytest.mark.slow) for size in (2, 4))],
+    indirect=True,
+)
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ BACKENDS = {"dask": dask_backend, "ray": ray_backend, "spark": spark_backend}
     scope="module",
     params=[
         *(pytest.param(name, marks=pytest.mark.distributed(name)) for name in BACKENDS),
-        pytest.param("loky", marks=pytest.mark.distributed("dask")),
+        pytest.param("loky", marks=[pytest.mark.distributed("dask"), pytest.mark.slow]),
     ],
 )
 def backend(request, engines):
@@ -102,7 +102,10 @@ SEARCHES = {
 }
 
 
-@pytest.mark.parametrize("search", SEARCHES)
+@pytest.mark.parametrize(
+    "search",
+    ["grid", *(pytest.param(name, marks=pytest.mark.slow) for name in ("random", "halving"))],
+)
 def test_a_search_gives_the_scores_of_one_process(search, backend, data):
     alone = SEARCHES[search]().set_params(n_jobs=1).fit(*data)
     with joblib.parallel_config(**backend, n_jobs=2):
