@@ -154,7 +154,7 @@ def shard_loss(Network network not None, cnp.ndarray sums not None):
 
 
 def shard_slices(Network network not None, parts):
-    """Where the slices of the parameters begin that so many processes update, and where they end."""
+    """Where the slices of the parameters begin that so many processes update, and the end."""
     cdef size_t first = 0, count = 0, c_parts = parts, part
     if c_parts == 0 or c_parts > MOST_SLICES:
         raise ValueError(f"fit: parts is {parts}, should be 1 to {MOST_SLICES}")
@@ -191,7 +191,7 @@ def shard_squares(Network network not None, cnp.ndarray gradient not None, first
 
 
 def shard_clip(Trainer trainer not None, cnp.ndarray squares not None):
-    """What clip_norm multiplies the gradient by, given the squares of all blocks; None: too large."""
+    """What clip_norm multiplies the gradient by, given the squares of all blocks, or None."""
     cdef double clip
     cdef const double *p = <const double *>vector_data(
         squares, cnp.NPY_FLOAT64, "fit", "squares")
