@@ -61,6 +61,12 @@ class Hooks:
         dict of str
             Values that JSON has: numbers, texts, True, False, None, and lists and dicts of such;
             or lists of arrays. By default nothing.
+
+        Examples
+        --------
+        >>> import cnn
+        >>> cnn.Callback().get_state()
+        {}
         """
         return {}
 
@@ -73,6 +79,12 @@ class Hooks:
         ----------
         state : dict of str
             The state.
+
+        Examples
+        --------
+        >>> import cnn
+        >>> callback = cnn.Callback()
+        >>> callback.set_state(callback.get_state())
         """
 
     def __repr__(self) -> str:

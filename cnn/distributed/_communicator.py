@@ -63,11 +63,15 @@ class Communicator(Protocol):
 
         Parameters
         ----------
-        send, recv : contiguous ndarray of uint8
-            The parts for each process, and those of each process, in the order of their numbers,
-            without gaps. The two do not overlap, and may be longer than the parts together.
-        send_counts, recv_counts : sequence of int
+        send : contiguous ndarray of uint8
+            The parts for each process, in the order of their numbers, without gaps.
+        send_counts : sequence of int
             The bytes of each part, which may be 0: `size` numbers.
+        recv : contiguous ndarray of uint8
+            Where the parts of each process go, in the order of their numbers, without gaps. It does
+            not overlap `send`. Both may be longer than the parts together.
+        recv_counts : sequence of int
+            The bytes of each part of `recv`.
         """
 
     def allgatherv(self, send: Bytes, recv: Bytes, counts: Sequence[int]) -> None:
