@@ -12,9 +12,6 @@
 #include "train/shard_tree.h"
 #include "train/update.h"
 
-/* Numbers that a task divides or updates. */
-#define PIECE ((size_t)1 << 15)
-
 uint64_t cnn_shard_seed(uint64_t seed, size_t shard)
 {
     return cnn_random_stream(seed, CNN_RANDOM_SHARD, (uint32_t)shard, 0);
@@ -227,15 +224,15 @@ static void run_range(const struct slice *slice, size_t begin, size_t end)
 static void run_piece(void *context, size_t index, size_t worker)
 {
     const struct slice *slice = context;
-    const size_t begin = slice->first + index * PIECE;
+    const size_t begin = slice->first + index * CNN_SHARD_PIECE;
     (void)worker;
-    run_range(slice, begin, cnn_min(begin + PIECE, slice->first + slice->count));
+    run_range(slice, begin, cnn_min(begin + CNN_SHARD_PIECE, slice->first + slice->count));
 }
 
 /* `streams` is how many numbers are read and written for each parameter. */
 static void run_slice(const struct slice *slice, double streams)
 {
-    const size_t tasks = cnn_pieces(slice->count, PIECE);
+    const size_t tasks = cnn_pieces(slice->count, CNN_SHARD_PIECE);
     const cnn_machine machine = cnn_machine_now();
     const double bytes = streams * (double)slice->count * (double)slice->network->real_size;
     const uint64_t before = cnn_platform_float_enter();

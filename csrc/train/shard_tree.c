@@ -21,9 +21,6 @@
 /* The most nodes: on each level one at the left end and one at the right end; and the next one. */
 #define MOST_NODES (2 * 8 * sizeof(size_t) + 1)
 
-/* Numbers that a task adds. */
-#define PIECE ((size_t)1 << 15)
-
 struct node {
     size_t first, last; /* shards first, ..., last - 1 */
     double sums[CNN_SHARD_SUMS];
@@ -89,7 +86,8 @@ struct addition {
 static void add_piece(void *context, size_t index, size_t worker)
 {
     const struct addition *a = context;
-    const size_t first = index * PIECE, n = cnn_min(PIECE, a->count - first);
+    const size_t first = index * CNN_SHARD_PIECE;
+    const size_t n = cnn_min(CNN_SHARD_PIECE, a->count - first);
     (void)worker;
     const cnn_update update = {
         .kind = CNN_SGD,
@@ -109,7 +107,7 @@ static void add_vector(const cnn_shard_tree *tree, void *sum, const void *other)
 {
     struct addition a = {cnn_dispatch(tree->dtype), tree->count, cnn_dtype_size(tree->dtype), sum,
                          other};
-    const size_t tasks = (tree->count + PIECE - 1) / PIECE;
+    const size_t tasks = cnn_pieces(tree->count, CNN_SHARD_PIECE);
     const cnn_machine machine = cnn_machine_now();
     const double bytes = 3.0 * (double)tree->count * (double)a.size;
     const uint64_t before = cnn_platform_float_enter();

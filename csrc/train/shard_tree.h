@@ -4,6 +4,9 @@
 
 #include "base/error.h"
 
+/* Numbers of a vector that a task works on. */
+#define CNN_SHARD_PIECE ((size_t)1 << 15)
+
 /* Check that shard `shard` alone can be the next node of a tree with vectors of `count` numbers. */
 cnn_status cnn_shard_tree_check_next(const cnn_shard_tree *tree, size_t shard, cnn_dtype dtype,
                                      size_t count);
