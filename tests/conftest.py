@@ -174,3 +174,34 @@ def figures():
 @pytest.fixture
 def ax():
     return pytest.importorskip("matplotlib.pyplot").figure().subplots()
+
+
+@pytest.fixture
+def no_thread_stays():
+    """Check that no thread that reads ahead is left after the test."""
+    yield
+    from stream_samples import threads_end
+
+    assert threads_end()
+
+
+@pytest.fixture
+def small_chunks(monkeypatch):
+    """Make chunks of streams of some dozen rows, so that an epoch has many."""
+    from stream_samples import INPUTS
+
+    from cnn._sources import chunks
+
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", 37 * INPUTS * 4)
+
+
+@pytest.fixture
+def numpy_files(tmp_path):
+    """Return a folder with the samples of streams as files of NumPy."""
+    from stream_samples import WEIGHT, T, X
+
+    np.save(tmp_path / "x.npy", X)
+    np.save(tmp_path / "t.npy", T)
+    np.savez(tmp_path / "both.npz", x=X, t=T)
+    np.savez(tmp_path / "weighted.npz", x=X, t=T, sample_weight=WEIGHT)
+    return tmp_path

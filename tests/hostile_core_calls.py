@@ -299,6 +299,9 @@ CORE = {
     "shard_sums": Case(_core.shard_sums, lambda w: {"result": _core.Result()}),
     "shard_loss": Case(_core.shard_loss, lambda w: {"network": w.net._network, "sums": np.ones(5)}),
     "shard_slices": Case(_core.shard_slices, lambda w: {"network": w.net._network, "parts": 2}),
+    "shard_blocks": Case(
+        _core.shard_blocks, lambda w: {"network": w.net._network, "first": 0, "count": 26}
+    ),
     "shard_mean": Case(
         _core.shard_mean,
         lambda w: {

@@ -235,6 +235,8 @@ def test_slices_make_the_step_of_the_whole(dtype, optimizer):
             for first, part, _ in slices:
                 _core.shard_mean(network, part, first, sums)
             squares = [_core.shard_squares(network, part, first) for first, part, _ in slices]
+            blocks = [_core.shard_blocks(network, first, part.size) for first, part, _ in slices]
+            assert [each.size for each in squares] == blocks
             clip = _core.shard_clip(trainer, np.concatenate(squares))
             assert clip is not None
             assert (clip < 1) == ("clip_norm" in optimizer)

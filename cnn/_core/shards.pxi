@@ -165,6 +165,12 @@ def shard_slices(Network network not None, parts):
     return [*begins, first + count]
 
 
+def shard_blocks(Network network not None, first, count):
+    """How many blocks of squares a slice of the parameters has."""
+    cdef size_t c_first = first, c_count = count
+    return cnn_shard_blocks(network.network, c_first, c_count)
+
+
 def shard_mean(Network network not None, cnp.ndarray gradient not None, first,
                cnp.ndarray sums not None):
     """Turn a slice of the summed gradient into that of the mean loss with penalties, in place."""

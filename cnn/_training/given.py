@@ -47,23 +47,21 @@ def validation_samples(
     """Return the samples of fit's validation_data, or of its validation_split; `names` as above."""
     if validation_data is None:
         return None
-    is_pair = isinstance(validation_data, (tuple, list))
     whole = f"{where}: validation_data"
     source = None
-    if not is_pair:
-        source = source_of(whole, validation_data, None, None)
-    if source is None and (
-        not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3)
-    ):
-        raise TypeError(
-            f"{where}: validation_data is of type {type(validation_data).__name__}, should be a "
-            f"tuple (x, t) or (x, t, sample_weight)"
-        )
-    if isinstance(validation_data, (tuple, list)):
+    if isinstance(validation_data, (tuple, list)) and len(validation_data) in (2, 3):
         x, t, *rest = validation_data
         x, t = streams.with_targets(whole, x, t)
         weight = rest[0] if rest else None
         source = source_of(whole, x, t, weight)
+    else:
+        if not isinstance(validation_data, (tuple, list)):
+            source = source_of(whole, validation_data, None, None)
+        if source is None:
+            raise TypeError(
+                f"{where}: validation_data is of type {type(validation_data).__name__}, should be "
+                f"a tuple (x, t) or (x, t, sample_weight)"
+            )
     if source is not None:
         if source.once and epochs > 1:
             raise ValueError(

@@ -152,12 +152,12 @@ class _Fit:
             callback.metrics = self.metrics()
         for callback in self.callbacks:
             callback.on_train_begin()
-        LOGGER.info(
-            "%s begins: %s rows, epochs %d to %d, batches of %s, %r, %r",
-            *(self.where, _known(self.samples.rows), first, first + self.epochs - 1),
-            *(_known(self.batch_size),),
-            *(self.optimizer, self.loss),
-        )
+        if LOGGER.isEnabledFor(logging.INFO):
+            LOGGER.info(
+                "%s begins: %s rows, epochs %d to %d, batches of %s, %r, %r",
+                *(self.where, _known(self.samples.rows), first, first + self.epochs - 1),
+                *(_known(self.batch_size), self.optimizer, self.loss),
+            )
         history = History()
         logs: dict[str, float] = {}
         try:
@@ -179,8 +179,9 @@ class _Fit:
         finally:
             if self.display is not None:
                 self.display.close()
-        stopped = ", stopped by a callback" if self.model.stop_training else ""
-        LOGGER.info("%s ends after epoch %d%s: %s", self.where, epoch, stopped, text_of(logs))
+        if LOGGER.isEnabledFor(logging.INFO):
+            stopped = ", stopped by a callback" if self.model.stop_training else ""
+            LOGGER.info("%s ends after epoch %d%s: %s", self.where, epoch, stopped, text_of(logs))
         for callback in self.callbacks:
             callback.on_train_end(logs)
         return history

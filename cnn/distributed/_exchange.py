@@ -56,7 +56,7 @@ class Exchange:
         self._sums = self.tree if team.size == 1 else _core.ShardTree(self._dtype, own, shards)
         self._values = np.empty(network.parameter_count, self._dtype)
         self._blocks = [
-            _core.shard_squares(network, np.empty(count, self._dtype), first).size
+            _core.shard_blocks(network, first, count)
             for first, count in zip(self._begins[:-1], self._slices, strict=True)
         ]
 

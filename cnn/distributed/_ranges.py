@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from cnn import _core
+
 
 def ranges(shards: int, size: int) -> list[int]:
     """Return where the shards of each process begin, and their number at the end.
@@ -11,7 +15,7 @@ def ranges(shards: int, size: int) -> list[int]:
     nodes to send.
     """
     bounds = [0]
-    least, more = divmod(shards, size)
+    least = shards // size
     for rank in range(size):
         begin = bounds[-1]
         # How many processes still get one shard more.
@@ -27,19 +31,12 @@ def ranges(shards: int, size: int) -> list[int]:
 
 
 def nodes_of(first: int, last: int, shards: int) -> list[tuple[int, int]]:
-    """Return the nodes to which shards first, ..., last - 1 of the tree add up, each as a range.
-
-    On level k of the tree a node begins at a multiple of 2^k and has 2^k shards, or as many as
-    there are.
-    """
-    found = []
-    while first < last:
-        size = 1
-        while first % (2 * size) == 0 and size < shards and min(first + 2 * size, shards) <= last:
-            size *= 2
-        found.append((first, min(first + size, shards)))
-        first = found[-1][1]
-    return found
+    """Return the nodes to which shards first, ..., last - 1 of the tree add up, each as a range."""
+    tree = _core.ShardTree(np.float32, 0, shards)
+    none, zeros = np.empty(0, np.float32), np.zeros(_core.SHARD_SUMS)
+    for shard in range(first, last):
+        tree.add(shard, shard + 1, none, zeros)
+    return [node[:2] for node in tree.nodes()]
 
 
 def rows_of_step(rows: int, step: int, steps: int) -> tuple[int, int]:

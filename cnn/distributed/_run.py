@@ -19,6 +19,7 @@ from cnn._training.progress import Display, display, text_of
 from cnn.distributed import _agreement, _checkpoint
 from cnn.distributed._exchange import NormError
 from cnn.history import History
+from cnn.sequential import of_network
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -177,7 +178,7 @@ class Run:
         return np.array([self.net.stop_training, changed, lr not in (None, lr_before)], float)
 
     def _values(self) -> NDArray[Any]:
-        return np.concatenate([array.ravel() for array in self.net.get_weights()])
+        return _flat(self.net)
 
     def _nothing(self) -> NDArray[Any]:
         return np.empty(0, self.network.dtype)
@@ -430,14 +431,7 @@ class Run:
         slots = _core.OPTIMIZER_SLOTS[self.trainer.kind]
         if trainer is None:
             return [self._nothing() for _ in range(1 + slots)]
-        network = trainer.network
-        weights = [
-            network.get(i, name).ravel()
-            for i, layer in enumerate(network.layers)
-            if layer.kind == "dense"
-            for name in ("weight", "bias")
-        ]
-        return [np.concatenate(weights), *trainer.get_state()]
+        return [_flat(of_network(trainer.network)), *trainer.get_state()]
 
     def _take(self, state: dict[str, Any], values: list[NDArray[Any]]) -> None:
         """Take the state of a run."""
@@ -452,3 +446,8 @@ class Run:
         self.net.stop_training = state["stopped"]
         if self.epoch >= self.first:
             self.network.set_metadata(EPOCHS, str(self.epoch))
+
+
+def _flat(net: Sequential) -> NDArray[Any]:
+    """Return all weights in the order of gradients."""
+    return np.concatenate([array.ravel() for array in net.get_weights()])

@@ -84,30 +84,11 @@ def outline(
         merging.check_names(first, names, path, other)
     source = shards.named([path for each in files for path in each])
 
-    def survey() -> list[Any]:
-        counts = []
-        found: dict[str, Survey] = {}
-        for each in own:
-            counts.append(0)
-            for path in each:
-                rows, surveys = table.survey(
-                    path,
-                    needed=[reading.target],
-                    drop=reading.drop,
-                    categories=forced,
-                    dialect=reading.dialect,
-                    keep_missing=reading.missing != "error",
-                    whole=False,
-                    progress=progress.of(path),
-                )
-                counts[-1] += rows
-                found = {
-                    name: merging.merged(source, [found[name], new] if found else [new])
-                    for name, new in surveys.items()
-                }
-        return [counts, {name: merging.text_of(each) for name, each in found.items()}]
-
-    parts = [part for part in peers.together(survey) if part[0]]
+    parts = [
+        part
+        for part in peers.together(lambda: _surveyed(own, source, forced, reading, progress))
+        if part[0]
+    ]
     surveys = {
         name: merging.merged(
             source,
@@ -130,6 +111,40 @@ def outline(
         for name, each in surveys.items()
     }
     return Outline(source, sum(rows_of), facts, hint, rows_of)
+
+
+def _surveyed(
+    files: list[list[str]],
+    source: str,
+    forced: Collection[str],
+    reading: Reading,
+    progress: FilesProgress,
+) -> list[Any]:
+    """Read the files of shards; return the rows of each shard, and what the columns hold, as JSON.
+
+    `source` begins messages; `forced` are the columns that are categories in any case.
+    """
+    counts: list[int] = []
+    found: dict[str, Survey] = {}
+    for each in files:
+        counts.append(0)
+        for path in each:
+            rows, surveys = table.survey(
+                path,
+                needed=[reading.target],
+                drop=reading.drop,
+                categories=forced,
+                dialect=reading.dialect,
+                keep_missing=reading.missing != "error",
+                whole=False,
+                progress=progress.of(path),
+            )
+            counts[-1] += rows
+            found = {
+                name: merging.merged(source, [found[name], new] if found else [new])
+                for name, new in surveys.items()
+            }
+    return [counts, {name: merging.text_of(each) for name, each in found.items()}]
 
 
 class Part:

@@ -8,7 +8,6 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import cloudpickle
@@ -17,7 +16,8 @@ import pytest
 
 pytest.importorskip("dask", reason="these tests run in `make test-distributed`")
 
-from distributed import Client, Future, LocalCluster
+from dask_clusters import every_size, local_cluster
+from distributed import Client, Future
 
 from cnn.distributed import _dask_communicator as communicators
 from cnn.distributed._dask_launch import launch
@@ -29,36 +29,6 @@ pytestmark = pytest.mark.distributed
 
 # What an error may take until all ranks and the client have it.
 SECONDS = 10.0
-
-
-def local_cluster(n: int, **options: Any) -> LocalCluster:
-    """Return a cluster that listens to this machine only."""
-    return LocalCluster(
-        n_workers=n,
-        threads_per_worker=1,
-        dashboard_address="127.0.0.1:0",
-        **({"host": "127.0.0.1"} | options),
-    )
-
-
-@pytest.fixture(scope="module")
-def client(request: pytest.FixtureRequest) -> Iterator[Client]:
-    with local_cluster(getattr(request, "param", 3)) as cluster, Client(cluster) as made:
-        yield made
-
-
-every_size = pytest.mark.parametrize(
-    "client",
-    [3, *(pytest.param(size, marks=pytest.mark.slow) for size in (2, 4))],
-    indirect=True,
-)
-
-
-@pytest.fixture
-def mortal() -> Iterator[Client]:
-    """Yield a client of three workers that a test may kill; Dask starts new ones for them."""
-    with local_cluster(3) as cluster, Client(cluster) as made:
-        yield made
 
 
 def addresses(client: Client) -> list[str]:

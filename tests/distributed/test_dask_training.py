@@ -11,7 +11,6 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,8 @@ import dask
 import dask.array as da
 import dask.dataframe as dd
 import pandas as pd
-from distributed import Client, LocalCluster, wait
+from dask_clusters import every_size
+from distributed import Client, wait
 
 import cnn
 import cnn.distributed
@@ -40,33 +40,6 @@ SHARDS = 5
 ROWS = 37
 # What an error may take until the client has it.
 SECONDS = 10.0
-
-
-def local_cluster(n: int) -> LocalCluster:
-    """Return a cluster that listens to this machine only."""
-    return LocalCluster(
-        n_workers=n, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
-    )
-
-
-@pytest.fixture(scope="module")
-def client(request: pytest.FixtureRequest) -> Iterator[Client]:
-    with local_cluster(getattr(request, "param", 3)) as cluster, Client(cluster) as made:
-        yield made
-
-
-every_size = pytest.mark.parametrize(
-    "client",
-    [3, *(pytest.param(size, marks=pytest.mark.slow) for size in (2, 4))],
-    indirect=True,
-)
-
-
-@pytest.fixture
-def mortal() -> Iterator[Client]:
-    """Yield a client of three workers that a test may kill; Dask starts new ones for them."""
-    with local_cluster(3) as cluster, Client(cluster) as made:
-        yield made
 
 
 def data(rows: int = SHARDS * ROWS) -> tuple[Any, Any, Any]:

@@ -1,0 +1,22 @@
+"""Clusters of Dask for tests of training: processes of one thread each, on this machine only."""
+
+from typing import Any
+
+import pytest
+from distributed import LocalCluster
+
+every_size = pytest.mark.parametrize(
+    "client",
+    [3, *(pytest.param(size, marks=pytest.mark.slow) for size in (2, 4))],
+    indirect=True,
+)
+
+
+def local_cluster(n: int, **options: Any) -> LocalCluster:
+    """Return a cluster of n workers."""
+    return LocalCluster(
+        n_workers=n,
+        threads_per_worker=1,
+        dashboard_address="127.0.0.1:0",
+        **({"host": "127.0.0.1"} | options),
+    )
