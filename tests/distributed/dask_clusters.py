@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from distributed import LocalCluster
 
 every_size = pytest.mark.parametrize(
     "client",
@@ -12,8 +11,11 @@ every_size = pytest.mark.parametrize(
 )
 
 
-def local_cluster(n: int, **options: Any) -> LocalCluster:
+def local_cluster(n: int, **options: Any) -> Any:
     """Return a cluster of n workers."""
+    # Doctests are looked for here, also if Dask is absent.
+    from distributed import LocalCluster
+
     return LocalCluster(
         n_workers=n,
         threads_per_worker=1,
