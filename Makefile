@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := test
-.PHONY: demo test test-c test-python test-slow test-peers test-downstream test-distributed test-gallery lint bench bench-guard bench-interfaces bench-streaming docs sanitize wheel clean
+.PHONY: demo test test-c test-python test-slow test-peers test-downstream test-distributed test-gallery lint bench bench-guard bench-distributed bench-interfaces bench-streaming docs sanitize wheel clean
 
 # In CI a warning is an error.
 CNN_WERROR := $(if $(CI),ON,OFF)
@@ -74,14 +74,7 @@ ENGINES ?= dask mpi ray spark
 QUICK ?=
 DISTRIBUTED := build/distributed
 IN_DISTRIBUTED := CNN_ENGINES="$(ENGINES)" PATH="$(CURDIR)/$(DISTRIBUTED)/bin:$$PATH"
-test-distributed: $(VENV)/installed
-	$(PYTHON) -m venv $(DISTRIBUTED)
-	rm -rf $(DISTRIBUTED)/wheel
-	$(PIP) wheel --no-deps --wheel-dir $(DISTRIBUTED)/wheel $(BUILD_OPTIONS) .
-	$(DISTRIBUTED)/bin/python -P -m pip --disable-pip-version-check --quiet uninstall --yes cnn
-	extras=$$(echo test-distributed $(ENGINES) | tr ' ' ,); \
-	    $(DISTRIBUTED)/bin/python -P -m pip --disable-pip-version-check --quiet install \
-	        "$$(echo $(DISTRIBUTED)/wheel/*.whl)[$$extras]"
+test-distributed: distributed-environment
 	$(IN_DISTRIBUTED) python -P -m pytest tests/distributed \
 	    -m "distributed$(if $(QUICK), and not slow)"
 	$(if $(QUICK),,$(IN_DISTRIBUTED) python -P -m pytest tests/test_docs.py -k "test_document and engines")
@@ -119,6 +112,11 @@ bench-guard: $(VENV)/build-tools
 bench-interfaces:
 	@[ -d $(DOWNSTREAM) ] || $(MAKE) test-downstream
 	$(IN_DOWNSTREAM) python -P benchmarks/interfaces
+
+# How much faster a second MPI process trains, beside a second thread.
+bench-distributed: ENGINES := mpi
+bench-distributed: distributed-environment
+	$(IN_DISTRIBUTED) python -P benchmarks/distributed $(ARGS)
 
 # How fast training from files is beside arrays in memory: `make bench-streaming ARGS="--folder F"`.
 bench-streaming: $(VENV)/installed $(VENV)/test-polars-tools
@@ -189,6 +187,17 @@ BUILD_OPTIONS := --no-build-isolation --config-settings=build-dir=build/python \
 $(VENV)/installed: $(VENV)/build-tools $(SOURCES)
 	$(PIP) install $(BUILD_OPTIONS) .
 	touch $@
+
+# The engines that ENGINES names, with the wheel of now.
+.PHONY: distributed-environment
+distributed-environment: $(VENV)/installed
+	$(PYTHON) -m venv $(DISTRIBUTED)
+	rm -rf $(DISTRIBUTED)/wheel
+	$(PIP) wheel --no-deps --wheel-dir $(DISTRIBUTED)/wheel $(BUILD_OPTIONS) .
+	$(DISTRIBUTED)/bin/python -P -m pip --disable-pip-version-check --quiet uninstall --yes cnn
+	extras=$$(echo test-distributed $(ENGINES) | tr ' ' ,); \
+	    $(DISTRIBUTED)/bin/python -P -m pip --disable-pip-version-check --quiet install \
+	        "$$(echo $(DISTRIBUTED)/wheel/*.whl)[$$extras]"
 
 # The benchmarks' peers are large, so they have an environment of their own.
 $(BENCH_VENV)/installed: benchmarks/requirements.txt $(SOURCES)

@@ -1,5 +1,6 @@
 """What sharded training refuses: each process raises an error that names rank, shard and cause."""
 
+import copy
 import re
 
 import numpy as np
@@ -275,6 +276,48 @@ def test_a_lack_of_memory_before_the_first_step(monkeypatch):
         "rank 1",
         lambda comm: cnn.distributed.fit(network(), shards_of(), comm=comm),
     )
+
+
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize(
+    "optimizer", [cnn.SGD(), cnn.Adam(clip_norm=1), cnn.AdamW(), cnn.SGD(momentum=0.9)]
+)
+def test_no_buffer_grows_after_the_start(monkeypatch, optimizer, size):
+    # A process that lacks memory within a step could tell nobody.
+    grown = []
+
+    class Watched(_exchange.Exchange):
+        def __init__(self, team, *arguments, **options):
+            super().__init__(team, *arguments, **options)
+            buffer = team._buffer
+
+            def watched(which, length):
+                if team._buffers[which].size < length:
+                    grown.append((team.rank, which, length))
+                return buffer(which, length)
+
+            monkeypatch.setattr(team, "_buffer", watched)
+
+    class Changes(cnn.Callback):
+        def on_epoch_end(self, epoch, logs):
+            self.model.set_weights([array / 2 for array in self.model.get_weights()])
+
+    monkeypatch.setattr(_fit, "Exchange", Watched)
+
+    def run(comm):
+        net = cnn.mlp([3, 50, 2], "tanh", "softmax", rng=0)
+        cnn.distributed.fit(
+            net,
+            shards_of(),
+            comm=comm,
+            epochs=2,
+            batch_size=16,
+            optimizer=copy.copy(optimizer),
+            callbacks=[Changes()],
+        )
+
+    good(run_ranks(size, run))
+    assert not grown
 
 
 def test_bad_validation_data_of_one_process():

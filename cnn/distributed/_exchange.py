@@ -59,6 +59,37 @@ class Exchange:
             _core.shard_blocks(network, first, count)
             for first, count in zip(self._begins[:-1], self._slices, strict=True)
         ]
+        self._send_counts, self._recv_counts = self._counts()
+        if team.size > 1:
+            self._reserve()
+
+    def _counts(self) -> tuple[list[int], list[int]]:
+        """Return the bytes of gradients that are sent to and received of each process in a step."""
+        itemsize, own = self._dtype.itemsize, self._team.rank
+        sent = [
+            _traffic.part_bytes(len(self._nodes[own]), count, itemsize) for count in self._slices
+        ]
+        received = [
+            _traffic.part_bytes(len(nodes), self._slices[own], itemsize) for nodes in self._nodes
+        ]
+        sent[own] = received[own] = 0
+        return sent, received
+
+    def _reserve(self) -> None:
+        """Take the memory of a step: a process that lacks it within one could tell nobody."""
+        # Rank 0 may tell all weights, and each slice of the optimizer's state is told to all.
+        copies = max(1, _core.OPTIMIZER_SLOTS[self.trainer.kind])
+        states = [_traffic.slice_bytes(copies * n, self._dtype.itemsize) for n in self._slices]
+        weights = _traffic.slice_bytes(self._values.size, self._dtype.itemsize)
+        self._team.reserve(
+            max(sum(self._send_counts), weights, *states),
+            max(sum(self._recv_counts), sum(states)),
+        )
+        zeros, sums = np.zeros(self._sums.count, self._dtype), np.zeros(_core.SHARD_SUMS)
+        for nodes in self._nodes:
+            for first, last in nodes:
+                self._sums.add(first, last, zeros, sums)
+        self._sums.reset()
 
     @property
     def traffic(self) -> list[_traffic.Traffic]:
@@ -79,21 +110,8 @@ class Exchange:
         team = self._team
         team.check()
         if team.size > 1:
-            itemsize, own = self._dtype.itemsize, self._slices[team.rank]
             nodes = team.attempt(self.tree.nodes)
-            parts = team.alltoall(
-                self._pieces(nodes),
-                [
-                    0
-                    if rank == team.rank
-                    else _traffic.part_bytes(len(self._nodes[team.rank]), count, itemsize)
-                    for rank, count in enumerate(self._slices)
-                ],
-                [
-                    0 if rank == team.rank else _traffic.part_bytes(len(sent), own, itemsize)
-                    for rank, sent in enumerate(self._nodes)
-                ],
-            )
+            parts = team.alltoall(self._pieces(nodes), self._send_counts, self._recv_counts)
             self._add(parts, nodes)
         ((_, _, gradient, sums),) = self._sums.nodes()
         return sums, gradient
@@ -170,20 +188,21 @@ class Exchange:
         if team.size == 1:
             team.check()
             return
-        state = team.attempt(self.trainer.get_state)
         slots = _core.OPTIMIZER_SLOTS[self.trainer.kind]
         if not slots:
             return
-        first, last = self._begins[team.rank], self._begins[team.rank + 1]
-        own = None
-        if state is not None:
-            own = np.concatenate([values[first:last] for values in state])
+        own = team.attempt(self._own_state)
         parts = team.allgather(own, [slots * count for count in self._slices], self._dtype)
-        whole = [
-            np.concatenate([part.reshape(slots, -1)[slot] for part in parts])
-            for slot in range(slots)
-        ]
-        team.attempt(self.trainer.set_state, whole)
+        team.attempt(self._take_state, [part.reshape(slots, -1) for part in parts])
+
+    def _own_state(self) -> NDArray[Any]:
+        """Return the optimizer's state of the own slice, one slot after the other."""
+        first, last = self._begins[self._team.rank], self._begins[self._team.rank + 1]
+        return np.concatenate([values[first:last] for values in self.trainer.get_state()])
+
+    def _take_state(self, parts: list[NDArray[Any]]) -> None:
+        """Set the optimizer's state to that of all slices."""
+        self.trainer.set_state([np.concatenate(slot) for slot in zip(*parts, strict=True)])
 
     def tell_values(self, values: NDArray[Any] | None) -> NDArray[Any]:
         """Return numbers as many as parameters, which rank 0 gives."""

@@ -163,7 +163,7 @@ class Run:
                 self.optimizer.lr = schedules.from_json(json.loads(lr))
         if changed:
             values = self.team.attempt(self._values) if self.team.rank == 0 else self._nothing()
-            self._take_values(self.exchange.tell_values(values))
+            self.team.attempt(self._take_values, self.exchange.tell_values(values))
 
     def _called(self, name: str, arguments: Sequence[Any]) -> NDArray[np.float64]:
         """Call a method of the callbacks; return what there is to tell others."""

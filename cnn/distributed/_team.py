@@ -241,6 +241,11 @@ class Team:
         self.messages += self.size - 1
         self.sent += sent
 
+    def reserve(self, send: int, recv: int) -> None:
+        """Take the memory of messages of so many bytes."""
+        self._buffer(0, send)
+        self._buffer(1, recv)
+
     def _buffer(self, which: int, size: int) -> NDArray[np.uint8]:
         """Return the buffer of what is sent (0) or received (1), at least so long."""
         if self._buffers[which].size < size:

@@ -28,10 +28,18 @@ def shards_of(count, seed=0):
 
 
 def write_files(folder):
-    """Write the shards as .npy files."""
+    """Write the shards as .npy files and as Parquet files."""
+    import pyarrow
+    from pyarrow import parquet
+
     for shard, parts in enumerate(shards_of(SHARDS)):
         for name, part in zip("xtw", parts, strict=True):
             np.save(Path(folder) / f"{name}{shard}.npy", part)
+        x, t, weight = parts
+        columns = {f"x{i}": column for i, column in enumerate(x.T.copy())} | {"t": t, "w": weight}
+        parquet.write_table(
+            pyarrow.table(columns), Path(folder) / f"{shard}.parquet", row_group_size=100
+        )
 
 
 def shards(settings):
@@ -39,6 +47,8 @@ def shards(settings):
     folder = settings.get("files")
     if folder is None:
         found = shards_of(SHARDS)
+    elif settings.get("parquet"):
+        found = [(f"{folder}/{shard}.parquet", "t", "w") for shard in range(SHARDS)]
     else:
         found = [tuple(f"{folder}/{n}{shard}.npy" for n in "xtw") for shard in range(SHARDS)]
     bad = settings.get("bad")
@@ -71,6 +81,7 @@ def train(comm, settings):
         optimizer=optimizer,
         validation_data=shards_of(3, seed=1),
         class_weight="balanced",
+        shuffle=settings.get("shuffle", True),
         callbacks=[stop],
         checkpoint=settings.get("checkpoint"),
         every=2 if "checkpoint" in settings else None,

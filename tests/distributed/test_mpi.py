@@ -51,6 +51,24 @@ def test_bits_do_not_depend_on_files(expected, tmp_path):
 
 
 @pytest.mark.parametrize(
+    "size", [2, *(pytest.param(size, marks=pytest.mark.slow) for size in (1, 3, 4, 8))]
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_bits_do_not_depend_on_processes_that_read_parquet(size, dtype, tmp_path):
+    mpi_runs.write_files(tmp_path)
+    settings = {"files": str(tmp_path), "parquet": True, "dtype": dtype}
+    code, found, text = mpi_runs.run(size, settings, tmp_path / "out")
+    assert (code, found) == (0, [mpi_runs.train(None, settings)] * size), text
+
+
+def test_rows_of_parquet_in_their_order_give_the_bits_of_arrays(tmp_path):
+    mpi_runs.write_files(tmp_path)
+    settings = {"files": str(tmp_path), "parquet": True, "shuffle": False}
+    _, found, text = mpi_runs.run(2, settings, tmp_path / "out")
+    assert found == [mpi_runs.train(None, {"shuffle": False})] * 2, text
+
+
+@pytest.mark.parametrize(
     ("bad", "kind", "text"),
     [
         ("label", "ValueError", "t has label 5"),
