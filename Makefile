@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := test
-.PHONY: demo test test-c test-python test-slow test-peers test-downstream test-distributed test-gallery lint bench bench-guard bench-distributed bench-interfaces bench-streaming docs sanitize wheel clean
+.PHONY: demo test test-c test-python test-slow test-peers test-downstream test-distributed test-gallery lint bench bench-guard bench-distributed bench-interfaces bench-streaming docs sanitize wheel audit clean
 
 # In CI a warning is an error.
 CNN_WERROR := $(if $(CI),ON,OFF)
@@ -149,6 +149,19 @@ wheel: $(VENV)/lint-tools
 	    [ "$$size" -lt 1250000 ] || { echo "the wheel should be smaller than 1.25 MB"; exit 1; }; \
 	done
 	$(IN) check-wheel-contents dist/*.whl
+
+# What is known to be vulnerable of what `pip install` brings with the extras of AUDITED, and a list of it
+# all in the format of CycloneDX beside the wheel. It asks PyPI itself: a mirror does not know.
+AUDIT := build/audit
+AUDITED := sklearn,onnx,plot,data,table,parquet,dask,mpi
+audit: wheel $(VENV)/audit-tools
+	$(PYTHON) -m venv --clear $(AUDIT)
+	$(AUDIT)/bin/python -P -m pip --disable-pip-version-check --quiet install \
+	    "$$(echo dist/*.whl)[$(AUDITED)]"
+	$(IN) cyclonedx-py environment --output-reproducible --output-file dist/cnn.cdx.json \
+	    $(AUDIT)/bin/python
+	$(AUDIT)/bin/python -P -m pip --disable-pip-version-check freeze --exclude cnn >$(AUDIT)/installed.txt
+	$(IN) pip-audit --strict --no-deps --disable-pip --requirement $(AUDIT)/installed.txt
 
 clean:
 	rm -rf $(VENV) build dist $(SITE) .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
