@@ -55,7 +55,9 @@ def test_workers_have_one_thread_for_a_cpu(ray, net):
 
     predictor = cnn.Predictor(net)
     for cpus in (1, 2):
-        actor = ray.remote(num_cpus=cpus)(Actor).remote()
+        # An environment of its own makes a new process: cnn counts threads once in each.
+        new = {"env_vars": {"CPUS_OF_ACTOR": str(cpus)}}
+        actor = ray.remote(num_cpus=cpus, runtime_env=new)(Actor).remote()
         assert ray.get(actor.threads.remote(predictor)) == cpus
         ray.kill(actor)
     assert ray.get(ray.remote(cnn.get_num_threads).remote()) == 1
