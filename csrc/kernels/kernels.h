@@ -38,7 +38,7 @@ typedef struct cnn_lists {
  * c (m, n) = a . b, then bias is added, then the activation applied:
  *   a     element (i, k) at a[i * a_row + k * a_k]
  *   b     in panels of `panel` columns: element (k, j) at b[(j / panel) * b_panel + k * b_k +
- *         j % panel]; whole panels are read, so the last one must be padded
+ *         j % panel]; whole panels are read, so there is memory behind the last one
  *   bias  (n) or NULL
  *   c     row stride c_row; must not overlap a or b. With `accumulate` it holds the sums of
  *         earlier chunks of k, to which those of a . b are added.

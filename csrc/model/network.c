@@ -240,9 +240,10 @@ static void place_tensors(cnn_network *network)
 
 static cnn_status allocate(cnn_network *network, size_t panels)
 {
-    /* A product that reads a weight row-major reads whole panels, beyond the end of the last row.
+    /* A product that reads rows without padding reads whole panels, beyond the end of the last row.
      */
     const size_t span = network->total_span + network->kernels->panel;
+    panels += network->kernels->panel;
     network->parameters = cnn_platform_allocate(span * network->real_size);
     network->panels = cnn_platform_allocate(panels * network->real_size);
     if (!network->parameters || !network->panels)

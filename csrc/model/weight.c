@@ -6,10 +6,11 @@ cnn_weight cnn_weight_make(const cnn_kernels *kernels, size_t real_size, size_t 
                            size_t outputs)
 {
     const size_t panel = kernels->panel;
+    const bool padded = outputs > panel / 2;
     cnn_weight weight = {
         .kernels = kernels,
         .real_size = real_size,
-        .b_k = {[CNN_ROW_MAJOR] = outputs, [CNN_PANELS] = panel},
+        .b_k = {[CNN_ROW_MAJOR] = outputs, [CNN_PANELS] = padded ? panel : outputs},
         .b_panel = {[CNN_ROW_MAJOR] = panel, [CNN_PANELS] = inputs * panel},
         .fresh = CNN_FRESH_ALL,
     };
@@ -19,7 +20,7 @@ cnn_weight cnn_weight_make(const cnn_kernels *kernels, size_t real_size, size_t 
             .rows = inputs,
             .cols = outputs,
             .panel = panel,
-            .padded = true,
+            .padded = padded,
         };
     return weight;
 }
@@ -40,6 +41,11 @@ void cnn_weight_unpack(const cnn_weight *weight, const cnn_rectangle *r)
 static void pack(const cnn_weight *weight)
 {
     const cnn_layout *layout = &weight->layout[CNN_PANELS];
+    if (!layout->padded) { /* both forms are the same */
+        memcpy(weight->memory[CNN_PANELS], weight->memory[CNN_ROW_MAJOR],
+               cnn_layout_span(layout) * weight->real_size);
+        return;
+    }
     const cnn_pack pack = {
         .k = layout->rows,
         .n = layout->cols,

@@ -20,12 +20,16 @@ typedef struct cnn_weight {
     size_t real_size;
     cnn_layout layout[CNN_FORM_COUNT];
     void *memory[CNN_FORM_COUNT];
-    /* How a product reads a form as its b; row-major rows are read beyond their end. */
+    /* How a product reads a form as its b; rows without padding are read beyond their end. */
     size_t b_k[CNN_FORM_COUNT], b_panel[CNN_FORM_COUNT];
     cnn_fresh fresh;
 } cnn_weight;
 
-/* A weight (inputs, outputs) without memory; panels are padded, since the tile reads whole ones. */
+/*
+ * A weight (inputs, outputs) without memory. Panels are padded, since the tile reads whole ones;
+ * but not if the padding were half of them or more, so that a weight of one column takes no more
+ * memory than its numbers do. Those rows are read beyond their end, up to a panel behind the last.
+ */
 cnn_weight cnn_weight_make(const cnn_kernels *kernels, size_t real_size, size_t inputs,
                            size_t outputs);
 

@@ -1,18 +1,9 @@
 /*
- * Fuzzing of model files: no bytes may make loading misbehave, and what loads is saved and loaded
- * again as the same bytes. Built alone, it tries files that differ from good ones in a few
- * places, the same ones every time; for more, build it and libcnn with
- *
- *     clang -DCNN_LIBFUZZER -fsanitize=fuzzer,address,undefined
+ * Fuzzing of model files: no bytes may make loading misbehave. The program tries files that differ
+ * from good ones in a few places, the same ones every time. libFuzzer gets a mutator that keeps to
+ * the form of a file; with CNN_RAW_BYTES it changes any bytes.
  */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "cnn/cnn.h"
-
-#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+#include "file/model_file_checks.h"
 
 enum { FILE_MAX = 1 << 16 };
 
@@ -72,46 +63,23 @@ static size_t make_file(size_t which, uint8_t *file)
     return set_header_size(file, size - 8, good[which].data_size);
 }
 
-static void fail(const char *what)
-{
-    fprintf(stderr, "fuzz_model_file: %s: %s\n", what, cnn_last_error());
-    abort();
-}
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
+/* Files with an optimizer are read as checkpoints as well. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    cnn_network *network = NULL, *again = NULL;
-    void *bytes = NULL, *same = NULL;
-    size_t bytes_size = 0, same_size = 0;
-    const cnn_status status =
-        cnn_network_from_bytes(data ? data : (const uint8_t *)"", size, &network);
-    if (status == CNN_ERROR_MODEL_FILE && !network && cnn_last_error()[0] != '\0')
-        return 0;
-    /* A file may describe a network that is larger than memory. */
-    if (status == CNN_ERROR_MEMORY && !network)
-        return 0;
-    if (status != CNN_OK)
-        fail("a failure of the wrong kind");
-    if (cnn_network_to_bytes(network, &bytes, &bytes_size) != CNN_OK)
-        fail("saving what was loaded");
-    if (cnn_network_from_bytes(bytes, bytes_size, &again) != CNN_OK)
-        fail("loading what was saved");
-    if (cnn_network_to_bytes(again, &same, &same_size) != CNN_OK || same_size != bytes_size ||
-        memcmp(bytes, same, same_size) != 0)
-        fail("the bytes of a copy differ");
-    cnn_bytes_free(bytes);
-    cnn_bytes_free(same);
-    cnn_network_destroy(network);
-    cnn_network_destroy(again);
+    static const char word[] = "optimizer";
+    int loaded = check_network_bytes(data, size);
+    for (size_t i = 8; i + sizeof word - 1 <= size; i++) {
+        if (memcmp(data + i, word, sizeof word - 1) == 0) {
+            loaded |= check_checkpoint_bytes(data, size) << 1;
+            break;
+        }
+    }
+    if (loaded == 2)
+        fuzz_fail("a checkpoint whose network is refused");
     return 0;
 }
 
-#ifdef CNN_LIBFUZZER
-
-size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed);
+#if defined(CNN_LIBFUZZER) && !defined(CNN_RAW_BYTES)
 
 /*
  * Most changes of a header's size would end at the check of its first eight bytes, so they are
@@ -141,16 +109,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
     return set_header_size(data, header_size, data_size);
 }
 
-#else
-
-static uint64_t random_state = 1;
-
-/* A number below `bound`, from a multiplicative generator. */
-static size_t random_below(size_t bound)
-{
-    random_state = random_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (size_t)(random_state >> 33) % bound;
-}
+#elif !defined(CNN_LIBFUZZER)
 
 /* Change the header in one place; `size` bytes, and the new size is returned. */
 static size_t mutate(uint8_t *header, size_t size, size_t room)
@@ -189,24 +148,24 @@ static size_t mutate(uint8_t *header, size_t size, size_t room)
                                         "float64",
                                         " ",
                                         "\n"};
-    const size_t at = random_below(size + 1);
-    const size_t end = at + random_below(size - at + 1) % 24;
-    if (random_below(3) == 0 && at < size) { /* another byte */
-        header[at] = (uint8_t)(random_below(2) ? random_below(256) : header[at] ^ 1u);
+    const size_t at = fuzz_below(size + 1);
+    const size_t end = at + fuzz_below(size - at + 1) % 24;
+    if (fuzz_below(3) == 0 && at < size) { /* another byte */
+        header[at] = (uint8_t)(fuzz_below(2) ? fuzz_below(256) : header[at] ^ 1u);
         return size;
     }
-    if (random_below(2) == 0) { /* cut a piece out */
+    if (fuzz_below(2) == 0) { /* cut a piece out */
         memmove(header + at, header + end, size - end);
         return size - (end - at);
     }
     /* Insert a word, or a copy of another piece. */
-    const char *word = words[random_below(COUNT(words))];
+    const char *word = words[fuzz_below(COUNT(words))];
     uint8_t piece[64];
     size_t length = strlen(word);
     memcpy(piece, word, length);
-    if (random_below(2) == 0) {
-        const size_t from = random_below(size + 1);
-        length = size - from < sizeof piece ? size - from : random_below(sizeof piece);
+    if (fuzz_below(2) == 0) {
+        const size_t from = fuzz_below(size + 1);
+        length = size - from < sizeof piece ? size - from : fuzz_below(sizeof piece);
         memcpy(piece, header + from, length);
     }
     if (length > room - size)
@@ -219,7 +178,9 @@ static size_t mutate(uint8_t *header, size_t size, size_t room)
 int main(int count, char **arguments)
 {
     static uint8_t file[FILE_MAX], changed[FILE_MAX];
-    const unsigned long rounds = count > 1 ? strtoul(arguments[1], NULL, 10) : 200000;
+    const unsigned long rounds = 100000;
+    if (fuzz_try_files(count, arguments))
+        return 0;
     for (size_t which = 0; which < COUNT(good); which++) {
         const size_t size = make_file(which, file);
         const size_t data_size = good[which].data_size;
@@ -227,24 +188,19 @@ int main(int count, char **arguments)
             size_t header_size = size - data_size - 8;
             memcpy(changed + 8, file + 8, header_size);
             /* The first round takes the file as it is. */
-            const size_t changes = i == 0 ? 0 : 1 + random_below(3);
+            const size_t changes = i == 0 ? 0 : 1 + fuzz_below(3);
             for (size_t j = 0; j < changes; j++)
                 header_size = mutate(changed + 8, header_size, FILE_MAX - 8 - data_size);
             memcpy(changed + 8 + header_size, file + size - data_size, data_size);
             size_t changed_size = set_header_size(changed, header_size, data_size);
-            if (random_below(16) == 0)
-                changed[random_below(8)] = (uint8_t)random_below(256);
-            if (random_below(16) == 0)
-                changed_size = random_below(changed_size + 1);
-            /* A block of its own, so that a sanitizer sees every read beyond it. */
-            uint8_t *exact = malloc(changed_size ? changed_size : 1);
-            if (!exact)
-                return 1;
-            memcpy(exact, changed, changed_size);
-            (void)LLVMFuzzerTestOneInput(exact, changed_size);
-            free(exact);
+            if (fuzz_below(16) == 0)
+                changed[fuzz_below(8)] = (uint8_t)fuzz_below(256);
+            if (fuzz_below(16) == 0)
+                changed_size = fuzz_below(changed_size + 1);
+            fuzz_try(changed, changed_size);
         }
     }
+    (void)remove(checks_path());
     printf("%lu files were tried\n", rounds * (unsigned long)COUNT(good));
     return 0;
 }
