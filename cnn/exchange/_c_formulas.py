@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 # In the order of their dependencies.
-_SOURCES = ("simd.h", "scalar.h", "vmath.h", "activation.c")
+_SOURCES = ("simd.h", "fma.h", "scalar.h", "vmath.h", "activation.c")
 
 _IDENTIFIER = re.compile(r"\b[A-Za-z_]\w*\b")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
@@ -52,10 +52,15 @@ def _number(match: re.Match[str], bits: int) -> str:
 
 
 def _holds(condition: str, bits: int) -> bool:
-    """Return the value of the condition of #if or #elif; only CNN_BITS is defined."""
+    """Return the value of the condition of #if or #elif.
+
+    Only CNN_BITS is defined, and headers look at FLT_EVAL_METHOD themselves.
+    """
     if re.fullmatch(r"CNN_BITS == \d+", condition):
         return int(condition.rsplit(maxsplit=1)[-1]) == bits
-    if re.fullmatch(r"defined\(\w+\)", condition):
+    if re.fullmatch(r"defined\(\w+\)( \|\| defined\(\w+\))*", condition):
+        return False
+    if condition.startswith("FLT_EVAL_METHOD "):
         return False
     raise ValueError(f"the formulas have the condition {condition!r}")
 
@@ -89,6 +94,7 @@ def _name(first: str) -> str | None:
     for pattern in (
         r"#define (\w+)",
         r"typedef [\w ]+?(\w+);",
+        r"typedef struct (\w+) \{",
         r"static const real (\w+)\[",
         r"INLINE .*?(\w+)\(",
     ):
@@ -105,8 +111,8 @@ def _end(lines: list[str], start: int) -> int:
     if first.startswith("#define"):
         while lines[i].endswith("\\"):
             i += 1
-    elif first.startswith("INLINE"):
-        while lines[i] != "}":
+    elif first.startswith("INLINE") or first.endswith("{"):
+        while not lines[i].startswith("}"):
             i += 1
     else:
         while not lines[i].endswith(";"):

@@ -136,6 +136,7 @@ class _Header:
         self._standardizes = network.layers[0].kind == "standardize"
         self._common = self._names() | {
             "type": self._type,
+            "suffix": "f" if self._bits == 32 else "",
             "inputs": network.inputs,
             "outputs": network.outputs,
             **(self._table.values if self._table else {}),
@@ -223,19 +224,22 @@ class _Header:
                     activation=self._function(activation, alpha),
                     statements=self._formulas.of_activation(activation, alpha),
                 )
-        arithmetic = "\n\n".join(self._formulas.needed_by(layers))
-        with_fma = "fma" in arithmetic
-        parts = [
+        needed = self._formulas.needed_by(layers)
+        parts = ["\n\n".join(needed), layers]
+        if "fused(" in parts[0]:
+            soft = self._formulas.needed_by("soft_fma")
+            parts[0] = "\n\n".join(
+                (*soft, self._filled("fma"), *(text for text in needed if text not in soft))
+            )
+        arithmetic, layers = (
             re.sub(
-                r"\bfmaf?\(",
+                r"\bfused\(",
                 f"{self._name}_fma(",
                 self._formulas.renamed(part, f"{self._name}_cnn"),
             )
-            for part in (arithmetic, layers)
-        ]
-        if with_fma:
-            parts[0] = self._filled(f"fma_float{self._bits}") + "\n" + parts[0]
-        return parts[0], parts[1].rstrip()
+            for part in parts
+        )
+        return arithmetic, layers.rstrip()
 
     def _function(self, activation: str, alpha: float) -> str:
         """Return the name of an activation's function, with its first layer if it has a number."""

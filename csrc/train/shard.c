@@ -422,6 +422,7 @@ cnn_status cnn_shard_step(cnn_trainer *trainer, const void *gradient, size_t fir
         status = cnn_slots_arrange(&trainer->slots, CNN_ROW_MAJOR);
     if (status != CNN_OK)
         return status;
+    const uint64_t before = cnn_platform_float_enter();
     cnn_network_refresh(trainer->network, CNN_ROW_MAJOR);
     cnn_update update = cnn_update_of_step(trainer, lr);
     update.clip = clip;
@@ -436,6 +437,7 @@ cnn_status cnn_shard_step(cnn_trainer *trainer, const void *gradient, size_t fir
         .values = values,
     };
     run_slice(&slice, 3 + 2 * (double)trainer->slots.count);
+    cnn_platform_float_leave(before);
     return CNN_OK;
 }
 

@@ -110,9 +110,7 @@ static void add_vector(const cnn_shard_tree *tree, void *sum, const void *other)
     const size_t tasks = cnn_pieces(tree->count, CNN_SHARD_PIECE);
     const cnn_machine machine = cnn_machine_now();
     const double bytes = 3.0 * (double)tree->count * (double)a.size;
-    const uint64_t before = cnn_platform_float_enter();
     cnn_parallel(tasks, cnn_plan_copy_threads(&machine, tasks, bytes), add_piece, &a);
-    cnn_platform_float_leave(before);
 }
 
 void *cnn_shard_tree_next(cnn_shard_tree *tree)
@@ -167,6 +165,7 @@ static void push(cnn_shard_tree *tree, const struct node *added, const void *vec
     else if (vector)
         memcpy(tree->vector[tree->nodes], vector, tree->count * cnn_dtype_size(tree->dtype));
     tree->nodes++;
+    const uint64_t before = cnn_platform_float_enter();
     while (tree->nodes > 1 && are_siblings(tree, &tree->node[tree->nodes - 2])) {
         const size_t left = tree->nodes - 2;
         add_vector(tree, tree->vector[left], right);
@@ -175,6 +174,7 @@ static void push(cnn_shard_tree *tree, const struct node *added, const void *vec
         tree->node[left].last = tree->node[left + 1].last;
         tree->nodes--;
     }
+    cnn_platform_float_leave(before);
 }
 
 void cnn_shard_tree_push(cnn_shard_tree *tree, size_t shard, const double *sums)

@@ -1,8 +1,10 @@
 /*
  * Portable C11: vectors of one lane. The reference that every other instruction set must equal bit
- * for bit; fma is correctly rounded wherever the C library is. Sequential.to_c writes what it needs
- * of this file into headers that know no C library, so nothing here but fma and sqrt is from one.
+ * for bit. Sequential.to_c writes what it needs of this file into headers that know no C library,
+ * so nothing here but sqrt is from one.
  */
+#include "kernels/simd/fma.h"
+
 #define V_LANES 1
 typedef real v_real;
 typedef integer v_int;
@@ -73,28 +75,20 @@ INLINE v_real v_sqrt(v_real a)
 {
     return sqrtf(a);
 }
-INLINE v_real v_fma(v_real a, v_real b, v_real c)
-{
-    return fmaf(a, b, c);
-}
-INLINE v_real v_fnma(v_real a, v_real b, v_real c)
-{
-    return fmaf(-a, b, c);
-}
 #else
 INLINE v_real v_sqrt(v_real a)
 {
     return sqrt(a);
 }
+#endif
 INLINE v_real v_fma(v_real a, v_real b, v_real c)
 {
-    return fma(a, b, c);
+    return fused(a, b, c);
 }
 INLINE v_real v_fnma(v_real a, v_real b, v_real c)
 {
-    return fma(-a, b, c);
+    return fused(-a, b, c);
 }
-#endif
 INLINE v_real v_max(v_real a, v_real b)
 {
     return a > b ? a : b;

@@ -47,10 +47,17 @@
 #ifndef CNN_SIMD_H
 #define CNN_SIMD_H
 
+#include <float.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+/* Excess precision rounds twice. 16 is for _Float16 alone. */
+#if FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16
+#error "the numerics contract needs float and double computed as they are (FLT_EVAL_METHOD)"
+#endif
 
 #if CNN_BITS == 32
 typedef float real;
