@@ -1,7 +1,7 @@
 """Checks which Linux systems wheels run on, as auditwheel finds it from their libraries.
 
-A wheel must run with glibc 2.28 (manylinux_2_28) or musl 1.2 (musllinux_1_2), whatever newer one it was
-linked with. Prints the tag of each wheel; fails if one needs a newer system.
+A wheel must run with glibc 2.28 (manylinux_2_28) or musl 1.2 (musllinux_1_2), whatever newer one it
+was linked with. Prints the tag of each wheel; fails if one needs a newer system.
 
     python tools/check_wheel_tag.py WHEEL ...
 """

@@ -209,11 +209,15 @@ cdef class Trainer:
         cdef const double *c_lr = <const double *>cnp.PyArray_DATA(lr)
         cdef Result made = begin_result(so_far)
         cdef cnn_status status
+        cdef uint64_t before
         self.network.begin_change("fit")
+        # Another thread may make steps before this call and behind it.
+        before = cnn_trainer_steps(self.trainer)
         with nogil:
             status = cnn_trainer_epoch(
                 self.trainer, &loss.loss, &samples.data, c_index, count, c_batch_size, c_lr,
                 c_seconds, &made.result)
+        made.updates = cnn_trainer_steps(self.trainer) - before
         self.network.end_change()
         made.end(status, "fit")
         return made

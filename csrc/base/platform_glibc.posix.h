@@ -1,8 +1,9 @@
 /*
- * Functions of glibc by versions that glibc 2.28 has, for wheels that are linked with a newer one: a
- * part of platform.c. glibc 2.32 to 2.34 gave these functions new versions when it moved them from
- * libpthread to libc, or in the case of fstat and lstat from its headers, and changed nothing else.
- * CMakeLists.txt defines CNN_GLIBC_2_28 if glibc is newer and the machine is one of those below.
+ * Functions of glibc by versions that glibc 2.28 has, for wheels that are linked with a newer one:
+ * a part of platform.c. glibc 2.32 to 2.34 gave these functions new versions when it moved them
+ * from libpthread to libc, or in the case of fstat and lstat from its headers, and changed nothing
+ * else. CMakeLists.txt defines CNN_GLIBC_2_28 if glibc is newer and the machine is one of those
+ * below.
  */
 
 #if defined(__x86_64__)
