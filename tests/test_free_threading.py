@@ -146,43 +146,57 @@ def test_metadata_of_one_network(tmp_path):
     """Texts are set, removed and read at once; each is read whole."""
     network = mlp()._network
     trainer = _core.Trainer(network, "sgd")
+    # So many that calls on several threads overlap.
+    keys = [f"key {i}" for i in range(2000)]
+    for key in keys:
+        network.set_metadata(key, key * 3)
 
     def write(i):
-        for turn in range(300):
-            key = f"key {turn % 5}"
-            network.set_metadata(key, f"{key} {'x' * (turn % 90)}" if (turn + i) % 3 else None)
+        for turn in range(4000):
+            key = keys[(7 * turn + i) % len(keys)]
+            network.set_metadata(key, None)
+            network.set_metadata(key, key * (1 + turn % 9))
+
+    def whole(found):
+        assert all(set(value.split(key)) == {""} for key, value in found.items())
 
     def read(i):
         path = tmp_path / f"{i}.safetensors"
-        for turn in range(60):
-            trainer.save(path) if turn % 10 == 0 else network.copy()
-            loaded = _core.Network.from_bytes(network.to_bytes())
-            key = f"key {turn % 5}"
-            for found in (network.metadata, loaded.metadata, {key: network.get_metadata(key)}):
-                for name, value in found.items():
-                    assert not name.startswith("key") or value is None or value.startswith(name)
+        for turn in range(20):
+            whole(network.metadata)
+            whole(network.copy().metadata)
+            whole(_core.Network.from_bytes(network.to_bytes()).metadata)
+            for key in keys:
+                whole({key: network.get_metadata(key) or key})
+            if turn % 10 == 0:
+                trainer.save(path)
+                whole(_core.Network.load(path).metadata)
 
-    calls = [lambda i=i: write(i) for i in range(4)] + [lambda i=i: read(i) for i in range(4)]
+    calls = [lambda i=i: write(i) for i in range(3)] + [lambda i=i: read(i) for i in range(3)]
     together(*calls)
+    whole(network.metadata)
+    assert set(network.metadata) == set(keys)
 
 
-def test_steps_on_one_network_are_counted(samples):
+def test_steps_on_one_network_are_counted():
     """A step is made whole or refused: the weights are those of as many steps as were made."""
-    x, t = samples
-    network, alone = mlp()._network, mlp()._network
-    trainer = _core.Trainer(network, "adam", beta1=0.9, beta2=0.999, eps=1e-8)
+    x, t = np.ones((1, 3), np.float32), np.ones(1, np.float32)
+    squared = _core.Loss("squared_error")
+    network = cnn.mlp([3, 2, 1], "tanh", "identity", rng=0)._network
+    alone = network.copy()
+    rates = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
+    trainer, single = _core.Trainer(network, "adam", **rates), _core.Trainer(alone, "adam", **rates)
 
     def train():
         return sum(
-            made(lambda: trainer.step(LABELS, x, t, None, 0.01), BUSY_NETWORK) for _ in range(150)
+            made(lambda: trainer.step(squared, x, t, None, 1e-4), BUSY_NETWORK) for _ in range(4000)
         )
 
     count = sum(together(*[train] * 4))
-    assert count >= 150
+    assert count >= 4000
     assert trainer.steps == count
-    single = _core.Trainer(alone, "adam", beta1=0.9, beta2=0.999, eps=1e-8)
     for _ in range(count):
-        single.step(LABELS, x, t, None, 0.01)
+        single.step(squared, x, t, None, 1e-4)
     assert (network.predict(x) == alone.predict(x)).all()
 
 
@@ -271,31 +285,38 @@ def test_optimizer_belongs_to_one_network():
 
 
 def test_handles_are_closed_once():
-    network = mlp()._network
-    for _ in range(300):
-        handle = _core.Handle(network)
-        capsule = handle.capsule
+    """Closing drops one reference to the network, however many threads close the handle."""
+    networks = [mlp()._network for _ in range(300)]
+    counts = [sys.getrefcount(network) for network in networks]
+    handles = [_core.Handle(network) for network in networks]
+    capsules = [handle.capsule for handle in handles]
 
-        def use(handle=handle):
-            for _ in range(3):
-                made(lambda: handle.address, "it is closed")
-                made(lambda: handle.capsule, "it is closed")
-                assert "cnn handle" in repr(handle)
+    def close():
+        for handle in handles:
+            handle.close()
 
-        together(handle.close, handle.close, use, use)
-        assert handle.closed
-        assert "closed" in repr(capsule)
-    assert np.isfinite(network.predict(np.ones(20))).all()
+    def use():
+        for handle in handles:
+            made(lambda handle=handle: handle.address, "it is closed")
+            made(lambda handle=handle: handle.capsule, "it is closed")
+            assert "cnn handle" in repr(handle)
+
+    together(close, use, close, use, close)
+    assert all(handle.closed for handle in handles)
+    assert all("closed" in repr(capsule) for capsule in capsules)
+    assert [sys.getrefcount(network) for network in networks] == counts
 
 
 def test_objects_are_initialised_once():
-    for _ in range(200):
-        loss = _core.Loss.__new__(_core.Loss, "huber")
+    losses = [_core.Loss.__new__(_core.Loss, "huber") for _ in range(5000)]
 
-        def initialise(loss=loss):
-            return made(lambda: loss.__init__("huber"), "__init__ is called twice")
+    def initialise():
+        return sum(
+            made(lambda loss=loss: loss.__init__("huber"), "__init__ is called twice")
+            for loss in losses
+        )
 
-        assert sum(together(*[initialise] * 4)) == 1
+    assert sum(together(*[initialise] * 4)) == len(losses)
 
 
 def test_tape_and_tree_are_for_one_thread_at_a_time(samples):
@@ -310,7 +331,7 @@ def test_tape_and_tree_are_for_one_thread_at_a_time(samples):
             made(lambda rows=rows: forward(rows), BUSY_TAPE)
             # Other rows may have gone forward in between.
             dy = np.ones((rows, 5), np.float32)
-            made(lambda dy=dy: tape.backward(dy), BUSY_TAPE, "dy has shape")
+            made(lambda dy=dy: tape.backward(dy), BUSY_TAPE, "dy has shape", "nothing went")
 
     def forward(rows):
         assert (tape.forward(x[:rows]) == expected[:rows]).all()
