@@ -371,4 +371,5 @@ def test_a_list_that_changes_is_read_whole():
             done.set()
 
     together(read, change)
+    _core.rows_of_columns(columns, out)
     assert (out == np.arange(1000.0)[:, None]).all()
