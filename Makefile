@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := test
-.PHONY: demo test test-c test-python test-slow test-peers test-downstream test-distributed test-gallery lint bench bench-guard bench-distributed bench-interfaces bench-streaming docs sanitize wheel audit clean
+.PHONY: demo test test-c test-python test-slow test-freethreaded test-peers test-downstream test-distributed test-gallery lint bench bench-guard bench-distributed bench-interfaces bench-streaming docs sanitize wheel audit clean
 
 # In CI a warning is an error.
 CNN_WERROR := $(if $(CI),ON,OFF)
@@ -47,6 +47,21 @@ test-python: $(VENV)/installed $(VENV)/test-tools $(VENV)/test-polars-tools
 
 test-slow: $(VENV)/installed $(VENV)/test-tools
 	$(RUN) -m pytest tests -m slow
+
+# The tests of threads, arrays and training with a free-threaded Python, `make test-freethreaded
+# PYTHON_FT=python3.13t`, in an environment of its own with the newest NumPy that has a wheel for it.
+PYTHON_FT ?= python3.14t
+FREETHREADED := build/freethreaded
+FREETHREADED_TESTS := $(addprefix tests/test_,free_threading.py threads.py fit.py arrays.py \
+    bad_arrays.py bad_core_calls.py hostile.py interfaces.py derivatives.py shards.py streams.py \
+    optimizers.py saving.py pickle.py)
+test-freethreaded:
+	@$(PYTHON_FT) -c 'import sys; sys.exit(getattr(sys, "_is_gil_enabled", lambda: True)())' || { \
+	    echo "$(PYTHON_FT) is no Python without a GIL; give one by PYTHON_FT=python3.13t"; exit 1; }
+	$(PYTHON_FT) -m venv $(FREETHREADED)
+	PIP_ONLY_BINARY=numpy $(FREETHREADED)/bin/python -P -m pip --disable-pip-version-check --quiet \
+	    install '.[test-freethreaded]'
+	$(FREETHREADED)/bin/python -P -m pytest -n auto $(FREETHREADED_TESTS)
 
 # The tests that need PyTorch, JAX, Keras or skl2onnx, in an environment that has them.
 PEERS := build/peers
@@ -149,6 +164,7 @@ wheel: $(VENV)/lint-tools
 	    [ "$$size" -lt 1250000 ] || { echo "the wheel should be smaller than 1.25 MB"; exit 1; }; \
 	done
 	$(IN) check-wheel-contents dist/*.whl
+	@[ "$$(uname)" != Linux ] || $(RUN) tools/check_wheel_tag.py dist/*.whl
 
 # What is known to be vulnerable of what `pip install` brings with the extras of AUDITED, and a list of it
 # all in the format of CycloneDX beside the wheel. It asks PyPI itself: a mirror does not know.

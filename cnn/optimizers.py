@@ -82,13 +82,12 @@ class Optimizer:
 
     def __post_init__(self) -> None:
         self._check()
-        self._trainer: _core.Trainer | None = None
         self._waiting: _State | None = None
 
     def __setattr__(self, name: str, value: object) -> None:
         if name == "lr":
             schedules.check(type(self).__name__, "lr", value)
-        elif not name.startswith("_") and hasattr(self, "_trainer"):
+        elif not name.startswith("_") and hasattr(self, "_waiting"):
             raise AttributeError(
                 f"{type(self).__name__}: {name} cannot be changed; only lr can. Make a new "
                 f"optimizer instead"
@@ -109,9 +108,17 @@ class Optimizer:
     @property
     def steps(self) -> int:
         """The number of steps made so far."""
+        # Read before the trainer: `bound` sets them in the other order.
+        waiting = self._waiting
         if self._trainer is not None:
             return self._trainer.steps
-        return self._waiting.steps if self._waiting is not None else 0
+        return waiting.steps if waiting is not None else 0
+
+    @property
+    def _trainer(self) -> _core.Trainer | None:
+        """The owner of the state; None before the first use."""
+        found: _core.Trainer | None = self.__dict__.get("_bound")
+        return found
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -130,7 +137,6 @@ class Optimizer:
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
             setattr(self, name, value)
-        self._trainer = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Optimizer:
         made = object.__new__(type(self))
@@ -440,13 +446,22 @@ def rates(where: str, optimizer: Optimizer, count: int, *, ahead: int = 0) -> ND
 
 def bound(where: str, optimizer: Optimizer, network: _core.Network) -> _core.Trainer:
     """Return the trainer of an optimizer for a network, made now if this is the first use."""
-    if optimizer._trainer is not None:
-        if optimizer._trainer.network is not network:
-            raise ValueError(
-                f"{where}: optimizer belongs to another network, whose state it holds; should be "
-                f"a new one, or one that has not been used"
-            )
-        return optimizer._trainer
+    trainer = optimizer._trainer
+    if trainer is None:
+        made = _trainer_of(where, optimizer, network)
+        # Threads that use the optimizer at once all get what one of them has made.
+        trainer = optimizer.__dict__.setdefault("_bound", made)
+        optimizer._waiting = None
+    if trainer.network is not network:
+        raise ValueError(
+            f"{where}: optimizer belongs to another network, whose state it holds; should be "
+            f"a new one, or one that has not been used"
+        )
+    return trainer
+
+
+def _trainer_of(where: str, optimizer: Optimizer, network: _core.Network) -> _core.Trainer:
+    """Return a new trainer with the settings of an optimizer, and the state that waits in it."""
     waiting = optimizer._waiting
     if waiting is not None and (waiting.dtype, waiting.parameter_count) != (
         network.dtype,
@@ -461,7 +476,6 @@ def bound(where: str, optimizer: Optimizer, network: _core.Network) -> _core.Tra
     if waiting is not None:
         trainer.set_state(waiting.slots)
         trainer.steps = waiting.steps
-    optimizer._trainer, optimizer._waiting = trainer, None
     return trainer
 
 
@@ -487,5 +501,5 @@ def of_trainer(trainer: _core.Trainer, lr: LearningRate) -> Optimizer:
         momentum = options["momentum"] if kind != "sgd" else 0.0
         nesterov = kind == "nesterov"
         optimizer = SGD(lr, momentum=momentum, nesterov=nesterov, clip_norm=clip_norm)
-    optimizer._trainer = trainer
+    optimizer.__dict__["_bound"] = trainer
     return optimizer

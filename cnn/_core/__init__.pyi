@@ -122,6 +122,7 @@ class Result:
     def counted(self) -> int: ...
     finite: bool
     blame: str
+    updates: int
     @property
     def loss(self) -> float: ...
     @property

@@ -1,4 +1,5 @@
 # cython: language_level=3, binding=False, embedsignature=False, nonecheck=True, auto_pickle=False
+# cython: freethreading_compatible=True
 """The Cython bindings of libcnn. Private; the public API is in the modules beside.
 
 This module alone holds C pointers. It turns NumPy arrays into pointers and strides, status codes
@@ -11,6 +12,11 @@ which would accept any state.
 The parts below are one module, because calls between modules go through pointers that C compilers
 cannot inline, and because one library can share one set of constants. Each part uses only names of
 the parts above it; its first comment lists them. tests/test_core_parts.py checks both.
+
+CPython without a GIL is served too. What the GIL protects elsewhere is in critical sections of the
+object that it belongs to; where there is a GIL they are no code at all. They protect a network's
+metadata and settings, the marks of objects in use, and handles. Numbers of weights need none: a
+network may be read while a thread trains it, with or without a GIL.
 """
 
 import os

@@ -90,11 +90,14 @@ cdef int check(cnn_status status, str where, object path=None) except -1:
     raise ValueError(message)
 
 
-cdef int initialize_once(bint *initialized, str name) except -1:
-    """Refuse a second __init__. __cinit__ has already made a complete object."""
-    if initialized[0]:
+cdef int initialize_once(object made, bint *initialized, str name) except -1:
+    """Refuse a second __init__ of an object. __cinit__ has already made it complete."""
+    cdef bint again
+    with cython.critical_section(made):
+        again = initialized[0]
+        initialized[0] = True
+    if again:
         raise RuntimeError(f"{name}: __init__ is called twice")
-    initialized[0] = True
     return 0
 
 

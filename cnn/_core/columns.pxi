@@ -37,7 +37,9 @@ cdef void copy_columns(
 
 def rows_of_columns(list columns not None, cnp.ndarray out not None):
     """Copy columns, plain arrays of one type, into a plain array (rows, columns) of this type."""
-    cdef size_t count = len(columns), i
+    # Another thread may change the list.
+    cdef tuple hold = tuple(columns)
+    cdef size_t count = len(hold), i
     cdef cnp.ndarray column
     if cnp.PyArray_NDIM(out) != 2 or <size_t>out.shape[1] != count or dtype_code(out) < 0 or (
             not is_plain(out) or not cnp.PyArray_ISWRITEABLE(out)):
@@ -45,7 +47,6 @@ def rows_of_columns(list columns not None, cnp.ndarray out not None):
     cdef size_t rows = out.shape[0]
     cdef int size = cnp.PyArray_ITEMSIZE(out)
     cdef void *to = cnp.PyArray_DATA(out)
-    cdef tuple hold = tuple(columns)
     for item in hold:
         if not cnp.PyArray_CheckExact(item):
             raise TypeError("rows_of_columns: a column is no array")

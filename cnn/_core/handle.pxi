@@ -32,44 +32,54 @@ cdef class Handle:
         Py_INCREF(network)
         PyCapsule_SetContext(self.held, <void *>network)
 
-    cdef int check_open(self) except -1:
-        if self.network is None:
+    cdef Network opened(self):
+        """The network; refused if the handle is closed."""
+        cdef Network network
+        with cython.critical_section(self):
+            network = self.network
+        if network is None:
             raise ValueError("handle: it is closed, get another from the network")
-        return 0
+        return network
 
     @property
     def address(self):
-        self.check_open()
-        return <uintptr_t>self.network.network
+        return <uintptr_t>self.opened().network
 
     @property
     def capsule(self):
-        self.check_open()
-        return self.held
+        with cython.critical_section(self):
+            held = self.held
+        self.opened()
+        return held
 
     @property
     def closed(self):
-        return self.network is None
+        with cython.critical_section(self):
+            return self.network is None
 
     def close(self):
-        if self.network is None:
-            return
-        PyCapsule_SetName(self.held, CLOSED_NAME)
-        release_capsule(self.held)
-        self.held = None
-        self.network = None
+        # The objects end behind the section, since that may run other code.
+        with cython.critical_section(self):
+            held, network = self.held, self.network
+            self.held = self.network = None
+            if held is not None:
+                PyCapsule_SetName(held, CLOSED_NAME)
+                release_capsule(held)
 
     def __enter__(self):
-        self.check_open()
+        self.opened()
         return self
 
     def __exit__(self, *_):
         self.close()
 
     def __repr__(self):
-        if self.network is None:
+        cdef Network network
+        with cython.critical_section(self):
+            network = self.network
+        if network is None:
             return "<cnn handle, closed>"
-        return f"<cnn handle of a {self.network.dtype} network at {self.address:#x}>"
+        return f"<cnn handle of a {network.dtype} network at {<uintptr_t>network.network:#x}>"
 
 
 def predict_address(dtype):

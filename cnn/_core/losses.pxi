@@ -27,7 +27,7 @@ cdef class Loss:
             self.loss.class_weight = <const double *>cnp.PyArray_DATA(self.class_weight)
 
     def __init__(self, *args, **kwargs):
-        initialize_once(&self.initialized, "Loss")
+        initialize_once(self, &self.initialized, "Loss")
 
     cdef int check_outputs(self, size_t outputs, str where) except -1:
         """Refuse a wrong number of class weights, which C cannot know."""

@@ -102,7 +102,7 @@ cdef class Network:
         self.adopt(made)
 
     def __init__(self, *args, **kwargs):
-        initialize_once(&self.initialized, "Network")
+        initialize_once(self, &self.initialized, "Network")
 
     cdef int adopt(self, cnn_network *network) except -1:
         """Take ownership of a network of C."""
@@ -120,20 +120,25 @@ cdef class Network:
 
     cdef int begin_change(self, str where) except -1:
         """Mark the network as being changed until end_change; no Python code may run until then."""
-        if self.busy == process:
+        cdef uint64_t busy
+        with cython.critical_section(self):
+            busy = self.busy
+            if busy == 0:
+                self.busy = process
+        if busy == process:
             raise RuntimeError(f"{where}: the network is being trained by another thread")
-        if self.busy != 0:
+        if busy != 0:
             raise RuntimeError(
                 f"{where}: another thread was training the network when this process was forked, "
                 f"so that its weights here may be those of between two steps; should be a copy of "
                 f"it (copy.deepcopy) or one from a file, or start the process by 'spawn' or while "
                 f"no thread trains"
             )
-        self.busy = process
         return 0
 
     cdef void end_change(self) noexcept:
-        self.busy = 0
+        with cython.critical_section(self):
+            self.busy = 0
 
     @property
     def dtype(self):
@@ -168,7 +173,8 @@ cdef class Network:
         """The LayerSpec of a layer."""
         cdef cnn_layer found
         found.struct_size = sizeof(cnn_layer)
-        check(cnn_network_layer(self.network, index, &found), "layers")
+        with cython.critical_section(self):
+            check(cnn_network_layer(self.network, index, &found), "layers")
         kind = LAYER_NAMES[<int>found.kind]
         # LayerSpec(...) would run Python code, and take four times as long.
         return tuple.__new__(LayerSpec, (
@@ -177,7 +183,8 @@ cdef class Network:
 
     def copy(self):
         cdef cnn_network *made = NULL
-        check(cnn_network_copy(self.network, &made), "copy")
+        with cython.critical_section(self):
+            check(cnn_network_copy(self.network, &made), "copy")
         return network_of(made)
 
     def initialize(self, layer, initializer, a=0.0):
@@ -185,7 +192,8 @@ cdef class Network:
         cdef size_t c_layer = layer
         cdef double c_a = a
         self.begin_change("initialize")
-        status = cnn_network_initialize(self.network, c_layer, <cnn_initializer>kind, c_a)
+        with cython.critical_section(self):
+            status = cnn_network_initialize(self.network, c_layer, <cnn_initializer>kind, c_a)
         self.end_change()
         check(status, "init")
 
@@ -207,12 +215,14 @@ cdef class Network:
         cdef cnp.ndarray values = cnp.PyArray_EMPTY(ndim, shape, self.type_number, 0)
         cdef cnn_parameter which = <cnn_parameter>index_of(PARAMETERS, parameter, "parameter")
         cdef void *to = cnp.PyArray_DATA(values)
-        if self.type_number == cnp.NPY_FLOAT32:
-            check(cnn_network_get_f32(self.network, c_layer, which, <float *>to, values.size),
-                  parameter)
-        else:
-            check(cnn_network_get_f64(self.network, c_layer, which, <double *>to, values.size),
-                  parameter)
+        cdef size_t count = values.size
+        cdef cnn_status status
+        with cython.critical_section(self):
+            if self.type_number == cnp.NPY_FLOAT32:
+                status = cnn_network_get_f32(self.network, c_layer, which, <float *>to, count)
+            else:
+                status = cnn_network_get_f64(self.network, c_layer, which, <double *>to, count)
+        check(status, parameter)
         return values
 
     def set(self, layer, parameter, values):
@@ -227,10 +237,11 @@ cdef class Network:
         cdef size_t count = array.size
         cdef cnn_status status
         self.begin_change(parameter)
-        if self.type_number == cnp.NPY_FLOAT32:
-            status = cnn_network_set_f32(self.network, c_layer, which, <const float *>p, count)
-        else:
-            status = cnn_network_set_f64(self.network, c_layer, which, <const double *>p, count)
+        with cython.critical_section(self):
+            if self.type_number == cnp.NPY_FLOAT32:
+                status = cnn_network_set_f32(self.network, c_layer, which, <const float *>p, count)
+            else:
+                status = cnn_network_set_f64(self.network, c_layer, which, <const double *>p, count)
         self.end_change()
         check(status, parameter)
 
@@ -238,7 +249,8 @@ cdef class Network:
         cdef size_t c_layer = layer
         cdef double c_l2 = l2
         self.begin_change("l2")
-        status = cnn_network_set_l2(self.network, c_layer, c_l2)
+        with cython.critical_section(self):
+            status = cnn_network_set_l2(self.network, c_layer, c_l2)
         self.end_change()
         check(status, "l2")
 
@@ -374,7 +386,9 @@ cdef class Network:
     def save(self, path):
         cdef bytes encoded = path_bytes(path)
         cdef const char *c_path = encoded
-        check(cnn_network_save(self.network, c_path), "save", path)
+        with cython.critical_section(self):
+            status = cnn_network_save(self.network, c_path)
+        check(status, "save", path)
 
     @staticmethod
     def load(path):
@@ -390,7 +404,8 @@ cdef class Network:
     def to_bytes(self):
         cdef void *data = NULL
         cdef size_t size = 0
-        check(cnn_network_to_bytes(self.network, &data, &size), "to_bytes")
+        with cython.critical_section(self):
+            check(cnn_network_to_bytes(self.network, &data, &size), "to_bytes")
         try:
             return (<char *>data)[:size]
         finally:
@@ -412,19 +427,25 @@ cdef class Network:
 
     @property
     def metadata(self):
-        found = {}
-        for i in range(cnn_network_metadata_count(self.network)):
-            key = cnn_network_metadata_key(self.network, i)
-            found[key.decode()] = cnn_network_metadata(self.network, key).decode()
-        return found
+        cdef const char *key
+        found = []
+        with cython.critical_section(self):
+            for i in range(cnn_network_metadata_count(self.network)):
+                key = cnn_network_metadata_key(self.network, i)
+                found.append((<bytes>key, <bytes>cnn_network_metadata(self.network, key)))
+        return {name.decode(): value.decode() for name, value in found}
 
     def get_metadata(self, str key not None):
         """The value of a key, or None."""
         cdef bytes c_key = key.encode()
-        cdef const char *value = NULL
-        if b"\0" not in c_key:
-            value = cnn_network_metadata(self.network, c_key)
-        return None if value == NULL else value.decode()
+        cdef const char *k = c_key
+        cdef const char *value
+        if b"\0" in c_key:
+            return None
+        with cython.critical_section(self):
+            value = cnn_network_metadata(self.network, k)
+            found = None if value == NULL else <bytes>value
+        return None if found is None else found.decode()
 
     def set_metadata(self, str key not None, str value):
         for text, name in ((key, "key"), (value or "", "value")):
@@ -433,7 +454,10 @@ cdef class Network:
         cdef bytes c_key = key.encode()
         cdef bytes c_value = b"" if value is None else value.encode()
         cdef const char *v = NULL if value is None else <const char *>c_value
-        check(cnn_network_set_metadata(self.network, c_key, v), "set_metadata")
+        cdef const char *k = c_key
+        with cython.critical_section(self):
+            status = cnn_network_set_metadata(self.network, k, v)
+        check(status, "set_metadata")
 
 
 cdef Network network_of(cnn_network *made):

@@ -1,6 +1,9 @@
 # Samples, and what a pass over them measures. Needs base.pxi: check; arrays.pxi: check_rank,
 # check_shape, matrix_of, no_matrix, numeric_array, pinned, pins.
 
+from libc.stdint cimport uint64_t
+
+
 @cython.final
 cdef class Samples:
     """Inputs, targets and weights as C sees them.
@@ -51,12 +54,13 @@ cdef class Result:
     """The sums of a pass over samples. A new object is the result of no samples.
 
     `finite` is whether the last call ended without a NaN or an infinity; if not, `blame` says what
-    became one.
+    became one. `updates` is the steps of the optimizer that the last call made.
     """
 
     cdef cnn_result result
     cdef readonly bint finite
     cdef readonly str blame
+    cdef readonly uint64_t updates
 
     def __cinit__(self):
         self.result.struct_size = sizeof(cnn_result)

@@ -63,23 +63,30 @@ cdef class ShardTree:
         check(cnn_shard_tree_create(kind, c_count, c_shards, &self.tree), "ShardTree")
 
     def __init__(self, *args, **kwargs):
-        initialize_once(&self.initialized, "ShardTree")
+        initialize_once(self, &self.initialized, "ShardTree")
 
     def __dealloc__(self):
         cnn_shard_tree_destroy(self.tree)
 
     cdef int begin(self, str where) except -1:
         """Mark the tree as in use; no Python code may run until it is marked as free."""
-        if self.busy:
+        cdef bint busy
+        with cython.critical_section(self):
+            busy = self.busy
+            self.busy = True
+        if busy:
             raise RuntimeError(f"{where}: the tree is in use by another thread")
-        self.busy = True
         return 0
+
+    cdef void end(self) noexcept:
+        with cython.critical_section(self):
+            self.busy = False
 
     def reset(self):
         """Make the tree empty."""
         self.begin("reset")
         status = cnn_shard_tree_reset(self.tree)
-        self.busy = False
+        self.end()
         check(status, "reset")
 
     def add(self, first, last, cnp.ndarray vector, cnp.ndarray sums not None):
@@ -93,7 +100,7 @@ cdef class ShardTree:
         self.begin("add")
         with nogil:
             status = cnn_shard_tree_add(self.tree, c_first, c_last, p, c_sums)
-        self.busy = False
+        self.end()
         check(status, "add")
 
     def nodes(self):
@@ -107,12 +114,16 @@ cdef class ShardTree:
         cdef cnp.npy_intp length = self.count
         cdef cnp.ndarray view, copy
         found = []
-        for i in range(cnn_shard_tree_nodes(self.tree)):
-            check(cnn_shard_tree_node(self.tree, i, &first, &last, &vector, &sums), "nodes")
-            view = cnp.PyArray_SimpleNewFromData(1, &length, self.type_number, vector)
-            cnp.set_array_base(view, self)
-            copy = np.array([sums[k] for k in range(<int>CNN_SHARD_SUMS)])
-            found.append((first, last, view, copy))
+        self.begin("nodes")
+        try:
+            for i in range(cnn_shard_tree_nodes(self.tree)):
+                check(cnn_shard_tree_node(self.tree, i, &first, &last, &vector, &sums), "nodes")
+                view = cnp.PyArray_SimpleNewFromData(1, &length, self.type_number, vector)
+                cnp.set_array_base(view, self)
+                copy = np.array([sums[k] for k in range(<int>CNN_SHARD_SUMS)])
+                found.append((first, last, view, copy))
+        finally:
+            self.end()
         return found
 
 
@@ -134,13 +145,13 @@ def shard_gradient(Trainer trainer not None, Loss loss not None, x, t, sample_we
     try:
         network.begin_change("fit")
     except RuntimeError:
-        tree.busy = False
+        tree.end()
         raise
     with nogil:
         status = cnn_shard_gradient(
             trainer.trainer, &loss.loss, &samples.data, c_index, count, c_shard, tree.tree)
     network.end_change()
-    tree.busy = False
+    tree.end()
     if status == CNN_ERROR_NONFINITE:
         raise FloatingPointError(f"fit: {cnn_last_error().decode()}")
     check(status, "fit")
@@ -149,7 +160,9 @@ def shard_gradient(Trainer trainer not None, Loss loss not None, x, t, sample_we
 def shard_loss(Network network not None, cnp.ndarray sums not None):
     """The mean loss of the sums over all shards, with penalties."""
     cdef double loss
-    check(cnn_shard_loss(network.network, sums_data(sums, "fit"), &loss), "fit")
+    cdef const double *c_sums = sums_data(sums, "fit")
+    with cython.critical_section(network):
+        check(cnn_shard_loss(network.network, c_sums, &loss), "fit")
     return loss
 
 

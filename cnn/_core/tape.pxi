@@ -21,17 +21,24 @@ cdef class Tape:
         check(cnn_tape_create(network.network, &self.tape), "forward")
 
     def __init__(self, *args, **kwargs):
-        initialize_once(&self.initialized, "Tape")
+        initialize_once(self, &self.initialized, "Tape")
 
     def __dealloc__(self):
         cnn_tape_destroy(self.tape)
 
     cdef int begin(self, str where) except -1:
         """Mark the tape as in use; no Python code may run until it is marked as free."""
-        if self.busy:
+        cdef bint busy
+        with cython.critical_section(self):
+            busy = self.busy
+            self.busy = True
+        if busy:
             raise RuntimeError(f"{where}: the tape is in use by another thread")
-        self.busy = True
         return 0
+
+    cdef void end(self) noexcept:
+        with cython.critical_section(self):
+            self.busy = False
 
     def forward(self, x, step=-1):
         """The outputs, with the dropout masks of a step of the optimizer, or without for -1.
@@ -51,12 +58,13 @@ cdef class Tape:
         self.begin("forward")
         with nogil:
             status = cnn_tape_forward(self.tape, &m, c_step, to, y_stride)
-        self.busy = False
+        if status == CNN_OK:
+            self.rows = m.rows
+            self.ndim = ndim
+        self.end()
         if status == CNN_ERROR_NONFINITE:
             return None
         check(status, "forward")
-        self.rows = m.rows
-        self.ndim = ndim
         return y
 
     def backward(self, dy):
@@ -81,6 +89,6 @@ cdef class Tape:
         self.begin("backward")
         with nogil:
             status = cnn_tape_backward(self.tape, &g, flat_data, count, dx_data, dx_stride)
-        self.busy = False
+        self.end()
         check(status, "backward")
         return network.split(flat), dx

@@ -41,7 +41,7 @@ cdef class Trainer:
         self.network = trained
 
     def __init__(self, *args, **kwargs):
-        initialize_once(&self.initialized, "Trainer")
+        initialize_once(self, &self.initialized, "Trainer")
 
     def __dealloc__(self):
         cnn_trainer_destroy(self.trainer)
@@ -54,7 +54,9 @@ cdef class Trainer:
         cdef bytes value_bytes = b"" if value is None else value.encode()
         cdef const char *c_key = NULL if key is None else <const char *>key_bytes
         cdef const char *c_value = NULL if value is None else <const char *>value_bytes
-        check(cnn_trainer_save_with(self.trainer, c_key, c_value, c_path), "save", path)
+        with cython.critical_section(self.network):
+            status = cnn_trainer_save_with(self.trainer, c_key, c_value, c_path)
+        check(status, "save", path)
 
     @staticmethod
     def load(path):
@@ -100,8 +102,9 @@ cdef class Trainer:
         state = []
         for slot in range(OPTIMIZER_SLOTS[self.kind]):
             values = np.empty(self.network.parameter_count, self.network.dtype)
-            check(cnn_trainer_get_state(
-                self.trainer, slot, cnp.PyArray_DATA(values), values.size), "get_state")
+            with cython.critical_section(self.network):
+                check(cnn_trainer_get_state(
+                    self.trainer, slot, cnp.PyArray_DATA(values), values.size), "get_state")
             state.append(values)
         return state
 
@@ -120,16 +123,17 @@ cdef class Trainer:
             check_shape(array, 1, &shape, "set_state", "state", "")
         before = self.get_state()
         self.network.begin_change("set_state")
-        for array in arrays:
-            status = cnn_trainer_set_state(self.trainer, slot, cnp.PyArray_DATA(array), count)
+        with cython.critical_section(self.network):
+            for array in arrays:
+                status = cnn_trainer_set_state(self.trainer, slot, cnp.PyArray_DATA(array), count)
+                if status != CNN_OK:
+                    break
+                slot += 1
             if status != CNN_OK:
-                break
-            slot += 1
-        if status != CNN_OK:
-            while slot > 0:
-                slot -= 1
-                array = before[slot]
-                cnn_trainer_set_state(self.trainer, slot, cnp.PyArray_DATA(array), count)
+                while slot > 0:
+                    slot -= 1
+                    array = before[slot]
+                    cnn_trainer_set_state(self.trainer, slot, cnp.PyArray_DATA(array), count)
         self.network.end_change()
         check(status, "set_state")
 
@@ -147,7 +151,8 @@ cdef class Trainer:
 
     def restore(self):
         self.network.begin_change("restore")
-        status = cnn_trainer_restore(self.trainer)
+        with cython.critical_section(self.network):
+            status = cnn_trainer_restore(self.trainer)
         self.network.end_change()
         check(status, "restore")
 
@@ -204,11 +209,15 @@ cdef class Trainer:
         cdef const double *c_lr = <const double *>cnp.PyArray_DATA(lr)
         cdef Result made = begin_result(so_far)
         cdef cnn_status status
+        cdef uint64_t before
         self.network.begin_change("fit")
+        # Another thread may make steps before this call and behind it.
+        before = cnn_trainer_steps(self.trainer)
         with nogil:
             status = cnn_trainer_epoch(
                 self.trainer, &loss.loss, &samples.data, c_index, count, c_batch_size, c_lr,
                 c_seconds, &made.result)
+        made.updates = cnn_trainer_steps(self.trainer) - before
         self.network.end_change()
         made.end(status, "fit")
         return made

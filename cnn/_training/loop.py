@@ -248,7 +248,7 @@ class _Fit:
                 if part is None:
                     break
                 samples, index, batch_size = part
-            rows, steps = result.rows, self.trainer.steps
+            rows = result.rows
             missing = _steps_of(samples, index, batch_size) - lr.size
             if missing > 0:
                 ahead = optimizers.rates(self.where, self.optimizer, missing, ahead=lr.size)
@@ -268,7 +268,7 @@ class _Fit:
             )
             if not result.finite:
                 raise _NotFiniteError("loss", result.steps + 1)
-            rows, steps = result.rows - rows, self.trainer.steps - steps
+            rows, steps = result.rows - rows, result.updates
             if steps > 0:
                 last_lr = float(lr[steps - 1])
             lr = lr[steps:]

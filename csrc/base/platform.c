@@ -36,6 +36,10 @@
 #include "base/error.h"
 #include "base/random.h"
 
+#if defined(CNN_GLIBC_2_28)
+#include "base/platform_glibc.posix.h"
+#endif
+
 enum { ALIGNMENT = 64 };
 
 /* The most bytes of one read or write: some systems refuse more than INT_MAX. */
