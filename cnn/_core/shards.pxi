@@ -133,7 +133,7 @@ def shard_gradient(Trainer trainer not None, Loss loss not None, x, t, sample_we
     tree.begin("fit")
     try:
         network.begin_change("fit")
-    except RuntimeError:
+    except (RuntimeError, MemoryError):
         tree.busy = False
         raise
     with nogil:
@@ -149,7 +149,11 @@ def shard_gradient(Trainer trainer not None, Loss loss not None, x, t, sample_we
 def shard_loss(Network network not None, cnp.ndarray sums not None):
     """The mean loss of the sums over all shards, with penalties."""
     cdef double loss
-    check(cnn_shard_loss(network.network, sums_data(sums, "fit"), &loss), "fit")
+    cdef const double *c_sums = sums_data(sums, "fit")
+    network.begin_read()
+    status = cnn_shard_loss(network.network, c_sums, &loss)
+    network.end_read()
+    check(status, "fit")
     return loss
 
 
@@ -178,8 +182,10 @@ def shard_mean(Network network not None, cnp.ndarray gradient not None, first,
     cdef size_t c_first = first, count = gradient.size
     cdef const double *c_sums = sums_data(sums, "fit")
     cdef cnn_status status
+    network.begin_read()
     with nogil:
         status = cnn_shard_mean(network.network, c_sums, c_first, count, p)
+    network.end_read()
     check(status, "fit")
 
 

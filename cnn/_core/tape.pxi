@@ -27,11 +27,20 @@ cdef class Tape:
         cnn_tape_destroy(self.tape)
 
     cdef int begin(self, str where) except -1:
-        """Mark the tape as in use; no Python code may run until it is marked as free."""
+        """Keep others from the tape, and its network from changing; no Python code may run."""
         if self.busy:
             raise RuntimeError(f"{where}: the tape is in use by another thread")
         self.busy = True
+        try:
+            self.network.begin_read()
+        except MemoryError:
+            self.busy = False
+            raise
         return 0
+
+    cdef void end(self) noexcept:
+        self.network.end_read()
+        self.busy = False
 
     def forward(self, x, step=-1):
         """The outputs, with the dropout masks of a step of the optimizer, or without for -1.
@@ -51,7 +60,7 @@ cdef class Tape:
         self.begin("forward")
         with nogil:
             status = cnn_tape_forward(self.tape, &m, c_step, to, y_stride)
-        self.busy = False
+        self.end()
         if status == CNN_ERROR_NONFINITE:
             return None
         check(status, "forward")
@@ -81,6 +90,6 @@ cdef class Tape:
         self.begin("backward")
         with nogil:
             status = cnn_tape_backward(self.tape, &g, flat_data, count, dx_data, dx_stride)
-        self.busy = False
+        self.end()
         check(status, "backward")
         return network.split(flat), dx
