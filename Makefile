@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := test
-.PHONY: demo test test-c test-python test-slow test-freethreaded test-peers test-downstream test-distributed test-gallery lint bench bench-guard bench-distributed bench-interfaces bench-streaming docs sanitize wheel audit clean
+.PHONY: demo test test-c test-python test-slow faults load test-freethreaded test-peers test-downstream test-distributed test-gallery lint bench bench-guard bench-distributed bench-interfaces bench-streaming docs sanitize wheel audit clean
 
 # In CI a warning is an error.
 CNN_WERROR := $(if $(CI),ON,OFF)
@@ -62,6 +62,13 @@ test-freethreaded:
 	PIP_ONLY_BINARY=numpy $(FREETHREADED)/bin/python -P -m pip --disable-pip-version-check --quiet \
 	    install '.[test-freethreaded]'
 	$(FREETHREADED)/bin/python -P -m pytest -n auto $(FREETHREADED_TESTS)
+# Kills, signals, forks, threads beside training, and many calls: the long runs, about 20 minutes.
+faults: $(VENV)/installed $(VENV)/test-tools
+	$(RUN) -m pytest tests/faults -m "slow or not slow" --durations=0 $(ARGS)
+
+# An hour of a service in three minutes, beside ONNX Runtime: `make load ARGS="--seconds 10"`.
+load: $(VENV)/installed $(VENV)/test-tools
+	$(RUN) benchmarks/load $(ARGS)
 
 # The tests that need PyTorch, JAX, Keras or skl2onnx, in an environment that has them.
 PEERS := build/peers

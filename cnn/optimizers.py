@@ -125,12 +125,8 @@ class Optimizer:
         waiting = self._waiting
         if self._trainer is not None:
             network = self._trainer.network
-            waiting = _State(
-                self._trainer.steps,
-                self._trainer.get_state(),
-                network.dtype,
-                network.parameter_count,
-            )
+            steps, slots = self._trainer.get_steps_and_state()
+            waiting = _State(steps, slots, network.dtype, network.parameter_count)
         state["_waiting"] = waiting
         return state
 

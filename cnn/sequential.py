@@ -68,7 +68,8 @@ class Sequential(Derivatives, Exports, Names, Habits):
     Notes
     -----
     The same data, seed and settings give the same bits on every machine, whatever the number of
-    threads. Any number of threads may use a network at once if none of them trains it.
+    threads. Any number of threads may use a network at once. If one of them trains it, a call of
+    another waits for the end of a step and sees the weights after it.
 
     Examples
     --------

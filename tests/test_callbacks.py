@@ -125,19 +125,41 @@ def test_lr_can_be_set_between_epochs():
     assert history.lr == [0.4, 0.2, 0.1]
 
 
-@pytest.mark.parametrize("method", ["on_train_begin", "on_epoch_begin", "on_epoch_end"])
-def test_exceptions_reach_the_caller(method):
+@pytest.mark.parametrize("kind", [RuntimeError, KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize(
+    ("method", "epoch", "trained"),
+    [
+        ("on_train_begin", None, 0),
+        ("on_epoch_begin", 1, 0),
+        ("on_epoch_begin", 2, 1),
+        ("on_epoch_end", 1, 1),
+        ("on_epoch_end", 2, 2),
+        ("on_train_end", None, 2),
+    ],
+)
+def test_exceptions_reach_the_caller(method, epoch, trained, kind):
+    """The network and the optimizer stay as they are at that time, and train on."""
+
     def fail(*arguments):
-        raise RuntimeError("enough")
+        if epoch is None or arguments[0] == epoch:
+            raise kind("enough")
 
     net, optimizer = small_net(), cnn.Adam()
-    before = weights(net)
-    with refused(RuntimeError, "enough"):
-        net.fit(X, T, optimizer=optimizer, callbacks=[cnn.LambdaCallback(**{method: fail})])
-    trained = method == "on_epoch_end"
-    assert (net.epochs, optimizer.steps) == ((1, 1) if trained else (0, 0))
-    assert all(np.array_equal(a, b) for a, b in zip(before, weights(net), strict=True)) != trained
-    net.fit(X, T, optimizer=optimizer)
+    with refused(kind, "enough"):
+        net.fit(
+            X,
+            T,
+            epochs=2,
+            optimizer=optimizer,
+            callbacks=[cnn.LambdaCallback(**{method: fail})],
+        )
+    assert (net.epochs, optimizer.steps) == (trained, trained)
+    twin, other = small_net(), cnn.Adam()
+    if trained:
+        twin.fit(X, T, epochs=trained, optimizer=other)
+    for one, adam in ((net, optimizer), (twin, other)):
+        one.fit(X, T, optimizer=adam)
+    assert all(np.array_equal(a, b) for a, b in zip(weights(twin), weights(net), strict=True))
 
 
 def test_bad_callbacks():

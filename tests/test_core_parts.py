@@ -72,5 +72,5 @@ def test_definitions_are_found():
     texts = parts()
     assert {"ModelFileError", "ACTIVATIONS", "LOSS_NUMBERS", "check"} <= defined(texts["base.pxi"])
     assert {"pins", "is_plain", "real", "pinned("} <= defined(texts["arrays.pxi"])
-    assert {"LayerSpec", "Network", "process", "network_of"} <= defined(texts["network.pxi"])
+    assert {"process", "network_access", "enter_read"} <= defined(texts["access.pxi"])
     assert {"rows_call", "run_rows"} <= defined(texts["functions.pxi"])

@@ -1,7 +1,9 @@
 # Networks. Needs base.pxi: ACTIVATION_NUMBERS, ACTIVATIONS, ADOPTED, check, index_of,
 # INITIALIZER_NUMBERS, initialize_once, path_bytes, RELEASE_WORK; arrays.pxi: check_shape,
 # matrix_of, numeric_array, pinned, pins, real_array; outputs.pxi: check_overlap, handed_back,
-# output_array, row_target; losses.pxi: Loss; samples.pxi: begin_result, Result, Samples.
+# output_array, row_target; losses.pxi: Loss; samples.pxi: begin_result, Result, Samples;
+# access.pxi: enter_change, enter_read, is_changing, leave_change, leave_read, network_access,
+# waiting_reader.
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint64_t
@@ -46,19 +48,14 @@ cdef int read_layer(object spec, Py_ssize_t index, cnn_layer *layer) except -1:
     return 0
 
 
-# ---- Forks -------------------------------------------------------------------------------------
+@cython.final
+cdef class ParameterArray:
+    """A parameter, with the numbers that are read or set, and those from before."""
 
-# 1, and in the child of a fork 1 more than in its parent.
-cdef uint64_t process = 1
-
-
-def _count_fork():
-    global process
-    process += 1
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_count_fork)
+    cdef size_t layer
+    cdef str name
+    cdef cnn_parameter which
+    cdef cnp.ndarray values, before
 
 
 # ---- Networks ----------------------------------------------------------------------------------
@@ -74,8 +71,7 @@ cdef class Network:
     cdef size_t input_count, output_count
     cdef int type_number
     cdef double work
-    # The process in which a call that changes the network is running without the GIL, or 0.
-    cdef uint64_t busy
+    cdef network_access access
     cdef bint initialized
 
     # Not in __init__, which need not be called, so that each object has a network.
@@ -112,33 +108,59 @@ cdef class Network:
         single = cnn_network_dtype(network) == CNN_FLOAT32
         self.type_number = cnp.NPY_FLOAT32 if single else cnp.NPY_FLOAT64
         self.work = <double>cnn_network_parameter_count(network)
-        self.busy = 0
         return 0
 
     def __dealloc__(self):
         cnn_network_destroy(self.network)
 
     cdef int begin_change(self, str where) except -1:
-        """Mark the network as being changed until end_change; no Python code may run until then."""
-        cdef uint64_t busy
+        """Keep all others from the network until end_change; no Python code may run until then.
+
+        Waits for readers. If another thread changes the network, this is a RuntimeError.
+        """
+        cdef PyThread_type_lock lock
         with cython.critical_section(self):
-            busy = self.busy
-            if busy == 0:
-                self.busy = process
-        if busy == process:
-            raise RuntimeError(f"{where}: the network is being trained by another thread")
-        if busy != 0:
-            raise RuntimeError(
-                f"{where}: another thread was training the network when this process was forked, "
-                f"so that its weights here may be those of between two steps; should be a copy of "
-                f"it (copy.deepcopy) or one from a file, or start the process by 'spawn' or while "
-                f"no thread trains"
-            )
+            lock = enter_change(&self.access, where)
+        if lock != NULL:
+            self.wait_for(lock)
         return 0
 
     cdef void end_change(self) noexcept:
         with cython.critical_section(self):
-            self.busy = 0
+            leave_change(&self.access)
+
+    # A reader that waits lets other threads run. So arrays are pinned before begin_read if pointers
+    # to them were taken before, and what is allocated for results is allocated before, too.
+
+    cdef inline int begin_read(self) except -1:
+        """Keep the network from changing until end_read; no Python code may run until then.
+
+        Waits until the change that is running has ended.
+        """
+        cdef waiting_reader own
+        cdef bint waits
+        with cython.critical_section(self):
+            waits = enter_read(&self.access, &own)
+        if waits:
+            self.wait_for(own.lock)
+        return 0
+
+    cdef inline void end_read(self) noexcept:
+        with cython.critical_section(self):
+            leave_read(&self.access)
+
+    cdef void wait_for(self, PyThread_type_lock lock) noexcept:
+        """Wait until another thread releases a lock, and free it."""
+        with nogil:
+            PyThread_acquire_lock(lock, WAIT_LOCK)
+        # The other thread has left the lock when it has left its section.
+        with cython.critical_section(self):
+            PyThread_free_lock(lock)
+
+    @property
+    def changes(self):
+        """How often the network was changed; two equal numbers mean the same weights."""
+        return self.access.changes
 
     @property
     def dtype(self):
@@ -183,8 +205,10 @@ cdef class Network:
 
     def copy(self):
         cdef cnn_network *made = NULL
-        with cython.critical_section(self):
-            check(cnn_network_copy(self.network, &made), "copy")
+        self.begin_read()
+        status = cnn_network_copy(self.network, &made)
+        self.end_read()
+        check(status, "copy")
         return network_of(made)
 
     def initialize(self, layer, initializer, a=0.0):
@@ -208,42 +232,97 @@ cdef class Network:
         shape[0] = found.outputs
         return 1
 
-    def get(self, layer, parameter):
+    cdef cnp.ndarray empty_parameter(self, size_t layer, str parameter):
+        """A new array of the shape of a parameter."""
         cdef cnp.npy_intp[2] shape
-        cdef size_t c_layer = layer
-        cdef int ndim = self.find_shape(c_layer, parameter, shape)
-        cdef cnp.ndarray values = cnp.PyArray_EMPTY(ndim, shape, self.type_number, 0)
-        cdef cnn_parameter which = <cnn_parameter>index_of(PARAMETERS, parameter, "parameter")
-        cdef void *to = cnp.PyArray_DATA(values)
-        cdef size_t count = values.size
-        cdef cnn_status status
-        with cython.critical_section(self):
-            if self.type_number == cnp.NPY_FLOAT32:
-                status = cnn_network_get_f32(self.network, c_layer, which, <float *>to, count)
-            else:
-                status = cnn_network_get_f64(self.network, c_layer, which, <double *>to, count)
-        check(status, parameter)
-        return values
+        cdef int ndim = self.find_shape(layer, parameter, shape)
+        return cnp.PyArray_EMPTY(ndim, shape, self.type_number, 0)
+
+    cdef cnn_status read_parameter(self, size_t layer, cnn_parameter which, cnp.ndarray to):
+        cdef void *p = cnp.PyArray_DATA(to)
+        if self.type_number == cnp.NPY_FLOAT32:
+            return cnn_network_get_f32(self.network, layer, which, <float *>p, to.size)
+        return cnn_network_get_f64(self.network, layer, which, <double *>p, to.size)
+
+    cdef cnn_status write_parameter(self, size_t layer, cnn_parameter which, cnp.ndarray values):
+        cdef const void *p = cnp.PyArray_DATA(values)
+        if self.type_number == cnp.NPY_FLOAT32:
+            return cnn_network_set_f32(self.network, layer, which, <const float *>p, values.size)
+        return cnn_network_set_f64(self.network, layer, which, <const double *>p, values.size)
+
+    def get(self, layer, parameter):
+        return self.get_all([(layer, parameter)])[0]
+
+    def get_all(self, parameters):
+        """Arrays of some parameters, each a layer's index and a name, all of the same time."""
+        cdef list found = [self.chosen(layer, name) for layer, name in parameters]
+        cdef ParameterArray one
+        cdef cnn_status status = CNN_OK
+        for one in found:
+            one.values = self.empty_parameter(one.layer, one.name)
+        self.begin_read()
+        for one in found:
+            status = self.read_parameter(one.layer, one.which, one.values)
+            if status != CNN_OK:
+                break
+        self.end_read()
+        if status != CNN_OK:
+            check(status, one.name)
+        return [(<ParameterArray>each).values for each in found]
 
     def set(self, layer, parameter, values):
-        cdef size_t c_layer = layer
+        self.set_all([(layer, parameter, values)], parameter)
+
+    def set_all(self, parameters, str where not None="set"):
+        """Set some parameters, each a layer's index, a name and values, all at once or none."""
+        cdef list given = [], hold = []
+        cdef ParameterArray one
         cdef cnp.npy_intp[2] shape
-        cdef int ndim = self.find_shape(c_layer, parameter, shape)
-        cdef cnp.ndarray array = real_array(
-            numeric_array(values, "set", parameter), self.type_number)
-        check_shape(array, ndim, shape, "set", parameter, "")
-        cdef cnn_parameter which = <cnn_parameter>index_of(PARAMETERS, parameter, "parameter")
-        cdef void *p = cnp.PyArray_DATA(array)
-        cdef size_t count = array.size
-        cdef cnn_status status
-        self.begin_change(parameter)
-        with cython.critical_section(self):
-            if self.type_number == cnp.NPY_FLOAT32:
-                status = cnn_network_set_f32(self.network, c_layer, which, <const float *>p, count)
-            else:
-                status = cnn_network_set_f64(self.network, c_layer, which, <const double *>p, count)
+        cdef int ndim
+        cdef cnn_status status = CNN_OK
+        cdef bint refusable = False
+        for layer, name, values in parameters:
+            one = self.chosen(layer, name)
+            one.values = real_array(numeric_array(values, "set", name, hold), self.type_number)
+            hold.append(pinned(one.values))
+            ndim = self.find_shape(one.layer, one.name, shape)
+            check_shape(one.values, ndim, shape, "set", name, "")
+            # Nothing but a mean or a scale of such a shape can be refused.
+            refusable = refusable or one.which == CNN_MEAN or one.which == CNN_SCALE
+            given.append(one)
+        if refusable:
+            for one in given:
+                one.before = self.empty_parameter(one.layer, one.name)
+        self.begin_change(where)
+        status = self.write_all(given)
         self.end_change()
-        check(status, parameter)
+        check(status, where)
+
+    cdef cnn_status write_all(self, list given):
+        """Write all arrays, or none."""
+        cdef ParameterArray one
+        cdef cnn_status status = CNN_OK
+        cdef Py_ssize_t done = 0
+        for one in given:
+            if one.before is not None:
+                status = self.read_parameter(one.layer, one.which, one.before)
+            if status == CNN_OK:
+                status = self.write_parameter(one.layer, one.which, one.values)
+            if status != CNN_OK:
+                break
+            done += 1
+        while status != CNN_OK and done > 0:
+            done -= 1
+            one = given[done]
+            self.write_parameter(one.layer, one.which, one.before)
+        return status
+
+    cdef ParameterArray chosen(self, layer, name):
+        cdef ParameterArray made = ParameterArray.__new__(ParameterArray)
+        made.layer = layer
+        made.name = name
+        made.which = <cnn_parameter>index_of(PARAMETERS, name, "parameter")
+        return made
 
     def set_l2(self, layer, l2):
         cdef size_t c_layer = layer
@@ -289,12 +368,16 @@ cdef class Network:
             into, ndim, &shape[2 - ndim], self.type_number, "predict", &y_stride)
         cdef void *to = cnp.PyArray_DATA(y)
         cdef cnn_status status
-        if self.work * <double>m.rows < RELEASE_WORK:
+        cdef bint small = self.work * <double>m.rows < RELEASE_WORK
+        if not small or is_changing(&self.access):
+            hold = pinned(array, y)
+        self.begin_read()
+        if small:
             status = cnn_network_predict(self.network, &m, to, y_stride, NULL, 0)
         else:
-            hold = pinned(array, y)
             with nogil:
                 status = cnn_network_predict(self.network, &m, to, y_stride, NULL, 0)
+        self.end_read()
         check(status, "predict")
         return handed_back(y, into, out)
 
@@ -311,15 +394,19 @@ cdef class Network:
         cdef void *y_data = cnp.PyArray_DATA(y)
         cdef void *dx_data = cnp.PyArray_DATA(dx)
         cdef cnn_status status
-        if 2 * self.work * <double>m.rows < RELEASE_WORK:
+        cdef bint small = 2 * self.work * <double>m.rows < RELEASE_WORK
+        if not small or is_changing(&self.access):
+            hold = pinned(array, gradient)
+        self.begin_read()
+        if small:
             status = cnn_network_vjp(
                 self.network, &m, &g, y_data, self.output_count, dx_data, self.input_count, NULL, 0)
         else:
-            hold = pinned(array, gradient)
             with nogil:
                 status = cnn_network_vjp(
                     self.network, &m, &g, y_data, self.output_count, dx_data, self.input_count,
                     NULL, 0)
+        self.end_read()
         check(status, "vjp")
         return y, dx
 
@@ -335,12 +422,16 @@ cdef class Network:
             ndim + 1, &shape[2 - ndim], self.type_number, 0)
         cdef void *to = cnp.PyArray_DATA(made)
         cdef cnn_status status
-        if self.work * <double>m.rows * (1 + self.output_count) < RELEASE_WORK:
+        cdef bint small = self.work * <double>m.rows * (1 + self.output_count) < RELEASE_WORK
+        if not small or is_changing(&self.access):
+            hold = pinned(array)
+        self.begin_read()
+        if small:
             status = cnn_network_jacobian(self.network, &m, NULL, 0, to, NULL, 0)
         else:
-            hold = pinned(array)
             with nogil:
                 status = cnn_network_jacobian(self.network, &m, NULL, 0, to, NULL, 0)
+        self.end_read()
         check(status, "jacobian")
         return made
 
@@ -350,8 +441,10 @@ cdef class Network:
         loss.check_outputs(self.output_count, where)
         cdef Result made = begin_result(so_far)
         cdef cnn_status status
+        self.begin_read()
         with nogil:
             status = cnn_network_evaluate(self.network, &loss.loss, &samples.data, &made.result)
+        self.end_read()
         check(status, where)
         return made
 
@@ -364,9 +457,11 @@ cdef class Network:
         cdef double value = 0
         cdef int64_t c_step = step
         cdef cnn_status status
+        self.begin_read()
         with nogil:
             status = cnn_network_gradients(
                 self.network, &loss.loss, &samples.data, c_step, &value, to, count)
+        self.end_read()
         check(status, "gradients")
         return value, self.split(flat)
 
@@ -386,8 +481,9 @@ cdef class Network:
     def save(self, path):
         cdef bytes encoded = path_bytes(path)
         cdef const char *c_path = encoded
-        with cython.critical_section(self):
-            status = cnn_network_save(self.network, c_path)
+        self.begin_read()
+        status = cnn_network_save(self.network, c_path)
+        self.end_read()
         check(status, "save", path)
 
     @staticmethod
@@ -404,8 +500,10 @@ cdef class Network:
     def to_bytes(self):
         cdef void *data = NULL
         cdef size_t size = 0
-        with cython.critical_section(self):
-            check(cnn_network_to_bytes(self.network, &data, &size), "to_bytes")
+        self.begin_read()
+        status = cnn_network_to_bytes(self.network, &data, &size)
+        self.end_read()
+        check(status, "to_bytes")
         try:
             return (<char *>data)[:size]
         finally:

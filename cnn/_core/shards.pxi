@@ -144,7 +144,7 @@ def shard_gradient(Trainer trainer not None, Loss loss not None, x, t, sample_we
     tree.begin("fit")
     try:
         network.begin_change("fit")
-    except RuntimeError:
+    except (RuntimeError, MemoryError):
         tree.end()
         raise
     with nogil:
@@ -161,8 +161,10 @@ def shard_loss(Network network not None, cnp.ndarray sums not None):
     """The mean loss of the sums over all shards, with penalties."""
     cdef double loss
     cdef const double *c_sums = sums_data(sums, "fit")
-    with cython.critical_section(network):
-        check(cnn_shard_loss(network.network, c_sums, &loss), "fit")
+    network.begin_read()
+    status = cnn_shard_loss(network.network, c_sums, &loss)
+    network.end_read()
+    check(status, "fit")
     return loss
 
 
@@ -191,8 +193,10 @@ def shard_mean(Network network not None, cnp.ndarray gradient not None, first,
     cdef size_t c_first = first, count = gradient.size
     cdef const double *c_sums = sums_data(sums, "fit")
     cdef cnn_status status
+    network.begin_read()
     with nogil:
         status = cnn_shard_mean(network.network, c_sums, c_first, count, p)
+    network.end_read()
     check(status, "fit")
 
 

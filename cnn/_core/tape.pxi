@@ -27,18 +27,27 @@ cdef class Tape:
         cnn_tape_destroy(self.tape)
 
     cdef int begin(self, str where) except -1:
-        """Mark the tape as in use; no Python code may run until it is marked as free."""
+        """Keep others from the tape, and its network from changing; no Python code may run."""
         cdef bint busy
         with cython.critical_section(self):
             busy = self.busy
             self.busy = True
         if busy:
             raise RuntimeError(f"{where}: the tape is in use by another thread")
+        try:
+            self.network.begin_read()
+        except MemoryError:
+            self.free()
+            raise
         return 0
 
-    cdef void end(self) noexcept:
+    cdef void free(self) noexcept:
         with cython.critical_section(self):
             self.busy = False
+
+    cdef void end(self) noexcept:
+        self.network.end_read()
+        self.free()
 
     def forward(self, x, step=-1):
         """The outputs, with the dropout masks of a step of the optimizer, or without for -1.

@@ -54,8 +54,9 @@ cdef class Trainer:
         cdef bytes value_bytes = b"" if value is None else value.encode()
         cdef const char *c_key = NULL if key is None else <const char *>key_bytes
         cdef const char *c_value = NULL if value is None else <const char *>value_bytes
-        with cython.critical_section(self.network):
-            status = cnn_trainer_save_with(self.trainer, c_key, c_value, c_path)
+        self.network.begin_read()
+        status = cnn_trainer_save_with(self.trainer, c_key, c_value, c_path)
+        self.network.end_read()
         check(status, "save", path)
 
     @staticmethod
@@ -98,15 +99,29 @@ cdef class Trainer:
         check(status, "steps")
 
     def get_state(self):
+        return self.get_steps_and_state()[1]
+
+    def get_steps_and_state(self):
+        """The number of steps and the slots, both of the same time."""
         cdef cnp.ndarray values
-        state = []
-        for slot in range(OPTIMIZER_SLOTS[self.kind]):
-            values = np.empty(self.network.parameter_count, self.network.dtype)
-            with cython.critical_section(self.network):
-                check(cnn_trainer_get_state(
-                    self.trainer, slot, cnp.PyArray_DATA(values), values.size), "get_state")
-            state.append(values)
-        return state
+        cdef uint64_t steps
+        cdef size_t slot = 0
+        cdef cnn_status status = CNN_OK
+        cdef list state = [
+            np.empty(self.network.parameter_count, self.network.dtype)
+            for _ in range(OPTIMIZER_SLOTS[self.kind])
+        ]
+        self.network.begin_read()
+        steps = cnn_trainer_steps(self.trainer)
+        for values in state:
+            status = cnn_trainer_get_state(
+                self.trainer, slot, cnp.PyArray_DATA(values), values.size)
+            if status != CNN_OK:
+                break
+            slot += 1
+        self.network.end_read()
+        check(status, "get_state")
+        return steps, state
 
     def set_state(self, state):
         slots = OPTIMIZER_SLOTS[self.kind]
@@ -122,6 +137,7 @@ cdef class Trainer:
         for array in arrays:
             check_shape(array, 1, &shape, "set_state", "state", "")
         before = self.get_state()
+        hold.append(pinned(*arrays))
         self.network.begin_change("set_state")
         with cython.critical_section(self.network):
             for array in arrays:
@@ -140,7 +156,10 @@ cdef class Trainer:
     def finite(self):
         """Whether all weights, and all of the optimizer's state, are finite."""
         cdef int weights = 0, state = 0
-        check(cnn_trainer_finite(self.trainer, &weights, &state), "finite")
+        self.network.begin_read()
+        status = cnn_trainer_finite(self.trainer, &weights, &state)
+        self.network.end_read()
+        check(status, "finite")
         return bool(weights), bool(state)
 
     def snapshot(self):

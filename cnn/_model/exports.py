@@ -122,7 +122,7 @@ class Exports:
         """
         from cnn.exchange import c_header  # noqa: PLC0415  # as above
 
-        c_header.write(self._network, path, name=name, dtype=dtype, fast=fast)
+        c_header.write(self._network.copy(), path, name=name, dtype=dtype, fast=fast)
 
     def to_onnx(self, path: str | os.PathLike[str]) -> None:
         """Write the network as an ONNX model, for ONNX Runtime and others.
@@ -171,7 +171,7 @@ class Exports:
         """
         from cnn.exchange import onnx_write  # noqa: PLC0415  # as above
 
-        onnx_write.write(self._network, path)
+        onnx_write.write(self._network.copy(), path)
 
     def to_torch(self) -> Any:
         """Return a new `torch.nn.Sequential` with copies of the parameters.
@@ -208,4 +208,4 @@ class Exports:
         """
         from cnn.exchange import torch_write  # noqa: PLC0415  # as above
 
-        return torch_write.module_of(self._network)
+        return torch_write.module_of(self._network.copy())

@@ -176,7 +176,7 @@ class Stack:
         >>> [array.shape for array in net.get_weights()]
         [(4, 3), (3,), (3, 2), (2,)]
         """
-        return [self._network.get(i, name) for i, name, _ in self._parameters()]
+        return self._network.get_all((i, name) for i, name, _ in self._parameters())
 
     def set_weights(self, weights: Iterable[ArrayLike]) -> None:
         """Set all weights and biases, as Keras does.
@@ -230,8 +230,10 @@ class Stack:
             )
             for place, (values, (i, name, shape)) in enumerate(zip(given, parameters, strict=True))
         ]
-        for array, (i, name, _) in zip(arrays, parameters, strict=True):
-            self._network.set(i, name, array)
+        self._network.set_all(
+            [(i, name, array) for array, (i, name, _) in zip(arrays, parameters, strict=True)],
+            where,
+        )
 
     # ---- Copies and pickles --------------------------------------------------------------------
 

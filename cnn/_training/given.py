@@ -109,4 +109,5 @@ def stream_outputs(
     from cnn._sources import opened  # noqa: PLC0415  # as said above
     from cnn._training.streams import predict  # noqa: PLC0415
 
-    return predict(where, network, opened(where, x, inputs_only=True), out)
+    # A copy, so that all rows see the same weights, even if another thread trains the network.
+    return predict(where, network.copy(), opened(where, x, inputs_only=True), out)

@@ -14,6 +14,7 @@ from cnn._base.regression import Regression
 from cnn._training.given import stream_of
 from cnn._training.samples import Samples, checked_samples, loss_for
 from cnn._training.steps import evaluate, logs_of
+from cnn._training.unchanged import steady, unchanged
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -125,8 +126,18 @@ def measured(
     """Return metrics of samples by their names."""
     if not measures:
         return {}
-    if not isinstance(samples, Samples):
-        return samples.evaluate(where, measures, loss=False)[1]
+    with unchanged(where, network):
+        if not isinstance(samples, Samples):
+            return samples.evaluate(where, measures, loss=False)[1]
+        return _values(where, network, samples, measures)
+
+
+def _values(
+    where: str, network: _core.Network, samples: Samples, measures: list[Measure]
+) -> dict[str, float]:
+    """Return metrics of arrays by their names."""
+    if not measures:
+        return {}
     y = np.concatenate([y for _, y in _predicted(network, samples)])
     return {measure.name: measure.value(where, samples, y) for measure in measures}
 
@@ -135,9 +146,10 @@ def evaluated(
     where: str, network: _core.Network, samples: Samples | Stream, measures: list[Measure]
 ) -> tuple[_core.Result, dict[str, float]]:
     """Return the sums of the loss and metrics by their names."""
-    if not isinstance(samples, Samples):
-        return samples.evaluate(where, measures)
-    return evaluate(where, network, samples), measured(where, network, samples, measures)
+    with unchanged(where, network):
+        if not isinstance(samples, Samples):
+            return samples.evaluate(where, measures)
+        return evaluate(where, network, samples), measured(where, network, samples, measures)
 
 
 def _predicted(network: _core.Network, samples: Samples) -> Iterator[tuple[int, NDArray[Any]]]:
@@ -172,12 +184,17 @@ def evaluation(
     measures = checked_metrics(where, metrics, chosen)
     has_errors = not chosen.has_accuracy and chosen.name not in _NO_ERRORS
     if source is not None:
-        stream = stream_of(where, network, chosen, source)
+        # Of a copy, so that all rows see the same weights, even if another thread trains it.
+        stream = stream_of(where, network.copy(), chosen, source)
         result, others = stream.evaluate(where, measures, errors=has_errors)
         return logs_of(result, has_accuracy=chosen.has_accuracy) | others
     samples = checked_samples(where, network, chosen, x, t, sample_weight)
-    found = logs_of(evaluate(where, network, samples), has_accuracy=chosen.has_accuracy)
-    if has_errors:
-        found |= _errors(network, samples)
-    rest = [measure for measure in measures if measure.name not in found]
-    return found | measured(where, network, samples, rest)
+
+    def found_of(network: _core.Network) -> dict[str, float]:
+        found = logs_of(evaluate(where, network, samples), has_accuracy=chosen.has_accuracy)
+        if has_errors:
+            found |= _errors(network, samples)
+        rest = [measure for measure in measures if measure.name not in found]
+        return found | _values(where, network, samples, rest)
+
+    return steady(network, found_of)

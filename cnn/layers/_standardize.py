@@ -220,11 +220,13 @@ class Standardize(Layer):
         network = self._network
         dtype = checks.FLOAT64 if network is None else network.dtype
         found = {n: self._checked("Standardize", n, v, dtype) for n, v in values.items()}
-        for name, array in found.items():
-            if network is None:
-                self._fixed[name] = array
-            else:
-                network.set(self._index, name, np.full(network.inputs, array))
+        if network is None:
+            self._fixed |= found
+            return
+        network.set_all(
+            [(self._index, name, np.full(network.inputs, v)) for name, v in found.items()],
+            "Standardize",
+        )
 
     def _describe(self) -> _core.LayerSpec:
         return _core.LayerSpec("standardize", self._inputs or 0, self._inputs or 0)
@@ -236,8 +238,7 @@ class Standardize(Layer):
         }
         if self._adapted:
             moments.check_steps("Standardize", self.mean, self.scale, network.dtype)
-        for name, values in found.items():
-            network.set(0, name, np.full(network.inputs, values))
+        network.set_all([(0, name, np.full(network.inputs, v)) for name, v in found.items()])
 
     def _dtype(self) -> np.dtype[Any]:
         return checks.FLOAT64 if self._network is None else self._network.dtype

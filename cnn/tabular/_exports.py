@@ -90,7 +90,8 @@ class Exports:
         """
         from cnn.exchange import c_header  # noqa: PLC0415  # `import cnn` need not wait for it
 
-        c_header.write(self._network, path, name=name, dtype=dtype, fast=fast, plan=self._plan)
+        network = self._network.copy()
+        c_header.write(network, path, name=name, dtype=dtype, fast=fast, plan=self._plan)
 
     def to_onnx(self, path: str | os.PathLike[str]) -> None:
         """Write the model as an ONNX model that takes raw columns by their names.
@@ -132,4 +133,4 @@ class Exports:
         """
         from cnn.exchange import onnx_table  # noqa: PLC0415  # as above
 
-        onnx_table.write(self._network, self._plan, path)
+        onnx_table.write(self._network.copy(), self._plan, path)
