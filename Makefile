@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := test
-.PHONY: demo test test-c test-python test-slow faults load test-freethreaded test-peers test-downstream test-distributed test-gallery lint bench bench-guard bench-distributed bench-interfaces bench-streaming docs sanitize wheel audit clean
+.PHONY: demo test test-c accuracy test-python test-slow faults load test-freethreaded test-peers test-downstream test-distributed test-gallery lint bench bench-guard bench-distributed bench-interfaces bench-streaming docs sanitize wheel audit clean
 
 # In CI a warning is an error.
 CNN_WERROR := $(if $(CI),ON,OFF)
@@ -38,6 +38,17 @@ test-c: $(VENV)/build-tools
 	$(CMAKE) -S . -B build/c -G Ninja -DCNN_BUILD_TESTS=ON -DCNN_WERROR=$(CNN_WERROR)
 	$(CMAKE) --build build/c
 	$(CTEST) --test-dir build/c
+
+# The largest error of each activation and function of vmath.h, of the losses and their gradients:
+# every float32, 10^8 float64. `make accuracy ARGS="tanh gelu"` measures only these functions.
+# Needs MPFR of the system: apt-get install libmpfr-dev.
+ACCURACY := build/accuracy
+accuracy: $(VENV)/build-tools
+	$(CMAKE) -S . -B $(ACCURACY) -G Ninja -DCNN_BUILD_TESTS=ON -DCNN_ACCURACY=ON -DCNN_WERROR=$(CNN_WERROR)
+	$(CMAKE) --build $(ACCURACY) --target test_accuracy test_losses_32 test_losses_64
+	$(ACCURACY)/tests/c/test_accuracy --all $(ARGS)
+	$(if $(ARGS),,$(ACCURACY)/tests/c/test_losses_32 --all)
+	$(if $(ARGS),,$(ACCURACY)/tests/c/test_losses_64 --all)
 
 # The examples of Dask run in `make test-distributed`.
 test-python: $(VENV)/installed $(VENV)/test-tools $(VENV)/test-polars-tools

@@ -8,7 +8,6 @@ infinity is right and everything else wrong.
 """
 
 import datetime
-import importlib.util
 import platform
 import sys
 import warnings
@@ -26,6 +25,7 @@ BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
 sys.path.insert(0, str(ROOT / "tests"))
 
 import reference  # noqa: E402
+from accuracy_peers import torch_functions  # noqa: E402
 from bounded import exact  # noqa: E402
 
 import cnn  # noqa: E402
@@ -126,27 +126,6 @@ def formulas() -> dict[str, Function]:
         "leaky_relu": lambda x: np.where(x > 0, x, np.float32(0.01) * x),
     }
     return found
-
-
-def torch_functions() -> dict[str, Function]:
-    """Return the activations of PyTorch; none if it is not installed."""
-    if importlib.util.find_spec("torch") is None:
-        return {}
-    import torch
-    from torch.nn import functional
-
-    torch.set_num_threads(1)
-    names = {
-        **{"exponential": torch.exp, "tanh": torch.tanh, "sigmoid": torch.sigmoid},
-        **{name: getattr(functional, name) for name in ("softplus", "elu", "selu", "silu", "gelu")},
-        "gelu_tanh": lambda x: functional.gelu(x, approximate="tanh"),
-        **{name: getattr(functional, name) for name in ("mish", "softsign", "leaky_relu")},
-        **{"hard_sigmoid": functional.hardsigmoid, "hard_swish": functional.hardswish},
-    }
-    return {
-        name: lambda x, f=function: f(torch.from_numpy(x)).numpy()
-        for name, function in names.items()
-    }
 
 
 def worst(name: str, functions: list[Function], blocks: Iterator[Array]) -> list[list[float]]:

@@ -14,7 +14,7 @@
  *
  * The coefficients come from tools/minimax.py. In the comments u is half a unit in the last place
  * of 1 (2^-24 or 2^-53), and the errors of fits are relative to the function. "ULP a and b" is the
- * largest error that test_vmath --all measures: a over all float32, b over 10^8 float64.
+ * largest error that `make accuracy` measures: a over all float32, b over 10^8 float64.
  */
 #ifndef CNN_VMATH_H
 #define CNN_VMATH_H
