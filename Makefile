@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := test
-.PHONY: demo test test-c accuracy test-python test-slow faults load test-freethreaded test-peers test-downstream test-distributed test-gallery lint bench bench-guard bench-distributed bench-interfaces bench-streaming docs sanitize wheel audit clean
+.PHONY: demo fuzz test test-c accuracy test-python test-slow faults load test-freethreaded test-peers test-downstream test-distributed test-gallery lint bench bench-guard bench-distributed bench-interfaces bench-streaming docs sanitize wheel audit clean
 
 # In CI a warning is an error.
 CNN_WERROR := $(if $(CI),ON,OFF)
@@ -172,6 +172,20 @@ sanitize: $(VENV)/build-tools
 	    $(CMAKE) --build "$$folder"; \
 	    $(CTEST) --test-dir "$$folder"; \
 	done
+
+# Fuzzing: `make fuzz SECONDS=30 TARGETS="fuzz_json onnx"`, by default all. C needs clang with its runtime
+# libraries (Debian: clang libclang-rt-14-dev, or of another version).
+SECONDS := 30
+TARGETS ?=
+FUZZ := build/fuzz
+fuzz: $(VENV)/installed $(VENV)/test-tools $(VENV)/test-polars-tools $(VENV)/fuzz-tools
+	@mkdir -p $(FUZZ)
+	@echo 'int LLVMFuzzerTestOneInput(const char *d, long n) { return d && n < 0; }' | \
+	    clang -x c -fsanitize=fuzzer,address,undefined -o $(FUZZ)/probe - 2>/dev/null || \
+	    { echo "make fuzz needs clang with libFuzzer: apt-get install clang libclang-rt-dev"; exit 1; }
+	CC=clang $(CMAKE) -S . -B $(FUZZ)/c -G Ninja -DCNN_FUZZERS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
+	$(CMAKE) --build $(FUZZ)/c --target fuzz_json fuzz_calls fuzz_model_file fuzz_model_bytes
+	$(RUN) tests/fuzz/run.py $(SECONDS) $(TARGETS)
 
 wheel: $(VENV)/lint-tools
 	rm -rf dist

@@ -131,14 +131,37 @@ class Optimizer:
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        kind = type(self).__name__
+        wanted = {field.name for field in fields(self)} | {"_waiting"}
+        if not isinstance(state, dict) or state.keys() != wanted:
+            raise TypeError(
+                f"{kind}: the state of a pickle should have {', '.join(sorted(wanted))}"
+            )
+        waiting = state["_waiting"]
+        if waiting is not None:
+            _checked_state(kind, waiting)
         for name, value in state.items():
             setattr(self, name, value)
+        self._check()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Optimizer:
         made = object.__new__(type(self))
         memo[id(self)] = made
         made.__setstate__(copy.deepcopy(self.__getstate__(), memo))
         return made
+
+
+def _checked_state(where: str, waiting: object) -> None:
+    """Check the state in a pickle, but for what the trainer checks when it gets the slots."""
+    if not isinstance(waiting, _State):
+        raise TypeError(f"{where}: _waiting is {waiting!r}, should be a state of an optimizer")
+    checks.integer(where, "steps", waiting.steps, 0)
+    checks.integer(where, "parameter_count", waiting.parameter_count, 1)
+    if not isinstance(waiting.dtype, np.dtype):
+        raise TypeError(f"{where}: dtype is {waiting.dtype!r}, should be a dtype of NumPy")
+    slots = waiting.slots
+    if not isinstance(slots, list) or not all(isinstance(slot, np.ndarray) for slot in slots):
+        raise TypeError(f"{where}: slots is {slots!r}, should be a list of arrays")
 
 
 def _checked_clip_norm(where: str, clip_norm: float | None) -> None:

@@ -187,3 +187,49 @@ def test_bad_save_and_load(tmp_path):
         net.save(tmp_path / "no folder" / "net", optimizer=cnn.Adam())
     assert net._network.metadata == {}
     assert os.listdir(tmp_path) == ["bad"]
+
+
+GOOD = cnn.Adam().__getstate__()
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ([], "Adam: the state of a pickle should have _waiting, betas, clip_norm, eps, lr"),
+        ({}, "Adam: the state of a pickle should have _waiting, betas, clip_norm, eps, lr"),
+        (GOOD | {"more": 1}, "Adam: the state of a pickle should have _waiting, betas"),
+        (GOOD | {"_waiting": [b""]}, r"Adam: _waiting is \[b''\], should be a state"),
+        (GOOD | {"eps": -1.0}, "Adam: eps is -1, should be finite and at least 0"),
+        (GOOD | {"betas": [0.9, 0.9]}, "Adam: betas is .*, should be a tuple"),
+        (GOOD | {"lr": "fast"}, "Adam: lr is of type str, should be a number"),
+    ],
+)
+def test_bad_states_of_optimizers(state, message):
+    """What a pickle brings is checked as arguments are; it failed later, with an AttributeError."""
+    made = cnn.Adam.__new__(cnn.Adam)
+    with pytest.raises((ValueError, TypeError), match=message):
+        made.__setstate__(state)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("steps", "3", "Adam: steps is of type str, should be an int"),
+        ("parameter_count", 0, "Adam: parameter_count is 0, should be at least 1"),
+        ("dtype", "float32", "Adam: dtype is 'float32', should be a dtype of NumPy"),
+        ("slots", [b""], r"Adam: slots is \[b''\], should be a list of arrays"),
+    ],
+)
+def test_bad_slots_of_optimizers(field, value, message):
+    optimizer, net = cnn.Adam(), cnn.Sequential([cnn.Dense(3, 1)], rng=0)
+    net.train_step(X, X[:, :1], optimizer=optimizer)
+    state = optimizer.__getstate__()
+    setattr(state["_waiting"], field, value)
+    with pytest.raises((ValueError, TypeError), match=message):
+        cnn.Adam.__new__(cnn.Adam).__setstate__(state)
+
+
+@pytest.mark.parametrize("state", [[], {}, {"net": 3}, {"net": None, "more": 1}])
+def test_bad_states_of_table_models(state):
+    with pytest.raises(TypeError, match="TableModel"):
+        cnn.tabular.TableModel.__new__(cnn.tabular.TableModel).__setstate__(state)

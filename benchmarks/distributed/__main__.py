@@ -51,8 +51,9 @@ def meet(world: Any) -> None:
 
 def seconds(world: Any, way: str, data: Any, name: str) -> tuple[float, bytes]:
     """Return the time of a step, and the weights."""
-    import cnn
     from mpi4py import MPI
+
+    import cnn
 
     batch_size, sizes = NETWORKS[name]
     cnn.set_num_threads(2 if way == "threads" else 1)

@@ -398,7 +398,10 @@ class TableModel(Exports):
         return TableModel(copy.copy(self._net))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._adopt("TableModel", state["net"])
+        net = state.get("net") if isinstance(state, dict) else None
+        if not isinstance(net, Sequential):
+            raise TypeError("TableModel: the state of a pickle should hold a network as net")
+        self._adopt("TableModel", net)
 
     def __getstate__(self) -> dict[str, Any]:
         # Everything else is computed from it.

@@ -6,44 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "file/decimal.h"
 #include "file/sort.h"
 
 /* ---- Characters -------------------------------------------------------------------------- */
-
-size_t cnn_json_utf8_length(const char *text, size_t size)
-{
-    const unsigned char *byte = (const unsigned char *)text;
-    unsigned char low = 0x80, high = 0xBF; /* the range of the second byte */
-    size_t length = 0;
-    if (size == 0)
-        return 0;
-    if (byte[0] < 0x80)
-        return 1;
-    if (byte[0] >= 0xC2 && byte[0] <= 0xDF)
-        length = 2;
-    else if (byte[0] >= 0xE0 && byte[0] <= 0xEF)
-        length = 3;
-    else if (byte[0] >= 0xF0 && byte[0] <= 0xF4)
-        length = 4;
-    if (length == 0 || length > size)
-        return 0;
-    if (byte[0] == 0xE0)
-        low = 0xA0;
-    else if (byte[0] == 0xED)
-        high = 0x9F;
-    else if (byte[0] == 0xF0)
-        low = 0x90;
-    else if (byte[0] == 0xF4)
-        high = 0x8F;
-    if (byte[1] < low || byte[1] > high)
-        return 0;
-    for (size_t i = 2; i < length; i++) {
-        if ((byte[i] & 0xC0) != 0x80)
-            return 0;
-    }
-    return length;
-}
 
 /* Write a character as UTF-8 and return its number of bytes. */
 static size_t utf8_write(uint32_t character, char *out)
@@ -94,7 +61,7 @@ const char *cnn_json_show(const char *text, char shown[CNN_JSON_SHOWN])
 {
     size_t size = 0, rest = strlen(text);
     while (rest > 0) {
-        size_t length = cnn_json_utf8_length(text, rest);
+        size_t length = cnn_utf8_length(text, rest);
         bool control = length == 0 || is_control(text, length);
         length = cnn_max(length, 1);
         if (size + length + sizeof "..." > CNN_JSON_SHOWN) {
@@ -381,7 +348,7 @@ const char *cnn_json_string(cnn_json *json)
     while (json->status == CNN_OK && peek(json) != '"') {
         int byte = peek(json);
         size_t length =
-            cnn_json_utf8_length(json->text + json->position, json->size - json->position);
+            cnn_utf8_length(json->text + json->position, json->size - json->position);
         if (byte == '\\') {
             json->position++;
             out += utf8_write(read_escape(json), out);

@@ -93,12 +93,6 @@ void *cnn_json_room(cnn_json *json, void *items, size_t count, size_t *capacity,
 /* Read a text that is "0" or digits without leading zeros; false for other texts and overflow. */
 bool cnn_json_digits(const char *text, size_t size, uint64_t *value);
 
-/*
- * The number of bytes of the character at text[0], or 0 if it is not UTF-8: shortest form only, no
- * surrogates, at most U+10FFFF.
- */
-size_t cnn_json_utf8_length(const char *text, size_t size);
-
 /* The beginning of a text, without control characters, for messages. */
 const char *cnn_json_show(const char *text, char shown[CNN_JSON_SHOWN]);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "file/decimal.h"
 #include "file/json.h"
 
@@ -87,7 +88,7 @@ void cnn_json_write_string(cnn_json_writer *writer, const char *text)
     size_t rest = strlen(text);
     begin_value(writer, "\"");
     while (rest > 0 && writer->status == CNN_OK) {
-        size_t length = cnn_json_utf8_length(text, rest);
+        size_t length = cnn_utf8_length(text, rest);
         unsigned char byte = (unsigned char)text[0];
         if (length == 0) {
             writer->status = cnn_fail(CNN_ERROR_ARGUMENT, "a text is not UTF-8");

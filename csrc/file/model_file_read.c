@@ -4,9 +4,9 @@
  * the data read, so that the network is no larger than the data of the file call for.
  *
  * Memory, for any bytes: a few times the size of the header for its contents, a copy of one slot of
- * the optimizer, and the network. A network also keeps its weights in panels, padded to whole
- * panels of up to 32 columns. So a weight with one column takes 33 times its size in the file,
- * which is the largest factor; from 32 columns on it is below 3.
+ * the optimizer, and the network. A network also keeps its weights in panels, which are padded to
+ * less than twice their size (weight.h). So a file of large weights takes less than 3 times its size.
+ * The largest factor is that of many layers of one number each, which is below 8.
  */
 #include "file/model_file.h"
 

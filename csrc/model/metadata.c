@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "model/network.h"
 
 static void free_entry(cnn_metadata *entry)
@@ -111,6 +112,8 @@ cnn_status cnn_network_set_metadata(cnn_network *network, const char *key, const
             remove_metadata(network, place);
         return CNN_OK;
     }
+    if (!cnn_is_utf8(key) || !cnn_is_utf8(value))
+        return cnn_fail(CNN_ERROR_ARGUMENT, "key and value of metadata must be UTF-8");
     char *text = copy_text(value);
     if (!text || (!found && !add_metadata(network, key, text, place))) {
         free(text);

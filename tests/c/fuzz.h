@@ -36,6 +36,21 @@ static inline void fuzz_check_memory(size_t taken, size_t size)
     abort();
 }
 
+/* The content of a file, for free. */
+static inline void *read_file(const char *path, size_t *size)
+{
+    FILE *file = fopen(path, "rb");
+    if (!file || fseek(file, 0, SEEK_END) != 0)
+        fuzz_fail("cannot read a file");
+    *size = (size_t)ftell(file);
+    rewind(file);
+    void *bytes = malloc(*size ? *size : 1);
+    if (!bytes || fread(bytes, 1, *size, file) != *size)
+        fuzz_fail("cannot read a file");
+    fclose(file);
+    return bytes;
+}
+
 /* A copy of an input in a block of its own, so that a sanitizer sees every read beyond it. */
 static inline void fuzz_try(const uint8_t *data, size_t size)
 {
@@ -63,20 +78,15 @@ static inline size_t fuzz_below(size_t bound)
 /* Try the files that the program is given; false if there is none. */
 static inline int fuzz_try_files(int count, char **paths)
 {
-    static uint8_t content[1 << 20];
-    int tried = 0;
     for (int i = 1; i < count; i++) {
-        FILE *file = fopen(paths[i], "rb");
-        if (!file)
-            continue;
-        const size_t size = fread(content, 1, sizeof content, file);
-        fclose(file);
+        size_t size = 0;
+        uint8_t *content = read_file(paths[i], &size);
         fuzz_try(content, size);
-        tried++;
+        free(content);
     }
-    if (tried > 0)
-        printf("%d files were tried\n", tried);
-    return tried;
+    if (count > 1)
+        printf("%d files were tried\n", count - 1);
+    return count > 1;
 }
 
 #endif

@@ -609,7 +609,7 @@ CNN_API cnn_status cnn_network_set_l2(cnn_network *network, size_t layer, double
 /*
  * Text kept with the network and in its model file, under a key of the caller's. A value of NULL
  * removes the key. cnn_network_metadata returns NULL if the key is absent; the string is valid
- * until the metadata change. Values are UTF-8. In a file the key is "user." and this key; what
+ * until the metadata change. Both are UTF-8. In a file the key is "user." and this key; what
  * another program added to a file, under a key without "user.", is read too and written as it was.
  * Files that `cnn train` wrote have, as JSON under "preprocessing", how the network's inputs are
  * made of the columns of a table: it is the caller's to do so before he predicts.

@@ -121,20 +121,6 @@ static inline void write_file(const char *path, const void *data, size_t size)
         fuzz_fail("cannot write a file");
 }
 
-static inline void *read_file(const char *path, size_t *size)
-{
-    FILE *file = fopen(path, "rb");
-    if (!file || fseek(file, 0, SEEK_END) != 0)
-        fuzz_fail("cannot read a file");
-    *size = (size_t)ftell(file);
-    rewind(file);
-    void *bytes = malloc(*size);
-    if (!bytes || fread(bytes, 1, *size, file) != *size)
-        fuzz_fail("cannot read a file");
-    fclose(file);
-    return bytes;
-}
-
 /* A trainer that was loaded makes a step or refuses it, leaving all as it was. */
 static inline void check_step(cnn_trainer *trainer)
 {

@@ -279,9 +279,16 @@ static void test_atomic(void)
     CHECK(cnn_network_save(network, FILE_NAME) == CNN_OK);
     cnn_network *other = NULL;
     CHECK(cnn_network_copy(network, &other) == CNN_OK);
-    CHECK(cnn_network_set_metadata(other, "bad", "\xFF") == CNN_OK);
-    CHECK(cnn_network_save(other, FILE_NAME) == CNN_ERROR_ARGUMENT);
+    CHECK(cnn_network_set_metadata(other, "bad", "\xFF") == CNN_ERROR_ARGUMENT);
+    CHECK(message_has("key and value of metadata must be UTF-8"));
+    CHECK(cnn_network_set_metadata(other, "\xED\xA0\x80", "bad") == CNN_ERROR_ARGUMENT);
+    CHECK(cnn_network_metadata_count(other) == cnn_network_metadata_count(network));
+    const cnn_optimizer sgd = {.struct_size = sizeof sgd, .kind = CNN_SGD};
+    cnn_trainer *trainer = NULL;
+    CHECK(cnn_trainer_create(other, &sgd, &trainer) == CNN_OK);
+    CHECK(cnn_trainer_save_with(trainer, "bad", "\xFF", FILE_NAME) == CNN_ERROR_ARGUMENT);
     CHECK(message_has("metadata \"bad\": key and value must be UTF-8"));
+    cnn_trainer_destroy(trainer);
     CHECK(cnn_network_load(FILE_NAME, &loaded) == CNN_OK);
     check_same(network, loaded);
     cnn_network_destroy(loaded);

@@ -1,0 +1,613 @@
+/*
+ * Fuzzing of calls: the bytes of an input are a sequence of valid and invalid calls on a network, a
+ * trainer, a tape and a tree of shards. Sizes and values may be anything; pointers and the lengths
+ * that belong to them are right, as cnn.h asks for, and memory has exactly those lengths. A call
+ * that fails changes nothing, and a call that takes a const network changes nothing either; at the
+ * end the network predicts as its copy does.
+ */
+#include <math.h>
+
+#include "fuzz.h"
+
+enum { MOST_LAYERS = 6, MOST_ROWS = 9, MOST_CALLS = 64, INPUT_MAX = 1024 };
+
+/* ---- Numbers out of the input ------------------------------------------------------------ */
+
+struct input {
+    const uint8_t *data;
+    size_t size, at;
+};
+
+static unsigned take(struct input *in)
+{
+    return in->at < in->size ? in->data[in->at++] : 0;
+}
+
+static unsigned below(struct input *in, unsigned bound)
+{
+    return take(in) % bound;
+}
+
+/* A small size, or sometimes one that cannot be. */
+static size_t take_size(struct input *in, unsigned most)
+{
+    static const size_t odd[] = {0, SIZE_MAX, SIZE_MAX / 2, SIZE_MAX / 8 + 1, (size_t)1 << 40};
+    const unsigned byte = take(in);
+    return byte >= 248 ? odd[byte % COUNT(odd)] : byte % (most + 1);
+}
+
+static double take_double(struct input *in)
+{
+    static const double odd[] = {0,        -0.0,      1,     -1,     0.5,    1e-3,  1e30,
+                                 1e31,     1e38,      1e300, NAN,    1e-310, 1e-45, 0.999,
+                                 INFINITY, -INFINITY, 0.1,   -1e-20, 1e100,  2};
+    const unsigned byte = take(in);
+    return byte < 4 * COUNT(odd) ? odd[byte % COUNT(odd)] : ((double)byte - 168) / 64;
+}
+
+/* ---- What the calls work on -------------------------------------------------------------- */
+
+struct world {
+    struct input in;
+    cnn_network *network;
+    cnn_trainer *trainer;
+    cnn_tape *tape;
+    cnn_shard_tree *tree;
+    size_t inputs, outputs, parameters, real;
+};
+
+/* FNV-1a */
+static uint64_t hash(uint64_t so_far, const void *data, size_t size)
+{
+    const uint8_t *byte = data;
+    for (size_t i = 0; i < size; i++)
+        so_far = (so_far ^ byte[i]) * UINT64_C(1099511628211);
+    return so_far;
+}
+
+static void *memory(size_t bytes)
+{
+    void *p = malloc(bytes ? bytes : 1);
+    if (!p)
+        fuzz_fail("out of memory");
+    return p;
+}
+
+/* A number for all that must not change: the network's file, the optimizer's slots, and steps. */
+static uint64_t state_of(const struct world *w)
+{
+    void *bytes = NULL;
+    size_t size = 0;
+    if (cnn_network_to_bytes(w->network, &bytes, &size) != CNN_OK)
+        fuzz_fail("a network cannot be written");
+    uint64_t state = hash(UINT64_C(14695981039346656037), bytes, size);
+    cnn_bytes_free(bytes);
+    if (!w->trainer)
+        return state;
+    const uint64_t steps = cnn_trainer_steps(w->trainer);
+    state = hash(state, &steps, sizeof steps);
+    void *values = memory(w->parameters * w->real);
+    for (size_t slot = 0; cnn_trainer_get_state(w->trainer, slot, values, w->parameters) == CNN_OK;
+         slot++)
+        state = hash(state, values, w->parameters * w->real);
+    free(values);
+    return state;
+}
+
+static void forget(struct world *w)
+{
+    cnn_shard_tree_destroy(w->tree);
+    cnn_tape_destroy(w->tape);
+    cnn_trainer_destroy(w->trainer);
+    cnn_network_destroy(w->network);
+    w->tree = NULL;
+    w->tape = NULL;
+    w->trainer = NULL;
+    w->network = NULL;
+}
+
+/* Work on another network. */
+static void use(struct world *w, cnn_network *network)
+{
+    forget(w);
+    w->network = network;
+    w->inputs = cnn_network_inputs(network);
+    w->outputs = cnn_network_outputs(network);
+    w->parameters = cnn_network_parameter_count(network);
+    w->real = cnn_network_dtype(network) == CNN_FLOAT64 ? 8 : 4;
+}
+
+/* Numbers of the network's type. */
+static void *take_reals(struct world *w, size_t count)
+{
+    void *values = memory(count * w->real);
+    for (size_t i = 0; i < count; i++) {
+        const double value = i < 16 ? take_double(&w->in) : (double)(i % 13) / 8 - 0.75;
+        if (w->real == 8)
+            ((double *)values)[i] = value;
+        else
+            ((float *)values)[i] = (float)value;
+    }
+    return values;
+}
+
+/* A matrix of any type and layout, whose memory ends with its last element; or one of no use. */
+static cnn_matrix take_matrix(struct world *w, size_t rows, size_t cols)
+{
+    static const size_t sizes[] = {4, 8, 2, 1, 1, 2, 4, 8, 1, 2, 4, 8};
+    struct input *in = &w->in;
+    const unsigned how = take(in);
+    cnn_matrix m = {.struct_size = sizeof m, .rows = rows, .cols = cols};
+    const unsigned type = how % 16;
+    m.dtype = type < COUNT(sizes) ? (cnn_dtype)type : cnn_network_dtype(w->network);
+    const size_t size = sizes[m.dtype];
+    const size_t gap = how / 16 % 2;
+    m.col_stride = how & 32 ? (ptrdiff_t)(rows + gap) : 1;
+    m.row_stride = how & 32 ? 1 : (ptrdiff_t)(cols + gap);
+    const size_t count = rows == 0 || cols == 0 ? 0
+                                                : (rows - 1) * (size_t)m.row_stride +
+                                                      (cols - 1) * (size_t)m.col_stride + 1;
+    uint8_t *data = memory(count * size);
+    for (size_t i = 0; i < count; i++) {
+        const double value = take_double(in);
+        const float narrow = (float)value;
+        const uint64_t bits = m.dtype == CNN_BOOL ? i % 2 : take(in) % 5;
+        if (m.dtype == CNN_FLOAT64)
+            memcpy(data + i * size, &value, size);
+        else if (m.dtype == CNN_FLOAT32)
+            memcpy(data + i * size, &narrow, size);
+        else
+            memcpy(data + i * size, &bits, size); /* little-endian */
+    }
+    m.data = data;
+    if ((how & 64) && take(in) % 8 == 0) {
+        static const cnn_dtype odd[] = {(cnn_dtype)99, (cnn_dtype)-1};
+        m.dtype = odd[how % 2];
+    }
+    if ((how & 128) && take(in) % 8 == 0)
+        m.struct_size = take_size(in, sizeof m + 8);
+    return m;
+}
+
+static cnn_layer take_layer(struct input *in, size_t before)
+{
+    cnn_layer layer = {.struct_size = sizeof layer};
+    const unsigned how = take(in);
+    layer.kind = (cnn_layer_kind)(how < 160 ? 0 : how < 200 ? 1 : how < 250 ? 2 : how - 251);
+    layer.inputs = how % 16 ? before : take_size(in, 40);
+    layer.outputs = layer.kind == CNN_LAYER_DENSE ? take_size(in, 40) : 0;
+    layer.activation = (cnn_activation)((int)below(in, CNN_ACTIVATION_COUNT + 3) - 1);
+    if (layer.kind != CNN_LAYER_DENSE)
+        layer.activation = (cnn_activation)0;
+    if (how % 7 == 0)
+        layer.l2 = take_double(in);
+    if (how % 11 == 0)
+        layer.alpha = take_double(in);
+    if (layer.kind == CNN_LAYER_DROPOUT)
+        layer.rate = take_double(in);
+    if (how % 32 == 3)
+        layer.struct_size = take_size(in, sizeof layer + 8);
+    return layer;
+}
+
+/* Make a network; a failure leaves the pointer as it was. */
+static cnn_status make_network(struct world *w)
+{
+    struct input *in = &w->in;
+    cnn_layer layers[MOST_LAYERS];
+    cnn_network *made = (cnn_network *)w, *const untouched = made;
+    const unsigned how = take(in);
+    const size_t count = how % (MOST_LAYERS + 1);
+    size_t before = 1 + below(in, 20);
+    for (size_t i = 0; i < count; i++) {
+        layers[i] = take_layer(in, before);
+        before = layers[i].kind == CNN_LAYER_DENSE ? layers[i].outputs : before;
+    }
+    const cnn_dtype dtype = how >= 250 ? (cnn_dtype)(how - 250) : (cnn_dtype)(how / 8 % 2);
+    const cnn_status status = cnn_network_create(dtype, count, layers, how, &made);
+    if (status == CNN_OK)
+        use(w, made);
+    else if (made != untouched)
+        fuzz_fail("a network that was not made was given out");
+    return status;
+}
+
+static cnn_loss take_loss(struct world *w, double *class_weight)
+{
+    struct input *in = &w->in;
+    const unsigned how = take(in);
+    cnn_loss loss = {.struct_size = sizeof loss,
+                     .kind = (cnn_loss_kind)((int)(how % (CNN_LOSS_COUNT + 2)) - (how == 255)),
+                     .target = (cnn_target_kind)(how / 8 % 3 % 2)};
+    if (how & 64)
+        loss.delta = take_double(in);
+    if (how & 32)
+        loss.label_smoothing = take_double(in);
+    if (how & 128) {
+        for (size_t i = 0; i < w->outputs; i++)
+            class_weight[i] = take_double(in);
+        loss.class_weight = class_weight;
+    }
+    return loss;
+}
+
+/* Samples and a loss for them. */
+struct task {
+    size_t rows;
+    cnn_loss loss;
+    cnn_data data;
+    double *class_weight;
+    cnn_result result;
+};
+
+static void take_task(struct world *w, struct task *task)
+{
+    struct input *in = &w->in;
+    memset(task, 0, sizeof *task);
+    task->rows = below(in, MOST_ROWS + 1);
+    task->class_weight = memory(w->outputs * sizeof(double));
+    task->loss = take_loss(w, task->class_weight);
+    task->data.struct_size = sizeof task->data;
+    task->data.x = take_matrix(w, task->rows, w->inputs);
+    task->data.t = take_matrix(w, task->rows, task->loss.target ? 1 : w->outputs);
+    if (take(in) & 1)
+        task->data.sample_weight = take_matrix(w, task->rows, 1);
+    task->result.struct_size = sizeof task->result;
+    task->result.accumulate = below(in, 2);
+}
+
+static void free_task(struct task *task)
+{
+    free(task->class_weight);
+    free((void *)(uintptr_t)task->data.x.data);
+    free((void *)(uintptr_t)task->data.t.data);
+    free((void *)(uintptr_t)task->data.sample_weight.data);
+}
+
+/* ---- The calls --------------------------------------------------------------------------- */
+
+/* Whether a call may have changed something, which only a call that did not fail may have. */
+typedef enum cnn_effect { KEEPS, CHANGES, MAY_STOP_HALFWAY } cnn_effect;
+
+static cnn_status set_or_get(struct world *w, unsigned what)
+{
+    struct input *in = &w->in;
+    const size_t layer = take_size(in, MOST_LAYERS);
+    const cnn_parameter parameter = (cnn_parameter)((int)below(in, 7) - 1);
+    cnn_layer shape = {.struct_size = sizeof shape};
+    size_t count = take(in) % 64;
+    if (cnn_network_layer(w->network, layer, &shape) == CNN_OK && count >= 8)
+        count = parameter == CNN_WEIGHT ? shape.inputs * shape.outputs : shape.outputs;
+    void *values = what & 1 ? take_reals(w, count * 2) : memory(count * 8);
+    cnn_status status = CNN_OK;
+    if (what == 0)
+        status = cnn_network_get_f32(w->network, layer, parameter, values, count);
+    else if (what == 1)
+        status = cnn_network_set_f32(w->network, layer, parameter, values, count);
+    else if (what == 2)
+        status = cnn_network_get_f64(w->network, layer, parameter, values, count);
+    else if (w->real == 8 || count == 0)
+        status = cnn_network_set_f64(w->network, layer, parameter, values, count);
+    free(values);
+    return status;
+}
+
+/* Predict in one of several ways, or the derivatives of it. */
+static cnn_status predict(struct world *w, unsigned what)
+{
+    struct input *in = &w->in;
+    const size_t rows = below(in, MOST_ROWS + 1);
+    const size_t wanted = what == 0   ? cnn_network_workspace_size(w->network, rows)
+                          : what == 1 ? cnn_network_vjp_workspace_size(w->network, rows)
+                                      : cnn_network_jacobian_workspace_size(w->network, rows);
+    const unsigned how = take(in);
+    const size_t size = how < 128 ? 0 : how < 192 ? wanted : wanted / 64 * (how % 64);
+    void *workspace = size ? memory(size) : NULL;
+    const cnn_matrix x = take_matrix(w, rows, how % 32 == 7 ? w->inputs + 1 : w->inputs);
+    const size_t each = what == 2 ? w->outputs * w->inputs : w->inputs;
+    void *y = memory(rows * w->outputs * w->real), *dx = memory(rows * each * w->real);
+    cnn_status status = CNN_OK;
+    if (what == 0) {
+        status = cnn_network_predict(w->network, &x, y, w->outputs, workspace, size);
+    } else if (what == 1) {
+        const cnn_matrix dy = take_matrix(w, rows, w->outputs);
+        status = cnn_network_vjp(w->network, &x, &dy, how & 1 ? y : NULL, w->outputs,
+                                 how & 2 ? dx : NULL, w->inputs, workspace, size);
+        free((void *)(uintptr_t)dy.data);
+    } else {
+        status = cnn_network_jacobian(w->network, &x, y, w->outputs, dx, workspace, size);
+    }
+    free((void *)(uintptr_t)x.data);
+    free(y);
+    free(dx);
+    free(workspace);
+    return status;
+}
+
+static cnn_status measure(struct world *w, unsigned what)
+{
+    struct task task;
+    double value = 0;
+    void *gradients = memory(w->parameters * w->real);
+    take_task(w, &task);
+    const int64_t step = (int64_t)below(&w->in, 5) - 2;
+    const cnn_status status =
+        what ? cnn_network_gradients(w->network, &task.loss, &task.data, step, &value, gradients,
+                                     w->parameters + (take(&w->in) == 77))
+             : cnn_network_evaluate(w->network, &task.loss, &task.data, &task.result);
+    free_task(&task);
+    free(gradients);
+    return status;
+}
+
+static cnn_status make_trainer(struct world *w)
+{
+    struct input *in = &w->in;
+    const unsigned how = take(in);
+    cnn_optimizer optimizer = {.struct_size = sizeof optimizer,
+                               .kind = (cnn_optimizer_kind)(how % (CNN_OPTIMIZER_COUNT + 1)),
+                               .momentum = how & 64 ? 0.9 : 0,
+                               .beta1 = 0.9,
+                               .beta2 = 0.999,
+                               .alpha = 0.99,
+                               .eps = 1e-8};
+    double *const fields[] = {&optimizer.momentum, &optimizer.beta1, &optimizer.beta2,
+                              &optimizer.alpha,    &optimizer.eps,   &optimizer.weight_decay,
+                              &optimizer.clip_norm};
+    if (how & 128)
+        *fields[below(in, COUNT(fields))] = take_double(in);
+    cnn_trainer *made = NULL;
+    const cnn_status status = cnn_trainer_create(w->network, &optimizer, &made);
+    if (status == CNN_OK) {
+        cnn_trainer_destroy(w->trainer);
+        w->trainer = made;
+    } else if (made) {
+        fuzz_fail("a trainer that was not made was given out");
+    }
+    return status;
+}
+
+static cnn_status train(struct world *w, unsigned what)
+{
+    struct input *in = &w->in;
+    struct task task;
+    size_t index[2 * MOST_ROWS];
+    double lr[2 * MOST_ROWS];
+    take_task(w, &task);
+    const size_t count = below(in, COUNT(index) + 1);
+    for (size_t i = 0; i < count; i++) {
+        index[i] = task.rows > 0 ? take(in) % task.rows : 0;
+        lr[i] = 0.01;
+    }
+    if (count > 0 && take(in) % 8 == 0)
+        index[count - 1] = take_size(in, MOST_ROWS);
+    lr[0] = take_double(in);
+    cnn_status status = CNN_OK;
+    if (what == 0) {
+        status = cnn_trainer_step(w->trainer, &task.loss, &task.data, lr[0], &task.result);
+    } else {
+        const size_t batch = 1 + below(in, 5) - (take(in) == 99);
+        status = cnn_trainer_epoch(w->trainer, &task.loss, &task.data, index, count, batch, lr,
+                                   take(in) == 5 ? 1e-9 : 0, &task.result);
+    }
+    free_task(&task);
+    return status;
+}
+
+static cnn_status set_trainer(struct world *w, unsigned what)
+{
+    struct input *in = &w->in;
+    const size_t count = w->parameters - (take(in) == 9);
+    void *values = take_reals(w, w->parameters);
+    cnn_status status = CNN_OK;
+    int weights = 0, state = 0;
+    if (what == 0)
+        status = cnn_trainer_apply(w->trainer, values, count, (int)below(in, 2), take_double(in));
+    else if (what == 1)
+        status = cnn_trainer_set_state(w->trainer, below(in, 3), values, count);
+    else if (what == 2)
+        status = cnn_trainer_set_steps(w->trainer, take_size(in, 200));
+    else if (what == 3)
+        status = cnn_trainer_snapshot(w->trainer);
+    else if (what == 4)
+        status = cnn_trainer_restore(w->trainer);
+    else
+        status = cnn_trainer_finite(w->trainer, &weights, &state);
+    free(values);
+    return status;
+}
+
+static cnn_status use_tape(struct world *w, unsigned what)
+{
+    struct input *in = &w->in;
+    if (!w->tape)
+        return cnn_tape_create(w->network, &w->tape);
+    const size_t rows = below(in, MOST_ROWS + 1);
+    cnn_matrix m = take_matrix(w, rows, what ? w->outputs : w->inputs);
+    void *y = memory(rows * w->outputs * w->real), *dx = memory(rows * w->inputs * w->real);
+    void *gradients = memory(w->parameters * w->real);
+    const cnn_status status =
+        what ? cnn_tape_backward(w->tape, &m, take(in) & 1 ? gradients : NULL, w->parameters,
+                                 take(in) & 1 ? dx : NULL, w->inputs)
+             : cnn_tape_forward(w->tape, &m, (int64_t)below(in, 4) - 1, y, w->outputs);
+    free((void *)(uintptr_t)m.data);
+    free(y);
+    free(dx);
+    free(gradients);
+    return status;
+}
+
+/* Add the gradient of a shard to the tree, and if the tree is whole, make the step. */
+static cnn_status use_shards(struct world *w)
+{
+    struct input *in = &w->in;
+    const unsigned how = take(in);
+    if (!w->tree || how == 250) {
+        cnn_shard_tree *made = NULL;
+        const cnn_status status =
+            cnn_shard_tree_create(cnn_network_dtype(w->network), w->parameters - (how == 251),
+                                  how % 4 ? how % 4 : take_size(in, 9), &made);
+        if (status != CNN_OK)
+            return status;
+        cnn_shard_tree_destroy(w->tree);
+        w->tree = made;
+    }
+    struct task task;
+    take_task(w, &task);
+    cnn_status status = cnn_shard_gradient(w->trainer, &task.loss, &task.data, NULL,
+                                           how % 16 == 5 ? take_size(in, MOST_ROWS) : task.rows,
+                                           how < 200 ? 0 : take_size(in, 4), w->tree);
+    free_task(&task);
+    size_t first = 0, last = 0;
+    void *vector = NULL;
+    const double *sums = NULL;
+    if (status != CNN_OK || cnn_shard_tree_nodes(w->tree) != 1 || how % 4 != 1)
+        return status;
+    status = cnn_shard_tree_node(w->tree, 0, &first, &last, &vector, &sums);
+    if (status != CNN_OK)
+        return status;
+    double loss = 0;
+    status = cnn_shard_loss(w->network, sums, &loss);
+    if (status == CNN_OK)
+        status = cnn_shard_mean(w->network, sums, 0, w->parameters, vector);
+    return status == CNN_OK ? cnn_shard_tree_reset(w->tree) : status;
+}
+
+/* Save and load, or copy; the network that comes of it takes the place of the old one. */
+static cnn_status make_again(struct world *w, unsigned what)
+{
+    const uint64_t before = state_of(&(struct world){.network = w->network});
+    cnn_network *again = NULL;
+    void *bytes = NULL;
+    size_t size = 0;
+    cnn_status status = CNN_OK;
+    if (what) {
+        status = cnn_network_copy(w->network, &again);
+    } else {
+        status = cnn_network_to_bytes(w->network, &bytes, &size);
+        if (status == CNN_OK)
+            status = cnn_network_from_bytes(bytes, size, &again);
+        cnn_bytes_free(bytes);
+    }
+    if (status != CNN_OK)
+        fuzz_fail("a network cannot be made again");
+    use(w, again);
+    if (state_of(w) != before)
+        fuzz_fail("a network that was made again differs");
+    return CNN_OK;
+}
+
+static cnn_status change(struct world *w)
+{
+    static const char *const texts[] = {"a", "", "\xFF", "user.x", "\xC3\xA9", NULL};
+    struct input *in = &w->in;
+    const unsigned how = take(in);
+    const size_t layer = take_size(in, MOST_LAYERS);
+    if (how < 100)
+        return cnn_network_initialize(w->network, layer, (cnn_initializer)(how % 8),
+                                      how > 50 ? take_double(in) : 1);
+    if (how < 200)
+        return cnn_network_set_l2(w->network, layer, take_double(in));
+    return cnn_network_set_metadata(w->network, texts[how % COUNT(texts)],
+                                    texts[how / 8 % COUNT(texts)]);
+}
+
+/* Make a call; what it may change goes to *effect. */
+static cnn_status make_call(struct world *w, cnn_effect *effect)
+{
+    const unsigned call = below(&w->in, 32);
+    *effect = KEEPS;
+    if (call < 4)
+        return predict(w, call % 3);
+    if (call < 6)
+        return measure(w, call % 2);
+    if (call < 8)
+        return use_tape(w, call % 2);
+    if (call < 10)
+        return set_or_get(w, call % 2 * 2);
+    *effect = CHANGES;
+    if (call < 12)
+        return set_or_get(w, call % 2 * 2 + 1);
+    if (call < 15)
+        return change(w);
+    if (call == 15)
+        return make_network(w);
+    if (call < 18)
+        return make_again(w, call % 2);
+    if (call < 20 || !w->trainer)
+        return make_trainer(w);
+    if (call < 26)
+        return set_trainer(w, call - 20);
+    if (call == 26)
+        return use_shards(w);
+    *effect = call < 29 ? CHANGES : MAY_STOP_HALFWAY;
+    return train(w, call >= 29);
+}
+
+/* The network predicts, and a copy of it predicts the same bits. */
+static void check_usable(struct world *w)
+{
+    cnn_network *copy = NULL;
+    const cnn_matrix x = take_matrix(w, MOST_ROWS, w->inputs);
+    const size_t size = MOST_ROWS * w->outputs * w->real;
+    void *y = memory(size), *again = memory(size);
+    if (cnn_network_copy(w->network, &copy) != CNN_OK)
+        fuzz_fail("a network cannot be copied");
+    const cnn_status status = cnn_network_predict(w->network, &x, y, w->outputs, NULL, 0);
+    if (cnn_network_predict(copy, &x, again, w->outputs, NULL, 0) != status)
+        fuzz_fail("a copy does not predict as the network does");
+    for (size_t i = 0; status == CNN_OK && i < size; i += w->real) {
+        const char *a = (char *)y + i, *b = (char *)again + i;
+        const int nan = w->real == 8 ? isnan(*(const double *)(const void *)a)
+                                     : isnan(*(const float *)(const void *)a);
+        if (memcmp(a, b, w->real) != 0 && !nan)
+            fuzz_fail("a copy predicts other numbers");
+    }
+    free((void *)(uintptr_t)x.data);
+    free(y);
+    free(again);
+    cnn_network_destroy(copy);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct world w = {.in = {data, size, 0}};
+    if (cnn_threads_set(1 + below(&w.in, 2)) != CNN_OK)
+        fuzz_fail("threads cannot be set");
+    (void)make_network(&w);
+    for (size_t calls = 0; w.network && calls < MOST_CALLS && w.in.at < w.in.size; calls++) {
+        cnn_effect effect = KEEPS;
+        const uint64_t before = state_of(&w);
+        const cnn_status status = make_call(&w, &effect);
+        if (status != CNN_OK && cnn_last_error()[0] == '\0')
+            fuzz_fail("a failure without a message");
+        const int stopped = effect == MAY_STOP_HALFWAY && status == CNN_ERROR_NONFINITE;
+        if ((effect == KEEPS || status != CNN_OK) && !stopped && state_of(&w) != before)
+            fuzz_fail("a call that failed, or keeps all, changed something");
+    }
+    if (w.network)
+        check_usable(&w);
+    forget(&w);
+    return 0;
+}
+
+#ifndef CNN_LIBFUZZER
+
+int main(int count, char **arguments)
+{
+    static uint8_t calls[INPUT_MAX];
+    const size_t rounds = 20000;
+    if (fuzz_try_files(count, arguments))
+        return 0;
+    for (size_t i = 0; i < rounds; i++) {
+        const size_t size = fuzz_below(INPUT_MAX + 1);
+        for (size_t j = 0; j < size; j++)
+            calls[j] = (uint8_t)fuzz_below(256);
+        calls[1] = (uint8_t)(16 + fuzz_below(200)); /* mostly a network is made */
+        fuzz_try(calls, size);
+    }
+    printf("%zu sequences of calls were tried\n", rounds);
+    return 0;
+}
+
+#endif
