@@ -60,7 +60,7 @@ test-slow: $(VENV)/installed $(VENV)/test-tools
 	$(RUN) -m pytest tests -m slow
 
 # The tests of threads, arrays and training with a free-threaded Python, `make test-freethreaded
-# PYTHON_FT=python3.13t`, in an environment of its own with the newest NumPy that has a wheel for it.
+# PYTHON_FT=python3.13t`, in an environment of its own with the newest packages that have wheels for it.
 PYTHON_FT ?= python3.14t
 FREETHREADED := build/freethreaded
 FREETHREADED_TESTS := $(addprefix tests/test_,free_threading.py threads.py fit.py arrays.py \
@@ -70,7 +70,7 @@ test-freethreaded:
 	@$(PYTHON_FT) -c 'import sys; sys.exit(getattr(sys, "_is_gil_enabled", lambda: True)())' || { \
 	    echo "$(PYTHON_FT) is no Python without a GIL; give one by PYTHON_FT=python3.13t"; exit 1; }
 	$(PYTHON_FT) -m venv $(FREETHREADED)
-	PIP_ONLY_BINARY=numpy $(FREETHREADED)/bin/python -P -m pip --disable-pip-version-check --quiet \
+	PIP_ONLY_BINARY=hypothesis,numpy $(FREETHREADED)/bin/python -P -m pip --disable-pip-version-check --quiet \
 	    install '.[test-freethreaded]'
 	$(FREETHREADED)/bin/python -P -m pytest -n auto $(FREETHREADED_TESTS)
 # Kills, signals, forks, threads beside training, and many calls: the long runs, about 20 minutes.
