@@ -35,4 +35,25 @@ size_t cnn_convert_addresses(const cnn_matrix *matrix, const size_t *index, size
 void cnn_convert_labels(const cnn_matrix *matrix, const size_t *index, size_t first, size_t count,
                         int64_t *out);
 
+/*
+ * Turn `count` numbers of `size` bytes each from the machine's order of bytes into that of model
+ * files, the least byte first, or back; `numbers` may have any alignment.
+ */
+static inline void cnn_convert_order(void *numbers, size_t count, size_t size)
+{
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+    unsigned char *at = numbers;
+    for (size_t i = 0; i < count; i++, at += size)
+        for (size_t b = 0; b < size / 2; b++) {
+            const unsigned char byte = at[b];
+            at[b] = at[size - 1 - b];
+            at[size - 1 - b] = byte;
+        }
+#else
+    (void)numbers;
+    (void)count;
+    (void)size;
+#endif
+}
+
 #endif

@@ -207,7 +207,7 @@ static int replace_with(const char *target, bool exists, mode_t mode, const void
                         size_t size)
 {
     char *temporary;
-    int file, error = create_beside(target, exists ? mode : 0666, &temporary, &file);
+    int file = -1, error = create_beside(target, exists ? mode : 0666, &temporary, &file);
     if (error != 0)
         return error;
     /* Keeps the lock after the file is closed, until the rename. */

@@ -169,7 +169,8 @@ typedef struct worker {
 /* Members that different threads write lie on cache lines of their own. */
 typedef struct pool {
     uint64_t process;
-    atomic_bool busy; /* a call uses the pool; guards all fields below */
+    /* 1 if a call uses the pool; guards all fields below. Some systems exchange no single bytes. */
+    atomic_uint busy;
 
     _Alignas(64) atomic_uint_least32_t gate;
     atomic_size_t sleeping; /* workers that sleep or are about to */
@@ -347,7 +348,7 @@ static pool *new_pool(uint64_t process)
         return NULL;
     memset(p, 0, sizeof *p);
     p->process = process;
-    atomic_init(&p->busy, false);
+    atomic_init(&p->busy, 0);
     atomic_init(&p->gate, 0);
     atomic_init(&p->sleeping, 0);
     atomic_init(&p->caller_cpu, -1);
@@ -458,9 +459,9 @@ void cnn_parallel(size_t tasks, size_t threads, cnn_task *task, void *context)
     threads = cnn_min(cnn_min(threads, tasks), cnn_threads_get());
     pool *p = threads > 1 ? current_pool() : NULL;
     /* Read before it is written, which would take the cache line from the threads of that call. */
-    if (p != NULL && !atomic_load(&p->busy) && !atomic_exchange(&p->busy, true)) {
+    if (p != NULL && atomic_load(&p->busy) == 0 && atomic_exchange(&p->busy, 1) == 0) {
         run_job(p, tasks, threads, task, context);
-        atomic_store_explicit(&p->busy, false, memory_order_release);
+        atomic_store_explicit(&p->busy, 0, memory_order_release);
         return;
     }
     for (size_t i = 0; i < tasks; i++)

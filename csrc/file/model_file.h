@@ -38,12 +38,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/convert.h"
 #include "base/names.h"
 #include "file/json.h"
-
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "model files are little-endian, and so must be the machine"
-#endif
 
 #define CNN_MODEL_FORMAT "cnn"
 #define CNN_MODEL_FORMAT_VERSION "1"

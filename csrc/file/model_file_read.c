@@ -266,8 +266,12 @@ static cnn_status read_tensor(const loaded_model *model, const cnn_model_tensor 
                               void *values, size_t *count)
 {
     const size_t size = (size_t)(tensor->end - tensor->begin);
-    *count += size / cnn_model_real_size(model->header.dtype);
-    return read_part(model->source, model->data_offset + (size_t)tensor->begin, size, values);
+    const size_t real_size = cnn_model_real_size(model->header.dtype);
+    const cnn_status status =
+        read_part(model->source, model->data_offset + (size_t)tensor->begin, size, values);
+    cnn_convert_order(values, size / real_size, real_size);
+    *count += size / real_size;
+    return status;
 }
 
 /* Read the parameters into the network. */

@@ -273,6 +273,8 @@ static cnn_status write_model(const saved_model *model, void **bytes, size_t *si
             file[i] = (unsigned char)((uint64_t)json.size >> (8 * i));
         memcpy(file + 8, json.text, json.size);
         status = write_data(model, file + 8 + json.size);
+        cnn_convert_order(file + 8 + json.size, data_size / model->network->real_size,
+                          model->network->real_size);
     }
     cnn_json_write_free(&json);
     if (status != CNN_OK) {

@@ -186,9 +186,12 @@ static void test_layout(void)
     CHECK(bytes[8] == '{');
     CHECK((8 + header) % 64 == 0);
     CHECK(size == 8 + header + 4 * cnn_network_parameter_count(network));
+    const unsigned char *second = bytes + 8 + header + 4; /* the least byte first */
+    const uint32_t pattern = second[0] | (uint32_t)second[1] << 8 | (uint32_t)second[2] << 16 |
+                             (uint32_t)second[3] << 24;
     float first = 0;
     float weights[200];
-    memcpy(&first, bytes + 8 + header + 4, sizeof first);
+    memcpy(&first, &pattern, sizeof first);
     CHECK(cnn_network_get_f32(network, 0, CNN_WEIGHT, weights, COUNT(weights)) == CNN_OK);
     CHECK(first == weights[1]);
     cnn_bytes_free(made);
