@@ -167,9 +167,16 @@ cdef class Trainer:
         self.network.end_change()
         check(status, "snapshot")
 
-    def restore(self):
+    def restore(self, str key=None, str value=None):
+        """Go back to the snapshot, and set the metadata `key`, or remove them for None."""
+        cdef bytes c_key = b"" if key is None else key.encode()
+        cdef bytes c_value = b"" if value is None else value.encode()
+        cdef const char *k = c_key
+        cdef const char *v = NULL if value is None else <const char *>c_value
         self.network.begin_change("restore")
         status = cnn_trainer_restore(self.trainer)
+        if status == CNN_OK and key is not None:
+            status = cnn_network_set_metadata(self.network.network, k, v)
         self.network.end_change()
         check(status, "restore")
 
@@ -211,7 +218,18 @@ cdef class Trainer:
         return None
 
     def epoch(self, Loss loss not None, x, t, sample_weight, cnp.ndarray index not None,
-              batch_size, cnp.ndarray lr not None, seconds=0.0, Result so_far=None):
+              batch_size, cnp.ndarray lr not None, seconds=0.0, Result so_far=None,
+              str key=None, str value=None):
+        """Make the steps of an epoch; if there is one, set the metadata `key`.
+
+        No signal comes between the steps and the metadata.
+        """
+        cdef bytes c_key = b"" if key is None else key.encode()
+        cdef bytes c_value = b"" if value is None else value.encode()
+        cdef const char *k = c_key
+        cdef const char *v = c_value
+        cdef uint64_t steps
+        cdef cnn_status noted = CNN_OK
         cdef double c_seconds = seconds
         cdef size_t c_batch_size = min(max(int(batch_size), 0), 2**62)
         cdef Samples samples = Samples(x, t, sample_weight, self.network.input_count, "fit")
@@ -227,10 +245,13 @@ cdef class Trainer:
         cdef Result made = begin_result(so_far)
         cdef cnn_status status
         self.network.begin_change("fit")
+        steps = cnn_trainer_steps(self.trainer)
         with nogil:
             status = cnn_trainer_epoch(
                 self.trainer, &loss.loss, &samples.data, c_index, count, c_batch_size, c_lr,
                 c_seconds, &made.result)
+        if key is not None and cnn_trainer_steps(self.trainer) > steps:
+            noted = cnn_network_set_metadata(self.network.network, k, v)
         self.network.end_change()
-        made.end(status, "fit")
+        made.end(status if status != CNN_OK else noted, "fit")
         return made
