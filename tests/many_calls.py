@@ -161,7 +161,7 @@ def kinds(folder):
 def calls(seconds):
     with tempfile.TemporaryDirectory() as folder:
         every = kinds(Path(folder))
-        for _ in range(100):
+        for _ in range(30):
             for call in every:
                 call()
         gc.collect()
