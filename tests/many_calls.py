@@ -161,7 +161,7 @@ def kinds(folder):
 def calls(seconds):
     with tempfile.TemporaryDirectory() as folder:
         every = kinds(Path(folder))
-        for _ in range(100):
+        for _ in range(30):
             for call in every:
                 call()
         gc.collect()
@@ -172,9 +172,9 @@ def calls(seconds):
                 call()
             # Files take longest, so that most calls are those without.
             for call in every[:10]:
-                for _ in range(20):
+                for _ in range(200):
                     call()
-            count += len(every) + 200
+            count += len(every) + 2000
         gc.collect()
         print(count, anonymous() - before)
 

@@ -162,6 +162,41 @@ def test_exceptions_reach_the_caller(method, epoch, trained, kind):
     assert all(np.array_equal(a, b) for a, b in zip(weights(twin), weights(net), strict=True))
 
 
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, RuntimeError])
+def test_an_interrupt_behind_the_last_step_counts_the_epoch(kind, monkeypatch):
+    """A signal may come after any line of fit, also between the steps and what counts them."""
+
+    def end(self, **options):
+        raise kind("now")
+
+    net, optimizer = small_net(), cnn.Adam()
+    with monkeypatch.context() as patched, refused(kind, "now"):
+        patched.setattr("cnn._training.loop._Slices.end", end)
+        net.fit(X, T, epochs=3, batch_size=1, optimizer=optimizer)
+    assert (net.epochs, optimizer.steps) == (1, 3)
+    net.fit(X, T, epochs=2, batch_size=1, optimizer=optimizer)
+    twin, other = small_net(), cnn.Adam()
+    twin.fit(X, T, epochs=3, batch_size=1, optimizer=other)
+    assert all(np.array_equal(a, b) for a, b in zip(weights(twin), weights(net), strict=True))
+
+
+def test_epochs_of_a_failed_epoch_are_those_before():
+    net, optimizer = small_net(), cnn.Adam()
+    net.fit(X, T, optimizer=optimizer)
+
+    def metric(t, y):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        net.fit(X, T, optimizer=optimizer, metrics=metric)
+    assert (net.epochs, optimizer.steps) == (1, 1)
+    fresh = small_net()
+    with pytest.raises(ZeroDivisionError):
+        fresh.fit(X, T, metrics=metric)
+    assert fresh.epochs == 0
+    assert "epochs" not in fresh._network.metadata
+
+
 def test_bad_callbacks():
     net = small_net()
     with refused(TypeError, "fit: callbacks is of type int, should be a list of callbacks"):

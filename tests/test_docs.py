@@ -101,7 +101,14 @@ def test_outputs_are_compared(tmp_path, monkeypatch):
 def test_the_map_of_tests_is_complete():
     text = (ROOT / "tests" / "README.md").read_text(encoding="utf-8")
     folder = ROOT / "tests"
-    there = {path.name for path in (*folder.glob("*.py"), *folder.glob("distributed/*.py"))}
+    there = {
+        path.name
+        for path in (
+            *folder.glob("*.py"),
+            *folder.glob("distributed/*.py"),
+            *folder.glob("faults/*.py"),
+        )
+    }
     assert set(re.findall(r"`(\w+\.py)`", text)) == there
 
 

@@ -139,17 +139,16 @@ cdef class Trainer:
         before = self.get_state()
         hold.append(pinned(*arrays))
         self.network.begin_change("set_state")
-        with cython.critical_section(self.network):
-            for array in arrays:
-                status = cnn_trainer_set_state(self.trainer, slot, cnp.PyArray_DATA(array), count)
-                if status != CNN_OK:
-                    break
-                slot += 1
+        for array in arrays:
+            status = cnn_trainer_set_state(self.trainer, slot, cnp.PyArray_DATA(array), count)
             if status != CNN_OK:
-                while slot > 0:
-                    slot -= 1
-                    array = before[slot]
-                    cnn_trainer_set_state(self.trainer, slot, cnp.PyArray_DATA(array), count)
+                break
+            slot += 1
+        if status != CNN_OK:
+            while slot > 0:
+                slot -= 1
+                array = before[slot]
+                cnn_trainer_set_state(self.trainer, slot, cnp.PyArray_DATA(array), count)
         self.network.end_change()
         check(status, "set_state")
 
@@ -168,10 +167,16 @@ cdef class Trainer:
         self.network.end_change()
         check(status, "snapshot")
 
-    def restore(self):
+    def restore(self, str key=None, str value=None):
+        """Go back to the snapshot, and set the metadata `key`, or remove them for None."""
+        cdef bytes c_key = b"" if key is None else key.encode()
+        cdef bytes c_value = b"" if value is None else value.encode()
+        cdef const char *k = c_key
+        cdef const char *v = NULL if value is None else <const char *>c_value
         self.network.begin_change("restore")
-        with cython.critical_section(self.network):
-            status = cnn_trainer_restore(self.trainer)
+        status = cnn_trainer_restore(self.trainer)
+        if status == CNN_OK and key is not None:
+            status = cnn_network_set_metadata(self.network.network, k, v)
         self.network.end_change()
         check(status, "restore")
 
@@ -213,7 +218,17 @@ cdef class Trainer:
         return None
 
     def epoch(self, Loss loss not None, x, t, sample_weight, cnp.ndarray index not None,
-              batch_size, cnp.ndarray lr not None, seconds=0.0, Result so_far=None):
+              batch_size, cnp.ndarray lr not None, seconds=0.0, Result so_far=None,
+              str key=None, str value=None):
+        """Make the steps of an epoch; if there is one, set the metadata `key`.
+
+        No signal comes between the steps and the metadata.
+        """
+        cdef bytes c_key = b"" if key is None else key.encode()
+        cdef bytes c_value = b"" if value is None else value.encode()
+        cdef const char *k = c_key
+        cdef const char *v = c_value
+        cdef cnn_status noted = CNN_OK
         cdef double c_seconds = seconds
         cdef size_t c_batch_size = min(max(int(batch_size), 0), 2**62)
         cdef Samples samples = Samples(x, t, sample_weight, self.network.input_count, "fit")
@@ -237,6 +252,8 @@ cdef class Trainer:
                 self.trainer, &loss.loss, &samples.data, c_index, count, c_batch_size, c_lr,
                 c_seconds, &made.result)
         made.updates = cnn_trainer_steps(self.trainer) - before
+        if key is not None and made.updates > 0:
+            noted = cnn_network_set_metadata(self.network.network, k, v)
         self.network.end_change()
-        made.end(status, "fit")
+        made.end(status if status != CNN_OK else noted, "fit")
         return made

@@ -189,7 +189,7 @@ class _Fit:
     def _whole_epoch(self, epoch: int, *, is_first: bool) -> dict[str, float]:
         """Train for an epoch, validate, and return the metrics."""
         begin = time.perf_counter()
-        steps = self.trainer.steps
+        before = self.network.get_metadata(EPOCHS)
         self.trainer.snapshot()
         if self.display is not None:
             self.display.begin(epoch)
@@ -205,20 +205,17 @@ class _Fit:
                 logs |= logs_of(sums, "val_", has_accuracy=self.has_accuracy)
                 logs |= {f"val_{name}": value for name, value in others.items()}
         except _NotFiniteError as error:
-            self.trainer.restore()
+            self.trainer.restore(EPOCHS, before)
             raise self._divergence(error, epoch, kept) from None
         except Exception as error:
             # For example a bad learning rate, or samples that were changed during the epoch. If
             # another thread is training the network by now, its weights are not restored.
             with contextlib.suppress(RuntimeError):
-                self.trainer.restore()
+                self.trainer.restore(EPOCHS, before)
                 error.add_note(f"{self.where} ended in epoch {epoch}; the weights are {kept}")
             raise
         finally:
             self.slices.end(interrupted=isinstance(sys.exception(), KeyboardInterrupt))
-            # An interrupted epoch is not repeated: its order of rows has been used.
-            if self.trainer.steps > steps:
-                self.network.set_metadata(EPOCHS, str(epoch))
         return logs | {"lr": lr, "seconds": time.perf_counter() - begin}
 
     def _divergence(self, error: _NotFiniteError, epoch: int, kept: str) -> FloatingPointError:
@@ -265,6 +262,10 @@ class _Fit:
                 rates,
                 SLICE_SECONDS,
                 result,
+                # An interrupted epoch is not repeated: its order of rows has been used. It is
+                # counted with its first step, as a signal may come after any line here.
+                EPOCHS,
+                str(epoch),
             )
             if not result.finite:
                 raise _NotFiniteError("loss", result.steps + 1)

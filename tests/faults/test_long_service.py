@@ -36,9 +36,9 @@ def test_sixteen_threads_predict_and_two_train(seconds):
 
 @pytest.mark.slow
 def test_many_calls_take_no_memory():
-    """Of all kinds, for a minute: what is not freed each time would be at least 16 MB."""
+    """Of all kinds, for a minute: an object of 100 bytes that is not freed would show."""
     calls, grown = map(int, run(many_calls.__file__, "calls", 60).split())
-    assert calls > 100_000
+    assert calls > 30_000
     assert grown < 2 * 2**20
 
 
