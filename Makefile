@@ -149,7 +149,7 @@ bench-interfaces:
 # How much faster a second MPI process trains, beside a second thread.
 bench-distributed: ENGINES := mpi
 bench-distributed: distributed-environment
-	$(IN_DISTRIBUTED) python -P benchmarks/distributed $(ARGS)
+	$(IN_DISTRIBUTED) python -P benchmarks/processes $(ARGS)
 
 # How fast training from files is beside arrays in memory: `make bench-streaming ARGS="--folder F"`.
 bench-streaming: $(VENV)/installed $(VENV)/test-polars-tools
