@@ -54,7 +54,7 @@ def test_all_elementary_functions_are_there():
 
 @pytest.mark.parametrize("name", WALKED)
 def test_walked_activations(name):
-    """No part of the inputs has a larger error than all of them; limits are those of the C tests."""
+    """No part of the inputs has a larger error than all; limits are those of the C tests."""
     error, _, limit = WALKED[name]
     assert LIMITS[name][0] == int(limit)
     if name != "gelu_tanh":  # whose limit grows with its exponent
