@@ -198,3 +198,27 @@ def test_read_rows_refuses(tmp_path):
                 _core.read_rows(file.fileno(), offset, np.uintp(index), out)
     with pytest.raises(OSError, match="descriptor"):
         _core.read_rows(2**20, 0, np.uintp([0, 1]), out)
+
+
+def npy(header):
+    """Return a file of NumPy with this header and some numbers."""
+    text = header.encode("latin-1") + b"\n"
+    return b"\x93NUMPY\x01\0" + len(text).to_bytes(2, "little") + text + bytes(800)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 12",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (3, '''",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (-3, 12)}",
+        "  1\n 2",
+        "{\0}",
+        "(" * 500,
+    ],
+)
+def test_headers_of_npy_files(tmp_path, header):
+    """Errors of Python's parser, which NumPy reads headers with, came through."""
+    (tmp_path / "x.npy").write_bytes(npy(header))
+    with pytest.raises(ValueError, match="is not a file of NumPy"):
+        network().fit(tmp_path / "x.npy", T)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import tokenize
 import zipfile
 from typing import IO, TYPE_CHECKING, Any
 
@@ -23,6 +24,16 @@ if TYPE_CHECKING:
 # The length of a local header in a ZIP file before its two texts, and the place of their lengths.
 _LOCAL = 30
 _LENGTHS = slice(26, 30)
+# NumPy reads the header of a file with Python's own parser, whose errors are of many kinds.
+_BAD_HEADER = (
+    ValueError,
+    TypeError,
+    SyntaxError,
+    LookupError,
+    OverflowError,
+    RecursionError,
+    tokenize.TokenError,
+)
 
 
 class NpyRows:
@@ -64,13 +75,15 @@ class NpyRows:
                 found = archive.getinfo(f"{member}.npy")
         except KeyError:
             raise ValueError(f"{self._what} is not in the file") from None
-        except zipfile.BadZipFile as error:
+        except (zipfile.BadZipFile, NotImplementedError, OverflowError) as error:
             raise ValueError(f"{self._what} cannot be read: {error}") from error
         if found.compress_type != zipfile.ZIP_STORED:
             raise ValueError(
                 f"{self._what} is compressed, so that its rows cannot be read one by one; should "
                 f"be written by numpy.savez, or be read by numpy.load beforehand"
             )
+        if found.header_offset > os.fstat(file.fileno()).st_size:
+            raise ValueError(f"{self._what} cannot be read: it begins behind the end of the file")
         file.seek(found.header_offset)
         local = file.read(_LOCAL)
         lengths = local[_LENGTHS]
@@ -90,8 +103,10 @@ class NpyRows:
                 shape, is_fortran, dtype = form.read_array_header_1_0(file)
             else:
                 shape, is_fortran, dtype = form.read_array_header_2_0(file)
-        except ValueError as error:
+        except _BAD_HEADER as error:
             raise ValueError(f"{self._what} is not a file of NumPy: {error}") from error
+        if min(shape, default=0) < 0:
+            raise ValueError(f"{self._what} is not a file of NumPy: its shape is {shape}")
         if dtype.hasobject or not shape:
             raise TypeError(
                 f"{self._what} has dtype {dtype} and shape {shape}, should be rows of numbers"

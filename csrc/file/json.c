@@ -347,8 +347,7 @@ const char *cnn_json_string(cnn_json *json)
     char *string = json->strings + json->strings_size, *out = string;
     while (json->status == CNN_OK && peek(json) != '"') {
         int byte = peek(json);
-        size_t length =
-            cnn_utf8_length(json->text + json->position, json->size - json->position);
+        size_t length = cnn_utf8_length(json->text + json->position, json->size - json->position);
         if (byte == '\\') {
             json->position++;
             out += utf8_write(read_escape(json), out);

@@ -5,8 +5,8 @@
  *
  * Memory, for any bytes: a few times the size of the header for its contents, a copy of one slot of
  * the optimizer, and the network. A network also keeps its weights in panels, which are padded to
- * less than twice their size (weight.h). So a file of large weights takes less than 3 times its size.
- * The largest factor is that of many layers of one number each, which is below 8.
+ * less than twice their size (weight.h). So a file of large weights takes less than 3 times its
+ * size. The largest factor is that of many layers of one number each, which is below 8.
  */
 #include "file/model_file.h"
 

@@ -11,10 +11,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from cnn import _core
+
+sys.path.insert(0, str(Path(__file__).parent))  # which python -P leaves out
+
 import corpus
 import python_targets
-
-from cnn import _core
 
 FOLDER = Path("build/fuzz")
 PROGRAMS = ("fuzz_model_file", "fuzz_model_bytes", "fuzz_json", "fuzz_calls")
