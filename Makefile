@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := test
-.PHONY: demo test test-c test-python test-slow test-peers test-downstream test-distributed test-gallery lint bench bench-guard bench-distributed bench-interfaces bench-streaming docs sanitize wheel clean
+.PHONY: demo test test-c test-python test-slow test-peers test-downstream test-distributed test-gallery lint bench bench-guard bench-distributed bench-interfaces bench-streaming docs sanitize platforms wheel clean
 
 # In CI a warning is an error.
 CNN_WERROR := $(if $(CI),ON,OFF)
@@ -139,6 +139,14 @@ sanitize: $(VENV)/build-tools
 	    $(CMAKE) --build "$$folder"; \
 	    $(CTEST) --test-dir "$$folder"; \
 	done
+
+# The C library and its tests for other systems, run in emulators, and the hash of reproduce:
+# `make platforms ARGS="--quick aarch64 mingw"`. What is missing of a platform is named; on Debian,
+#   apt-get install clang qemu-user musl-tools wine wine64 gcc-mingw-w64-x86-64-posix emscripten \
+#       gcc-{aarch64,riscv64,s390x,powerpc64le}-linux-gnu
+#   apt-get install libc6-dev-{arm64,riscv64,s390x,ppc64el}-cross
+platforms: $(VENV)/build-tools $(VENV)/platforms-tools
+	$(RUN) tools/run_platforms.py --table build/platforms.md $(ARGS)
 
 wheel: $(VENV)/lint-tools
 	rm -rf dist
