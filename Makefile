@@ -5,7 +5,11 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := test
+<<<<<<< HEAD
 .PHONY: demo fuzz test test-c accuracy test-python test-slow faults load test-freethreaded test-peers test-downstream test-distributed test-gallery lint bench bench-guard bench-distributed bench-interfaces bench-streaming docs sanitize wheel audit clean
+=======
+.PHONY: demo test test-c test-python test-slow test-peers test-downstream test-distributed test-gallery lint bench bench-guard bench-distributed bench-interfaces bench-streaming docs sanitize platforms wheel clean
+>>>>>>> 92f25c7490a7a777886341dd5292f852f2457bf4
 
 # In CI a warning is an error.
 CNN_WERROR := $(if $(CI),ON,OFF)
@@ -173,6 +177,7 @@ sanitize: $(VENV)/build-tools
 	    $(CTEST) --test-dir "$$folder"; \
 	done
 
+<<<<<<< HEAD
 # Fuzzing: `make fuzz SECONDS=30 TARGETS="fuzz_json onnx"`, by default all. C needs clang with its runtime
 # libraries (Debian: clang libclang-rt-14-dev, or of another version).
 SECONDS := 30
@@ -186,6 +191,15 @@ fuzz: $(VENV)/installed $(VENV)/test-tools $(VENV)/test-polars-tools $(VENV)/fuz
 	CC=clang $(CMAKE) -S . -B $(FUZZ)/c -G Ninja -DCNN_FUZZERS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
 	$(CMAKE) --build $(FUZZ)/c --target fuzz_json fuzz_calls fuzz_model_file fuzz_model_bytes
 	$(RUN) tests/fuzz/run.py $(SECONDS) $(TARGETS)
+=======
+# The C library and its tests for other systems, run in emulators, and the hash of reproduce:
+# `make platforms ARGS="--quick aarch64 mingw"`. What is missing of a platform is named; on Debian,
+#   apt-get install clang qemu-user musl-tools wine wine64 gcc-mingw-w64-x86-64-posix emscripten \
+#       gcc-{aarch64,riscv64,s390x,powerpc64le}-linux-gnu
+#   apt-get install libc6-dev-{arm64,riscv64,s390x,ppc64el}-cross
+platforms: $(VENV)/build-tools $(VENV)/platforms-tools
+	$(RUN) tools/run_platforms.py --table build/platforms.md $(ARGS)
+>>>>>>> 92f25c7490a7a777886341dd5292f852f2457bf4
 
 wheel: $(VENV)/lint-tools
 	rm -rf dist

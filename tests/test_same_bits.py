@@ -73,14 +73,16 @@ def made(settings, dtype):
         elif kind == "standardize":
             mean = sample_numbers(6, width) - np.float32(0.5)
             scale = sample_numbers(7, width) + np.float32(0.25)
-            layers.append(cnn.Standardize(mean, scale))
+            layers.append(cnn.Standardize(mean=mean, scale=scale))
         else:
             outputs, activation, *rest = parts
             rest = dict(part.split("=") for part in rest)
             if "alpha" in rest:
                 number = float(rest["alpha"])
-                activation = {"leaky_relu": cnn.LeakyReLU, "elu": cnn.ELU}[activation](number)
-            initializer = cnn.Uniform(0.1) if init == "uniform" else init
+                activation = {"leaky_relu": cnn.activations.LeakyReLU, "elu": cnn.activations.ELU}[
+                    activation
+                ](number)
+            initializer = cnn.uniform(0.1) if init == "uniform" else init
             options = {"init": initializer, "l2": float(rest.get("l2", 0))}
             layers.append(cnn.Dense(width, int(outputs), activation, **options))
             width = int(outputs)

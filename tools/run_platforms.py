@@ -2,10 +2,10 @@
 
     python tools/run_platforms.py [--list] [--quick] [--tests REGEX] [--table FILE] [NAME]...
 
-Prints a line for each platform: whether it was built, how many tests passed, whether `reproduce` has
-the hash that is checked in; or why it could not be done, such as a package that is missing. Logs are
-in build/platforms/NAME. Exits with 1 if a platform that could be tried failed, with 2 if all that
-were named lack a package. --table writes the lines as a table of Markdown too.
+Prints a line for each platform: whether it was built, how many tests passed, whether `reproduce`
+has the hash that is checked in; or why it could not be done, such as a package that is missing.
+Logs are in build/platforms/NAME. Exits with 1 if a platform that could be tried failed, with 2 if
+all that were named lack a package. --table writes the lines as a table of Markdown too.
 
 Cross compilers and emulators are packages of Debian, which the line of a platform names. Zig is the
 PyPI package ziglang; wasmtime is one too.

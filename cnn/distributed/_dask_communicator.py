@@ -22,11 +22,10 @@ from collections import deque
 from typing import Any
 
 import numpy as np
+from distributed import Status
 from distributed.comm import CommClosedError, connect
 from distributed.protocol import to_serialize
 from numpy.typing import NDArray
-
-from distributed import Status
 
 Bytes = NDArray[np.uint8]
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import cloudpickle
-
 import distributed
+
 from cnn import runtime
 from cnn.distributed import _dask_communicator as communicators
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import cloudpickle
 import dask
+import distributed
 import numpy as np
 from dask.delayed import Delayed
 
-import distributed
 from cnn.distributed._ranges import ranges
 
 

@@ -3,10 +3,14 @@
 #define CNN_ERROR_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "cnn/cnn.h"
 
-#if defined(__GNUC__)
+#if defined(__MINGW_PRINTF_FORMAT) /* the formats of its own printf, and not of msvcrt's */
+#define CNN_PRINTF(string, first)                                                                  \
+    __attribute__((format(__MINGW_PRINTF_FORMAT, string, first), cold))
+#elif defined(__GNUC__)
 #define CNN_PRINTF(string, first) __attribute__((format(printf, string, first), cold))
 #else
 #define CNN_PRINTF(string, first)

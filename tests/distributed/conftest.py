@@ -191,7 +191,6 @@ def fruits():
 def client(request):
     """Give a client of workers of Dask with one thread each: three, or as `every_size` says."""
     from dask_clusters import local_cluster
-
     from distributed import Client
 
     with local_cluster(getattr(request, "param", 3)) as cluster, Client(cluster) as made:
@@ -202,7 +201,6 @@ def client(request):
 def mortal():
     """Give a client of three workers that a test may kill; Dask starts new ones for them."""
     from dask_clusters import local_cluster
-
     from distributed import Client
 
     with local_cluster(3) as cluster, Client(cluster) as made:

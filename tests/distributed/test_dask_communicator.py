@@ -17,10 +17,10 @@ import pytest
 pytest.importorskip("dask", reason="these tests run in `make test-distributed`")
 
 from dask_clusters import every_size, local_cluster
+from distributed import Client, Future
 
 from cnn.distributed import _dask_communicator as communicators
 from cnn.distributed._dask_launch import launch
-from distributed import Client, Future
 
 # Workers do not have the folder of the tests.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])

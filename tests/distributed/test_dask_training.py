@@ -25,11 +25,11 @@ import dask.array as da
 import dask.dataframe as dd
 import pandas as pd
 from dask_clusters import every_size
+from distributed import Client, wait
 
 import cnn
 import cnn.distributed
 from cnn.distributed import dask as cnn_dask
-from distributed import Client, wait
 
 # Workers do not have the folder of the tests.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
