@@ -173,7 +173,6 @@ sanitize: $(VENV)/build-tools
 	    $(CTEST) --test-dir "$$folder"; \
 	done
 
-<<<<<<< HEAD
 # Fuzzing: `make fuzz SECONDS=30 TARGETS="fuzz_json onnx"`, by default all. C needs clang with its runtime
 # libraries (Debian: clang libclang-rt-14-dev, or of another version).
 SECONDS := 30
@@ -187,7 +186,6 @@ fuzz: $(VENV)/installed $(VENV)/test-tools $(VENV)/test-polars-tools $(VENV)/fuz
 	CC=clang $(CMAKE) -S . -B $(FUZZ)/c -G Ninja -DCNN_FUZZERS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
 	$(CMAKE) --build $(FUZZ)/c --target fuzz_json fuzz_calls fuzz_model_file fuzz_model_bytes
 	$(RUN) tests/fuzz/run.py $(SECONDS) $(TARGETS)
-=======
 # The C library and its tests for other systems, run in emulators, and the hash of reproduce:
 # `make platforms ARGS="--quick aarch64 mingw"`. What is missing of a platform is named; on Debian,
 #   apt-get install clang qemu-user musl-tools wine wine64 gcc-mingw-w64-x86-64-posix emscripten \
@@ -195,7 +193,6 @@ fuzz: $(VENV)/installed $(VENV)/test-tools $(VENV)/test-polars-tools $(VENV)/fuz
 #   apt-get install libc6-dev-{arm64,riscv64,s390x,ppc64el}-cross
 platforms: $(VENV)/build-tools $(VENV)/platforms-tools
 	$(RUN) tools/run_platforms.py --table build/platforms.md $(ARGS)
->>>>>>> 92f25c7490a7a777886341dd5292f852f2457bf4
 
 wheel: $(VENV)/lint-tools
 	rm -rf dist
