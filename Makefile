@@ -186,6 +186,7 @@ fuzz: $(VENV)/installed $(VENV)/test-tools $(VENV)/test-polars-tools $(VENV)/fuz
 	CC=clang $(CMAKE) -S . -B $(FUZZ)/c -G Ninja -DCNN_FUZZERS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
 	$(CMAKE) --build $(FUZZ)/c --target fuzz_json fuzz_calls fuzz_model_file fuzz_model_bytes
 	$(RUN) tests/fuzz/run.py $(SECONDS) $(TARGETS)
+
 # The C library and its tests for other systems, run in emulators, and the hash of reproduce:
 # `make platforms ARGS="--quick aarch64 mingw"`. What is missing of a platform is named; on Debian,
 #   apt-get install clang qemu-user musl-tools wine wine64 gcc-mingw-w64-x86-64-posix emscripten \
