@@ -204,6 +204,9 @@ class _Fit:
                 sums, others = evaluated(where, self.network, self.validation, self.measures)
                 logs |= logs_of(sums, "val_", has_accuracy=self.has_accuracy)
                 logs |= {f"val_{name}": value for name, value in others.items()}
+            # The last that may fail: weights and the number of epochs change together or not at all.
+            if self.trainer.steps > steps:
+                self.network.set_metadata(EPOCHS, str(epoch))
         except _NotFiniteError as error:
             self.trainer.restore()
             raise self._divergence(error, epoch, kept) from None
@@ -217,7 +220,7 @@ class _Fit:
         finally:
             self.slices.end(interrupted=isinstance(sys.exception(), KeyboardInterrupt))
             # An interrupted epoch is not repeated: its order of rows has been used.
-            if self.trainer.steps > steps:
+            if sys.exception() is not None and self.trainer.steps > steps:
                 self.network.set_metadata(EPOCHS, str(epoch))
         return logs | {"lr": lr, "seconds": time.perf_counter() - begin}
 

@@ -157,7 +157,7 @@ static void read_layers(cnn_json *json, cnn_model_header *header)
         if (!layers)
             return;
         header->layers = layers;
-        snprintf(where, sizeof where, "layers[%zu]", header->layer_count);
+        (void)snprintf(where, sizeof where, "layers[%zu]", header->layer_count);
         read_layer(json, where, &layers[header->layer_count++]);
     }
 }

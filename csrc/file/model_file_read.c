@@ -98,11 +98,11 @@ static cnn_status read_header(loaded_model *model)
 static const char *show_shape(const uint64_t *shape, size_t dimensions, char text[48])
 {
     if (dimensions == 2)
-        snprintf(text, 48, "[%" PRIu64 ", %" PRIu64 "]", shape[0], shape[1]);
+        (void)snprintf(text, 48, "[%" PRIu64 ", %" PRIu64 "]", shape[0], shape[1]);
     else if (dimensions == 1)
-        snprintf(text, 48, "[%" PRIu64 "]", shape[0]);
+        (void)snprintf(text, 48, "[%" PRIu64 "]", shape[0]);
     else
-        snprintf(text, 48, "[]");
+        (void)snprintf(text, 48, "[]");
     return text;
 }
 
@@ -248,7 +248,7 @@ static cnn_status check_model(loaded_model *model)
         return REFUSE("architecture: there are no layers");
     if (!cnn_multiply(header->layer_count, CNN_MODEL_PARAMETERS * model->groups, &count))
         return cnn_fail(CNN_ERROR_MEMORY, "out of memory");
-    model->places = calloc(count, sizeof *model->places);
+    model->places = calloc(cnn_max(count, 1), sizeof *model->places);
     if (!model->places)
         return cnn_fail(CNN_ERROR_MEMORY, "out of memory");
     cnn_status status = place_tensors(model);
