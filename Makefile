@@ -130,9 +130,9 @@ docs: $(VENV)/installed $(VENV)/docs-tools
 	$(RUN) -m sphinx -W --keep-going -T -b html -d build/docs/doctrees docs build/docs/html $(ARGS)
 	$(RUN) tools/check_site.py build/docs/html
 
-# The C tests and the Python tests under sanitizers, and the C tests under valgrind. Nothing of cnn is
-# suppressed. QUICK=1: the C tests alone, without those that take longest, and without valgrind.
-sanitize: sanitize-c $(if $(QUICK),,sanitize-python memcheck)
+# The C tests under sanitizers. Nothing of cnn is suppressed, here and in the two that follow.
+# QUICK=1: without those that take longest. sanitize-python and memcheck run on their own.
+sanitize: sanitize-c
 
 # Those that take longest, and look at numbers rather than at memory.
 LONG_C_TESTS := test_reproducibility|test_vmath|test_memory_faults

@@ -1,9 +1,9 @@
 """Look for defects in csrc without running it: `python tools/analyze.py BUILD [TOOL ...]`.
 
 BUILD is a folder in which CMake has written compile_commands.json. The tools are gcc (-fanalyzer),
-clang-tidy and cppcheck; all of them by default. Each file is compiled as the build does it; kernels,
-which are compiled for each instruction set and type, in VARIANTS. What each tool leaves out, and
-why, stands in .clang-tidy and below. Any finding is an error.
+clang-tidy and cppcheck; all of them by default. Each file is compiled as the build does it, and
+kernels, which are compiled for each instruction set and type, in VARIANTS. What each tool leaves
+out, and why, stands in .clang-tidy and below. Any finding is an error.
 """
 
 from __future__ import annotations

@@ -204,7 +204,7 @@ class _Fit:
                 sums, others = evaluated(where, self.network, self.validation, self.measures)
                 logs |= logs_of(sums, "val_", has_accuracy=self.has_accuracy)
                 logs |= {f"val_{name}": value for name, value in others.items()}
-            # The last that may fail: weights and the number of epochs change together or not at all.
+            # Last of all that may fail: weights and number of epochs change together or not at all.
             if self.trainer.steps > steps:
                 self.network.set_metadata(EPOCHS, str(epoch))
         except _NotFiniteError as error:

@@ -115,6 +115,7 @@ static void write_entry(cnn_json_writer *json, const char *prefix, const char *k
                         const char *value)
 {
     char shown[CNN_JSON_SHOWN];
+    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): a value without a key is refused */
     size_t size = strlen(prefix) + strlen(key) + 1;
     char *prefixed = malloc(size);
     if (!prefixed) {
