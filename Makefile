@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := test
-.PHONY: demo fuzz test test-c accuracy test-python test-slow faults load test-freethreaded test-peers test-downstream test-distributed test-gallery lint bench bench-guard bench-distributed bench-interfaces bench-streaming docs sanitize platforms wheel audit clean
+.PHONY: demo fuzz test test-c accuracy test-python test-slow faults load test-freethreaded test-peers test-downstream test-distributed test-gallery lint bench bench-guard bench-distributed bench-interfaces bench-streaming docs sanitize sanitize-c sanitize-python memcheck analyze platforms wheel audit clean
 
 # In CI a warning is an error.
 CNN_WERROR := $(if $(CI),ON,OFF)
@@ -163,14 +163,22 @@ docs: $(VENV)/installed $(VENV)/docs-tools
 	$(RUN) -m sphinx -W --keep-going -T -b html -d build/docs/doctrees docs build/docs/html $(ARGS)
 	$(RUN) tools/check_site.py build/docs/html
 
-# The C tests under AddressSanitizer with UndefinedBehaviorSanitizer, then under ThreadSanitizer.
-sanitize: $(VENV)/build-tools
+# The C tests under sanitizers. Nothing of cnn is suppressed, here and in the two that follow.
+# QUICK=1: without those that take longest. sanitize-python and memcheck run on their own.
+sanitize: sanitize-c
+
+# Those that take longest, and look at numbers rather than at memory.
+LONG_C_TESTS := test_reproducibility|test_vmath|test_memory_faults
+
+# AddressSanitizer with LeakSanitizer and UndefinedBehaviorSanitizer, then ThreadSanitizer.
+sanitize-c: $(VENV)/build-tools
 	for sanitizers in 'address;undefined' thread; do \
 	    folder="build/sanitize-$${sanitizers%%;*}"; \
 	    $(CMAKE) -S . -B "$$folder" -G Ninja -DCNN_BUILD_TESTS=ON \
-	        "-DCNN_SANITIZE=$$sanitizers" -DCMAKE_BUILD_TYPE=RelWithDebInfo; \
+	        "-DCNN_SANITIZE=$$sanitizers" -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+	        -DCNN_TEST_TIMEOUT=1200; \
 	    $(CMAKE) --build "$$folder"; \
-	    $(CTEST) --test-dir "$$folder"; \
+	    ASAN_OPTIONS=$(ASAN) $(CTEST) --test-dir "$$folder" $(if $(QUICK),-E '$(LONG_C_TESTS)'); \
 	done
 
 # Fuzzing: `make fuzz SECONDS=30 TARGETS="fuzz_json onnx"`, by default all. C needs clang with its runtime
@@ -194,6 +202,52 @@ fuzz: $(VENV)/installed $(VENV)/test-tools $(VENV)/test-polars-tools $(VENV)/fuz
 #   apt-get install libc6-dev-{arm64,riscv64,s390x,ppc64el}-cross
 platforms: $(VENV)/build-tools $(VENV)/platforms-tools
 	$(RUN) tools/run_platforms.py --table build/platforms.md $(ARGS)
+# Memory that is used after its function returned, and strings that do not end, are errors too. An
+# allocation that is too large gives NULL, as it does without the sanitizer.
+ASAN := detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1
+
+# The package built for the sanitizers, in a folder of its own.
+SANITIZED := build/sanitize-python
+$(SANITIZED)/%/installed: $(VENV)/build-tools $(SOURCES)
+	rm -rf $(SANITIZED)/$*/site
+	$(PIP) install --no-deps --target $(SANITIZED)/$*/site --no-build-isolation \
+	    --config-settings=build-dir=$(SANITIZED)/$*/build --config-settings=install.strip=false \
+	    --config-settings=cmake.build-type=RelWithDebInfo \
+	    '--config-settings=cmake.define.CNN_SANITIZE=$(if $(filter address,$*),address;undefined,$*)' .
+	touch $@
+
+# The interpreter is not built with sanitizers, so their library is loaded before it; libstdc++ too,
+# since exceptions of C++ are intercepted when the process begins. Python's own allocator would hide
+# what is used after it was freed. Leaks of interpreter and libraries are not ours to mend: reports go
+# to files, and check_leaks.py looks for those that have a frame of cnn.
+PRELOAD = $$(cc -print-file-name=lib$(1).so):$$(cc -print-file-name=libstdc++.so.6)
+ASAN_TESTS ?= tests/test_fit.py tests/test_functional.py tests/test_arrays.py tests/test_frames.py \
+    tests/test_derivatives.py tests/test_shards.py tests/test_files.py tests/test_pickle.py \
+    tests/test_bad_core_calls.py tests/test_bad_arrays.py tests/test_metadata.py tests/test_layers.py
+sanitize-python: $(SANITIZED)/address/installed $(VENV)/test-tools
+	rm -rf $(SANITIZED)/reports
+	mkdir -p $(SANITIZED)/reports
+	LD_PRELOAD="$(call PRELOAD,asan)" PYTHONMALLOC=malloc \
+	    ASAN_OPTIONS=$(ASAN):log_path=$(CURDIR)/$(SANITIZED)/reports/report \
+	    LSAN_OPTIONS=exitcode=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	    PYTHONPATH=$(CURDIR)/$(SANITIZED)/address/site \
+	    $(VENV)/bin/python -P -m pytest -p no:xdist -q $(ASAN_TESTS)
+	$(RUN) tools/check_leaks.py $(SANITIZED)/reports
+
+# The C tests under valgrind, which has no AVX-512: the tests of those kernels skip. Memory that may
+# be lost is not an error: the stacks of threads that live to the end look so.
+memcheck: $(VENV)/build-tools
+	@command -v valgrind >/dev/null || { echo "make memcheck needs valgrind: apt-get install valgrind"; exit 1; }
+	$(CMAKE) -S . -B build/memcheck -G Ninja -DCNN_BUILD_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+	    -DCNN_TEST_TIMEOUT=1200 \
+	    "-DCMAKE_TEST_LAUNCHER=valgrind;--quiet;--error-exitcode=1;--leak-check=full;--errors-for-leak-kinds=definite;--fair-sched=yes"
+	$(CMAKE) --build build/memcheck
+	$(CTEST) --test-dir build/memcheck $(if $(QUICK),-E '$(LONG_C_TESTS)')
+
+# gcc -fanalyzer, clang-tidy and cppcheck: `make analyze ARGS=cppcheck` runs one of them.
+analyze: $(VENV)/build-tools $(VENV)/analyze-tools
+	$(CMAKE) -S . -B build/analyze -G Ninja -DCMAKE_EXPORT_COMPILE_COMMANDS=ON
+	$(IN) python tools/analyze.py build/analyze $(ARGS)
 
 wheel: $(VENV)/lint-tools
 	rm -rf dist

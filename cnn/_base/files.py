@@ -47,6 +47,9 @@ def replace(path: str | os.PathLike[str], content: str | bytes) -> None:
             with open(path, "wb") as file:
                 file.write(data)
             return
+        if status is not None and not os.access(target, os.W_OK):
+            # A rename would replace a file that its owner has write-protected.
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), target)
         mode = None if status is None else stat.S_IMODE(status.st_mode)
         _remove_stale(target)
         for _ in range(10):
@@ -98,16 +101,23 @@ def _replace_with(target: str, mode: int | None, data: bytes) -> bool:
     name = os.path.join(folder, f"{_temporary_prefix(target)}{os.urandom(8).hex()}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     handle = os.open(name, flags, 0o666 if mode is None else mode)
+    lock = -1
     try:
-        with open(handle, "wb", closefd=fcntl is None) as file:
-            # If a file system has no locks, files are written without.
+        try:
+            # If a file system has no locks, files are written without. The second handle keeps the
+            # lock after the file is closed, until the rename.
             with contextlib.suppress(OSError):
                 _lock(handle)
-            file.write(data)
-            file.flush()
-            os.fsync(handle)
-        if mode is not None:
-            os.chmod(name, mode)
+            with contextlib.suppress(OSError):
+                lock = -1 if fcntl is None else os.dup(handle)
+            with open(handle, "wb", closefd=False) as file:
+                file.write(data)
+            if mode is not None and stat.S_IMODE(os.stat(name).st_mode) != mode:
+                os.chmod(name, mode)
+            _sync(handle)
+        finally:
+            # Network file systems may report a failed write only here.
+            os.close(handle)
         try:
             os.replace(name, target)
         except FileNotFoundError:
@@ -120,9 +130,19 @@ def _replace_with(target: str, mode: int | None, data: bytes) -> bool:
             os.unlink(name)
         raise
     finally:
-        if fcntl is not None:
-            os.close(handle)
+        if lock >= 0:
+            with contextlib.suppress(OSError):
+                os.close(lock)
     return True
+
+
+def _sync(handle: int) -> None:
+    """Sync a file, unless its file system cannot."""
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+            raise
 
 
 def _sync_folder(folder: str) -> None:

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/error.h"
+
 /* Every input type: X(CONSTANT, C type, how its value is read, how it becomes a label). */
 #define CNN_INPUTS(X)                                                                              \
     X(FLOAT32, float, same, label_of_real)                                                         \
@@ -126,7 +128,7 @@ static inline void prefetch(const char *row, size_t bytes)
  */
 static size_t rows_ahead(size_t row_bytes)
 {
-    const size_t rows = PREFETCH_BYTES / row_bytes;
+    const size_t rows = PREFETCH_BYTES / cnn_max(row_bytes, 1);
     return rows < 1 ? 1 : rows > PREFETCH_ROWS ? PREFETCH_ROWS : rows;
 }
 
@@ -140,6 +142,8 @@ void cnn_convert_rows(const cnn_matrix *matrix, const size_t *index, size_t firs
     const bool copy = dense && matrix->dtype == dtype;
     const bool apart = index != NULL || matrix->row_stride >= 2 * (ptrdiff_t)row_bytes;
     const size_t ahead = apart && dense ? rows_ahead(row_bytes) : count;
+    /* NOLINTNEXTLINE(clang-analyzer-security.ArrayBound): the matrix was checked, and has a dtype
+     */
     convert_row *const convert = row_converters[matrix->dtype][dtype == CNN_FLOAT64];
     char *to = out;
     for (size_t i = 0; i < ahead && ahead < count; i++)
@@ -181,7 +185,7 @@ static inline int64_t label_of_unsigned(uint64_t value)
 
 static inline int64_t label_of_real(double value)
 {
-    if (!(value >= -0x1p63 && value < 0x1p63)) /* also if it is NaN */
+    if (!(value >= (double)INT64_MIN && value < -(double)INT64_MIN)) /* also if it is NaN */
         return -1;
     const int64_t whole = (int64_t)value;
     return (double)whole == value ? whole : -1;

@@ -1,6 +1,7 @@
 /* The calling thread's last error, and the versions. */
 #include "base/error.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,7 +11,7 @@ enum { MESSAGE_SIZE = 512, PATH_SHOWN = 300 };
 static _Thread_local char last_message[MESSAGE_SIZE];
 static _Thread_local int last_errno;
 
-cnn_status cnn_fail(cnn_status status, const char *format, ...)
+cnn_status(cnn_fail)(cnn_status status, const char *format, ...)
 {
     /* Written to a buffer of its own first, since an argument may be the last message itself. */
     char message[MESSAGE_SIZE];
@@ -40,11 +41,12 @@ cnn_status cnn_fail_system(int error, const char *what, const char *path)
 {
     /* For errors of the system, strerror returns constant strings, so any thread may call it. */
     const char *text = strerror(error);
+    const cnn_status status = error == ENOMEM ? CNN_ERROR_MEMORY : CNN_ERROR_SYSTEM;
     last_errno = error;
     if (path == NULL)
-        return cnn_fail(CNN_ERROR_SYSTEM, "%s: %s", what, text);
+        return cnn_fail(status, "%s: %s", what, text);
     const char *end = path_end(path);
-    return cnn_fail(CNN_ERROR_SYSTEM, "%s: '%s%s': %s", what, end == path ? "" : "...", end, text);
+    return cnn_fail(status, "%s: '%s%s': %s", what, end == path ? "" : "...", end, text);
 }
 
 const char *cnn_last_error(void)

@@ -18,10 +18,14 @@
 
 /* Store a message of at most 511 bytes for cnn_last_error, and return `status`. */
 cnn_status cnn_fail(cnn_status status, const char *format, ...) CNN_PRINTF(2, 3);
+#if defined(__clang_analyzer__)
+/* Analyzers look at one file at a time, and would not know that this is not CNN_OK. */
+#define cnn_fail(status, ...) ((void)cnn_fail(status, __VA_ARGS__), (status))
+#endif
 
 /*
  * The same for an errno of the system. The message is `what`, the path unless it is NULL, and the
- * text of `error`. Returns CNN_ERROR_SYSTEM.
+ * text of `error`. Returns CNN_ERROR_SYSTEM, or CNN_ERROR_MEMORY for ENOMEM.
  */
 cnn_status cnn_fail_system(int error, const char *what, const char *path);
 

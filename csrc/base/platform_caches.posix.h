@@ -47,8 +47,8 @@ static void find_caches(cnn_caches *caches)
         static const char *const names[] = {"level", "type", "size", "shared_cpu_list"};
         char path[96], lines[4][128];
         for (int i = 0; i < 4; i++) {
-            snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/%s", index,
-                     names[i]);
+            (void)snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/%s",
+                           index, names[i]);
             read_line(path, lines[i], sizeof lines[i]);
         }
         const size_t bytes = read_bytes(lines[2]);

@@ -129,7 +129,7 @@ void cnn_json_refuse(cnn_json *json, const char *format, ...)
     if (json->status != CNN_OK)
         return;
     va_start(arguments, format);
-    vsnprintf(message, sizeof message, format, arguments);
+    (void)vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
     json->status = cnn_fail(CNN_ERROR_MODEL_FILE, "%s: %s", json->name, message);
 }

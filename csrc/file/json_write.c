@@ -97,7 +97,8 @@ void cnn_json_write_string(cnn_json_writer *writer, const char *text)
             append(writer, text, 1);
         } else if (byte < 0x20) {
             char escape[8];
-            append(writer, escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", byte));
+            const int size = snprintf(escape, sizeof escape, "\\u%04x", byte);
+            append(writer, escape, (size_t)size);
         } else {
             append(writer, text, length);
         }
@@ -111,7 +112,7 @@ void cnn_json_write_string(cnn_json_writer *writer, const char *text)
 void cnn_json_write_uint64(cnn_json_writer *writer, uint64_t value)
 {
     char digits[24];
-    snprintf(digits, sizeof digits, "%" PRIu64, value);
+    (void)snprintf(digits, sizeof digits, "%" PRIu64, value);
     begin_value(writer, digits);
     writer->comma = true;
 }

@@ -123,10 +123,10 @@ static inline const char *cnn_model_tensor_name(const cnn_model_tensor *tensor,
 {
     const char *parameter = cnn_parameter_name((int)tensor->parameter);
     if (tensor->group == 0)
-        snprintf(name, CNN_MODEL_NAME_SIZE, "layers.%zu.%s", tensor->layer, parameter);
+        (void)snprintf(name, CNN_MODEL_NAME_SIZE, "layers.%zu.%s", tensor->layer, parameter);
     else
-        snprintf(name, CNN_MODEL_NAME_SIZE, "optimizer.%zu.layers.%zu.%s", tensor->group - 1,
-                 tensor->layer, parameter);
+        (void)snprintf(name, CNN_MODEL_NAME_SIZE, "optimizer.%zu.layers.%zu.%s", tensor->group - 1,
+                       tensor->layer, parameter);
     return name;
 }
 

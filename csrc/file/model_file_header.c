@@ -157,7 +157,7 @@ static void read_layers(cnn_json *json, cnn_model_header *header)
         if (!layers)
             return;
         header->layers = layers;
-        snprintf(where, sizeof where, "layers[%zu]", header->layer_count);
+        (void)snprintf(where, sizeof where, "layers[%zu]", header->layer_count);
         read_layer(json, where, &layers[header->layer_count++]);
     }
 }
@@ -167,6 +167,8 @@ static cnn_status read_architecture(const char *text, cnn_model_header *header)
     static const char *const names[] = {"dtype", "seed", "layers"};
     field_list fields = FIELDS("the network", names);
     cnn_json json;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): without a text, reading has failed
+     */
     cnn_json_open(&json, "architecture", text, strlen(text));
     cnn_json_object(&json);
     for (int i = next_field(&json, &fields); i >= 0; i = next_field(&json, &fields)) {

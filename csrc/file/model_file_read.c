@@ -98,11 +98,11 @@ static cnn_status read_header(loaded_model *model)
 static const char *show_shape(const uint64_t *shape, size_t dimensions, char text[48])
 {
     if (dimensions == 2)
-        snprintf(text, 48, "[%" PRIu64 ", %" PRIu64 "]", shape[0], shape[1]);
+        (void)snprintf(text, 48, "[%" PRIu64 ", %" PRIu64 "]", shape[0], shape[1]);
     else if (dimensions == 1)
-        snprintf(text, 48, "[%" PRIu64 "]", shape[0]);
+        (void)snprintf(text, 48, "[%" PRIu64 "]", shape[0]);
     else
-        snprintf(text, 48, "[]");
+        (void)snprintf(text, 48, "[]");
     return text;
 }
 
@@ -192,6 +192,8 @@ static cnn_status check_nothing_missing(const loaded_model *model)
             for (int parameter = first; parameter < first + CNN_MODEL_PARAMETERS; parameter++) {
                 cnn_model_tensor tensor = {
                     .group = group, .layer = layer, .parameter = (cnn_parameter)parameter};
+                /* NOLINTNEXTLINE(clang-analyzer-security.ArrayBound): places has room for them all
+                 */
                 if (*place_of(model, group, layer, parameter) == NULL)
                     return REFUSE("%s is missing", cnn_model_tensor_name(&tensor, name));
             }
@@ -248,7 +250,7 @@ static cnn_status check_model(loaded_model *model)
         return REFUSE("architecture: there are no layers");
     if (!cnn_multiply(header->layer_count, CNN_MODEL_PARAMETERS * model->groups, &count))
         return cnn_fail(CNN_ERROR_MEMORY, "out of memory");
-    model->places = calloc(count, sizeof *model->places);
+    model->places = calloc(cnn_max(count, 1), sizeof *model->places);
     if (!model->places)
         return cnn_fail(CNN_ERROR_MEMORY, "out of memory");
     cnn_status status = place_tensors(model);

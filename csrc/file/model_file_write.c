@@ -62,7 +62,7 @@ static void write_layer(cnn_json_writer *json, const cnn_layer *layer)
 static void write_digits(cnn_json_writer *json, uint64_t value)
 {
     char digits[24];
-    snprintf(digits, sizeof digits, "%" PRIu64, value);
+    (void)snprintf(digits, sizeof digits, "%" PRIu64, value);
     cnn_json_write_string(json, digits);
 }
 
@@ -115,13 +115,14 @@ static void write_entry(cnn_json_writer *json, const char *prefix, const char *k
                         const char *value)
 {
     char shown[CNN_JSON_SHOWN];
+    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): a value without a key is refused */
     size_t size = strlen(prefix) + strlen(key) + 1;
     char *prefixed = malloc(size);
     if (!prefixed) {
         json->status = cnn_fail(CNN_ERROR_MEMORY, "out of memory");
         return;
     }
-    snprintf(prefixed, size, "%s%s", prefix, key);
+    (void)snprintf(prefixed, size, "%s%s", prefix, key);
     cnn_json_write_key(json, prefixed);
     cnn_json_write_string(json, value);
     if (json->status == CNN_ERROR_ARGUMENT)
@@ -176,9 +177,9 @@ static void write_tensor(cnn_json_writer *json, size_t group, const cnn_tensor *
     if (!fits && json->status == CNN_OK)
         json->status = cnn_fail(CNN_ERROR_MEMORY, "the model is too large for one file");
     if (group == 0)
-        snprintf(name, sizeof name, "%s", tensor->name);
+        (void)snprintf(name, sizeof name, "%s", tensor->name);
     else
-        snprintf(name, sizeof name, "optimizer.%zu.%s", group - 1, tensor->name);
+        (void)snprintf(name, sizeof name, "optimizer.%zu.%s", group - 1, tensor->name);
     cnn_json_write_key(json, name);
     cnn_json_write_object(json);
     cnn_json_write_key(json, "dtype");

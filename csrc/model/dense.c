@@ -40,7 +40,7 @@ static cnn_status check(size_t count, const cnn_layer *layers, size_t index)
         return cnn_fail(CNN_ERROR_ARGUMENT,
                         "layer %zu has activation softmax, which belongs in the last layer", index);
     char where[40];
-    snprintf(where, sizeof where, "layer %zu", index);
+    (void)snprintf(where, sizeof where, "layer %zu", index);
     cnn_activation_spec activation = {layer->activation, layer->alpha};
     const cnn_status status = cnn_activation_complete(where, &activation);
     if (status != CNN_OK)

@@ -125,8 +125,8 @@ static cnn_status add_tensors(cnn_network *network, cnn_stage *stage, bool fixed
         if (is_too_large(tensor->rows, tensor->cols, network->kernels->panel))
             return cnn_fail(CNN_ERROR_MEMORY, "layer %zu of %zu x %zu is too large", stage->index,
                             stage->inputs, stage->outputs);
-        snprintf(tensor->name, sizeof tensor->name, "layers.%zu.%s", stage->index,
-                 cnn_parameter_name((int)tensor->kind));
+        (void)snprintf(tensor->name, sizeof tensor->name, "layers.%zu.%s", stage->index,
+                       cnn_parameter_name((int)tensor->kind));
         tensor->layer = stage->index;
         tensor->offset = network->total_span;
         if (!extend(&network->total_span, cnn_tensor_count(tensor)))

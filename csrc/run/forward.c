@@ -62,6 +62,7 @@ void cnn_forward_stage(const cnn_machine *machine, const cnn_plan *plan, const c
         f->cut = &cut;
     }
     stage->kind->forward(stage, f);
+    f->cut = NULL;
 }
 
 void cnn_forward_outputs(const cnn_forward_call *call, const void *in, size_t in_row, size_t rows,

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "allocations.h"
 #include "base/platform.h"
 #include "check.h"
 #include "cnn/cnn.h"
+#include "faults/faults.h"
 
 #define INPUTS 37
 #define HIDDEN 50
@@ -136,7 +136,7 @@ static void test_threads(cnn_network *network)
 
 /* ---- Allocations ------------------------------------------------------------------------- */
 
-#if COUNTING
+#if defined(CNN_FAULTS)
 static void ask_with(const cnn_network *network, size_t rows, void *workspace, size_t size)
 {
     static float dx[ROWS * INPUTS], jacobian[ROWS * OUTPUTS * INPUTS];
@@ -156,9 +156,9 @@ static void test_allocations(const cnn_network *network)
             CHECK(size >= cnn_network_vjp_workspace_size(network, rows[i]));
             void *workspace = check_memory(size);
             ask_with(network, rows[i], workspace, size); /* the pool is made at its first use */
-            const size_t before = atomic_load(&allocations);
+            const size_t before = faults_total(FAULT_MEMORY);
             ask_with(network, rows[i], workspace, size);
-            CHECK(atomic_load(&allocations) == before);
+            CHECK(faults_total(FAULT_MEMORY) == before);
             free(workspace);
         }
     }
@@ -258,7 +258,7 @@ int main(void)
         dy[i] = (float)(i * 104729 % 1999) / 1000 - 1;
     cnn_network *network = make_network(CNN_FLOAT32);
     find_expected(network);
-#if COUNTING
+#if defined(CNN_FAULTS)
     test_allocations(network);
 #endif
     test_rows(network);
