@@ -157,6 +157,10 @@ class LayerSpec(NamedTuple):
     alpha: float = 0.0
 
 @final
+class ParameterArray:
+    """A parameter, with its numbers; for `Network` alone."""
+
+@final
 class Network:
     """A network; its layers are LayerSpecs."""
 
