@@ -185,7 +185,7 @@ for hidden in sizes:
     assert 0 <= parameters - 4 * small.parameter_count < 200
     assert code < 2000
     assert ram == 0
-    assert 0 <= stack - numbers < 300
+    assert 0 <= stack - numbers < 400
 
 # %%
 # The code is the same few formulas for every size, so in all but the smallest networks most of the

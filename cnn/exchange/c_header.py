@@ -19,7 +19,7 @@ from cnn.exchange._c_table import Table
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import DTypeLike, NDArray
 
@@ -225,21 +225,21 @@ class _Header:
                     statements=self._formulas.of_activation(activation, alpha),
                 )
         needed = self._formulas.needed_by(layers)
-        parts = ["\n\n".join(needed), layers]
-        if "fused(" in parts[0]:
+        parts = [self._renamed(needed)]
+        if any("fused(" in text for text in needed):
             soft = self._formulas.needed_by("soft_fma")
-            parts[0] = "\n\n".join(
-                (*soft, self._filled("fma"), *(text for text in needed if text not in soft))
-            )
-        arithmetic, layers = (
-            re.sub(
-                r"\bfused\(",
-                f"{self._name}_fma(",
-                self._formulas.renamed(part, f"{self._name}_cnn"),
-            )
-            for part in parts
-        )
-        return arithmetic, layers.rstrip()
+            # Its name is none of the formulas', whatever that of the network is.
+            parts = [
+                self._renamed(soft),
+                self._filled("fma").rstrip(),
+                self._renamed(text for text in needed if text not in soft),
+            ]
+        return "\n\n".join(parts), self._renamed([layers]).rstrip()
+
+    def _renamed(self, formulas: Iterable[str]) -> str:
+        """Return formulas with the names that they have in this header."""
+        text = self._formulas.renamed("\n\n".join(formulas), f"{self._name}_cnn")
+        return re.sub(r"\bfused\(", f"{self._name}_fma(", text)
 
     def _function(self, activation: str, alpha: float) -> str:
         """Return the name of an activation's function, with its first layer if it has a number."""
