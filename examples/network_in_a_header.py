@@ -189,7 +189,7 @@ for hidden in sizes:
 
 # %%
 # The code is the same few formulas for every size, so in all but the smallest networks most of the
-# flash holds parameters. Of the stack, the compiler adds less than 300 bytes to what the header
+# flash holds parameters. Of the stack, the compiler adds less than 400 bytes to what the header
 # says. Whether a device computes the same bits is told by `digits_self_test` on the device itself.
 
 assert all(parameters > 2 * code for parameters, code, *_ in rows[1:])
