@@ -61,7 +61,9 @@ def test_an_allocation_fails(faults, tmp_path, name):
     assert (refused > 0) == (name not in FREE)
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n == "to_c" else n for n in FILES]
+)
 def test_a_call_on_files_fails(faults, tmp_path, name):
     """OSError that names the file, which is as before, and no temporary file is left."""
     trials, refused = run(faults, "files", name, tmp_path)
