@@ -30,7 +30,8 @@ def test_sixteen_threads_predict_and_two_train(seconds):
     predictions, fits, grown = map(int, run(many_calls.__file__, "threads", seconds).split())
     assert predictions > 16 * seconds
     assert fits >= 2
-    # Arenas of 18 threads may still grow; a prediction that lost 100 bytes would take more in a minute.
+    # Arenas of 18 threads may still grow. A prediction that lost 100 bytes would take more in a
+    # minute.
     assert grown < 16 * 2**20
 
 
