@@ -73,6 +73,7 @@ test-freethreaded:
 	PIP_ONLY_BINARY=hypothesis,numpy $(FREETHREADED)/bin/python -P -m pip --disable-pip-version-check --quiet \
 	    install '.[test-freethreaded]'
 	$(FREETHREADED)/bin/python -P -m pytest -n auto $(FREETHREADED_TESTS)
+
 # Kills, signals, forks, threads beside training, and many calls: the long runs, about 20 minutes.
 faults: $(VENV)/installed $(VENV)/test-tools
 	$(RUN) -m pytest tests/faults -m "slow or not slow" --durations=0 $(ARGS)
@@ -168,7 +169,7 @@ docs: $(VENV)/installed $(VENV)/docs-tools
 sanitize: sanitize-c
 
 # Those that take longest, and look at numbers rather than at memory.
-LONG_C_TESTS := test_reproducibility|test_vmath|test_memory_faults
+LONG_C_TESTS := reproduce|test_accuracy|test_losses|test_vmath|test_memory_faults
 
 # AddressSanitizer with LeakSanitizer and UndefinedBehaviorSanitizer, then ThreadSanitizer.
 sanitize-c: $(VENV)/build-tools
@@ -202,6 +203,7 @@ fuzz: $(VENV)/installed $(VENV)/test-tools $(VENV)/test-polars-tools $(VENV)/fuz
 #   apt-get install libc6-dev-{arm64,riscv64,s390x,ppc64el}-cross
 platforms: $(VENV)/build-tools $(VENV)/platforms-tools
 	$(RUN) tools/run_platforms.py --table build/platforms.md $(ARGS)
+
 # Memory that is used after its function returned, and strings that do not end, are errors too. An
 # allocation that is too large gives NULL, as it does without the sanitizer.
 ASAN := detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1

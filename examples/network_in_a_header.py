@@ -183,13 +183,13 @@ for hidden in sizes:
         f"  stack {stack:4} ({numbers:4} numbers)  right {right:.1%}"
     )
     assert 0 <= parameters - 4 * small.parameter_count < 200
-    assert code < 2000
+    assert code < 1000
     assert ram == 0
-    assert 0 <= stack - numbers < 400
+    assert 0 <= stack - numbers < 300
 
 # %%
 # The code is the same few formulas for every size, so in all but the smallest networks most of the
-# flash holds parameters. Of the stack, the compiler adds less than 400 bytes to what the header
+# flash holds parameters. Of the stack, the compiler adds less than 300 bytes to what the header
 # says. Whether a device computes the same bits is told by `digits_self_test` on the device itself.
 
 assert all(parameters > 2 * code for parameters, code, *_ in rows[1:])

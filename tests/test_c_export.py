@@ -194,6 +194,14 @@ def test_fma(tmp_path):
         assert tested[name](2_000_000) == 0
 
 
+def test_fma_of_the_cpu(tmp_path):
+    """Cortex-M4 has the instruction for float alone, so each header asks for that of its type."""
+    for dtype, defined in (("float32", "__FP_FAST_FMAF"), ("float64", "__FP_FAST_FMA")):
+        cnn.Sequential([cnn.Dense(2, 1)], dtype=dtype).to_c(tmp_path / "net.h")
+        header = (tmp_path / "net.h").read_text()
+        assert re.findall(r"defined\((__FP_FAST\w+)\)", header) == [defined]
+
+
 def test_stack(tmp_path, dtype):
     """The header tells the size of its arrays; compilers add little that are told not to inline."""
     c_type = "float" if dtype == np.float32 else "double"

@@ -4,12 +4,15 @@ The tests run with every Python. With a free-threaded one they also check that i
 """
 
 import copy
+import gc
+import itertools
 import math
 import pickle
 import subprocess
 import sys
 import sysconfig
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -142,6 +145,46 @@ def test_readers_of_one_network(samples, tmp_path, bits):
     together(*[lambda i=i: read(i) for i in range(THREADS)])
 
 
+class Cycle:
+    """What only the collector frees, and then other threads run."""
+
+    def __init__(self):
+        self.self = self
+
+    def __del__(self):
+        time.sleep(0)
+
+
+def test_metadata_while_garbage_is_collected():
+    """Texts are read whole, if the collector runs at any moment and lets others set them."""
+    network = mlp()._network
+    keys = [f"key {i}" for i in range(300)]
+    for key in keys:
+        network.set_metadata(key, key * 3)
+    done = threading.Event()
+
+    def write():
+        for turn in itertools.count():
+            if done.is_set():
+                return
+            network.set_metadata(keys[turn % len(keys)], None)
+            network.set_metadata(keys[turn % len(keys)], keys[turn % len(keys)] * 3)
+
+    def read():
+        before = gc.get_threshold()
+        gc.set_threshold(50, 2, 2)
+        try:
+            for _ in range(100):
+                for _ in range(3):
+                    Cycle()
+                assert all(value == key * 3 for key, value in network.metadata.items())
+        finally:
+            gc.set_threshold(*before)
+            done.set()
+
+    together(write, write, read)
+
+
 def test_metadata_of_one_network(tmp_path):
     """Texts are set, removed and read at once; each is read whole."""
     network = mlp()._network
@@ -188,13 +231,13 @@ def test_steps_on_one_network_are_counted():
     trainer, single = _core.Trainer(network, "adam", **rates), _core.Trainer(alone, "adam", **rates)
 
     def train():
-        return sum(
-            made(lambda: trainer.step(squared, x, t, None, 1e-4), BUSY_NETWORK) for _ in range(4000)
-        )
+        count = 0
+        while count < 1000:
+            count += made(lambda: trainer.step(squared, x, t, None, 1e-4), BUSY_NETWORK)
+        return count
 
     count = sum(together(*[train] * 4))
-    assert count >= 4000
-    assert trainer.steps == count
+    assert trainer.steps == count == 4000
     for _ in range(count):
         single.step(squared, x, t, None, 1e-4)
     assert (network.predict(x) == alone.predict(x)).all()

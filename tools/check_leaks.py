@@ -1,8 +1,8 @@
 """Look for leaks of cnn in reports of LeakSanitizer: `python tools/check_leaks.py FOLDER`.
 
 A leak is ours if a function of libcnn or of cnn._core is among those that led to the allocation.
-Any other report in the folder, of memory that is used wrongly or of undefined behaviour, is an
-error, whoever made it.
+Any other report in the folder is an error: of memory that is used wrongly, or of undefined
+behaviour, in cnn or in a library that it calls.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ the parts above it; its first comment lists them. tests/test_core_parts.py check
 
 CPython without a GIL is served too. What the GIL protects elsewhere is in critical sections of the
 object that it belongs to; where there is a GIL they are no code at all. They protect a network's
-metadata and settings, the marks of objects in use, and handles. Numbers of weights need none: a
-network may be read while a thread trains it, with or without a GIL.
+metadata and settings, the marks of objects in use, and handles. Weights have a lock for readers
+and for one thread that changes them (access.pxi), with or without a GIL.
 """
 
 import os

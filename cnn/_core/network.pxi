@@ -131,6 +131,8 @@ cdef class Network:
 
     # A reader that waits lets other threads run. So arrays are pinned before begin_read if pointers
     # to them were taken before, and what is allocated for results is allocated before, too.
+    # Metadata and l2 may be read and set beside a training, in critical sections alone. What reads
+    # them with the weights has such a section within begin_read.
 
     cdef inline int begin_read(self) except -1:
         """Keep the network from changing until end_read; no Python code may run until then.
@@ -206,7 +208,8 @@ cdef class Network:
     def copy(self):
         cdef cnn_network *made = NULL
         self.begin_read()
-        status = cnn_network_copy(self.network, &made)
+        with cython.critical_section(self):
+            status = cnn_network_copy(self.network, &made)
         self.end_read()
         check(status, "copy")
         return network_of(made)
@@ -216,8 +219,7 @@ cdef class Network:
         cdef size_t c_layer = layer
         cdef double c_a = a
         self.begin_change("initialize")
-        with cython.critical_section(self):
-            status = cnn_network_initialize(self.network, c_layer, <cnn_initializer>kind, c_a)
+        status = cnn_network_initialize(self.network, c_layer, <cnn_initializer>kind, c_a)
         self.end_change()
         check(status, "init")
 
@@ -482,7 +484,8 @@ cdef class Network:
         cdef bytes encoded = path_bytes(path)
         cdef const char *c_path = encoded
         self.begin_read()
-        status = cnn_network_save(self.network, c_path)
+        with cython.critical_section(self):
+            status = cnn_network_save(self.network, c_path)
         self.end_read()
         check(status, "save", path)
 
@@ -501,7 +504,8 @@ cdef class Network:
         cdef void *data = NULL
         cdef size_t size = 0
         self.begin_read()
-        status = cnn_network_to_bytes(self.network, &data, &size)
+        with cython.critical_section(self):
+            status = cnn_network_to_bytes(self.network, &data, &size)
         self.end_read()
         check(status, "to_bytes")
         try:
@@ -526,12 +530,17 @@ cdef class Network:
     @property
     def metadata(self):
         cdef const char *key
-        found = []
+        cdef size_t i
+        cdef list keys = [], values = []
+        # Bytes and items of lists alone are made here: objects that the collector knows may start
+        # it, which runs other code, and that may let another thread change the metadata.
         with cython.critical_section(self):
             for i in range(cnn_network_metadata_count(self.network)):
                 key = cnn_network_metadata_key(self.network, i)
-                found.append((<bytes>key, <bytes>cnn_network_metadata(self.network, key)))
-        return {name.decode(): value.decode() for name, value in found}
+                keys.append(<bytes>key)
+                values.append(<bytes>cnn_network_metadata(self.network, key))
+        return {
+            name.decode(): value.decode() for name, value in zip(keys, values, strict=True)}
 
     def get_metadata(self, str key not None):
         """The value of a key, or None."""

@@ -55,7 +55,8 @@ cdef class Trainer:
         cdef const char *c_key = NULL if key is None else <const char *>key_bytes
         cdef const char *c_value = NULL if value is None else <const char *>value_bytes
         self.network.begin_read()
-        status = cnn_trainer_save_with(self.trainer, c_key, c_value, c_path)
+        with cython.critical_section(self.network):
+            status = cnn_trainer_save_with(self.trainer, c_key, c_value, c_path)
         self.network.end_read()
         check(status, "save", path)
 
@@ -176,7 +177,8 @@ cdef class Trainer:
         self.network.begin_change("restore")
         status = cnn_trainer_restore(self.trainer)
         if status == CNN_OK and key is not None:
-            status = cnn_network_set_metadata(self.network.network, k, v)
+            with cython.critical_section(self.network):
+                status = cnn_network_set_metadata(self.network.network, k, v)
         self.network.end_change()
         check(status, "restore")
 
@@ -253,7 +255,8 @@ cdef class Trainer:
                 c_seconds, &made.result)
         made.updates = cnn_trainer_steps(self.trainer) - before
         if key is not None and made.updates > 0:
-            noted = cnn_network_set_metadata(self.network.network, k, v)
+            with cython.critical_section(self.network):
+                noted = cnn_network_set_metadata(self.network.network, k, v)
         self.network.end_change()
         made.end(status if status != CNN_OK else noted, "fit")
         return made

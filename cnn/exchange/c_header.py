@@ -137,6 +137,7 @@ class _Header:
         self._common = self._names() | {
             "type": self._type,
             "suffix": "f" if self._bits == 32 else "",
+            "SUFFIX": "F" if self._bits == 32 else "",
             "inputs": network.inputs,
             "outputs": network.outputs,
             **(self._table.values if self._table else {}),

@@ -1,8 +1,7 @@
 /*
- * Counts allocations, and the bytes that are allocated. Where the C library lets a program put its
- * own functions in the place of malloc and its kin, these count; elsewhere, and under
- * ThreadSanitizer, COUNTING is 0. AddressSanitizer has hooks for the bytes alone, if it is clang's.
- * The bytes are known if MEASURING is 1.
+ * Measures the bytes that are allocated. If the C library lets a program put its own functions in
+ * the place of malloc and its kin, these do; clang's AddressSanitizer has hooks. Elsewhere
+ * MEASURING is 0.
  */
 #ifndef CNN_ALLOCATIONS_H
 #define CNN_ALLOCATIONS_H
@@ -17,17 +16,17 @@
 #endif
 
 #if ALLOCATIONS_HAS(address_sanitizer)
-#define COUNTING 0
+#define INTERPOSES 0
 #define MEASURING 1
 #elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||                             \
     ALLOCATIONS_HAS(thread_sanitizer) || ALLOCATIONS_HAS(memory_sanitizer)
-#define COUNTING 0
+#define INTERPOSES 0
 #define MEASURING 0
 #elif defined(__GLIBC__)
-#define COUNTING 1
+#define INTERPOSES 1
 #define MEASURING 1
 #else
-#define COUNTING 0
+#define INTERPOSES 0
 #define MEASURING 0
 #endif
 
@@ -49,10 +48,8 @@ static inline void measure_less(size_t bytes)
 }
 #endif
 
-#if COUNTING
+#if INTERPOSES
 #include <malloc.h>
-
-static atomic_size_t allocations;
 
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
@@ -60,20 +57,19 @@ extern void *__libc_realloc(void *memory, size_t size);
 extern void *__libc_memalign(size_t alignment, size_t size);
 extern void __libc_free(void *memory);
 
-static inline void *count_allocation(void *memory)
+static inline void *measured(void *memory)
 {
-    atomic_fetch_add(&allocations, 1);
     measure_more(malloc_usable_size(memory));
     return memory;
 }
 
 void *malloc(size_t size)
 {
-    return count_allocation(__libc_malloc(size));
+    return measured(__libc_malloc(size));
 }
 void *calloc(size_t count, size_t size)
 {
-    return count_allocation(__libc_calloc(count, size));
+    return measured(__libc_calloc(count, size));
 }
 /* Old and new memory count both while one is copied to the other, as they do in the worst case. */
 void *realloc(void *memory, size_t size)
@@ -82,13 +78,13 @@ void *realloc(void *memory, size_t size)
     void *moved = __libc_realloc(memory, size);
     if (!moved)
         return NULL;
-    (void)count_allocation(moved);
+    (void)measured(moved);
     measure_less(before);
     return moved;
 }
 void *aligned_alloc(size_t alignment, size_t size)
 {
-    return count_allocation(__libc_memalign(alignment, size));
+    return measured(__libc_memalign(alignment, size));
 }
 int posix_memalign(void **memory, size_t alignment, size_t size)
 {
@@ -120,7 +116,7 @@ static void measure_release(const volatile void *memory)
 /* Begin to measure; returns what is allocated now. */
 static inline size_t measure_begin(void)
 {
-#if !COUNTING
+#if !INTERPOSES
     static int installed;
     if (!installed)
         (void)__sanitizer_install_malloc_and_free_hooks(measure_allocation, measure_release);

@@ -149,19 +149,20 @@ INLINE real soft_fma(real a, real b, real c)
 }
 #endif
 
-/* Whether the scalar kernels have the instruction. */
-#if defined(__FP_FAST_FMA) || defined(__FMA__) || defined(__aarch64__)
+/* Whether the scalar kernels have the instruction: some CPUs have it for float alone. */
 #if CNN_BITS == 32
-INLINE real fused(real a, real b, real c)
-{
-    return __builtin_fmaf(a, b, c);
-}
-#else
-INLINE real fused(real a, real b, real c)
-{
-    return __builtin_fma(a, b, c);
-}
+#if defined(__FP_FAST_FMAF) || defined(__FMA__) || defined(__aarch64__)
+#define BUILT_IN_FMA __builtin_fmaf
 #endif
+#elif defined(__FP_FAST_FMA) || defined(__FMA__) || defined(__aarch64__)
+#define BUILT_IN_FMA __builtin_fma
+#endif
+
+#if defined(BUILT_IN_FMA)
+INLINE real fused(real a, real b, real c)
+{
+    return BUILT_IN_FMA(a, b, c);
+}
 #elif defined(CNN_BUILD)
 /* What fma.c chose: the C library's, or soft_fma. */
 #define FMA_IS_CALLED
