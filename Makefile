@@ -111,7 +111,8 @@ IN_DISTRIBUTED := CNN_ENGINES="$(ENGINES)" PATH="$(CURDIR)/$(DISTRIBUTED)/bin:$$
 test-distributed: distributed-environment
 	$(IN_DISTRIBUTED) python -P -m pytest tests/distributed \
 	    -m "distributed$(if $(QUICK), and not slow)"
-	$(if $(QUICK),,$(IN_DISTRIBUTED) python -P -m pytest tests/test_docs.py -k "test_document and engines")
+	$(if $(QUICK),,$(IN_DISTRIBUTED) python -P -m pytest tests/test_docs.py \
+	    -m "slow or not slow" -k "test_document and engines")
 
 # The notebooks of the gallery, which `make docs` makes.
 test-gallery: $(VENV)/installed $(VENV)/docs-tools $(VENV)/test-tools

@@ -32,10 +32,17 @@ FILES = {"c", "cmake", "cpp", "cython", "fortran"}
 COMPILED = {f"docs/guide/{name}.md" for name in ("c", "cpp", "cython", "devices", "fortran")} | {
     "examples/README.md"
 }
+# Pages that take longer than a few seconds; `make test-distributed` runs those on engines, too.
+LONG = {"docs/start/choices.md", "docs/guide/engines/joblib.md"}
 
 
 def with_blocks(*languages):
-    return [name for name in DOCUMENTS if any(b.language in languages for b in blocks_of(name))]
+    """Return the documents with blocks of these languages, the long ones marked."""
+    return [
+        pytest.param(name, marks=[pytest.mark.slow] if name in LONG else [])
+        for name in DOCUMENTS
+        if any(b.language in languages for b in blocks_of(name))
+    ]
 
 
 def test_documents_are_read():

@@ -8,13 +8,21 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+# Each takes seconds; `make docs` runs all of them, too.
+LONG = {"control_policy", "drop_in_for_sklearn", "initial_weights", "overfitting", "same_bits"}
 
 
 def test_examples_are_there():
-    assert {"physics_loss", "control_policy"} <= {path.stem for path in EXAMPLES}
+    assert {"physics_loss", *LONG} <= {path.stem for path in EXAMPLES}
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem in LONG else [])
+        for path in EXAMPLES
+    ],
+)
 def test_example(path, tmp_path):
     done = subprocess.run(
         [sys.executable, "-P", "-W", "error", str(path)],

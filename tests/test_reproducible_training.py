@@ -33,6 +33,8 @@ RUNS = [
     *(("momentum", "plain", size) for size in (1, 300)),
 ]
 INPUTS, CLASSES = 40, 5
+# Instruction sets and threads. The scalar set is the slowest, and with one thread it is the reference.
+MACHINES = [(isa, n) for isa in _core.isas() for n in (1, 2, 3) if isa != "scalar" or n == 3]
 
 
 def training_data(rows, dtype):
@@ -95,11 +97,13 @@ def rows_for(batch_size):
     return {1: 5, 7: 24, 100: 220, 300: 310}[batch_size]
 
 
+@pytest.mark.parametrize(("isa", "threads"), MACHINES)
 @pytest.mark.parametrize(("kind", "settings", "batch_size"), RUNS)
 def test_training(kind, settings, batch_size, threads, dtype, isa, trained_weights, bits):
     """The weights and the optimizer's state are the same on any instruction set and threads."""
     case = kind, settings, batch_size, dtype
     expected = trained_weights(*case)
+    _core.select_isa(isa)
     _core.set_num_threads(threads)
     assert bits(*trained_weights.run(*case)) == bits(*expected)
 
@@ -132,11 +136,14 @@ def wide_weights_on_scalar(wide_weights):
     return known
 
 
+@pytest.mark.parametrize(("isa", "threads"), MACHINES)
 @pytest.mark.parametrize("kind", ["nesterov", "adamw"])
 def test_training_of_wide_layers(
     kind, dtype, wide_weights, wide_weights_on_scalar, isa, threads, bits
 ):
     expected = wide_weights_on_scalar[kind, dtype.name]
+    _core.select_isa(isa)
+    _core.set_num_threads(threads)
     assert bits(*wide_weights(kind, dtype)) == bits(*expected)
 
 

@@ -7,6 +7,7 @@ build/fuzz/found, and new inputs in build/fuzz/inputs, with which the next run g
 
 import os
 import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,7 @@ def fuzz(name, isa, command, seconds):
     inputs, found = FOLDER / "inputs" / name, FOLDER / "found" / name
     for folder in (inputs, found):
         folder.mkdir(parents=True, exist_ok=True)
+    before = seconds_of_children()
     done = subprocess.run(
         [
             *command,
@@ -65,7 +67,15 @@ def fuzz(name, isa, command, seconds):
         print(text[-6000:], flush=True)
         return f"{name:18} {isa:7} FAILED, see {found}", False
     count = next(n for n in executed[-1] if n)
-    return f"{name:18} {isa:7} {count:>10} runs, {(covered or ['?'])[-1]:>6} edges", True
+    used = seconds_of_children() - before
+    edges = (covered or ["?"])[-1]
+    return f"{name:18} {isa:7} {count:>10} runs, {edges:>6} edges, {used:.0f} CPU seconds", True
+
+
+def seconds_of_children():
+    """Return the CPU time of the programs that have ended; others may use the machine, too."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def state_machine(seconds):

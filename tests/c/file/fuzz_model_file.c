@@ -7,6 +7,9 @@
 
 enum { FILE_MAX = 1 << 16 };
 
+/* Raw bytes begin with the files of the corpus. */
+#ifndef CNN_RAW_BYTES
+
 /* Good files to begin with, as make_file wants them: ' for " and ` for \". */
 #define METADATA(dtype)                                                                            \
     "'format':'cnn','format_version':'1','architecture':'{`dtype`:`" dtype                         \
@@ -62,6 +65,8 @@ static size_t make_file(size_t which, uint8_t *file)
     memset(file + size, 0x3F, good[which].data_size);
     return set_header_size(file, size - 8, good[which].data_size);
 }
+
+#endif /* CNN_RAW_BYTES */
 
 /* Files with an optimizer are read as checkpoints as well. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
