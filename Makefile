@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := test
-.PHONY: demo fuzz test test-c accuracy test-python test-slow faults load test-freethreaded test-peers test-downstream test-distributed test-gallery lint bench bench-guard bench-distributed bench-interfaces bench-streaming docs sanitize sanitize-c sanitize-python memcheck analyze platforms wheel audit clean
+.PHONY: demo fuzz test test-c accuracy test-python test-slow faults load test-freethreaded test-peers test-downstream test-distributed test-gallery lint bench bench-guard bench-distributed bench-interfaces bench-streaming docs sanitize sanitize-c sanitize-python memcheck analyze platforms trust wheel audit clean
 
 # In CI a warning is an error.
 CNN_WERROR := $(if $(CI),ON,OFF)
@@ -40,13 +40,15 @@ test-c: $(VENV)/build-tools
 	$(CTEST) --test-dir build/c
 
 # The largest error of each activation and function of vmath.h, of the losses and their gradients:
-# every float32, 10^8 float64. `make accuracy ARGS="tanh gelu"` measures only these functions.
+# every float32, 10^8 float64. `make accuracy ARGS="tanh gelu"` measures only these functions, BITS=32 or
+# BITS=64 only this type.
 # Needs MPFR of the system: apt-get install libmpfr-dev.
 ACCURACY := build/accuracy
+BITS ?=
 accuracy: $(VENV)/build-tools
 	$(CMAKE) -S . -B $(ACCURACY) -G Ninja -DCNN_BUILD_TESTS=ON -DCNN_ACCURACY=ON -DCNN_WERROR=$(CNN_WERROR)
 	$(CMAKE) --build $(ACCURACY) --target test_accuracy test_losses_32 test_losses_64
-	$(ACCURACY)/tests/c/test_accuracy --all $(ARGS)
+	$(ACCURACY)/tests/c/test_accuracy --all$(BITS) $(ARGS)
 	$(if $(ARGS),,$(ACCURACY)/tests/c/test_losses_32 --all)
 	$(if $(ARGS),,$(ACCURACY)/tests/c/test_losses_64 --all)
 
@@ -251,6 +253,11 @@ memcheck: $(VENV)/build-tools
 analyze: $(VENV)/build-tools $(VENV)/analyze-tools
 	$(CMAKE) -S . -B build/analyze -G Ninja -DCMAKE_EXPORT_COMPILE_COMMANDS=ON
 	$(IN) python tools/analyze.py build/analyze $(ARGS)
+
+# Evidence for the promises of cnn, in half an hour of two cores: docs/trust.md. The table is in
+# build/trust.md. What it needs of Debian: clang, libmpfr-dev, and what `platforms` and `fuzz` name.
+trust: $(VENV)/installed $(VENV)/test-tools $(VENV)/build-tools
+	$(RUN) tools/trust.py $(ARGS)
 
 wheel: $(VENV)/lint-tools
 	rm -rf dist

@@ -33,7 +33,7 @@ RUNS = [
     *(("momentum", "plain", size) for size in (1, 300)),
 ]
 INPUTS, CLASSES = 40, 5
-# Instruction sets and threads. The scalar set is the slowest, and with one thread it is the reference.
+# The scalar set is the slowest; with one thread it is the reference.
 MACHINES = [(isa, n) for isa in _core.isas() for n in (1, 2, 3) if isa != "scalar" or n == 3]
 
 

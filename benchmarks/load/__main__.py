@@ -153,9 +153,11 @@ class Service:
             memory.append(resident())
         return memory
 
-    def wrong(self) -> int:
-        """Return how many predictions of cnn had other bits."""
-        return sum(counts.wrong for counts in self.counts["cnn"])
+    def wrong(self) -> tuple[int, int]:
+        """Return how many predictions of cnn had other bits, and of how many."""
+        counts = self.counts["cnn"]
+        calls = sum(int(sum(n.sum() for n in one.counts.values())) for one in counts)
+        return sum(one.wrong for one in counts), calls
 
 
 def resident() -> int:
@@ -208,8 +210,8 @@ def main() -> int:
         print("onnxruntime is not installed")
     memory = service.run(arguments.seconds)
     tables(service)
-    grown, wrong = growth(memory), service.wrong()
-    print(f"\n{wrong} predictions of cnn with other bits")
+    grown, (wrong, calls) = growth(memory), service.wrong()
+    print(f"\n{wrong} of {calls:,} predictions of cnn had other bits")
     first, last, slope, most = (n / 2**20 for n in (memory[WARM], memory[-1], grown, MOST_GROWTH))
     print(
         f"memory: {first:.1f} MiB after {WARM} minutes, {last:.1f} MiB at the end, slope "
