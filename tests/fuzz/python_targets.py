@@ -14,6 +14,7 @@ import pickle
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -24,11 +25,14 @@ import cnn
 from cnn import _sources
 from cnn._base.metadata import COLUMNS
 from cnn._tables import arrow, csv_file, pieces
-from cnn._tables.content import read
 from cnn._tables.preprocessing import Filling, Preprocessing
 from cnn._tables.table import Category, Number
 from cnn.datasets import load_mnist
 from cnn.tabular import TableModel
+
+sys.path.append(str(Path(__file__).parents[1]))  # for the helpers of other tests
+
+from table_facts import facts
 
 # Errors for bad data: of cnn (ModelFileError is a ValueError), and of the system.
 REFUSED = (ValueError, TypeError, OSError)
@@ -112,18 +116,6 @@ def idx(data):
     assert len(found) == 4
 
 
-def _found(path):
-    try:
-        content = read(path, target="t")
-    except REFUSED as error:
-        return str(error)
-    columns = [
-        (c.column, c.values.dtype, c.values.tobytes(), c.missing, c.first_missing, c.inexact)
-        for c in content.columns.values()
-    ]
-    return content.rows, content.hint, columns
-
-
 def table(data):
     """Read a table: pyarrow's blocks and the csv module must find the same."""
     fast = (arrow.WORTHWHILE, arrow._BLOCK, arrow._SHARE, pieces.FIRST_ROWS)
@@ -135,10 +127,10 @@ def table(data):
         try:
             arrow.WORTHWHILE, arrow._BLOCK, arrow._SHARE = 1, block, max(64, block // 3)
             pieces.FIRST_ROWS, csv_file._SNIFFED_LINES = 1, 2
-            first = _found(path)
+            first = facts(path, REFUSED)
             if not parquet:
                 arrow.is_installed = lambda: False
-                assert _found(path) == first
+                assert facts(path, REFUSED) == first
         finally:
             arrow.WORTHWHILE, arrow._BLOCK, arrow._SHARE, pieces.FIRST_ROWS = fast
             csv_file._SNIFFED_LINES, arrow.is_installed = sniffed, installed
