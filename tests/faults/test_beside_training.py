@@ -190,6 +190,7 @@ def estimator(case):
             "predict": lambda model: model.predict(few).tobytes(),
             "predict_proba": lambda model: model.predict_proba(few).tobytes(),
             "score": lambda model: model.score(few, case.t[:100]),
+            "coefs_": lambda model: bits(model.coefs_),
         },
     )
 
