@@ -61,4 +61,16 @@ static inline uint64_t hash_bytes(uint64_t hash, const void *data, size_t size)
     return hash;
 }
 
+/* The hash of a network's file; false if it cannot be written. */
+static inline int hash_network(uint64_t *hash, const cnn_network *network)
+{
+    void *bytes = NULL;
+    size_t size = 0;
+    if (cnn_network_to_bytes(network, &bytes, &size) != CNN_OK)
+        return 0;
+    *hash = hash_bytes(*hash, bytes, size);
+    cnn_bytes_free(bytes);
+    return 1;
+}
+
 #endif

@@ -124,13 +124,9 @@ void destroy_world(world *w)
     free(w);
 }
 
-static uint64_t hash_network(uint64_t hash, const cnn_network *network)
+static uint64_t hash_on(uint64_t hash, const cnn_network *network)
 {
-    void *bytes = NULL;
-    size_t size = 0;
-    CHECK(cnn_network_to_bytes(network, &bytes, &size) == CNN_OK);
-    hash = hash_bytes(hash, bytes, size);
-    cnn_bytes_free(bytes);
+    CHECK(hash_network(&hash, network));
     return hash;
 }
 
@@ -148,7 +144,7 @@ static uint64_t hash_trainer(uint64_t hash, const world *w, const cnn_trainer *t
 
 uint64_t hash_before(const world *w)
 {
-    uint64_t hash = hash_network(HASH_BEGIN, w->network);
+    uint64_t hash = hash_on(HASH_BEGIN, w->network);
     hash = hash_trainer(hash, w, w->trainer);
     for (size_t i = 0; i < cnn_shard_tree_nodes(w->tree); i++) {
         size_t range[2];
@@ -169,7 +165,7 @@ uint64_t hash_after(const world *w)
     hash = hash_bytes(hash, &w->result.correct, sizeof w->result.correct);
     hash = hash_bytes(hash, &w->value, sizeof w->value);
     if (w->made)
-        hash = hash_network(hash, w->made);
+        hash = hash_on(hash, w->made);
     if (w->made_trainer)
         hash = hash_trainer(hash, w, w->made_trainer);
     return hash_bytes(hash, w->made_bytes, w->made_bytes ? w->made_size : 0);
