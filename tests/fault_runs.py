@@ -94,6 +94,19 @@ def fit(net, **options):
     return net
 
 
+def fit_shards(net, epochs):
+    cnn.distributed.fit(net, [(X[:90], T[:90]), (X[90:], T[90:])], batch_size=64, epochs=epochs)
+    return net
+
+
+# How epochs are trained by calls that train several. If such a call fails, the network is as after
+# the last epoch that it finished, and the same call goes on from there.
+SEVERAL = {
+    "fit, epochs": lambda net, epochs: fit(net, epochs=epochs, validation_data=(X, T)),
+    "distributed.fit, epochs": fit_shards,
+}
+
+
 MEMORY = {
     "Sequential": lambda net, folder: network(),
     "fit": lambda net, folder: fit(net, epochs=1),
@@ -104,6 +117,10 @@ MEMORY = {
         validation_data=(X, T),
         sample_weight=np.arange(ROWS) + 1.0,
     ),
+    **{
+        name: lambda net, folder, train=train: train(net, 2 - net.epochs)
+        for name, train in SEVERAL.items()
+    },
     "train_step": lambda net, folder: net.train_step(X, T, optimizer=cnn.SGD(momentum=0.9)),
     "predict": lambda net, folder: net.predict(X.astype(float)),
     "predict one": lambda net, folder: net.predict(X[0]),
@@ -132,11 +149,23 @@ def in_thread(call):
     return results[0]
 
 
-def memory_trial(name, folder, first, last, expected):
+def state(net):
+    """Return the number of epochs and the weights."""
+    return net.epochs, bits(net.get_weights())
+
+
+def allowed(name, folder):
+    """Return the states in which a call may leave a network, and what it then gives later."""
+    nets = [network()]
+    if name in SEVERAL:
+        nets.append(SEVERAL[name](network(), 1))
+    return {state(net): bits(MEMORY[name](net, folder)) for net in nets}
+
+
+def memory_trial(name, folder, first, last, states):
     """Return whether the call was refused, and how many allocations failed."""
     net = network()
-    before = bits(net.get_weights())
-    call = MEMORY[name]
+    expected, call = states[state(net)], MEMORY[name]
     raised, result, failed = in_thread(
         lambda: failing(lambda: call(net, folder), "memory", first, last, errno.ENOMEM)
     )
@@ -144,7 +173,8 @@ def memory_trial(name, folder, first, last, expected):
     if raised is not None:
         assert isinstance(raised, MemoryError), where
         assert failed > 0, where
-        assert bits(net.get_weights()) == before, f"{where}: the weights have changed"
+        assert state(net) in states, f"{where}: the weights or epochs have changed"
+        expected = states[state(net)]
         result = call(net, folder)
     assert bits(result) == expected, f"{where}: other bits"
     return raised is not None, failed
@@ -156,11 +186,11 @@ def memory(name, folder):
     trials = refused = 0
     for threads in (1, 2):
         _core.set_num_threads(threads)
-        expected = bits(MEMORY[name](network(), folder))
+        states = allowed(name, folder)
         for alone in (True, False):
             for first in itertools.count():
                 was_refused, failed = memory_trial(
-                    name, folder, first, first if alone else FOREVER, expected
+                    name, folder, first, first if alone else FOREVER, states
                 )
                 trials += 1
                 refused += was_refused

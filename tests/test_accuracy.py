@@ -11,6 +11,7 @@ import reference as ref
 from bounded import assert_within, exact
 from reference import LossSettings
 
+import cnn
 from cnn import _core
 
 SIZES = [*range(1, 41), 255, 256, 257, 511, 512, 513, 784, 1023, 1024, 1025]
@@ -109,10 +110,12 @@ def test_infinities(name, dtype, isa):
 
 @pytest.mark.parametrize("name", ["silu", "gelu"])
 def test_infinities_of_products(name, dtype, isa):
-    """x times 0 or 1: the limit at inf, and NaN or the limit -0 at -inf, where PyTorch has NaN."""
-    y = _core.activation(name, np.array([-np.inf, np.inf], dtype))
-    assert y[1] == np.inf
-    assert np.isnan(y[0]) or y[0] == 0
+    """x times 0 or 1: the limit at inf, NaN at -inf as in PyTorch; NaN from both going back."""
+    x = np.array([-np.inf, np.inf] * 9, dtype)
+    y = _core.activation(name, x)
+    assert (y[1::2] == np.inf).all()
+    assert np.isnan(y[::2]).all()
+    assert np.isnan(cnn.activation_backward(name, np.ones(18, dtype), x=x)).all()
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)

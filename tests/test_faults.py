@@ -1,7 +1,7 @@
 """Allocations and calls on files that fail, each in turn: clear errors, and nothing is changed.
 
 `fault_runs.py` makes the calls, in a process into which `c/faults/faults.c` is loaded. The same for
-the functions of C is in `c/test_memory_faults.c` and `c/test_file_faults.c`.
+the functions of C is in `c/test_memory_faults_*.c` and `c/test_file_faults.c`.
 """
 
 import os

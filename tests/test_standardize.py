@@ -524,5 +524,5 @@ def test_a_call_without_a_network(bits):
     bits(layer([3, 4]), found[0])
     with refused(ValueError, "Standardize: x has 3 columns, but the layer has 2 inputs"):
         layer([[1, 2, 3]])
-    with refused(AttributeError, "Standardize: inputs does not exist yet"):
+    with refused(AttributeError, "Standardize: mean does not exist yet"):
         cnn.Standardize()([[1, 2]])

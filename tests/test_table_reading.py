@@ -14,6 +14,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pandas
 import pytest
+from table_facts import facts
 
 from cnn._base import extras
 from cnn._tables import arrow, buffers, content, csv_file, pieces, table
@@ -57,19 +58,6 @@ def blockwise(monkeypatch):
         return counts
 
     return use
-
-
-def facts(path, **options):
-    """Return all that `read` finds in a file, or its error."""
-    try:
-        found = read(path, target="t", **options)
-    except ValueError as error:
-        return str(error)
-    columns = [
-        (c.column, c.values.dtype, c.values.tobytes(), c.missing, c.first_missing, c.inexact)
-        for c in found.columns.values()
-    ]
-    return found.rows, found.hint, columns
 
 
 def both(path, monkeypatch, **options):

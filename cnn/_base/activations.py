@@ -127,7 +127,8 @@ TABLE: Mapping[str, Activation] = {
             "The sigmoid linear unit or swish (Elfwing, Uchibe and Doya, 2018). Results are within "
             "4 units in the last place and ``|x|`` times the smallest denormal number, which "
             "matters if the sigmoid itself is denormal: for x < -87 in float32 and x < -708 in "
-            "float64."
+            "float64. As in PyTorch, silu(-inf) is NaN, being x times 0, and the derivative is NaN "
+            "at -inf and inf; `mish` and `hard_swish` have their limits there."
         ),
         example=">>> cnn.silu([-1.0, 0.0, 2.0]).round(3)\narray([-0.269,  0.   ,  1.762])",
     ),
@@ -140,7 +141,8 @@ TABLE: Mapping[str, Activation] = {
             "their formula with tanh. "
             "Results are within 4 units in the last place and ``|x|`` times the smallest denormal "
             "number, which matters if the normal distribution itself is denormal: for x < -12.9 "
-            "in float32 and x < -37.5 in float64."
+            "in float32 and x < -37.5 in float64. As in PyTorch, gelu(-inf) is NaN, being x times "
+            "0, and the derivative is NaN at -inf and inf; `gelu_tanh` has its limits there."
         ),
         example=">>> cnn.gelu([-1.0, 0.0, 2.0]).round(3)\narray([-0.159,  0.   ,  1.954])",
     ),

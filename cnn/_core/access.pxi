@@ -3,7 +3,8 @@
 # A reader that finds a change running waits for its end, and a change waits for the readers before
 # it. Each waits for one turn of the others at most: at the end of a change all waiting readers get
 # in, before the next change; a reader that comes while a change waits for others is in the next
-# turn. So a reader sees the weights of between two changes, and nobody starves.
+# turn. So a reader sees the weights of between two changes, and nobody starves. In the child of a
+# fork, a change that another thread was making never ends: there all is refused.
 #
 # The functions are called in a critical section of the network, which is the GIL where there is
 # one. Waiting is outside. A thread that runs inside needs no lock of another, so that no circle of
@@ -70,12 +71,26 @@ cdef inline bint is_changing(network_access *access) noexcept:
     return access.busy == process
 
 
+cdef int refuse_forked(str where) except -1:
+    """Refuse a network that another thread was changing when this process was forked.
+
+    Some of its weights may be those of before a step and others those of after it, for ever.
+    """
+    raise RuntimeError(
+        f"{where}another thread was training the network when this process was forked, so that "
+        f"its weights here may be partly those of another step; should be loaded from a file in "
+        f"this process, or start the process by 'spawn' or while no thread trains"
+    )
+
+
 cdef inline bint enter_read(network_access *access, waiting_reader *own) except -1:
     """Count a reader; or return True, after which it waits for own.lock and is counted then."""
     know_process(access)
-    if access.busy != process:
+    if access.busy == 0:
         access.readers += 1
         return False
+    if access.busy != process:
+        refuse_forked("")
     own.lock = closed_lock()
     own.next = access.waiting
     access.waiting = own
@@ -98,12 +113,7 @@ cdef PyThread_type_lock enter_change(network_access *access, str where) except? 
     if access.busy == process:
         raise RuntimeError(f"{where}: the network is being trained by another thread")
     if access.busy != 0:
-        raise RuntimeError(
-            f"{where}: another thread was training the network when this process was forked, "
-            f"so that its weights here may be those of between two steps; should be a copy of "
-            f"it (copy.deepcopy) or one from a file, or start the process by 'spawn' or while "
-            f"no thread trains"
-        )
+        refuse_forked(f"{where}: ")
     if access.readers > 0:
         access.writer = closed_lock()
     access.busy = process

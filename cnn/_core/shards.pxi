@@ -243,8 +243,16 @@ def shard_step(Trainer trainer not None, cnp.ndarray gradient not None, first, c
     check(status, "fit")
 
 
-def shard_finish(Trainer trainer not None, cnp.ndarray values not None):
-    """Give the network its new parameters, and count the step."""
+def shard_finish(Trainer trainer not None, cnp.ndarray values not None, str key=None,
+                 str value=None):
+    """Give the network its new parameters, count the step, and set the metadata `key`.
+
+    No signal comes between the step and the metadata.
+    """
+    cdef bytes c_key = b"" if key is None else key.encode()
+    cdef bytes c_value = b"" if value is None else value.encode()
+    cdef const char *k = c_key
+    cdef const char *v = c_value
     cdef Network network = trainer.network
     cdef const void *p = vector_data(values, network.type_number, "fit", "values")
     cdef size_t count = values.size
@@ -252,5 +260,8 @@ def shard_finish(Trainer trainer not None, cnp.ndarray values not None):
     network.begin_change("fit")
     with nogil:
         status = cnn_shard_finish(trainer.trainer, p, count)
+    if status == CNN_OK and key is not None:
+        with cython.critical_section(network):
+            status = cnn_network_set_metadata(network.network, k, v)
     network.end_change()
     check(status, "fit")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnn import _core
+from cnn._base.metadata import EPOCHS
 from cnn.distributed import _traffic
 from cnn.distributed._ranges import nodes_of, ranges
 
@@ -142,8 +143,8 @@ class Exchange:
                 self._sums.add(first, last, part[at : at + size].view(self._dtype), sums)
                 at += size
 
-    def update(self, sums: Sums, gradient: NDArray[Any], lr: float) -> None:
-        """Make a step on the sums of `total`."""
+    def update(self, sums: Sums, gradient: NDArray[Any], lr: float, epoch: int) -> None:
+        """Make a step on the sums of `total`, and count its epoch."""
         team, first = self._team, self._begins[self._team.rank]
         team.attempt(_core.shard_mean, self._network, gradient, first, sums)
         clip = 1.0
@@ -154,7 +155,7 @@ class Exchange:
         parts = team.allgather(values, self._slices, self._dtype)
         if team.size > 1:
             np.concatenate(parts, out=self._values)
-        team.attempt(_core.shard_finish, self.trainer, self._values)
+        team.attempt(_core.shard_finish, self.trainer, self._values, EPOCHS, str(epoch))
 
     def _clip(self, squares: Sums | None) -> float:
         parts = self._team.allgather(squares, self._blocks)

@@ -206,7 +206,7 @@ class Run:
         rates = self.team.tell(rates, count).copy()
         if self.display is not None:
             self.display.begin(epoch)
-        made = self.trainer.steps
+        before = self.network.get_metadata(EPOCHS)
         self.team.attempt(self.trainer.snapshot)
         self.team.sync()
         interrupted = False
@@ -214,7 +214,7 @@ class Run:
             self._train(epoch, rates)
             logs = self._logs(epoch) | {"lr": self.last_lr, "seconds": time.perf_counter() - begin}
         except _NotFiniteError as error:
-            self._restore()
+            self._restore(before)
             raise FloatingPointError(
                 f"{self.team.where}: the {error.what} became NaN or infinite in epoch {epoch}, "
                 f"step {error.step}; the weights are {kept}. A smaller lr or clip_norm may help"
@@ -223,17 +223,13 @@ class Run:
             interrupted = not isinstance(error, Exception)
             # If another thread is training the network by now, its weights are not restored.
             with contextlib.suppress(RuntimeError):
-                self._restore()
+                self._restore(before)
                 error.add_note(f"{self.team.where} ended in epoch {epoch}; the weights are {kept}")
             raise
         finally:
             for shard in self.shards:
                 shard.end(interrupted=interrupted)
-            # An interrupted epoch is not repeated: its order of rows has been used.
-            if self.trainer.steps > made:
-                self.network.set_metadata(EPOCHS, str(epoch))
         self.epoch, self.step, self.sums = epoch, 0, np.zeros(_core.SHARD_SUMS)
-        self.network.set_metadata(EPOCHS, str(epoch))
         self.history.append(epoch, logs)
         if self.team.rank == 0 and LOGGER.isEnabledFor(logging.DEBUG):
             LOGGER.debug("%s: epoch %d, %s", self.team.where, epoch, text_of(logs))
@@ -250,9 +246,9 @@ class Run:
             return np.empty(0)
         return optimizers.rates(self.team.where, self.optimizer, count)
 
-    def _restore(self) -> None:
+    def _restore(self, epochs: str | None) -> None:
         """Go back to the last finished epoch, in all processes if they have failed together."""
-        self.trainer.restore()
+        self.trainer.restore(EPOCHS, epochs)
         if self.team.agrees:
             self.team.recover()
             self.exchange.gather_state()
@@ -287,6 +283,9 @@ class Run:
             if self.every is not None and done % self.every == 0 and self.step < self.steps:
                 self.exchange.gather_state()
                 self._save()
+        if not made and self.sums[1] > 0:
+            # The steps with weight were made before a checkpoint; others count it themselves.
+            team.attempt(self.network.set_metadata, EPOCHS, str(epoch))
         if self.display is not None:
             self.display.advance(int(rows), self._means(self.sums))
 
@@ -312,7 +311,9 @@ class Run:
             self.team.agrees = True
             raise _NotFiniteError("loss", step + 1)
         try:
-            self.exchange.update(sums, gradient, self.last_lr)
+            # An interrupted epoch is not repeated: its order of rows has been used. So it is
+            # counted with its first step.
+            self.exchange.update(sums, gradient, self.last_lr, self.epoch + 1)
         except NormError:
             self.team.agrees = True
             raise _NotFiniteError("gradient's norm", step + 1) from None

@@ -157,9 +157,14 @@ def fit(
         workers=ranks,
         timeout=float(timeout),
     )
-    net.set_weights(trained.weights)
-    net.stop_training = trained.stop_training
+    before = network.get_metadata(EPOCHS)
     network.set_metadata(EPOCHS, trained.epochs)
+    try:
+        net.set_weights(trained.weights)
+    except BaseException:
+        network.set_metadata(EPOCHS, before)
+        raise
+    net.stop_training = trained.stop_training
     if trainer is not None and isinstance(optimizer, optimizers.Optimizer):
         optimizer.lr = trained.lr
         trainer.set_state(trained.slots)

@@ -192,13 +192,16 @@ class Dense(Layer):
         name, alpha = self._activation
         return _core.LayerSpec("dense", self._inputs, self._outputs, name, l2=self._l2, alpha=alpha)
 
-    def _outputs_of(self, x: NDArray[Any]) -> NDArray[Any]:
+    _PARAMETERS = ("weight", "bias")
+
+    def _outputs_of(self, x: NDArray[Any], *parameters: NDArray[Any]) -> NDArray[Any]:
         if x.shape[1] != self._inputs:
             raise ValueError(
                 f"Dense: x has {x.shape[1]} columns, but the layer has {self._inputs} inputs"
             )
         name, alpha = self._activation
-        return _core.dense(x, self.weight, self.bias, name, None, alpha)
+        weight, bias = parameters
+        return _core.dense(x, weight, bias, name, None, alpha)
 
     def _initialize(self, network: _core.Network, index: int) -> None:
         """Draw the initial weights of layer `index` of a network."""

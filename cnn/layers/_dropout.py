@@ -60,7 +60,7 @@ class Dropout(Layer):
     def _describe(self) -> _core.LayerSpec:
         return _core.LayerSpec("dropout", rate=self._rate)
 
-    def _outputs_of(self, x: NDArray[Any]) -> NDArray[Any]:
+    def _outputs_of(self, x: NDArray[Any], *parameters: NDArray[Any]) -> NDArray[Any]:
         return x
 
     def __repr__(self) -> str:

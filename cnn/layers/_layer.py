@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
@@ -162,7 +163,10 @@ class Layer:
             )
         return self._network.dtype
 
-    def _outputs_of(self, x: NDArray[Any]) -> NDArray[Any]:
+    _PARAMETERS: tuple[str, ...] = ()
+    """The names of what `_outputs_of` takes."""
+
+    def _outputs_of(self, x: NDArray[Any], *parameters: NDArray[Any]) -> NDArray[Any]:
         """Return the outputs for rows (n, inputs) of the network's type."""
         raise NotImplementedError
 
@@ -188,15 +192,24 @@ class Layer:
 def outputs(
     where: str, layers: Sequence[Layer], x: ArrayLike, dtype: np.dtype[Any]
 ) -> list[NDArray[Any]]:
-    """Return the outputs of each of some consecutive layers, in a type, for the inputs x."""
+    """Return the outputs of each of some consecutive layers, in a type, for the inputs x.
+
+    They are those of the parameters of one time, even if another thread trains the network.
+    """
     array = _core.numeric(where, "x", x)
     if array.ndim not in (1, 2):
         raise ValueError(f"{where}: x has shape {array.shape}, should be (n, inputs) or (inputs,)")
     with np.errstate(over="ignore"):  # as predict, which does not check numbers
         rows = np.atleast_2d(array).astype(dtype)
     found = []
+    network = layers[0]._network
+    wanted = [(layer._index, name) for layer in layers for name in layer._PARAMETERS]
+    if network is not None:
+        parameters = iter(network.get_all(wanted))
+    else:  # a Standardize without a network
+        parameters = (getattr(layers[0], name) for _, name in wanted)
     for layer in layers:
-        rows = layer._outputs_of(rows)
+        rows = layer._outputs_of(rows, *itertools.islice(parameters, len(layer._PARAMETERS)))
         found.append(rows)
     return [rows[0] for rows in found] if array.ndim == 1 else found
 

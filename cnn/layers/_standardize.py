@@ -243,13 +243,15 @@ class Standardize(Layer):
     def _dtype(self) -> np.dtype[Any]:
         return checks.FLOAT64 if self._network is None else self._network.dtype
 
-    def _outputs_of(self, x: NDArray[Any]) -> NDArray[Any]:
+    _PARAMETERS = ("mean", "scale")
+
+    def _outputs_of(self, x: NDArray[Any], *parameters: NDArray[Any]) -> NDArray[Any]:
         if x.shape[1] != self.inputs:
             raise ValueError(
                 f"Standardize: x has {x.shape[1]} columns, but the layer has {self._inputs} inputs"
             )
         with np.errstate(all="ignore"):  # as predict
-            found: NDArray[Any] = (x - self.mean) / self.scale
+            found: NDArray[Any] = (x - parameters[0]) / parameters[1]
         return found
 
     def __repr__(self) -> str:

@@ -89,7 +89,9 @@ def network_diagram(
     >>> ax = cnn.plot.network_diagram(net, texts=texts)
     """
     where = "network_diagram"
-    source, net = net, _arguments.network_of_table(net) or _arguments.network(where, net)
+    # A copy, so that all weights are of one time, even if another thread trains the network.
+    source, net = net, (_arguments.network_of_table(net) or _arguments.network(where, net))
+    net = net.__copy__()
     most = checks.integer(where, "most", most, 0, 100)
     columns = _columns(net)
     small = max(column.units for column in columns) <= most

@@ -171,7 +171,8 @@ def loss_surface(
     >>> ax = cnn.plot.loss_surface(net, x[:500], t[:500], path=path)
     """
     where = "loss_surface"
-    net = _arguments.network(where, net)
+    # A copy, since other threads may train the network meanwhile.
+    net = _arguments.network(where, net).__copy__()
     resolution = checks.integer(where, "resolution", resolution, 2, 1000)
     span = checks.positive(where, "span", span)
     if log is not None:
@@ -309,10 +310,8 @@ def _limits(places: Numbers, span: float) -> tuple[float, float]:
 def _losses(
     net: Sequential, plane: _Plane, xs: Numbers, ys: Numbers, x: Any, t: Any, loss: Any
 ) -> Numbers:
-    """Return the loss at each point of the plane; NaN if it is not finite."""
+    """Return the loss at each point of the plane; NaN if it is not finite. Changes the weights."""
     shapes = net.get_weights()
-    # A copy, since other threads may use the network.
-    other = net.__copy__()
     found = np.empty((len(ys), len(xs)))
     largest = float(np.finfo(net.dtype).max)
     for row, b in enumerate(ys):
@@ -321,8 +320,8 @@ def _losses(
             if np.abs(flat).max() > largest:
                 found[row, column] = np.nan
                 continue
-            other.set_weights(_shaped(flat, shapes))
-            value = other.evaluate(x, t, loss=loss)["loss"]
+            net.set_weights(_shaped(flat, shapes))
+            value = net.evaluate(x, t, loss=loss)["loss"]
             found[row, column] = value if np.isfinite(value) else np.nan
     return found
 

@@ -472,16 +472,20 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
 
     # ---- Attributes -----------------------------------------------------------------------------
 
-    def _dense(self) -> list[Dense]:
-        """Return the dense layers."""
+    def _fitted(self) -> Sequential:
+        """Return the network."""
         if not hasattr(self, "net_"):
             raise AttributeError(f"{type(self).__name__} is not fitted yet; call fit first")
-        return dense_layers(self.net_)
+        return self.net_
+
+    def _dense(self) -> list[Dense]:
+        """Return the dense layers."""
+        return dense_layers(self._fitted())
 
     @property
     def coefs_(self) -> Parameters:
         """The weights of each layer, shape (inputs, outputs), as read-only copies; may be set."""
-        return Parameters(type(self).__name__, "coefs_", self._dense(), "weight")
+        return Parameters(type(self).__name__, "coefs_", self._fitted(), "weight")
 
     @coefs_.setter
     def coefs_(self, values: Iterable[NDArray[Any]]) -> None:
@@ -490,7 +494,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     @property
     def intercepts_(self) -> Parameters:
         """The biases of each layer, shape (outputs,), as read-only copies; may be set."""
-        return Parameters(type(self).__name__, "intercepts_", self._dense(), "bias")
+        return Parameters(type(self).__name__, "intercepts_", self._fitted(), "bias")
 
     @intercepts_.setter
     def intercepts_(self, values: Iterable[NDArray[Any]]) -> None:

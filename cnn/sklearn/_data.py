@@ -14,6 +14,8 @@ from cnn import _core, losses
 from cnn._base import checks, warning
 from cnn._training import sparse
 from cnn._training.sparse import SparseRows
+from cnn._training.unchanged import steady
+from cnn.sequential import network_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -153,10 +155,14 @@ def outputs(net: Sequential, x: NDArray[Any] | SparseRows) -> NDArray[Any]:
         return net.predict(x)
     rows = x.shape[0]
     out = np.empty((rows, net.outputs), net.dtype)
-    for first in range(0, rows, x.block_rows):
-        last = min(first + x.block_rows, rows)
-        net.predict(x[first:last], out=out[first:last])
-    return out
+
+    def found_of(network: _core.Network) -> NDArray[Any]:
+        for first in range(0, rows, x.block_rows):
+            last = min(first + x.block_rows, rows)
+            network.predict(x[first:last], out[first:last])
+        return out
+
+    return steady(network_of(net), found_of)
 
 
 def is_plain(x: Any, columns: int) -> bool:

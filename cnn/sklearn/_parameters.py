@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnn import _core
-from cnn.layers import Dense
+from cnn.layers import Dense, checked_parameter
+from cnn.sequential import network_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -56,6 +57,11 @@ def packed(net: Sequential) -> NDArray[np.float64]:
     return np.concatenate(parts).astype(np.float64)
 
 
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    array.flags.writeable = False
+    return array
+
+
 class Parameters(list["NDArray[Any]"]):
     """The weights or the biases of all layers: a list of read-only copies, whose items may be set.
 
@@ -66,18 +72,20 @@ class Parameters(list["NDArray[Any]"]):
     ----------
     where, name : str
         The estimator's class, and the name of its attribute that is this list.
-    layers : list of Dense
-        The layers.
+    net : Sequential
+        The network. The arrays are of one time, and several are set at once.
     parameter : {"weight", "bias"}
         The parameter.
     """
 
-    def __init__(self, where: str, name: str, layers: list[Dense], parameter: str) -> None:
-        super().__init__(getattr(layer, parameter) for layer in layers)
+    def __init__(self, where: str, name: str, net: Sequential, parameter: str) -> None:
+        self._network = network_of(net)
         self._where = where
         self._name = name
-        self._layers = layers
-        self._parameter = parameter
+        self._places = [
+            (i, parameter) for i, layer in enumerate(net.layers) if isinstance(layer, Dense)
+        ]
+        super().__init__(map(_read_only, self._network.get_all(self._places)))
 
     def __setitem__(self, index: Any, value: Any) -> None:
         which = range(len(self))[index]
@@ -106,9 +114,16 @@ class Parameters(list["NDArray[Any]"]):
                     f"{self._where}: {self._name}[{i}] has shape {array.shape}, should be "
                     f"{self[i].shape}"
                 )
-        for i, array in zip(which, arrays, strict=True):
-            setattr(self._layers[i], self._parameter, array)
-            super().__setitem__(i, getattr(self._layers[i], self._parameter))
+        dtype = self._network.dtype
+        places = [self._places[i] for i in which]
+        converted = [
+            checked_parameter("Dense", parameter, array, array.shape, dtype)
+            for (_, parameter), array in zip(places, arrays, strict=True)
+        ]
+        given = [(*place, array) for place, array in zip(places, converted, strict=True)]
+        self._network.set_all(given, self._name)
+        for i, array in zip(which, converted, strict=True):
+            super().__setitem__(i, _read_only(array))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A copy of the list, or one from a pickle, must not set anything in the network.

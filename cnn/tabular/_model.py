@@ -15,6 +15,7 @@ from cnn._tables import preprocessing
 from cnn._tables.dialect import MISSING
 from cnn._tables.numerals import POINT
 from cnn._tables.table import Category
+from cnn._training.unchanged import steady
 from cnn.sequential import Sequential, network_of
 from cnn.tabular import _fit
 from cnn.tabular._columns import Reader
@@ -23,11 +24,12 @@ from cnn.tabular._frames import of_frame
 from cnn.tabular._scores import scores
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Literal, TypeAlias
 
     from numpy.typing import NDArray
 
+    from cnn import _core
     from cnn._base.choices import Task
     from cnn._tables.preprocessing import Preprocessing
     from cnn._training.hooks import Hooks
@@ -437,10 +439,10 @@ class TableModel(Exports):
         >>> model.predict({"weight": [140, 12]})
         array(['apple', 'lychee'], dtype=object)
         """
-        found = list(self._outputs("predict", rows))
+        values = self._reader.read("predict", rows)
         if self.classes is None:
-            return np.concatenate([y[:, 0] for y in found])
-        best = np.concatenate([y.argmax(axis=1) for y in found])
+            return self._predicted("predict", values, lambda y: y[:, 0])
+        best = self._predicted("predict", values, lambda y: y.argmax(axis=1))
         return np.array(self.classes, object).take(best)
 
     def predict_proba(self, rows: Rows) -> NDArray[Any]:
@@ -476,7 +478,7 @@ class TableModel(Exports):
                 f"predict_proba: the model predicts the number {self.target!r}, which has no "
                 f"classes; predict returns it"
             )
-        return np.concatenate(list(self._outputs("predict_proba", rows)))
+        return self._predicted("predict_proba", self._reader.read("predict_proba", rows))
 
     def transform(self, rows: Rows) -> NDArray[Any]:
         """Return the network's inputs for rows: standardised numbers, and one-hot categories.
@@ -545,18 +547,25 @@ class TableModel(Exports):
         values, goal = self._reader.read_with_target(where, rows, self._plan.target)
         if not len(goal):
             raise ValueError(f"{where}: rows has no rows, should have at least 1")
-        y = np.concatenate(list(self._predicted(where, values)))
-        return scores(self._plan, y, goal)
+        return scores(self._plan, self._predicted(where, values), goal)
 
-    def _outputs(self, where: str, rows: Rows) -> Iterator[NDArray[Any]]:
-        yield from self._predicted(where, self._reader.read(where, rows))
+    def _predicted(
+        self,
+        where: str,
+        values: NDArray[np.float64],
+        result: Callable[[NDArray[Any]], NDArray[Any]] = lambda y: y,
+    ) -> NDArray[Any]:
+        """Return the results of all outputs, which are those of one time."""
 
-    def _predicted(self, where: str, values: NDArray[np.float64]) -> Iterator[NDArray[Any]]:
-        # At least once, for a table without rows.
-        for first in range(0, max(1, len(values)), _BLOCK):
-            yield self._plan.predicted(
-                self._network, values[first : first + _BLOCK], where, first - 1
-            )
+        def found_of(network: _core.Network) -> NDArray[Any]:
+            found = []
+            # At least once, for a table without rows.
+            for first in range(0, max(1, len(values)), _BLOCK):
+                part = values[first : first + _BLOCK]
+                found.append(result(self._plan.predicted(network, part, where, first - 1)))
+            return np.concatenate(found)
+
+        return steady(self._network, found_of)
 
 
 def of_file(where: str, net: Sequential) -> TableModel:

@@ -113,12 +113,18 @@ void cnn_json_open(cnn_json *json, const char *name, const char *text, size_t si
         json->status = cnn_fail(CNN_ERROR_MEMORY, "out of memory");
 }
 
+void cnn_json_forget_keys(cnn_json *json)
+{
+    free(json->keys);
+    json->keys = NULL;
+    json->key_count = json->key_capacity = 0;
+}
+
 void cnn_json_close(cnn_json *json)
 {
+    cnn_json_forget_keys(json);
     free(json->strings);
-    free(json->keys);
     json->strings = NULL;
-    json->keys = NULL;
 }
 
 void cnn_json_refuse(cnn_json *json, const char *format, ...)
@@ -132,21 +138,6 @@ void cnn_json_refuse(cnn_json *json, const char *format, ...)
     (void)vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
     json->status = cnn_fail(CNN_ERROR_MODEL_FILE, "%s: %s", json->name, message);
-}
-
-void *cnn_json_room(cnn_json *json, void *items, size_t count, size_t *capacity, size_t item_size)
-{
-    size_t larger = cnn_max(16, 2 * *capacity), bytes = 0;
-    void *moved = NULL;
-    if (count < *capacity)
-        return items;
-    if (cnn_multiply(larger, item_size, &bytes))
-        moved = realloc(items, bytes);
-    if (!moved)
-        json->status = cnn_fail(CNN_ERROR_MEMORY, "out of memory");
-    else
-        *capacity = larger;
-    return moved;
 }
 
 static void refuse_here(cnn_json *json, const char *what)
@@ -237,11 +228,18 @@ static bool next_item(cnn_json *json)
 
 static void remember_key(cnn_json *json, const char *key)
 {
-    const void **keys =
-        cnn_json_room(json, json->keys, json->key_count, &json->key_capacity, sizeof *json->keys);
-    if (!keys)
-        return;
-    json->keys = keys;
+    if (json->key_count == json->key_capacity) {
+        size_t larger = cnn_max(16, 2 * json->key_capacity), bytes = 0;
+        const void **keys = NULL;
+        if (cnn_multiply(larger, sizeof *keys, &bytes))
+            keys = realloc(json->keys, bytes);
+        if (!keys) {
+            json->status = cnn_fail(CNN_ERROR_MEMORY, "out of memory");
+            return;
+        }
+        json->keys = keys;
+        json->key_capacity = larger;
+    }
     json->keys[json->key_count++] = key;
 }
 

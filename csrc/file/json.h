@@ -56,6 +56,8 @@ void cnn_json_open(cnn_json *json, const char *name, const char *text, size_t si
 
 /* Free all memory of the reader, including the strings. */
 void cnn_json_close(cnn_json *json);
+/* Free what is needed only while reading; the strings stay. */
+void cnn_json_forget_keys(cnn_json *json);
 
 /* Refuse the text for a reason of the caller's. The first refusal stays. */
 void cnn_json_refuse(cnn_json *json, const char *format, ...) CNN_PRINTF(2, 3);
@@ -83,12 +85,6 @@ double cnn_json_double(cnn_json *json);
 
 /* Check that only white space follows. */
 void cnn_json_end(cnn_json *json);
-
-/*
- * An array with room for one more item: `items`, or a copy with twice the capacity that replaces
- * it. NULL if memory is short; then `items` is unchanged and json.status has the failure.
- */
-void *cnn_json_room(cnn_json *json, void *items, size_t count, size_t *capacity, size_t item_size);
 
 /* Read a text that is "0" or digits without leading zeros; false for other texts and overflow. */
 bool cnn_json_digits(const char *text, size_t size, uint64_t *value);

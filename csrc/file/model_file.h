@@ -70,7 +70,7 @@ typedef struct cnn_model_tensor {
     size_t group; /* 0 for the network's own parameters, 1 + S for slot S of the optimizer */
     size_t layer; /* among all layers */
     cnn_parameter parameter;
-    size_t dimensions;
+    unsigned dimensions;
     uint64_t shape[2];
     uint64_t begin, end; /* in the data section */
     const char *dtype;
@@ -82,22 +82,27 @@ typedef struct cnn_model_user {
     bool foreign;
 } cnn_model_user;
 
-/* The contents of a file's header. The strings belong to `json`. */
+/*
+ * The contents of a file's header. The arrays are as long as they need to be: a text is read twice,
+ * first to count what it has.
+ */
 typedef struct cnn_model_header {
-    cnn_json json;
+    cnn_json json; /* owns the strings */
+    const char *architecture, *optimizer_text;
     cnn_dtype dtype;
     uint64_t seed;
-    size_t layer_count, layer_capacity;
-    cnn_layer *layers;
+    size_t layer_count;
+    cnn_layer *layers; /* NULL while they are counted; so are the other arrays */
     bool has_optimizer;
     cnn_optimizer optimizer;
     uint64_t steps;
     double powers[2]; /* of beta1 and beta2; 0 if the file has none */
     bool has_powers;
-    size_t tensor_count, tensor_capacity;
+    size_t tensor_count;
     cnn_model_tensor *tensors;
-    size_t user_count, user_capacity;
+    size_t user_count;
     cnn_model_user *user;
+    char *texts; /* of `user`, after cnn_model_header_shrink */
 } cnn_model_header;
 
 /* The number of first bytes of a file that cnn_model_header_size reads. */
@@ -111,11 +116,15 @@ enum { CNN_MODEL_START = 9 };
 cnn_status cnn_model_header_size(const unsigned char *bytes, size_t size, size_t *header_size);
 
 /*
- * Read a header of `size` bytes, which are used only during the call. The form of the header is
+ * Read a header of `size` bytes: first its tensors and metadata, then what the metadata say of
+ * layers and optimizer, for which the text is not needed any more. The form of the header is
  * checked, but not whether its parts fit together. O(size log size) time, O(size) memory. The
  * caller always calls cnn_model_header_free.
  */
 cnn_status cnn_model_header_read(const void *text, size_t size, cnn_model_header *header);
+cnn_status cnn_model_header_read_network(cnn_model_header *header);
+/* Free all strings but those of `user`: cnn_model_tensor.dtype is not valid any more. */
+cnn_status cnn_model_header_shrink(cnn_model_header *header);
 void cnn_model_header_free(cnn_model_header *header);
 
 static inline const char *cnn_model_tensor_name(const cnn_model_tensor *tensor,

@@ -144,26 +144,25 @@ static void read_layer(cnn_json *json, const char *where, cnn_layer *layer)
 }
 
 /*
- * Read the layers. Each one takes at least as many characters as a dropout layer, so the memory for
- * the layers is at most a few times the size of the header.
+ * Read or count the layers. Each one takes at least as many characters as a dropout layer, so the
+ * memory for the layers is at most a few times the size of the header.
  */
 static void read_layers(cnn_json *json, cnn_model_header *header)
 {
     cnn_json_array(json);
     while (cnn_json_element(json)) {
         char where[40];
-        cnn_layer *layers = cnn_json_room(json, header->layers, header->layer_count,
-                                          &header->layer_capacity, sizeof *layers);
-        if (!layers)
-            return;
-        header->layers = layers;
+        cnn_layer counted;
+        cnn_layer *layer = header->layers ? &header->layers[header->layer_count] : &counted;
         (void)snprintf(where, sizeof where, "layers[%zu]", header->layer_count);
-        read_layer(json, where, &layers[header->layer_count++]);
+        read_layer(json, where, layer);
+        header->layer_count++;
     }
 }
 
-static cnn_status read_architecture(const char *text, cnn_model_header *header)
+static cnn_status parse_architecture(cnn_model_header *header)
 {
+    const char *text = header->architecture;
     static const char *const names[] = {"dtype", "seed", "layers"};
     field_list fields = FIELDS("the network", names);
     cnn_json json;
@@ -183,6 +182,26 @@ static cnn_status read_architecture(const char *text, cnn_model_header *header)
     check_fields(&json, &fields, all_of(&fields));
     cnn_json_close(&json);
     return json.status;
+}
+
+/* *array = room for `count` items; also for none, which is not NULL. */
+static cnn_status make_array(void **array, size_t count, size_t item_size)
+{
+    *array = calloc(cnn_max(count, 1), item_size);
+    return *array ? CNN_OK : cnn_fail(CNN_ERROR_MEMORY, "out of memory");
+}
+
+static cnn_status read_architecture(cnn_model_header *header)
+{
+    void *layers = NULL;
+    cnn_status status = parse_architecture(header);
+    if (status == CNN_OK)
+        status = make_array(&layers, header->layer_count, sizeof *header->layers);
+    if (status != CNN_OK)
+        return status;
+    header->layers = layers;
+    header->layer_count = 0;
+    return parse_architecture(header);
 }
 
 static cnn_status read_optimizer(const char *text, cnn_model_header *header)
@@ -224,17 +243,12 @@ static cnn_status read_optimizer(const char *text, cnn_model_header *header)
 static void read_user(cnn_model_header *header, const char *key, bool foreign)
 {
     cnn_json *json = &header->json;
-    cnn_model_user *user =
-        cnn_json_room(json, header->user, header->user_count, &header->user_capacity, sizeof *user);
-    if (!user)
-        return;
-    header->user = user;
     if (header->user_count == CNN_MODEL_USER_MAX)
         cnn_json_refuse(json, "__metadata__: more than %d keys of users", CNN_MODEL_USER_MAX);
-    user += header->user_count++;
-    user->key = key;
-    user->foreign = foreign;
-    user->value = cnn_json_string(json);
+    const cnn_model_user user = {.key = key, .value = cnn_json_string(json), .foreign = foreign};
+    if (header->user)
+        header->user[header->user_count] = user;
+    header->user_count++;
 }
 
 /* Check a value of __metadata__ for which only one is allowed. */
@@ -249,8 +263,7 @@ static void check_value(cnn_json *json, const char *key, const char *value, cons
 }
 
 /* Read __metadata__. The JSON texts of architecture and optimizer in it are parsed later. */
-static void read_metadata(cnn_model_header *header, const char **architecture,
-                          const char **optimizer)
+static void read_metadata(cnn_model_header *header)
 {
     cnn_json *json = &header->json;
     const char *key = NULL, *format = NULL, *version = NULL;
@@ -263,9 +276,9 @@ static void read_metadata(cnn_model_header *header, const char **architecture,
             version = cnn_json_string(json);
             check_value(json, key, version, CNN_MODEL_FORMAT_VERSION);
         } else if (strcmp(key, "architecture") == 0) {
-            *architecture = cnn_json_string(json);
+            header->architecture = cnn_json_string(json);
         } else if (strcmp(key, "optimizer") == 0) {
-            *optimizer = cnn_json_string(json);
+            header->optimizer_text = cnn_json_string(json);
         } else if (strncmp(key, CNN_MODEL_USER, strlen(CNN_MODEL_USER)) == 0) {
             read_user(header, key + strlen(CNN_MODEL_USER), false);
         } else {
@@ -274,7 +287,7 @@ static void read_metadata(cnn_model_header *header, const char **architecture,
     }
     check_value(json, "format", format, CNN_MODEL_FORMAT);
     check_value(json, "format_version", version, CNN_MODEL_FORMAT_VERSION);
-    if (!*architecture)
+    if (!header->architecture)
         cnn_json_refuse(json, "__metadata__: \"architecture\" is missing");
 }
 
@@ -349,20 +362,16 @@ static void read_tensor(cnn_model_header *header, const char *name)
         if (i == 0)
             tensor.dtype = cnn_json_string(json);
         else if (i == 1)
-            tensor.dimensions = read_pair(json, shown, "shape", tensor.shape);
+            tensor.dimensions = (unsigned)read_pair(json, shown, "shape", tensor.shape);
         else if (read_pair(json, shown, "data_offsets", offsets) != 2)
             cnn_json_refuse(json, "%s: data_offsets must be two numbers", shown);
     }
     check_fields(json, &fields, all_of(&fields));
     tensor.begin = offsets[0];
     tensor.end = offsets[1];
-
-    cnn_model_tensor *tensors = cnn_json_room(json, header->tensors, header->tensor_count,
-                                              &header->tensor_capacity, sizeof *tensors);
-    if (!tensors)
-        return;
-    header->tensors = tensors;
-    tensors[header->tensor_count++] = tensor;
+    if (header->tensors)
+        header->tensors[header->tensor_count] = tensor;
+    header->tensor_count++;
 }
 
 /* ---- The file ---------------------------------------------------------------------------- */
@@ -386,28 +395,80 @@ cnn_status cnn_model_header_size(const unsigned char *bytes, size_t size, size_t
     return CNN_OK;
 }
 
-cnn_status cnn_model_header_read(const void *text, size_t size, cnn_model_header *header)
+/* Read or count tensors and metadata. */
+static cnn_status parse_header(const void *text, size_t size, cnn_model_header *header)
 {
-    const char *key = NULL, *architecture = NULL, *optimizer = NULL;
+    const char *key = NULL;
     cnn_json *json = &header->json;
-    memset(header, 0, sizeof *header);
+    header->architecture = header->optimizer_text = NULL;
+    header->tensor_count = header->user_count = 0;
     cnn_json_open(json, "header", text, size);
     cnn_json_object(json);
     while (cnn_json_member(json, &key)) {
         if (strcmp(key, "__metadata__") == 0)
-            read_metadata(header, &architecture, &optimizer);
+            read_metadata(header);
         else
             read_tensor(header, key);
     }
     cnn_json_end(json);
-    if (!architecture)
+    if (!header->architecture)
         cnn_json_refuse(json, "\"__metadata__\" is missing: not a cnn model");
-    if (json->status != CNN_OK)
-        return json->status;
-    cnn_status status = read_architecture(architecture, header);
-    if (status == CNN_OK && optimizer != NULL)
-        status = read_optimizer(optimizer, header);
+    return json->status;
+}
+
+cnn_status cnn_model_header_read(const void *text, size_t size, cnn_model_header *header)
+{
+    void *tensors = NULL, *user = NULL;
+    memset(header, 0, sizeof *header);
+    cnn_status status = parse_header(text, size, header);
+    if (status != CNN_OK)
+        return status;
+    cnn_json_close(&header->json);
+    status = make_array(&tensors, header->tensor_count, sizeof *header->tensors);
+    header->tensors = tensors;
+    if (status == CNN_OK)
+        status = make_array(&user, header->user_count, sizeof *header->user);
+    header->user = user;
+    if (status == CNN_OK)
+        status = parse_header(text, size, header);
+    cnn_json_forget_keys(&header->json);
     return status;
+}
+
+cnn_status cnn_model_header_read_network(cnn_model_header *header)
+{
+    cnn_status status = read_architecture(header);
+    if (status == CNN_OK && header->optimizer_text != NULL)
+        status = read_optimizer(header->optimizer_text, header);
+    return status;
+}
+
+/* Copy a string to *end, and move *end behind it. */
+static const char *move_text(const char *text, char **end)
+{
+    const size_t size = strlen(text) + 1;
+    char *copy = memcpy(*end, text, size);
+    *end += size;
+    return copy;
+}
+
+cnn_status cnn_model_header_shrink(cnn_model_header *header)
+{
+    size_t size = 0;
+    void *texts = NULL;
+    for (size_t i = 0; i < header->user_count; i++)
+        size += strlen(header->user[i].key) + strlen(header->user[i].value) + 2;
+    const cnn_status status = make_array(&texts, size, 1);
+    if (status != CNN_OK)
+        return status;
+    char *end = header->texts = texts;
+    for (size_t i = 0; i < header->user_count; i++) {
+        cnn_model_user *user = &header->user[i];
+        user->key = move_text(user->key, &end);
+        user->value = move_text(user->value, &end);
+    }
+    cnn_json_close(&header->json);
+    return CNN_OK;
 }
 
 void cnn_model_header_free(cnn_model_header *header)
@@ -416,4 +477,5 @@ void cnn_model_header_free(cnn_model_header *header)
     free(header->layers);
     free(header->tensors);
     free(header->user);
+    free(header->texts);
 }

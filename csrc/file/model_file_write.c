@@ -176,11 +176,9 @@ static void write_tensor(cnn_json_writer *json, size_t group, const cnn_tensor *
                       cnn_add(*offset, bytes, &end);
     if (!fits && json->status == CNN_OK)
         json->status = cnn_fail(CNN_ERROR_MEMORY, "the model is too large for one file");
-    if (group == 0)
-        (void)snprintf(name, sizeof name, "%s", tensor->name);
-    else
-        (void)snprintf(name, sizeof name, "optimizer.%zu.%s", group - 1, tensor->name);
-    cnn_json_write_key(json, name);
+    const cnn_model_tensor named = {
+        .group = group, .layer = tensor->layer, .parameter = tensor->kind};
+    cnn_json_write_key(json, cnn_model_tensor_name(&named, name));
     cnn_json_write_object(json);
     cnn_json_write_key(json, "dtype");
     cnn_json_write_string(json, cnn_model_tensor_dtype(dtype));

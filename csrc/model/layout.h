@@ -21,9 +21,9 @@ typedef enum cnn_form { CNN_ROW_MAJOR, CNN_PANELS, CNN_FORM_COUNT } cnn_form;
 
 typedef struct cnn_layout {
     cnn_form form;
+    bool padded;
     size_t rows, cols;
     size_t panel;
-    bool padded;
 } cnn_layout;
 
 /* Rows [i, i + m) and columns [j, j + n) of a matrix; in panels, j is a multiple of the panel. */

@@ -114,13 +114,18 @@ cnn_status cnn_network_set_metadata(cnn_network *network, const char *key, const
     }
     if (!cnn_is_utf8(key) || !cnn_is_utf8(value))
         return cnn_fail(CNN_ERROR_ARGUMENT, "key and value of metadata must be UTF-8");
+    char *present = found ? network->sorted_metadata[place]->value : NULL;
+    if (present && strlen(value) <= strlen(present)) { /* may be a part of it */
+        memmove(present, value, strlen(value) + 1);
+        return CNN_OK;
+    }
     char *text = copy_text(value);
     if (!text || (!found && !add_metadata(network, key, text, place))) {
         free(text);
         return cnn_fail(CNN_ERROR_MEMORY, "out of memory for metadata");
     }
     if (found) {
-        free(network->sorted_metadata[place]->value);
+        free(present);
         network->sorted_metadata[place]->value = text;
     }
     return CNN_OK;

@@ -11,8 +11,8 @@
 #include "base/structs.h"
 #include "kernels/dispatch.h"
 
-/* Tensors begin at multiples of 64 bytes, which is 16 elements in float32. */
-#define ALIGNMENT 16
+/* Tensors begin at multiples of so many bytes. */
+#define ALIGNMENT 64
 
 /* ---- Forms of the weights ---------------------------------------------------------------- */
 
@@ -102,10 +102,16 @@ static bool is_too_large(size_t rows, size_t cols, size_t panel)
            !cnn_multiply(rows, cnn_round_up(cols, panel), &padded) || padded > SIZE_MAX / 256;
 }
 
-/* Move *end behind `count` more elements; false on overflow. */
-static bool extend(size_t *end, size_t count)
+/* The elements that `count` elements take, so that the next ones are aligned. */
+static size_t aligned(const cnn_network *network, size_t count)
 {
-    return cnn_add(*end, cnn_round_up(count, ALIGNMENT), end) && *end <= SIZE_MAX / 256;
+    return cnn_round_up(count, ALIGNMENT / network->real_size);
+}
+
+/* Move *end behind `count` more elements; false on overflow. */
+static bool extend(const cnn_network *network, size_t *end, size_t count)
+{
+    return cnn_add(*end, aligned(network, count), end) && *end <= SIZE_MAX / 256;
 }
 
 /* List the tensors of a stage behind those that are listed, if its tensors are fixed or not, as
@@ -125,11 +131,9 @@ static cnn_status add_tensors(cnn_network *network, cnn_stage *stage, bool fixed
         if (is_too_large(tensor->rows, tensor->cols, network->kernels->panel))
             return cnn_fail(CNN_ERROR_MEMORY, "layer %zu of %zu x %zu is too large", stage->index,
                             stage->inputs, stage->outputs);
-        (void)snprintf(tensor->name, sizeof tensor->name, "layers.%zu.%s", stage->index,
-                       cnn_parameter_name((int)tensor->kind));
         tensor->layer = stage->index;
         tensor->offset = network->total_span;
-        if (!extend(&network->total_span, cnn_tensor_count(tensor)))
+        if (!extend(network, &network->total_span, cnn_tensor_count(tensor)))
             return cnn_fail(CNN_ERROR_MEMORY, "the network is too large");
         if (!fixed)
             network->parameter_count += cnn_tensor_count(tensor);
@@ -195,7 +199,7 @@ static cnn_status lay_out(cnn_network *network, size_t *panels)
         network->dense_shapes[dense_count++] = (cnn_dense_shape){stage->inputs, stage->outputs};
         stage->weight =
             cnn_weight_make(network->kernels, network->real_size, stage->inputs, stage->outputs);
-        if (!extend(panels, cnn_weight_span(&stage->weight, CNN_PANELS)))
+        if (!extend(network, panels, cnn_weight_span(&stage->weight, CNN_PANELS)))
             return cnn_fail(CNN_ERROR_MEMORY, "the network is too large");
     }
     network->shape =
@@ -234,7 +238,7 @@ static void place_tensors(cnn_network *network)
         tensor->weight = &stage->weight;
         stage->weight.memory[CNN_ROW_MAJOR] = tensor->values;
         stage->weight.memory[CNN_PANELS] = cnn_at(network, network->panels, panels);
-        panels += cnn_round_up(cnn_weight_span(&stage->weight, CNN_PANELS), ALIGNMENT);
+        panels += aligned(network, cnn_weight_span(&stage->weight, CNN_PANELS));
     }
 }
 
@@ -255,24 +259,54 @@ static cnn_status allocate(cnn_network *network, size_t panels)
     return CNN_OK;
 }
 
-/* A network with room for `count` stages; NULL if memory is short. */
-static cnn_network *make(size_t count)
+/* Make room for as many stages and tensors as the layers have; false if memory is short. */
+static bool make_lists(cnn_network *network)
 {
+    const size_t count = network->stage_count;
+    size_t dense_count = 0, tensor_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        const cnn_layer *layer = &network->layers[i];
+        cnn_tensor own[CNN_STAGE_TENSORS];
+        tensor_count += cnn_stage_find(layer->kind)->tensors(layer, own);
+        dense_count += layer->kind == CNN_LAYER_DENSE;
+    }
+    network->leaves_out = malloc(sizeof *network->leaves_out);
+    if (network->leaves_out)
+        atomic_init(network->leaves_out, CNN_UNKNOWN);
+    network->stages = calloc(count, sizeof *network->stages);
+    network->tensors = calloc(tensor_count, sizeof *network->tensors);
+    network->dense_shapes = calloc(dense_count, sizeof *network->dense_shapes);
+    return network->leaves_out && network->stages && network->tensors && network->dense_shapes;
+}
+
+cnn_status cnn_network_adopt(cnn_dtype dtype, size_t count, cnn_layer *layers, uint64_t seed,
+                             cnn_network **network)
+{
+    size_t panels = 0;
     cnn_network *made = cnn_platform_allocate(sizeof *made);
-    if (!made)
-        return NULL;
+    if (!made) {
+        free(layers);
+        return cnn_fail(CNN_ERROR_MEMORY, "out of memory for a network");
+    }
     memset(made, 0, sizeof *made);
-    made->leaves_out = malloc(sizeof *made->leaves_out);
-    if (made->leaves_out)
-        atomic_init(made->leaves_out, CNN_UNKNOWN);
-    made->layers = calloc(count, sizeof *made->layers);
-    made->stages = calloc(count, sizeof *made->stages);
-    made->tensors = calloc(count, CNN_STAGE_TENSORS * sizeof *made->tensors);
-    made->dense_shapes = calloc(count, sizeof *made->dense_shapes);
-    if (made->leaves_out && made->layers && made->stages && made->tensors && made->dense_shapes)
-        return made;
-    cnn_network_destroy(made);
-    return NULL;
+    made->dtype = dtype;
+    made->real_size = dtype == CNN_FLOAT32 ? 4 : 8;
+    made->kernels = cnn_dispatch(dtype);
+    made->seed = seed;
+    made->stage_count = count;
+    made->layers = layers;
+    cnn_status status = check_layers(count, layers);
+    if (status == CNN_OK && !make_lists(made))
+        status = cnn_fail(CNN_ERROR_MEMORY, "out of memory for %zu layers", count);
+    if (status == CNN_OK)
+        status = lay_out(made, &panels);
+    if (status == CNN_OK)
+        status = allocate(made, panels);
+    if (status == CNN_OK)
+        *network = made;
+    else
+        cnn_network_destroy(made);
+    return status;
 }
 
 cnn_status cnn_network_create(cnn_dtype dtype, size_t count, const cnn_layer *layers, uint64_t seed,
@@ -285,29 +319,15 @@ cnn_status cnn_network_create(cnn_dtype dtype, size_t count, const cnn_layer *la
                         (int)dtype);
     if (count == 0)
         return cnn_fail(CNN_ERROR_ARGUMENT, "a network needs at least one layer");
-    cnn_network *made = make(count);
-    if (!made)
+    cnn_layer *read = calloc(count, sizeof *read);
+    if (!read)
         return cnn_fail(CNN_ERROR_MEMORY, "out of memory for %zu layers", count);
-    made->dtype = dtype;
-    made->real_size = dtype == CNN_FLOAT32 ? 4 : 8;
-    made->kernels = cnn_dispatch(dtype);
-    made->seed = seed;
-    made->stage_count = count;
-    size_t panels = 0;
-    cnn_status status =
-        cnn_struct_read_array(&cnn_struct_layer, "layer", count, layers, made->layers);
+    const cnn_status status =
+        cnn_struct_read_array(&cnn_struct_layer, "layer", count, layers, read);
     if (status == CNN_OK)
-        status = check_layers(count, made->layers);
-    if (status == CNN_OK)
-        status = lay_out(made, &panels);
-    if (status == CNN_OK)
-        status = allocate(made, panels);
-    if (status != CNN_OK) {
-        cnn_network_destroy(made);
-        return status;
-    }
-    *network = made;
-    return CNN_OK;
+        return cnn_network_adopt(dtype, count, read, seed, network);
+    free(read);
+    return status;
 }
 
 cnn_status cnn_network_copy(const cnn_network *network, cnn_network **copy)

@@ -37,6 +37,13 @@ struct cnn_network {
     cnn_metadata **sorted_metadata; /* the same, sorted by key */
 };
 
+/*
+ * cnn_network_create from layers that are whole, at least one, of CNN_FLOAT32 or CNN_FLOAT64. The
+ * layers were allocated by malloc; they belong to the network, and are freed if the call fails.
+ */
+cnn_status cnn_network_adopt(cnn_dtype dtype, size_t count, cnn_layer *layers, uint64_t seed,
+                             cnn_network **network);
+
 /* Free the metadata of a network, which is not used any more. */
 void cnn_metadata_destroy(cnn_network *network);
 

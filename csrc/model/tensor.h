@@ -1,5 +1,5 @@
 /*
- * Parameters as a list of named tensors, in the order of the public functions: the weight and the
+ * Parameters as a list of tensors, in the order of the public functions: the weight and the
  * bias of each dense layer. Gradients, slots of the optimizer, files and checks walk this list.
  * Behind these come *fixed* tensors, which training leaves as they are: the mean and the scale of a
  * standardize layer. Files and copies of networks walk on over them; all else ends before them.
@@ -11,15 +11,11 @@
 
 #include "model/weight.h"
 
-/* Room for a tensor's name. */
-#define CNN_TENSOR_NAME 40
-
 typedef struct cnn_tensor {
-    char name[CNN_TENSOR_NAME]; /* as in model files: "layers.0.weight" */
-    size_t layer;               /* index among all layers */
+    size_t layer; /* index among all layers */
     cnn_parameter kind;
-    size_t rows, cols;  /* all but a weight are one row */
     bool fixed;         /* not trained: no gradient, no slots, not counted as parameters */
+    size_t rows, cols;  /* all but a weight are one row */
     size_t offset;      /* of the first element in memory that is laid out as the parameters */
     double l2;          /* adds l2/2 times the sum of squares to the loss */
     void *values;       /* row-major, in the parameters' memory; of a weight it may be stale */

@@ -11,6 +11,14 @@ static atomic_int check_passed, check_failed;
 /* Count a condition, and report it where it is false. */
 #define CHECK(condition) check_that((condition) ? 1 : 0, #condition, __FILE__, __LINE__)
 
+/* That a call failed with this status and that the message holds this text. */
+#define REFUSED(call, status, text)                                                                \
+    do {                                                                                           \
+        CHECK((call) == (status));                                                                 \
+        if (!CHECK(strstr(cnn_last_error(), text) != NULL))                                        \
+            printf("    the message is: %s\n", cnn_last_error());                                  \
+    } while (0)
+
 static inline int check_that(int holds, const char *text, const char *file, int line)
 {
     atomic_fetch_add(holds ? &check_passed : &check_failed, 1);

@@ -12,8 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "allocations.h"
 #include "cnn/cnn.h"
+#if defined(CNN_FAULTS)
+#include "faults/faults.h"
+#endif
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
@@ -25,6 +27,22 @@ static inline void fuzz_fail(const char *what)
 {
     fprintf(stderr, "fuzz: %s: %s\n", what, cnn_last_error());
     abort();
+}
+
+/* Begin to measure memory, and the most bytes since; 0 if the linker cannot help (faults.h). */
+static inline void fuzz_measure(void)
+{
+#if defined(CNN_FAULTS)
+    faults_measure();
+#endif
+}
+static inline size_t fuzz_most_bytes(void)
+{
+#if defined(CNN_FAULTS)
+    return faults_most_bytes();
+#else
+    return 0;
+#endif
 }
 
 /* The bound of SECURITY.md for what reading a file of `size` bytes allocates. */

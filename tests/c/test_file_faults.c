@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "cnn/cnn.h"
 #include "faults/faults.h"
+#include "models.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 #define FOLDER "test_file_faults.folder"
@@ -27,19 +27,9 @@ static size_t trials, refusals;
 
 static cnn_network *make_network(size_t hidden)
 {
-    const cnn_layer layers[] = {{.struct_size = sizeof(cnn_layer),
-                                 .kind = CNN_LAYER_DENSE,
-                                 .inputs = 50,
-                                 .outputs = hidden,
-                                 .activation = CNN_RELU},
-                                {.struct_size = sizeof(cnn_layer),
-                                 .kind = CNN_LAYER_DENSE,
-                                 .inputs = hidden,
-                                 .outputs = 3,
-                                 .activation = CNN_SOFTMAX}};
-    cnn_network *network = NULL;
-    CHECK(cnn_network_create(CNN_FLOAT32, 2, layers, 1, &network) == CNN_OK);
-    CHECK(cnn_network_initialize(network, 0, CNN_INIT_GLOROT_UNIFORM, 0) == CNN_OK);
+    const cnn_layer layers[] = {{DENSE(50, hidden, CNN_RELU)}, {DENSE(hidden, 3, CNN_SOFTMAX)}};
+    cnn_network *network = model_network(CNN_FLOAT32, 2, layers);
+    CHECK(network);
     return network;
 }
 
@@ -240,10 +230,7 @@ static void test_all_after(const struct way *way)
 /* A stale file that cannot be removed does not hinder a save, and goes with the next one. */
 static void test_unlink(void)
 {
-    uint64_t hash =
-        UINT64_C(0xcbf29ce484222325); /* FNV-1a of the target's name, in its stale files */
-    for (const char *byte = "net"; *byte; byte++)
-        hash = (hash ^ (unsigned char)*byte) * UINT64_C(0x100000001b3);
+    const uint64_t hash = hash_bytes(HASH_BEGIN, "net", 3); /* of the target's name */
     char stale[100];
     snprintf(stale, sizeof stale, FOLDER "/.cnn-%08x%08x-0123456789abcdef.tmp",
              (unsigned)(hash >> 32), (unsigned)hash);

@@ -7,6 +7,7 @@ import copy
 import pickle
 import threading
 import time
+import warnings
 from itertools import count
 from pathlib import Path
 
@@ -14,7 +15,9 @@ import numpy as np
 import pytest
 
 import cnn
+import cnn.tabular._model
 from cnn import _core
+from cnn._training import sparse
 
 OUTPUTS, STEPS = 5, 8
 BUSY = "the network is being trained by another thread"
@@ -50,8 +53,12 @@ class Case:
 CASES = {"one slice": (30, 16), "long steps": (300, 256)}
 
 
+def bits(arrays):
+    return b"".join(array.tobytes() for array in arrays)
+
+
 def weights(net):
-    return b"".join(array.tobytes() for array in net.get_weights())
+    return bits(net.get_weights())
 
 
 def saved(net, folder):
@@ -85,6 +92,7 @@ READERS = {
     ).encode(),
     "gradients": lambda case, net, _: net.gradients(case.few, case.t[:3])[1][0].weight.tobytes(),
     "vjp": lambda case, net, _: net.vjp(case.few, np.ones((3, OUTPUTS)))[1].tobytes(),
+    "activations": lambda case, net, _: bits(net.activations(case.few)),
     "jacobian": lambda case, net, _: net.jacobian(case.few).tobytes(),
     "get_weights": lambda case, net, _: weights(net),
     "copy": lambda case, net, _: weights(copy.deepcopy(net)),
@@ -144,6 +152,84 @@ def test_no_answer_beside_fit_is_torn(name, epochs, readers, case, tmp_path):
         answers.append(ask(net))
         assert answers
         assert {*answers} <= right
+
+
+def table_model(case):
+    """A model of a table that is predicted in blocks: the model, its network, questions."""
+    table = {f"c{i}": column for i, column in enumerate(case.x.T)}
+    few = {name: column[:100] for name, column in table.items()}
+    labels = case.t.astype(str)
+    model = cnn.tabular.TableModel.fit(
+        table | {"t": labels}, target="t", hidden=[case.width], epochs=1, hold_out=0, rng=0
+    )
+    return (
+        model,
+        lambda model: model.net,
+        {
+            "predict": lambda model: model.predict(few).tolist(),
+            "predict_proba": lambda model: model.predict_proba(few).tobytes(),
+            "evaluate": lambda model: model.evaluate(few | {"t": labels[:100]}),
+        },
+    )
+
+
+def estimator(case):
+    """An estimator that is asked for sparse rows, which it predicts in blocks."""
+    scipy_sparse = pytest.importorskip("scipy.sparse")
+    model = pytest.importorskip("cnn.sklearn").MLPClassifier(
+        [case.width], max_iter=1, random_state=0
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # one epoch is too few
+        model.fit(case.x, case.t)
+    few = scipy_sparse.csr_array(case.x[:100])
+    return (
+        model,
+        lambda model: model.net_,
+        {
+            "predict": lambda model: model.predict(few).tobytes(),
+            "predict_proba": lambda model: model.predict_proba(few).tobytes(),
+            "score": lambda model: model.score(few, case.t[:100]),
+            "coefs_": lambda model: bits(model.coefs_),
+        },
+    )
+
+
+@pytest.mark.parametrize("make", [table_model, estimator])
+def test_answers_of_several_calls_are_of_one_time(make, monkeypatch):
+    """Models that predict block by block, while their network is trained."""
+    monkeypatch.setattr(cnn.tabular._model, "_BLOCK", 8)
+    monkeypatch.setattr(sparse, "BLOCK_NUMBERS", 160)
+    case = Case(300, 64)
+    model, net_of, questions = make(case)
+
+    def ask(model, name):
+        return name, repr(questions[name](model))
+
+    def steps(model):
+        net, optimizer = net_of(model), cnn.Adam()
+        for rows in np.split(np.arange(len(case.x)), 64):
+            net.train_step(case.x[rows], case.t[rows], optimizer=optimizer)
+            yield
+
+    twin = copy.deepcopy(model)
+    right = {ask(twin, name) for name in questions}
+    for _ in steps(twin):
+        right |= {ask(twin, name) for name in questions}
+    done, seen = threading.Event(), []
+
+    def read():
+        while not done.is_set():
+            seen.extend(ask(model, name) for name in questions)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    for _ in steps(model):
+        time.sleep(0.002)  # about the time of an answer, so that steps are made within them
+    done.set()
+    thread.join()
+    assert len({*seen}) > len(questions)
+    assert {*seen} <= right
 
 
 def test_forward_and_backward_beside_fit_belong_together():

@@ -139,8 +139,32 @@ def array_files():
 
 
 def states():
-    for i in range(14):
+    for i in range(33):
         yield f"{i:02}", bytes([i, i % 5, 128 * (i % 2) + i, 0, 40 + i, 255, 1, i, 3])
+
+
+def headers():
+    """Yield flags, and texts between bytes of 255: a name, a column, the target, categories."""
+    names = ["net", "Net_1", "", "1a", "int", "a-b", "_x", "a b", "\u00fc", "x" * 300, "template"]
+    texts = [
+        'quo"te',
+        "back\\slash",
+        "tri??/graph??)",
+        "\u00fc\U0001f427",
+        "new\nline\ttab\r",
+        "\x7f\x01\u00e912",
+        "*/ // /*",
+        "$name ${own} $identity $$ %s %n",
+        "",
+        "\0",
+    ]
+    for i, name in enumerate(names):
+        chosen = [name, *(texts[(i + k) % len(texts)] for k in range(2 + i % 4))]
+        data = b"\xff".join(text.encode() for text in chosen)
+        yield f"{i:02}", bytes([(37 * i + 4) % 256]) + data
+    for flags in (4, 12, 28, 44, 61, 7):
+        data = b"\xff".join(text.encode() for text in ["net", *texts[: 3 + flags % 5]])
+        yield f"table-{flags}", bytes([flags]) + data
 
 
 SEEDS = {
@@ -153,6 +177,7 @@ SEEDS = {
     "table": tables,
     "arrays": array_files,
     "state": states,
+    "header": headers,
 }
 """The folders of the corpus."""
 

@@ -6,8 +6,15 @@ simple changes of it.
 """
 
 import contextlib
+import copy
+import functools
+import itertools
 import os
 import pickle
+import shlex
+import shutil
+import subprocess
+import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -16,9 +23,16 @@ import numpy as np
 
 import cnn
 from cnn import _sources
+from cnn._base.metadata import COLUMNS
 from cnn._tables import arrow, csv_file, pieces
-from cnn._tables.content import read
+from cnn._tables.preprocessing import Filling, Preprocessing
+from cnn._tables.table import Category, Number
 from cnn.datasets import load_mnist
+from cnn.tabular import TableModel
+
+sys.path.append(str(Path(__file__).parents[1]))  # for the helpers of other tests
+
+from table_facts import facts
 
 # Errors for bad data: of cnn (ModelFileError is a ValueError), and of the system.
 REFUSED = (ValueError, TypeError, OSError)
@@ -102,18 +116,6 @@ def idx(data):
     assert len(found) == 4
 
 
-def _found(path):
-    try:
-        content = read(path, target="t")
-    except REFUSED as error:
-        return str(error)
-    columns = [
-        (c.column, c.values.dtype, c.values.tobytes(), c.missing, c.first_missing, c.inexact)
-        for c in content.columns.values()
-    ]
-    return content.rows, content.hint, columns
-
-
 def table(data):
     """Read a table: pyarrow's blocks and the csv module must find the same."""
     fast = (arrow.WORTHWHILE, arrow._BLOCK, arrow._SHARE, pieces.FIRST_ROWS)
@@ -125,10 +127,10 @@ def table(data):
         try:
             arrow.WORTHWHILE, arrow._BLOCK, arrow._SHARE = 1, block, max(64, block // 3)
             pieces.FIRST_ROWS, csv_file._SNIFFED_LINES = 1, 2
-            first = _found(path)
+            first = facts(path, REFUSED)
             if not parquet:
                 arrow.is_installed = lambda: False
-                assert _found(path) == first
+                assert facts(path, REFUSED) == first
         finally:
             arrow.WORTHWHILE, arrow._BLOCK, arrow._SHARE, pieces.FIRST_ROWS = fast
             csv_file._SNIFFED_LINES, arrow.is_installed = sniffed, installed
@@ -146,15 +148,95 @@ def arrays(data):
             return
 
 
+def _network(value):
+    """Return the network of some bytes; any other value as it is."""
+    if not isinstance(value, bytes):
+        return value
+    made = cnn.Sequential.__new__(cnn.Sequential)
+    made.__setstate__({"_network": value})
+    return made
+
+
+def _restored(kind, state):
+    """Return an object of a state, as pickle makes it; a network within is one of bytes."""
+    made = kind.__new__(kind)
+    state = {name: _network(v) if name in ("net", "net_") else v for name, v in state.items()}
+    if hasattr(kind, "__setstate__"):
+        made.__setstate__(state)
+    else:
+        made.__dict__.update(state)
+    return made
+
+
+def _use_network(net):
+    net.predict(np.ones((1, net.inputs)))
+
+
+def _use_optimizer(optimizer):
+    net = cnn.Sequential([cnn.Dense(2, 1)], rng=0)
+    before = net._network.to_bytes()
+    try:
+        net.train_step(np.ones((1, 2)), np.ones((1, 1)), optimizer=optimizer)
+    except (*REFUSED, FloatingPointError):
+        assert net._network.to_bytes() == before
+    _use_network(net)
+
+
+def _use_history(history):
+    history._repr_html_()
+    history.to_dict()
+    repr((history[-1], history[1:], list(history)))
+    history.append(9, {"loss": 0.5})
+
+
+def _use_table_model(model):
+    model.predict(_TABLE)
+    model.evaluate(_TABLE)
+
+
+def _use_predictor(predictor):
+    repr((predictor.dtypes, predictor.schema))
+    predictor(np.ones((2, 2)))
+
+
+def _use_estimator(estimator):
+    x, t = np.arange(8.0).reshape(4, 2), [0, 1, 0, 1]
+    estimator.predict(x)
+    estimator.score(x, t)
+    estimator.partial_fit(x, t)
+
+
+_TABLE = {"v": [1.0, 2.0, 3.0, 4.0], "k": ["a", "b", "a", "b"], "t": ["u", "w", "u", "w"]}
+
+
+@functools.cache
 def _states():
-    """Return makers of objects, and good states of theirs, in an order that does not change."""
+    """Return kinds, good states of theirs and uses, in an order that does not change."""
+    from cnn.sklearn import MLPClassifier, MLPRegressor  # an extra, which only this needs
+
     net = cnn.Sequential([cnn.Dense(2, 3, "relu"), cnn.Dropout(0.5), cnn.Dense(3, 1)], rng=0)
-    found = [(cnn.Sequential, net.__getstate__())]
+    found = [(cnn.Sequential, net.__getstate__(), _use_network)]
     optimizers = (cnn.SGD(momentum=0.9), cnn.Adam(), cnn.AdamW(), cnn.RMSprop(), cnn.Adagrad())
     for optimizer in optimizers:
         twin = cnn.Sequential([cnn.Dense(2, 1)], rng=0)
         twin.train_step(np.ones((1, 2)), np.ones((1, 1)), optimizer=optimizer)
-        found.append((type(optimizer), optimizer.__getstate__()))
+        found.append((type(optimizer), optimizer.__getstate__(), _use_optimizer))
+    history = cnn.History()
+    for epoch in (1, 2):
+        history.append(epoch, {"loss": 1 / epoch, "lr": 0.1})
+    found.append((cnn.History, dict(history.__dict__), _use_history))
+    options = {"hidden": [3], "epochs": 1, "rng": 0, "progress": False}
+    table = TableModel.fit(_TABLE, target="t", hold_out=0, **options)
+    found.append((TableModel, {"net": table.net._network.to_bytes()}, _use_table_model))
+    found.append((cnn.Predictor, dict(cnn.Predictor(net).__dict__), _use_predictor))
+    for kind in (MLPClassifier, MLPRegressor):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # few epochs
+            estimator = kind(hidden_layer_sizes=[3], max_iter=2, random_state=0)
+            estimator.fit(np.arange(8.0).reshape(4, 2), [0, 1, 0, 1])
+        good = estimator.__getstate__()
+        good["net_"] = good["net_"]._network.to_bytes()
+        found.append((kind, good, _use_estimator))
     return found
 
 
@@ -178,12 +260,16 @@ def _value(data):
     return {"x": _value(rest)}
 
 
+# What Python raises for values of a wrong type, in objects that do not check their state.
+_UNCHECKED = (AttributeError, LookupError, ArithmeticError)
+
+
 def state(data):
     """Restore an object from a good state with one value changed, and use it."""
     if len(data) < 3:
         return
     states = _states()
-    kind, good = states[data[0] % len(states)]
+    kind, good, use_it = states[data[0] % len(states)]
     names = sorted(good)
     name = names[data[1] % len(names)]
     old = good[name]
@@ -195,21 +281,83 @@ def state(data):
         changed = bytes(new)
     else:
         changed = _value(data[2:])
-    made = kind.__new__(kind)
-    try:
-        made.__setstate__(good | {name: changed})
-    except REFUSED:
+    allowed = (*REFUSED, FloatingPointError)
+    if kind is not cnn.Sequential and kind not in vars(cnn.optimizers).values():
+        allowed += _UNCHECKED
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            made = _restored(kind, copy.deepcopy(good) | {name: changed})
+        except REFUSED:
+            return
+        with contextlib.suppress(allowed):
+            repr(made)
+        with contextlib.suppress(allowed):
+            use_it(made)
+
+
+_COMPILER = shlex.split(os.environ.get("CC", "cc"))
+_IN_C = ["-x", "c", "-std=c11", "-trigraphs"]
+_IN_CPP = ["-x", "c++", "-std=c++17"]
+
+
+def _hostile_model(flags, texts):
+    """Return a network, or a model of a table, that has the texts wherever it takes some."""
+    dtype = "float64" if flags & 1 else "float32"
+    column, target, *others = texts
+    if not flags & 4:
+        net = cnn.mlp([2, 3, 2], "tanh", "softmax", rng=0, dtype=dtype)
+        with contextlib.suppress(*REFUSED):
+            net.feature_names, net.class_names = (column, target), others[:2]
+        for key, value in itertools.pairwise(texts):
+            with contextlib.suppress(*REFUSED):
+                net._network.set_metadata(key, value)
+        return net
+    categories = tuple(others)
+    goal = Category(target, categories) if flags & 8 else Number(target, -1.5, 2.0)
+    columns = (Number(column, 0.25, 3.0), Category(target, categories))
+    fillings = (Filling(0.5, True), Filling(None, True)) if flags & 16 else None
+    plan = Preprocessing(columns, goal, fillings=fillings)
+    output = "softmax" if flags & 8 else "identity"
+    net = cnn.mlp([plan.inputs, 3, goal.width], "tanh", output, rng=0, dtype=dtype)
+    net._network.set_metadata(COLUMNS, plan.to_json())
+    return TableModel(net)
+
+
+def header(data):
+    """Write a C header of hostile names: it is refused, or compiles and has them."""
+    if not data:
         return
-    net = made if kind is cnn.Sequential else cnn.Sequential([cnn.Dense(2, 1)], rng=0)
-    before = net._network.to_bytes()
-    try:
-        repr(made)
-        net.predict(np.ones((1, net.inputs)))
-        if net is not made:
-            net.train_step(np.ones((1, 2)), np.ones((1, 1)), optimizer=made)
-    except (*REFUSED, FloatingPointError):
-        assert net._network.to_bytes() == before
-    net.predict(np.ones((1, net.inputs)))
+    flags = data[0]
+    # No byte of UTF-8 is 255; what is not UTF-8 becomes text that has no UTF-8.
+    texts = [part.decode(errors="surrogateescape") for part in data[1:].split(b"\xff")]
+    name, *texts = texts + [""] * (5 - len(texts))
+    stem = "net"
+    if flags & 64 and name.isprintable() and "/" not in name and 0 < len(name) < 60:
+        stem, name = name, None
+    with written(b"", "empty") as folder:
+        path = Path(folder).parent / f"{stem}.h"
+        try:
+            made = _hostile_model(flags, texts)
+            made.to_c(path, name=name, fast=bool(flags & 2))
+        except REFUSED:
+            assert not path.exists()
+            return
+        source = path.read_bytes()
+        assert source.isascii()
+        name = stem if name is None else name
+        if flags & 4:
+            size = len(made.target.encode()) + 1
+            check = "static_assert" if flags & 32 else "_Static_assert"
+            source += f'\n{check}(sizeof {name}_target_name == {size}, "target");\n'.encode()
+        if shutil.which(_COMPILER[0]) is None:
+            return
+        warns = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only"]
+        language = _IN_CPP if flags & 32 else _IN_C
+        done = subprocess.run(
+            [*_COMPILER, *language, *warns, "-"], input=source, capture_output=True, check=False
+        )
+        assert done.returncode == 0, (name, texts, done.stderr.decode(errors="replace"))
 
 
 TARGETS = {
@@ -220,5 +368,6 @@ TARGETS = {
     "table": table,
     "arrays": arrays,
     "state": state,
+    "header": header,
 }
 """The targets by name; the corpus has a folder for each."""

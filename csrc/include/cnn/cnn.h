@@ -31,8 +31,9 @@
  *               any number of threads at once; a call that takes a non-const handle must be
  *               the only one using that handle. A call that is long enough uses several threads
  *               by itself (cnn_threads_set), unless another call does so already. The child of a
- *               fork may use all handles. A network that another thread was training at that time
- *               has weights of between two steps there: train a copy of it.
+ *               fork may use all handles, but those that another thread was changing at that
+ *               time, which it may only destroy: some weights of such a network are those of
+ *               before a step there, and others those of after it.
  *   Errors      Functions that can fail return a cnn_status; cnn_last_error() tells the details
  *               of the calling thread's last failure. After a failure the handle is as before,
  *               and so are the outputs if arguments were refused. libcnn never ends the program.
@@ -143,8 +144,9 @@ typedef enum cnn_dtype {
  * Results, but for softmax, are within 3 units in the last place, those of silu, gelu, gelu_tanh
  * and mish within 4 and |z| times the smallest denormal number more, which counts if the factor of
  * z is denormal. For z < 0, gelu_tanh has 4 |a| units more: it takes exp of a = sqrt(8 / pi) (z +
- * 0.044715 z^3), which is rounded. Derivatives of sigmoid, tanh, elu and selu that are taken from a
- * y near its limit have the absolute error of y.
+ * 0.044715 z^3), which is rounded. At -inf and inf activations are their limits; but silu and gelu
+ * of -inf are NaN, as z times 0 is, and their derivatives are NaN at both. Derivatives of sigmoid,
+ * tanh, elu and selu that are taken from a y near its limit have the absolute error of y.
  */
 #define CNN_ACTIVATIONS(X)                                                                         \
     X(IDENTITY, 0, identity, 0, 0, NULL, 0)                                                        \
@@ -609,10 +611,12 @@ CNN_API cnn_status cnn_network_set_l2(cnn_network *network, size_t layer, double
 /*
  * Text kept with the network and in its model file, under a key of the caller's. A value of NULL
  * removes the key. cnn_network_metadata returns NULL if the key is absent; the string is valid
- * until the metadata change. Both are UTF-8. In a file the key is "user." and this key; what
- * another program added to a file, under a key without "user.", is read too and written as it was.
- * Files that `cnn train` wrote have, as JSON under "preprocessing", how the network's inputs are
- * made of the columns of a table: it is the caller's to do so before he predicts.
+ * until the metadata change. Both are UTF-8. To remove a key, or to set a value that is not longer
+ * than the present one, takes no memory, so that it cannot fail for a lack of it. In a file the key
+ * is "user." and this key; what another program added to a file, under a key without "user.", is
+ * read too and written as it was. Files that `cnn train` wrote have, as JSON under "preprocessing",
+ * how the network's inputs are made of the columns of a table: it is the caller's to do so before
+ * he predicts.
  */
 CNN_API cnn_status cnn_network_set_metadata(cnn_network *network, const char *key,
                                             const char *value);

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -22,6 +23,8 @@ static atomic_size_t first_failing, last_failing, failures;
 static atomic_int failing_error;
 static atomic_size_t seen[FAULT_CALL_COUNT], total[FAULT_CALL_COUNT];
 static atomic_long live;
+/* Bytes that are allocated now, those of faults_measure, and the most since. */
+static atomic_size_t allocated, allocated_before, most_allocated;
 
 void faults_arm(int call, size_t first, size_t last, int error)
 {
@@ -48,6 +51,17 @@ size_t faults_seen(int call)
 size_t faults_total(int call)
 {
     return atomic_load(&total[call]);
+}
+
+void faults_measure(void)
+{
+    atomic_store(&allocated_before, atomic_load(&allocated));
+    atomic_store(&most_allocated, atomic_load(&allocated));
+}
+
+size_t faults_most_bytes(void)
+{
+    return atomic_load(&most_allocated) - atomic_load(&allocated_before);
 }
 
 long faults_live(void)
@@ -179,18 +193,27 @@ DECLARE(pthread_create);
 
 static void *counted(void *memory)
 {
-    if (memory != NULL) {
-        NOTE(memory);
-        atomic_fetch_add(&live, 1);
+    if (memory == NULL)
+        return NULL;
+    NOTE(memory);
+    atomic_fetch_add(&live, 1);
+    const size_t size = malloc_usable_size(memory);
+    const size_t now = atomic_fetch_add(&allocated, size) + size;
+    size_t most = atomic_load(&most_allocated);
+    while (now > most && !atomic_compare_exchange_weak(&most_allocated, &most, now)) {
     }
     return memory;
 }
 
-/* Forget a block that is about to be freed, if it counts. */
-static void forgotten(void *memory)
+/* Forget a block that is about to be freed, if it counts. Returns its size, or 0. */
+static size_t forgotten(void *memory)
 {
-    if (memory != NULL && NOTED(memory))
-        atomic_fetch_sub(&live, 1);
+    if (memory == NULL || !NOTED(memory))
+        return 0;
+    const size_t size = malloc_usable_size(memory);
+    atomic_fetch_sub(&live, 1);
+    atomic_fetch_sub(&allocated, size);
+    return size;
 }
 
 void *HOOK(malloc)(size_t size)
@@ -207,18 +230,24 @@ void *HOOK(calloc)(size_t count, size_t size)
     return fails(FAULT_MEMORY) ? NULL : counted(REAL(calloc)(count, size));
 }
 
-/* A realloc that the system refuses ends the program: the old block is then no longer counted. */
+/*
+ * A realloc that the system refuses ends the program: the old block is then no longer counted. Old
+ * and new memory count both while one is copied to the other, as they do in the worst case.
+ */
 void *HOOK(realloc)(void *memory, size_t size)
 {
     if (!COUNTS)
         return REAL(realloc)(memory, size);
     if (fails(FAULT_MEMORY))
         return NULL;
-    forgotten(memory);
+    const size_t before = forgotten(memory);
     void *moved = REAL(realloc)(memory, size);
     if (moved == NULL)
         abort();
-    return counted(moved);
+    atomic_fetch_add(&allocated, before);
+    (void)counted(moved);
+    atomic_fetch_sub(&allocated, before);
+    return moved;
 }
 
 int HOOK(posix_memalign)(void **memory, size_t alignment, size_t size)
@@ -234,7 +263,7 @@ int HOOK(posix_memalign)(void **memory, size_t alignment, size_t size)
 
 void HOOK(free)(void *memory)
 {
-    forgotten(memory);
+    (void)forgotten(memory);
     REAL(free)(memory);
 }
 

@@ -1,6 +1,7 @@
 /*
  * Calls of the system that fail when a test wants it: each call in FAULT_CALLS goes through a
- * function of faults.c, which counts it and lets it fail if it is the one that was chosen.
+ * function of faults.c, which counts it and lets it fail if it is the one that was chosen. Memory
+ * is measured, too.
  *
  * In the C tests the linker puts these functions between libcnn and the system (--wrap), so that
  * only calls of libcnn and of the test itself go through them, and sanitizers and valgrind see the
@@ -51,6 +52,12 @@ size_t faults_disarm(void);
 /* How many calls of a kind there were: since faults_arm, and altogether. */
 size_t faults_seen(int call);
 size_t faults_total(int call);
+
+/* Begin to measure memory. */
+void faults_measure(void);
+/* The most bytes that were allocated at once since then, beyond those of that time. */
+size_t faults_most_bytes(void);
+
 /* The blocks of memory, and the folders that are open, which were not given back yet. */
 long faults_live(void);
 

@@ -87,10 +87,10 @@ static inline void check_round_trip(const cnn_network *network)
 static inline int check_network_bytes(const uint8_t *data, size_t size)
 {
     cnn_network *network = NULL;
-    const size_t before = measure_begin();
+    fuzz_measure();
     const cnn_status status =
         cnn_network_from_bytes(data ? data : (const uint8_t *)"", size, &network);
-    fuzz_check_memory(measure_end(before), size);
+    fuzz_check_memory(fuzz_most_bytes(), size);
     if (check_refusal(status, network))
         return 0;
     check_round_trip(network);
@@ -154,9 +154,9 @@ static inline int check_checkpoint_bytes(const uint8_t *data, size_t size)
     cnn_trainer *trainer = NULL, *same = NULL;
     size_t first_size = 0, second_size = 0;
     write_file(path, data, size);
-    const size_t before = measure_begin();
+    fuzz_measure();
     const cnn_status status = cnn_trainer_load(path, &network, &trainer);
-    fuzz_check_memory(measure_end(before), size);
+    fuzz_check_memory(fuzz_most_bytes(), size);
     if (check_refusal(status, network))
         return 0;
     if (cnn_trainer_save(trainer, path) != CNN_OK)

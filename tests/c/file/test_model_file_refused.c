@@ -1,13 +1,5 @@
 /* Model files made by hand: good ones of others are read, and all that is wrong is refused. */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "check.h"
-#include "cnn/cnn.h"
-
-#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+#include "file/made_file.h"
 
 /* ---- Help -------------------------------------------------------------------------------- */
 
@@ -50,43 +42,13 @@ static const char trainer_header[] =
     "{'__metadata__':{'format':'cnn','format_version':'1','architecture':'" ARCHITECTURE
     "','optimizer':'" OPTIMIZER "'}," NETWORK_TENSORS "," SLOT_TENSORS "}";
 
-typedef struct made_file {
-    unsigned char *data;
-    size_t size;
-} made_file;
-
-/* A file of a header, with `find` replaced by `replace` and quotes put in, and data_size bytes. */
-static made_file make_file(const char *header, const char *find, const char *replace,
-                           size_t data_size)
-{
-    const char *found = find ? strstr(header, find) : NULL;
-    const size_t room = 2 * (strlen(header) + (replace ? strlen(replace) : 0)) + 8 + data_size;
-    made_file file = {.data = malloc(room), .size = 8};
-    char *text = malloc(room), *next = text;
-    CHECK(!find || found);
-    if (found)
-        snprintf(text, room, "%.*s%s%s", (int)(found - header), header, replace,
-                 found + strlen(find));
-    else
-        snprintf(text, room, "%s", header);
-    for (; *next; next++) {
-        if (*next == '`')
-            file.data[file.size++] = '\\';
-        file.data[file.size++] = (unsigned char)(*next == '`' || *next == '\'' ? '"' : *next);
-    }
-    for (size_t i = 0; i < 8; i++)
-        file.data[i] = (unsigned char)((file.size - 8) >> (8 * i));
-    for (size_t i = 0; i < data_size; i++)
-        file.data[file.size++] = (unsigned char)(i % 4 == 3 ? 0x40 : i);
-    free(text);
-    return file;
-}
-
-/* Load a file, which must be refused with a message that has `expected` in it. */
+/* Load a file, which must be refused with a message that has `expected` in it, in little memory. */
 static void check_refused(made_file file, const char *expected)
 {
     cnn_network *untouched = (cnn_network *)&file, *network = untouched;
+    fuzz_measure();
     const cnn_status status = cnn_network_from_bytes(file.data, file.size, &network);
+    fuzz_check_memory(fuzz_most_bytes(), file.size);
     CHECK(status == CNN_ERROR_MODEL_FILE);
     CHECK(network == untouched);
     CHECK(message_has(expected));
@@ -355,26 +317,6 @@ static void test_header_sizes(void)
     free(file.data);
 }
 
-/* A header of `count` copies of an entry, in which # becomes the number of the copy. */
-static made_file make_many(const char *before, const char *entry, size_t count, const char *after)
-{
-    const size_t room = strlen(before) + count * (strlen(entry) + 8) + strlen(after) + 1;
-    char *header = malloc(room), *next = header;
-    next += sprintf(next, "%s", before);
-    for (size_t i = 0; i < count; i++) {
-        for (const char *c = entry; *c; c++) {
-            if (*c == '#')
-                next += sprintf(next, "%zu", i);
-            else
-                *next++ = *c;
-        }
-    }
-    sprintf(next, "%s", after);
-    made_file file = make_file(header, NULL, NULL, 0);
-    free(header);
-    return file;
-}
-
 /* Headers of many parts must not take time that grows faster than they do. */
 static void test_many(void)
 {
@@ -389,10 +331,20 @@ static void test_many(void)
     check_refused(file, "layers.0.bias: shape is [1]");
     free(file.data);
 
-    file =
-        make_many("{'__metadata__':{'format':'cnn','format_version':'1','architecture':'"
-                  "{`dtype`:`float32`,`seed`:`7`,`layers`:[",
-                  "{`kind`:`dropout`,`rate`:1e-300},", 20000, "{`kind`:`dropout`,`rate`:0}]}'}}");
+    file = make_many(
+        "{'__metadata__':{'format':'cnn','format_version':'1','architecture':'" ARCHITECTURE "'}",
+        ",'layers.0.bias':{'dtype':'','shape':[],'data_offsets':[0,0]}", 200000, "}");
+    check_refused(file, "\"layers.0.bias\" is there twice");
+    free(file.data);
+
+    file = make_many("{'__metadata__':{'format':'cnn','format_version':'1','architecture':'{",
+                     "`l2`:0,", 200000, "`l2`:0}'}}");
+    check_refused(file, "the network: unknown field \"l2\"");
+    free(file.data);
+
+    file = make_many("{'__metadata__':{'format':'cnn','format_version':'1','architecture':'"
+                     "{`dtype`:`float32`,`seed`:`7`,`layers`:[",
+                     "{`kind`:`dropout`,`rate`:0},", 200000, "{`kind`:`dropout`,`rate`:0}]}'}}");
     check_refused(file, "the file has no tensors");
     free(file.data);
 }

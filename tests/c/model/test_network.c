@@ -5,15 +5,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "cnn/cnn.h"
-
-/* That a call failed with this status and that the message holds this text. */
-#define REFUSED(call, status, text)                                                                \
-    do {                                                                                           \
-        CHECK((call) == (status));                                                                 \
-        if (!CHECK(strstr(cnn_last_error(), text) != NULL))                                        \
-            printf("    the message is: %s\n", cnn_last_error());                                  \
-    } while (0)
+#include "models.h"
 
 static cnn_layer dense(size_t inputs, size_t outputs, cnn_activation activation)
 {
@@ -36,26 +28,14 @@ static cnn_network *make_network(size_t inputs, size_t hidden, size_t outputs)
     return network;
 }
 
-static cnn_matrix matrix(const void *data, cnn_dtype dtype, size_t rows, size_t cols, size_t size)
-{
-    const cnn_matrix m = {.struct_size = sizeof m,
-                          .data = data,
-                          .dtype = dtype,
-                          .rows = rows,
-                          .cols = cols,
-                          .row_stride = (ptrdiff_t)(cols * size),
-                          .col_stride = (ptrdiff_t)size};
-    return m;
-}
-
 static const float xor_x[8] = {0, 0, 0, 1, 1, 0, 1, 1};
 static const uint8_t xor_t[4] = {0, 1, 1, 0};
 
 static cnn_data xor_data(void)
 {
     const cnn_data data = {.struct_size = sizeof data,
-                           .x = matrix(xor_x, CNN_FLOAT32, 4, 2, sizeof(float)),
-                           .t = matrix(xor_t, CNN_UINT8, 4, 1, 1),
+                           .x = model_matrix(xor_x, CNN_FLOAT32, 4, 2, sizeof(float)),
+                           .t = model_matrix(xor_t, CNN_UINT8, 4, 1, 1),
                            .sample_weight = {.struct_size = sizeof(cnn_matrix)}};
     return data;
 }
@@ -213,11 +193,11 @@ static void test_bad_calls(void)
     cnn_loss loss = cross_entropy;
     loss.kind = CNN_SQUARED_ERROR;
     loss.target = CNN_TARGET_ROWS;
-    data.t = matrix(xor_x, CNN_FLOAT32, 4, 2, sizeof(float));
+    data.t = model_matrix(xor_x, CNN_FLOAT32, 4, 2, sizeof(float));
     REFUSED(cnn_network_evaluate(network, &loss, &data, &result), CNN_ERROR_ARGUMENT,
             "squared_error does not go with the output layer's softmax");
     const uint8_t labels[4] = {0, 1, 2, 0};
-    data.t = matrix(labels, CNN_UINT8, 4, 1, 1);
+    data.t = model_matrix(labels, CNN_UINT8, 4, 1, 1);
     REFUSED(cnn_network_evaluate(network, &cross_entropy, &data, &result), CNN_ERROR_ARGUMENT,
             "t has label 2 in row 2, but the output layer has 2 classes (labels 0 to 1)");
     cnn_optimizer optimizer = adam;
@@ -237,7 +217,7 @@ static void test_epoch_is_checked_first(void)
     CHECK(cnn_network_copy(network, &before) == CNN_OK);
     const uint8_t labels[4] = {0, 1, 1, 7};
     cnn_data data = xor_data();
-    data.t = matrix(labels, CNN_UINT8, 4, 1, 1);
+    data.t = model_matrix(labels, CNN_UINT8, 4, 1, 1);
     const size_t index[4] = {0, 1, 2, 3}, far[1] = {4};
     const double lr[4] = {0.1, 0.1, 0.1, 0.1};
     cnn_result result = {.struct_size = sizeof result};
@@ -306,7 +286,7 @@ static void test_unaligned_rows(void)
         x[i] = (float)i / 15;
     for (size_t i = 0; i < 5; i++)
         memcpy(bytes + 13 * i, x + 3 * i, 12);
-    cnn_matrix m = matrix(bytes, CNN_FLOAT32, 5, 3, 4);
+    cnn_matrix m = model_matrix(bytes, CNN_FLOAT32, 5, 3, 4);
     m.row_stride = 13;
     char workspace[512];
     CHECK(cnn_network_predict_f32(network, 5, x, 3, y, 2, NULL, 0) == CNN_OK);

@@ -8,15 +8,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "cnn/cnn.h"
-
-/* That a call failed with this status and that the message holds this text. */
-#define REFUSED(call, status, text)                                                                \
-    do {                                                                                           \
-        CHECK((call) == (status));                                                                 \
-        if (!CHECK(strstr(cnn_last_error(), text) != NULL))                                        \
-            printf("    the message is: %s\n", cnn_last_error());                                  \
-    } while (0)
+#include "models.h"
 
 enum { ROWS = 300, INPUTS = 21, HIDDEN = 37, OUTPUTS = 3 };
 enum { PARAMETERS = (INPUTS + 1) * HIDDEN + (HIDDEN + 1) * OUTPUTS };
@@ -65,13 +57,7 @@ static void fill(void)
 
 static cnn_matrix matrix(const void *data, cnn_dtype dtype, size_t cols, size_t size)
 {
-    return (cnn_matrix){.struct_size = sizeof(cnn_matrix),
-                        .data = data,
-                        .dtype = dtype,
-                        .rows = ROWS,
-                        .cols = cols,
-                        .row_stride = (ptrdiff_t)(cols * size),
-                        .col_stride = (ptrdiff_t)size};
+    return model_matrix(data, dtype, ROWS, cols, size);
 }
 
 static cnn_data data_of(float x[ROWS][INPUTS])

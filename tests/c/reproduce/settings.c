@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "models.h"
 
 static _Noreturn void refuse(const char *what, const char *text)
 {
@@ -159,14 +160,8 @@ void settings_read(const char *text, settings *to)
                      .epochs = 2,
                      .init = CNN_INIT_TORCH,
                      .loss = {.struct_size = sizeof to->loss},
-                     .optimizer = {.struct_size = sizeof to->optimizer,
-                                   .kind = CNN_ADAM,
-                                   .momentum = 0.9,
-                                   .beta1 = 0.9,
-                                   .beta2 = 0.999,
-                                   .alpha = 0.99,
-                                   .eps = 1e-8,
-                                   .weight_decay = 0.01}};
+                     .optimizer = model_optimizer(CNN_ADAM)};
+    to->optimizer.weight_decay = 0.01;
     char word[256];
     while (next_part(&text, ' ', word))
         read_word(word, to);

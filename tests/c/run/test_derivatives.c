@@ -9,8 +9,8 @@
 
 #include "base/platform.h"
 #include "check.h"
-#include "cnn/cnn.h"
 #include "faults/faults.h"
+#include "models.h"
 
 #define INPUTS 37
 #define HIDDEN 50
@@ -25,21 +25,9 @@ static float jacobian_of[ROWS * OUTPUTS * INPUTS];
 static cnn_network *make_network(cnn_dtype dtype)
 {
     const cnn_layer layers[] = {
-        {.struct_size = sizeof(cnn_layer),
-         .kind = CNN_LAYER_DENSE,
-         .inputs = INPUTS,
-         .outputs = HIDDEN,
-         .activation = CNN_GELU},
-        {.struct_size = sizeof(cnn_layer), .kind = CNN_LAYER_DROPOUT, .rate = 0.5},
-        {.struct_size = sizeof(cnn_layer),
-         .kind = CNN_LAYER_DENSE,
-         .inputs = HIDDEN,
-         .outputs = OUTPUTS,
-         .activation = CNN_SOFTMAX}};
-    cnn_network *network = NULL;
-    CHECK(cnn_network_create(dtype, 3, layers, 5, &network) == CNN_OK);
-    for (size_t l = 0; l < 3; l += 2)
-        CHECK(cnn_network_initialize(network, l, CNN_INIT_GLOROT_UNIFORM, 0) == CNN_OK);
+        {DENSE(INPUTS, HIDDEN, CNN_GELU)}, {DROPOUT(0.5)}, {DENSE(HIDDEN, OUTPUTS, CNN_SOFTMAX)}};
+    cnn_network *network = model_network(dtype, 3, layers);
+    CHECK(network);
     return network;
 }
 
@@ -167,12 +155,6 @@ static void test_allocations(const cnn_network *network)
 #endif
 
 /* ---- Bad arguments ----------------------------------------------------------------------- */
-
-#define REFUSED(call, status, text)                                                                \
-    do {                                                                                           \
-        CHECK((call) == (status));                                                                 \
-        CHECK(strstr(cnn_last_error(), text) != NULL);                                             \
-    } while (0)
 
 static void test_bad_vjp(const cnn_network *network)
 {

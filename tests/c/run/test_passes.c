@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "cnn/cnn.h"
+#include "models.h"
 
 enum { ROWS = 237, INPUTS = 5, CLASSES = 3, BATCH = 8 };
 
@@ -21,14 +21,6 @@ static double rates[ROWS];
 static const cnn_loss cross_entropy = {
     .struct_size = sizeof(cnn_loss), .kind = CNN_CROSS_ENTROPY, .target = CNN_TARGET_LABELS};
 static const cnn_loss squared_error = {.struct_size = sizeof(cnn_loss), .kind = CNN_SQUARED_ERROR};
-
-/* That a call failed with this status and that the message holds this text. */
-#define REFUSED(call, status, text)                                                                \
-    do {                                                                                           \
-        CHECK((call) == (status));                                                                 \
-        if (!CHECK(strstr(cnn_last_error(), text) != NULL))                                        \
-            printf("    the message is: %s\n", cnn_last_error());                                  \
-    } while (0)
 
 static void fill(void)
 {
@@ -66,27 +58,15 @@ static cnn_trainer *make_trainer(cnn_network *network)
     return trainer;
 }
 
-static cnn_matrix matrix(const void *data, cnn_dtype dtype, size_t rows, size_t cols, size_t size)
-{
-    const cnn_matrix m = {.struct_size = sizeof m,
-                          .data = data,
-                          .dtype = dtype,
-                          .rows = rows,
-                          .cols = cols,
-                          .row_stride = (ptrdiff_t)(cols * size),
-                          .col_stride = (ptrdiff_t)size};
-    return m;
-}
-
 /* Rows [first, end) with labels. */
 static cnn_data samples(size_t first, size_t end)
 {
     const size_t rows = end - first;
-    const cnn_data data = {.struct_size = sizeof data,
-                           .x = matrix(x + first * INPUTS, CNN_FLOAT32, rows, INPUTS, sizeof *x),
-                           .t = matrix(labels + first, CNN_UINT8, rows, 1, 1),
-                           .sample_weight =
-                               matrix(weights + first, CNN_FLOAT64, rows, 1, sizeof *weights)};
+    const cnn_data data = {
+        .struct_size = sizeof data,
+        .x = model_matrix(x + first * INPUTS, CNN_FLOAT32, rows, INPUTS, sizeof *x),
+        .t = model_matrix(labels + first, CNN_UINT8, rows, 1, 1),
+        .sample_weight = model_matrix(weights + first, CNN_FLOAT64, rows, 1, sizeof *weights)};
     return data;
 }
 
@@ -248,7 +228,7 @@ static void test_targets(void)
         wide[i] = targets[i];
     wide[order[ROWS - 1] * CLASSES + 2] = 1e39;
     cnn_data data = samples(0, ROWS);
-    data.t = matrix(wide, CNN_FLOAT64, ROWS, CLASSES, sizeof *wide);
+    data.t = model_matrix(wide, CNN_FLOAT64, ROWS, CLASSES, sizeof *wide);
     cnn_result result = {.struct_size = sizeof result};
     REFUSED(
         cnn_trainer_epoch(trainer, &squared_error, &data, order, ROWS, BATCH, rates, 0, &result),
@@ -276,8 +256,8 @@ static void test_inputs(void)
         wide[i] = x[i];
     wide[100 * INPUTS + 3] = 1e39;
     cnn_data data = samples(0, ROWS);
-    data.x = matrix(wide, CNN_FLOAT64, ROWS, INPUTS, sizeof *wide);
-    data.t = matrix(targets, CNN_FLOAT32, ROWS, CLASSES, sizeof *targets);
+    data.x = model_matrix(wide, CNN_FLOAT64, ROWS, INPUTS, sizeof *wide);
+    data.t = model_matrix(targets, CNN_FLOAT32, ROWS, CLASSES, sizeof *targets);
     cnn_result result = {.struct_size = sizeof result};
     size_t index[ROWS];
     for (size_t i = 0; i < ROWS; i++)

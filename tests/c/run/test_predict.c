@@ -8,8 +8,8 @@
 
 #include "base/platform.h"
 #include "check.h"
-#include "cnn/cnn.h"
 #include "faults/faults.h"
+#include "models.h"
 
 #define INPUTS 37
 #define HIDDEN 50
@@ -22,20 +22,10 @@ static float x[ROWS * INPUTS], expected[ROWS * OUTPUTS];
 
 static cnn_network *make_network(void)
 {
-    const cnn_layer layers[] = {{.struct_size = sizeof(cnn_layer),
-                                 .kind = CNN_LAYER_DENSE,
-                                 .inputs = INPUTS,
-                                 .outputs = HIDDEN,
-                                 .activation = CNN_GELU},
-                                {.struct_size = sizeof(cnn_layer),
-                                 .kind = CNN_LAYER_DENSE,
-                                 .inputs = HIDDEN,
-                                 .outputs = OUTPUTS,
-                                 .activation = CNN_SOFTMAX}};
-    cnn_network *network = NULL;
-    CHECK(cnn_network_create(CNN_FLOAT32, 2, layers, 5, &network) == CNN_OK);
-    for (size_t l = 0; l < 2; l++)
-        CHECK(cnn_network_initialize(network, l, CNN_INIT_GLOROT_UNIFORM, 0) == CNN_OK);
+    const cnn_layer layers[] = {{DENSE(INPUTS, HIDDEN, CNN_GELU)},
+                                {DENSE(HIDDEN, OUTPUTS, CNN_SOFTMAX)}};
+    cnn_network *network = model_network(CNN_FLOAT32, 2, layers);
+    CHECK(network);
     return network;
 }
 

@@ -5,91 +5,27 @@
  * that fails changes nothing, and a call that takes a const network changes nothing either; at the
  * end the network predicts as its copy does.
  */
-#include <math.h>
+#include "models.h"
+#include "train/fuzz_inputs.h"
 
-#include "fuzz.h"
-
-enum { MOST_LAYERS = 6, MOST_ROWS = 9, MOST_CALLS = 64, INPUT_MAX = 1024 };
-
-/* ---- Numbers out of the input ------------------------------------------------------------ */
-
-struct input {
-    const uint8_t *data;
-    size_t size, at;
-};
-
-static unsigned take(struct input *in)
-{
-    return in->at < in->size ? in->data[in->at++] : 0;
-}
-
-static unsigned below(struct input *in, unsigned bound)
-{
-    return take(in) % bound;
-}
-
-/* A small size, or sometimes one that cannot be. */
-static size_t take_size(struct input *in, unsigned most)
-{
-    static const size_t odd[] = {0, SIZE_MAX, SIZE_MAX / 2, SIZE_MAX / 8 + 1, (size_t)1 << 40};
-    const unsigned byte = take(in);
-    return byte >= 248 ? odd[byte % COUNT(odd)] : byte % (most + 1);
-}
-
-static double take_double(struct input *in)
-{
-    static const double odd[] = {0,        -0.0,      1,     -1,     0.5,    1e-3,  1e30,
-                                 1e31,     1e38,      1e300, NAN,    1e-310, 1e-45, 0.999,
-                                 INFINITY, -INFINITY, 0.1,   -1e-20, 1e100,  2};
-    const unsigned byte = take(in);
-    return byte < 4 * COUNT(odd) ? odd[byte % COUNT(odd)] : ((double)byte - 168) / 64;
-}
+enum { MOST_CALLS = 64, INPUT_MAX = 1024 };
 
 /* ---- What the calls work on -------------------------------------------------------------- */
-
-struct world {
-    struct input in;
-    cnn_network *network;
-    cnn_trainer *trainer;
-    cnn_tape *tape;
-    cnn_shard_tree *tree;
-    size_t inputs, outputs, parameters, real;
-};
-
-/* FNV-1a */
-static uint64_t hash(uint64_t so_far, const void *data, size_t size)
-{
-    const uint8_t *byte = data;
-    for (size_t i = 0; i < size; i++)
-        so_far = (so_far ^ byte[i]) * UINT64_C(1099511628211);
-    return so_far;
-}
-
-static void *memory(size_t bytes)
-{
-    void *p = malloc(bytes ? bytes : 1);
-    if (!p)
-        fuzz_fail("out of memory");
-    return p;
-}
 
 /* A number for all that must not change: the network's file, the optimizer's slots, and steps. */
 static uint64_t state_of(const struct world *w)
 {
-    void *bytes = NULL;
-    size_t size = 0;
-    if (cnn_network_to_bytes(w->network, &bytes, &size) != CNN_OK)
+    uint64_t state = HASH_BEGIN;
+    if (!hash_network(&state, w->network))
         fuzz_fail("a network cannot be written");
-    uint64_t state = hash(UINT64_C(14695981039346656037), bytes, size);
-    cnn_bytes_free(bytes);
     if (!w->trainer)
         return state;
     const uint64_t steps = cnn_trainer_steps(w->trainer);
-    state = hash(state, &steps, sizeof steps);
+    state = hash_bytes(state, &steps, sizeof steps);
     void *values = memory(w->parameters * w->real);
     for (size_t slot = 0; cnn_trainer_get_state(w->trainer, slot, values, w->parameters) == CNN_OK;
          slot++)
-        state = hash(state, values, w->parameters * w->real);
+        state = hash_bytes(state, values, w->parameters * w->real);
     free(values);
     return state;
 }
@@ -117,79 +53,6 @@ static void use(struct world *w, cnn_network *network)
     w->real = cnn_network_dtype(network) == CNN_FLOAT64 ? 8 : 4;
 }
 
-/* Numbers of the network's type. */
-static void *take_reals(struct world *w, size_t count)
-{
-    void *values = memory(count * w->real);
-    for (size_t i = 0; i < count; i++) {
-        const double value = i < 16 ? take_double(&w->in) : (double)(i % 13) / 8 - 0.75;
-        if (w->real == 8)
-            ((double *)values)[i] = value;
-        else
-            ((float *)values)[i] = (float)value;
-    }
-    return values;
-}
-
-/* A matrix of any type and layout, whose memory ends with its last element; or one of no use. */
-static cnn_matrix take_matrix(struct world *w, size_t rows, size_t cols)
-{
-    static const size_t sizes[] = {4, 8, 2, 1, 1, 2, 4, 8, 1, 2, 4, 8};
-    struct input *in = &w->in;
-    const unsigned how = take(in);
-    cnn_matrix m = {.struct_size = sizeof m, .rows = rows, .cols = cols};
-    const unsigned type = how % 16;
-    m.dtype = type < COUNT(sizes) ? (cnn_dtype)type : cnn_network_dtype(w->network);
-    const size_t size = sizes[m.dtype];
-    const size_t gap = how / 16 % 2;
-    m.col_stride = how & 32 ? (ptrdiff_t)(rows + gap) : 1;
-    m.row_stride = how & 32 ? 1 : (ptrdiff_t)(cols + gap);
-    const size_t count = rows == 0 || cols == 0 ? 0
-                                                : (rows - 1) * (size_t)m.row_stride +
-                                                      (cols - 1) * (size_t)m.col_stride + 1;
-    uint8_t *data = memory(count * size);
-    for (size_t i = 0; i < count; i++) {
-        const double value = take_double(in);
-        const float narrow = (float)value;
-        const uint64_t bits = m.dtype == CNN_BOOL ? i % 2 : take(in) % 5;
-        if (m.dtype == CNN_FLOAT64)
-            memcpy(data + i * size, &value, size);
-        else if (m.dtype == CNN_FLOAT32)
-            memcpy(data + i * size, &narrow, size);
-        else
-            memcpy(data + i * size, &bits, size); /* little-endian */
-    }
-    m.data = data;
-    if ((how & 64) && take(in) % 8 == 0) {
-        static const cnn_dtype odd[] = {(cnn_dtype)99, (cnn_dtype)-1};
-        m.dtype = odd[how % 2];
-    }
-    if ((how & 128) && take(in) % 8 == 0)
-        m.struct_size = take_size(in, sizeof m + 8);
-    return m;
-}
-
-static cnn_layer take_layer(struct input *in, size_t before)
-{
-    cnn_layer layer = {.struct_size = sizeof layer};
-    const unsigned how = take(in);
-    layer.kind = (cnn_layer_kind)(how < 160 ? 0 : how < 200 ? 1 : how < 250 ? 2 : how - 251);
-    layer.inputs = how % 16 ? before : take_size(in, 40);
-    layer.outputs = layer.kind == CNN_LAYER_DENSE ? take_size(in, 40) : 0;
-    layer.activation = (cnn_activation)((int)below(in, CNN_ACTIVATION_COUNT + 3) - 1);
-    if (layer.kind != CNN_LAYER_DENSE)
-        layer.activation = (cnn_activation)0;
-    if (how % 7 == 0)
-        layer.l2 = take_double(in);
-    if (how % 11 == 0)
-        layer.alpha = take_double(in);
-    if (layer.kind == CNN_LAYER_DROPOUT)
-        layer.rate = take_double(in);
-    if (how % 32 == 3)
-        layer.struct_size = take_size(in, sizeof layer + 8);
-    return layer;
-}
-
 /* Make a network; a failure leaves the pointer as it was. */
 static cnn_status make_network(struct world *w)
 {
@@ -210,58 +73,6 @@ static cnn_status make_network(struct world *w)
     else if (made != untouched)
         fuzz_fail("a network that was not made was given out");
     return status;
-}
-
-static cnn_loss take_loss(struct world *w, double *class_weight)
-{
-    struct input *in = &w->in;
-    const unsigned how = take(in);
-    cnn_loss loss = {.struct_size = sizeof loss,
-                     .kind = (cnn_loss_kind)((int)(how % (CNN_LOSS_COUNT + 2)) - (how == 255)),
-                     .target = (cnn_target_kind)(how / 8 % 3 % 2)};
-    if (how & 64)
-        loss.delta = take_double(in);
-    if (how & 32)
-        loss.label_smoothing = take_double(in);
-    if (how & 128) {
-        for (size_t i = 0; i < w->outputs; i++)
-            class_weight[i] = take_double(in);
-        loss.class_weight = class_weight;
-    }
-    return loss;
-}
-
-/* Samples and a loss for them. */
-struct task {
-    size_t rows;
-    cnn_loss loss;
-    cnn_data data;
-    double *class_weight;
-    cnn_result result;
-};
-
-static void take_task(struct world *w, struct task *task)
-{
-    struct input *in = &w->in;
-    memset(task, 0, sizeof *task);
-    task->rows = below(in, MOST_ROWS + 1);
-    task->class_weight = memory(w->outputs * sizeof(double));
-    task->loss = take_loss(w, task->class_weight);
-    task->data.struct_size = sizeof task->data;
-    task->data.x = take_matrix(w, task->rows, w->inputs);
-    task->data.t = take_matrix(w, task->rows, task->loss.target ? 1 : w->outputs);
-    if (take(in) & 1)
-        task->data.sample_weight = take_matrix(w, task->rows, 1);
-    task->result.struct_size = sizeof task->result;
-    task->result.accumulate = below(in, 2);
-}
-
-static void free_task(struct task *task)
-{
-    free(task->class_weight);
-    free((void *)(uintptr_t)task->data.x.data);
-    free((void *)(uintptr_t)task->data.t.data);
-    free((void *)(uintptr_t)task->data.sample_weight.data);
 }
 
 /* ---- The calls --------------------------------------------------------------------------- */
@@ -344,13 +155,9 @@ static cnn_status make_trainer(struct world *w)
 {
     struct input *in = &w->in;
     const unsigned how = take(in);
-    cnn_optimizer optimizer = {.struct_size = sizeof optimizer,
-                               .kind = (cnn_optimizer_kind)(how % (CNN_OPTIMIZER_COUNT + 1)),
-                               .momentum = how & 64 ? 0.9 : 0,
-                               .beta1 = 0.9,
-                               .beta2 = 0.999,
-                               .alpha = 0.99,
-                               .eps = 1e-8};
+    cnn_optimizer optimizer =
+        model_optimizer((cnn_optimizer_kind)(how % (CNN_OPTIMIZER_COUNT + 1)));
+    optimizer.momentum = how & 64 ? 0.9 : 0;
     double *const fields[] = {&optimizer.momentum, &optimizer.beta1, &optimizer.beta2,
                               &optimizer.alpha,    &optimizer.eps,   &optimizer.weight_decay,
                               &optimizer.clip_norm};
@@ -473,6 +280,70 @@ static cnn_status use_shards(struct world *w)
     return status == CNN_OK ? cnn_shard_tree_reset(w->tree) : status;
 }
 
+/* Add a node of any numbers to the tree. */
+static cnn_status add_node(struct world *w)
+{
+    struct input *in = &w->in;
+    if (!w->tree)
+        return CNN_OK;
+    double sums[CNN_SHARD_SUMS];
+    for (size_t i = 0; i < COUNT(sums); i++)
+        sums[i] = take_double(in);
+    const size_t nodes = cnn_shard_tree_nodes(w->tree);
+    const size_t first = take_size(in, 4), last = take_size(in, 5);
+    void *vector = take_reals(w, w->parameters);
+    const cnn_status status = cnn_shard_tree_add(w->tree, first, last, vector, sums);
+    if (status != CNN_OK && cnn_shard_tree_nodes(w->tree) != nodes)
+        fuzz_fail("a node that was refused is in the tree");
+    free(vector);
+    return status;
+}
+
+/* Update a slice of the parameters, which leaves the network as it is. */
+static cnn_status step_shard(struct world *w)
+{
+    struct input *in = &w->in;
+    size_t first = 0, count = 0;
+    double clip = 1;
+    const size_t parts = 1 + below(in, 3);
+    cnn_status status = cnn_shard_slice(w->network, parts, take_size(in, 3), &first, &count);
+    if (status != CNN_OK)
+        return status;
+    const size_t blocks = cnn_shard_blocks(w->network, first, count);
+    void *gradient = take_reals(w, count), *values = memory(count * w->real);
+    double *squares = memory(blocks * sizeof *squares);
+    if (cnn_shard_squares(w->network, gradient, first, count, squares) != CNN_OK)
+        fuzz_fail("a slice has no squares");
+    if (cnn_shard_clip(w->trainer, squares, blocks, &clip) != CNN_OK)
+        clip = 1;
+    const unsigned how = take(in);
+    if (how % 8 == 1)
+        clip = take_double(in);
+    if (how % 16 == 2)
+        first = take_size(in, 9);
+    const uint64_t before = state_of(&(struct world){.network = w->network});
+    status = cnn_shard_step(w->trainer, gradient, first, count, clip, take_double(in), values);
+    if (state_of(&(struct world){.network = w->network}) != before)
+        fuzz_fail("a step on a slice changed the network");
+    free(gradient);
+    free(values);
+    free(squares);
+    return status;
+}
+
+/* Give the network new parameters, and count a step. */
+static cnn_status finish_step(struct world *w)
+{
+    const size_t count = w->parameters - (take(&w->in) % 16 == 9);
+    const uint64_t steps = cnn_trainer_steps(w->trainer);
+    void *values = take_reals(w, w->parameters);
+    const cnn_status status = cnn_shard_finish(w->trainer, values, count);
+    if (status == CNN_OK && cnn_trainer_steps(w->trainer) != steps + 1)
+        fuzz_fail("a step was not counted");
+    free(values);
+    return status;
+}
+
 /* Save and load, or copy; the network that comes of it takes the place of the old one. */
 static cnn_status make_again(struct world *w, unsigned what)
 {
@@ -515,7 +386,7 @@ static cnn_status change(struct world *w)
 /* Make a call; what it may change goes to *effect. */
 static cnn_status make_call(struct world *w, cnn_effect *effect)
 {
-    const unsigned call = below(&w->in, 32);
+    const unsigned call = below(&w->in, 36);
     *effect = KEEPS;
     if (call < 4)
         return predict(w, call % 3);
@@ -540,6 +411,10 @@ static cnn_status make_call(struct world *w, cnn_effect *effect)
         return set_trainer(w, call - 20);
     if (call == 26)
         return use_shards(w);
+    if (call == 32)
+        return add_node(w);
+    if (call >= 33)
+        return call == 33 ? finish_step(w) : step_shard(w);
     *effect = call < 29 ? CHANGES : MAY_STOP_HALFWAY;
     return train(w, call >= 29);
 }

@@ -6,12 +6,6 @@
 #include "check.h"
 #include "cnn/cnn.h"
 
-#define REFUSED(call, expected, message)                                                           \
-    do {                                                                                           \
-        CHECK((call) == (expected));                                                               \
-        CHECK(strstr(cnn_last_error(), message) != NULL);                                          \
-    } while (0)
-
 static const cnn_loss squared_error = {.struct_size = sizeof(cnn_loss)};
 static const cnn_optimizer adam = {.struct_size = sizeof(cnn_optimizer),
                                    .kind = CNN_ADAM,

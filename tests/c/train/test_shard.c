@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "cnn/cnn.h"
+#include "models.h"
 
 #define INPUTS 40
 #define HIDDEN 150
@@ -37,28 +37,13 @@ struct process {
 
 static void make(struct process *p, size_t processes, size_t number)
 {
-    const cnn_layer layers[] = {
-        {.struct_size = sizeof(cnn_layer),
-         .kind = CNN_LAYER_DENSE,
-         .inputs = INPUTS,
-         .outputs = HIDDEN,
-         .activation = CNN_TANH,
-         .l2 = 0.01},
-        {.struct_size = sizeof(cnn_layer), .kind = CNN_LAYER_DROPOUT, .rate = 0.25},
-        {.struct_size = sizeof(cnn_layer),
-         .kind = CNN_LAYER_DENSE,
-         .inputs = HIDDEN,
-         .outputs = OUTPUTS,
-         .activation = CNN_IDENTITY}};
-    const cnn_optimizer optimizer = {.struct_size = sizeof optimizer,
-                                     .kind = CNN_ADAM,
-                                     .beta1 = 0.9,
-                                     .beta2 = 0.999,
-                                     .eps = 1e-8,
-                                     .clip_norm = 0.5};
-    CHECK(cnn_network_create(CNN_FLOAT32, 3, layers, 5, &p->network) == CNN_OK);
-    for (size_t l = 0; l < 3; l += 2)
-        CHECK(cnn_network_initialize(p->network, l, CNN_INIT_GLOROT_UNIFORM, 0) == CNN_OK);
+    const cnn_layer layers[] = {{DENSE(INPUTS, HIDDEN, CNN_TANH), .l2 = 0.01},
+                                {DROPOUT(0.25)},
+                                {DENSE(HIDDEN, OUTPUTS, CNN_IDENTITY)}};
+    cnn_optimizer optimizer = model_optimizer(CNN_ADAM);
+    optimizer.clip_norm = 0.5;
+    p->network = model_network(CNN_FLOAT32, 3, layers);
+    CHECK(p->network);
     CHECK(cnn_trainer_create(p->network, &optimizer, &p->trainer) == CNN_OK);
     CHECK(cnn_shard_slice(p->network, processes, number, &p->first, &p->count) == CNN_OK);
     CHECK(cnn_shard_tree_create(CNN_FLOAT32, COUNT, SHARDS, &p->tree) == CNN_OK);
