@@ -141,7 +141,7 @@ double TYPED(accuracy_addition)(int function, double at)
 {
     const wide x = at, exact = exact_value(function, x);
     const wide least = ldexp((wide)1, LEAST_EXPONENT - MANTISSA);
-    double more = LIBRARY_ULP;
+    double more = library_ulp();
     if (function == ACCURACY_gelu_tanh && x < 0)
         more += GELU_TANH_ULP * (double)fabs(exact_gelu_tanh_exponent(x));
     if (factor_is_denormal(function, x, exact))

@@ -242,10 +242,11 @@ int main(void)
     static const double epsilons[] = {1e-8, 1e-3, 0, 1e-40, 10, 1e30};
     static const cnn_optimizer_kind kinds[] = {CNN_ADAM, CNN_RMSPROP, CNN_ADAGRAD};
     static struct numbers numbers;
+    const size_t every = check_every();
     uint64_t drawn = 0;
     for (size_t i = 0; i < sizeof rates / sizeof *rates; i++)
         for (size_t j = 0; j < sizeof epsilons / sizeof *epsilons; j++)
-            for (size_t k = 0; k < sizeof kinds / sizeof *kinds * ROUNDS; k++) {
+            for (size_t k = 0; k < sizeof kinds / sizeof *kinds * ROUNDS; k += every) {
                 const cnn_update u = {.kind = kinds[k / ROUNDS],
                                       .clip = 1,
                                       .lr = rates[i],
@@ -261,7 +262,7 @@ int main(void)
             }
     static const cnn_optimizer_kind products[] = {CNN_SGD, CNN_MOMENTUM, CNN_NESTEROV};
     static const double product_rates[] = {0, 0.1, 1e300, 0.1};
-    for (size_t k = 0; k < 12 * MOST_COLS; k++)
+    for (size_t k = 0; k < 12 * MOST_COLS; k += every)
         compare_product(products[k % 3], k / 12 + 1, k / 3 % 2 * 3, product_rates[(k + k / 12) % 4],
                         k / 6 % 2, &drawn);
     static const size_t widths[] = {1, 1365, 2049, 4095, 4096, 4097, 5000, WIDE_COLS};
