@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "allocations.h"
+#include "check.h"
 #include "cnn/cnn.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])

@@ -1,7 +1,8 @@
 /*
  * Every truncation and every change of one byte of good files: refused, or a network that works.
  * The files have together every kind of stage, every activation, both types and every optimizer.
- * By itself the program flips each bit of each byte, or of so manyth as check_every says; with the argument "all" it tries all values of each byte.
+ * By itself the program flips each bit of each byte, or of so manyth as check_every says; with the
+ * argument "all" it tries all values of each byte.
  */
 #include "check.h"
 #include "file/model_file_checks.h"

@@ -5,7 +5,7 @@
  * values, so that the order of bytes does not matter, and samples are made of integers.
  *
  *   reproduce
- *       compare with expected.inc: each instruction set, some threads, splits and states of the host
+ *       compare with expected.inc: each instruction set, some threads, splits and states of hosts
  *   reproduce --all
  *       each of them with each
  *   reproduce --print [OPTION]...

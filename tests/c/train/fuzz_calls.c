@@ -31,7 +31,8 @@ static unsigned below(struct input *in, unsigned bound)
 /* A small size, or sometimes one that cannot be. */
 static size_t take_size(struct input *in, unsigned most)
 {
-    static const size_t odd[] = {0, SIZE_MAX, SIZE_MAX / 2, SIZE_MAX / 8 + 1, (size_t)1 << 40};
+    static const size_t odd[] = {0, SIZE_MAX, SIZE_MAX / 2, SIZE_MAX / 8 + 1,
+                                 (size_t)((uint64_t)1 << 40 & SIZE_MAX)};
     const unsigned byte = take(in);
     return byte >= 248 ? odd[byte % COUNT(odd)] : byte % (most + 1);
 }
@@ -596,7 +597,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 int main(int count, char **arguments)
 {
     static uint8_t calls[INPUT_MAX];
-    const size_t rounds = 20000;
+    const size_t rounds = 20000 / check_every();
     if (fuzz_try_files(count, arguments))
         return 0;
     for (size_t i = 0; i < rounds; i++) {
