@@ -340,7 +340,7 @@ def compiler_name(platform: Platform) -> str:
     )
     first = (done.stdout or done.stderr).splitlines()[0]
     version = re.search(r"\d+\.\d+(\.\d+)?", first.rpartition(")")[2] or first)
-    name = "clang" if "clang" in first else "emcc" if "emcc" in first else "GCC"
+    name = "emcc" if "emcc" in first else "clang" if "clang" in first else "GCC"
     return f"{name} {version[0]}" if version else first
 
 
