@@ -171,7 +171,9 @@ static void test_read_at(void)
     CHECK(cnn_platform_file_read_at(&file, 7, part, 8, &got) == 0 && got == 3);
     CHECK(memcmp(part, "789", 3) == 0);
     CHECK(cnn_platform_file_read_at(&file, 10, part, 8, &got) == 0 && got == 0);
+#if !defined(__EMSCRIPTEN__) /* whose pread (3.1.6) has no offsets of more than 32 bits */
     CHECK(cnn_platform_file_read_at(&file, UINT64_C(1) << 40, part, 8, &got) == 0 && got == 0);
+#endif
     CHECK(cnn_platform_file_read_at(&file, 0, part, 0, &got) == 0 && got == 0);
     cnn_platform_file_close(&file);
 }

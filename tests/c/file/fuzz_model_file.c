@@ -43,7 +43,7 @@ static const struct {
 static size_t set_header_size(uint8_t *file, size_t header_size, size_t data_size)
 {
     for (size_t i = 0; i < 8; i++)
-        file[i] = (uint8_t)(header_size >> (8 * i));
+        file[i] = (uint8_t)((uint64_t)header_size >> (8 * i));
     return 8 + header_size + data_size;
 }
 
