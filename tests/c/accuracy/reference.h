@@ -21,7 +21,11 @@ typedef double wide;
 #define MOST_EXPONENT FLT_MAX_EXP
 #define MOST FLT_MAX
 #else
+#if defined(__wasm__) /* musl's expl rounds its argument to double: see library_ulp */
+typedef double wide;
+#else
 typedef long double wide;
+#endif
 #define MANTISSA DBL_MANT_DIG
 #define LEAST_EXPONENT DBL_MIN_EXP
 #define MOST_EXPONENT DBL_MAX_EXP
@@ -32,9 +36,9 @@ typedef long double wide;
 #define MEASURE_EVERY (CNN_BITS == 64 && LDBL_MANT_DIG > 64 ? 61 : 1)
 
 /*
- * The library's own error in ULP of the narrow type, where its functions of long double give no
- * more than those of double: the type is the same (Windows, macOS), or has 113 bits in musl, which
- * calls exp for expl (WebAssembly). One function tells, since there it is so for all.
+ * The library's own error in ULP of the narrow type, where functions of the wide type give no more
+ * than those of double: long double is the same type (Windows, macOS), or has 113 bits in musl,
+ * which calls exp for expl (WebAssembly). One function tells, since there it is so for all.
  */
 static inline double library_ulp(void)
 {
