@@ -1,7 +1,20 @@
-"""The hashes of tests/c/reproduce, computed again through the Python API."""
+"""The hashes of tests/c/reproduce, computed again through the Python API and by other interfaces.
 
+A network is trained by fit. Predictions are those of predict, of a Cython module, of a loop of
+Numba, or of the exported header.
+"""
+
+import ctypes
+import functools
 import hashlib
+import os
 import re
+import shlex
+import shutil
+import subprocess
+import sys
+from importlib.machinery import EXTENSION_SUFFIXES
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +22,7 @@ import pytest
 
 import cnn
 
+COMPILER = shlex.split(os.environ.get("CC", "cc"))
 REPRODUCE = Path(__file__).parent / "c" / "reproduce"
 SEED = 20260101
 OPTIMIZERS = {
@@ -125,19 +139,155 @@ def trained(settings, dtype):
     return net, x
 
 
-@pytest.mark.filterwarnings("ignore:fit. the derivative of step:UserWarning")
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", WITHOUT_SHARDS)
-def test_hash(name, dtype):
+@functools.cache
+def finished(name, dtype):
+    """Return the network of a named run after it was trained, and its samples."""
     settings = DEFAULTS | dict(word.split("=", 1) for word in RUNS[name].split())
-    net, x = trained(settings, dtype)
+    return trained(settings, dtype)
+
+
+def hash_of(net, y):
+    """Return the hash of the weights of a network and of its predictions."""
     found = hashlib.sha256()
     for layer in net.layers:
         if isinstance(layer, cnn.Dense):
             found.update(layer.weight.astype(net.dtype.newbyteorder("<")).tobytes())
             found.update(layer.bias.astype(net.dtype.newbyteorder("<")).tobytes())
-    found.update(net.predict(x).astype(net.dtype.newbyteorder("<")).tobytes())
-    assert found.hexdigest() == EXPECTED[name, dtype]
+    found.update(y.astype(net.dtype.newbyteorder("<")).tobytes())
+    return found.hexdigest()
+
+
+def check_all(dtype, predict):
+    """Compare the hashes of all runs with the expected ones; predict(name, net, x, y) fills y."""
+    wrong = []
+    for name in WITHOUT_SHARDS:
+        net, x = finished(name, dtype)
+        y = np.full((len(x), net.outputs), np.nan, net.dtype)
+        predict(name, net, x.astype(net.dtype), y)
+        if hash_of(net, y) != EXPECTED[name, dtype]:
+            wrong.append(name)
+    assert wrong == []
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:fit. the derivative of step:UserWarning")
+both_dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
+
+
+@both_dtypes
+@pytest.mark.parametrize("name", WITHOUT_SHARDS)
+def test_python(name, dtype):
+    net, x = finished(name, dtype)
+    assert hash_of(net, net.predict(x)) == EXPECTED[name, dtype]
+
+
+# ---- Cython --------------------------------------------------------------------------------------
+
+CYTHON = """# cython: language_level=3
+from cython cimport floating
+from libc.stdint cimport uintptr_t
+cimport cnn
+
+def predict(size_t address, floating[:, ::1] x, floating[:, ::1] y):
+    cdef const void *network = <const void *><uintptr_t>address
+    cdef size_t rows = x.shape[0], inputs = x.shape[1], outputs = y.shape[1]
+    cdef int status
+    with nogil:
+        if floating is float:
+            status = cnn.network_predict_f32(
+                network, rows, &x[0, 0], inputs, &y[0, 0], outputs, NULL, 0)
+        else:
+            status = cnn.network_predict_f64(
+                network, rows, &x[0, 0], inputs, &y[0, 0], outputs, NULL, 0)
+    return status
+"""
+
+
+@pytest.fixture(scope="module")
+def cython_module(tmp_path_factory):
+    pytest.importorskip("Cython")
+    pytest.importorskip("setuptools")
+    folder = tmp_path_factory.mktemp("cython")
+    (folder / "predicts.pyx").write_text(CYTHON)
+    command = [sys.executable, "-P", "-m", "Cython.Build.Cythonize", "-i", "predicts.pyx"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (path,) = (file for file in folder.iterdir() if file.name.endswith(EXTENSION_SUFFIXES[0]))
+    spec = spec_from_file_location("predicts", path)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@both_dtypes
+def test_cython(cython_module, dtype):
+    def predict(name, net, x, y):
+        with net.handle as handle:
+            assert cython_module.predict(handle.address, x, y) == 0, name
+
+    check_all(dtype, predict)
+
+
+# ---- Numba ---------------------------------------------------------------------------------------
+
+
+@both_dtypes
+def test_numba(dtype):
+    """Row by row, in compiled code."""
+    numba = pytest.importorskip("numba")
+    function = finished(WITHOUT_SHARDS[0], dtype)[0].c_function
+
+    @numba.njit
+    def loop(network, x, y):
+        for i in range(len(x)):
+            row, out = x[i], y[i]
+            if function(network, 1, row.ctypes, row.size, out.ctypes, out.size, 0, 0) != 0:
+                return False
+        return True
+
+    def predict(name, net, x, y):
+        with net.handle as handle:
+            assert loop(handle.address, x, y), name
+
+    check_all(dtype, predict)
+
+
+# ---- The exported header -------------------------------------------------------------------------
+
+
+@both_dtypes
+@pytest.mark.skipif(
+    sys.platform == "win32" or shutil.which(COMPILER[0]) is None, reason="there is no C compiler"
+)
+def test_header(tmp_path, dtype):
+    """A header does not train. Its predictions and the network's weights have the hash."""
+    c_type = {"float32": "float", "float64": "double"}[dtype]
+    lines = []
+    for i, name in enumerate(WITHOUT_SHARDS):
+        net, _ = finished(name, dtype)
+        net.to_c(tmp_path / f"net_{i}.h")
+        lines += [
+            f'#include "net_{i}.h"',
+            f"void rows_{i}(size_t rows, const {c_type} *x, {c_type} *y);",
+            f"void rows_{i}(size_t rows, const {c_type} *x, {c_type} *y)",
+            "{",
+            "    for (size_t i = 0; i < rows; i++)",
+            f"        net_{i}_predict(x + i * {net.inputs}, y + i * {net.outputs});",
+            "}",
+        ]
+    source, library = tmp_path / "all.c", tmp_path / "all.so"
+    source.write_text("\n".join(lines) + "\n")
+    command = [*COMPILER, "-std=c99", "-O1", "-shared", "-fPIC", str(source), "-o", str(library)]
+    done = subprocess.run([*command, "-lm"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    loaded = ctypes.CDLL(str(library))
+
+    def predict(name, net, x, y):
+        function = loaded[f"rows_{WITHOUT_SHARDS.index(name)}"]
+        function.argtypes = [ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p]
+        function.restype = None
+        function(len(x), x.ctypes.data, y.ctypes.data)
+
+    check_all(dtype, predict)
 
 
 def test_all_runs_are_expected():

@@ -242,9 +242,14 @@ size_t cnn_platform_quota(void)
 
 #else
 
+/* The CPUs that threads can be started on, if that is known; 0 if not. */
 static size_t affinity_cpus(void)
 {
+#if defined(__EMSCRIPTEN__) && !defined(__EMSCRIPTEN_PTHREADS__)
+    return 1; /* WebAssembly without -pthread starts none */
+#else
     return 0;
+#endif
 }
 
 int cnn_platform_cpu(void)

@@ -106,7 +106,7 @@ bool cnn_nonzero_forward_is_exact(const cnn_network *network, cnn_form form)
 {
     int found = atomic_load_explicit(network->leaves_out, memory_order_relaxed);
     if (found == CNN_UNKNOWN) {
-        found = can_leave_out(network, form);
+        found = (int)can_leave_out(network, form);
         atomic_store_explicit(network->leaves_out, found, memory_order_relaxed);
     }
     return found == CNN_YES;

@@ -217,7 +217,8 @@ static bool find_power(double beta, uint64_t steps, uint64_t most, double *power
     uint64_t i = 0;
     const uint64_t before = cnn_platform_float_enter();
     double found = 1;
-    for (; i < cnn_min(steps, most) && found > ALL_GONE; i++)
+    const uint64_t last = steps < most ? steps : most; /* cnn_min is for size_t: maybe 32 bits */
+    for (; i < last && found > ALL_GONE; i++)
         found *= beta;
     cnn_platform_float_leave(before);
     *power = found;

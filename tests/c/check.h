@@ -38,6 +38,17 @@ static inline void *check_memory(size_t bytes)
     return p;
 }
 
+/*
+ * The longest tests try each so manyth of their cases: the environment's CNN_TEST_EVERY, as for
+ * emulators, or 1. An odd number takes turns with the parities of cases.
+ */
+static inline size_t check_every(void)
+{
+    const char *text = getenv("CNN_TEST_EVERY");
+    const size_t every = text != NULL ? (size_t)strtoul(text, NULL, 10) : 1;
+    return every > 0 ? every : 1;
+}
+
 /* Print the last line; what it returns is for main to return. */
 static inline int check_finish(void)
 {

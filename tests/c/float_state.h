@@ -12,6 +12,13 @@
 #define CAN_FLUSH_TO_ZERO 0
 #endif
 
+/* WebAssembly always rounds to nearest and has no flags of exceptions. */
+#if defined(__wasm__)
+#define CAN_CHANGE_ROUNDING 0
+#else
+#define CAN_CHANGE_ROUNDING 1
+#endif
+
 /* Flush denormal results to 0, and read denormals as 0 (FTZ and DAZ, or FZ), or keep them. */
 static inline void set_flush_to_zero(int on)
 {

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "cnn/cnn.h"
 #if defined(CNN_FAULTS)
 #include "faults/faults.h"

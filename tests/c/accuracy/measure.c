@@ -110,7 +110,7 @@ static void apply(const accuracy_run *run, size_t set, const real *x, real *y)
 static void compare(const accuracy_run *run, size_t set, const real *x, const real *y, size_t n,
                     accuracy_tally *t)
 {
-    real other[ACCURACY_BLOCK];
+    static _Thread_local real other[ACCURACY_BLOCK];
     apply(run, set, x, other);
     t->compared[set] += n;
     if (memcmp(y, other, n * sizeof *y) == 0)
@@ -141,7 +141,7 @@ double TYPED(accuracy_addition)(int function, double at)
 {
     const wide x = at, exact = exact_value(function, x);
     const wide least = ldexp((wide)1, LEAST_EXPONENT - MANTISSA);
-    double more = LIBRARY_ULP;
+    double more = library_ulp();
     if (function == ACCURACY_gelu_tanh && x < 0)
         more += GELU_TANH_ULP * (double)fabs(exact_gelu_tanh_exponent(x));
     if (factor_is_denormal(function, x, exact))
@@ -230,7 +230,7 @@ static void measure(const accuracy_run *run, const real *x, const real *y, size_
                     accuracy_tally *t)
 {
     static const size_t part = 256;
-    wide exact[ACCURACY_BLOCK];
+    static _Thread_local wide exact[ACCURACY_BLOCK];
     t->measured += (n + MEASURE_EVERY - 1) / MEASURE_EVERY;
     int below_0 = CNN_BITS == 64 || run->peer;
     for (size_t i = 0; i < n; i += n - 1 ? n - 1 : 1)
@@ -251,7 +251,8 @@ static void measure(const accuracy_run *run, const real *x, const real *y, size_
 
 void TYPED(accuracy_block)(const accuracy_run *run, uint64_t block, accuracy_tally *t)
 {
-    real x[ACCURACY_BLOCK], y[ACCURACY_BLOCK];
+    /* Not on the stack: that of a thread has 128 KiB in musl. */
+    static _Thread_local real x[ACCURACY_BLOCK], y[ACCURACY_BLOCK];
     const size_t n = fill(run, block, x);
     if (run->peer) {
         t->failed = t->failed || fread(y, sizeof *y, n, run->peer) != n;

@@ -218,10 +218,10 @@ static void check_sets(const accuracy_run *run, const accuracy_tally *t)
 static void run_one(int function, int bits, int all, FILE *peer)
 {
     accuracy_run run = {.function = function, .bits = bits, .peer = peer};
-    const uint64_t every = (uint64_t)1 << 32, stride = all || peer ? 1 : STRIDE;
+    const uint64_t every = (uint64_t)1 << 32, stride = all || peer ? 1 : STRIDE * check_every();
     const uint64_t inputs = bits == 32 ? (every + stride - 1) / stride
                             : all      ? ALL_SAMPLES
-                                       : SAMPLES;
+                                       : SAMPLES / check_every();
     run.stride = stride;
     run.blocks = (inputs + ACCURACY_BLOCK - 1) / ACCURACY_BLOCK;
     find_sets(&run, all);

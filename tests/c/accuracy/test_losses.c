@@ -382,7 +382,7 @@ int main(int argc, char **argv)
         sets[set_count++] = TABLE(isa);
     CNN_ISAS(CNN_X)
 #undef CNN_X
-    const uint64_t numbers = all ? (uint64_t)PER_RUN * TIMES_ALL : PER_RUN;
+    const uint64_t numbers = all ? (uint64_t)PER_RUN * TIMES_ALL : PER_RUN / check_every();
     static const size_t cols[] = {2, 3, 10, 17, 100, MOST_COLS};
     for (size_t k = 0; k < sizeof cols / sizeof *cols; k++) {
         run(CNN_CROSS_ENTROPY, LABELS, 0, cols[k], numbers);

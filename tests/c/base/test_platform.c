@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/platform.h"
+#include "callers.h"
 #include "check.h"
 #include "float_state.h"
 
@@ -19,15 +20,19 @@ static void test_isa(void)
     CHECK(cnn_platform_has_isa("avx2") || !cnn_platform_has_isa("avx512"));
 #if defined(__x86_64__)
     CHECK(!cnn_platform_has_isa("neon"));
-    /* The compiler's run-time support looks for itself, at the operating system too. */
+    /*
+     * The compiler's run-time support looks for itself, at the operating system too. Zig's knows
+     * nothing: not even SSE2, which every x86-64 has.
+     */
     __builtin_cpu_init();
-    CHECK(cnn_platform_has_isa("avx2") ==
-          (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-           __builtin_cpu_supports("bmi2")));
-    CHECK(cnn_platform_has_isa("avx512") ==
-          (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-           __builtin_cpu_supports("avx512cd")));
+    const int knows = __builtin_cpu_supports("sse2");
+    CHECK(!knows || cnn_platform_has_isa("avx2") ==
+                        (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                         __builtin_cpu_supports("bmi2")));
+    CHECK(!knows || cnn_platform_has_isa("avx512") ==
+                        (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+                         __builtin_cpu_supports("avx512cd")));
 #elif defined(__aarch64__)
     CHECK(cnn_platform_has_isa("neon"));
 #endif
@@ -52,6 +57,7 @@ static void test_float_state(void)
     cnn_platform_float_leave(normal);
     CHECK(arithmetic_is_standard());
 
+#if CAN_CHANGE_ROUNDING
     (void)feclearexcept(FE_ALL_EXCEPT);
     (void)fesetround(FE_UPWARD);
     set_flush_to_zero(1);
@@ -67,6 +73,7 @@ static void test_float_state(void)
     set_flush_to_zero(0);
     CHECK(arithmetic_is_standard());
     (void)feclearexcept(FE_ALL_EXCEPT);
+#endif
 }
 
 /* ---- Memory and time --------------------------------------------------------------------- */
@@ -105,9 +112,7 @@ static void test_scratch(void)
     int here = 0, there = 0;
     use_scratch(&here);
     CHECK(here);
-    cnn_thread *thread = cnn_platform_thread_start(use_scratch, &there);
-    CHECK(thread != NULL);
-    cnn_platform_thread_join(thread);
+    caller_join(caller_start(use_scratch, &there));
     CHECK(there);
 }
 
@@ -166,7 +171,9 @@ static void test_read_at(void)
     CHECK(cnn_platform_file_read_at(&file, 7, part, 8, &got) == 0 && got == 3);
     CHECK(memcmp(part, "789", 3) == 0);
     CHECK(cnn_platform_file_read_at(&file, 10, part, 8, &got) == 0 && got == 0);
+#if !defined(__EMSCRIPTEN__) /* whose pread (3.1.6) has no offsets of more than 32 bits */
     CHECK(cnn_platform_file_read_at(&file, UINT64_C(1) << 40, part, 8, &got) == 0 && got == 0);
+#endif
     CHECK(cnn_platform_file_read_at(&file, 0, part, 0, &got) == 0 && got == 0);
     cnn_platform_file_close(&file);
 }
@@ -194,6 +201,8 @@ static void answer(void *argument)
 
 static void test_threads(void)
 {
+    if (!HAS_THREADS) /* then one does not wait for another */
+        return;
     handover h = {.turn = 0};
     cnn_mutex_init(&h.mutex);
     cnn_condition_init(&h.condition);
@@ -240,8 +249,9 @@ static void test_errors(void)
     CHECK(strlen(cnn_last_error()) < 512 && strstr(cnn_last_error(), strerror(EACCES)) != NULL);
     (void)cnn_fail(CNN_ERROR_TYPE, "%s", path);
     CHECK(strlen(cnn_last_error()) == 511);
-    cnn_thread *thread = cnn_platform_thread_start(fail_elsewhere, &fresh);
-    cnn_platform_thread_join(thread);
+    if (!HAS_THREADS)
+        return;
+    caller_join(caller_start(fail_elsewhere, &fresh));
     CHECK(fresh && strlen(cnn_last_error()) == 511);
 }
 

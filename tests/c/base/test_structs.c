@@ -2,6 +2,7 @@
 #include "base/structs.h"
 
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "check.h"
@@ -14,12 +15,12 @@ typedef struct first {
 typedef struct second {
     size_t struct_size;
     double a;
-    size_t b[2];
+    uint64_t b[2]; /* so that the sizes are the same on 32-bit systems */
 } second;
 typedef struct third {
     size_t struct_size;
     double a;
-    size_t b[2];
+    uint64_t b[2]; /* so that the sizes are the same on 32-bit systems */
     double c;
 } third;
 

@@ -46,7 +46,7 @@ static const struct {
 static size_t set_header_size(uint8_t *file, size_t header_size, size_t data_size)
 {
     for (size_t i = 0; i < 8; i++)
-        file[i] = (uint8_t)(header_size >> (8 * i));
+        file[i] = (uint8_t)((uint64_t)header_size >> (8 * i));
     return 8 + header_size + data_size;
 }
 
@@ -183,7 +183,7 @@ static size_t mutate(uint8_t *header, size_t size, size_t room)
 int main(int count, char **arguments)
 {
     static uint8_t file[FILE_MAX], changed[FILE_MAX];
-    const unsigned long rounds = 100000;
+    const unsigned long rounds = 100000 / check_every();
     if (fuzz_try_files(count, arguments))
         return 0;
     for (size_t which = 0; which < COUNT(good); which++) {

@@ -32,7 +32,7 @@ static inline made_file make_file(const char *header, const char *find, const ch
         file.data[file.size++] = (unsigned char)(*next == '`' || *next == '\'' ? '"' : *next);
     }
     for (size_t i = 0; i < 8; i++)
-        file.data[i] = (unsigned char)((file.size - 8) >> (8 * i));
+        file.data[i] = (unsigned char)((uint64_t)(file.size - 8) >> (8 * i));
     for (size_t i = 0; i < data_size; i++)
         file.data[file.size++] = (unsigned char)(i % 4 == 3 ? 0x40 : i);
     free(text);

@@ -4,6 +4,7 @@
  * of any size, and most of all where a step is about as large as what rounds away.
  */
 #include "kernels/local.h"
+#include "kernels/simd/fma.h" /* which the above includes for scalar alone */
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -95,14 +96,14 @@ static void compare(const cnn_update *u, const struct numbers *n)
         const real g = n->g[i];
         real a = g, square = n->square[i];
         if (adam) {
-            a = fma((real)(1 - u->beta1), g - n->a[i], n->a[i]);
-            square = fma((real)(1 - u->beta2) * g, g, (real)u->beta2 * square);
+            a = soft_fma((real)(1 - u->beta1), g - n->a[i], n->a[i]);
+            square = soft_fma((real)(1 - u->beta2) * g, g, (real)u->beta2 * square);
         } else if (u->kind == CNN_RMSPROP) {
-            square = fma((real)(1 - u->alpha) * g, g, (real)u->alpha * square);
+            square = soft_fma((real)(1 - u->alpha) * g, g, (real)u->alpha * square);
         } else {
-            square = fma(g, g, square);
+            square = soft_fma(g, g, square);
         }
-        const real w = fma(-rate, a / (sqrt(square) + eps), n->w[i]);
+        const real w = soft_fma(-rate, a / (sqrt(square) + eps), n->w[i]);
         right = right && same(w, now.w[i]) && same(square, now.square[i]);
         right = right && (!adam || same(a, now.a[i]));
         seen++;
@@ -160,13 +161,13 @@ static void compare_product(cnn_optimizer_kind kind, size_t cols, size_t gap, do
     int right = 1;
     for (size_t i = 0; i < size; i++) {
         if (i % row < cols) {
-            const real gradient = fma(factor[i / row], g[i % row], (real)0);
-            const real mean = fma(momentum, b[i], gradient);
+            const real gradient = soft_fma(factor[i / row], g[i % row], (real)0);
+            const real mean = soft_fma(momentum, b[i], gradient);
             b[i] = kind == CNN_SGD ? b[i] : mean;
             const real step = kind == CNN_SGD        ? gradient
                               : kind == CNN_MOMENTUM ? mean
-                                                     : fma(momentum, mean, gradient);
-            w[i] = fma(-rate, step, w[i]);
+                                                     : soft_fma(momentum, mean, gradient);
+            w[i] = soft_fma(-rate, step, w[i]);
         }
         right = right && same(w[i], now[i]) && same(b[i], b_now[i]);
     }
@@ -194,7 +195,7 @@ static void compare_wide(cnn_optimizer_kind kind, size_t cols, double l2, uint64
     for (size_t j = 0; j < cols; j++)
         g[j] = (real)(uniform(drawn) * 8 - 4);
     for (size_t i = 0; i < size; i++) {
-        product[i] = fma(factor[i / cols], g[i % cols], (real)0);
+        product[i] = soft_fma(factor[i / cols], g[i % cols], (real)0);
         for (size_t a = 0; a < 3; a++)
             arrays[0][a][i] = arrays[1][a][i] = (real)uniform(drawn);
     }
@@ -242,10 +243,11 @@ int main(void)
     static const double epsilons[] = {1e-8, 1e-3, 0, 1e-40, 10, 1e30};
     static const cnn_optimizer_kind kinds[] = {CNN_ADAM, CNN_RMSPROP, CNN_ADAGRAD};
     static struct numbers numbers;
+    const size_t every = check_every();
     uint64_t drawn = 0;
     for (size_t i = 0; i < sizeof rates / sizeof *rates; i++)
         for (size_t j = 0; j < sizeof epsilons / sizeof *epsilons; j++)
-            for (size_t k = 0; k < sizeof kinds / sizeof *kinds * ROUNDS; k++) {
+            for (size_t k = 0; k < sizeof kinds / sizeof *kinds * ROUNDS; k += every) {
                 const cnn_update u = {.kind = kinds[k / ROUNDS],
                                       .clip = 1,
                                       .lr = rates[i],
@@ -261,7 +263,7 @@ int main(void)
             }
     static const cnn_optimizer_kind products[] = {CNN_SGD, CNN_MOMENTUM, CNN_NESTEROV};
     static const double product_rates[] = {0, 0.1, 1e300, 0.1};
-    for (size_t k = 0; k < 12 * MOST_COLS; k++)
+    for (size_t k = 0; k < 12 * MOST_COLS; k += every)
         compare_product(products[k % 3], k / 12 + 1, k / 3 % 2 * 3, product_rates[(k + k / 12) % 4],
                         k / 6 % 2, &drawn);
     static const size_t widths[] = {1, 1365, 2049, 4095, 4096, 4097, 5000, WIDE_COLS};

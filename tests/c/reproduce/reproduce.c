@@ -4,11 +4,13 @@
  * batches, state of the host, compiler and system must give the same. Numbers are hashed by their
  * values, so that the order of bytes does not matter, and samples are made of integers.
  *
- *   reproduce                   compare with expected.inc: each instruction set, some threads,
- * splits and states of the host reproduce --all             each of them with each reproduce
- * --print [OPTION]... print the hashes of one variation, and that of all, as expected.inc has them.
- * --isa NAME, --threads N, --split N, --rounding MODE (nearest, up, down or zero) and --flush
- * choose it.
+ *   reproduce
+ *       compare with expected.inc: each instruction set, some threads, splits and states of hosts
+ *   reproduce --all
+ *       each of them with each
+ *   reproduce --print [OPTION]...
+ *       print the hashes of one variation, and that of all, as expected.inc has them. --isa NAME,
+ *       --threads N, --split N, --rounding MODE (nearest, up, down or zero) and --flush choose it.
  */
 #include <fenv.h>
 #include <stdlib.h>
@@ -49,13 +51,13 @@ static const struct {
     int mode;
 } roundings[] = {
     {"nearest", FE_TONEAREST},
-#if defined(FE_UPWARD)
+#if defined(FE_UPWARD) && CAN_CHANGE_ROUNDING
     {"up", FE_UPWARD},
 #endif
-#if defined(FE_DOWNWARD)
+#if defined(FE_DOWNWARD) && CAN_CHANGE_ROUNDING
     {"down", FE_DOWNWARD},
 #endif
-#if defined(FE_TOWARDZERO)
+#if defined(FE_TOWARDZERO) && CAN_CHANGE_ROUNDING
     {"zero", FE_TOWARDZERO},
 #endif
 };

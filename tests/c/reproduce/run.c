@@ -94,7 +94,7 @@ static void resume(run *r)
     const size_t count = cnn_network_parameter_count(r->network);
     TRY(cnn_network_copy(r->network, &copy));
     TRY(cnn_trainer_create(copy, &r->set.optimizer, &trainer));
-    for (int slot = 0; slot < cnn_optimizer_slots(r->set.optimizer.kind); slot++) {
+    for (int slot = 0; slot < cnn_optimizer_slots((int)r->set.optimizer.kind); slot++) {
         TRY(cnn_trainer_get_state(r->trainer, (size_t)slot, r->values, count));
         TRY(cnn_trainer_set_state(trainer, (size_t)slot, r->values, count));
     }
@@ -298,7 +298,7 @@ static void hash_derivatives(run *r)
 static void hash_slots(run *r)
 {
     const size_t count = cnn_network_parameter_count(r->network);
-    for (int slot = 0; slot < cnn_optimizer_slots(r->set.optimizer.kind); slot++) {
+    for (int slot = 0; slot < cnn_optimizer_slots((int)r->set.optimizer.kind); slot++) {
         TRY(cnn_trainer_get_state(r->trainer, (size_t)slot, r->values, count));
         sha256_numbers(&r->others, r->values, count, r->size);
     }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/platform.h"
+#include "callers.h"
 #include "check.h"
 #include "faults/faults.h"
 #include "models.h"
@@ -113,13 +113,10 @@ static void ask(void *network)
 static void test_threads(cnn_network *network)
 {
     cnn_thread *threads[THREADS];
-    for (size_t i = 0; i < THREADS; i++) {
-        threads[i] = cnn_platform_thread_start(ask, network);
-        CHECK(threads[i] != NULL);
-    }
     for (size_t i = 0; i < THREADS; i++)
-        if (threads[i])
-            cnn_platform_thread_join(threads[i]);
+        threads[i] = caller_start(ask, network);
+    for (size_t i = 0; i < THREADS; i++)
+        caller_join(threads[i]);
 }
 
 /* ---- Allocations ------------------------------------------------------------------------- */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/platform.h"
+#include "callers.h"
 #include "check.h"
 #include "cnn/cnn.h"
 #include "model/network.h"
@@ -39,10 +39,9 @@ static void read_by_threads(struct reader *readers, float *weight)
 {
     cnn_thread *threads[READERS];
     for (size_t i = 0; i < READERS; i++)
-        if (!CHECK((threads[i] = cnn_platform_thread_start(read_weight, &readers[i])) != NULL))
-            exit(1);
+        threads[i] = caller_start(read_weight, &readers[i]);
     for (size_t i = 0; i < READERS; i++)
-        cnn_platform_thread_join(threads[i]);
+        caller_join(threads[i]);
     CHECK(cnn_network_get_f32(network, 0, CNN_WEIGHT, weight, WEIGHTS) == CNN_OK);
     for (size_t i = 0; i < READERS; i++) {
         CHECK(memcmp(readers[i].weight, weight, sizeof readers[i].weight) == 0);

@@ -323,7 +323,7 @@ static void test_least_workspace(size_t inputs, size_t hidden, size_t outputs)
                 CNN_ERROR_ARGUMENT, "workspace has 1 bytes, needs at least");
         CHECK(memcmp(z, &before, sizeof before) == 0);
         const char *number = strstr(cnn_last_error(), "at least ");
-        stated = number ? strtoull(number + strlen("at least "), NULL, 10) : 0;
+        stated = number ? (size_t)strtoull(number + strlen("at least "), NULL, 10) : 0;
         CHECK(stated > 1 && stated <= least);
         CHECK(cnn_network_predict_f32(network, rows[i], in, inputs, z, outputs, memory, stated) ==
               CNN_OK);

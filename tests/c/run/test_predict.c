@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/platform.h"
+#include "callers.h"
 #include "check.h"
 #include "faults/faults.h"
 #include "models.h"
@@ -62,12 +62,10 @@ static void test_threads(const cnn_network *network)
     for (size_t i = 0; i < THREADS; i++) {
         askers[i].network = network;
         askers[i].number = i;
-        threads[i] = cnn_platform_thread_start(ask, &askers[i]);
-        CHECK(threads[i] != NULL);
+        threads[i] = caller_start(ask, &askers[i]);
     }
     for (size_t i = 0; i < THREADS; i++)
-        if (threads[i])
-            cnn_platform_thread_join(threads[i]);
+        caller_join(threads[i]);
 }
 
 /* ---- Allocations ------------------------------------------------------------------------- */

@@ -28,7 +28,8 @@ static inline unsigned below(struct input *in, unsigned bound)
 /* A small size, or sometimes one that cannot be. */
 static inline size_t take_size(struct input *in, unsigned most)
 {
-    static const size_t odd[] = {0, SIZE_MAX, SIZE_MAX / 2, SIZE_MAX / 8 + 1, (size_t)1 << 40};
+    static const size_t odd[] = {0, SIZE_MAX, SIZE_MAX / 2, SIZE_MAX / 8 + 1,
+                                 (size_t)((uint64_t)1 << 40 & SIZE_MAX)};
     const unsigned byte = take(in);
     return byte >= 248 ? odd[byte % COUNT(odd)] : byte % (most + 1);
 }
