@@ -101,7 +101,7 @@ test-downstream: wheel
 	$(RUN) -c "$$REQUIREMENTS" downstream >$(DOWNSTREAM)/requirements.txt
 	$(DOWNSTREAM)/bin/python -P -m pip --disable-pip-version-check --quiet install \
 	    -r $(DOWNSTREAM)/requirements.txt dist/*.whl
-	$(IN_DOWNSTREAM) python -P -m pytest tests/downstream -m downstream
+	$(IN_DOWNSTREAM) python -P -m pytest tests/downstream tests/test_same_bits.py -m downstream
 
 # What runs on Dask, MPI, Ray and Spark, or on those that `make test-distributed ENGINES="dask mpi"`
 # names, with the blocks of the pages on them; QUICK=1 leaves out these and slow tests. Spark needs a

@@ -204,8 +204,6 @@ def predict(size_t address, floating[:, ::1] x, floating[:, ::1] y):
 
 @pytest.fixture(scope="module")
 def cython_module(tmp_path_factory):
-    pytest.importorskip("Cython")
-    pytest.importorskip("setuptools")
     folder = tmp_path_factory.mktemp("cython")
     (folder / "predicts.pyx").write_text(CYTHON)
     command = [sys.executable, "-P", "-m", "Cython.Build.Cythonize", "-i", "predicts.pyx"]
@@ -218,6 +216,7 @@ def cython_module(tmp_path_factory):
     return module
 
 
+@pytest.mark.downstream
 @both_dtypes
 def test_cython(cython_module, dtype):
     def predict(name, net, x, y):
@@ -230,10 +229,12 @@ def test_cython(cython_module, dtype):
 # ---- Numba ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.downstream
 @both_dtypes
 def test_numba(dtype):
     """Row by row, in compiled code."""
-    numba = pytest.importorskip("numba")
+    import numba
+
     function = finished(WITHOUT_SHARDS[0], dtype)[0].c_function
 
     @numba.njit
