@@ -167,8 +167,6 @@ static cnn_status read_architecture(const char *text, cnn_model_header *header)
     static const char *const names[] = {"dtype", "seed", "layers"};
     field_list fields = FIELDS("the network", names);
     cnn_json json;
-    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): without a text, reading has failed
-     */
     cnn_json_open(&json, "architecture", text, strlen(text));
     cnn_json_object(&json);
     for (int i = next_field(&json, &fields); i >= 0; i = next_field(&json, &fields)) {
@@ -400,8 +398,10 @@ cnn_status cnn_model_header_read(const void *text, size_t size, cnn_model_header
             read_tensor(header, key);
     }
     cnn_json_end(json);
-    if (!architecture)
+    if (!architecture) {
         cnn_json_refuse(json, "\"__metadata__\" is missing: not a cnn model");
+        return json->status;
+    }
     if (json->status != CNN_OK)
         return json->status;
     cnn_status status = read_architecture(architecture, header);
