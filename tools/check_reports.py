@@ -19,7 +19,7 @@ RACES = "WARNING: ThreadSanitizer: "
 
 
 def findings(text: str) -> list[str] | None:
-    """Return the leaks, or what ThreadSanitizer found, of a report; None if it is of another kind."""
+    """Return the leaks or races of a report; None if it is of another kind."""
     leaks = re.split(r"\n(?=(?:Direct|Indirect) leak of)", text)
     if LEAKS in leaks[0]:
         return leaks[1:]

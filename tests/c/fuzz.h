@@ -14,6 +14,7 @@
 
 #include "allocations.h"
 #include "cnn/cnn.h"
+#include "every.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 

@@ -24,9 +24,10 @@
 #include "accuracy/measure.h"
 #include "base/platform.h"
 #include "check.h"
+#include "every.h"
 
 /* A prime, so that all low bits of mantissas come by: 2052 numbers of each exponent. */
-#define STRIDE 4091
+#define STRIDE 4091 /* times every() */
 #define SAMPLES ((uint64_t)400000)
 #define ALL_SAMPLES ((uint64_t)100000000)
 /* In the full walk one of so many blocks, a prime, is compared with the other instruction sets. */
@@ -218,10 +219,10 @@ static void check_sets(const accuracy_run *run, const accuracy_tally *t)
 static void run_one(int function, int bits, int all, FILE *peer)
 {
     accuracy_run run = {.function = function, .bits = bits, .peer = peer};
-    const uint64_t every = (uint64_t)1 << 32, stride = all || peer ? 1 : STRIDE;
-    const uint64_t inputs = bits == 32 ? (every + stride - 1) / stride
+    const uint64_t numbers = (uint64_t)1 << 32, stride = all || peer ? 1 : STRIDE * every();
+    const uint64_t inputs = bits == 32 ? (numbers + stride - 1) / stride
                             : all      ? ALL_SAMPLES
-                                       : SAMPLES;
+                                       : SAMPLES / every();
     run.stride = stride;
     run.blocks = (inputs + ACCURACY_BLOCK - 1) / ACCURACY_BLOCK;
     find_sets(&run, all);

@@ -20,6 +20,7 @@
 #include "accuracy/measure.h"
 #include "base/platform.h"
 #include "check.h"
+#include "every.h"
 
 enum { MOST_COLS = 1000, PER_RUN = 30000, TIMES_ALL = 300 };
 /* Of so many numbers of a run the reference is measured by MPFR. */
@@ -382,7 +383,7 @@ int main(int argc, char **argv)
         sets[set_count++] = TABLE(isa);
     CNN_ISAS(CNN_X)
 #undef CNN_X
-    const uint64_t numbers = all ? (uint64_t)PER_RUN * TIMES_ALL : PER_RUN;
+    const uint64_t numbers = all ? (uint64_t)PER_RUN * TIMES_ALL : PER_RUN / every();
     static const size_t cols[] = {2, 3, 10, 17, 100, MOST_COLS};
     for (size_t k = 0; k < sizeof cols / sizeof *cols; k++) {
         run(CNN_CROSS_ENTROPY, LABELS, 0, cols[k], numbers);

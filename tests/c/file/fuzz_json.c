@@ -189,7 +189,7 @@ static size_t make_valid(uint8_t *text)
 int main(int count, char **arguments)
 {
     static uint8_t text[TEXT_MAX];
-    const size_t rounds = 200000;
+    const size_t rounds = 200000 / every();
     if (fuzz_try_files(count, arguments))
         return 0;
     for (size_t i = 0; i < rounds; i++)

@@ -11,6 +11,7 @@
 #include "accuracy/inputs.h"
 #include "base/platform.h"
 #include "check.h"
+#include "every.h"
 
 #if CNN_BITS == 32
 #define EXPECTED_HASH UINT64_C(0x1d6a3cc8887c5bd5)
@@ -163,7 +164,8 @@ static void sweep(tally *t, const function *f)
 {
     const accuracy_function *m = f->measured;
     real x[BLOCK];
-    for (uint64_t i = 0; i < INPUTS; i += BLOCK) {
+    const uint64_t inputs = INPUTS / every();
+    for (uint64_t i = 0; i < inputs; i += BLOCK) {
         for (uint64_t k = 0; k < BLOCK; k++)
             x[k] = sample(m->from, m->to, m->hard_from, m->hard_to, i + k);
         run(t, f, x, BLOCK);

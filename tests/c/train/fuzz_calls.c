@@ -596,7 +596,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 int main(int count, char **arguments)
 {
     static uint8_t calls[INPUT_MAX];
-    const size_t rounds = 20000;
+    const size_t rounds = 20000 / every();
     if (fuzz_try_files(count, arguments))
         return 0;
     for (size_t i = 0; i < rounds; i++) {
