@@ -253,14 +253,16 @@ sanitize-python-thread: $(SANITIZED)-thread/installed $(VENV)/test-tools
 	    $(TSAN_TESTS))
 
 # The C tests under valgrind, which has no AVX-512: the tests of those kernels skip. Memory that may
-# be lost is not an error: the stacks of threads that live to the end look so.
+# be lost is not an error: the stacks of threads that live to the end look so. Tests with many inputs
+# take one in EVERY, an odd number (tests/c/every.h).
+EVERY ?= 51
 memcheck: $(VENV)/build-tools
 	@command -v valgrind >/dev/null || { echo "make memcheck needs valgrind: apt-get install valgrind"; exit 1; }
 	$(CMAKE) -S . -B build/memcheck -G Ninja -DCNN_BUILD_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo \
 	    -DCNN_TEST_TIMEOUT=1200 \
 	    "-DCMAKE_TEST_LAUNCHER=valgrind;--quiet;--error-exitcode=1;--leak-check=full;--errors-for-leak-kinds=definite;--fair-sched=yes"
 	$(CMAKE) --build build/memcheck
-	$(CTEST) --test-dir build/memcheck $(if $(QUICK),-E '$(LONG_C_TESTS)')
+	CNN_TEST_EVERY=$(EVERY) $(CTEST) --test-dir build/memcheck $(if $(QUICK),-E '$(LONG_C_TESTS)')
 
 # gcc -fanalyzer, clang-tidy and cppcheck: `make analyze ARGS=cppcheck` runs one of them.
 analyze: $(VENV)/build-tools $(VENV)/analyze-tools
