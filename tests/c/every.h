@@ -1,6 +1,6 @@
 /*
  * Tests with many inputs or turns take each of them, or one of so many if CNN_TEST_EVERY says so:
- * valgrind makes them 30 to 100 times as slow.
+ * valgrind makes them 30 to 100 times as slow, and ThreadSanitizer is for other tests.
  */
 #ifndef CNN_EVERY_H
 #define CNN_EVERY_H
