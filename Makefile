@@ -181,7 +181,7 @@ sanitize-c: $(VENV)/build-tools
 	        -DCNN_TEST_TIMEOUT=1200; \
 	    $(CMAKE) --build "$$folder"; \
 	    if [ "$$sanitizers" = thread ]; then export CNN_TEST_EVERY=11; fi; \
-	    ASAN_OPTIONS=$(ASAN) $(CTEST) --test-dir "$$folder" $(if $(QUICK),-E '$(LONG_C_TESTS)'); \
+	    ASAN_OPTIONS=$(ASAN) TSAN_OPTIONS=allocator_may_return_null=1 $(CTEST) --test-dir "$$folder" $(if $(QUICK),-E '$(LONG_C_TESTS)'); \
 	done
 
 # Fuzzing: `make fuzz SECONDS=30 TARGETS="fuzz_json onnx"`, by default all. C needs clang with its runtime
@@ -251,7 +251,7 @@ TSAN_TESTS ?= $(addprefix tests/test_,threads.py free_threading.py shards.py pre
     distributed.py) tests/faults/test_beside_training.py tests/faults/test_long_service.py
 sanitize-python-thread: $(SANITIZED)-thread/installed $(VENV)/test-tools
 	$(call TEST_SANITIZED,thread,tsan,\
-	    TSAN_OPTIONS=exitcode=0:die_after_fork=0:history_size=4:log_path=$(REPORTS)-thread/reports/report,\
+	    TSAN_OPTIONS=allocator_may_return_null=1:exitcode=0:die_after_fork=0:history_size=4:log_path=$(REPORTS)-thread/reports/report,\
 	    $(TSAN_TESTS))
 
 # The C tests under valgrind, which has no AVX-512: the tests of those kernels skip. Memory that may
@@ -266,7 +266,7 @@ memcheck: $(VENV)/build-tools
 	@grep -q valgrind build/memcheck/tests/c/CTestTestfile.cmake || { \
 	    echo "make memcheck needs CMake 3.29, which runs tests by a launcher"; exit 1; }
 	$(CMAKE) --build build/memcheck
-	CNN_TEST_EVERY=$(EVERY) $(CTEST) --test-dir build/memcheck $(if $(QUICK),-E '$(LONG_C_TESTS)')
+	CNN_TEST_MEMORY_ONLY=1 CNN_TEST_EVERY=$(EVERY) $(CTEST) --test-dir build/memcheck $(if $(QUICK),-E '$(LONG_C_TESTS)')
 
 # gcc -fanalyzer, clang-tidy and cppcheck: `make analyze ARGS=cppcheck` runs one of them.
 analyze: $(VENV)/build-tools $(VENV)/analyze-tools

@@ -30,11 +30,15 @@ static inline void *check_memory(size_t bytes)
     return p;
 }
 
-/* Print the last line; what it returns is for main to return. */
+/*
+ * Print the last line; what it returns is for main to return. With CNN_TEST_MEMORY_ONLY=1 checks
+ * that failed do not count: valgrind has no modes of rounding, no flags of exceptions and no flush
+ * of denormals, and its own exit code tells of errors in memory.
+ */
 static inline int check_finish(void)
 {
     printf("%d passed, %d failed\n", atomic_load(&check_passed), atomic_load(&check_failed));
-    return atomic_load(&check_failed) > 0;
+    return atomic_load(&check_failed) > 0 && !getenv("CNN_TEST_MEMORY_ONLY");
 }
 
 #endif

@@ -196,6 +196,6 @@ int main(void)
         hash = (hash ^ t.hash) * UINT64_C(0x9e3779b97f4a7c15);
     }
     printf("hash 0x%016" PRIx64 "\n", hash);
-    CHECK(hash == EXPECTED_HASH);
+    CHECK(hash == EXPECTED_HASH || every() > 1);
     return check_finish();
 }
