@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := test
-.PHONY: demo fuzz test test-c accuracy test-python test-slow faults load test-freethreaded test-peers test-downstream test-distributed test-gallery lint bench bench-guard bench-distributed bench-interfaces bench-streaming docs sanitize sanitize-c sanitize-python memcheck analyze platforms trust wheel audit clean
+.PHONY: demo fuzz test test-c accuracy test-python test-slow faults load test-freethreaded test-peers test-downstream test-distributed test-gallery lint bench bench-guard bench-distributed bench-interfaces bench-streaming docs sanitize sanitize-c sanitize-python sanitize-python-address sanitize-python-thread memcheck analyze platforms trust wheel audit clean
 
 # In CI a warning is an error.
 CNN_WERROR := $(if $(CI),ON,OFF)
@@ -174,7 +174,8 @@ sanitize: sanitize-c
 # Those that take longest, and look at numbers rather than at memory.
 LONG_C_TESTS := reproduce|test_accuracy|test_losses|test_vmath|test_memory_faults
 
-# AddressSanitizer with LeakSanitizer and UndefinedBehaviorSanitizer, then ThreadSanitizer.
+# AddressSanitizer with LeakSanitizer and UndefinedBehaviorSanitizer, then ThreadSanitizer. There, tests
+# with many inputs, which need one thread, take one in 11 (check_every of tests/c/check.h).
 sanitize-c: $(VENV)/build-tools
 	for sanitizers in 'address;undefined' thread; do \
 	    folder="build/sanitize-$${sanitizers%%;*}"; \
@@ -182,7 +183,8 @@ sanitize-c: $(VENV)/build-tools
 	        "-DCNN_SANITIZE=$$sanitizers" -DCMAKE_BUILD_TYPE=RelWithDebInfo \
 	        -DCNN_TEST_TIMEOUT=1200; \
 	    $(CMAKE) --build "$$folder"; \
-	    ASAN_OPTIONS=$(ASAN) $(CTEST) --test-dir "$$folder" $(if $(QUICK),-E '$(LONG_C_TESTS)'); \
+	    if [ "$$sanitizers" = thread ]; then export CNN_TEST_EVERY=11; fi; \
+	    ASAN_OPTIONS=$(ASAN) TSAN_OPTIONS=allocator_may_return_null=1 $(CTEST) --test-dir "$$folder" $(if $(QUICK),-E '$(LONG_C_TESTS)'); \
 	done
 
 # Fuzzing: `make fuzz SECONDS=30 TARGETS="fuzz_json onnx"`, by default all. C needs clang with its runtime
@@ -211,43 +213,63 @@ platforms: $(VENV)/build-tools $(VENV)/platforms-tools
 # allocation that is too large gives NULL, as it does without the sanitizer.
 ASAN := detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1
 
-# The package built for the sanitizers, in a folder of its own.
+# The package built for AddressSanitizer and UndefinedBehaviorSanitizer, or for ThreadSanitizer.
 SANITIZED := build/sanitize-python
-$(SANITIZED)/%/installed: $(VENV)/build-tools $(SOURCES)
-	rm -rf $(SANITIZED)/$*/site
-	$(PIP) install --no-deps --target $(SANITIZED)/$*/site --no-build-isolation \
-	    --config-settings=build-dir=$(SANITIZED)/$*/build --config-settings=install.strip=false \
+$(SANITIZED)-%/installed: $(VENV)/build-tools $(SOURCES)
+	rm -rf $(SANITIZED)-$*/site
+	$(PIP) install --no-deps --target $(SANITIZED)-$*/site --no-build-isolation \
+	    --config-settings=build-dir=$(SANITIZED)-$* --config-settings=install.strip=false \
 	    --config-settings=cmake.build-type=RelWithDebInfo \
 	    '--config-settings=cmake.define.CNN_SANITIZE=$(if $(filter address,$*),address;undefined,$*)' .
 	touch $@
 
-# The interpreter is not built with sanitizers, so their library is loaded before it; libstdc++ too,
-# since exceptions of C++ are intercepted when the process begins. Python's own allocator would hide
-# what is used after it was freed. Leaks of interpreter and libraries are not ours to mend: reports go
-# to files, and check_leaks.py looks for those that have a frame of cnn.
-PRELOAD = $$(cc -print-file-name=lib$(1).so):$$(cc -print-file-name=libstdc++.so.6)
-ASAN_TESTS ?= tests/test_fit.py tests/test_functional.py tests/test_arrays.py tests/test_frames.py \
-    tests/test_derivatives.py tests/test_shards.py tests/test_files.py tests/test_pickle.py \
-    tests/test_bad_core_calls.py tests/test_bad_arrays.py tests/test_metadata.py tests/test_layers.py
-sanitize-python: $(SANITIZED)/address/installed $(VENV)/test-tools
-	rm -rf $(SANITIZED)/reports
-	mkdir -p $(SANITIZED)/reports
-	LD_PRELOAD="$(call PRELOAD,asan)" PYTHONMALLOC=malloc \
-	    ASAN_OPTIONS=$(ASAN):log_path=$(CURDIR)/$(SANITIZED)/reports/report \
-	    LSAN_OPTIONS=exitcode=0 UBSAN_OPTIONS=print_stacktrace=1 \
-	    PYTHONPATH=$(CURDIR)/$(SANITIZED)/address/site \
-	    $(VENV)/bin/python -P -m pytest -p no:xdist -q $(ASAN_TESTS)
-	$(RUN) tools/check_leaks.py $(SANITIZED)/reports
+# $(call TEST_SANITIZED,address,library,variables,tests). The interpreter is not built with sanitizers, so
+# their library is loaded before it; libstdc++ too, since exceptions of C++ are intercepted when the process
+# begins. Leaks and races of interpreter and libraries are not ours to mend: reports go to files, and
+# check_reports.py looks for those that have a frame of cnn.
+define TEST_SANITIZED
+	rm -rf $(SANITIZED)-$(1)/reports
+	mkdir -p $(SANITIZED)-$(1)/reports
+	run() { \
+	    env LD_PRELOAD="$$(cc -print-file-name=lib$(2).so):$$(cc -print-file-name=libstdc++.so.6)" \
+	        PYTHONPATH=$(CURDIR)/$(SANITIZED)-$(1)/site $(3) $(VENV)/bin/python -P "$$@"; \
+	}; \
+	run -c 'import cnn; assert "$(SANITIZED)-$(1)/site" in cnn.__file__, cnn.__file__'; \
+	run -m pytest -p no:xdist -q --durations=10 $(4) $(ARGS)
+	$(RUN) tools/check_reports.py $(SANITIZED)-$(1)/reports
+endef
+REPORTS := $(CURDIR)/$(SANITIZED)
+sanitize-python: sanitize-python-address sanitize-python-thread
+
+# Python's own allocator would hide what is used after it was freed.
+ASAN_TESTS ?= $(addprefix tests/test_,fit.py functional.py arrays.py frames.py derivatives.py \
+    shards.py files.py pickle.py bad_core_calls.py bad_arrays.py metadata.py layers.py)
+sanitize-python-address: $(SANITIZED)-address/installed $(VENV)/test-tools
+	$(call TEST_SANITIZED,address,asan,PYTHONMALLOC=malloc \
+	    ASAN_OPTIONS=$(ASAN):log_path=$(REPORTS)-address/reports/report \
+	    LSAN_OPTIONS=exitcode=0 UBSAN_OPTIONS=print_stacktrace=1,$(ASAN_TESTS))
+
+# A process of threads may fork, and the child goes on. polars ends with an error under this sanitizer, so
+# tests that import it are not here.
+TSAN_TESTS ?= $(addprefix tests/test_,threads.py free_threading.py shards.py distributed.py) tests/faults/test_beside_training.py tests/faults/test_long_service.py
+sanitize-python-thread: $(SANITIZED)-thread/installed $(VENV)/test-tools
+	$(call TEST_SANITIZED,thread,tsan,\
+	    TSAN_OPTIONS=allocator_may_return_null=1:exitcode=0:die_after_fork=0:history_size=4:log_path=$(REPORTS)-thread/reports/report,\
+	    $(TSAN_TESTS))
 
 # The C tests under valgrind, which has no AVX-512: the tests of those kernels skip. Memory that may
-# be lost is not an error: the stacks of threads that live to the end look so.
+# be lost is not an error: the stacks of threads that live to the end look so. Tests with many inputs
+# take one in EVERY, an odd number (check_every of tests/c/check.h).
+EVERY ?= 51
 memcheck: $(VENV)/build-tools
 	@command -v valgrind >/dev/null || { echo "make memcheck needs valgrind: apt-get install valgrind"; exit 1; }
 	$(CMAKE) -S . -B build/memcheck -G Ninja -DCNN_BUILD_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo \
 	    -DCNN_TEST_TIMEOUT=1200 \
 	    "-DCMAKE_TEST_LAUNCHER=valgrind;--quiet;--error-exitcode=1;--leak-check=full;--errors-for-leak-kinds=definite;--fair-sched=yes"
+	@grep -q valgrind build/memcheck/tests/c/CTestTestfile.cmake || { \
+	    echo "make memcheck needs CMake 3.29, which runs tests by a launcher"; exit 1; }
 	$(CMAKE) --build build/memcheck
-	$(CTEST) --test-dir build/memcheck $(if $(QUICK),-E '$(LONG_C_TESTS)')
+	CNN_TEST_MEMORY_ONLY=1 CNN_TEST_EVERY=$(EVERY) $(CTEST) --test-dir build/memcheck $(if $(QUICK),-E '$(LONG_C_TESTS)')
 
 # gcc -fanalyzer, clang-tidy and cppcheck: `make analyze ARGS=cppcheck` runs one of them.
 analyze: $(VENV)/build-tools $(VENV)/analyze-tools

@@ -196,12 +196,11 @@ static cnn_status log_softmax_forward(cnn_dtype dtype, size_t rows, size_t cols,
 /* Pack a (k, n) operand into memory that the caller frees; NULL with the error set. */
 static void *packed_copy(const cnn_kernels *kernels, cnn_dtype dtype, const cnn_pack *what)
 {
-    const size_t size = size_of(dtype);
-    size_t columns, bytes;
+    size_t bytes;
     void *memory = NULL;
     if (what->n < SIZE_MAX / 64 &&
-        cnn_multiply(what->k, columns = cnn_round_up(what->n, kernels->panel), &bytes) &&
-        cnn_multiply(bytes, size, &bytes) && bytes < SIZE_MAX / 2)
+        cnn_multiply(what->k, cnn_round_up(what->n, kernels->panel), &bytes) &&
+        cnn_multiply(bytes, size_of(dtype), &bytes) && bytes < SIZE_MAX / 2)
         memory = cnn_platform_allocate(cnn_max(bytes, 64));
     if (!memory) {
         cnn_fail(CNN_ERROR_MEMORY, "out of memory for a packed matrix of %zu x %zu", what->k,

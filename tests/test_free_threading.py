@@ -221,6 +221,30 @@ def test_metadata_of_one_network(tmp_path):
     assert set(network.metadata) == set(keys)
 
 
+def test_steps_are_read_between_trainings(samples):
+    """The count of steps beside a training is that before a call or after it."""
+    x, t = samples
+    net = mlp()
+    trainer = _core.Trainer(net._network, "sgd")
+    order, rates = np.arange(len(x)), np.full(60, 1e-3)
+    ended, read = threading.Event(), []
+
+    def train():
+        try:
+            for _ in range(40):
+                trainer.epoch(LABELS, x, t, None, order, 10, rates)
+        finally:
+            ended.set()
+
+    def look():
+        while not ended.is_set():
+            read.append(trainer.steps)
+
+    together(train, look, look)
+    assert trainer.steps == 2400
+    assert {steps % 60 for steps in read} == {0}
+
+
 def test_steps_on_one_network_are_counted():
     """A step is made whole or refused: the weights are those of as many steps as were made."""
     x, t = np.ones((1, 3), np.float32), np.ones(1, np.float32)

@@ -87,7 +87,11 @@ cdef class Trainer:
 
     @property
     def steps(self):
-        return cnn_trainer_steps(self.trainer)
+        cdef uint64_t steps
+        self.network.begin_read()
+        steps = cnn_trainer_steps(self.trainer)
+        self.network.end_read()
+        return steps
 
     @steps.setter
     def steps(self, steps):

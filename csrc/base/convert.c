@@ -142,8 +142,7 @@ void cnn_convert_rows(const cnn_matrix *matrix, const size_t *index, size_t firs
     const bool copy = dense && matrix->dtype == dtype;
     const bool apart = index != NULL || matrix->row_stride >= 2 * (ptrdiff_t)row_bytes;
     const size_t ahead = apart && dense ? rows_ahead(row_bytes) : count;
-    /* NOLINTNEXTLINE(clang-analyzer-security.ArrayBound): the matrix was checked, and has a dtype
-     */
+    /* The matrix was checked: NOLINTNEXTLINE(clang-analyzer-security.ArrayBound) */
     convert_row *const convert = row_converters[matrix->dtype][dtype == CNN_FLOAT64];
     char *to = out;
     for (size_t i = 0; i < ahead && ahead < count; i++)

@@ -6,7 +6,9 @@ void *cnn_platform_allocate(size_t size)
     if (size >
         PTRDIFF_MAX) /* no object can be so large; sanitizers stop a program that requests it */
         return NULL;
-    return posix_memalign(&memory, ALIGNMENT, size > 0 ? size : 1) == 0 ? memory : NULL;
+    if (posix_memalign(&memory, ALIGNMENT, size > 0 ? size : 1) != 0)
+        return NULL;
+    return memory;
 }
 
 void cnn_platform_free(void *memory)
@@ -372,6 +374,7 @@ void cnn_mutex_unlock(cnn_mutex *mutex)
 
 void cnn_condition_init(cnn_condition *condition)
 {
+    /* cppcheck-suppress nullPointer ; it means the default attributes */
     (void)pthread_cond_init((pthread_cond_t *)condition->opaque, NULL);
 }
 

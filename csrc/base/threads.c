@@ -160,6 +160,7 @@ struct pool;
 typedef struct worker {
     struct pool *pool;
     size_t id; /* 1, 2, ...: also the `worker` of its tasks */
+    cnn_thread *thread;
     atomic_bool asleep;
     patience spinning, moving; /* the worker's own */
     cnn_mutex mutex;
@@ -169,6 +170,7 @@ typedef struct worker {
 /* Members that different threads write lie on cache lines of their own. */
 typedef struct pool {
     uint64_t process;
+    struct pool *inherited; /* if the process is the child of a fork: never used nor freed */
     /* 1 if a call uses the pool; guards all fields below. Some systems exchange no single bytes. */
     atomic_uint busy;
 
@@ -374,6 +376,7 @@ static pool *current_pool(void)
         pool *made = new_pool(process);
         if (made == NULL)
             return NULL;
+        made->inherited = p;
         if (atomic_compare_exchange_strong(&current, &p, made))
             return made;
         cnn_condition_destroy(&made->condition);
@@ -394,9 +397,10 @@ static bool start_worker(pool *p)
     w->spinning = w->moving = (patience){0, 0};
     cnn_mutex_init(&w->mutex);
     cnn_condition_init(&w->condition);
-    /* Listed before it starts, since it reads the list. The handle is dropped: no thread joins. */
+    /* Listed before it starts, since it reads the list. No thread joins it. */
     p->workers[w->id] = w;
-    if (cnn_platform_thread_start(run_worker, w) == NULL) {
+    w->thread = cnn_platform_thread_start(run_worker, w);
+    if (w->thread == NULL) {
         cnn_condition_destroy(&w->condition);
         cnn_mutex_destroy(&w->mutex);
         cnn_platform_free(w);

@@ -166,8 +166,6 @@ static cnn_status parse_architecture(cnn_model_header *header)
     static const char *const names[] = {"dtype", "seed", "layers"};
     field_list fields = FIELDS("the network", names);
     cnn_json json;
-    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): without a text, reading has failed
-     */
     cnn_json_open(&json, "architecture", text, strlen(text));
     cnn_json_object(&json);
     for (int i = next_field(&json, &fields); i >= 0; i = next_field(&json, &fields)) {

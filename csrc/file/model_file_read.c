@@ -197,9 +197,9 @@ static cnn_status check_nothing_missing(const loaded_model *model)
             for (int parameter = first; parameter < first + CNN_MODEL_PARAMETERS; parameter++) {
                 cnn_model_tensor tensor = {
                     .group = group, .layer = layer, .parameter = (cnn_parameter)parameter};
-                /* NOLINTNEXTLINE(clang-analyzer-security.ArrayBound): places has room for them all
-                 */
-                if (*place_of(model, group, layer, parameter) == NULL)
+                const void *const *place = place_of(model, group, layer, parameter);
+                /* places has room for all: NOLINTNEXTLINE(clang-analyzer-security.ArrayBound) */
+                if (*place == NULL)
                     return REFUSE("%s is missing", cnn_model_tensor_name(&tensor, name));
             }
         }

@@ -132,8 +132,10 @@ INLINE void add_step(const size_t rows, const size_t vectors, const size_t width
         }
     }
     if (width) {
+        const size_t sums = (rows + NARROW_ROWS(width) - 1) / NARROW_ROWS(width);
         UNROLL
-        for (size_t q = 0; q < (rows + NARROW_ROWS(width) - 1) / NARROW_ROWS(width); q++)
+        for (size_t q = 0; q < sums; q++)
+            /* Some row set blend[q]: NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage) */
             narrow_sum[q] = v_fma(blend[q], column[vectors], narrow_sum[q]);
     }
 }

@@ -85,12 +85,12 @@ typedef struct cnn_pack {
 } cnn_pack;
 
 /*
- * One loss over rows. z (rows, cols) logits or outputs; t (rows, cols) target rows or NULL;
- * labels (rows) or NULL, which with t say what is correct; loss_rows (rows) receives each row's
- * loss, not yet weighted. gradient (rows, cols), NULL where not wanted, receives scale[i] times the
- * row's gradient. correct, where not NULL, is increased by the rows whose largest z is the
- * target's. A row whose weight[i] is 0 has the loss 0 and the gradient 0 and is not correct,
- * whatever its z.
+ * One loss over rows. z (rows, cols) logits or outputs; t (rows, cols) target rows, which only
+ * cross entropy with labels does without; labels (rows) or NULL, which with t say what is correct;
+ * loss_rows (rows) receives each row's loss, not yet weighted. gradient (rows, cols), NULL where
+ * not wanted, receives scale[i] times the row's gradient. correct, where not NULL, is increased by
+ * the rows whose largest z is the target's. A row whose weight[i] is 0 has the loss 0 and the
+ * gradient 0 and is not correct, whatever its z.
  */
 typedef struct cnn_loss_rows {
     cnn_loss_kind kind;

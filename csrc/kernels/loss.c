@@ -230,7 +230,8 @@ void KERNEL(loss)(const cnn_loss_rows *l)
         const struct row r = {
             .cols = l->cols,
             .z = (const real *)l->z + i * l->z_row,
-            .t = l->t ? (const real *)l->t + i * l->t_row : NULL,
+            /* Only cross entropy does without. */
+            .t = l->kind == CNN_CROSS_ENTROPY && !l->t ? NULL : (const real *)l->t + i * l->t_row,
             .label = l->labels ? l->labels[i] : 0,
             .scale = l->scale ? (real)l->scale[i] : 1,
             .gradient = l->gradient ? (real *)l->gradient + i * l->gradient_row : NULL,

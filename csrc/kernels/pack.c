@@ -30,6 +30,7 @@ INLINE void transpose(v_real *rows)
         UNROLL
         for (size_t i = 0; i + V_LANES / 2 < V_LANES; i++) {
             zipped[2 * i] = v_zip_low(rows[i], rows[i + V_LANES / 2]);
+            /* cppcheck-suppress arrayIndexOutOfBounds ; the loop is empty if there is one lane */
             zipped[2 * i + 1] = v_zip_high(rows[i], rows[i + V_LANES / 2]);
         }
         UNROLL

@@ -591,7 +591,7 @@ cnn_status cnn_network_initialize(cnn_network *network, size_t layer, cnn_initia
         return cnn_fail(CNN_ERROR_ARGUMENT, "a is %g, should be finite, 0 or more, at most %g", a,
                         CNN_LARGEST);
     const cnn_tensor *tensors = &network->tensors[stage->first_tensor];
-    size_t most = 0;
+    size_t most = 1;
     for (size_t t = 0; t < stage->tensor_count; t++)
         most = cnn_max(most, cnn_tensor_count(&tensors[t]));
     double *values = malloc(most * sizeof *values);

@@ -54,7 +54,6 @@ static cnn_walk lay_out(const struct derivatives *d, const cnn_block *block, siz
     cnn_stage_memory *stages = cnn_arena_take(&arena, network->stage_count, sizeof *stages);
     void *strips = cnn_arena_take(&arena, sharing, cnn_stage_scratch(network->kernels) * size);
     *inputs = cnn_arena_take(&arena, block->rows, network->shape.input_row * size);
-    memset(stages, 0, network->stage_count * sizeof *stages);
     for (size_t s = 0; s < network->stage_count; s++)
         cnn_walk_lay_out(network, &network->stages[s], &stages[s], block->rows, plan->deltas, false,
                          &arena);
@@ -179,13 +178,13 @@ static cnn_status run(struct derivatives *d, void *workspace, size_t workspace_b
     const cnn_walk_bytes bytes = bytes_of(d->network);
     if (d->x->rows == 0)
         return CNN_OK;
-    d->machine = cnn_machine_now();
-    cnn_plan one;
-    cnn_plan_derivatives(&d->machine, &d->network->shape, &bytes, !d->dy, d->x->rows,
+    const cnn_machine machine = d->machine = cnn_machine_now();
+    cnn_plan_derivatives(&machine, &d->network->shape, &bytes, !d->dy, d->x->rows,
                          cnn_workspace_usable(workspace, workspace_bytes), &d->plan);
     size_t least = 0;
     if (d->plan.block == 0) { /* for the message */
-        const cnn_machine single = {.threads = 1, .caches = d->machine.caches};
+        const cnn_machine single = {.threads = 1, .caches = machine.caches};
+        cnn_plan one;
         cnn_plan_derivatives(&single, &d->network->shape, &bytes, !d->dy, 1, SIZE_MAX, &one);
         least = one.worker_bytes;
     }

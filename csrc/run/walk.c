@@ -8,7 +8,7 @@ void cnn_walk_lay_out(const cnn_network *network, const cnn_stage *stage, cnn_st
                       size_t rows, size_t deltas, bool packs, cnn_arena *arena)
 {
     const size_t size = network->real_size;
-    memory->row = cnn_stride_span(stage->outputs, size);
+    *memory = (cnn_stage_memory){.row = cnn_stride_span(stage->outputs, size)};
     const size_t row_bytes = memory->row * size;
     if (!cnn_stage_is_dense(stage)) {
         const bool reads_inputs = stage->index == 0;

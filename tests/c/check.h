@@ -49,11 +49,15 @@ static inline size_t check_every(void)
     return every > 0 ? every : 1;
 }
 
-/* Print the last line; what it returns is for main to return. */
+/*
+ * Print the last line; what it returns is for main to return. With CNN_TEST_MEMORY_ONLY=1 checks
+ * that failed do not count: valgrind has no modes of rounding, no flags of exceptions and no flush
+ * of denormals, and its own exit code tells of errors in memory.
+ */
 static inline int check_finish(void)
 {
     printf("%d passed, %d failed\n", atomic_load(&check_passed), atomic_load(&check_failed));
-    return atomic_load(&check_failed) > 0;
+    return atomic_load(&check_failed) > 0 && !getenv("CNN_TEST_MEMORY_ONLY");
 }
 
 #endif

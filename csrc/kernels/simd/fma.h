@@ -21,8 +21,9 @@ INLINE real soft_fma(real a, real b, real c)
     } sum = {product + (double)c};
     const double part = sum.value - product;
     const double lost = (product - (sum.value - part)) + ((double)c - part);
+    const int away = (lost > 0) == (sum.value > 0);
     if ((lost < 0 || lost > 0) && (sum.pattern & 1) == 0)
-        sum.pattern += (lost > 0) == (sum.value > 0) ? 1 : (uint64_t)-1;
+        sum.pattern += away ? 1 : (uint64_t)-1;
     return (real)sum.value;
 }
 #else

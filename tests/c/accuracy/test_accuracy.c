@@ -26,7 +26,7 @@
 #include "check.h"
 
 /* A prime, so that all low bits of mantissas come by: 2052 numbers of each exponent. */
-#define STRIDE 4091
+#define STRIDE 4091 /* times check_every() */
 #define SAMPLES ((uint64_t)400000)
 #define ALL_SAMPLES ((uint64_t)100000000)
 /* In the full walk one of so many blocks, a prime, is compared with the other instruction sets. */

@@ -55,7 +55,7 @@ static void try_change(const uint8_t *data, size_t size, int checkpoint, struct 
 static void try_changes(uint8_t *data, size_t size, int checkpoint, int all, struct tried *tried)
 {
     tried->files++;
-    for (size_t i = 0; i < size; i += check_every()) {
+    for (size_t i = tried->files % check_every(); i < size; i += check_every()) {
         const struct tried before = *tried;
         try_change(data, i, checkpoint, tried);
         CHECK(tried->loaded == before.loaded); /* no truncation is a model */
