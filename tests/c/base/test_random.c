@@ -30,21 +30,22 @@ static void test_uniform(void)
 {
     enum { N = 100001 };
     static double x[N], part[7];
+    const double count = N;
     const uint64_t stream = cnn_random_stream(3, CNN_RANDOM_INIT, 1, 0);
     cnn_random_uniform(stream, N, 2.5, x);
     double mean = 0, square = 0, serial = 0, least = 0, most = 0;
     for (size_t i = 0; i < N; i++) {
-        mean += x[i] / N;
-        square += x[i] * x[i] / N;
-        serial += i > 0 ? x[i] * x[i - 1] / N : 0;
+        mean += x[i] / count;
+        square += x[i] * x[i] / count;
+        serial += i > 0 ? x[i] * x[i - 1] / count : 0;
         least = fmin(least, x[i]);
         most = fmax(most, x[i]);
     }
     CHECK(least >= -2.5 && least < -2.499 && most < 2.5 && most > 2.499);
     const double variance = 2.5 * 2.5 / 3; /* each bound below is 5 standard errors */
-    CHECK(fabs(mean) < 5 * sqrt(variance / N));
-    CHECK(fabs(square - variance) < 5 * variance * sqrt(0.8 / N));
-    CHECK(fabs(serial) < 5 * variance / sqrt(N));
+    CHECK(fabs(mean) < 5 * sqrt(variance / count));
+    CHECK(fabs(square - variance) < 5 * variance * sqrt(0.8 / count));
+    CHECK(fabs(serial) < 5 * variance / sqrt(count));
 
     /* The definition, and that a shorter request gives the same numbers. */
     cnn_random_uniform(stream, 7, 2.5, part);
