@@ -281,9 +281,9 @@ analyze: $(VENV)/build-tools $(VENV)/analyze-tools
 trust: $(VENV)/installed $(VENV)/test-tools $(VENV)/build-tools
 	$(RUN) tools/trust.py $(ARGS)
 
-wheel: $(VENV)/lint-tools
+wheel: $(VENV)/build-tools $(VENV)/lint-tools
 	rm -rf dist
-	$(PIP) wheel --no-deps --wheel-dir dist .
+	$(PIP) wheel --no-deps --wheel-dir dist $(BUILD_OPTIONS) .
 	@for wheel in dist/*.whl; do \
 	    size=$$(stat -c %s "$$wheel" 2>/dev/null || stat -f %z "$$wheel"); \
 	    echo "$$wheel: $$size bytes"; \

@@ -28,7 +28,9 @@ void cnn_platform_relax(void);
 
 /*
  * Set rounding to nearest with denormals kept, as the numerics contract requires. Returns the state
- * before, for cnn_platform_float_leave.
+ * before, for cnn_platform_float_leave. Compilers do not know of the state and move arithmetic on
+ * locals across the calls. So what is computed in between must be read through pointers after the
+ * first call and stored through them before the second.
  */
 uint64_t cnn_platform_float_enter(void);
 void cnn_platform_float_leave(uint64_t before);

@@ -377,13 +377,13 @@ cnn_status cnn_shard_clip(const cnn_trainer *trainer, const double *squares, siz
     double sum = 0;
     for (size_t i = 0; i < blocks; i++)
         sum += squares[i];
-    const double factor = cnn_clip_factor(trainer->optimizer.clip_norm, sum, 1e-6);
+    *clip = cnn_clip_factor(trainer->optimizer.clip_norm, sum, 1e-6);
     cnn_platform_float_leave(before);
-    if (!(factor >= cnn_clip_least(network)))
-        return cnn_fail(CNN_ERROR_NONFINITE, "the gradient's norm is %g, too large for clip_norm",
-                        sqrt(sum));
-    *clip = fmin(factor, 1);
-    return CNN_OK;
+    const bool usable = *clip >= cnn_clip_least(network);
+    *clip = usable ? fmin(*clip, 1) : 1;
+    return usable ? CNN_OK
+                  : cnn_fail(CNN_ERROR_NONFINITE,
+                             "the gradient's norm is %g, too large for clip_norm", sqrt(sum));
 }
 
 /* ---- The step ---------------------------------------------------------------------------- */

@@ -212,23 +212,24 @@ cnn_status cnn_trainer_set_state(cnn_trainer *trainer, size_t slot, const void *
  * beta^steps by at most `most` multiplications; false if it takes more. It ends when the power is
  * gone, before products of denormal numbers, each of which takes as long as many others.
  */
-static bool find_power(double beta, uint64_t steps, uint64_t most, double *power)
+static bool find_power(const double *beta, uint64_t steps, uint64_t most, double *power)
 {
     uint64_t i = 0;
     const uint64_t before = cnn_platform_float_enter();
+    const double factor = *beta;
     double found = 1;
     const uint64_t last = steps < most ? steps : most; /* cnn_min is for size_t: maybe 32 bits */
     for (; i < last && found > ALL_GONE; i++)
-        found *= beta;
-    cnn_platform_float_leave(before);
+        found *= factor;
     *power = found;
+    cnn_platform_float_leave(before);
     return i == steps || found <= ALL_GONE;
 }
 
 static bool find_powers(const cnn_optimizer *o, uint64_t steps, uint64_t most, double powers[2])
 {
-    return find_power(o->beta1, steps, most, &powers[0]) &&
-           find_power(o->beta2, steps, most, &powers[1]);
+    return find_power(&o->beta1, steps, most, &powers[0]) &&
+           find_power(&o->beta2, steps, most, &powers[1]);
 }
 
 bool cnn_trainer_needs_powers(const cnn_trainer *trainer)
