@@ -183,7 +183,7 @@ static size_t mutate(uint8_t *header, size_t size, size_t room)
 int main(int count, char **arguments)
 {
     static uint8_t file[FILE_MAX], changed[FILE_MAX];
-    const unsigned long rounds = 100000 / check_every();
+    const size_t rounds = 100000 / check_every();
     if (fuzz_try_files(count, arguments))
         return 0;
     for (size_t which = 0; which < COUNT(good); which++) {
