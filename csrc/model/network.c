@@ -274,8 +274,8 @@ static bool make_lists(cnn_network *network)
     if (network->leaves_out)
         atomic_init(network->leaves_out, CNN_UNKNOWN);
     network->stages = calloc(count, sizeof *network->stages);
-    network->tensors = calloc(tensor_count, sizeof *network->tensors);
-    network->dense_shapes = calloc(dense_count, sizeof *network->dense_shapes);
+    network->tensors = calloc(cnn_max(1, tensor_count), sizeof *network->tensors);
+    network->dense_shapes = calloc(cnn_max(1, dense_count), sizeof *network->dense_shapes);
     return network->leaves_out && network->stages && network->tensors && network->dense_shapes;
 }
 

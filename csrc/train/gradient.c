@@ -192,7 +192,10 @@ int cnn_gradient_scale_down(const cnn_network *network, void *gradient)
                                     1, count, cnn_at(network, gradient, tensor->offset), count));
     }
     int exponent = 0;
-    if (isinf(largest) || frexp(largest, &exponent) == 0 || --exponent <= 0)
+    if (isinf(largest) || frexp(largest, &exponent) == 0)
+        return 0;
+    exponent--;
+    if (exponent <= 0)
         return 0;
     for (size_t t = 0; t < network->tensor_count; t++) {
         const cnn_tensor *tensor = &network->tensors[t];
