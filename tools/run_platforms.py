@@ -73,7 +73,10 @@ class Platform:
 
 # Bookworm's qemu ends if the child of a fork starts threads; qemu 10 does not.
 NO_FORKS = {"CNN_TEST_NO_FORKS": "1"}
-FORKS = {"the forks of test_threads": "qemu-user 7.2 ends if the child of a fork starts threads"}
+FORKS = {
+    "the forks of test_threads and test_memory_faults": "qemu-user 7.2 ends if the child of a fork "
+    "starts threads"
+}
 
 
 def cross(name: str, system: str, triple: str, package: str, qemu: str) -> Platform:

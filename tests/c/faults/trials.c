@@ -128,6 +128,8 @@ static void run(trial *t)
 /* Each allocation of a call in turn, then each with all after it. */
 static void run_scenario(const scenario *called, cnn_dtype dtype, int optimizer, size_t threads)
 {
+    if (threads > 1 && getenv("CNN_TEST_NO_FORKS"))
+        return; /* as test_threads */
     trial t = {.scenario = called,
                .dtype = dtype,
                .optimizer = optimizer,
