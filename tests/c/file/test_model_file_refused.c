@@ -56,6 +56,19 @@ static void check_refused(made_file file, const char *expected)
         cnn_network_destroy(network);
 }
 
+/* Whether numbers are those of a file, whose bytes are little-endian. */
+static int are_stored(const float *values, size_t count, const unsigned char *bytes)
+{
+    size_t same = 0;
+    for (size_t i = 0; i < count; i++, bytes += 4) {
+        uint32_t pattern;
+        memcpy(&pattern, &values[i], sizeof pattern);
+        same += pattern == ((uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 |
+                            (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24);
+    }
+    return same == count;
+}
+
 /* Files of others: any order of keys and data, white space, a header of any size. */
 static void test_foreign(void)
 {
@@ -75,9 +88,9 @@ static void test_foreign(void)
         float weights[6], bias = 0;
         CHECK(cnn_network_from_bytes(file.data, file.size, &network) == CNN_OK);
         CHECK(cnn_network_get_f32(network, 0, CNN_WEIGHT, weights, 6) == CNN_OK);
-        CHECK(memcmp(weights, file.data + file.size - 24, 24) == 0);
+        CHECK(are_stored(weights, 6, file.data + file.size - 24));
         CHECK(cnn_network_get_f32(network, 2, CNN_BIAS, &bias, 1) == CNN_OK);
-        CHECK(memcmp(&bias, file.data + file.size - 52, 4) == 0);
+        CHECK(are_stored(&bias, 1, file.data + file.size - 52));
         const char *value = cnn_network_metadata(network, "key\xF0\x9F\x98\x80");
         CHECK(value && strcmp(value, "\xC3\xA9\n/\b") == 0);
         value = cnn_network_metadata(network, "author");
