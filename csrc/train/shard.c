@@ -108,11 +108,12 @@ cnn_status cnn_shard_sums(const cnn_result *result, double *sums)
     memcpy(losses.lane, read->loss_lanes, sizeof losses.lane);
     const uint64_t before = cnn_platform_float_enter();
     sums[CNN_SHARD_LOSS] = cnn_lanes_total(&losses);
-    cnn_platform_float_leave(before);
     sums[CNN_SHARD_WEIGHT] = read->weight_sum;
+    /* If the host rounds down, clang's conversion of 0 gives -0. */
     sums[CNN_SHARD_ROWS] = (double)read->rows;
     sums[CNN_SHARD_CORRECT] = (double)read->correct;
     sums[CNN_SHARD_COUNTED] = (double)read->counted;
+    cnn_platform_float_leave(before);
     return CNN_OK;
 }
 

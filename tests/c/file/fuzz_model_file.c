@@ -206,7 +206,7 @@ int main(int count, char **arguments)
         }
     }
     (void)remove(checks_path());
-    printf("%lu files were tried\n", rounds * (unsigned long)COUNT(good));
+    printf("%zu files were tried\n", rounds * COUNT(good));
     return 0;
 }
 
