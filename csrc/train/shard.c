@@ -109,7 +109,7 @@ cnn_status cnn_shard_sums(const cnn_result *result, double *sums)
     const uint64_t before = cnn_platform_float_enter();
     sums[CNN_SHARD_LOSS] = cnn_lanes_total(&losses);
     sums[CNN_SHARD_WEIGHT] = read->weight_sum;
-    /* If the host rounds down, clang's conversion of 0 gives -0. */
+    /* If the host rounds down, clang makes -0 of an unsigned 0. */
     sums[CNN_SHARD_ROWS] = (double)read->rows;
     sums[CNN_SHARD_CORRECT] = (double)read->correct;
     sums[CNN_SHARD_COUNTED] = (double)read->counted;

@@ -251,8 +251,8 @@ static void hash_evaluation(run *r)
     }
     sha256_numbers(&r->others, &result.loss_sum, 1, 8);
     sha256_numbers(&r->others, &result.weight_sum, 1, 8);
-    /* If this program rounds down, clang's conversion of 0 gives -0. */
-    const double correct = result.correct > 0 ? (double)result.correct : 0;
+    /* Of unsigned numbers clang makes -0 of 0 if this program rounds down. */
+    const double correct = (double)(int64_t)result.correct;
     sha256_numbers(&r->others, &correct, 1, 8);
 }
 
