@@ -344,7 +344,7 @@ def compiler_name(platform: Platform) -> str:
         [*platform.compiler, "--version"], capture_output=True, text=True, check=False
     )
     first = (done.stdout or done.stderr).splitlines()[0]
-    version = re.search(r"\d+\.\d+(\.\d+)?", first.rpartition(")")[2] or first)
+    version = re.search(r"\d+(\.\d+)*", first.rpartition(")")[2] or first)
     name = "emcc" if "emcc" in first else "clang" if "clang" in first else "GCC"
     return f"{name} {version[0]}" if version else first
 
