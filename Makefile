@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := test
-.PHONY: demo fuzz test test-c accuracy test-python test-slow faults load test-freethreaded test-peers test-downstream test-distributed test-gallery lint bench bench-guard bench-distributed bench-interfaces bench-streaming docs sanitize sanitize-c sanitize-python sanitize-python-address sanitize-python-thread memcheck analyze platforms trust wheel audit clean
+.PHONY: demo fuzz test test-c accuracy reproduce test-python test-slow faults load test-freethreaded test-peers test-downstream test-distributed test-gallery lint bench bench-guard bench-distributed bench-interfaces bench-streaming docs sanitize sanitize-c sanitize-python sanitize-python-address sanitize-python-thread memcheck analyze platforms trust wheel audit clean
 
 # In CI a warning is an error.
 CNN_WERROR := $(if $(CI),ON,OFF)
@@ -51,6 +51,13 @@ accuracy: $(VENV)/build-tools
 	$(ACCURACY)/tests/c/test_accuracy --all$(BITS) $(ARGS)
 	$(if $(ARGS),,$(ACCURACY)/tests/c/test_losses_32 --all)
 	$(if $(ARGS),,$(ACCURACY)/tests/c/test_losses_64 --all)
+
+# The hashes of tests/c/reproduce with each instruction set, number of threads, split of the batches and
+# state of the host, each with each; `make test-c` tries ten of these.
+reproduce: $(VENV)/build-tools
+	$(CMAKE) -S . -B build/c -G Ninja -DCNN_BUILD_TESTS=ON -DCNN_WERROR=$(CNN_WERROR)
+	$(CMAKE) --build build/c --target reproduce
+	build/c/tests/c/reproduce --all
 
 # The examples of Dask run in `make test-distributed`.
 test-python: $(VENV)/installed $(VENV)/test-tools $(VENV)/test-polars-tools
@@ -184,7 +191,8 @@ sanitize-c: $(VENV)/build-tools
 	        -DCNN_TEST_TIMEOUT=1200; \
 	    $(CMAKE) --build "$$folder"; \
 	    if [ "$$sanitizers" = thread ]; then export CNN_TEST_EVERY=11; fi; \
-	    ASAN_OPTIONS=$(ASAN) TSAN_OPTIONS=allocator_may_return_null=1 $(CTEST) --test-dir "$$folder" $(if $(QUICK),-E '$(LONG_C_TESTS)'); \
+	    ASAN_OPTIONS=$(ASAN) TSAN_OPTIONS=allocator_may_return_null=1 \
+	        $(CTEST) --test-dir "$$folder" $(if $(QUICK),-E '$(LONG_C_TESTS)'); \
 	done
 
 # Fuzzing: `make fuzz SECONDS=30 TARGETS="fuzz_json onnx"`, by default all. C needs clang with its runtime
@@ -251,7 +259,8 @@ sanitize-python-address: $(SANITIZED)-address/installed $(VENV)/test-tools
 
 # A process of threads may fork, and the child goes on. polars ends with an error under this sanitizer, so
 # tests that import it are not here.
-TSAN_TESTS ?= $(addprefix tests/test_,threads.py free_threading.py shards.py distributed.py) tests/faults/test_beside_training.py tests/faults/test_long_service.py
+TSAN_TESTS ?= $(addprefix tests/test_,threads.py free_threading.py shards.py distributed.py) \
+    $(addprefix tests/faults/test_,beside_training.py long_service.py)
 sanitize-python-thread: $(SANITIZED)-thread/installed $(VENV)/test-tools
 	$(call TEST_SANITIZED,thread,tsan,\
 	    TSAN_OPTIONS=allocator_may_return_null=1:exitcode=0:die_after_fork=0:history_size=4:log_path=$(REPORTS)-thread/reports/report,\
@@ -269,7 +278,8 @@ memcheck: $(VENV)/build-tools
 	@grep -q valgrind build/memcheck/tests/c/CTestTestfile.cmake || { \
 	    echo "make memcheck needs CMake 3.29, which runs tests by a launcher"; exit 1; }
 	$(CMAKE) --build build/memcheck
-	CNN_TEST_MEMORY_ONLY=1 CNN_TEST_EVERY=$(EVERY) $(CTEST) --test-dir build/memcheck $(if $(QUICK),-E '$(LONG_C_TESTS)')
+	CNN_TEST_MEMORY_ONLY=1 CNN_TEST_EVERY=$(EVERY) \
+	    $(CTEST) --test-dir build/memcheck $(if $(QUICK),-E '$(LONG_C_TESTS)')
 
 # gcc -fanalyzer, clang-tidy and cppcheck: `make analyze ARGS=cppcheck` runs one of them.
 analyze: $(VENV)/build-tools $(VENV)/analyze-tools

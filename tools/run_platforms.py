@@ -226,7 +226,6 @@ PLATFORMS = [
         ],
         ["node", *NODE_OPTIONS],
         "Node",
-        every=EVERY,
         left_out={
             "^test_platform_posix$": "it needs processes, signals and pipes",
             "^test_old_header$": "in 32 bits the padding of the first cnn_result has its new field",
