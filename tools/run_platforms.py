@@ -339,9 +339,10 @@ def configure(platform: Platform) -> list[str]:
 
 def compiler_name(platform: Platform) -> str:
     """Return the compiler and its version."""
-    done = subprocess.run(
-        [*platform.compiler, "--version"], capture_output=True, text=True, check=False
-    )
+    BUILD.mkdir(parents=True, exist_ok=True)
+    command = [*platform.compiler, "--version"]
+    # Zig leaves an empty a.o where it is asked.
+    done = subprocess.run(command, cwd=BUILD, capture_output=True, text=True, check=False)
     first = (done.stdout or done.stderr).splitlines()[0]
     version = re.search(r"\d+(\.\d+)*", first.rpartition(")")[2] or first)
     name = "emcc" if "emcc" in first else "clang" if "clang" in first else "GCC"
