@@ -254,6 +254,7 @@ void TYPED(accuracy_block)(const accuracy_run *run, uint64_t block, accuracy_tal
     /* Not on the stack: that of a thread has 128 KiB in musl. */
     static _Thread_local real x[ACCURACY_BLOCK], y[ACCURACY_BLOCK];
     const size_t n = fill(run, block, x);
+    begin_wide();
     if (run->peer) {
         t->failed = t->failed || fread(y, sizeof *y, n, run->peer) != n;
     } else {

@@ -134,6 +134,18 @@ static double rounds_denormals_twice_64(double a, double b, double c)
     const double sum = fma(a * 0x1p200, b, c * 0x1p200);
     return sum < 0x1p-822 && sum > -0x1p-822 ? sum * 0x1p-200 : fma(a, b, c);
 }
+/* Right unless the sum is just below a power of 2 that is c. */
+static double returns_a_power_of_2_64(double a, double b, double c)
+{
+    const double sum = fma(a, b, c);
+    return c == 1 && sum == 1 - 0x1p-53 ? 1 : sum;
+}
+/* Right unless the sum is half of the least number. */
+static double rounds_a_denormal_tie_up_64(double a, double b, double c)
+{
+    const double sum = fma(a, b, c), twice = fma(2 * a, b, 2 * c);
+    return sum == 0 && fabs(twice) == 0x1p-1074 ? twice : sum;
+}
 
 static void test_wrong_ones(void)
 {
@@ -143,6 +155,8 @@ static void test_wrong_ones(void)
     CHECK(!cnn_fma_is_right_scalar_64(rounds_product_64));
     CHECK(!cnn_fma_is_right_scalar_64(loses_a_sign_64));
     CHECK(!cnn_fma_is_right_scalar_64(rounds_denormals_twice_64));
+    CHECK(!cnn_fma_is_right_scalar_64(returns_a_power_of_2_64));
+    CHECK(!cnn_fma_is_right_scalar_64(rounds_a_denormal_tie_up_64));
 }
 
 int main(void)

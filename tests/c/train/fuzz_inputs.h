@@ -25,11 +25,14 @@ static inline unsigned below(struct input *in, unsigned bound)
     return take(in) % bound;
 }
 
-/* A small size, or sometimes one that cannot be. */
+/*
+ * A small size, or sometimes one that cannot be: none of them fits an address space, since systems
+ * that promise more memory than they have give any that does, and end the process that uses it.
+ */
 static inline size_t take_size(struct input *in, unsigned most)
 {
     static const size_t odd[] = {0, SIZE_MAX, SIZE_MAX / 2, SIZE_MAX / 8 + 1,
-                                 (size_t)((uint64_t)1 << 40 & SIZE_MAX)};
+                                 (size_t)((uint64_t)1 << 57 & SIZE_MAX)};
     const unsigned byte = take(in);
     return byte >= 248 ? odd[byte % COUNT(odd)] : byte % (most + 1);
 }
