@@ -49,8 +49,8 @@ static int is_right_for(real (*tried)(real, real, real), real a, real b, real c)
 
 /*
  * What has been wrong in C libraries: a product that is rounded; a sum that is rounded to more bits
- * first and so hits the middle of two numbers, also of two denormals; a sum just below a power of 2,
- * where numbers are closer; a product that overflows or underflows by itself; the sign of 0.
+ * first and so hits the middle of two numbers, also of two denormals; a sum just below a power of
+ * 2, where numbers are closer; a product that overflows or underflows by itself; the sign of 0.
  */
 int KERNEL(fma_is_right)(real (*tried)(real, real, real))
 {
