@@ -77,8 +77,11 @@ static cnn_status make_network(struct world *w)
 
 /* ---- The calls --------------------------------------------------------------------------- */
 
-/* Whether a call may have changed something, which only a call that did not fail may have. */
-typedef enum cnn_effect { KEEPS, CHANGES, MAY_STOP_HALFWAY } cnn_effect;
+/*
+ * What a call may change: only one that did not fail may, or one of several steps, which numbers
+ * that are not finite may stop, and targets that are refused if those are looked at step by step.
+ */
+typedef enum cnn_effect { KEEPS, CHANGES, MAY_STOP_HALFWAY, MAY_REFUSE_HALFWAY } cnn_effect;
 
 static cnn_status set_or_get(struct world *w, unsigned what)
 {
@@ -174,7 +177,7 @@ static cnn_status make_trainer(struct world *w)
     return status;
 }
 
-static cnn_status train(struct world *w, unsigned what)
+static cnn_status train(struct world *w, unsigned what, cnn_effect *effect)
 {
     struct input *in = &w->in;
     struct task task;
@@ -197,6 +200,7 @@ static cnn_status train(struct world *w, unsigned what)
         status = cnn_trainer_epoch(w->trainer, &task.loss, &task.data, index, count, batch, lr,
                                    take(in) == 5 ? 1e-9 : 0, &task.result);
     }
+    *effect = what == 0 ? CHANGES : task.result.accumulate ? MAY_REFUSE_HALFWAY : MAY_STOP_HALFWAY;
     free_task(&task);
     return status;
 }
@@ -415,8 +419,7 @@ static cnn_status make_call(struct world *w, cnn_effect *effect)
         return add_node(w);
     if (call >= 33)
         return call == 33 ? finish_step(w) : step_shard(w);
-    *effect = call < 29 ? CHANGES : MAY_STOP_HALFWAY;
-    return train(w, call >= 29);
+    return train(w, call >= 29, effect);
 }
 
 /* The network predicts, and a copy of it predicts the same bits. */
@@ -456,7 +459,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         const cnn_status status = make_call(&w, &effect);
         if (status != CNN_OK && cnn_last_error()[0] == '\0')
             fuzz_fail("a failure without a message");
-        const int stopped = effect == MAY_STOP_HALFWAY && status == CNN_ERROR_NONFINITE;
+        const int stopped =
+            (effect >= MAY_STOP_HALFWAY && status == CNN_ERROR_NONFINITE) ||
+            (effect == MAY_REFUSE_HALFWAY && strncmp(cnn_last_error(), "t has ", 6) == 0);
         if ((effect == KEEPS || status != CNN_OK) && !stopped && state_of(&w) != before)
             fuzz_fail("a call that failed, or keeps all, changed something");
     }
