@@ -68,6 +68,10 @@ def _write(run: session.Session, sections: list[Section], folder: Path) -> Path:
     drawn = chart.draw(
         rows, run.options.isas[0], f"cnn on {found.title}", folder / f"{found.slug}.png"
     )
+    for section in sections:
+        path = folder / f"{found.slug}-{section.title}.png"
+        title = f"Time to accuracy on {found.title}"
+        section.picture = chart.draw_curves(section.curves, title, path)
     return report.write(run, sections, folder, drawn)
 
 

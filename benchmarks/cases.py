@@ -85,6 +85,8 @@ class Train:
     optimizer: str
     batch: int
     samples: int
+    chosen_lr: float | None = None
+    seed: int = 0  # of the order of the samples
 
     @property
     def name(self) -> str:
@@ -92,6 +94,8 @@ class Train:
 
     @property
     def lr(self) -> float:
+        if self.chosen_lr is not None:
+            return self.chosen_lr
         # Small enough that thousands of epochs on the same data stay finite.
         return 1e-3 if self.optimizer == "Adam" or not self.net.is_classifier else 0.1
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -16,11 +16,11 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 import reading
 import targets
-from session import Comparison
+from session import Comparison, Curve
 
 TITLES = {
     "predict": "Predict",
@@ -63,6 +63,39 @@ def draw(rows: Iterable[Comparison], isa: str, title: str, path: Path) -> str | 
     axes[-1, 0].set_xlabel("times faster than the best peer, one thread", fontsize=SIZE)
     figure.suptitle(title, fontsize=11, fontweight="bold")
     _legend(axes[0, 0], shown)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+    return path.name
+
+
+def draw_curves(curves: Mapping[str, Curve], title: str, path: Path) -> str | None:
+    """Draw the accuracy of each library over the seconds of training; return the file's name."""
+    if not curves:
+        return None
+    figure, axis = plt.subplots(figsize=(WIDTH, 4.2), layout="constrained")
+    for i, (name, curve) in enumerate(curves.items()):
+        seconds, accuracy = zip(*curve[1:], strict=True)
+        own = (
+            {"color": FASTER, "linewidth": 2.4, "zorder": 3}
+            if name == "cnn"
+            else {"linewidth": 1.2}
+        )
+        style = own if name == "cnn" else {**own, "color": f"C{i}"}
+        axis.plot(seconds, [100 * share for share in accuracy], label=name, **style)
+    axis.set_xscale("log")
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.set_ylim(94, 98.6)
+    axis.set_xlabel("seconds of training, one thread", fontsize=SIZE)
+    axis.set_ylabel("MNIST test set classified, %", fontsize=SIZE)
+    axis.tick_params(labelsize=SIZE)
+    axis.grid(color="#dddddd", linewidth=0.6)
+    axis.set_axisbelow(True)
+    for side in ("top", "right"):
+        axis.spines[side].set_visible(False)
+    axis.legend(frameon=False, fontsize=SIZE, loc="lower right")
+    axis.set_title(title, fontsize=11, fontweight="bold")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
     plt.close(figure)

@@ -58,9 +58,9 @@ def mnist_name() -> str:
     return "MNIST" if os.environ.get("CNN_DATA") else "random numbers in MNIST's shape"
 
 
-@lru_cache(maxsize=1)
-def _mnist() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Read MNIST's training set. Peers' processes do without cnn, so it does not read it."""
+@lru_cache(maxsize=2)
+def _mnist(part: str = "train") -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Read MNIST's "train" or "t10k". Peers' processes do without cnn, so it does not read it."""
     folder = Path(os.environ["CNN_DATA"])
 
     def read(name: str, header: int) -> NDArray[np.uint8]:
@@ -69,8 +69,19 @@ def _mnist() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         raw = (folder / name).read_bytes() if raw is None else raw
         return np.frombuffer(raw, dtype=np.uint8, offset=header)
 
-    images = read("train-images-idx3-ubyte", 16).reshape(-1, 784)
-    return images, read("train-labels-idx1-ubyte", 8)
+    images = read(f"{part}-images-idx3-ubyte", 16).reshape(-1, 784)
+    return images, read(f"{part}-labels-idx1-ubyte", 8)
+
+
+def accuracy(net: Net, parameters: list[NDArray[Any]]) -> float:
+    """Return the share of MNIST's test set that a net with these parameters classifies."""
+    images, labels = _mnist("t10k")
+    z = images / np.float32(255)
+    for i in range(0, len(parameters), 2):
+        z = z @ parameters[i] + parameters[i + 1]
+        if i + 2 < len(parameters):
+            z = output_of(net.hidden, z).astype(np.float32)
+    return float(np.mean(z.argmax(axis=1) == labels))
 
 
 def _is_mnist(net: Net) -> bool:

@@ -6,10 +6,14 @@ import os
 import sys
 import time
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from machine import Machine
 from processes import Setting
 from roofline import Roofline
+
+Curve: TypeAlias = list[tuple[float, float]]
+"""The seconds of training, and the accuracy after each epoch."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,8 @@ class Section:
     comparisons: list[Comparison] = field(default_factory=list)
     goals: list[Goal] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    curves: dict[str, Curve] = field(default_factory=dict)  # by library
+    picture: str | None = None  # of the curves, beside the report
 
 
 def _load() -> float | None:

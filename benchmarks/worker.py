@@ -20,10 +20,12 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+import data
 import peers
 import timing
 from cases import Case, Train
 from peers.base import Job
+from session import Curve
 
 COMPARED = 50_000  # elements of an array that are sent to be compared
 
@@ -60,6 +62,14 @@ class Worker:
         """Forget the case."""
         self._job = None
 
+    def learn(self, case: Train, goal: float, most_seconds: float) -> list[Curve]:
+        """Train until a share of MNIST's test set is classified, or time is up.
+
+        For each of the peer's forms the seconds of training and the accuracy after each epoch. An
+        epoch before the first is not counted: some peers compile.
+        """
+        return [_curve(job, case, goal, most_seconds) for job in self._peer.train(case)]
+
     def memory(self, small: Train, big: Train) -> float:
         """Return the bytes that an epoch of `big` needs beside its inputs.
 
@@ -76,6 +86,18 @@ class Worker:
         Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
         job.run()
         return _status("VmHWM")
+
+
+def _curve(job: Job, case: Train, goal: float, most_seconds: float) -> Curve:
+    assert job.begin is not None
+    assert job.parameters is not None
+    job.run()
+    job.begin()
+    seconds, found = 0.0, [(0.0, data.accuracy(case.net, job.parameters()))]
+    while found[-1][1] < goal and seconds < most_seconds:
+        seconds += timing.once(job.run)
+        found.append((seconds, data.accuracy(case.net, job.parameters())))
+    return found
 
 
 def _status(field: str) -> float:

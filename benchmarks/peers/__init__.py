@@ -14,6 +14,7 @@ PEERS = {
     "JAX": ("peers.jax_", "Jax"),
     "JAX scan": ("peers.jax_", "JaxScan"),
     "ONNX Runtime": ("peers.onnxruntime_", "OnnxRuntime"),
+    "Keras": ("peers.keras_", "Keras"),
     "scikit-learn": ("peers.sklearn_", "Sklearn"),
     "SciPy": ("peers.scipy_", "Scipy"),
     "NumPy": ("peers.numpy_", "Numpy"),

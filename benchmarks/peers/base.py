@@ -8,6 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+import data
 from cases import Activation, Case, Predict, Product, Train
 
 
@@ -25,11 +26,35 @@ class Job:
         `Train.checked_samples` samples in their order.
     units
         By how many units of work the time of a run is divided.
+    begin
+        Training alone: go back to the parameters and the optimizer of the beginning.
+    parameters
+        Training alone: each weight (inputs, outputs) and bias as they are now.
     """
 
     run: Callable[[], object]
     outputs: Callable[[], list[NDArray[Any]]]
     units: int = 1
+    begin: Callable[[], None] | None = None
+    parameters: Callable[[], list[NDArray[Any]]] | None = None
+
+
+def training(
+    case: Train,
+    run: Callable[[], object],
+    run_checked: Callable[[], object],
+    begin: Callable[[], None],
+    parameters: Callable[[], list[NDArray[Any]]],
+) -> Job:
+    """Return a job of training; run_checked trains on the first samples in their order."""
+    start = [array for pair in data.parameters(case.net) for array in pair]
+
+    def outputs() -> list[NDArray[Any]]:
+        run_checked()
+        return [now - then for now, then in zip(parameters(), start, strict=True)]
+
+    begin()
+    return Job(run, outputs, case.samples, begin, parameters)
 
 
 def same(run: Callable[[], NDArray[Any]]) -> Job:

@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 import cnn
 import data
 from cases import Activation, Net, Predict, Product, Train
-from peers.base import Job, Peer, same
+from peers.base import Job, Peer, same, training
 
 
 def _name(activation: str) -> cnn.activations.Activation:
     return cast("cnn.activations.Activation", activation)
 
 
-def network(net: Net) -> cnn.Sequential:
+def network(net: Net, seed: int = 0) -> cnn.Sequential:
     """Return a network with the parameters that all peers start from."""
-    made = cnn.mlp(list(net.widths), _name(net.hidden), _name(net.output), rng=0)
+    made = cnn.mlp(list(net.widths), _name(net.hidden), _name(net.output), rng=seed)
     for layer, (weight, bias) in zip(made.layers, data.parameters(net), strict=True):
         assert isinstance(layer, cnn.Dense)
         layer.weight, layer.bias = weight, bias
@@ -44,12 +44,18 @@ class Cnn(Peer):
         return [same(lambda: net.predict(x))]
 
     def train(self, case: Train) -> list[Job]:
-        net = network(case.net)
-        optimizer = cnn.SGD(case.lr) if case.optimizer == "SGD" else cnn.Adam(case.lr)
+        net: cnn.Sequential | None = None
+        optimizer: cnn.SGD | cnn.Adam | None = None
         x, t = data.inputs(case.net, case.samples), data.targets(case.net, case.samples)
         count = case.checked_samples
 
+        def begin() -> None:
+            nonlocal net, optimizer
+            net = network(case.net, case.seed)
+            optimizer = cnn.SGD(case.lr) if case.optimizer == "SGD" else cnn.Adam(case.lr)
+
         def fit(x: NDArray[Any], t: NDArray[Any], *, shuffle: bool = True) -> None:
+            assert net is not None
             net.fit(
                 x,
                 t,
@@ -59,15 +65,14 @@ class Cnn(Peer):
                 progress=False,
             )
 
-        def outputs() -> list[NDArray[Any]]:
-            fit(x[:count], t[:count], shuffle=False)
-            changes = []
-            for layer, (weight, bias) in zip(net.layers, data.parameters(case.net), strict=True):
-                assert isinstance(layer, cnn.Dense)
-                changes += [layer.weight - weight, layer.bias - bias]
-            return changes
+        def parameters() -> list[NDArray[Any]]:
+            assert net is not None
+            return net.get_weights()
 
-        return [Job(lambda: fit(x, t), outputs, units=case.samples)]
+        def run_checked() -> None:
+            fit(x[:count], t[:count], shuffle=False)
+
+        return [training(case, lambda: fit(x, t), run_checked, begin, parameters)]
 
     def activation(self, case: Activation) -> list[Job]:
         a = data.activation(case)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import data
 from cases import Activation, Net, Predict, Product, Train
-from peers.base import Job, Peer, same
+from peers.base import Job, Peer, same, training
 
 nn = jax.nn
 FORWARD: dict[str, Callable[[Any], Any]] = {
@@ -105,26 +105,32 @@ class Jax(Peer):
         x = jax.device_put(data.inputs(case.net, case.samples))
         t = data.targets(case.net, case.samples)
         t = jax.device_put(t.astype(np.int32) if case.net.is_classifier else t)
-        # Copies, since a donated array must not be NumPy's.
-        start = jax.tree.map(lambda w: jnp.array(w, copy=True), data.parameters(case.net))
-        zeros = jax.tree.map(jnp.zeros_like, start) if case.optimizer == "Adam" else None
-        state = (start, zeros, jax.tree.map(jnp.copy, zeros), jnp.zeros(()))
-        rng = np.random.default_rng(0)
+        state: Any = None
+        rng = np.random.default_rng(case.seed)
 
-        def outputs() -> list[NDArray[Any]]:
-            nonlocal state
-            index = np.arange(case.checked_samples, dtype=np.int32).reshape(-1, case.batch)
-            state = epoch(state, x, t, index)
-            leaves = jax.tree.leaves
-            pairs = zip(leaves(state[0]), leaves(data.parameters(case.net)), strict=True)
-            return [np.asarray(now) - then for now, then in pairs]
+        def begin() -> None:
+            nonlocal state, rng
+            # Copies, since a donated array must not be NumPy's.
+            start = jax.tree.map(lambda w: jnp.array(w, copy=True), data.parameters(case.net))
+            zeros = jax.tree.map(jnp.zeros_like, start) if case.optimizer == "Adam" else None
+            state = (start, zeros, jax.tree.map(jnp.copy, zeros), jnp.zeros(()))
+            rng = np.random.default_rng(case.seed)
 
-        def run() -> None:
+        def run_rows(rows: NDArray[Any]) -> None:
             nonlocal state
-            index = rng.permutation(case.samples).astype(np.int32).reshape(-1, case.batch)
+            index = rows.astype(np.int32).reshape(-1, case.batch)
             state = jax.block_until_ready(epoch(state, x, t, index))
 
-        return [Job(run, outputs, units=case.samples)]
+        def run() -> None:
+            run_rows(rng.permutation(case.samples))
+
+        def run_checked() -> None:
+            run_rows(np.arange(case.checked_samples))
+
+        def parameters() -> list[NDArray[Any]]:
+            return [np.asarray(array) for array in jax.tree.leaves(state[0])]
+
+        return [training(case, run, run_checked, begin, parameters)]
 
     def activation(self, case: Activation) -> list[Job]:
         a = data.activation(case)

@@ -11,7 +11,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 import data
 from cases import Net, Predict, Train
-from peers.base import Job, Peer, same
+from peers.base import Job, Peer, same, training
 
 ACTIVATIONS = {"sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
 
@@ -30,11 +30,17 @@ def model(net: Net, batch: int, **settings: Any) -> MLPClassifier | MLPRegressor
     # A first step makes the arrays of parameters, which are then filled.
     classes = {"classes": np.arange(net.widths[-1])} if net.is_classifier else {}
     made.partial_fit(data.inputs(net, batch), data.targets(net, batch), **classes)
+    begin_anew(made, net)
+    return made
+
+
+def begin_anew(made: MLPClassifier | MLPRegressor, net: Net) -> None:
+    """Set the parameters that all peers start from."""
     for i, (weight, bias) in enumerate(data.parameters(net)):
         made.coefs_[i][...] = weight
         made.intercepts_[i][...] = bias
-    del made._optimizer  # the next step begins with a new one
-    return made
+    if hasattr(made, "_optimizer"):
+        del made._optimizer  # the next step begins with a new one
 
 
 class Sklearn(Peer):
@@ -57,12 +63,16 @@ class Sklearn(Peer):
         net = model(case.net, case.batch, learning_rate_init=case.lr, **settings)
         x, t = data.inputs(case.net, case.samples), data.targets(case.net, case.samples)
 
-        def outputs() -> list[NDArray[Any]]:
+        def begin() -> None:
+            begin_anew(net, case.net)
+            net._random_state = np.random.RandomState(case.seed)
+
+        def run_checked() -> None:
             net.partial_fit(x[: case.checked_samples], t[: case.checked_samples])
             net.set_params(shuffle=True)
-            changes = []
-            for i, (weight, bias) in enumerate(data.parameters(case.net)):
-                changes += [net.coefs_[i] - weight, net.intercepts_[i] - bias]
-            return changes
 
-        return [Job(lambda: net.partial_fit(x, t), outputs, units=case.samples)]
+        def parameters() -> list[NDArray[Any]]:
+            pairs = zip(net.coefs_, net.intercepts_, strict=True)
+            return [array.copy() for pair in pairs for array in pair]
+
+        return [training(case, lambda: net.partial_fit(x, t), run_checked, begin, parameters)]

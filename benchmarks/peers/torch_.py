@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch.nn import functional
 
 import data
 from cases import Activation, Net, Predict, Product, Train
-from peers.base import Job, Peer, same
+from peers.base import Job, Peer, same, training
 
 MODULES: dict[str, type[nn.Module]] = {
     "sigmoid": nn.Sigmoid,
@@ -49,14 +50,20 @@ BACKWARD: dict[str, Callable[..., object]] = {
 }
 
 
-def module(net: Net, *, with_softmax: bool) -> nn.Sequential:
-    """Return a net; without softmax it ends in logits, which is what the loss takes."""
-    layers: list[nn.Module] = []
-    for weight, bias in data.parameters(net):
-        linear = nn.Linear(*weight.shape)
-        with torch.no_grad():
+def set_parameters(linears: Iterable[nn.Linear], net: Net) -> None:
+    """Set the parameters from which all peers start."""
+    with torch.no_grad():
+        for linear, (weight, bias) in zip(linears, data.parameters(net), strict=True):
             linear.weight.copy_(torch.from_numpy(weight).T)
             linear.bias.copy_(torch.from_numpy(bias))
+
+
+def module(net: Net, *, with_softmax: bool) -> nn.Sequential:
+    """Return a net; without softmax it ends in logits, which is what the loss takes."""
+    linears = [nn.Linear(*shape) for shape in pairwise(net.widths)]
+    set_parameters(linears, net)
+    layers: list[nn.Module] = []
+    for linear in linears:
         layers += [linear, MODULES[net.hidden]()]
     layers.pop()
     if with_softmax and net.is_classifier:
@@ -96,32 +103,38 @@ class Torch(Peer):
 
     def _training(self, case: Train, *, fused: bool | None) -> Job:
         net = module(case.net, with_softmax=False)
+        linears = [layer for layer in net if isinstance(layer, nn.Linear)]
         call = self.compiled(net)
         kind = torch.optim.SGD if case.optimizer == "SGD" else torch.optim.Adam
-        optimizer = kind(net.parameters(), lr=case.lr, fused=fused)
+        optimizer: torch.optim.Optimizer | None = None
         x = torch.from_numpy(data.inputs(case.net, case.samples))
         t = torch.from_numpy(data.targets(case.net, case.samples))
         loss_of = functional.cross_entropy if case.net.is_classifier else _half_squared_error
 
+        def begin() -> None:
+            nonlocal optimizer
+            set_parameters(linears, case.net)
+            optimizer = kind(net.parameters(), lr=case.lr, fused=fused)
+            torch.manual_seed(case.seed)
+
         def epoch(batches: Iterable[torch.Tensor]) -> None:
+            assert optimizer is not None
             for index in batches:
                 optimizer.zero_grad()
                 loss_of(call(x[index]), t[index]).backward()
                 optimizer.step()
 
-        def outputs() -> list[NDArray[Any]]:
-            epoch(torch.arange(case.checked_samples).split(case.batch))
-            linears = [layer for layer in net if isinstance(layer, nn.Linear)]
-            changes = []
-            for linear, (weight, bias) in zip(linears, data.parameters(case.net), strict=True):
-                changes.append(linear.weight.detach().numpy().T - weight)
-                changes.append(linear.bias.detach().numpy() - bias)
-            return changes
-
         def run() -> None:
             epoch(torch.randperm(case.samples).split(case.batch))
 
-        return Job(run, outputs, units=case.samples)
+        def run_checked() -> None:
+            epoch(torch.arange(case.checked_samples).split(case.batch))
+
+        def parameters() -> list[NDArray[Any]]:
+            pairs = [(linear.weight.detach().T, linear.bias.detach()) for linear in linears]
+            return [array.numpy().copy() for pair in pairs for array in pair]
+
+        return training(case, run, run_checked, begin, parameters)
 
     def activation(self, case: Activation) -> list[Job]:
         table = FORWARD if case.direction == "forward" else BACKWARD

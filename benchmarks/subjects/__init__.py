@@ -10,6 +10,7 @@ from subjects import (
     dense,
     estimators,
     foreign_load,
+    learning,
     memory,
     predict,
     startup,
@@ -20,6 +21,7 @@ from subjects import (
 SUBJECTS: dict[str, Callable[[Session], Section]] = {
     "predict": predict.run,
     "training": training.run,
+    "learning": learning.run,
     "activations": activations.run,
     "dense": dense.run,
     "threads": two_threads.run,
