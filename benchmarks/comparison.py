@@ -77,7 +77,7 @@ def measure(session: Session, workers: Workers, case: Case) -> Result:
                 continue
             if wanted is None:
                 wanted = forms[0]
-            _check(setting, case, forms, wanted)
+            check(setting, case, forms, wanted)
             ready.append(setting)
         except PeerError as error:
             result.failures[setting] = str(error)
@@ -90,7 +90,8 @@ def measure(session: Session, workers: Workers, case: Case) -> Result:
     return result
 
 
-def _check(setting: Setting, case: Case, forms: Sequence[Any], wanted: Sequence[Any]) -> None:
+def check(setting: Setting, case: Case, forms: Sequence[Any], wanted: Sequence[Any]) -> None:
+    """Raise a PeerError if a form of a case computes something else."""
     for outputs in forms:
         found = difference(case, outputs, wanted)
         # cnn promises the same bits for all instruction sets.

@@ -9,6 +9,7 @@ from typing import Any
 os.environ["KERAS_BACKEND"] = "jax"
 
 import keras
+import numpy as np
 from numpy.typing import NDArray
 
 import data
@@ -48,7 +49,7 @@ class Keras(Peer):
             net.set_weights([array for pair in data.parameters(case.net) for array in pair])
             for variable in net.optimizer.variables:
                 if variable is not net.optimizer._learning_rate:
-                    variable.assign(keras.ops.zeros_like(variable))
+                    variable.assign(np.zeros(variable.shape))
             keras.utils.set_random_seed(case.seed)
 
         def fit(x: NDArray[Any], t: NDArray[Any], *, shuffle: bool = True) -> None:
