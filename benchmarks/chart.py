@@ -16,7 +16,7 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 import reading
 import targets
@@ -76,16 +76,10 @@ def draw_curves(curves: Mapping[str, Curve], title: str, path: Path) -> str | No
     figure, axis = plt.subplots(figsize=(WIDTH, 4.2), layout="constrained")
     for i, (name, curve) in enumerate(curves.items()):
         seconds, accuracy = zip(*curve[1:], strict=True)
-        own = (
-            {"color": FASTER, "linewidth": 2.4, "zorder": 3}
-            if name == "cnn"
-            else {"linewidth": 1.2}
-        )
-        style = own if name == "cnn" else {**own, "color": f"C{i}"}
-        axis.plot(seconds, [100 * share for share in accuracy], label=name, **style)
-    axis.set_xscale("log")
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.xaxis.set_minor_formatter(NullFormatter())
+        color, width = (FASTER, 2.4) if name == "cnn" else (f"C{i}", 1.2)
+        shares = [100 * share for share in accuracy]
+        axis.plot(seconds, shares, ".-", label=name, color=color, linewidth=width)
+    _log_ticks(axis)
     axis.set_ylim(94, 98.6)
     axis.set_xlabel("seconds of training, one thread", fontsize=SIZE)
     axis.set_ylabel("MNIST test set classified, %", fontsize=SIZE)
@@ -123,10 +117,7 @@ def _panel(axis: Axes, title: str, rows: Sequence[Comparison]) -> None:
         axis.text(max(row.ratio, row.target or 0, 1), place, text, va="center", fontsize=SIZE)
         if row.target is not None:
             axis.plot([row.target] * 2, [place - 0.42, place + 0.42], color=TARGET, linewidth=2)
-    axis.set_xscale("log")
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.xaxis.set_major_locator(FixedLocator(TICKS))
-    axis.xaxis.set_minor_locator(NullLocator())
+    _log_ticks(axis)
     axis.axvline(1, color=TARGET, linewidth=0.8)
     axis.set_yticks(places, [row.name for row in rows], fontsize=SIZE)
     axis.invert_yaxis()
@@ -137,6 +128,13 @@ def _panel(axis: Axes, title: str, rows: Sequence[Comparison]) -> None:
         axis.spines[side].set_visible(False)
     axis.tick_params(axis="y", length=0)
     axis.tick_params(axis="x", labelsize=SIZE)
+
+
+def _log_ticks(axis: Axes) -> None:
+    axis.set_xscale("log")
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.xaxis.set_major_locator(FixedLocator(TICKS))
+    axis.xaxis.set_minor_locator(NullLocator())
 
 
 def _legend(axis: Axes, shown: Sequence[Comparison]) -> None:

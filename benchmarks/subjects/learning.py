@@ -133,7 +133,7 @@ def _learn(
         for form, curve in zip(forms, curves, strict=True):
             form.curves.append(curve)
     for form in forms:
-        times = ", ".join(timing.text(form.seconds(goal)) for goal in GOALS)
+        times = ", ".join(_text(form.seconds(goal)) for goal in GOALS)
         where = thread_text(setting.threads)
         session.log(f"learning: {setting.label}, {form.text}, {where}: {times}")
     return forms
@@ -154,9 +154,10 @@ def _add(
     """Add the line of a goal to the table."""
     own, *others = settings
     times = {setting: runs.seconds(goal) for setting, runs in best.items()}
-    peer = min((other for other in others if other in times), key=times.__getitem__, default=None)
+    reached = [other for other in others if times.get(other, float("inf")) < float("inf")]
+    peer = min(reached, key=times.__getitem__, default=None)
     verdict = ""
-    if own in times and peer is not None and times[peer] < float("inf"):
+    if own in times and peer is not None:
         assert own.isa is not None
         ratio = times[peer] / times[own]
         verdict = f"**{ratio:.2f}**"
@@ -172,4 +173,8 @@ def _add(
 
 def _cell(runs: Runs, goal: float) -> str:
     seconds = runs.seconds(goal)
-    return f"{timing.text(seconds)} ({runs.text})" if seconds < float("inf") else "not reached"
+    return _text(seconds) + (f" ({runs.text})" if seconds < float("inf") else "")
+
+
+def _text(seconds: float) -> str:
+    return timing.text(seconds) if seconds < float("inf") else "not reached"
