@@ -273,7 +273,7 @@ EVERY ?= 51
 memcheck: $(VENV)/build-tools
 	@command -v valgrind >/dev/null || { echo "make memcheck needs valgrind: apt-get install valgrind"; exit 1; }
 	$(CMAKE) -S . -B build/memcheck -G Ninja -DCNN_BUILD_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-	    -DCNN_TEST_TIMEOUT=1200 \
+	    -DCNN_TEST_TIMEOUT=3600 \
 	    "-DCMAKE_TEST_LAUNCHER=valgrind;--quiet;--error-exitcode=1;--leak-check=full;--errors-for-leak-kinds=definite;--fair-sched=yes"
 	@grep -q valgrind build/memcheck/tests/c/CTestTestfile.cmake || { \
 	    echo "make memcheck needs CMake 3.29, which runs tests by a launcher"; exit 1; }
