@@ -82,7 +82,7 @@ def draw_curves(curves: Mapping[str, Curve], title: str, path: Path) -> str | No
     _log_ticks(axis)
     axis.set_ylim(94, 98.6)
     axis.set_xlabel("seconds of training, one thread", fontsize=SIZE)
-    axis.set_ylabel("MNIST test set classified, %", fontsize=SIZE)
+    axis.set_ylabel("accuracy on MNIST's test set, %", fontsize=SIZE)
     axis.tick_params(labelsize=SIZE)
     axis.grid(color="#dddddd", linewidth=0.6)
     axis.set_axisbelow(True)

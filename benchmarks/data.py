@@ -74,7 +74,7 @@ def _mnist(part: str = "train") -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 
 def accuracy(net: Net, parameters: list[NDArray[Any]]) -> float:
-    """Return the share of MNIST's test set that a net with these parameters classifies."""
+    """Return the accuracy on MNIST's test set of a net with these parameters."""
     images, labels = _mnist("t10k")
     z = images / np.float32(255)
     for i in range(0, len(parameters), 2):

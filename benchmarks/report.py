@@ -14,8 +14,8 @@ CHART = (
     "The tables have all rows."
 )
 CURVES = (
-    "Lines: the share of MNIST's test set that each library classifies, over the seconds of "
-    "training; the setting that reaches 98 % first, one order of the samples."
+    "Lines: each library's accuracy on MNIST's test set over the seconds of training, with the "
+    "setting that reaches 98 % first, for one seed."
 )
 METHOD = """\
 Times are the minimum and, in brackets, the median of all samples. A ratio is the shortest time of

@@ -63,7 +63,7 @@ class Worker:
         self._job = None
 
     def learn(self, case: Train, goal: float, most_seconds: float) -> list[Curve]:
-        """Train until a share of MNIST's test set is classified, or time is up.
+        """Train to an accuracy on MNIST's test set, or until time is up.
 
         For each of the peer's forms the seconds of training and the accuracy after each epoch. An
         epoch before the first is not counted: some peers compile.

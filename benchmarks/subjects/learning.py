@@ -1,4 +1,4 @@
-"""Time to accuracy: seconds of training until MNIST's test set is classified well enough."""
+"""Time to accuracy: seconds of training to an accuracy on MNIST's test set."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ def run(session: Session) -> Section:
     """Train with each setting, library by library in turns."""
     seeds = _seeds(session)
     note = (
-        f"Seconds of training of {MEDIUM.name} on MNIST until so much of the test set is "
-        f"classified, looked at after each epoch: of {len(SETTINGS)} settings the one with the "
-        f"smallest median of {len(seeds)} orders of the samples. All begin with the same "
-        "parameters. An epoch before the first, in which some libraries compile, and the time to "
-        "look are not counted."
+        f"Seconds of training of {MEDIUM.name} on MNIST to an accuracy on the test set, which is "
+        f"computed after each epoch: of {len(SETTINGS)} settings the one with the smallest median "
+        f"over {len(seeds)} seeds of the shuffling. All begin with the same parameters. One epoch "
+        "of warm-up, in which some libraries compile, and the time to compute the accuracy are "
+        "not counted."
     )
     isa, peers = session.options.isas[0], _peers(session)
     columns = ["case", "threads", f"cnn {isa}", "roofline", "best peer ÷ cnn", "best peer", *peers]
@@ -98,7 +98,7 @@ def _compare(session: Session, section: Section, threads: int) -> None:
     for goal in GOALS:
         best = {setting: _best(runs, goal) for setting, runs in found.items() if runs}
         _add(session, section, goal, best, settings)
-        if threads == session.options.threads[0] and goal == DRAWN:
+        if threads == 1 and goal == DRAWN:
             section.curves = {setting.peer: runs.curves[0] for setting, runs in best.items()}
 
 

@@ -48,8 +48,8 @@ def replace(path: str | os.PathLike[str], content: str | bytes) -> None:
                 file.write(data)
             return
         if status is not None and not os.access(target, os.W_OK):
-            # A rename would replace a file that its owner has write-protected. To open it tells
-            # what else may be the reason: a read-only disk.
+            # A rename would replace a file that its owner has write-protected. If there is another
+            # reason, such as a read-only file system, opening the file raises the error for it.
             os.close(os.open(target, os.O_WRONLY))
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), target)
         mode = None if status is None else stat.S_IMODE(status.st_mode)

@@ -35,6 +35,11 @@ void cnn_platform_relax(void);
 uint64_t cnn_platform_float_enter(void);
 void cnn_platform_float_leave(uint64_t before);
 
+/* Defined if the C library's fma may be tried: those of others were wrong (kernels/simd/fma.c). */
+#if defined(__GLIBC__) || defined(__APPLE__)
+#define CNN_PLATFORM_FMA_MAY_BE_RIGHT
+#endif
+
 /* Memory aligned to 64 bytes, not initialised; NULL on failure. Freed by cnn_platform_free. */
 void *cnn_platform_allocate(size_t size);
 void cnn_platform_free(void *memory);

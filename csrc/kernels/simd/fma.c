@@ -7,6 +7,8 @@
  */
 #include "kernels/simd/simd.h"
 
+#include "base/platform.h"
+
 int KERNEL(fma_is_right)(real (*tried)(real, real, real));
 
 #if CNN_BITS == 32
@@ -110,7 +112,7 @@ static real software(real a, real b, real c)
 static real choose(real a, real b, real c)
 {
     fma_function chosen = software;
-#if (defined(__GLIBC__) || defined(__APPLE__)) && !defined(CNN_SOFTWARE_FMA)
+#if defined(CNN_PLATFORM_FMA_MAY_BE_RIGHT) && !defined(CNN_SOFTWARE_FMA)
     if (KERNEL(fma_is_right)(LIBRARY_FMA))
         chosen = LIBRARY_FMA;
 #endif
