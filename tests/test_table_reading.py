@@ -95,6 +95,7 @@ BAD_NUMBERS = [
     "infinity",
     "1e",
     "-",
+    "\ufeff5",
 ]
 TEXTS = ["a", "b", "c d", "\u00e9", '"a"', '"a, b"', "True"]
 HARD_TEXTS = [
@@ -107,6 +108,7 @@ HARD_TEXTS = [
     'mid"quote',
     "a\0b",
     "\xa0a",
+    "\ufeffa",
 ]
 BAD_TEXTS = ['"bad"x', '"open', "2020-01-02", "5 kg", '"', "\r"]
 MISSING = ["", "NA", " NA ", '""', '"NA"', '" "', "?", "nan"]
@@ -200,6 +202,19 @@ def test_an_odd_block_does_not_stop_pyarrow(file, blockwise):
     lines[7000] = "1,x,w1\n"
     with pytest.raises(ValueError, match=r"'x' in row 7000 \(line 7002\)"):
         read(file("".join(lines)), target="t")
+
+
+@needs_pyarrow
+def test_a_byte_order_mark_is_text_but_at_the_beginning_of_the_file(file, blockwise):
+    counts = blockwise(16)  # a row is 8 bytes, so that blocks begin at even rows
+    rows = [f"{i:02},w,{i % 2}\n\n" for i in range(40)]
+    text = "\ufeffa,b,t\n" + "".join(rows)
+    np.testing.assert_array_equal(matrix(read(file(text), target="t"))[:, 0], np.arange(40))
+    assert sum(counts) > 30
+    for row in (20, 21):
+        bad = text.replace(rows[row], f"\ufeff{row},w,0\n\n")
+        with pytest.raises(ValueError, match=rf"but '\\ufeff{row}' in row {row + 1} "):
+            read(file(bad), target="t")
 
 
 @needs_pyarrow

@@ -6,6 +6,7 @@ the same numbers bit for bit, since both round to the nearest float64.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from typing import TYPE_CHECKING, Any
@@ -122,6 +123,9 @@ class Blocks:
 
     def _whole(self, block: bytes, is_last: bool) -> int:
         """Return how many bytes of a block are whole rows that both readers read alike, or 0."""
+        # pyarrow leaves out a mark at the beginning of what it reads; that of the file is not here.
+        if block.startswith(codecs.BOM_UTF8):
+            return 0
         end = len(block) if is_last else block.rfind(b"\n") + 1
         if b'"' in block:
             end = self._whole_with_quotes(np.frombuffer(block, np.uint8), block, end)

@@ -113,6 +113,7 @@ def tables():
         yield f"{name}-gz", gzip.compress(text.encode(), mtime=0)
     yield "missing", b"x,k,t\n1,a,0\n,NA,1\n?,,0\n4,b,1\n"
     yield "lines", b'\xef\xbb\xbfx,t\r\n1,0\r\n"2",1\r\n\r\n3,0'
+    yield "marks", b"\xef\xbb\xbfx,t\r\n1,0\r\xef\xbb\xbfx,t\r\n1,0\n\xef\xbb\xbf2,1\n"
     yield "wide", b"t," + b",".join(b"c%d" % i for i in range(30)) + b"\n" + b"1," * 30 + b"2\n"
     import pyarrow  # cnn's extra, which only this needs
     import pyarrow.parquet
