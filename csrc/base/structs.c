@@ -5,14 +5,16 @@
 #include <stdio.h>
 #include <string.h>
 
-const cnn_struct cnn_struct_loss = {sizeof(cnn_loss), {0}};
-const cnn_struct cnn_struct_data = {sizeof(cnn_data), {0}};
-const cnn_struct cnn_struct_result = {sizeof(cnn_result), {offsetof(cnn_result, accumulate)}};
-const cnn_struct cnn_struct_layer = {sizeof(cnn_layer), {offsetof(cnn_layer, alpha)}};
-const cnn_struct cnn_struct_optimizer = {sizeof(cnn_optimizer), {0}};
+#define PRESENT(type) sizeof(type), _Alignof(type)
+
+const cnn_struct cnn_struct_loss = {PRESENT(cnn_loss), {0}};
+const cnn_struct cnn_struct_data = {PRESENT(cnn_data), {0}};
+const cnn_struct cnn_struct_result = {PRESENT(cnn_result), {offsetof(cnn_result, accumulate)}};
+const cnn_struct cnn_struct_layer = {PRESENT(cnn_layer), {offsetof(cnn_layer, alpha)}};
+const cnn_struct cnn_struct_optimizer = {PRESENT(cnn_optimizer), {0}};
 
 /* No struct is larger: a larger size is an error of the caller, and its bytes are not read. */
-#define LARGEST 1024
+#define LARGEST ((size_t)1024)
 
 /* struct_size, the first member of every public struct. */
 static size_t size_of(const void *given)
@@ -45,7 +47,8 @@ static cnn_status check_size(const cnn_struct *type, const char *name, const voi
     if (!given)
         return cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", name);
     const size_t size = size_of(given);
-    if (is_known(type, size) || (size > type->size && size <= LARGEST))
+    const bool may_be_newer = size > type->size && size <= LARGEST && size % type->alignment == 0;
+    if (is_known(type, size) || may_be_newer)
         return CNN_OK;
     return fail_size(type, name, size);
 }
@@ -113,7 +116,7 @@ cnn_status cnn_struct_write(const cnn_struct *type, const char *name, const void
 
 cnn_status cnn_struct_check_fixed(const char *name, size_t size, const void *given)
 {
-    const cnn_struct type = {size, {0}};
+    const cnn_struct type = {.size = size};
     if (!given)
         return cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", name);
     return size_of(given) == size ? CNN_OK : fail_size(&type, name, size_of(given));

@@ -15,8 +15,9 @@
 
 /* The sizes that a public struct has had. */
 typedef struct cnn_struct {
-    size_t size;     /* in this cnn.h */
-    size_t older[4]; /* in older ones, from the first release on; the list ends with 0 */
+    size_t size;      /* in this cnn.h */
+    size_t alignment; /* of which every size is a multiple */
+    size_t older[4];  /* in older ones, from the first release on; the list ends with 0 */
 } cnn_struct;
 
 /*

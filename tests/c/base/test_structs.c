@@ -24,7 +24,7 @@ typedef struct third {
     double c;
 } third;
 
-static const cnn_struct present = {sizeof(second), {sizeof(first)}};
+static const cnn_struct present = {sizeof(second), _Alignof(second), {sizeof(first)}};
 
 /* That the last message is this one. */
 #define SAYS(text)                                                                                 \
@@ -56,7 +56,7 @@ static void test_read_refused(void)
         second s;
         unsigned char bytes[2048];
     } given;
-    const size_t sizes[] = {0, 1, 8, 15, 17, 24, 31, 1025, 2048, (size_t)-1};
+    const size_t sizes[] = {0, 1, 8, 15, 17, 24, 31, 33, 1023, 1025, 2048, (size_t)-1};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         char text[100];
         given.s.struct_size = sizes[i];
@@ -97,6 +97,9 @@ static void test_arrays(void)
     newer[0].struct_size = 7;
     CHECK(cnn_struct_read_array(&present, "s", 2, newer, whole) == CNN_ERROR_ARGUMENT);
     SAYS("s 0 has struct_size 7, should be 32 or 16");
+    newer[0].struct_size = 33; /* the next one would not be aligned */
+    CHECK(cnn_struct_read_array(&present, "s", 2, newer, whole) == CNN_ERROR_ARGUMENT);
+    SAYS("s 0 has struct_size 33, should be 32 or 16");
     CHECK(cnn_struct_read_array(&present, "s", 0, NULL, whole) == CNN_OK);
 }
 
