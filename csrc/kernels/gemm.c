@@ -122,7 +122,7 @@ INLINE void add_step(const size_t rows, const size_t vectors, const size_t width
         column[vectors] = v_load_repeated(b + COLUMN(vectors, b_panel), width);
     UNROLL
     for (size_t r = 0; r < rows; r++) {
-        const v_real broadcast = v_set1(a[r / 4][r % 4 * a_row]);
+        const v_real broadcast = v_load_set1(a[r / 4] + r % 4 * a_row);
         UNROLL
         for (size_t v = 0; v < vectors; v++)
             sum[r][v] = v_fma(broadcast, column[v], sum[r][v]);

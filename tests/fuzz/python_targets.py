@@ -260,8 +260,9 @@ def _value(data):
     return {"x": _value(rest)}
 
 
-# What Python raises for values of a wrong type, in objects that do not check their state.
-_UNCHECKED = (AttributeError, LookupError, ArithmeticError)
+# What Python raises for values of a wrong type, or nested too deeply, in objects that do not check
+# their state.
+_UNCHECKED = (AttributeError, LookupError, ArithmeticError, RecursionError)
 
 
 def state(data):

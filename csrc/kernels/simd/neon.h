@@ -28,10 +28,10 @@ typedef uint64x2_t v_mask;
 #define CAST_FROM_BITS vreinterpretq_s64_u64
 #define CAST_TO_WORDS vreinterpretq_u32_u64
 #endif
-#define TILE_ROWS 8
+#define TILE_ROWS 12
 #define LIST_ROWS 8
 #define PANEL_VECTORS 2
-#define V_STREAMS 8
+#define V_STREAMS 4
 #define NARROW_TILE_ROWS(vectors) 8
 #define NARROW_VECTORS(width) 2
 #if CNN_BITS == 32
@@ -46,6 +46,16 @@ INLINE v_real v_zero(void)
 }
 INLINE v_real v_set1(real x)
 {
+    return F(vdupq_n)(x);
+}
+/*
+ * The number stays in lane 0, from which multiply-adds by an element take it. A load into all
+ * lanes, which compilers would choose, takes a turn of the multiply-adds' pipes too.
+ */
+INLINE v_real v_load_set1(const real *p)
+{
+    real x = *p;
+    __asm__("" : "+w"(x));
     return F(vdupq_n)(x);
 }
 INLINE v_real v_load(const real *p)

@@ -25,6 +25,10 @@ INLINE v_real v_set1(real x)
 {
     return x;
 }
+INLINE v_real v_load_set1(const real *p)
+{
+    return v_set1(*p);
+}
 INLINE v_real v_load(const real *p)
 {
     return *p;

@@ -10,6 +10,7 @@
  *                                          tiles X(rows, vectors, width) that end in narrow columns
  *   v_real, v_int, v_mask                  vectors of reals, of integers as wide, of truth
  *   v_zero() v_set1(x)
+ *   v_load_set1(p)                         the same of the number at p, a factor of v_fma()
  *   v_load(p) v_store(p, v)                no alignment needed
  *   v_stream(p, v) v_stream_end()          aligned, bypasses the caches; the end makes all visible
  *   v_load_partial(p, n)                   lanes 0 to n - 1, zeros behind; 0 < n <= V_LANES
