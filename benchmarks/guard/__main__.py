@@ -1,8 +1,10 @@
 """Compare the instructions that fixed runs take with those in counts.json.
 
-Counts under callgrind do not depend on what else the machine does, so this can fail a build where
-a time could not. They do depend on the compiler, so another one than that of the counts is given
-more room. Run by `make bench-guard`; `make bench-guard ARGS=--update` writes new counts.
+Counts do not depend on what else the machine does, so this can fail a build where a time could not.
+They do depend on the compiler, so another one than that of the counts is given more room. The AVX2
+kernels run under callgrind. Valgrind does not know AVX-512, so its kernels are counted by
+`perf stat`, if the machine has them and allows that. Run by `make bench-guard`;
+`make bench-guard ARGS=--update` writes new counts of what could be counted.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -23,18 +25,19 @@ COUNTS = HERE / "counts.json"
 ROOM = 0.05
 ROOM_FOR_OTHER_COMPILER = 0.15
 NO_ISA = 77
+TIMES = 10  # what perf counts a run more often, so that the difference is many runs
 
 
 @dataclass
 class Counts:
-    """Instructions by run, and the compiler that made the program."""
+    """Instructions by instruction set and run, and the compiler that made the program."""
 
     compiler: str
-    counts: dict[str, int]
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
-class MissingISAError(Exception):
-    """The machine, or valgrind, lacks the instruction set of the counts."""
+class NotCountedError(Exception):
+    """Why an instruction set cannot be counted here."""
 
 
 def build() -> Path:
@@ -47,31 +50,57 @@ def build() -> Path:
     return BUILD / "guard"
 
 
-def count(program: Path, run: str) -> int:
-    """Return the instructions of a run."""
-    command = [
-        "valgrind",
-        "--tool=callgrind",
-        "--callgrind-out-file=/dev/null",
-        "--toggle-collect=measured",
-        str(program),
-        run,
-    ]
+def instructions(counter: list[str], pattern: str, isa: str, command: list[str]) -> int:
+    """Return the instructions of a command by the output of what counts them."""
+    if shutil.which(counter[0]) is None:
+        raise NotCountedError(f"there is no {counter[0]}")
     # How long threads wait for one another differs from run to run, so there is one thread only.
-    environment = os.environ | {"CNN_ISA": "avx2", "CNN_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    environment = os.environ | {"CNN_ISA": isa, "CNN_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*counter, *command], env=environment, capture_output=True, text=True, check=False
+    )
     if done.returncode == NO_ISA:
-        raise MissingISAError
-    found = re.search(r"Collected : (\d+)", done.stderr)
+        raise NotCountedError("the machine does not have it")
+    found = re.search(pattern, done.stderr, re.MULTILINE)
+    if counter[0] == "perf" and found is None:
+        raise NotCountedError("perf stat counts no instructions here")
     if done.returncode != 0 or found is None:
-        raise SystemExit(f"{run}: valgrind failed:\n{done.stderr}")
+        raise SystemExit(f"{' '.join(command)}: {counter[0]} failed:\n{done.stderr}")
     return int(found[1])
 
 
+def by_callgrind(program: Path, run: str) -> int:
+    """Return the instructions of a run with the AVX2 kernels."""
+    counter = [
+        *("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"),
+        "--toggle-collect=measured",
+    ]
+    return instructions(counter, r"Collected : (\d+)", "avx2", [str(program), run])
+
+
+def by_perf(program: Path, run: str) -> int:
+    """Return the instructions of a run with the AVX-512 kernels."""
+    counter = ["perf", "stat", "-x", ",", "-e", "instructions:u"]
+    one, more = (
+        instructions(counter, r"^(\d+),", "avx512", [str(program), run, str(times)])
+        for times in (1, 1 + TIMES)
+    )
+    return (more - one) // TIMES
+
+
+COUNTERS = {"avx2": by_callgrind, "avx512": by_perf}
+
+
 def measure(program: Path) -> Counts:
-    """Count all runs."""
+    """Count all runs with each instruction set that can be counted."""
     compiler, *runs = subprocess.check_output([str(program)], text=True).splitlines()
-    return Counts(compiler, {run: count(program, run) for run in runs})
+    found = Counts(compiler)
+    for isa, count in COUNTERS.items():
+        try:
+            found.counts[isa] = {run: count(program, run) for run in runs}
+        except NotCountedError as reason:
+            print(f"{isa}: not counted, {reason}")
+    return found
 
 
 def compare(now: Counts, kept: Counts) -> bool:
@@ -79,14 +108,23 @@ def compare(now: Counts, kept: Counts) -> bool:
     is_same = now.compiler == kept.compiler
     room = ROOM if is_same else ROOM_FOR_OTHER_COMPILER
     print(f"{now.compiler}; the counts are of {kept.compiler}, and may grow by {room:.0%}")
-    good = set(now.counts) == set(kept.counts)
-    if not good:
-        print("the runs are not those of counts.json; run with --update")
-    for run in [run for run in now.counts if run in kept.counts]:
-        change = now.counts[run] / kept.counts[run] - 1
-        verdict = "TOO MANY" if change > room else "fewer: --update?" if change < -room else "ok"
-        good = good and change <= room
-        print(f"{now.counts[run]:>12,}  {change:+7.1%}  {verdict:16}  {run}")
+    good = True
+    for isa, counts in now.counts.items():
+        if isa not in kept.counts:
+            print(f"{isa}: no counts are kept, --update writes them")
+        elif set(counts) != set(kept.counts[isa]):
+            print(f"{isa}: the runs are not those of counts.json; run with --update")
+            good = False
+        for run, count in counts.items():
+            if run not in kept.counts.get(isa, {}):
+                print(f"{count:>12,}  {'':7}  {'not kept':16}  {isa} {run}")
+                continue
+            change = count / kept.counts[isa][run] - 1
+            verdict = (
+                "TOO MANY" if change > room else "fewer: --update?" if change < -room else "ok"
+            )
+            good = good and change <= room
+            print(f"{count:>12,}  {change:+7.1%}  {verdict:16}  {isa} {run}")
     return good
 
 
@@ -95,19 +133,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bench-guard", description=__doc__)
     parser.add_argument("--update", action="store_true", help="write counts.json anew")
     given = parser.parse_args()
-    if shutil.which("valgrind") is None:
-        print("bench-guard: skipped, as there is no valgrind")
+    now = measure(build())
+    if not now.counts:
         return 0
-    try:
-        now = measure(build())
-    except MissingISAError:
-        print("bench-guard: skipped, as the machine does not have AVX2")
-        return 0
+    kept = Counts(**json.loads(COUNTS.read_text()))
     if given.update:
-        COUNTS.write_text(json.dumps(asdict(now), indent=2) + "\n")
+        # What is not counted here stays, if the same compiler made it.
+        old = kept.counts if kept.compiler == now.compiler else {}
+        COUNTS.write_text(
+            json.dumps(asdict(Counts(now.compiler, old | now.counts)), indent=2) + "\n"
+        )
         print(f"wrote {COUNTS.name}")
         return 0
-    return 0 if compare(now, Counts(**json.loads(COUNTS.read_text()))) else 1
+    return 0 if compare(now, kept) else 1
 
 
 if __name__ == "__main__":

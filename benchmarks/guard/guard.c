@@ -1,7 +1,8 @@
 /*
- * Fixed runs whose instructions are counted: `guard RUN` prepares one and calls measured(), and
- * callgrind collects only inside of that. `guard` alone prints the compiler, then the names of the
- * runs. The exit code 77 means that the machine does not have the instruction set of the counts.
+ * Fixed runs whose instructions are counted: `guard RUN [TIMES]` prepares one and calls measured()
+ * so many times, or once; callgrind collects only inside of that. `guard` alone prints the
+ * compiler, then the names of the runs. The exit code 77 means that the machine does not have the
+ * instruction set that CNN_ISA names.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,6 @@
 #define MAX_WIDTHS 4
 #define OUTPUTS 10
 #define STEPS 2
-#define ISA "avx2"
 #define NO_ISA 77
 
 #ifdef __clang__
@@ -202,7 +202,7 @@ static void release(state *s)
     free(s->labels);
 }
 
-static int run_named(const char *name)
+static int run_named(const char *name, int times)
 {
     for (size_t i = 0; i < RUNS; i++) {
         state s;
@@ -210,7 +210,8 @@ static int run_named(const char *name)
             continue;
         s = prepare(&runs[i]);
         perform(&s); /* what only a first call does is not counted */
-        measured(&s);
+        for (int time = 0; time < times; time++)
+            measured(&s);
         release(&s);
         return 0;
     }
@@ -220,8 +221,11 @@ static int run_named(const char *name)
 
 int main(int argc, char **argv)
 {
+    const char *isa = getenv("CNN_ISA");
+    if (argc > 1 && isa && strcmp(cnn_isa(), isa) != 0)
+        return NO_ISA;
     if (argc > 1)
-        return strcmp(cnn_isa(), ISA) == 0 ? run_named(argv[1]) : NO_ISA;
+        return run_named(argv[1], argc > 2 ? atoi(argv[2]) : 1);
     printf("%s %d\n", COMPILER, COMPILER_MAJOR);
     for (size_t i = 0; i < RUNS; i++)
         puts(runs[i].name);
