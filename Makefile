@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := test
-.PHONY: demo fuzz test test-c accuracy reproduce test-python test-slow faults load test-freethreaded test-peers test-downstream test-distributed test-gallery lint bench bench-guard bench-distributed bench-interfaces bench-streaming docs sanitize sanitize-c sanitize-python sanitize-python-address sanitize-python-thread memcheck analyze platforms trust wheel audit clean
+.PHONY: demo fuzz test test-c accuracy reproduce test-python test-slow faults load test-freethreaded test-peers test-downstream test-distributed test-gallery lint bench bench-guard bench-ports bench-distributed bench-interfaces bench-streaming docs sanitize sanitize-c sanitize-python sanitize-python-address sanitize-python-thread memcheck analyze platforms trust wheel audit clean
 
 # In CI a warning is an error.
 CNN_WERROR := $(if $(CI),ON,OFF)
@@ -151,6 +151,10 @@ bench: $(BENCH_VENV)/installed
 # Whether fixed runs still take as many instructions as benchmarks/guard/counts.json says.
 bench-guard: $(VENV)/build-tools
 	$(IN) python benchmarks/guard $(ARGS)
+
+# Cycles of the innermost loops by llvm-mca's models of CPUs that are not at hand.
+bench-ports: $(VENV)/build-tools
+	$(IN) python -P benchmarks/ports --table benchmarks/ports/table.md $(ARGS)
 
 # What a prediction costs through C, Cython, Numba, Python and a generated header.
 bench-interfaces:
