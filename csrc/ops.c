@@ -193,34 +193,13 @@ static cnn_status log_softmax_forward(cnn_dtype dtype, size_t rows, size_t cols,
 
 /* ---- Dense ------------------------------------------------------------------------------- */
 
-/* Pack a (k, n) operand into memory that the caller frees; NULL with the error set. */
-static void *packed_copy(const cnn_kernels *kernels, cnn_dtype dtype, const cnn_pack *what)
+/* c (m, n) = a . b on as many threads as it is worth, with b packed on the way. */
+static cnn_status product(cnn_dtype dtype, const cnn_pack *b, const cnn_gemm *gemm)
 {
-    size_t bytes;
-    void *memory = NULL;
-    if (what->n < SIZE_MAX / 64 &&
-        cnn_multiply(what->k, cnn_round_up(what->n, kernels->panel), &bytes) &&
-        cnn_multiply(bytes, size_of(dtype), &bytes) && bytes < SIZE_MAX / 2)
-        memory = cnn_platform_allocate(cnn_max(bytes, 64));
-    if (!memory) {
-        cnn_fail(CNN_ERROR_MEMORY, "out of memory for a packed matrix of %zu x %zu", what->k,
-                 what->n);
-        return NULL;
-    }
-    cnn_pack pack = *what;
-    pack.packed = memory;
-    pack.b_panel = what->k * kernels->panel;
-    kernels->pack(&pack);
-    return memory;
-}
-
-/* A product on as many threads as it is worth. */
-static void run_product(const cnn_kernels *kernels, size_t real_size, const cnn_gemm *gemm)
-{
+    const cnn_kernels *kernels = cnn_dispatch(dtype);
     const cnn_machine machine = cnn_machine_now();
-    const cnn_product_plan plan =
-        cnn_plan_product(&machine, kernels, real_size, gemm, CNN_PRODUCT_COPIES);
-    cnn_product(kernels, real_size, gemm, &plan);
+    const cnn_packing_plan plan = cnn_plan_packing(&machine, kernels, size_of(dtype), gemm);
+    return cnn_product_packing(kernels, size_of(dtype), gemm, b, &plan);
 }
 
 static cnn_status check_dense(size_t rows, size_t inputs, size_t outputs)
@@ -239,7 +218,6 @@ static cnn_status dense_forward(cnn_dtype dtype, size_t rows, size_t inputs, siz
                                 const void *bias, cnn_activation_spec activation, void *y,
                                 size_t y_stride)
 {
-    const cnn_kernels *kernels = cnn_dispatch(dtype);
     cnn_status status = check_dense(rows, inputs, outputs);
     if (status == CNN_OK)
         status = complete_activation(&activation);
@@ -253,9 +231,6 @@ static cnn_status dense_forward(cnn_dtype dtype, size_t rows, size_t inputs, siz
         return status;
     const bool softmax = activation.kind == CNN_SOFTMAX;
     const cnn_pack pack = {.k = inputs, .n = outputs, .b = weight, .b_row = outputs, .b_col = 1};
-    void *packed = packed_copy(kernels, dtype, &pack);
-    if (!packed)
-        return CNN_ERROR_MEMORY;
     const cnn_gemm gemm = {
         .m = rows,
         .n = outputs,
@@ -263,36 +238,17 @@ static cnn_status dense_forward(cnn_dtype dtype, size_t rows, size_t inputs, siz
         .a = x,
         .a_row = x_stride,
         .a_k = 1,
-        .b = packed,
-        .b_k = kernels->panel,
-        .b_panel = inputs * kernels->panel,
         .bias = bias,
         .c = y,
         .c_row = y_stride,
         .activation = {softmax ? CNN_IDENTITY : activation.kind, activation.alpha},
     };
     const uint64_t before = cnn_platform_float_enter();
-    run_product(kernels, size_of(dtype), &gemm);
+    status = product(dtype, &pack, &gemm);
     cnn_platform_float_leave(before);
-    cnn_platform_free(packed);
-    if (softmax)
+    if (softmax && status == CNN_OK)
         return activation_forward(dtype, activation, rows, outputs, y, y_stride, y, y_stride);
-    return CNN_OK;
-}
-
-/* c (m, n) = a . b with b packed here. */
-static cnn_status product(cnn_dtype dtype, const cnn_pack *b, cnn_gemm gemm)
-{
-    const cnn_kernels *kernels = cnn_dispatch(dtype);
-    void *packed = packed_copy(kernels, dtype, b);
-    if (!packed)
-        return CNN_ERROR_MEMORY;
-    gemm.b = packed;
-    gemm.b_k = kernels->panel;
-    gemm.b_panel = b->k * kernels->panel;
-    run_product(kernels, size_of(dtype), &gemm);
-    cnn_platform_free(packed);
-    return CNN_OK;
+    return status;
 }
 
 static cnn_status dense_backward(cnn_dtype dtype, size_t rows, size_t inputs, size_t outputs,
@@ -316,7 +272,7 @@ static cnn_status dense_backward(cnn_dtype dtype, size_t rows, size_t inputs, si
                                .a_k = 1,
                                .c = dx,
                                .c_row = inputs};
-        status = product(dtype, &b, gemm);
+        status = product(dtype, &b, &gemm);
     }
     if (dweight && status == CNN_OK) {
         const cnn_pack b = {.k = rows, .n = outputs, .b = dy, .b_row = outputs, .b_col = 1};
@@ -328,7 +284,7 @@ static cnn_status dense_backward(cnn_dtype dtype, size_t rows, size_t inputs, si
                                .a_k = inputs,
                                .c = dweight,
                                .c_row = outputs};
-        status = product(dtype, &b, gemm);
+        status = product(dtype, &b, &gemm);
     }
     if (dbias && outputs > 0 && status == CNN_OK)
         cnn_dispatch(dtype)->column_sum(rows, outputs, dy, outputs, dbias);

@@ -1,7 +1,6 @@
 #include "kernels/product.h"
 
 #include "base/convert.h"
-#include "base/error.h"
 #include "base/platform.h"
 #include "base/threads.h"
 
@@ -15,32 +14,6 @@ struct product {
 static const void *advance(const void *base, size_t elements, size_t real_size)
 {
     return base ? (const char *)base + elements * real_size : NULL;
-}
-
-/*
- * Copy a block's lines of a, rows or columns, side by side. Without memory for that they are read
- * where they are.
- */
-static void copy_a(const struct product *p, cnn_gemm *g)
-{
-    const size_t size = p->real_size, row = p->plan->copy_row;
-    const bool columns = g->a_row == 1;
-    const size_t stride = columns ? g->a_k : g->a_row;
-    const size_t count = columns ? g->k : g->m, length = columns ? g->m : g->k;
-    char *copy = cnn_platform_scratch(count * row * size);
-    if (!copy)
-        return;
-    const cnn_matrix lines = {
-        .data = g->a,
-        .dtype = size == sizeof(float) ? CNN_FLOAT32 : CNN_FLOAT64,
-        .rows = count,
-        .cols = length,
-        .row_stride = (ptrdiff_t)(stride * size),
-        .col_stride = (ptrdiff_t)size,
-    };
-    cnn_convert_rows(&lines, NULL, 0, count, lines.dtype, copy, row);
-    g->a = copy;
-    *(columns ? &g->a_k : &g->a_row) = row;
 }
 
 static void run_rectangle(void *context, size_t index, size_t worker)
@@ -68,8 +41,6 @@ static void run_rectangle(void *context, size_t index, size_t worker)
         g.lists = &lists;
     }
     g.derivative = advance(whole->derivative, i * whole->derivative_row + j, size);
-    if (p->plan->copy_row > 0)
-        copy_a(p, &g);
     p->kernels->gemm(&g);
 }
 
@@ -78,4 +49,100 @@ void cnn_product(const cnn_kernels *kernels, size_t real_size, const cnn_gemm *g
 {
     struct product p = {kernels, real_size, gemm, plan};
     cnn_parallel(plan->row_blocks * plan->col_blocks, plan->threads, run_rectangle, &p);
+}
+
+/* ---- With b packed on the way ------------------------------------------------------------ */
+
+struct packing {
+    const cnn_kernels *kernels;
+    size_t real_size;
+    const cnn_gemm *gemm;
+    const cnn_pack *pack;
+    const cnn_packing_plan *plan;
+    char *memory; /* worker_bytes for each thread */
+};
+
+/* Copy the lines of a block of a, rows or columns, side by side. */
+static void copy_a(const struct packing *p, char *copy, cnn_gemm *g)
+{
+    const size_t size = p->real_size, row = p->plan->copy_row;
+    const bool columns = g->a_row == 1;
+    const size_t stride = columns ? g->a_k : g->a_row;
+    const cnn_matrix lines = {
+        .data = g->a,
+        .dtype = size == sizeof(float) ? CNN_FLOAT32 : CNN_FLOAT64,
+        .rows = columns ? g->k : g->m,
+        .cols = columns ? g->m : g->k,
+        .row_stride = (ptrdiff_t)(stride * size),
+        .col_stride = (ptrdiff_t)size,
+    };
+    cnn_convert_rows(&lines, NULL, 0, lines.rows, lines.dtype, copy, row);
+    g->a = copy;
+    *(columns ? &g->a_k : &g->a_row) = row;
+}
+
+/* The blocks of rows of a strip, for one block of k whose part of b is packed. */
+static void run_blocks(const struct packing *p, const cnn_gemm *strip, char *copy)
+{
+    const size_t size = p->real_size, most = p->plan->block_rows;
+    cnn_gemm g = *strip;
+    for (size_t i = 0; i < strip->m; i += most) {
+        g.m = cnn_min(most, strip->m - i);
+        g.a = advance(strip->a, i * strip->a_row, size);
+        g.a_row = strip->a_row;
+        g.a_k = strip->a_k;
+        g.c = (char *)strip->c + i * strip->c_row * size;
+        if (p->plan->copy_row > 0)
+            copy_a(p, copy, &g);
+        p->kernels->gemm(&g);
+    }
+}
+
+static void run_strip(void *context, size_t index, size_t worker)
+{
+    const struct packing *p = context;
+    const cnn_packing_plan *plan = p->plan;
+    const cnn_gemm *whole = p->gemm;
+    const size_t i = index / plan->col_strips * plan->strip_rows;
+    const size_t j = index % plan->col_strips * plan->strip_cols;
+    const size_t size = p->real_size;
+    char *const packed = p->memory + worker * plan->worker_bytes;
+    cnn_pack b = *p->pack;
+    b.n = cnn_min(plan->strip_cols, whole->n - j);
+    b.packed = packed;
+    cnn_gemm g = *whole;
+    g.m = cnn_min(plan->strip_rows, whole->m - i);
+    g.n = b.n;
+    g.b = packed;
+    g.b_k = p->kernels->panel;
+    g.c = (char *)whole->c + (i * whole->c_row + j) * size;
+    for (size_t k = 0; k == 0 || k < whole->k; k += plan->block_k) {
+        b.k = g.k = cnn_min(plan->block_k, whole->k - k);
+        b.b = advance(p->pack->b, k * b.b_row + j * b.b_col, size);
+        b.b_panel = g.b_panel = g.k * p->kernels->panel;
+        g.a = advance(whole->a, i * whole->a_row + k * whole->a_k, size);
+        g.accumulate = whole->accumulate || k > 0;
+        const bool is_last = whole->k - k <= plan->block_k;
+        g.bias = is_last ? advance(whole->bias, j, size) : NULL;
+        g.activation = is_last ? whole->activation : (cnn_activation_spec){.kind = CNN_IDENTITY};
+        p->kernels->pack(&b);
+        run_blocks(p, &g, packed + plan->packed_bytes);
+    }
+}
+
+cnn_status cnn_product_packing(const cnn_kernels *kernels, size_t real_size, const cnn_gemm *gemm,
+                               const cnn_pack *b, const cnn_packing_plan *plan)
+{
+    const size_t strips = plan->row_strips * plan->col_strips;
+    size_t bytes;
+    struct packing p = {kernels, real_size, gemm, b, plan, NULL};
+    if (strips == 0)
+        return CNN_OK;
+    if (cnn_multiply(plan->threads, plan->worker_bytes, &bytes))
+        p.memory = cnn_platform_scratch(bytes);
+    if (!p.memory)
+        return cnn_fail(CNN_ERROR_MEMORY, "out of memory for packed parts of a matrix of %zu x %zu",
+                        b->k, b->n);
+    cnn_parallel(strips, plan->threads, run_strip, &p);
+    return CNN_OK;
 }

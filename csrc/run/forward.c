@@ -57,8 +57,7 @@ void cnn_forward_stage(const cnn_machine *machine, const cnn_plan *plan, const c
     f->cut = NULL;
     if (plan->split == CNN_SPLIT_COLUMNS && plan->threads > 1) {
         const cnn_gemm shape = {.m = f->rows, .n = stage->outputs, .k = stage->inputs};
-        cut =
-            cnn_plan_product(machine, stage->kernels, stage->real_size, &shape, CNN_PRODUCT_AWAKE);
+        cut = cnn_plan_product(machine, stage->kernels, &shape);
         f->cut = &cut;
     }
     stage->kind->forward(stage, f);

@@ -53,11 +53,16 @@
 #define RECTANGLE_TILES 8
 
 /* Panels of b from which on a block of a is read often enough to be worth a copy, the least lines
- * of it, the least stride at which its columns are on other pages, and the most bytes. */
+ * of it, and the least stride at which they are on other pages. */
 #define LEAST_COPY_PANELS 4
 #define LEAST_COPY_LINES 8
 #define LEAST_COPY_STRIDE 1024
-#define MOST_COPY_BYTES ((size_t)4 * 1024 * 1024)
+
+/* Bytes of b that a thread packs at a time, at most; panels of a strip, which reads all of its rows
+ * of a, unless threads would have none; and strips for each thread. */
+#define MOST_PACKED_BYTES ((size_t)4 * 1024 * 1024)
+#define LEAST_STRIP_PANELS 4
+#define STRIPS_PER_THREAD 4
 
 /*
  * Weights are read and changed row-major if their rows are at most this long: in a batch of one
@@ -346,28 +351,8 @@ size_t cnn_plan_copy_threads(const cnn_machine *machine, size_t tasks, double by
 
 /* ---- Array functions --------------------------------------------------------------------- */
 
-/*
- * The distance between lines of a copy of a block of a; 0 for no copy. The block is read again for
- * each panel of b. Lines that compete for cache sets push each other out, and columns with a large
- * stride are each on another page in each step of k. Copied side by side they are neither.
- */
-static size_t copy_row(const cnn_kernels *kernels, size_t real_size, const cnn_gemm *g, size_t m,
-                       size_t n)
-{
-    const bool columns = g->a_row == 1;
-    const size_t stride = (columns ? g->a_k : g->a_row) * real_size;
-    const size_t count = columns ? g->k : m, row = cnn_stride_span(columns ? m : g->k, real_size);
-    const bool slow = cnn_stride_conflicts(stride) || (columns && stride >= LEAST_COPY_STRIDE);
-    size_t bytes;
-    if (!slow || (!columns && g->a_k != 1) || count < LEAST_COPY_LINES ||
-        n < LEAST_COPY_PANELS * kernels->panel || !cnn_multiply(count, row * real_size, &bytes) ||
-        bytes > MOST_COPY_BYTES)
-        return 0;
-    return row;
-}
-
 cnn_product_plan cnn_plan_product(const cnn_machine *machine, const cnn_kernels *kernels,
-                                  size_t real_size, const cnn_gemm *g, unsigned traits)
+                                  const cnn_gemm *g)
 {
     const size_t panels = cnn_pieces(g->n, kernels->panel);
     cnn_product_plan p = {.block_rows = cnn_min(g->m, RECTANGLE_TILES * kernels->tile_rows)};
@@ -375,8 +360,7 @@ cnn_product_plan cnn_plan_product(const cnn_machine *machine, const cnn_kernels 
         return p;
     const double work = (double)g->m * (double)g->n * (double)g->k;
     p.row_blocks = cnn_pieces(g->m, p.block_rows);
-    p.threads = threads_for(machine, p.row_blocks * panels,
-                            traits & CNN_PRODUCT_AWAKE ? AWAKE * work : work);
+    p.threads = threads_for(machine, p.row_blocks * panels, AWAKE * work);
     /* Some more rectangles than threads even out a thread that is late. */
     size_t cuts = 1;
     if (p.threads > 1 && p.row_blocks < 4 * p.threads)
@@ -384,8 +368,76 @@ cnn_product_plan cnn_plan_product(const cnn_machine *machine, const cnn_kernels 
     const size_t panels_each = cnn_pieces(panels, cuts);
     p.block_cols = panels_each * kernels->panel;
     p.col_blocks = cnn_pieces(panels, panels_each);
-    if (traits & CNN_PRODUCT_COPIES)
-        p.copy_row = copy_row(kernels, real_size, g, p.block_rows, cnn_min(p.block_cols, g->n));
+    return p;
+}
+
+/*
+ * The distance between lines of a copy of a block of a; 0 for no copy. The block is read again for
+ * each panel of b. Lines with a large stride are each on a page of its own, and those that compete
+ * for cache sets push each other out.
+ */
+static size_t copy_row(const cnn_kernels *kernels, size_t real_size, const cnn_gemm *g,
+                       const cnn_packing_plan *p)
+{
+    const bool columns = g->a_row == 1;
+    const size_t stride = (columns ? g->a_k : g->a_row) * real_size;
+    const size_t count = columns ? p->block_k : p->block_rows;
+    if (stride < LEAST_COPY_STRIDE || (!columns && g->a_k != 1) || count < LEAST_COPY_LINES ||
+        p->strip_cols < LEAST_COPY_PANELS * kernels->panel)
+        return 0;
+    return cnn_stride_span(columns ? p->block_rows : p->block_k, real_size);
+}
+
+/* Cut k into even pieces of whole chunks, such that a block of a takes half of the L2 cache: the
+ * panels of b and the results stream past it. */
+static size_t block_k(const cnn_machine *machine, size_t real_size, const cnn_gemm *g, size_t rows)
+{
+    const size_t most = cnn_max(machine->caches.l2 / 2, CNN_LINE);
+    const size_t pieces = cnn_max(cnn_pieces(rows * real_size * g->k, most), 1);
+    const size_t each = cnn_round_up(cnn_pieces(g->k, pieces), CNN_CHUNK);
+    return cnn_max(cnn_min(each, g->k), 1);
+}
+
+/*
+ * Cut the columns into strips for which there is memory, and some more than threads, which even out
+ * a thread that is late; then the rows, if there are too few columns. Strips that share columns
+ * pack them twice.
+ */
+static void cut_strips(const cnn_kernels *kernels, size_t real_size, const cnn_gemm *g,
+                       cnn_packing_plan *p)
+{
+    const size_t panels = cnn_pieces(g->n, kernels->panel);
+    const size_t row_blocks = cnn_pieces(g->m, p->block_rows);
+    const size_t most = MOST_PACKED_BYTES / (p->block_k * kernels->panel * real_size);
+    const size_t wanted = p->threads > 1 ? STRIPS_PER_THREAD * p->threads : 1;
+    const size_t useful =
+        cnn_max(cnn_pieces(panels, LEAST_STRIP_PANELS), cnn_min(panels, p->threads));
+    const size_t cuts = cnn_max(cnn_pieces(panels, cnn_max(most, 1)), cnn_min(wanted, useful));
+    const size_t panels_each = cnn_pieces(panels, cuts);
+    p->strip_cols = panels_each * kernels->panel;
+    p->col_strips = cnn_pieces(panels, panels_each);
+    const size_t row_cuts =
+        p->threads > 1 && p->col_strips < 2 * p->threads ? cnn_pieces(wanted, p->col_strips) : 1;
+    const size_t blocks_each = cnn_pieces(row_blocks, cnn_min(row_cuts, row_blocks));
+    p->strip_rows = cnn_min(g->m, blocks_each * p->block_rows);
+    p->row_strips = cnn_pieces(g->m, p->strip_rows);
+    p->threads = cnn_min(p->threads, p->row_strips * p->col_strips);
+}
+
+cnn_packing_plan cnn_plan_packing(const cnn_machine *machine, const cnn_kernels *kernels,
+                                  size_t real_size, const cnn_gemm *g)
+{
+    cnn_packing_plan p = {.block_rows = cnn_min(g->m, RECTANGLE_TILES * kernels->tile_rows)};
+    if (g->m == 0 || g->n == 0)
+        return p;
+    const size_t tasks = cnn_pieces(g->m, p.block_rows) * cnn_pieces(g->n, kernels->panel);
+    p.threads = threads_for(machine, tasks, (double)g->m * (double)g->n * (double)g->k);
+    p.block_k = block_k(machine, real_size, g, p.block_rows);
+    cut_strips(kernels, real_size, g, &p);
+    p.copy_row = copy_row(kernels, real_size, g, &p);
+    const size_t lines = g->a_row == 1 ? p.block_k : p.block_rows;
+    p.packed_bytes = cnn_round_up(p.block_k * p.strip_cols * real_size, CNN_LINE);
+    p.worker_bytes = p.packed_bytes + cnn_round_up(lines * p.copy_row * real_size, CNN_LINE);
     return p;
 }
 

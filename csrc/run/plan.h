@@ -149,15 +149,13 @@ size_t cnn_plan_update_scratch(const cnn_shape *shape);
 /* Whether the inputs of the next batch are gathered while the present one is at work. */
 bool cnn_plan_gathers_ahead(const cnn_machine *machine, const cnn_shape *shape, size_t batch_size);
 
-/* What is known about a product: any of these together. */
-typedef enum cnn_product_traits {
-    CNN_PRODUCT_COPIES = 1, /* no operand lies in the threads' scratch, which may hold copies */
-    CNN_PRODUCT_AWAKE = 2   /* the threads share others too and are awake: less work is worth it */
-} cnn_product_traits;
-
-/* How a product is cut, by its shape and strides. */
+/* How a product with a network's weight is cut, by its shape. */
 cnn_product_plan cnn_plan_product(const cnn_machine *machine, const cnn_kernels *kernels,
-                                  size_t real_size, const cnn_gemm *gemm, unsigned traits);
+                                  const cnn_gemm *gemm);
+
+/* How a product is cut whose b is packed on the way, by its shape and strides. */
+cnn_packing_plan cnn_plan_packing(const cnn_machine *machine, const cnn_kernels *kernels,
+                                  size_t real_size, const cnn_gemm *gemm);
 
 /* How work on the rows of a matrix (rows, cols) is cut. */
 typedef struct cnn_rows_plan {

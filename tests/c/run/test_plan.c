@@ -19,10 +19,9 @@ typedef struct machine {
 enum { KIB = 1024 };
 
 static const machine machines[] = {
-    {"zen3", {32 * KIB, 512 * KIB, 4096 * KIB}},
-    {"zen4", {32 * KIB, 1024 * KIB, 4096 * KIB}},
-    {"laptop", {48 * KIB, 2048 * KIB, 3072 * KIB}},
-    {"old", {32 * KIB, 256 * KIB, 2048 * KIB}},
+    {"zen3", {32 * KIB, 512 * KIB, 4096 * KIB}},    {"zen4", {32 * KIB, 1024 * KIB, 4096 * KIB}},
+    {"laptop", {48 * KIB, 2048 * KIB, 3072 * KIB}}, {"old", {32 * KIB, 256 * KIB, 2048 * KIB}},
+    {"m1", {128 * KIB, 3072 * KIB, 8192 * KIB}},
 };
 
 /* Kernels of AVX-512 in float32, as far as plans depend on them. */
@@ -46,8 +45,9 @@ static const network networks[] = {
     {"512-4096-4096-512", 3, wide},
 };
 
-/* What the plans should be: those of zen4, then only those of other machines that differ. After a
- * change of plan.c, read what this program prints; if it is meant, it becomes the file's text. */
+/* What the plans should be: those of zen4, then only those of other machines that differ, and the
+ * cuts of products on all. After a change of plan.c, read what this program prints; if it is meant,
+ * it becomes the file's text. */
 static const char *const expected[] = {
 #include "run/plans.txt"
 };
@@ -125,6 +125,29 @@ static void show_network(const machine *where, const machine *usual, const netwo
         }
 }
 
+/* Print how products with b packed on the way are cut: forward and the gradient of the weight. */
+static void show_products(const machine *where, size_t threads)
+{
+    static const size_t sizes[][3] = {{100, 50, 784},
+                                      {128, 1024, 1024},
+                                      {1000, 1000, 1000},
+                                      {2048, 2048, 2048},
+                                      {1000, 512, 10000}};
+    const cnn_machine now = {threads, where->caches};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (int columns = 0; columns < 2; columns++) {
+            cnn_gemm g = {.m = sizes[i][0], .n = sizes[i][1], .k = sizes[i][2]};
+            g.a_row = columns ? 1 : g.k;
+            g.a_k = columns ? g.m : 1;
+            const cnn_packing_plan p = cnn_plan_packing(&now, &kernels, sizeof(float), &g);
+            show("%s product %s%zu x %zu x %zu of %zu: %zu x %zu strips of %zu x %zu, %zu threads, "
+                 "blocks of %zu x %zu, %s",
+                 where->name, columns ? "by columns " : "", g.m, g.n, g.k, threads, p.row_strips,
+                 p.col_strips, p.strip_rows, p.strip_cols, p.threads, p.block_rows, p.block_k,
+                 p.copy_row ? "copied" : "not copied");
+        }
+}
+
 static void test_printed(void)
 {
     const machine *usual = &machines[1];
@@ -134,6 +157,9 @@ static void test_printed(void)
     for (size_t m = 0; m < sizeof machines / sizeof *machines; m++)
         for (size_t n = 0; n < sizeof networks / sizeof *networks && &machines[m] != usual; n++)
             show_network(&machines[m], usual, &networks[n], 1);
+    for (size_t m = 0; m < sizeof machines / sizeof *machines; m++)
+        for (size_t threads = 1; threads <= (&machines[m] == usual ? 2 : 1); threads++)
+            show_products(&machines[m], threads);
     CHECK(differing == 0);
     CHECK(printed == sizeof expected / sizeof *expected);
 }
@@ -266,34 +292,72 @@ static void test_threads(void)
 }
 
 /* A product's rectangles cover it, each with something in it. */
-static void check_cuts(const cnn_product_plan *p, const cnn_machine *now, size_t m, size_t n)
-{
-    CHECK(p->threads >= 1 && p->threads <= now->threads);
-    CHECK(p->row_blocks * p->block_rows >= m && (p->row_blocks - 1) * p->block_rows < m);
-    CHECK(p->col_blocks * p->block_cols >= n && (p->col_blocks - 1) * p->block_cols < n);
-    CHECK(p->block_cols % kernels.panel == 0);
-}
-
-/* Copies are for conflicting strides alone, if enough panels of b read them. */
 static void test_products(void)
 {
     for (size_t threads = 1; threads <= 8; threads *= 2)
         for (size_t n = 8; n < 3000; n += n / 3 + 1) {
             const cnn_machine now = {threads, machines[0].caches};
-            const cnn_gemm rows = {.m = n, .n = n, .k = 300, .a_row = 300, .a_k = 1};
-            cnn_product_plan p =
-                cnn_plan_product(&now, &kernels, sizeof(float), &rows, CNN_PRODUCT_COPIES);
-            check_cuts(&p, &now, n, n);
-            CHECK(p.copy_row == 0);
-            const cnn_gemm conflicting = {.m = n, .n = n, .k = 1024, .a_row = 1024, .a_k = 1};
-            p = cnn_plan_product(&now, &kernels, sizeof(float), &conflicting, CNN_PRODUCT_COPIES);
-            check_cuts(&p, &now, n, n);
-            const size_t cols = p.block_cols < n ? p.block_cols : n;
-            CHECK((p.copy_row > 0) == (cols >= 4 * kernels.panel));
-            CHECK(p.copy_row == 0 || p.copy_row == 1024 + 16);
-            p = cnn_plan_product(&now, &kernels, sizeof(float), &conflicting, 0);
-            CHECK(p.copy_row == 0);
+            const cnn_gemm g = {.m = n, .n = n, .k = 300};
+            const cnn_product_plan p = cnn_plan_product(&now, &kernels, &g);
+            CHECK(p.threads >= 1 && p.threads <= now.threads);
+            CHECK(p.row_blocks * p.block_rows >= n && (p.row_blocks - 1) * p.block_rows < n);
+            CHECK(p.col_blocks * p.block_cols >= n && (p.col_blocks - 1) * p.block_cols < n);
+            CHECK(p.block_cols % kernels.panel == 0);
         }
+}
+
+/*
+ * The same for strips, which have memory for their part of b and their copy of a. A block of a
+ * takes at most half of the L2 cache, or is one chunk of k. Lines of a that are far apart are
+ * copied if enough panels of b read them.
+ */
+static void check_strips(const cnn_machine *now, const cnn_gemm *g)
+{
+    const cnn_packing_plan p = cnn_plan_packing(now, &kernels, sizeof(float), g);
+    CHECK(p.threads >= 1 && p.threads <= now->threads);
+    CHECK(p.row_strips * p.col_strips >= p.threads);
+    /* Every thread that is worth it gets a strip, unless rows and panels are too few. */
+    CHECK(now->threads == 1 || p.threads > 1 || g->n <= kernels.panel ||
+          (double)g->n * (double)g->m * (double)g->k < 6e6);
+    CHECK(p.row_strips * p.strip_rows >= g->m && (p.row_strips - 1) * p.strip_rows < g->m);
+    CHECK(p.col_strips * p.strip_cols >= g->n && (p.col_strips - 1) * p.strip_cols < g->n);
+    CHECK(p.strip_cols % kernels.panel == 0);
+    CHECK(p.strip_rows == g->m || p.strip_rows % p.block_rows == 0);
+    CHECK(p.block_k > 0 && (p.block_k == cnn_max(g->k, 1) || p.block_k % CNN_CHUNK == 0));
+    CHECK(p.block_k <= CNN_CHUNK ||
+          p.block_rows * (p.block_k - CNN_CHUNK) * sizeof(float) < now->caches.l2 / 2);
+    const size_t packed = p.block_k * p.strip_cols * sizeof(float);
+    CHECK(p.packed_bytes >= packed && p.packed_bytes % 64 == 0);
+    CHECK(packed <= (size_t)4096 * KIB || p.strip_cols == kernels.panel);
+    const bool columns = g->a_row == 1;
+    const size_t lines = columns ? p.block_k : p.block_rows;
+    const size_t length = columns ? p.block_rows : p.block_k;
+    const size_t stride = sizeof(float) * (columns ? g->a_k : g->a_row);
+    const bool copies = stride >= 1024 && lines >= 8 && p.strip_cols >= 4 * kernels.panel;
+    CHECK((p.copy_row > 0) == copies);
+    CHECK(!copies || (p.copy_row >= length && p.copy_row * sizeof(float) % 2048 > 0));
+    CHECK(p.worker_bytes >= p.packed_bytes + lines * p.copy_row * sizeof(float));
+}
+
+static void test_packing(void)
+{
+    static const size_t ks[] = {0, 1, 255, 256, 300, 1000, 2048, 5000, 1 << 20};
+    for (size_t m = 0; m < sizeof machines / sizeof *machines; m++)
+        for (size_t threads = 1; threads <= 8; threads *= 2)
+            for (size_t n = 1; n < 3000; n += n / 3 + 1)
+                for (size_t i = 0; i < sizeof ks / sizeof *ks; i++) {
+                    const cnn_machine now = {threads, machines[m].caches};
+                    cnn_gemm g = {.m = n, .n = n, .k = ks[i], .a_row = ks[i], .a_k = 1};
+                    check_strips(&now, &g);
+                    g.m = 100;
+                    check_strips(&now, &g);
+                    g.a_row = 1;
+                    g.a_k = 100;
+                    check_strips(&now, &g);
+                }
+    const cnn_machine now = {2, machines[0].caches};
+    const cnn_gemm nothing = {.m = 0, .n = 10, .k = 10};
+    CHECK(cnn_plan_packing(&now, &kernels, sizeof(float), &nothing).col_strips == 0);
 }
 
 /* The caches of this machine are read, can be replaced, and come back. */
@@ -319,6 +383,7 @@ int main(void)
     test_derivatives();
     test_threads();
     test_products();
+    test_packing();
     test_caches();
     return check_finish();
 }
