@@ -29,7 +29,7 @@ INLINE v_real from_0_to_6(v_real x)
 INLINE v_real mish_terms(v_real x, v_real *n, v_real *p, v_real *q)
 {
     const v_real one = v_set1(1);
-    const v_real w = v_exp_nonpositive(v_copysign(x, v_set1(-1)));
+    const v_real w = v_exp_nonpositive(v_minus_abs(x));
     const v_mask below = v_lt(x, v_zero());
     *p = v_select(below, w, one);
     *q = v_select(below, one, w);
@@ -135,7 +135,7 @@ INLINE v_real derivative(const cnn_activation activation, v_real from, v_real al
     case CNN_GELU_TANH: { /* s + x s (1 - s) a'(x), s = p / (1 + w), s (1 - s) = w / (1 + w)^2 */
         const v_real x = exp_factor(from);
         const v_real a = gelu_tanh_exponent(x);
-        const v_real w = v_exp_nonpositive(v_copysign(a, v_set1(-1)));
+        const v_real w = v_exp_nonpositive(v_minus_abs(a));
         const v_real p = v_select(v_lt(a, zero), w, one);
         const v_real d = v_add(one, w);
         const v_real slope = v_fma(v_set1(GELU_TANH_SLOPE), v_mul(x, x), v_set1(GELU_TANH_LINEAR));

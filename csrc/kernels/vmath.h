@@ -180,7 +180,7 @@ INLINE v_real v_expm1(v_real x)
 INLINE v_real v_sigmoid(v_real x)
 {
     const v_real one = v_set1(1);
-    const v_real w = v_exp_nonpositive(v_copysign(x, v_set1(-1)));
+    const v_real w = v_exp_nonpositive(v_minus_abs(x));
     return v_div(v_select(v_lt(x, v_zero()), w, one), v_add(one, w));
 }
 
@@ -296,7 +296,7 @@ INLINE v_real vm_log1p_exp(v_real x)
                                          R(0x1.106767ba5e456p-3), R(0x1.efdd8ffb268c7p-4),
                                          R(0x1.559c1b818c4c9p-4), R(0x1.5c8a852bc656fp-3)};
 #endif
-    const v_real w = v_exp_nonpositive(v_copysign(x, v_set1(-1)));
+    const v_real w = v_exp_nonpositive(v_minus_abs(x));
     const v_real s = v_div(w, v_add(v_set1(2), w));
     const v_real z = v_mul(s, s);
     const v_real tail = vm_two_chains(z, v_mul(z, z), VM_COEFFICIENTS(softplus_tail));

@@ -123,6 +123,11 @@ INLINE v_real v_abs(v_real a)
 {
     return P(andnot)(v_set1(R(-0.0)), a);
 }
+#define V_HAS_MINUS_ABS
+INLINE v_real v_minus_abs(v_real a)
+{
+    return P(or)(v_set1(R(-0.0)), a);
+}
 INLINE v_real v_copysign(v_real a, v_real sign)
 {
     const v_real minus = v_set1(R(-0.0));

@@ -22,7 +22,7 @@
  *   v_fma(a, b, c)                         a b + c, rounded once
  *   v_fnma(a, b, c)                        c - a b, rounded once
  *   v_max(a, b) v_min(a, b)                a > b ? a : b and a < b ? a : b, so b if unordered
- *   v_abs(a) v_copysign(a, sign)
+ *   v_abs(a) v_minus_abs(a) v_copysign(a, sign)
  *   v_lt v_le v_eq (a, b)                  ordered compares: false if one is a NaN
  *   v_mask_and v_mask_or v_all(mask)
  *   v_bits(mask)                           bit l is lane l
@@ -128,6 +128,13 @@ INLINE v_real v_scale_down(v_real a, v_real t, v_real r)
     const v_int n = vi_shift_left(v_as_int(t), CNN_BITS == 32 ? 23 : 52);
     const v_real larger = v_as_real(vi_add(v_as_int(a), n));
     return v_fma(larger, v_set1(power), v_sub(r, r));
+}
+#endif
+
+#ifndef V_HAS_MINUS_ABS
+INLINE v_real v_minus_abs(v_real a)
+{
+    return v_copysign(a, v_set1(-1));
 }
 #endif
 
