@@ -363,8 +363,10 @@ static void run(cnn_loss_kind kind, target_kind targets, double smoothing, size_
            names[kind], CNN_BITS, of[targets], smoothing > 0 ? ", smoothed" : ",", cols, loss.error,
            unit, 100 * loss.of_limit, gradient.error, 100 * gradient.of_limit, off, rows);
     fflush(stdout);
-    CHECK(loss.of_limit > 0 && loss.of_limit <= 1);
-    CHECK(gradient.of_limit > 0 && gradient.of_limit <= 1);
+    /* A reference in the type of the results may equal all of them. */
+    const bool may_be_equal = library_ulp() > 0;
+    CHECK((loss.of_limit > 0 || may_be_equal) && loss.of_limit <= 1);
+    CHECK((gradient.of_limit > 0 || may_be_equal) && gradient.of_limit <= 1);
 }
 
 int main(int argc, char **argv)
