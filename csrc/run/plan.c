@@ -62,7 +62,7 @@
  * of a, unless threads would have none; and strips for each thread. */
 #define MOST_PACKED_BYTES ((size_t)4 * 1024 * 1024)
 #define LEAST_STRIP_PANELS 4
-#define STRIPS_PER_THREAD 4
+#define STRIPS_PER_THREAD 2
 
 /*
  * Weights are read and changed row-major if their rows are at most this long: in a batch of one
