@@ -25,10 +25,11 @@ ROOT = HERE.parents[1]
 KERNELS = ROOT / "csrc" / "kernels"
 BUILD = ROOT / "build" / "ports"
 LEAST_VERSION = 16
+AARCH64_COMPILER = "aarch64-linux-gnu-gcc"
 ITERATIONS = 200
 STREAMS = 4  # vectors that a loop computes side by side, V_STREAMS
 
-# A line that begins a function, ends one, or is a label.
+# A label, and a jump to one.
 LABEL = re.compile(r"^([.\w$]+):")
 JUMP = re.compile(r"^\t(?:j\w+|b|b\.?\w\w|cbn?z|tbn?z)\t(?:.*,\s*)?(\.L\w+)$")
 # The multiply-adds of vectors.
@@ -78,7 +79,7 @@ TARGETS = (
         (
             "-DCMAKE_SYSTEM_NAME=Linux",
             "-DCMAKE_SYSTEM_PROCESSOR=aarch64",
-            "-DCMAKE_C_COMPILER=aarch64-linux-gnu-gcc",
+            f"-DCMAKE_C_COMPILER={AARCH64_COMPILER}",
         ),
     ),
 )
@@ -196,14 +197,15 @@ def main() -> None:
     parser.add_argument("--table", type=Path, help="write the tables to this file too")
     given = parser.parse_args()
     mca = llvm_mca()
-    targets = [t for t in TARGETS if t.isa != "neon" or shutil.which("aarch64-linux-gnu-gcc")]
+    if shutil.which(AARCH64_COMPILER) is None:
+        sys.exit(f"{AARCH64_COMPILER} is needed: apt-get install gcc-aarch64-linux-gnu")
     tiles = [
         "| tile | CPU | instructions | multiply-adds | their bound | bound of all ports | "
         "cycles | of the peak |",
         "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     tables = []
-    for target in targets:
+    for target in TARGETS:
         of = commands(target)
         gemm = assembly(of["gemm.c"], KERNELS / "gemm.c")
         tiles += tile_rows(mca, target, innermost_loop(gemm, f"tile_{target.tile}"))

@@ -1,4 +1,4 @@
-/* A matrix product on several threads: the output is cut into rectangles, never the sum over k. */
+/* A matrix product on several threads, which share the output, never the sum over k. */
 #ifndef CNN_PRODUCT_H
 #define CNN_PRODUCT_H
 
