@@ -3,9 +3,9 @@
 
 #include "kernels/simd/fma.h" /* which the above includes for scalar alone */
 
-#include "base/platform.h"
 #include "check.h"
 #include "cnn/cnn.h"
+#include "kernels/variant.h"
 
 int cnn_fma_is_right_scalar_32(float (*tried)(float, float, float));
 int cnn_fma_is_right_scalar_64(double (*tried)(double, double, double));
@@ -159,10 +159,8 @@ static void test_wrong_ones(void)
     CHECK(!cnn_fma_is_right_scalar_64(rounds_a_denormal_tie_up_64));
 }
 
-int main(void)
+int test_variant(void)
 {
-    if (!cnn_platform_has_isa(CNN_STRING(CNN_ISA)))
-        return 77;
     test_cases();
     test_random();
     test_wrong_ones();

@@ -7,9 +7,9 @@
 
 #include <stdio.h>
 
-#include "base/platform.h"
 #include "base/random.h"
 #include "check.h"
+#include "kernels/variant.h"
 
 enum { MOST_COLS = 40, GAP = 3 };
 
@@ -98,12 +98,8 @@ static void test_rows(size_t rows, size_t cols, size_t x_gap, size_t y_gap, int 
     free(expected);
 }
 
-int main(void)
+int test_variant(void)
 {
-    if (!cnn_platform_has_isa(CNN_STRING(CNN_ISA))) {
-        puts("this machine does not have the instruction set");
-        return 77;
-    }
     for (size_t cols = 1; cols <= MOST_COLS; cols++)
         for (size_t rows = 1; rows <= 100; rows += rows < 20 ? 1 : 7)
             for (size_t k = 0; k < 4; k++) {

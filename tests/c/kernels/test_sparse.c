@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/platform.h"
 #include "base/random.h"
 #include "check.h"
+#include "kernels/variant.h"
 
 enum { MOST_M = 150, MOST_K = 600, MOST_N = 130, WORDS = (MOST_K + 63) / 64 };
 
@@ -163,12 +163,8 @@ static void test_finite(void)
     CHECK(KERNEL(finite)(1, 0, x, 0));
 }
 
-int main(void)
+int test_variant(void)
 {
-    if (!cnn_platform_has_isa(CNN_STRING(CNN_ISA))) {
-        puts("this machine does not have the instruction set");
-        return 77;
-    }
     static const double densities[] = {0, 0.05, 0.3, 1};
     for (size_t i = 0; i < 400; i++) {
         const size_t m = i % 8 == 0 ? 1 : 1 + below(MOST_M), k = 1 + below(i % 4 ? 100 : MOST_K);

@@ -11,9 +11,9 @@
 #include <string.h>
 #include <tgmath.h>
 
-#include "base/platform.h"
 #include "base/random.h"
 #include "check.h"
+#include "kernels/variant.h"
 
 enum { NUMBERS = 1024, ROUNDS = 40 };
 
@@ -233,12 +233,8 @@ static void compare_wide(cnn_optimizer_kind kind, size_t cols, double l2, uint64
     free(g);
 }
 
-int main(void)
+int test_variant(void)
 {
-    if (!cnn_platform_has_isa(CNN_STRING(CNN_ISA))) {
-        puts("this machine does not have the instruction set");
-        return 77;
-    }
     static const double rates[] = {1e-3, 0.1, 0, 1e-30, 1e30, 1e-300};
     static const double epsilons[] = {1e-8, 1e-3, 0, 1e-40, 10, 1e30};
     static const cnn_optimizer_kind kinds[] = {CNN_ADAM, CNN_RMSPROP, CNN_ADAGRAD};

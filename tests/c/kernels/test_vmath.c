@@ -9,8 +9,8 @@
 #include <stdio.h>
 
 #include "accuracy/inputs.h"
-#include "base/platform.h"
 #include "check.h"
+#include "kernels/variant.h"
 
 #if CNN_BITS == 32
 #define EXPECTED_HASH UINT64_C(0x1d6a3cc8887c5bd5)
@@ -176,12 +176,8 @@ static void sweep(tally *t, const function *f)
         run(t, f, special + i, n - i < BLOCK ? n - i : BLOCK);
 }
 
-int main(void)
+int test_variant(void)
 {
-    if (!cnn_platform_has_isa(CNN_STRING(CNN_ISA))) {
-        puts("this machine does not have the instruction set");
-        return 77;
-    }
     every = MEASURE_EVERY * check_every();
     test_special_values();
     uint64_t hash = 0;
