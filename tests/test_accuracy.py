@@ -90,6 +90,7 @@ def limits(name, dtype):
         "relu6": (0, 6),
         "softsign": (-1, 1),
         "exponential": (0, np.inf),
+        "gelu": (0, np.inf),
         "gelu_tanh": (0, np.inf),
     }[name]
 
@@ -102,20 +103,30 @@ def test_nan_stays_nan(name, dtype, isa):
     assert np.array_equal(np.isnan(y), np.isnan(x))
 
 
-@pytest.mark.parametrize("name", [n for n in ELEMENTWISE if n not in ("silu", "gelu")])
+@pytest.mark.parametrize("name", [n for n in ELEMENTWISE if n != "silu"])
 def test_infinities(name, dtype, isa):
     x = np.array([-np.inf, np.inf] * 9, dtype)
     assert _core.activation(name, x).tolist() == list(limits(name, dtype)) * 9
 
 
-@pytest.mark.parametrize("name", ["silu", "gelu"])
-def test_infinities_of_products(name, dtype, isa):
-    """x times 0 or 1: the limit at inf, NaN at -inf as in PyTorch; NaN from both going back."""
-    x = np.array([-np.inf, np.inf] * 9, dtype)
-    y = _core.activation(name, x)
+def test_infinities_of_silu(dtype, isa):
+    """x times 0 or 1: the limit at inf, NaN at -inf as in PyTorch."""
+    y = _core.activation("silu", np.array([-np.inf, np.inf] * 9, dtype))
     assert (y[1::2] == np.inf).all()
     assert np.isnan(y[::2]).all()
+
+
+@pytest.mark.parametrize("name", ["silu", "gelu"])
+def test_derivatives_of_products_at_infinities(name, dtype, isa):
+    x = np.array([-np.inf, np.inf] * 9, dtype)
     assert np.isnan(cnn.activation_backward(name, np.ones(18, dtype), x=x)).all()
+
+
+def test_gelu_keeps_the_sign_of_zero(dtype, isa):
+    x = np.array([-np.inf, -1e4, -0.0, 0.0] * 9, dtype)
+    y = _core.activation("gelu", x)
+    assert (y == 0).all()
+    assert np.signbit(y).tolist() == [True, True, True, False] * 9
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)

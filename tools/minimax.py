@@ -96,8 +96,8 @@ def polynomial(f, weight, xs, degree, bits):
     return rounded_fit([a * f(x) for a, x in zip(w, xs, strict=True)], basis, bits)
 
 
-def rational(f, weight, xs, n, m, bits):
-    """P and Q of f ~ P / Q, of degrees n and m, with Q(0) = 1, and the largest weighted error.
+def rational(f, weight, xs, n, m, bits, scale):
+    """P and Q of f ~ P / Q, of degrees n and m, with Q(0) = scale, and the largest weighted error.
 
     In Remez' equations P - (f + sign E / w) Q = 0 the product E Q is made linear by taking Q from
     the pass before. Q is rounded first; P is then a linear fit, its basis x^k / Q.
@@ -120,7 +120,7 @@ def rational(f, weight, xs, n, m, bits):
         places = extremes(errors, count)
         if max(map(abs, errors)) <= abs(level) * mp.mpf("1.001"):
             break
-    q = [rounded(c, bits) for c in q]
+    q = [rounded(c * rounded(mp.mpf(scale), bits), bits) for c in q]
     over = [w[i] / value(q, xs[i]) for i in range(size)]
     basis = [[over[i] * xs[i] ** k for i in range(size)] for k in range(n + 1)]
     p, error = rounded_fit([w[i] * fs[i] for i in range(size)], basis, bits)
@@ -176,32 +176,22 @@ def erf_near(bits, degree, high):
     return error, {"erf_near": c}
 
 
-def normal_near(bits, degree, high):
-    """(Phi(x) - 1/2) / x in x^2 for x^2 <= high; error relative to Phi(-|x|)."""
-
-    def f(z):
-        return mp.hyp1f1(0.5, 1.5, -z / 2) / mp.sqrt(2 * mp.pi)
-
-    c, error = polynomial(
-        f, lambda z: mp.sqrt(z) / mp.ncdf(-mp.sqrt(z)), chebyshev(0, high), degree, bits
-    )
-    return error, {"normal_near": c}
-
-
-def normal_tail(bits, n, m, low, high):
-    """P / Q ~ exp(-y^2/2) / Phi(-y) - sqrt(2 pi) y for low <= y <= high; relative to Phi(-y)."""
+def normal_ratio(bits, n, m, high, scale):
+    """(2 Q(0) + y P) / Q ~ exp(-y^2/2) / Phi(-y) - sqrt(2 pi) y, 0 <= y <= high, Q(0) = scale."""
 
     def inverse(y):
         return mp.exp(-y * y / 2) / mp.ncdf(-y)
 
-    # Nearly all happens for small y: the points are dense there.
-    ts = chebyshev(1 / (2 + mp.mpf(high)), 1 / (2 + mp.mpf(low)))
+    # Errors are relative to Phi(-y). Nearly all happens for small y: the points are dense there.
+    ts = chebyshev(1 / (2 + mp.mpf(high)), mp.mpf(1) / 2)
     p, q, error = rational(
         lambda y: inverse(y) - mp.sqrt(2 * mp.pi) * y,
         lambda y: 1 / inverse(y),
-        [1 / t - 2 for t in reversed(ts)], n, m, bits,
+        [1 / t - 2 for t in reversed(ts)], n, m, bits, scale,
     )  # fmt: skip
-    return error, {"normal_over": p, "normal_under": q}
+    if p[0] != 2 * q[0]:
+        raise ValueError(f"P(0) / Q(0) is {p[0] / q[0]}, and should be 2: try another scale")
+    return error, {"normal_over": p[1:], "normal_under": q}
 
 
 ATANH_LOG = (mp.sqrt(2) - 1) ** 4 + mp.mpf("1e-6")
@@ -214,10 +204,8 @@ FITS = [
     (64, atanh_tail, 9, "softplus_tail", mp.mpf(1) / 9),
     (32, erf_near, 5, 0.8),
     (64, erf_near, 11, 0.8),
-    (32, normal_near, 4, 0.72),
-    (64, normal_near, 9, 0.72),
-    (32, normal_tail, 3, 4, 0.84, 14.6),
-    (64, normal_tail, 8, 9, 0.84, 38.8),
+    (32, normal_ratio, 4, 5, 14.6, "1.67598"),
+    (64, normal_ratio, 9, 10, 38.8, "1.8887"),
 ]
 
 

@@ -141,8 +141,8 @@ TABLE: Mapping[str, Activation] = {
             "their formula with tanh. "
             "Results are within 4 units in the last place and ``|x|`` times the smallest denormal "
             "number, which matters if the normal distribution itself is denormal: for x < -12.9 "
-            "in float32 and x < -37.5 in float64. As in PyTorch, gelu(-inf) is NaN, being x times "
-            "0, and the derivative is NaN at -inf and inf; `gelu_tanh` has its limits there."
+            "in float32 and x < -37.5 in float64. gelu(-inf) is -0, and the derivative is NaN at "
+            "-inf and inf; that of `gelu_tanh` has its limits there."
         ),
         example=">>> cnn.gelu([-1.0, 0.0, 2.0]).round(3)\narray([-0.159,  0.   ,  1.954])",
     ),

@@ -75,7 +75,7 @@ INLINE v_real forward(const cnn_activation activation, v_real x, v_real alpha)
     case CNN_SILU:
         return v_mul(x, v_sigmoid(x));
     case CNN_GELU:
-        return v_mul(x, v_normal_cdf(x));
+        return vm_gelu(x);
     case CNN_GELU_TANH: {
         const v_real above = v_max(v_set1(VM_EXP_LEAST), x); /* where -inf would be times 0 */
         return v_mul(above, v_sigmoid(gelu_tanh_exponent(above)));

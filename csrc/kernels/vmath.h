@@ -39,7 +39,6 @@
 #define VM_SQRT2 R(0x1.6a09e6p+0)
 #define VM_SQRT_HALF_BITS 0x3f3504f3
 #define VM_ROOT_2PI R(0x1.40d932p+1)
-#define VM_ROOT_2PI_REST R(-0x1.3b1f4ep-32)
 #define VM_DENSITY_AT_0 R(0x1.988454p-2)
 #else
 #define VM_MANTISSA 52
@@ -135,10 +134,21 @@ INLINE v_real vm_exp(v_real r)
     return v_fma(v_fma(tail, r, one), r, one);
 }
 
+/* factor T(base x), both powers of 2, so that the roundings are those of T. */
+INLINE v_real vm_scaled_exp_tail(v_real x, v_real square, const real factor, const real base)
+{
+    enum { COUNT = sizeof vm_exp_tail / sizeof *vm_exp_tail };
+    real c[COUNT], power = factor;
+    UNROLL
+    for (int k = 0; k < COUNT; k++, power *= base)
+        c[k] = power * vm_exp_tail[k];
+    return vm_two_chains(x, square, c, COUNT);
+}
+
 INLINE v_real vm_expm1(v_real r)
 {
     const v_real square = v_mul(r, r);
-    return v_fma(square, vm_two_chains(r, square, VM_COEFFICIENTS(vm_exp_tail)), r);
+    return v_fma(square, vm_scaled_exp_tail(r, square, 1, 1), r);
 }
 
 /* exp(x) for x <= 0 or NaN. */
@@ -185,21 +195,22 @@ INLINE v_real v_sigmoid(v_real x)
 }
 
 /*
- * With a = |x|, p = e^r - 1 and -2a = n ln 2 + r, N = 1 - exp(-2a) = 1 - 2^n - 2^n p and
- * D = 1 + exp(-2a) = 1 + 2^n + 2^n p, each rounded once more. tanh(a) = N / D = N/2 + N/2 N/D,
- * which for small a hides the error of the quotient. ULP 1.97 and 2.12.
+ * With a = |x|, -2a = n ln 2 - 2s and q = (1 - e^(-2s)) / 2, N = (1 - exp(-2a)) / 2 =
+ * (1 - 2^n) / 2 + 2^n q and D = (1 + exp(-2a)) / 2 = (1 + 2^n) / 2 - 2^n q, each rounded once more.
+ * tanh(a) = N / D = N + N N/D, which for small a hides the error of the quotient. What ln 2 / 2
+ * lacks does not matter: the larger n, the less does exp(-2a). ULP 1.97 and 2.12.
  */
 INLINE v_real v_tanh(v_real x)
 {
-    v_real t;
-    const v_real one = v_set1(1);
+    const v_real half = v_set1(R(0.5));
     const v_real a = v_min(v_set1(VM_TANH_MOST), v_abs(x));
-    const v_real p = vm_expm1(vm_reduce(v_mul(v_set1(-2), a), VM_POWER, &t));
-    const v_real power = vm_power_of_2(t);
-    const v_real minus_n = v_fma(power, p, v_sub(power, one));
-    const v_real d = v_fma(power, p, v_add(power, one));
-    const v_real half = v_mul(v_set1(R(-0.5)), minus_n);
-    return v_copysign(v_fnma(half, v_div(minus_n, d), half), x);
+    const v_real t = v_fma(a, v_set1(-2 * VM_LOG2E), v_set1(VM_POWER));
+    const v_real s = v_fma(v_sub(t, v_set1(VM_POWER)), v_set1(VM_LN2 / 2), a);
+    const v_real square = v_mul(s, s), power = vm_power_of_2(t);
+    const v_real q = v_fma(square, vm_scaled_exp_tail(s, square, -2, -2), s);
+    const v_real n = v_fma(power, q, v_fnma(power, half, half));
+    const v_real d = v_fnma(power, q, v_fma(power, half, half));
+    return v_copysign(v_fma(n, v_div(n, d), n), x);
 }
 
 /* ---- log ------------------------------------------------------------------------------------- */
@@ -311,91 +322,100 @@ INLINE v_real v_softplus(v_real x)
 
 /* ---- The normal distribution ----------------------------------------------------------------- */
 
-/* exp(-y^2 / 2) = 2^n (1 + s): returns s, and t for v_scale_down(). y^2 has twice the precision,
- * since the error of the exponent is the relative error of the result. */
-INLINE v_real vm_gauss(v_real y, v_real *t)
+/*
+ * exp(-y^2 / 2) = 2^n (1 + s), given y^2: returns s = e^(-z/2) - 1 with z = y^2 + 2 n ln 2, and t
+ * for v_scale_down(). y^2 has twice the precision, since the error of the exponent is the relative
+ * error of the result.
+ */
+INLINE v_real vm_gauss(v_real y, v_real square, v_real *t)
 {
-    const v_real minus_half = v_mul(v_set1(R(-0.5)), y);
-    const v_real x = v_mul(minus_half, y);
-    const v_real lost = v_fnma(minus_half, y, x); /* x less the exact product */
-    *t = v_fma(x, v_set1(VM_LOG2E), v_set1(V_SCALER_DOWN));
+    const v_real lost = v_fnma(y, y, square); /* the square less the exact one */
+    *t = v_fma(square, v_set1(R(-0.5) * VM_LOG2E), v_set1(V_SCALER_DOWN));
     const v_real n = v_sub(*t, v_set1(V_SCALER_DOWN));
-    const v_real low = v_fma(n, v_set1(VM_LN2_REST), lost);
-    return vm_expm1(v_sub(v_fnma(n, v_set1(VM_LN2), x), low));
+    const v_real low = v_fnma(n, v_set1(2 * VM_LN2_REST), lost);
+    const v_real z = v_sub(v_fma(n, v_set1(2 * VM_LN2), square), low);
+    const v_real z_square = v_mul(z, z);
+    const v_real tail = vm_scaled_exp_tail(z, z_square, R(0.25), R(-0.5));
+    return v_fma(z_square, tail, v_mul(v_set1(R(-0.5)), z));
 }
 
 /*
- * Phi(-y) exp(y^2 / 2) for 0.84 <= y <= VM_NORMAL_MOST. Its inverse is sqrt(2 pi) y + P(y) / Q(y),
- * so it is Q / (sqrt(2 pi) y Q + P): for large y, where sums of many powers have the largest
- * errors, those of Q cancel and P no longer matters. P makes up for what sqrt(2 pi) y lost.
- * Error 0.17 u in float32 and 0.22 u in float64.
+ * Phi(-y) exp(y^2 / 2) for 0 <= y <= VM_NORMAL_MOST, given y^2. Its inverse is sqrt(2 pi) y +
+ * (2 Q(0) + y P(y)) / Q(y), so it is Q / (2 Q(0) + y (sqrt(2 pi) Q + P)): for large y, where sums
+ * of many powers have the largest errors, those of Q cancel and P no longer matters. What the
+ * rounded sum lost is added. Exactly 1/2 for y = 0. Q(0) is such that for small y neither Q nor the
+ * denominator is just above a power of 2, where roundings are largest. Error 0.12 u in float32 and
+ * 0.10 u in float64.
  */
-INLINE v_real vm_normal_tail(v_real y)
+INLINE v_real vm_normal_ratio(v_real y, v_real square)
 {
 #if CNN_BITS == 32
-    static const real normal_over[] = {R(0x1.fff604p+0), R(0x1.1f8716p+0), R(0x1.401020p-2),
-                                       R(0x1.4e131ap-5)};
-    static const real normal_under[] = {R(0x1.000000p+0), R(0x1.044118p+0), R(0x1.ef22f4p-2),
-                                        R(0x1.fe1a0ap-4), R(0x1.0a9ca0p-6)};
+    static const real normal_over[] = {R(0x1.0eb1fap+1), R(0x1.65e6e4p-1), R(0x1.015dd6p-3),
+                                       R(0x1.58b780p-7)};
+    static const real normal_under[] = {R(0x1.ad0d06p+0), R(0x1.d21904p+0), R(0x1.e6441ap-1),
+                                        R(0x1.25b2fap-2), R(0x1.9add80p-5), R(0x1.130482p-8)};
 #else
     static const real normal_over[] = {
-        R(0x1.000000012b5e3p+1), R(0x1.335ef8f0ba822p+1),  R(0x1.76e1074ecbe4fp+0),
-        R(0x1.25e4cf3783cf2p-1), R(0x1.3ff0ca90d429ap-3),  R(0x1.ed2e880591e2cp-6),
-        R(0x1.077b011ea70c6p-8), R(0x1.688ce963be2d6p-12), R(0x1.f153de1472a6ep-17)};
-    static const real normal_under[] = {R(0x1.0000000000000p+0),  R(0x1.a7f6015c21fddp+0),
-                                        R(0x1.598c98a456e78p+0),  R(0x1.6620157befdedp-1),
-                                        R(0x1.023eab17bb3e5p-2),  R(0x1.0c44fb8520927p-4),
-                                        R(0x1.927df7656ea8ap-7),  R(0x1.a78dd970e1f4fp-10),
-                                        R(0x1.1fad78f1d8073p-13), R(0x1.8ccf5d716b77ep-18)};
+        R(0x1.2b6e16764dbcap+2),  R(0x1.7b4aa07897818p+1),  R(0x1.37e5d41a959e8p+0),
+        R(0x1.69a91d65c01eap-2),  R(0x1.3059a7aeaddf5p-4),  R(0x1.72c1f84bfdb6ep-7),
+        R(0x1.3b9d01bdf3f08p-10), R(0x1.56981dc5dd0b1p-14), R(0x1.6d9d5f29e71c3p-19)};
+    static const real normal_under[] = {
+        R(0x1.e381d7dbf4880p+0),  R(0x1.99882212b23dbp+1), R(0x1.57215c46ecc86p+1),
+        R(0x1.702efed3a9d4ep+0),  R(0x1.15c2efaa45d3fp-1), R(0x1.32a6d775b97f2p-3),
+        R(0x1.f54e08ede13ddp-6),  R(0x1.2c17cadef6edbp-8), R(0x1.f9ecce3fca296p-12),
+        R(0x1.1159c2a1aac00p-15), R(0x1.23b7e5d913dd6p-20)};
 #endif
-    const v_real square = v_mul(y, y);
-    const v_real p = vm_two_chains(y, square, VM_COEFFICIENTS(normal_over));
-    const v_real q = vm_two_chains(y, square, VM_COEFFICIENTS(normal_under));
     const v_real root = v_set1(VM_ROOT_2PI);
-    const v_real slope = v_mul(root, y);
-    const v_real lost = v_fnma(v_set1(VM_ROOT_2PI_REST), y, v_fnma(root, y, slope));
-    return v_div(q, v_fma(slope, q, v_fnma(lost, q, p)));
+    const v_real least = v_set1(normal_under[0]), twice_least = v_set1(2 * normal_under[0]);
+    const v_real p = vm_two_chains(y, square, VM_COEFFICIENTS(normal_over));
+    const v_real rise =
+        vm_two_chains(y, square, normal_under + 1, sizeof normal_under / sizeof *normal_under - 1);
+    const v_real q = v_fma(y, rise, least);
+    const v_real sum = v_fma(root, q, p);
+    v_real lost = v_sub(p, v_fnma(root, q, sum));
+#if CNN_BITS == 64 /* In float32 what the root lacks is 2^-33 of it. */
+    lost = v_fma(v_set1(VM_ROOT_2PI_REST), q, lost);
+#endif
+    return v_div(q, v_fma(y, sum, v_fma(y, lost, twice_least)));
 }
 
 /* ULP 1.29 and 1.43. */
 INLINE v_real v_normal_pdf(v_real x)
 {
     v_real t;
-    const v_real s = vm_gauss(v_min(v_set1(VM_NORMAL_MOST), v_abs(x)), &t);
+    const v_real y = v_min(v_set1(VM_NORMAL_MOST), v_abs(x));
+    const v_real s = vm_gauss(y, v_mul(y, y), &t);
     const v_real density = v_set1(VM_DENSITY_AT_0);
     return v_scale_down(v_fma(s, density, density), t, s);
 }
 
-/*
- * 1/2 + x T(x^2) for x^2 < 0.72, error 0.31 u and 1.04 u, else the tail. Phi(x) = 1 - Phi(-x) for
- * x > 0. ULP 2.64 and 2.63.
- */
+/* Phi(-y) for 0 <= y <= VM_NORMAL_MOST. */
+INLINE v_real vm_normal_tail(v_real y)
+{
+    v_real t;
+    const v_real square = v_mul(y, y);
+    const v_real s = vm_gauss(y, square, &t);
+    const v_real ratio = vm_normal_ratio(y, square);
+    return v_scale_down(v_fma(s, ratio, ratio), t, s);
+}
+
+/* Phi(x) = 1 - Phi(-x) for x > 0. ULP 2.61 and 2.83. */
 INLINE v_real v_normal_cdf(v_real x)
 {
-#if CNN_BITS == 32
-    static const real normal_near[] = {R(0x1.988452p-2), R(-0x1.10579ap-4), R(0x1.46ac92p-7),
-                                       R(-0x1.33dd58p-10), R(0x1.99f6fap-14)};
-#else
-    static const real normal_near[] = {R(0x1.9884533d43650p-2),  R(-0x1.1058377e2cebfp-4),
-                                       R(0x1.46d042976749ap-7),  R(-0x1.37403f6ae26f3p-10),
-                                       R(0x1.e42b0cfbbe974p-14), R(-0x1.3ce8eee5a2733p-17),
-                                       R(0x1.658812e33723fp-21), R(-0x1.61e84d1c79dd1p-25),
-                                       R(0x1.348035135657ep-29), R(-0x1.a1daa4e11cdbcp-34)};
-#endif
-    const v_real square = v_mul(x, x);
-    const v_real inside = v_fma(x, vm_chain(square, VM_COEFFICIENTS(normal_near)), v_set1(R(0.5)));
-    v_real t;
+    const v_real tail = vm_normal_tail(v_min(v_set1(VM_NORMAL_MOST), v_abs(x)));
+    return v_select(v_lt(v_zero(), x), v_sub(v_set1(1), tail), tail);
+}
+
+/* x Phi(x) = max(x, 0) - |x| Phi(-|x|): for x > 0 rounded once less. 0 keeps its sign. */
+INLINE v_real vm_gelu(v_real x)
+{
     const v_real y = v_min(v_set1(VM_NORMAL_MOST), v_abs(x));
-    const v_real s = vm_gauss(y, &t);
-    const v_real ratio = vm_normal_tail(y);
-    const v_real tail = v_scale_down(v_fma(s, ratio, ratio), t, s);
-    const v_real outside = v_select(v_lt(v_zero(), x), v_sub(v_set1(1), tail), tail);
-    return v_select(v_lt(square, v_set1(R(0.72))), inside, outside);
+    return v_fnma(y, vm_normal_tail(y), v_max(v_set1(R(-0.0)), x));
 }
 
 /*
  * x + x T(x^2) for x^2 < 0.79, error 0.33 u and 0.13 u, else 1 - 2 Phi(-sqrt(2) x), where the
- * errors of Phi no longer matter much. ULP 1.15 and 1.24.
+ * errors of Phi no longer matter much. ULP 1.13 and 1.17.
  */
 INLINE v_real v_erf(v_real x)
 {
@@ -415,7 +435,8 @@ INLINE v_real v_erf(v_real x)
     const v_real inside = v_fma(tail, a, a);
     v_real t;
     const v_real s = vm_expm1(vm_reduce(v_sub(v_zero(), square), VM_POWER + 1, &t));
-    const v_real ratio = vm_normal_tail(v_mul(v_set1(VM_SQRT2), a));
+    const v_real y = v_mul(v_set1(VM_SQRT2), a);
+    const v_real ratio = vm_normal_ratio(y, v_mul(y, y));
     const v_real twice = v_mul(vm_power_of_2(t), ratio); /* 2^(n+1) ratio */
     const v_real outside = v_sub(v_set1(1), v_fma(s, twice, twice));
     return v_copysign(v_select(v_lt(square, v_set1(R(0.79))), inside, outside), x);

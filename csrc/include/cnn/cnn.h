@@ -144,9 +144,9 @@ typedef enum cnn_dtype {
  * Results, but for softmax, are within 3 units in the last place, those of silu, gelu, gelu_tanh
  * and mish within 4 and |z| times the smallest denormal number more, which counts if the factor of
  * z is denormal. For z < 0, gelu_tanh has 4 |a| units more: it takes exp of a = sqrt(8 / pi) (z +
- * 0.044715 z^3), which is rounded. At -inf and inf activations are their limits; but silu and gelu
- * of -inf are NaN, as z times 0 is, and their derivatives are NaN at both. Derivatives of sigmoid,
- * tanh, elu and selu that are taken from a y near its limit have the absolute error of y.
+ * 0.044715 z^3), which is rounded. At -inf and inf activations are their limits; but silu of -inf
+ * is NaN, as z times 0 is, and the derivatives of silu and gelu are NaN at both. Derivatives of
+ * sigmoid, tanh, elu and selu that are taken from a y near its limit have the absolute error of y.
  */
 #define CNN_ACTIVATIONS(X)                                                                         \
     X(IDENTITY, 0, identity, 0, 0, NULL, 0)                                                        \

@@ -188,9 +188,10 @@ static inline wide exact_identity(wide x)
 /* The value of a function of the list. */
 static inline wide exact_value(int function, wide x)
 {
-    /* The limits at infinities that the formulas miss. silu and gelu are x times 0 at -infinity, a
-     * NaN as in other libraries. */
-    if (isinf(x) && x < 0 && (function == ACCURACY_gelu_tanh || function == ACCURACY_mish))
+    /* The limits at infinities that the formulas miss. silu is x times 0 at -infinity, a NaN as in
+     * other libraries. */
+    if (isinf(x) && x < 0 &&
+        (function == ACCURACY_gelu || function == ACCURACY_gelu_tanh || function == ACCURACY_mish))
         return 0;
     if (isinf(x) && function == ACCURACY_softsign)
         return copysign((wide)1, x);
