@@ -52,6 +52,9 @@
 /* Rows of one rectangle of a product, in tiles: its rows of a should stay in the L2 cache. */
 #define RECTANGLE_TILES 8
 
+/* Rectangles for each thread, at least: they even out a thread that is late. */
+#define RECTANGLES_PER_THREAD 4
+
 /* Panels of b from which on a block of a is read often enough to be worth a copy, the least lines
  * of it, and the least stride at which they are on other pages. */
 #define LEAST_COPY_PANELS 4
@@ -361,10 +364,9 @@ cnn_product_plan cnn_plan_product(const cnn_machine *machine, const cnn_kernels 
     const double work = (double)g->m * (double)g->n * (double)g->k;
     p.row_blocks = cnn_pieces(g->m, p.block_rows);
     p.threads = threads_for(machine, p.row_blocks * panels, AWAKE * work);
-    /* Some more rectangles than threads even out a thread that is late. */
     size_t cuts = 1;
-    if (p.threads > 1 && p.row_blocks < 4 * p.threads)
-        cuts = cnn_min(panels, cnn_pieces(4 * p.threads, p.row_blocks));
+    if (p.threads > 1 && p.row_blocks < RECTANGLES_PER_THREAD * p.threads)
+        cuts = cnn_min(panels, cnn_pieces(RECTANGLES_PER_THREAD * p.threads, p.row_blocks));
     const size_t panels_each = cnn_pieces(panels, cuts);
     p.block_cols = panels_each * kernels->panel;
     p.col_blocks = cnn_pieces(panels, panels_each);
