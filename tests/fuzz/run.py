@@ -1,15 +1,17 @@
 """Run fuzzers for some seconds each: `python tests/fuzz/run.py SECONDS [TARGET...]`.
 
 Targets of C are programs that `make fuzz` builds with libFuzzer, ASan and UBSan; each runs with all
-kernels that the machine has. Those of Python run under atheris. What they find lies in
+kernels that the machine has. Those of Python run under atheris. As many run at a time as there are
+cores. What they find lies in
 build/fuzz/found, and new inputs in build/fuzz/inputs, with which the next run goes on.
 """
 
 import os
 import re
-import resource
 import subprocess
 import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cnn import _core
@@ -40,13 +42,23 @@ def runs():
         yield name, "", [sys.executable, "-P", str(Path(__file__).parent / "atheris_run.py"), name]
 
 
+def run(command, environment):
+    """Run a program; return its exit status, its CPU seconds, and what it printed."""
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        text = output.read().decode(errors="replace")
+    return process.returncode, usage.ru_utime + usage.ru_stime, text
+
+
 def fuzz(name, isa, command, seconds):
     """Run a fuzzer; return its line of the table, and whether it found nothing."""
     inputs, found = FOLDER / "inputs" / name, FOLDER / "found" / name
     for folder in (inputs, found):
         folder.mkdir(parents=True, exist_ok=True)
-    before = seconds_of_children()
-    done = subprocess.run(
+    status, used, text = run(
         [
             *command,
             f"-max_total_time={seconds}",
@@ -55,27 +67,16 @@ def fuzz(name, isa, command, seconds):
             str(inputs),
             *map(str, corpus.folders(name)),
         ],
-        env=os.environ | ENVIRONMENT | ({"CNN_ISA": isa} if isa else {}),
-        stderr=subprocess.STDOUT,
-        stdout=subprocess.PIPE,
-        check=False,
+        os.environ | ENVIRONMENT | ({"CNN_ISA": isa} if isa else {}),
     )
-    text = done.stdout.decode(errors="replace")
     executed = re.findall(r"number_of_executed_units: (\d+)|^Done (\d+) runs", text, re.MULTILINE)
     covered = re.findall(r"cov: (\d+)", text)
-    if done.returncode != 0 or not executed:
+    if status != 0 or not executed:
         print(text[-6000:], flush=True)
         return f"{name:18} {isa:7} FAILED, see {found}", False
     count = next(n for n in executed[-1] if n)
-    used = seconds_of_children() - before
     edges = (covered or ["?"])[-1]
     return f"{name:18} {isa:7} {count:>10} runs, {edges:>6} edges, {used:.0f} CPU seconds", True
-
-
-def seconds_of_children():
-    """Return the CPU time of the programs that have ended; others may use the machine, too."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
 
 
 def state_machine(seconds):
@@ -97,9 +98,9 @@ def main():
     if unknown:
         sys.exit(f"unknown targets: {' '.join(sorted(unknown))}; there are {' '.join(known)}")
     good = True
-    for name, isa, command in runs():
-        if not names or name in names:
-            line, passed = fuzz(name, isa, command, seconds)
+    chosen = [each for each in runs() if not names or each[0] in names]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for line, passed in pool.map(lambda each: fuzz(*each, seconds), chosen):
             print(line, flush=True)
             good &= passed
     if not names or STATE_MACHINE in names:
