@@ -16,7 +16,7 @@ from libc.math cimport floor
 
 cdef extern from "numpy/arrayobject.h":
     # NumPy's own declaration of PyArray_BASE has no NULL.
-    PyObject *base_of "PyArray_BASE"(object array)
+    PyObject *base_of "PyArray_BASE"(cnp.ndarray array)
 
 
 cdef extern from "Python.h":
@@ -69,7 +69,7 @@ cdef object pin(object value):
             base = PyMemoryView_GET_BASE(below)
         else:
             owner = below
-            base = base_of(below)
+            base = base_of(<cnp.ndarray>below)
         if base == NULL:
             break
         below = <object>base
