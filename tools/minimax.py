@@ -140,7 +140,12 @@ def exp_tail(bits, degree):
     c, error = polynomial(
         f, lambda r: r * r / abs(mp.expm1(r)) if r else r, chebyshev(-high, high), degree, bits
     )
-    return error, {"vm_exp_tail": c}
+    powers = range(degree + 1)
+    return error, {
+        "vm_exp_tail": c,
+        "vm_tanh_tail": [-2 * (-2) ** k * c[k] for k in powers],
+        "vm_gauss_tail": [mp.mpf(-0.5) ** k / 4 * c[k] for k in powers],
+    }
 
 
 def log_tail(bits, degree):

@@ -52,7 +52,7 @@
 /* Rows of one rectangle of a product, in tiles: its rows of a should stay in the L2 cache. */
 #define RECTANGLE_TILES 8
 
-/* Rectangles for each thread, at least: they even out a thread that is late. */
+/* Rectangles for each thread, if there are so many panels: they even out a thread that is late. */
 #define RECTANGLES_PER_THREAD 4
 
 /* Panels of b from which on a block of a is read often enough to be worth a copy, the least lines

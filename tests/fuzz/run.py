@@ -2,8 +2,8 @@
 
 Targets of C are programs that `make fuzz` builds with libFuzzer, ASan and UBSan; each runs with all
 kernels that the machine has. Those of Python run under atheris. As many run at a time as there are
-cores. What they find lies in
-build/fuzz/found, and new inputs in build/fuzz/inputs, with which the next run goes on.
+cores. What they find lies in build/fuzz/found, and new inputs in build/fuzz/inputs, with which the
+next run goes on.
 """
 
 import os
@@ -72,8 +72,7 @@ def fuzz(name, isa, command, seconds):
     executed = re.findall(r"number_of_executed_units: (\d+)|^Done (\d+) runs", text, re.MULTILINE)
     covered = re.findall(r"cov: (\d+)", text)
     if status != 0 or not executed:
-        print(text[-6000:], flush=True)
-        return f"{name:18} {isa:7} FAILED, see {found}", False
+        return f"{text[-6000:]}\n{name:18} {isa:7} FAILED, see {found}", False
     count = next(n for n in executed[-1] if n)
     edges = (covered or ["?"])[-1]
     return f"{name:18} {isa:7} {count:>10} runs, {edges:>6} edges, {used:.0f} CPU seconds", True
