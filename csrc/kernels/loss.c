@@ -12,13 +12,17 @@ struct row {
     real *gradient;
 };
 
-/* The first lane of a vector: the result of a vector function for one number. */
-INLINE real first_lane(v_real v)
-{
-    real lanes[V_LANES];
-    v_store(lanes, v);
-    return lanes[0];
-}
+/*
+ * Rows whose cross entropies are computed together. The exponentials exp(z - max) of a row are kept
+ * where e says, NULL if nowhere.
+ */
+struct group {
+    size_t count;
+    struct row row[V_LANES];
+    double *value[V_LANES];
+    const real *e[V_LANES];
+    real max[V_LANES], sum[V_LANES], rest[V_LANES], log_sum[V_LANES];
+};
 
 /*
  * t log p = t (z - max - log_sum) with 0 log 0 = 0, for terms of cross entropy.
@@ -27,12 +31,6 @@ INLINE v_real weighted_log(v_real t, v_real z, v_real max, v_real log_sum)
 {
     const v_real log_p = v_sub(v_sub(z, max), log_sum);
     return v_select(v_eq(t, v_zero()), v_zero(), v_mul(t, log_p));
-}
-
-/* v, with 0 in the lanes in which it equals `left_out`. */
-INLINE v_real without(v_real v, v_real left_out)
-{
-    return v_select(v_eq(v, left_out), v_zero(), v);
 }
 
 /* The sum of exp(z - max) over the row; the terms are stored in the gradient if there is one. */
@@ -47,61 +45,77 @@ static real exp_sum(const struct row *r, v_real max)
     return sum;
 }
 
-/*
- * The logarithm of the sum of a row's exp(z - max), of which at least one is 1. If the others are
- * small, rounding of the sum loses them, so they are summed again without the 1.
- */
-static real log_of_sum(const struct row *r, real max, real sum)
+/* The same sum without the terms that are 1. */
+static real exp_rest(const struct row *r, v_real max)
 {
-    if (!(sum < 2)) /* so it has another 1, or NaN */
-        return first_lane(v_log(v_set1(sum)));
-    const v_real v_max_z = v_set1(max), one = v_set1(1);
+    const v_real one = v_set1(1);
     real rest;
     if (r->gradient)
         ROW_SUM(rest, r->cols, j, left, without(row_load(r->gradient + j, left), one));
     else
         ROW_SUM(rest, r->cols, j, left,
-                without(v_exp_nonpositive(v_sub(row_load(r->z + j, left), v_max_z)), one));
-    return first_lane(v_log1p(v_set1(rest)));
+                without(v_exp_nonpositive(v_sub(row_load(r->z + j, left), max)), one));
+    return rest;
+}
+
+/* The sums of rows of any length. The rest is needed if the sum is small. */
+static void sum_wide(struct group *g)
+{
+    for (size_t i = 0; i < g->count; i++) {
+        const struct row *r = &g->row[i];
+        g->max[i] = row_max(r->z, r->cols);
+        const v_real max = v_set1(g->max[i]);
+        g->sum[i] = exp_sum(r, max);
+        g->rest[i] = g->sum[i] < 2 ? exp_rest(r, max) : 0;
+        g->e[i] = r->gradient;
+    }
+}
+
+/*
+ * The logarithms of the sums, of whose terms at least one is 1. If the others are small, rounding
+ * of the sum loses them, so that they count without the 1. A sum of 2 or more has another 1, or is
+ * NaN.
+ */
+static void take_logarithms(struct group *g)
+{
+    const v_real sum = v_load(g->sum), of_rest = v_log1p(v_load(g->rest));
+    const v_mask is_small = v_lt(sum, v_set1(2));
+    v_store(g->log_sum, v_all(is_small) ? of_rest : v_select(is_small, of_rest, v_log(sum)));
 }
 
 /* Cross entropy with a class number; a share of `smoothing` is spread over all classes. */
-static real cross_entropy_label(const struct row *r, real smoothing)
+static real cross_entropy_label(const struct group *g, size_t i, real smoothing)
 {
-    const real max = row_max(r->z, r->cols);
-    const v_real v_max_z = v_set1(max);
-    const real sum = exp_sum(r, v_max_z);
-    const real log_sum = log_of_sum(r, max, sum);
+    const struct row *r = &g->row[i];
     const real share = smoothing / (real)r->cols, rest = 1 - smoothing;
     const size_t label = (size_t)r->label;
-    const real log_p = r->z[label] - max - log_sum;
+    const real log_p = r->z[label] - g->max[i] - g->log_sum[i];
     real value = -log_p;
     if (smoothing > 0) {
         real all;
-        const v_real v_log_sum = v_set1(log_sum);
-        ROW_SUM(all, r->cols, j, left, v_sub(v_sub(row_load(r->z + j, left), v_max_z), v_log_sum));
+        const v_real max = v_set1(g->max[i]), log_sum = v_set1(g->log_sum[i]);
+        ROW_SUM(all, r->cols, j, left, v_sub(v_sub(row_load(r->z + j, left), max), log_sum));
         value = -(rest * log_p) - share * all;
     }
     if (r->gradient) {
-        const real e = r->gradient[label];
-        const v_real v_sum = v_set1(sum), v_share = v_set1(share), scale = v_set1(r->scale);
+        const real *e = g->e[i];
+        const real of_label = (e[label] / g->sum[i] - (rest + share)) * r->scale;
+        const v_real sum = v_set1(g->sum[i]), v_share = v_set1(share), scale = v_set1(r->scale);
         for (size_t j = 0; j < r->cols; j += V_LANES) {
             const size_t left = r->cols - j < V_LANES ? r->cols - j : V_LANES;
-            const v_real p = v_div(row_load(r->gradient + j, left), v_sum);
+            const v_real p = v_div(row_load(e + j, left), sum);
             row_store(r->gradient + j, v_mul(v_sub(p, v_share), scale), left);
         }
-        r->gradient[label] = (e / sum - (rest + share)) * r->scale;
+        r->gradient[label] = of_label;
     }
     return value;
 }
 
 /* Cross entropy with a row of probabilities t, whose sum T may differ from 1: p T - t. */
-static real cross_entropy_row(const struct row *r, real smoothing)
+static real cross_entropy_row(const struct group *g, size_t i, real smoothing)
 {
-    const real max_z = row_max(r->z, r->cols);
-    const v_real max = v_set1(max_z);
-    const real sum_e = exp_sum(r, max);
-    const v_real sum = v_set1(sum_e), log_sum = v_set1(log_of_sum(r, max_z, sum_e));
+    const struct row *r = &g->row[i];
+    const v_real max = v_set1(g->max[i]), sum = v_set1(g->sum[i]), log_sum = v_set1(g->log_sum[i]);
     const v_real rest = v_set1(1 - smoothing), share = v_set1(smoothing / (real)r->cols);
     real value, total;
     ROW_SUM(value, r->cols, j, left,
@@ -112,12 +126,72 @@ static real cross_entropy_row(const struct row *r, real smoothing)
         const v_real v_total = v_set1(total), scale = v_set1(r->scale);
         for (size_t j = 0; j < r->cols; j += V_LANES) {
             const size_t left = r->cols - j < V_LANES ? r->cols - j : V_LANES;
-            const v_real p = v_div(row_load(r->gradient + j, left), sum);
+            const v_real p = v_div(row_load(g->e[i] + j, left), sum);
             const v_real t = v_fma(rest, row_load(r->t + j, left), share);
             row_store(r->gradient + j, v_mul(v_sub(v_mul(p, v_total), t), scale), left);
         }
     }
     return -value;
+}
+
+/* The first column with the largest number; n if all are NaN. */
+static size_t largest_column(const real *x, size_t n)
+{
+    size_t at = n;
+    for (size_t j = 0; j < n; j++)
+        if (at == n ? x[j] == x[j] : x[j] > x[at])
+            at = j;
+    return at;
+}
+
+/* Whether the target's class is the first with the largest logit. */
+static int is_classified(const cnn_loss_rows *l, const struct group *g, size_t i)
+{
+    const struct row *r = &g->row[i];
+    const size_t target = l->labels ? (size_t)r->label : largest_column(r->t, r->cols);
+    if (g->sum[i] != g->sum[i]) /* of a row with NaN or infinity, whose max may be another's */
+        return largest_column(r->z, r->cols) == target;
+    if (target == r->cols || r->z[target] != g->max[i])
+        return 0;
+    size_t first = 0;
+    while (r->z[first] != g->max[i])
+        first++;
+    return first == target;
+}
+
+/* The sums of the rows of a group; `kept` has room for the exponentials of narrow rows. */
+static void sum_group(size_t cols, struct group *g, real *kept)
+{
+#if V_SUMS <= 2
+    if (cols <= FEW_COLUMNS) {
+        const struct few_sums to = {.max = g->max, .sum = g->sum, .rest = g->rest, .kept = kept};
+        const real *z[V_LANES];
+        for (size_t i = 0; i < g->count; i++) {
+            z[i] = g->row[i].z;
+            g->e[i] = kept + i * FEW_COLUMNS;
+        }
+        sum_narrow(g->count, cols, z, &to);
+        return;
+    }
+#endif
+    (void)cols, (void)kept;
+    sum_wide(g);
+}
+
+/* The cross entropies of the rows of a group, which is then empty. */
+static void cross_entropy_group(const cnn_loss_rows *l, struct group *g)
+{
+    const real smoothing = (real)l->label_smoothing;
+    real kept[V_LANES * FEW_COLUMNS];
+    sum_group(l->cols, g, kept);
+    take_logarithms(g);
+    for (size_t i = 0; i < g->count; i++) {
+        *g->value[i] = (double)(g->row[i].t ? cross_entropy_row(g, i, smoothing)
+                                            : cross_entropy_label(g, i, smoothing));
+        if (l->correct)
+            *l->correct += (size_t)is_classified(l, g, i);
+    }
+    g->count = 0;
 }
 
 /* The value of one element of the other losses; its derivative goes to *derivative. */
@@ -172,12 +246,10 @@ INLINE real element_row(const cnn_loss_kind kind, const struct row *r, real delt
     return sum;
 }
 
+/* The value of a row of a loss whose elements are independent. */
 static real row_value(const cnn_loss_rows *l, const struct row *r)
 {
     switch (l->kind) {
-    case CNN_CROSS_ENTROPY:
-        return r->t ? cross_entropy_row(r, (real)l->label_smoothing)
-                    : cross_entropy_label(r, (real)l->label_smoothing);
     case CNN_BINARY_CROSS_ENTROPY:
         return element_row(CNN_BINARY_CROSS_ENTROPY, r, 0);
     case CNN_HUBER:
@@ -189,23 +261,9 @@ static real row_value(const cnn_loss_rows *l, const struct row *r)
     }
 }
 
-/* The first column with the largest number; n if all are NaN. */
-static size_t largest_column(const real *x, size_t n)
+/* Whether each binary label is right. */
+static int all_labels_are_right(const struct row *r)
 {
-    size_t at = n;
-    for (size_t j = 0; j < n; j++)
-        if (at == n ? x[j] == x[j] : x[j] > x[at])
-            at = j;
-    return at;
-}
-
-/* Whether the row is classified correctly: the target's class, or each binary label for itself. */
-static int is_correct(const cnn_loss_rows *l, const struct row *r)
-{
-    if (l->kind == CNN_CROSS_ENTROPY) {
-        const size_t target = l->labels ? (size_t)r->label : largest_column(r->t, r->cols);
-        return largest_column(r->z, r->cols) == target;
-    }
     for (size_t j = 0; j < r->cols; j++)
         if ((r->z[j] > 0) != (r->t[j] > R(0.5)))
             return 0;
@@ -220,24 +278,41 @@ static void weigh_nothing(const cnn_loss_rows *l, size_t i)
         memset((real *)l->gradient + i * l->gradient_row, 0, l->cols * sizeof(real));
 }
 
+/* The operands of row i. */
+INLINE struct row row_of(const cnn_loss_rows *l, size_t i)
+{
+    return (struct row){
+        .cols = l->cols,
+        .z = (const real *)l->z + i * l->z_row,
+        /* Only cross entropy does without. */
+        .t = l->kind == CNN_CROSS_ENTROPY && !l->t ? NULL : (const real *)l->t + i * l->t_row,
+        .label = l->labels ? l->labels[i] : 0,
+        .scale = l->scale ? (real)l->scale[i] : 1,
+        .gradient = l->gradient ? (real *)l->gradient + i * l->gradient_row : NULL,
+    };
+}
+
 void KERNEL(loss)(const cnn_loss_rows *l)
 {
+    const size_t together = rows_together(l->cols);
+    struct group group = {.count = 0};
     for (size_t i = 0; i < l->rows; i++) {
         if (l->weight[i] == 0) {
             weigh_nothing(l, i);
             continue;
         }
-        const struct row r = {
-            .cols = l->cols,
-            .z = (const real *)l->z + i * l->z_row,
-            /* Only cross entropy does without. */
-            .t = l->kind == CNN_CROSS_ENTROPY && !l->t ? NULL : (const real *)l->t + i * l->t_row,
-            .label = l->labels ? l->labels[i] : 0,
-            .scale = l->scale ? (real)l->scale[i] : 1,
-            .gradient = l->gradient ? (real *)l->gradient + i * l->gradient_row : NULL,
-        };
-        l->loss_rows[i] = (double)row_value(l, &r);
-        if (l->correct)
-            *l->correct += (size_t)is_correct(l, &r);
+        const struct row r = row_of(l, i);
+        if (l->kind != CNN_CROSS_ENTROPY) {
+            l->loss_rows[i] = (double)row_value(l, &r);
+            if (l->correct)
+                *l->correct += (size_t)all_labels_are_right(&r);
+            continue;
+        }
+        group.row[group.count] = r;
+        group.value[group.count++] = &l->loss_rows[i];
+        if (group.count == together)
+            cross_entropy_group(l, &group);
     }
+    if (group.count > 0)
+        cross_entropy_group(l, &group);
 }

@@ -25,6 +25,12 @@ INLINE v_real row_larger(const real *p, size_t left, v_real largest)
     return v_max(v_first(v_load_partial(p, left), left, largest), largest);
 }
 
+/* v, with 0 in the lanes in which it equals `left_out`. */
+INLINE v_real without(v_real v, v_real left_out)
+{
+    return v_select(v_eq(v, left_out), v_zero(), v);
+}
+
 /* The largest of n > 0 numbers, with -0 as +0, so that its sign does not depend on the order. */
 INLINE real row_max(const real *x, size_t n)
 {
@@ -91,6 +97,114 @@ INLINE real row_max(const real *x, size_t n)
     } while (0)
 #define ROW_SUM(total, n, j, left, body)                                                           \
     ROW_SUM_THEN(total, n, j, left, body, row_sum_term, (void)row_sum_term)
+
+/* The bytes of rows that are looked at again while they are in the L1 cache. */
+#define ROWS_BYTES ((size_t)8 * 1024)
+
+/* How many rows are taken together: the logarithms of their sums are those of one vector. */
+INLINE size_t rows_together(size_t cols)
+{
+    const size_t rows = ROWS_BYTES / sizeof(real) / cols;
+    return rows < 1 ? 1 : rows < V_LANES ? rows : V_LANES;
+}
+
+/* Rows of at most this many columns stay in registers, several at once: a single row mostly waits
+ * for its own maximum and sum. */
+#define FEW_COLUMNS ((size_t)16)
+#define FEW_ROWS ((size_t)4)
+
+#if V_SUMS <= 2
+/* The last vector of a row, of which `left` numbers count; the others are -inf for the maximum. */
+INLINE v_real last_vector(const real *x, size_t left)
+{
+    return v_first(v_load_partial(x, left), left, v_set1(-(real)INFINITY));
+}
+
+/*
+ * e = exp(x - max) for rows of at most 16 columns, with zeros behind them, and their largest
+ * numbers, with -0 as +0. The last of a row's `vectors` may be partial.
+ */
+INLINE void exp_few(const size_t rows, const size_t vectors, size_t cols, const real *const *x,
+                    v_real e[][V_SUMS], real *max)
+{
+    const size_t last = vectors - 1, left = cols - last * V_LANES;
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        v_real largest = v_set1(-(real)INFINITY);
+        UNROLL
+        for (size_t v = 0; v < vectors; v++) {
+            const real *at = x[r] + v * V_LANES;
+            e[r][v] = v < last ? v_load(at) : last_vector(at, left);
+            largest = v_max(e[r][v], largest);
+        }
+        max[r] = v_fold_max(largest) + 0;
+        UNROLL
+        for (size_t v = 0; v < V_SUMS; v++)
+            e[r][v] = v < vectors ? v_sub(e[r][v], v_set1(max[r])) : v_zero();
+    }
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        UNROLL
+        for (size_t v = 0; v < vectors; v++)
+            e[r][v] = v_exp_nonpositive(e[r][v]);
+        e[r][last] = v_first(e[r][last], left, v_zero());
+    }
+}
+
+/* Where rows of at most 16 columns put what is known of them: `rest` and `kept` may be NULL. */
+struct few_sums {
+    real *max;
+    real *sum;  /* of exp(x - max) */
+    real *rest; /* of those of these terms that are not 1 */
+    real *kept; /* (rows, 16), the terms, with zeros behind them */
+};
+
+INLINE void sum_few(const size_t rows, const size_t vectors, size_t cols, const real *const *x,
+                    const struct few_sums *to)
+{
+    v_real e[FEW_ROWS][V_SUMS];
+    exp_few(rows, vectors, cols, x, e, to->max);
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        to->sum[r] = v_fold_add(e[r]);
+        UNROLL
+        for (size_t v = 0; v < vectors; v++) {
+            if (to->kept)
+                v_store(to->kept + r * FEW_COLUMNS + v * V_LANES, e[r][v]);
+            e[r][v] = without(e[r][v], v_set1(1));
+        }
+        if (to->rest)
+            to->rest[r] = v_fold_add(e[r]);
+    }
+}
+
+/* The sums of any number of rows of at most 16 columns. */
+INLINE void sum_rows_of(size_t rows, const size_t vectors, size_t cols, const real *const *x,
+                        struct few_sums to)
+{
+    size_t step;
+    for (size_t i = 0; i < rows; i += step) {
+        step = rows - i < FEW_ROWS ? 1 : FEW_ROWS;
+        if (step == 1)
+            sum_few(1, vectors, cols, x + i, &to);
+        else
+            sum_few(FEW_ROWS, vectors, cols, x + i, &to);
+        to.max += step;
+        to.sum += step;
+        if (to.rest)
+            to.rest += step;
+        if (to.kept)
+            to.kept += step * FEW_COLUMNS;
+    }
+}
+INLINE void sum_narrow(size_t rows, size_t cols, const real *const *x, const struct few_sums *to)
+{
+    if (cols <= V_LANES)
+        sum_rows_of(rows, 1, cols, x, *to);
+    else
+        sum_rows_of(rows, V_SUMS, cols, x, *to);
+}
+#endif
 
 /* The number of elements of a row before the first address that is aligned for v_stream. */
 INLINE size_t row_head(const real *p, size_t n)

@@ -67,46 +67,21 @@ INLINE real exp_row(size_t cols, const real *x, real max, const real *next, real
 }
 
 #if V_SUMS <= 2
-/* How many rows of at most 16 columns are computed side by side if they have gaps or are few. */
-#define FEW_ROWS 4
-
-/* The last vector of a row, of which `left` numbers count; the others are -inf for the maximum. */
-INLINE v_real last_vector(const real *x, size_t left)
-{
-    return v_first(v_load_partial(x, left), left, v_set1(-(real)INFINITY));
-}
-
-/*
- * softmax of rows of at most 16 columns in registers, several rows at once, since a single row
- * mostly waits for its own maximum and sum. The last of a row's `vectors` may be partial.
- */
+/* softmax of `rows` rows of at most 16 columns, with gaps between them or too few for a block. */
 INLINE void softmax_few(const size_t rows, const size_t vectors, size_t cols, const real *x,
                         size_t x_row, real *y, size_t y_row)
 {
     const size_t last = vectors - 1, left = cols - last * V_LANES;
+    const real *in[FEW_ROWS];
+    real max[FEW_ROWS];
     v_real e[FEW_ROWS][V_SUMS], sum[FEW_ROWS];
     UNROLL
-    for (size_t r = 0; r < rows; r++) {
-        v_real largest = v_set1(-(real)INFINITY);
-        UNROLL
-        for (size_t v = 0; v < vectors; v++) {
-            const real *at = x + r * x_row + v * V_LANES;
-            e[r][v] = v < last ? v_load(at) : last_vector(at, left);
-            largest = v_max(e[r][v], largest);
-        }
-        const v_real max = v_set1(v_fold_max(largest) + 0);
-        UNROLL
-        for (size_t v = 0; v < V_SUMS; v++)
-            e[r][v] = v < vectors ? v_sub(e[r][v], max) : v_zero();
-    }
+    for (size_t r = 0; r < rows; r++)
+        in[r] = x + r * x_row;
+    exp_few(rows, vectors, cols, in, e, max);
     UNROLL
-    for (size_t r = 0; r < rows; r++) {
-        UNROLL
-        for (size_t v = 0; v < vectors; v++)
-            e[r][v] = v_exp_nonpositive(e[r][v]);
-        e[r][last] = v_first(e[r][last], left, v_zero());
+    for (size_t r = 0; r < rows; r++)
         sum[r] = v_set1(v_fold_add(e[r]));
-    }
     UNROLL
     for (size_t r = 0; r < rows; r++) {
         real *at = y + r * y_row;
@@ -305,19 +280,47 @@ void KERNEL(softmax_backward)(size_t rows, size_t cols, const void *dy, size_t d
         v_stream_end();
 }
 
+/* The largest number of each row, and the sum of its exp(x - max). */
+INLINE void sum_exponentials(size_t rows, size_t cols, const real *const *x, real *max, real *sum)
+{
+#if V_SUMS <= 2
+    if (cols <= FEW_COLUMNS) {
+        sum_narrow(rows, cols, x, &(struct few_sums){.max = max, .sum = sum});
+        return;
+    }
+#endif
+    for (size_t i = 0; i < rows; i++) {
+        max[i] = row_max(x[i], cols);
+        const v_real maximum = v_set1(max[i]);
+        ROW_SUM(sum[i], cols, j, left, v_exp_nonpositive(v_sub(row_load(x[i] + j, left), maximum)));
+    }
+}
+
+/* y = x - max - log(sum of exp(x - max)) for `rows` rows at most a vector has lanes. */
+INLINE void log_softmax_rows(size_t rows, size_t cols, const real *x, size_t x_row, real *y,
+                             size_t y_row)
+{
+    real max[V_LANES], sum[V_LANES] = {0};
+    const real *in[V_LANES];
+    for (size_t i = 0; i < rows; i++)
+        in[i] = x + i * x_row;
+    sum_exponentials(rows, cols, in, max, sum);
+    v_store(sum, v_log(v_load(sum)));
+    for (size_t i = 0; i < rows; i++) {
+        const v_real maximum = v_set1(max[i]), log_sum = v_set1(sum[i]);
+        for (size_t j = 0; j < cols; j += V_LANES) {
+            const size_t left = cols - j < V_LANES ? cols - j : V_LANES;
+            const v_real shifted = v_sub(row_load(in[i] + j, left), maximum);
+            row_store(y + i * y_row + j, v_sub(shifted, log_sum), left);
+        }
+    }
+}
+
 void KERNEL(log_softmax_forward)(size_t rows, size_t cols, const void *x, size_t x_row, void *y,
                                  size_t y_row)
 {
-    for (size_t i = 0; i < rows; i++) {
-        const real *in = (const real *)x + i * x_row;
-        real *out = (real *)y + i * y_row;
-        const v_real max = v_set1(row_max(in, cols));
-        real sum;
-        ROW_SUM(sum, cols, j, left, v_exp_nonpositive(v_sub(row_load(in + j, left), max)));
-        const v_real log_sum = v_log(v_set1(sum));
-        for (size_t j = 0; j < cols; j += V_LANES) {
-            const size_t left = cols - j < V_LANES ? cols - j : V_LANES;
-            row_store(out + j, v_sub(v_sub(row_load(in + j, left), max), log_sum), left);
-        }
-    }
+    const size_t together = rows_together(cols);
+    for (size_t i = 0; i < rows; i += together)
+        log_softmax_rows(rows - i < together ? rows - i : together, cols,
+                         (const real *)x + i * x_row, x_row, (real *)y + i * y_row, y_row);
 }
