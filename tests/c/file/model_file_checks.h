@@ -105,12 +105,16 @@ static inline const char *checks_path(void)
     if (path[0])
         return path;
     const unsigned long long now = (unsigned long long)time(NULL);
-    snprintf(path, sizeof path, "/dev/shm/cnn-checks-%llx-%p.tmp", now, (const void *)&now);
-    FILE *file = fopen(path, "wb");
-    if (!file)
-        snprintf(path, sizeof path, "cnn-checks-%llx-%p.tmp", now, (const void *)&now);
-    else
+    FILE *file = NULL;
+    /* x: programs that start in the same second have files of their own. */
+    for (int i = 0; i < 100 && !file; i++) {
+        snprintf(path, sizeof path, "/dev/shm/cnn-checks-%llx-%d.tmp", now, i);
+        file = fopen(path, "wbx");
+    }
+    if (file)
         fclose(file);
+    else
+        snprintf(path, sizeof path, "cnn-checks-%llx-%p.tmp", now, (const void *)&now);
     return path;
 }
 
