@@ -250,14 +250,14 @@ INLINE void tile(const size_t rows, const size_t vectors, const size_t width, co
     }
 TILES(TILE_FUNCTION)
 
-/* Tiles with these numbers of rows exist with a nonzero index: those of a group, or a single row. */
-#define BY_LIST(rows) ((rows) == LIST_ROWS || (rows) == 1)
+/* Tiles of these rows exist with a nonzero index: a group's, or at most four, the last ones. */
+#define BY_LIST(rows, width) ((rows) == LIST_ROWS || ((rows) <= 4 && (width) == 0))
 
 static void run_tile(size_t rows, size_t vectors, size_t width, struct tile *t)
 {
 #define TILE_CASE(r, v, w)                                                                         \
     case (r * 16 + v) * 16 + w:                                                                    \
-        if (BY_LIST(r) && t->list)                                                                 \
+        if (BY_LIST(r, w) && t->list)                                                                 \
             listed_##r##_##v##_##w(t);                                                             \
         else                                                                                       \
             tile_##r##_##v##_##w(t);                                                               \
@@ -279,6 +279,17 @@ struct group {
 static size_t tile_rows(const cnn_gemm *g, const struct group *group)
 {
     return g->lists ? LIST_ROWS : group->width ? NARROW_TILE_ROWS(group->vectors) : TILE_ROWS;
+}
+
+/* The rows of the tile at row i. A single row behind a whole tile would wait for its own sums. */
+static size_t rows_at(const cnn_gemm *g, const struct group *group, size_t i)
+{
+    const size_t most = tile_rows(g, group), left = g->m - i;
+    if (left == most + 1 && !g->lists && !group->width)
+        return (most + 2) / 2;
+    if (left >= most)
+        return most;
+    return group->width || (g->lists && left > 4) ? 4 : left;
 }
 
 /* A chunk of k for a group of columns: a tile's operands without its rows, and its prefetches. */
@@ -359,12 +370,13 @@ static struct tile *begin_chunk(const cnn_gemm *g, const struct group *group, si
     return &chunk->tile;
 }
 
-/* Set the k of a tile of rows [i, i + rows) in the chunk at k: all, or those of its list. */
-static void take_k(const cnn_gemm *g, size_t i, size_t rows, size_t k, struct tile *t)
+/* Set the k of a tile of rows [i, i + rows) in the chunk at k: all, or those of the list of the
+ * group that the rows are in. */
+static void take_k(const cnn_gemm *g, size_t width, size_t i, size_t rows, size_t k, struct tile *t)
 {
     t->k = g->k - k < CNN_CHUNK ? g->k - k : CNN_CHUNK;
     t->list = NULL;
-    if (!g->lists || !(rows == LIST_ROWS || g->m == 1) || t->k == 0)
+    if (!g->lists || !BY_LIST(rows, width) || t->k == 0)
         return;
     const cnn_lists *lists = g->lists;
     t->k = lists->count[i / LIST_ROWS * lists->chunks + k / CNN_CHUNK];
@@ -374,15 +386,14 @@ static void take_k(const cnn_gemm *g, size_t i, size_t rows, size_t k, struct ti
 /* One chunk of k, for all rows, during which the chunk's part of b stays in the caches. */
 static void run_rows(const cnn_gemm *g, const struct group *group, size_t k)
 {
-    const size_t most = tile_rows(g, group);
     const real *bias = g->bias ? (const real *)g->bias + group->j : NULL;
     cnn_span next;
     struct chunk chunk;
     chunk.next = &next;
     struct tile *t = begin_chunk(g, group, 0, k, bias, (real *)g->c + group->j, g->c_row, &chunk);
     for (size_t i = 0; i < g->m;) {
-        const size_t rows = g->m - i < most ? (group->width ? 4 : g->m - i) : most;
-        take_k(g, i, rows, k, t);
+        const size_t rows = rows_at(g, group, i);
+        take_k(g, group->width, i, rows, k, t);
         run_tile(rows, group->vectors, group->width, t);
         i += rows;
         if (i == g->m)
@@ -430,9 +441,8 @@ static void run_tail(const cnn_gemm *g, size_t j)
     const size_t c_row = columns > PANEL ? panels_at_once(g) * PANEL : PANEL;
     if (g->bias)
         memcpy(bias, (const real *)g->bias + j, columns * sizeof(real));
-    const size_t most = tile_rows(g, &group);
-    for (size_t i = 0; i < g->m; i += most) {
-        const size_t rows = g->m - i < most ? g->m - i : most;
+    for (size_t i = 0, rows; i < g->m; i += rows) {
+        rows = rows_at(g, &group, i);
         real *to = (real *)g->c + i * g->c_row + j;
         if (g->accumulate)
             copy_rows(rows, columns, to, g->c_row, c, c_row);
@@ -442,7 +452,7 @@ static void run_tail(const cnn_gemm *g, size_t j)
             struct chunk chunk;
             chunk.next = &next;
             struct tile *t = begin_chunk(g, &group, i, k, g->bias ? bias : NULL, c, c_row, &chunk);
-            take_k(g, i, rows, k, t);
+            take_k(g, group.width, i, rows, k, t);
             run_tile(rows, group.vectors, group.width, t);
             k += CNN_CHUNK;
         } while (k < g->k);
@@ -542,7 +552,13 @@ void KERNEL(gemm)(const cnn_gemm *g)
     if (fours == g->m)
         return;
     part.m = g->m - fours;
-    part.lists = NULL;
+    cnn_lists lists;
+    if (g->lists) {
+        lists = *g->lists;
+        lists.at += fours / LIST_ROWS * lists.row;
+        lists.count += fours / LIST_ROWS * lists.chunks;
+        part.lists = &lists;
+    }
     part.a = (const real *)g->a + fours * g->a_row;
     part.c = (real *)g->c + fours * g->c_row;
     if (g->derivative)

@@ -38,7 +38,7 @@ static const cnn_lists *find_lists(const cnn_forward_call *call, size_t rows, co
 {
     const cnn_network *network = call->network;
     const size_t words = cnn_map_words(network->shape.inputs);
-    if (!call->plan.zeros || rows < cnn_min(call->plan.block, network->shape.group))
+    if (!call->plan.zeros)
         return NULL;
     uint64_t *const map =
         (uint64_t *)(void *)((char *)scratch + cnn_plan_activation_bytes(&network->shape, rows));

@@ -82,7 +82,8 @@
 #define TASK_PANELS ((size_t)8)
 #define PART_COLUMNS ((size_t)32)
 
-/* Numbers of the first weight from which on lists of nonzeros may pay for one row. */
+/* Numbers of the first weight from which on lists of nonzeros may pay for fewer rows than a group.
+ */
 #define LEAST_LISTED_WEIGHT ((size_t)8192)
 
 /* ---- Shared decisions -------------------------------------------------------------------- */
@@ -121,16 +122,15 @@ static size_t even_block(size_t rows, size_t most, size_t threads)
 }
 
 /*
- * Whether so many rows are searched for zeros: a group, or one row if that may pay. Zeros are no
+ * Whether so many rows are searched for zeros: a group, or fewer if that may pay. Zeros are no
  * zeros any more once they are standardized.
  */
 static bool looks_for_zeros(const cnn_shape *shape, size_t rows)
 {
     if (shape->standardized)
         return false;
-    if (rows == 1)
-        return shape->dense[0].inputs * shape->dense[0].outputs >= LEAST_LISTED_WEIGHT;
-    return rows >= shape->group;
+    return rows >= shape->group ||
+           shape->dense[0].inputs * shape->dense[0].outputs >= LEAST_LISTED_WEIGHT;
 }
 
 /* ---- Predict and evaluate ---------------------------------------------------------------- */
