@@ -208,4 +208,4 @@ assert len(set(runs.values())) == 2
 print("numerics version", cnn.numerics_version())
 print(expected)
 assert cnn.numerics_version() == 1
-assert expected == "0518efa94d3d35b02759cce5de0051bccba7a371a77bb153d3228c70f16cad0f"
+assert expected == "ee4b55d996b6c28156a7757aa7e294df2384d00bd100ee926da7865aec7f4438"
