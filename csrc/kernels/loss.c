@@ -170,7 +170,7 @@ static void sum_group(size_t cols, struct group *g, real *kept)
             z[i] = g->row[i].z;
             g->e[i] = kept + i * FEW_COLUMNS;
         }
-        sum_narrow(g->count, cols, z, &to);
+        KERNEL(sum_narrow)(g->count, cols, z, &to);
         return;
     }
 #endif

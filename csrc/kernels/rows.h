@@ -159,51 +159,8 @@ struct few_sums {
     real *kept; /* (rows, 16), the terms, with zeros behind them */
 };
 
-INLINE void sum_few(const size_t rows, const size_t vectors, size_t cols, const real *const *x,
-                    const struct few_sums *to)
-{
-    v_real e[FEW_ROWS][V_SUMS];
-    exp_few(rows, vectors, cols, x, e, to->max);
-    UNROLL
-    for (size_t r = 0; r < rows; r++) {
-        to->sum[r] = v_fold_add(e[r]);
-        UNROLL
-        for (size_t v = 0; v < vectors; v++) {
-            if (to->kept)
-                v_store(to->kept + r * FEW_COLUMNS + v * V_LANES, e[r][v]);
-            e[r][v] = without(e[r][v], v_set1(1));
-        }
-        if (to->rest)
-            to->rest[r] = v_fold_add(e[r]);
-    }
-}
-
-/* The sums of any number of rows of at most 16 columns. */
-INLINE void sum_rows_of(size_t rows, const size_t vectors, size_t cols, const real *const *x,
-                        struct few_sums to)
-{
-    size_t step;
-    for (size_t i = 0; i < rows; i += step) {
-        step = rows - i < FEW_ROWS ? 1 : FEW_ROWS;
-        if (step == 1)
-            sum_few(1, vectors, cols, x + i, &to);
-        else
-            sum_few(FEW_ROWS, vectors, cols, x + i, &to);
-        to.max += step;
-        to.sum += step;
-        if (to.rest)
-            to.rest += step;
-        if (to.kept)
-            to.kept += step * FEW_COLUMNS;
-    }
-}
-INLINE void sum_narrow(size_t rows, size_t cols, const real *const *x, const struct few_sums *to)
-{
-    if (cols <= V_LANES)
-        sum_rows_of(rows, 1, cols, x, *to);
-    else
-        sum_rows_of(rows, V_SUMS, cols, x, *to);
-}
+/* Fill them in for rows of at most 16 columns (softmax.c). */
+void KERNEL(sum_narrow)(size_t rows, size_t cols, const real *const *x, const struct few_sums *to);
 #endif
 
 /* The number of elements of a row before the first address that is aligned for v_stream. */
