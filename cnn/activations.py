@@ -118,6 +118,8 @@ CLASSES: tuple[type[LeakyReLU | ELU], ...] = (LeakyReLU, ELU)
 
 def number(name: str, value: object, *, where: str | None = None) -> float:
     """Return the checked parameter of an activation; `where` is for messages."""
+    if type(value) is float and _core.LEAST_ALPHA <= value <= _core.LARGEST:
+        return value
     return checks.real(
         where or name, _core.ALPHA_NAMES[name], value, low=_core.LEAST_ALPHA, most=_core.LARGEST
     )
@@ -125,6 +127,8 @@ def number(name: str, value: object, *, where: str | None = None) -> float:
 
 def resolved(activation: Unchecked) -> tuple[str, float]:
     """Return the name and the parameter, 0 for the default; other objects are returned as given."""
+    if type(activation) is str:
+        return activation, 0.0
     name = _NAMES.get(type(activation))
     if name is None:
         return activation, 0.0  # type: ignore[return-value]

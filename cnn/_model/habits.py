@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, overload
 
 from cnn import layers
+from cnn._base import hints
 
 if TYPE_CHECKING:
     import numpy as np
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from cnn.layers import Layer
 
 
+@hints.hinted_attributes("Sequential")
 class Habits:
     """The part of `Sequential` that has names of other libraries."""
 
@@ -105,11 +107,7 @@ class Habits:
         """
         return layers.outputs("activations", self._layers, x, self.dtype)
 
-    # Type checkers would take any attribute for one that exists.
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            """Raise the error for an attribute that does not exist, with a hint."""
-            from cnn._base import hints  # noqa: PLC0415  # for errors alone
-
-            raise hints.missing_attribute("Sequential", name, self)
+    def __dir__(self) -> list[str]:
+        """Return the names of attributes, without those that only have a hint."""
+        absent = hints.ATTRIBUTES["Sequential"]
+        return [name for name in super().__dir__() if name not in absent or hasattr(self, name)]

@@ -28,7 +28,7 @@
 #define VM_EXP_LEAST R(-104.0)  /* exp of less is 0 */
 #define VM_EXP_MOST R(89.0)     /* exp of more is inf */
 #define VM_EXPM1_LEAST R(-18.0) /* expm1 of less is -1 */
-#define VM_TANH_MOST R(10.0)    /* tanh of more is 1 */
+#define VM_TANH_MOST R(20.0)    /* tanh of half of more is 1 */
 #define VM_ERF_MOST R(4.0)      /* erf of more is 1 */
 #define VM_NORMAL_MOST R(14.6)  /* the density and the tail from here on are 0 */
 #define VM_LOG2E R(0x1.715476p+0)
@@ -47,7 +47,7 @@
 #define VM_EXP_LEAST R(-746.0)
 #define VM_EXP_MOST R(710.0)
 #define VM_EXPM1_LEAST R(-38.0)
-#define VM_TANH_MOST R(20.0)
+#define VM_TANH_MOST R(40.0)
 #define VM_ERF_MOST R(6.0)
 #define VM_NORMAL_MOST R(38.7)
 #define VM_LOG2E R(0x1.71547652b82fep+0)
@@ -183,34 +183,33 @@ INLINE v_real v_sigmoid(v_real x)
     return v_div(v_select(v_lt(x, v_zero()), w, one), v_add(one, w));
 }
 
-/* -2 T(-2 s): the roundings are those of T. */
+/* -T(-s): the roundings are those of T. */
 #if CNN_BITS == 32
-static const real vm_tanh_tail[] = {R(-0x1.fffffep-1), R(0x1.5554b0p-1), R(-0x1.555674p-2),
-                                    R(0x1.122792p-3), R(-0x1.6bebeep-5)};
+static const real vm_tanh_tail[] = {R(-0x1.fffffep-2), R(0x1.5554b0p-3), R(-0x1.555674p-5),
+                                    R(0x1.122792p-7), R(-0x1.6bebeep-10)};
 #else
-static const real vm_tanh_tail[] = {R(-0x1.0000000000005p+0),  R(0x1.5555555555539p-1),
-                                    R(-0x1.55555555522a3p-2),  R(0x1.1111111119027p-3),
-                                    R(-0x1.6c16c17ee1751p-5),  R(0x1.a01a0174f229fp-7),
-                                    R(-0x1.a019a75cc0100p-9),  R(0x1.71de884082173p-11),
-                                    R(-0x1.28a1f358fbfbep-13), R(0x1.ae6b6ecae70dfp-16)};
+static const real vm_tanh_tail[] = {R(-0x1.0000000000005p-1),  R(0x1.5555555555539p-3),
+                                    R(-0x1.55555555522a3p-5),  R(0x1.1111111119027p-7),
+                                    R(-0x1.6c16c17ee1751p-10), R(0x1.a01a0174f229fp-13),
+                                    R(-0x1.a019a75cc0100p-16), R(0x1.71de884082173p-19),
+                                    R(-0x1.28a1f358fbfbep-22), R(0x1.ae6b6ecae70dfp-26)};
 #endif
 
 /*
- * With a = |x|, -2a = n ln 2 - 2s and q = (1 - e^(-2s)) / 2, N = (1 - exp(-2a)) / 2 =
- * (1 - 2^n) / 2 + 2^n q and D = (1 + exp(-2a)) / 2 = (1 + 2^n) / 2 - 2^n q, each rounded once more.
- * tanh(a) = N / D = N + N N/D, which for small a hides the error of the quotient. What ln 2 / 2
- * lacks does not matter: the larger -n, the less does exp(-2a). ULP 1.97 and 2.12.
+ * With a = |2x|, -a = n ln 2 - s, q = 1 - e^(-s) and h = 2^n / 2, N = (1 - exp(-a)) / 2 =
+ * (1/2 - h) + h q and D = (1 + exp(-a)) / 2 = (1/2 + h) - h q, each rounded twice.
+ * tanh(|x|) = N / D = N + N N/D, which for small a hides the error of the quotient. What ln 2
+ * lacks does not matter: the larger -n, the less does exp(-a). ULP 1.97 and 2.12.
  */
 INLINE v_real v_tanh(v_real x)
 {
     const v_real half = v_set1(R(0.5));
-    const v_real a = v_min(v_set1(VM_TANH_MOST), v_abs(x));
-    const v_real t = v_fma(a, v_set1(-2 * VM_LOG2E), v_set1(VM_POWER));
-    const v_real s = v_fma(v_sub(t, v_set1(VM_POWER)), v_set1(VM_LN2 / 2), a);
-    const v_real square = v_mul(s, s), power = vm_power_of_2(t);
+    const v_real a = v_min(v_set1(VM_TANH_MOST), v_abs(v_add(x, x)));
+    const v_real t = v_fma(a, v_set1(-VM_LOG2E), v_set1(VM_POWER - 1));
+    const v_real s = v_fma(v_sub(t, v_set1(VM_POWER - 1)), v_set1(VM_LN2), a);
+    const v_real square = v_mul(s, s), h = vm_power_of_2(t);
     const v_real q = v_fma(square, vm_two_chains(s, square, VM_COEFFICIENTS(vm_tanh_tail)), s);
-    const v_real n = v_fma(power, q, v_fnma(power, half, half));
-    const v_real d = v_fnma(power, q, v_fma(power, half, half));
+    const v_real n = v_fma(h, q, v_sub(half, h)), d = v_fnma(h, q, v_add(half, h));
     return v_copysign(v_fma(n, v_div(n, d), n), x);
 }
 
