@@ -5,12 +5,12 @@
 /* ---- Threads ----------------------------------------------------------------------------- */
 
 /*
- * Each thread should have at least 50 microseconds of work, at 60 multiply-adds a nanosecond. A
+ * Each thread should have at least 33 microseconds of work, at 60 multiply-adds a nanosecond. A
  * worker that spins starts within a fraction of one, and two threads then halve the time of a call.
- * One that sleeps starts after some 30, and waking it takes the caller 5: at twice 50, that is
+ * One that sleeps starts after some 30, and waking it takes the caller 5: at twice 33, that is
  * neither gain nor loss.
  */
-#define WORK_PER_THREAD (50e-6 * 60e9)
+#define WORK_PER_THREAD (33e-6 * 60e9)
 
 /* How many times less work threads share that are awake. */
 #define AWAKE 4
@@ -37,8 +37,9 @@
  */
 #define MOST_BLOCK_BYTES ((size_t)256 * 1024)
 
-/* A block has at least so many tiles: fewer rows would read the weights too often. */
-#define LEAST_BLOCK_TILES 4
+/* With fewer rows, a block would read the weights too often. If not even so many rows have that
+ * place, the larger the block the better. */
+#define LEAST_BLOCK_ROWS ((size_t)48)
 
 /* A batch that is gathered ahead, and the rest of the step, should stay in the L2 cache. */
 #define MOST_AHEAD_BYTES ((size_t)1024 * 1024)
@@ -141,7 +142,9 @@ static size_t most_block(const cnn_machine *machine, const cnn_shape *shape)
     const size_t bytes = cnn_min(MOST_BLOCK_BYTES, machine->caches.l2 / 2);
     const size_t row_bytes = cnn_max(shape->inputs, shape->widest) * shape->real_size;
     const size_t rows = bytes / row_bytes / shape->tile_rows * shape->tile_rows;
-    return cnn_max(cnn_min(CNN_BLOCK_ROWS, rows), LEAST_BLOCK_TILES * shape->tile_rows);
+    if (LEAST_BLOCK_ROWS * row_bytes > cnn_min(MOST_BLOCK_BYTES, machine->caches.l2))
+        return CNN_BLOCK_ROWS;
+    return cnn_max(cnn_min(CNN_BLOCK_ROWS, rows), LEAST_BLOCK_ROWS);
 }
 
 size_t cnn_plan_scratch(const cnn_shape *shape, size_t rows)
@@ -168,9 +171,7 @@ static void cut_rows(const cnn_machine *machine, const struct use *use, size_t t
     const size_t rows = p->rows;
     const double work = use->passes * (double)shape->parameters * (double)rows;
     p->split = CNN_SPLIT_ROWS;
-    p->block = rows <= LEAST_BLOCK_TILES * shape->tile_rows
-                   ? rows
-                   : cnn_min(most_block(machine, shape), rows);
+    p->block = cnn_min(most_block(machine, shape), rows);
     p->threads = 1;
     const size_t most = threads > 1 ? threads_for(machine, SIZE_MAX, work) : 1;
     if (most > 1)
