@@ -198,7 +198,7 @@ static cnn_status product(cnn_dtype dtype, const cnn_pack *b, const cnn_gemm *ge
 {
     const cnn_kernels *kernels = cnn_dispatch(dtype);
     const cnn_machine machine = cnn_machine_now();
-    const cnn_packing_plan plan = cnn_plan_packing(&machine, kernels, size_of(dtype), gemm);
+    const cnn_packing_plan plan = cnn_plan_packing(&machine, kernels, size_of(dtype), gemm, b);
     return cnn_product_packing(kernels, size_of(dtype), gemm, b, &plan);
 }
 

@@ -98,6 +98,34 @@ static void run_blocks(const struct packing *p, const cnn_gemm *strip, char *cop
     }
 }
 
+/*
+ * Columns [j, j + n) of c, for the rows and the block of k at `k` that g has, with b packed into
+ * `memory` or read where it is.
+ */
+static void run_columns(const struct packing *p, cnn_gemm g, size_t k, size_t j, size_t n,
+                        bool in_place, char *memory)
+{
+    const cnn_gemm *whole = p->gemm;
+    const size_t size = p->real_size, panel = p->kernels->panel;
+    cnn_pack b = *p->pack;
+    b.k = g.k;
+    b.n = g.n = n;
+    b.b = advance(b.b, k * b.b_row + j * b.b_col, size);
+    b.packed = memory;
+    b.b_panel = g.k * panel;
+    g.b = in_place ? b.b : memory;
+    g.b_k = in_place ? b.b_row : panel;
+    g.b_panel = in_place ? panel : b.b_panel;
+    g.c = (char *)g.c + j * size;
+    const bool is_last = whole->k - k <= p->plan->block_k;
+    g.accumulate = whole->accumulate || k > 0;
+    g.bias = is_last ? advance(whole->bias, j, size) : NULL;
+    g.activation = is_last ? whole->activation : (cnn_activation_spec){.kind = CNN_IDENTITY};
+    if (!in_place)
+        p->kernels->pack(&b);
+    run_blocks(p, &g, memory + p->plan->packed_bytes);
+}
+
 static void run_strip(void *context, size_t index, size_t worker)
 {
     const struct packing *p = context;
@@ -105,28 +133,19 @@ static void run_strip(void *context, size_t index, size_t worker)
     const cnn_gemm *whole = p->gemm;
     const size_t i = index / plan->col_strips * plan->strip_rows;
     const size_t j = index % plan->col_strips * plan->strip_cols;
-    const size_t size = p->real_size;
-    char *const packed = p->memory + worker * plan->worker_bytes;
-    cnn_pack b = *p->pack;
-    b.n = cnn_min(plan->strip_cols, whole->n - j);
-    b.packed = packed;
+    const size_t size = p->real_size, n = cnn_min(plan->strip_cols, whole->n - j);
+    const size_t unpacked = plan->in_place ? n - n % p->kernels->panel : 0;
+    char *const memory = p->memory + worker * plan->worker_bytes;
     cnn_gemm g = *whole;
     g.m = cnn_min(plan->strip_rows, whole->m - i);
-    g.n = b.n;
-    g.b = packed;
-    g.b_k = p->kernels->panel;
-    g.c = (char *)whole->c + (i * whole->c_row + j) * size;
+    g.c = (char *)whole->c + i * whole->c_row * size;
     for (size_t k = 0; k == 0 || k < whole->k; k += plan->block_k) {
-        b.k = g.k = cnn_min(plan->block_k, whole->k - k);
-        b.b = advance(p->pack->b, k * b.b_row + j * b.b_col, size);
-        b.b_panel = g.b_panel = g.k * p->kernels->panel;
+        g.k = cnn_min(plan->block_k, whole->k - k);
         g.a = advance(whole->a, i * whole->a_row + k * whole->a_k, size);
-        g.accumulate = whole->accumulate || k > 0;
-        const bool is_last = whole->k - k <= plan->block_k;
-        g.bias = is_last ? advance(whole->bias, j, size) : NULL;
-        g.activation = is_last ? whole->activation : (cnn_activation_spec){.kind = CNN_IDENTITY};
-        p->kernels->pack(&b);
-        run_blocks(p, &g, packed + plan->packed_bytes);
+        if (unpacked > 0)
+            run_columns(p, g, k, j, unpacked, true, memory);
+        if (unpacked < n)
+            run_columns(p, g, k, j + unpacked, n - unpacked, false, memory);
     }
 }
 

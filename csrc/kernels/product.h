@@ -18,14 +18,15 @@ void cnn_product(const cnn_kernels *kernels, size_t real_size, const cnn_gemm *g
 
 /*
  * How a product is cut whose b is not packed; decided by cnn_plan_packing. A strip is a rectangle
- * of c that one thread computes: for each block of k it packs its columns of b, and then takes its
- * rows block by block.
+ * of c that one thread computes: for each block of k it packs its columns of b, unless they are
+ * read where they are, and then takes its rows block by block.
  */
 typedef struct cnn_packing_plan {
     size_t threads;
     size_t strip_rows, strip_cols; /* strip_cols is a multiple of the panel */
     size_t row_strips, col_strips;
     size_t block_rows, block_k; /* block_k is a multiple of CNN_CHUNK, or all */
+    bool in_place;              /* whole panels of row-major b are not packed */
     size_t copy_row; /* elements between lines of a block of a copied side by side; 0: no copy */
     size_t packed_bytes, worker_bytes; /* of memory for b, and for all, of each thread */
 } cnn_packing_plan;

@@ -68,6 +68,12 @@
 #define LEAST_STRIP_PANELS 4
 #define STRIPS_PER_THREAD 2
 
+/* Rows that read b where it is: as few as take several panels at once, or two tiles, if the pages
+ * of b, which each panel visits, are so few that processors have their addresses. */
+#define IN_PLACE_ROWS 3
+#define IN_PLACE_TILES 2
+#define IN_PLACE_BYTES ((size_t)4 * 1024 * 1024)
+
 /*
  * Weights are read and changed row-major if their rows are at most this long: in a batch of one
  * row, and in a batch of more. All tiles of the batch, each of which reads the weight anew, read at
@@ -401,6 +407,16 @@ static size_t block_k(const cnn_machine *machine, size_t real_size, const cnn_ge
     return cnn_max(cnn_min(each, g->k), 1);
 }
 
+/* Whether whole panels of b are read where they are: to pack them for few rows takes longer. */
+static bool reads_in_place(const cnn_kernels *kernels, size_t real_size, const cnn_gemm *g,
+                           const cnn_pack *b)
+{
+    if (b->b_col != 1)
+        return false;
+    return g->m <= IN_PLACE_ROWS || (g->m <= IN_PLACE_TILES * kernels->tile_rows &&
+                                     g->k * b->b_row * real_size <= IN_PLACE_BYTES);
+}
+
 /*
  * Cut the columns into strips for which there is memory, and some more than threads, which even out
  * a thread that is late; then the rows, if there are too few columns. Strips that share columns
@@ -411,7 +427,8 @@ static void cut_strips(const cnn_kernels *kernels, size_t real_size, const cnn_g
 {
     const size_t panels = cnn_pieces(g->n, kernels->panel);
     const size_t row_blocks = cnn_pieces(g->m, p->block_rows);
-    const size_t most = MOST_PACKED_BYTES / (p->block_k * kernels->panel * real_size);
+    const size_t most =
+        p->in_place ? panels : MOST_PACKED_BYTES / (p->block_k * kernels->panel * real_size);
     const size_t wanted = p->threads > 1 ? STRIPS_PER_THREAD * p->threads : 1;
     const size_t useful =
         cnn_max(cnn_pieces(panels, LEAST_STRIP_PANELS), cnn_min(panels, p->threads));
@@ -428,7 +445,7 @@ static void cut_strips(const cnn_kernels *kernels, size_t real_size, const cnn_g
 }
 
 cnn_packing_plan cnn_plan_packing(const cnn_machine *machine, const cnn_kernels *kernels,
-                                  size_t real_size, const cnn_gemm *g)
+                                  size_t real_size, const cnn_gemm *g, const cnn_pack *b)
 {
     cnn_packing_plan p = {.block_rows = cnn_min(g->m, RECTANGLE_TILES * kernels->tile_rows)};
     if (g->m == 0 || g->n == 0)
@@ -436,10 +453,12 @@ cnn_packing_plan cnn_plan_packing(const cnn_machine *machine, const cnn_kernels 
     const size_t tasks = cnn_pieces(g->m, p.block_rows) * cnn_pieces(g->n, kernels->panel);
     p.threads = threads_for(machine, tasks, (double)g->m * (double)g->n * (double)g->k);
     p.block_k = block_k(machine, real_size, g, p.block_rows);
+    p.in_place = reads_in_place(kernels, real_size, g, b);
     cut_strips(kernels, real_size, g, &p);
     p.copy_row = copy_row(kernels, real_size, g, &p);
     const size_t lines = g->a_row == 1 ? p.block_k : p.block_rows;
-    p.packed_bytes = cnn_round_up(p.block_k * p.strip_cols * real_size, CNN_LINE);
+    const size_t packed = p.in_place ? kernels->panel : p.strip_cols;
+    p.packed_bytes = cnn_round_up(p.block_k * packed * real_size, CNN_LINE);
     p.worker_bytes = p.packed_bytes + cnn_round_up(lines * p.copy_row * real_size, CNN_LINE);
     return p;
 }

@@ -153,9 +153,9 @@ bool cnn_plan_gathers_ahead(const cnn_machine *machine, const cnn_shape *shape, 
 cnn_product_plan cnn_plan_product(const cnn_machine *machine, const cnn_kernels *kernels,
                                   const cnn_gemm *gemm);
 
-/* How a product is cut whose b is packed on the way, by its shape and strides. */
+/* How a product is cut whose b is packed on the way, by its shape and the strides of a and b. */
 cnn_packing_plan cnn_plan_packing(const cnn_machine *machine, const cnn_kernels *kernels,
-                                  size_t real_size, const cnn_gemm *gemm);
+                                  size_t real_size, const cnn_gemm *gemm, const cnn_pack *b);
 
 /* How work on the rows of a matrix (rows, cols) is cut. */
 typedef struct cnn_rows_plan {

@@ -128,23 +128,21 @@ static void show_network(const machine *where, const machine *usual, const netwo
 /* Print how products with b packed on the way are cut: forward and the gradient of the weight. */
 static void show_products(const machine *where, size_t threads)
 {
-    static const size_t sizes[][3] = {{100, 50, 784},
-                                      {128, 1024, 1024},
-                                      {1000, 1000, 1000},
-                                      {2048, 2048, 2048},
-                                      {1000, 512, 10000}};
+    static const size_t sizes[][3] = {{1, 1000, 1000},    {100, 50, 784},     {128, 1024, 1024},
+                                      {1000, 1000, 1000}, {2048, 2048, 2048}, {1000, 512, 10000}};
     const cnn_machine now = {threads, where->caches};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         for (int columns = 0; columns < 2; columns++) {
             cnn_gemm g = {.m = sizes[i][0], .n = sizes[i][1], .k = sizes[i][2]};
             g.a_row = columns ? 1 : g.k;
             g.a_k = columns ? g.m : 1;
-            const cnn_packing_plan p = cnn_plan_packing(&now, &kernels, sizeof(float), &g);
+            const cnn_pack b = {.b_row = g.n, .b_col = 1};
+            const cnn_packing_plan p = cnn_plan_packing(&now, &kernels, sizeof(float), &g, &b);
             show("%s product %s%zu x %zu x %zu of %zu: %zu x %zu strips of %zu x %zu, %zu threads, "
-                 "blocks of %zu x %zu, %s",
+                 "blocks of %zu x %zu, %s%s",
                  where->name, columns ? "by columns " : "", g.m, g.n, g.k, threads, p.row_strips,
                  p.col_strips, p.strip_rows, p.strip_cols, p.threads, p.block_rows, p.block_k,
-                 p.copy_row ? "copied" : "not copied");
+                 p.copy_row ? "copied" : "not copied", p.in_place ? ", b in place" : "");
         }
 }
 
@@ -309,16 +307,17 @@ static void test_products(void)
 /*
  * The same for strips, which have memory for their part of b and their copy of a. A block of a
  * takes at most half of the L2 cache, or is one chunk of k. Lines of a that are far apart are
- * copied if enough panels of b read them.
+ * copied if enough panels of b read them. Few rows read the rows of b in place, but for the last
+ * panel.
  */
-static void check_strips(const cnn_machine *now, const cnn_gemm *g)
+static void check_strips_of(const cnn_machine *now, const cnn_gemm *g, const cnn_pack *b)
 {
-    const cnn_packing_plan p = cnn_plan_packing(now, &kernels, sizeof(float), g);
+    const cnn_packing_plan p = cnn_plan_packing(now, &kernels, sizeof(float), g, b);
     CHECK(p.threads >= 1 && p.threads <= now->threads);
     CHECK(p.row_strips * p.col_strips >= p.threads);
     /* Every thread that is worth it gets a strip, unless rows and panels are too few. */
     CHECK(now->threads == 1 || p.threads > 1 || g->n <= kernels.panel ||
-          (double)g->n * (double)g->m * (double)g->k < 6e6);
+          (double)g->n * (double)g->m * (double)g->k < 4e6);
     CHECK(p.row_strips * p.strip_rows >= g->m && (p.row_strips - 1) * p.strip_rows < g->m);
     CHECK(p.col_strips * p.strip_cols >= g->n && (p.col_strips - 1) * p.strip_cols < g->n);
     CHECK(p.strip_cols % kernels.panel == 0);
@@ -326,9 +325,12 @@ static void check_strips(const cnn_machine *now, const cnn_gemm *g)
     CHECK(p.block_k > 0 && (p.block_k == cnn_max(g->k, 1) || p.block_k % CNN_CHUNK == 0));
     CHECK(p.block_k <= CNN_CHUNK ||
           p.block_rows * (p.block_k - CNN_CHUNK) * sizeof(float) < now->caches.l2 / 2);
-    const size_t packed = p.block_k * p.strip_cols * sizeof(float);
+    const bool few = g->m <= 2 * kernels.tile_rows && g->k * b->b_row * sizeof(float) <= 4096 * KIB;
+    CHECK(p.in_place == (b->b_col == 1 && (g->m <= 3 || few)));
+    const size_t packed_cols = p.in_place ? kernels.panel : p.strip_cols;
+    const size_t packed = p.block_k * packed_cols * sizeof(float);
     CHECK(p.packed_bytes >= packed && p.packed_bytes % 64 == 0);
-    CHECK(packed <= (size_t)4096 * KIB || p.strip_cols == kernels.panel);
+    CHECK(packed <= (size_t)4096 * KIB || packed_cols == kernels.panel);
     const bool columns = g->a_row == 1;
     const size_t lines = columns ? p.block_k : p.block_rows;
     const size_t length = columns ? p.block_rows : p.block_k;
@@ -337,6 +339,12 @@ static void check_strips(const cnn_machine *now, const cnn_gemm *g)
     CHECK((p.copy_row > 0) == copies);
     CHECK(!copies || (p.copy_row >= length && p.copy_row * sizeof(float) % 2048 > 0));
     CHECK(p.worker_bytes >= p.packed_bytes + lines * p.copy_row * sizeof(float));
+}
+
+static void check_strips(const cnn_machine *now, const cnn_gemm *g)
+{
+    check_strips_of(now, g, &(const cnn_pack){.b_row = g->n, .b_col = 1});
+    check_strips_of(now, g, &(const cnn_pack){.b_row = 1, .b_col = g->k});
 }
 
 static void test_packing(void)
@@ -349,6 +357,10 @@ static void test_packing(void)
                     const cnn_machine now = {threads, machines[m].caches};
                     cnn_gemm g = {.m = n, .n = n, .k = ks[i], .a_row = ks[i], .a_k = 1};
                     check_strips(&now, &g);
+                    g.m = 3;
+                    check_strips(&now, &g);
+                    g.m = 2 * kernels.tile_rows;
+                    check_strips(&now, &g);
                     g.m = 100;
                     check_strips(&now, &g);
                     g.a_row = 1;
@@ -357,7 +369,8 @@ static void test_packing(void)
                 }
     const cnn_machine now = {2, machines[0].caches};
     const cnn_gemm nothing = {.m = 0, .n = 10, .k = 10};
-    CHECK(cnn_plan_packing(&now, &kernels, sizeof(float), &nothing).col_strips == 0);
+    const cnn_pack b = {.b_row = 10, .b_col = 1};
+    CHECK(cnn_plan_packing(&now, &kernels, sizeof(float), &nothing, &b).col_strips == 0);
 }
 
 /* The caches of this machine are read, can be replaced, and come back. */
