@@ -131,7 +131,7 @@ def methods(cls):
         for name, value in vars(owner).items():
             public = not name.startswith("_") and name not in HANDLES
             # A method may be made by a descriptor, as some of scikit-learn are.
-            method = not isinstance(value, type) and inspect.isroutine(getattr(cls, name))
+            method = not isinstance(value, type) and inspect.isroutine(getattr(cls, name, None))
             told = name in found or hasattr(base, name)
             if (public or name in SPECIAL) and method and value.__doc__ and not told:
                 found.append(name)
