@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 
+import targets
 from session import Goal, Section, Session
 
 CHART = (
@@ -39,7 +41,7 @@ def write(session: Session, sections: Sequence[Section], folder: Path, chart: st
     parts = [_head(session)]
     if chart:
         parts.append(f"![{CHART.format(session.machine.title)}]({chart})\n")
-    parts += [METHOD, _targets(sections), _failures(sections)]
+    parts += [METHOD, _targets(session, sections), _failures(sections)]
     parts += [_section(section) for section in sections]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{session.machine.slug}.md"
@@ -68,10 +70,28 @@ def _head(session: Session) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _targets(sections: Sequence[Section]) -> str:
+def _summary(session: Session, section: Section) -> list[Goal]:
+    """Return the targets for all rows of a section together, with the best instruction set."""
+    rows = [row for row in section.comparisons if row.isa == session.options.isas[0]]
+    if session.options.quick or not rows:
+        return []
+    ahead = sum(round(row.ratio, 2) >= 1 for row in rows)
+    name = f"{section.title}: rows in which no peer is faster"
+    goals = [Goal(name, f"{ahead} of {len(rows)}", "all", ahead == len(rows))]
+    alone = [math.log(row.ratio) for row in rows if row.threads == 1]
+    wanted = targets.MEANS.get(section.title)
+    if alone and wanted:
+        mean = math.exp(sum(alone) / len(alone))
+        name = f"{section.title}: geometric mean of {len(alone)} rows, one thread"
+        goals.append(Goal(name, f"{mean:.2f}x", f"≥ {wanted:g}x", mean >= wanted))
+    return goals
+
+
+def _targets(session: Session, sections: Sequence[Section]) -> str:
     """Return the table of targets, met and missed."""
     goals = []
     for section in sections:
+        goals += _summary(session, section)
         goals += [
             Goal(
                 f"{row.subject}: {row.name}",

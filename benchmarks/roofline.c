@@ -8,6 +8,10 @@
  * Compiled with -DVECTOR_BYTES=N for the width of a register. Vectors are the compiler's own, so
  * the program needs no intrinsics, but for stores that go past the cache.
  */
+#ifdef __linux__
+#define _GNU_SOURCE
+#include <sched.h>
+#endif
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -126,6 +130,31 @@ static void *thread_main(void *argument)
     return NULL;
 }
 
+/* Start a thread on a core of its own, if the system allows it: a scheduler may leave all threads
+ * of so short a run on the core that made them. */
+static int start(pthread_t *handle, task *task, size_t number)
+{
+    pthread_attr_t attributes;
+    int failed;
+    pthread_attr_init(&attributes);
+#ifdef __linux__
+    cpu_set_t allowed, own;
+    CPU_ZERO(&own);
+    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) {
+        for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&own) == 0; cpu++)
+            if (CPU_ISSET(cpu, &allowed) && number-- == 0)
+                CPU_SET(cpu, &own);
+        if (CPU_COUNT(&own) > 0)
+            pthread_attr_setaffinity_np(&attributes, sizeof own, &own);
+    }
+#else
+    (void)number;
+#endif
+    failed = pthread_create(handle, &attributes, thread_main, task);
+    pthread_attr_destroy(&attributes);
+    return failed;
+}
+
 /* Seconds from the first thread's begin to the last one's end. */
 static double together(task *tasks, size_t threads)
 {
@@ -135,7 +164,7 @@ static double together(task *tasks, size_t threads)
     pthread_barrier_init(&barrier, NULL, (unsigned)threads);
     for (size_t i = 0; i < threads; i++) {
         tasks[i].barrier = &barrier;
-        if (pthread_create(&handles[i], NULL, thread_main, &tasks[i]) != 0) {
+        if (start(&handles[i], &tasks[i], i) != 0) {
             fprintf(stderr, "roofline: cannot start a thread\n");
             exit(1);
         }
