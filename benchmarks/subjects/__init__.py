@@ -21,7 +21,6 @@ from subjects import (
 SUBJECTS: dict[str, Callable[[Session], Section]] = {
     "predict": predict.run,
     "training": training.run,
-    "learning": learning.run,
     "activations": activations.run,
     "dense": dense.run,
     "threads": two_threads.run,
@@ -30,6 +29,7 @@ SUBJECTS: dict[str, Callable[[Session], Section]] = {
     "memory": memory.run,
     "import": startup.run_import,
     "size": startup.run_size,
+    "learning": learning.run,  # the longest, so the last: a report is written as it grows
 }
 # Without the rows that no target speaks of, a run is over in some minutes.
 QUICK = ("predict", "training", "activations", "dense", "threads", "import", "size")

@@ -65,8 +65,7 @@ def run(session: Session) -> Section:
     if not os.environ.get("CNN_DATA"):
         section.failures.append("MNIST is missing; CNN_DATA names its folder")
         return section
-    for threads in session.options.threads:
-        _compare(session, section, threads)
+    _compare(session, section, session.options.threads[0])
     return section
 
 
@@ -92,7 +91,9 @@ def _compare(session: Session, section: Section, threads: int) -> None:
         for optimizer, batch, lr in SETTINGS:
             case = Train(MEDIUM, optimizer, batch, SAMPLES, lr)
             for setting in able:
-                found[setting] += _learn(session, section, workers, setting, case)
+                # A run that takes longer than the best so far is not the best for any goal.
+                most = min([MOST_SECONDS, *(form.seconds(GOALS[-1]) for form in found[setting])])
+                found[setting] += _learn(session, section, workers, setting, case, most)
     finally:
         workers.close()
     for goal in GOALS:
@@ -116,7 +117,12 @@ def _is_right(section: Section, workers: Workers, setting: Setting) -> bool:
 
 
 def _learn(
-    session: Session, section: Section, workers: Workers, setting: Setting, case: Train
+    session: Session,
+    section: Section,
+    workers: Workers,
+    setting: Setting,
+    case: Train,
+    most_seconds: float,
 ) -> list[Runs]:
     """Return a library's runs with one setting, for each of the forms in which it can train."""
     forms: list[Runs] = []
@@ -125,7 +131,7 @@ def _learn(
         try:
             worker = workers.get(setting)
             session.versions[setting.peer] = worker.version
-            curves = worker.ask("learn", seeded, GOALS[-1], MOST_SECONDS)
+            curves = worker.ask("learn", seeded, GOALS[-1], most_seconds)
         except PeerError as error:
             section.failures.append(f"{setting.label}, {case.name}: {error}")
             return []
