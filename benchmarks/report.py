@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import platform
+import statistics
 from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
@@ -78,10 +78,10 @@ def _summary(session: Session, section: Section) -> list[Goal]:
     ahead = sum(round(row.ratio, 2) >= 1 for row in rows)
     name = f"{section.title}: rows in which no peer is faster"
     goals = [Goal(name, f"{ahead} of {len(rows)}", "all", ahead == len(rows))]
-    alone = [math.log(row.ratio) for row in rows if row.threads == 1]
+    alone = [row.ratio for row in rows if row.threads == 1]
     wanted = targets.MEANS.get(section.title)
     if alone and wanted:
-        mean = math.exp(sum(alone) / len(alone))
+        mean = statistics.geometric_mean(alone)
         name = f"{section.title}: geometric mean of {len(alone)} rows, one thread"
         goals.append(Goal(name, f"{mean:.2f}x", f"≥ {wanted:g}x", mean >= wanted))
     return goals

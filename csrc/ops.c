@@ -193,7 +193,7 @@ static cnn_status log_softmax_forward(cnn_dtype dtype, size_t rows, size_t cols,
 
 /* ---- Dense ------------------------------------------------------------------------------- */
 
-/* c (m, n) = a . b on as many threads as it is worth, with b packed on the way. */
+/* c (m, n) = a . b on as many threads as it is worth, with b packed on the way or in place. */
 static cnn_status product(cnn_dtype dtype, const cnn_pack *b, const cnn_gemm *gemm)
 {
     const cnn_kernels *kernels = cnn_dispatch(dtype);

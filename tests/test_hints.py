@@ -78,6 +78,7 @@ def test_attributes(holder):
             assert str(found.value).endswith(f"; {hint}")
             assert (found.value.name, found.value.obj) == (name, object_)
             assert not hasattr(object_, name)
+            assert name not in dir(object_)
 
 
 @pytest.mark.parametrize("argument", hints.VALUES)
@@ -318,3 +319,20 @@ def test_bad_arguments_of_activations_and_layers():
         cnn.Dense(3, 2, "relu")([[1, 2, 3]])
     with pytest.raises(ValueError, match=r"Dropout\(0.5\) is called, but"):
         cnn.Dropout(0.5)([[1, 2, 3]])
+
+
+def test_a_subclass_may_have_the_names_that_are_hints():
+    class Compiled(cnn.Sequential):
+        def compile(self):
+            return "compiled"
+
+    net = Compiled([cnn.Dense(2, 1)], rng=0)
+    assert net.compile() == "compiled"
+    assert "compile" in dir(net)
+    net.history = [1.0]
+    assert net.history == [1.0]
+    assert "history" in dir(net)
+    with pytest.raises(
+        AttributeError, match=r"type object 'Sequential' has no attribute 'compile'; "
+    ):
+        _ = cnn.Sequential.compile

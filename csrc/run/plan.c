@@ -37,8 +37,8 @@
  */
 #define MOST_BLOCK_BYTES ((size_t)256 * 1024)
 
-/* With fewer rows, a block would read the weights too often. If not even so many rows have that
- * place, the larger the block the better. */
+/* With fewer rows, a block would read the weights too often. If not even so many rows fit into the
+ * L2 cache, and into the bytes above, a block is as large as any. */
 #define LEAST_BLOCK_ROWS ((size_t)48)
 
 /* A batch that is gathered ahead, and the rest of the step, should stay in the L2 cache. */
@@ -147,9 +147,9 @@ static size_t most_block(const cnn_machine *machine, const cnn_shape *shape)
 {
     const size_t bytes = cnn_min(MOST_BLOCK_BYTES, machine->caches.l2 / 2);
     const size_t row_bytes = cnn_max(shape->inputs, shape->widest) * shape->real_size;
-    const size_t rows = bytes / row_bytes / shape->tile_rows * shape->tile_rows;
-    if (LEAST_BLOCK_ROWS * row_bytes > cnn_min(MOST_BLOCK_BYTES, machine->caches.l2))
+    if (row_bytes > cnn_min(MOST_BLOCK_BYTES, machine->caches.l2) / LEAST_BLOCK_ROWS)
         return CNN_BLOCK_ROWS;
+    const size_t rows = bytes / row_bytes / shape->tile_rows * shape->tile_rows;
     return cnn_max(cnn_min(CNN_BLOCK_ROWS, rows), LEAST_BLOCK_ROWS);
 }
 

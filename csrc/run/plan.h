@@ -153,7 +153,7 @@ bool cnn_plan_gathers_ahead(const cnn_machine *machine, const cnn_shape *shape, 
 cnn_product_plan cnn_plan_product(const cnn_machine *machine, const cnn_kernels *kernels,
                                   const cnn_gemm *gemm);
 
-/* How a product is cut whose b is packed on the way, by its shape and the strides of a and b. */
+/* How a product is cut whose b is packed on the way or read in place, by shape and strides. */
 cnn_packing_plan cnn_plan_packing(const cnn_machine *machine, const cnn_kernels *kernels,
                                   size_t real_size, const cnn_gemm *gemm, const cnn_pack *b);
 

@@ -8,8 +8,8 @@ performance/index.md out of the reports:
 """
 
 import re
-from math import exp, log
 from pathlib import Path
+from statistics import geometric_mean
 
 import generated
 from docutils import nodes
@@ -78,7 +78,7 @@ def _summary():
             groups.setdefault((row.subject, row.threads), []).append(row.ratio)
         table = []
         for (subject, threads), ratios in groups.items():
-            mean = exp(sum(map(log, ratios)) / len(ratios))
+            mean = geometric_mean(ratios)
             counts = f"{sum(ratio >= 1 for ratio in ratios)} of {len(ratios)}"
             table.append([subject, str(threads), counts, f"{mean:.2f}", f"{min(ratios):.2f}"])
         columns = ["work", "threads", "cnn not slower", "mean ratio", "least ratio"]
