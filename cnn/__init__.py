@@ -35,6 +35,7 @@ _warn_of_variables()
 _MODULES = (
     "activations",
     "callbacks",
+    "columns",
     "datasets",
     "distributed",
     "functional",
@@ -106,10 +107,14 @@ _NAMES = {
         "from_torch",
     ),
     "layers": (
+        "Columns",
         "Dense",
         "Dropout",
         "Layer",
+        "ParametricActivation",
+        "Scale",
         "Standardize",
+        "normal",
         "uniform",
     ),
     "losses": (
@@ -138,7 +143,9 @@ _NAMES = {
     "schedules": (
         "Constant",
         "CosineDecay",
+        "CosineLog",
         "ExponentialDecay",
+        "FlatCosine",
         "Schedule",
         "StepDecay",
         "Warmup",

@@ -5,6 +5,7 @@ from typing import Final
 from cnn import _core as _core  # docs/guide/numba.md passes it to SciPy
 from cnn import activations as activations
 from cnn import callbacks as callbacks
+from cnn import columns as columns
 from cnn import datasets as datasets
 from cnn import distributed as distributed
 from cnn import functional as functional
@@ -66,10 +67,14 @@ from cnn.installed import get_library as get_library
 from cnn.installed import get_pkgconfig_dir as get_pkgconfig_dir
 from cnn.interop import from_sklearn as from_sklearn
 from cnn.interop import from_torch as from_torch
+from cnn.layers import Columns as Columns
 from cnn.layers import Dense as Dense
 from cnn.layers import Dropout as Dropout
 from cnn.layers import Layer as Layer
+from cnn.layers import ParametricActivation as ParametricActivation
+from cnn.layers import Scale as Scale
 from cnn.layers import Standardize as Standardize
+from cnn.layers import normal as normal
 from cnn.layers import uniform as uniform
 from cnn.losses import BinaryCrossEntropy as BinaryCrossEntropy
 from cnn.losses import CrossEntropy as CrossEntropy
@@ -93,7 +98,9 @@ from cnn.runtime import numerics_version as numerics_version
 from cnn.runtime import set_num_threads as set_num_threads
 from cnn.schedules import Constant as Constant
 from cnn.schedules import CosineDecay as CosineDecay
+from cnn.schedules import CosineLog as CosineLog
 from cnn.schedules import ExponentialDecay as ExponentialDecay
+from cnn.schedules import FlatCosine as FlatCosine
 from cnn.schedules import Schedule as Schedule
 from cnn.schedules import StepDecay as StepDecay
 from cnn.schedules import Warmup as Warmup

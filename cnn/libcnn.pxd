@@ -11,6 +11,8 @@ cdef extern from "cnn/cnn.h" nogil:
     int CNN_NUMERICS_VERSION
     int CNN_ANY_OUTPUT
     int CNN_MAX_SLOTS
+    int CNN_MOST_CATEGORIES
+    int CNN_MOST_GROUPS
     const double CNN_LARGEST
     const double CNN_LEAST_ALPHA
     const double CNN_LARGEST_WEIGHT
@@ -86,6 +88,7 @@ cdef extern from "cnn/cnn.h" nogil:
         CNN_INIT_ZEROS
         CNN_INIT_UNIFORM
         CNN_INIT_TORCH
+        CNN_INIT_NORMAL
         CNN_INITIALIZER_COUNT
 
     ctypedef enum cnn_target_kind:
@@ -96,13 +99,33 @@ cdef extern from "cnn/cnn.h" nogil:
         CNN_LAYER_DENSE
         CNN_LAYER_DROPOUT
         CNN_LAYER_STANDARDIZE
+        CNN_LAYER_COLUMNS
+        CNN_LAYER_SCALE
+        CNN_LAYER_PARAMETRIC_ACTIVATION
         CNN_LAYER_KIND_COUNT
+
+    ctypedef enum cnn_column_kind:
+        CNN_COLUMN_NUMBER
+        CNN_COLUMN_PERIODIC
+        CNN_COLUMN_ONE_HOT
+        CNN_COLUMN_EMBEDDING
+        CNN_COLUMN_IGNORED
+        CNN_COLUMN_KIND_COUNT
+
+    ctypedef enum cnn_parametrization:
+        CNN_PARAMETRIZATION_STANDARD
+        CNN_PARAMETRIZATION_NTK
+        CNN_PARAMETRIZATION_COUNT
 
     ctypedef enum cnn_parameter:
         CNN_WEIGHT
         CNN_BIAS
         CNN_MEAN
         CNN_SCALE
+        CNN_EMBEDDING
+        CNN_PERIODIC
+        CNN_FACTOR
+        CNN_MIX
         CNN_PARAMETER_COUNT
 
     ctypedef struct cnn_loss:
@@ -141,6 +164,12 @@ cdef extern from "cnn/cnn.h" nogil:
         double loss_lanes[16]
         double weight_lanes[16]
 
+    ctypedef struct cnn_column:
+        size_t struct_size
+        cnn_column_kind kind
+        int missing
+        size_t categories
+
     ctypedef struct cnn_layer:
         size_t struct_size
         cnn_layer_kind kind
@@ -150,6 +179,12 @@ cdef extern from "cnn/cnn.h" nogil:
         double l2
         double rate
         double alpha
+        cnn_parametrization parametrization
+        const cnn_column *columns
+        double clip
+        size_t frequencies
+        size_t periodic_size
+        size_t embedding_size
 
     ctypedef struct cnn_optimizer:
         size_t struct_size
@@ -161,6 +196,13 @@ cdef extern from "cnn/cnn.h" nogil:
         double eps
         double weight_decay
         double clip_norm
+
+    ctypedef struct cnn_schedule:
+        size_t struct_size
+        size_t groups
+        const double *lr
+        const double *weight_decay
+        const double *dropout
 
     ctypedef struct cnn_network:
         pass
@@ -351,6 +393,14 @@ cdef extern from "cnn/cnn.h" nogil:
     cnn_status cnn_trainer_epoch(
         cnn_trainer *trainer, const cnn_loss *loss, const cnn_data *data, const size_t *index,
         size_t count, size_t batch_size, const double *lr, double seconds, cnn_result *result)
+    cnn_status cnn_trainer_epoch_scheduled(
+        cnn_trainer *trainer, const cnn_loss *loss, const cnn_data *data, const size_t *index,
+        size_t count, size_t batch_size, const cnn_schedule *schedule, double seconds,
+        cnn_result *result)
+    cnn_status cnn_trainer_set_group(
+        cnn_trainer *trainer, size_t layer, cnn_parameter parameter, size_t group)
+    cnn_status cnn_trainer_group(
+        const cnn_trainer *trainer, size_t layer, cnn_parameter parameter, size_t *group)
     cnn_status cnn_trainer_finite(const cnn_trainer *trainer, int *weights, int *state)
     const cnn_network *cnn_trainer_network(const cnn_trainer *trainer)
     uint64_t cnn_trainer_steps(const cnn_trainer *trainer)

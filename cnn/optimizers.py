@@ -21,11 +21,11 @@ from cnn._base.hinted import hinted_class
 from cnn.schedules import LearningRate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop"]
+__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Group", "Optimizer", "RMSprop"]
 
 
 class LostLearningRate:
@@ -42,6 +42,97 @@ class LostLearningRate:
         return "<a function that the file could not hold>"
 
 
+@dataclass(frozen=True)
+class Group:
+    """Parameters whose learning rate or weight decay differs from that of the others.
+
+    Parameters
+    ----------
+    parameters : str or tuple of (str or tuple of (int, str))
+        Which they are: the name of a parameter of any layer, such as "bias", "embedding",
+        "periodic", "factor" or "mix"; or several, each a name, or the index of a layer and a name.
+        If groups share a parameter, it belongs to the last one of them.
+    lr : float or Schedule, default 1.0
+        What the optimizer's learning rate is multiplied by.
+    weight_decay : float or Schedule, optional
+        The weight decay of `AdamW` for these parameters, instead of the optimizer's.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of a wrong type or out of range.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> slow = cnn.optimizers.Group("bias", lr=0.1, weight_decay=0.0)
+    >>> net = cnn.Sequential([cnn.Dense(2, 1, init="zeros")], rng=0)
+    >>> history = net.fit([[1.0, 2.0]], [1.0], optimizer=cnn.AdamW(0.1, groups=[slow]), epochs=1)
+    >>> net.layers[0].weight.round(3).ravel(), net.layers[0].bias.round(3)
+    (array([0.1, 0.1], dtype=float32), array([0.01], dtype=float32))
+    """
+
+    parameters: str | tuple[str | tuple[int, str], ...]
+    lr: float | schedules.Schedule = 1.0
+    weight_decay: float | schedules.Schedule | None = None
+
+    def __post_init__(self) -> None:
+        names = (self.parameters,) if isinstance(self.parameters, str) else self.parameters
+        if not isinstance(names, tuple) or not names or not all(map(_is_parameter, names)):
+            raise TypeError(
+                f"Group: parameters is {self.parameters!r}, should be a name such as 'bias', or a "
+                f"tuple of names, or of a layer's index and a name"
+            )
+        _check_rate("Group", "lr", self.lr)
+        if self.weight_decay is not None:
+            _check_rate("Group", "weight_decay", self.weight_decay)
+
+    def has(self, layer: int, name: str) -> bool:
+        """Whether a parameter of a layer belongs to the group.
+
+        Parameters
+        ----------
+        layer : int
+            The index of the layer.
+        name : str
+            The name of the parameter.
+
+        Returns
+        -------
+        bool
+            Whether it does.
+
+        Examples
+        --------
+        >>> import cnn
+        >>> cnn.optimizers.Group("bias").has(3, "bias")
+        True
+        """
+        names = (self.parameters,) if isinstance(self.parameters, str) else self.parameters
+        return name in names or (layer, name) in names
+
+
+def _is_parameter(name: object) -> bool:
+    if isinstance(name, tuple):
+        return len(name) == 2 and isinstance(name[0], int) and isinstance(name[1], str)  # noqa: PLR2004
+    return isinstance(name, str)
+
+
+def _check_rate(where: str, name: str, value: object) -> None:
+    """Refuse what is neither a number of 0 or more nor a Schedule."""
+    if not isinstance(value, schedules.Schedule):
+        checks.real(where, name, value, most=_core.LARGEST)
+
+
+def _check_groups(where: str, groups: object) -> None:
+    if not isinstance(groups, (list, tuple)) or not all(isinstance(g, Group) for g in groups):
+        raise TypeError(f"{where}: groups is {groups!r}, should be a list of cnn.optimizers.Group")
+    if len(groups) >= _core.MOST_GROUPS:
+        raise ValueError(
+            f"{where}: groups has {len(groups)} groups, should have less than {_core.MOST_GROUPS}"
+        )
+
+
 @dataclass
 class _State:
     """The state of a copied or unpickled optimizer until it is bound to a network."""
@@ -52,7 +143,7 @@ class _State:
     parameter_count: int
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Optimizer:
     """The base of all optimizers; use one of the subclasses.
 
@@ -82,7 +173,14 @@ class Optimizer:
 
     def __post_init__(self) -> None:
         self._check()
+        _check_groups(type(self).__name__, self._groups)
         self._waiting: _State | None = None
+
+    @property
+    def _groups(self) -> Sequence[Group]:
+        """The groups of parameters beside the first one, which has all others."""
+        found: Sequence[Group] = getattr(self, "groups", ())
+        return found
 
     def __setattr__(self, name: str, value: object) -> None:
         if name == "lr":
@@ -93,6 +191,12 @@ class Optimizer:
                 f"optimizer instead"
             )
         object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        shown = {f.name: getattr(self, f.name) for f in fields(self)}
+        if not shown.get("groups"):
+            shown.pop("groups", None)
+        return f"{type(self).__name__}({', '.join(f'{n}={v!r}' for n, v in shown.items())})"
 
     def _check(self) -> None:
         """Check the settings; subclasses add their own."""
@@ -177,7 +281,7 @@ def _checked_betas(where: str, betas: object) -> None:
 
 
 @hinted_class
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class SGD(Optimizer):
     """Stochastic gradient descent, optionally with momentum.
 
@@ -194,6 +298,8 @@ class SGD(Optimizer):
         Whether momentum is Nesterov's.
     clip_norm : float, optional
         Scale the gradient so that its norm over all parameters is at most this.
+    groups : sequence of Group, optional
+        Parameters with a learning rate or weight decay of their own.
 
     Raises
     ------
@@ -214,6 +320,7 @@ class SGD(Optimizer):
     momentum: float = 0.0
     nesterov: bool = False
     clip_norm: float | None = None
+    groups: Sequence[Group] = ()
 
     def _check(self) -> None:
         momentum = checks.real("SGD", "momentum", self.momentum, below=1.0)
@@ -231,7 +338,7 @@ class SGD(Optimizer):
 
 
 @hinted_class
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Adam(Optimizer):
     """Adam: steps from running means of the gradient and of its square.
 
@@ -249,6 +356,8 @@ class Adam(Optimizer):
         Keeps the quotient finite; 0 or more.
     clip_norm : float, optional
         Scale the gradient so that its norm over all parameters is at most this.
+    groups : sequence of Group, optional
+        Parameters with a learning rate or weight decay of their own.
 
     Raises
     ------
@@ -269,6 +378,7 @@ class Adam(Optimizer):
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
     clip_norm: float | None = None
+    groups: Sequence[Group] = ()
 
     def _check(self) -> None:
         _checked_betas("Adam", self.betas)
@@ -286,7 +396,7 @@ class Adam(Optimizer):
 
 
 @hinted_class
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class AdamW(Optimizer):
     """Adam with weight decay that is not part of the gradient.
 
@@ -301,10 +411,12 @@ class AdamW(Optimizer):
         b1 and b2, each at least 0 and less than 1.
     eps : float, default 1e-8
         Keeps the quotient finite; 0 or more.
-    weight_decay : float, default 0.01
+    weight_decay : float or Schedule, default 0.01
         How fast weights decay; 0 or more.
     clip_norm : float, optional
         Scale the gradient so that its norm over all parameters is at most this.
+    groups : sequence of Group, optional
+        Parameters with a learning rate or weight decay of their own.
 
     Raises
     ------
@@ -324,13 +436,14 @@ class AdamW(Optimizer):
     _: KW_ONLY
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
-    weight_decay: float = 1e-2
+    weight_decay: float | schedules.Schedule = 1e-2
     clip_norm: float | None = None
+    groups: Sequence[Group] = ()
 
     def _check(self) -> None:
         _checked_betas("AdamW", self.betas)
         checks.real("AdamW", "eps", self.eps, most=_core.LARGEST)
-        checks.real("AdamW", "weight_decay", self.weight_decay, most=_core.LARGEST)
+        _check_rate("AdamW", "weight_decay", self.weight_decay)
         _checked_clip_norm("AdamW", self.clip_norm)
 
     def _options(self) -> dict[str, float]:
@@ -339,13 +452,13 @@ class AdamW(Optimizer):
             "beta1": beta1,
             "beta2": beta2,
             "eps": self.eps,
-            "weight_decay": self.weight_decay,
+            "weight_decay": 0.0 if _is_scheduled(self.weight_decay) else self.weight_decay,
             "clip_norm": self.clip_norm or 0.0,
         }
 
 
 @hinted_class
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class RMSprop(Optimizer):
     """RMSprop: the gradient divided by the root of a running mean of its square.
 
@@ -362,6 +475,8 @@ class RMSprop(Optimizer):
         Keeps the quotient finite; 0 or more.
     clip_norm : float, optional
         Scale the gradient so that its norm over all parameters is at most this.
+    groups : sequence of Group, optional
+        Parameters with a learning rate or weight decay of their own.
 
     Raises
     ------
@@ -382,6 +497,7 @@ class RMSprop(Optimizer):
     alpha: float = 0.99
     eps: float = 1e-8
     clip_norm: float | None = None
+    groups: Sequence[Group] = ()
 
     def _check(self) -> None:
         checks.real("RMSprop", "alpha", self.alpha, below=1.0)
@@ -393,7 +509,7 @@ class RMSprop(Optimizer):
 
 
 @hinted_class
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Adagrad(Optimizer):
     """Adagrad: the gradient divided by the root of the sum of its squares so far.
 
@@ -408,6 +524,8 @@ class Adagrad(Optimizer):
         Keeps the quotient finite; 0 or more.
     clip_norm : float, optional
         Scale the gradient so that its norm over all parameters is at most this.
+    groups : sequence of Group, optional
+        Parameters with a learning rate or weight decay of their own.
 
     Raises
     ------
@@ -427,6 +545,7 @@ class Adagrad(Optimizer):
     _: KW_ONLY
     eps: float = 1e-10
     clip_norm: float | None = None
+    groups: Sequence[Group] = ()
 
     def _check(self) -> None:
         checks.real("Adagrad", "eps", self.eps, most=_core.LARGEST)
@@ -463,6 +582,40 @@ def rates(where: str, optimizer: Optimizer, count: int, *, ahead: int = 0) -> ND
     return schedules.rates(where, optimizer.lr, optimizer.steps + ahead, count)
 
 
+def tables(
+    where: str, optimizer: Optimizer, lr: NDArray[np.float64], first: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Return the learning rates and the weight decays of each step and group, from step `first` on.
+
+    `lr` has the optimizer's rates. Without groups and schedules of the decay it is returned alone.
+    """
+    groups = optimizer._groups
+    decay = getattr(optimizer, "weight_decay", 0.0)
+    own = [decay if group.weight_decay is None else group.weight_decay for group in groups]
+    if not groups and not _is_scheduled(decay):
+        return lr, None
+
+    def values(rate: float | schedules.Schedule) -> NDArray[np.float64]:
+        return schedules.rates(where, rate, first, lr.size)
+
+    factors = [lr, *(lr * values(group.lr) for group in groups)]
+    decays = [values(rate) for rate in (decay, *own)]
+    return np.stack(factors, axis=1), np.stack(decays, axis=1)
+
+
+def check_plain(where: str, optimizer: Optimizer, what: str) -> None:
+    """Refuse an optimizer with groups or a schedule of its weight decay, which `what` lacks."""
+    if optimizer._groups or _is_scheduled(getattr(optimizer, "weight_decay", 0.0)):
+        raise ValueError(
+            f"{where}: optimizer has groups or a weight_decay that changes, which {what} does not "
+            f"have; should have one lr and weight_decay for all parameters"
+        )
+
+
+def _is_scheduled(rate: object) -> bool:
+    return isinstance(rate, schedules.Schedule)
+
+
 def bound(where: str, optimizer: Optimizer, network: _core.Network) -> _core.Trainer:
     """Return the trainer of an optimizer for a network, made now if this is the first use."""
     trainer = optimizer._trainer
@@ -492,6 +645,15 @@ def _trainer_of(where: str, optimizer: Optimizer, network: _core.Network) -> _co
             f"{network.parameter_count}"
         )
     trainer = _core.Trainer(network, optimizer._kind(), **optimizer._options())
+    for number, group in enumerate(optimizer._groups, 1):
+        chosen = [(layer, name) for layer, name, _ in network.trained if group.has(layer, name)]
+        if not chosen:
+            raise ValueError(
+                f"{where}: optimizer has a group of {group.parameters!r}, of which the network has "
+                f"none; it has {', '.join(sorted({name for _, name, _ in network.trained}))}"
+            )
+        for layer, name in chosen:
+            trainer.set_group(layer, name, number)
     if waiting is not None:
         trainer.set_state(waiting.slots)
         trainer.steps = waiting.steps

@@ -24,7 +24,16 @@ if TYPE_CHECKING:
     Floats: TypeAlias = NDArray[np.float64]
     Steps: TypeAlias = NDArray[np.int64]
 
-__all__ = ["Constant", "CosineDecay", "ExponentialDecay", "Schedule", "StepDecay", "Warmup"]
+__all__ = [
+    "Constant",
+    "CosineDecay",
+    "CosineLog",
+    "ExponentialDecay",
+    "FlatCosine",
+    "Schedule",
+    "StepDecay",
+    "Warmup",
+]
 
 LearningRate: TypeAlias = "float | Schedule | Callable[[int], float]"
 """The types that an optimizer takes as `lr`."""
@@ -124,6 +133,17 @@ def _sine(x: Floats) -> Floats:
     for k in range(10, 0, -1):
         result = (result + 1.0) * square / (-2.0 * k * (2 * k + 1))
     return x + x * result
+
+
+def _log2(x: Floats) -> Floats:
+    """Return log2(x) for x >= 1 from the series of artanh, within some ULP of 1."""
+    fraction, exponent = np.frexp(x)
+    s = (2.0 * fraction - 1.0) / (2.0 * fraction + 1.0)
+    square = s * s
+    result = np.zeros(x.shape)
+    for k in range(17, -1, -1):
+        result = result * square + 1.0 / (2 * k + 1)
+    return (exponent - 1.0) + s * result * (2.0 / math.log(2.0))
 
 
 @dataclass(frozen=True)
@@ -261,6 +281,92 @@ class CosineDecay(Schedule):
 
 
 @dataclass(frozen=True)
+class FlatCosine(Schedule):
+    """A rate that stays the same and then decreases to 0 along half a cosine.
+
+    ``lr`` until ``start steps``, then ``lr (1 + cos(pi (step / steps - start) / (1 - start))) / 2``,
+    and 0 from `steps` on: the "flat_cos" of Holzmüller, Grinsztajn and Steinwart, "Better by
+    Default" (2024).
+
+    Parameters
+    ----------
+    lr : float
+        The rate at the beginning, 0 or more.
+    steps : int
+        The step at which the rate reaches 0.
+    start : float, default 0.5
+        The share of `steps` for which the rate stays the same; less than 1.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> schedule = cnn.FlatCosine(1.0, steps=100)
+    >>> schedule(0), schedule(50), round(schedule(75), 12), schedule(100)
+    (1.0, 1.0, 0.5, 0.0)
+    """
+
+    lr: float
+    steps: int
+    start: float = 0.5
+
+    def __post_init__(self) -> None:
+        checks.real("FlatCosine", "lr", self.lr)
+        checks.integer("FlatCosine", "steps", self.steps, 1, MOST_STEPS)
+        checks.real("FlatCosine", "start", self.start, below=1.0)
+
+    def _rates(self, steps: Steps) -> Floats:
+        part = (np.minimum(steps, self.steps) / self.steps - self.start) / (1.0 - self.start)
+        sine = _sine(np.clip(part, 0.0, 1.0) * (math.pi / 2))
+        rates = self.lr * np.clip(1.0 - sine * sine, 0.0, 1.0)
+        return np.where(steps < self.steps, rates, 0.0)
+
+
+@dataclass(frozen=True)
+class CosineLog(Schedule):
+    """A learning rate of cosine cycles, each about twice as long as the one before.
+
+    ``lr (1 - cos(2 pi log2(1 + (2^cycles - 1) step / steps))) / 2`` until `steps`, then 0: with four
+    cycles the "coslog4" of Holzmüller, Grinsztajn and Steinwart, "Better by Default" (2024). It
+    begins and ends each cycle with 0.
+
+    Parameters
+    ----------
+    lr : float
+        The largest rate, 0 or more.
+    steps : int
+        The step at which the last cycle ends.
+    cycles : int, default 4
+        How many cycles there are, 1 to 30.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> schedule = cnn.CosineLog(1.0, steps=1500)
+    >>> schedule(0), round(schedule(100), 12), round(schedule(1500), 12)
+    (0.0, 0.0, 0.0)
+    >>> max(range(300), key=schedule)
+    41
+    """
+
+    lr: float
+    steps: int
+    cycles: int = 4
+
+    def __post_init__(self) -> None:
+        checks.real("CosineLog", "lr", self.lr)
+        checks.integer("CosineLog", "steps", self.steps, 1, MOST_STEPS)
+        checks.integer("CosineLog", "cycles", self.cycles, 1, 30)
+
+    def _rates(self, steps: Steps) -> Floats:
+        part = np.minimum(steps, self.steps) / self.steps
+        phase = _log2(1.0 + (2.0**self.cycles - 1.0) * part)
+        phase -= np.floor(phase)
+        # (1 - cos(2 pi f)) / 2 = sin(pi f)^2, which is the same for f and 1 - f.
+        sine = _sine(np.minimum(phase, 1.0 - phase) * math.pi)
+        return np.where(steps < self.steps, self.lr * np.minimum(sine * sine, 1.0), 0.0)
+
+
+@dataclass(frozen=True)
 class Warmup(Schedule):
     """A learning rate that increases linearly before it follows a schedule.
 
@@ -338,7 +444,10 @@ def rates(where: str, lr: LearningRate, first: int, count: int) -> Floats:
 
 _SCHEDULES: Mapping[str, type[Schedule]] = {
     schedule.__name__: schedule
-    for schedule in (Constant, StepDecay, ExponentialDecay, CosineDecay, Warmup)
+    for schedule in (
+        *(Constant, StepDecay, ExponentialDecay, CosineDecay),
+        *(FlatCosine, CosineLog, Warmup),
+    )
 }
 
 

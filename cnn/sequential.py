@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from cnn._training.measures import Metric
     from cnn._training.samples import ClassWeight
     from cnn.history import History
+    from cnn.schedules import Schedule
     from cnn.streams import Data
 
 __all__ = ["Backward", "Gradient", "Sequential"]
@@ -43,9 +44,11 @@ class Sequential(Derivatives, Exports, Names, Habits):
 
     Parameters
     ----------
-    layers : sequence of Dense, Dropout and Standardize
-        The layers. The inputs of each Dense are the outputs of the one before it; a Dropout is
-        between two Dense layers, and a Standardize is the first layer.
+    layers : sequence of Layer
+        The layers. The last one is a Dense, and the inputs of each Dense are the outputs of the
+        layer before it. A Standardize or a Columns is the first layer; a Scale is before a Dense; a
+        ParametricActivation is behind a Dense without an activation; a Dropout is between two Dense
+        layers, or behind a ParametricActivation.
     rng : int or numpy.random.Generator, optional
         The seed of initial weights, shuffles and dropout: a whole number from 0 to 2**64 - 1, or a
         generator that one is drawn from. By default the system provides a random one.
@@ -111,6 +114,7 @@ class Sequential(Derivatives, Exports, Names, Habits):
         metrics: Metric | Iterable[Metric] | None = None,
         verbose: Literal[0, 1, 2, "auto"] | None = None,
         shuffle_buffer: int | None = None,
+        dropout: Schedule | None = None,
     ) -> History:
         """Train the network from its present weights.
 
@@ -182,6 +186,9 @@ class Sequential(Derivatives, Exports, Names, Habits):
             The rows among which a stream is shuffled that cannot be shuffled as a whole; by default
             10,000, or fewer if they take more than 16 MB. Two such buffers are in memory. Arrays,
             files of NumPy and objects like `cnn.Rows` are always shuffled as a whole.
+        dropout : Schedule, optional
+            By what the rates of all Dropout layers are multiplied at each step of the optimizer,
+            from 0 to 1; 1 by default.
 
         Returns
         -------
@@ -258,6 +265,7 @@ class Sequential(Derivatives, Exports, Names, Habits):
             metrics=metrics,
             verbose=verbose,
             source=source,
+            dropout=dropout,
         )
         self._name_features(x if source is None else source)
         return history

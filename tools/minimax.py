@@ -181,6 +181,16 @@ def erf_near(bits, degree, high):
     return error, {"erf_near": c}
 
 
+def turn_sine(bits, degree):
+    """sin(2 pi s) / s in s^2 for |s| <= 1/4."""
+
+    def f(z):
+        return mp.sin(2 * mp.pi * mp.sqrt(z)) / mp.sqrt(z) if z else 2 * mp.pi
+
+    c, error = polynomial(f, lambda z: 1 / f(z), chebyshev(0, mp.mpf(1) / 16), degree, bits)
+    return error, {"turn_sine": c}
+
+
 def normal_ratio(bits, n, m, high, scale):
     """(2 Q(0) + y P) / Q ~ exp(-y^2/2) / Phi(-y) - sqrt(2 pi) y, 0 <= y <= high, Q(0) = scale."""
 
@@ -209,6 +219,8 @@ FITS = [
     (64, atanh_tail, 9, "softplus_tail", mp.mpf(1) / 9),
     (32, erf_near, 5, 0.8),
     (64, erf_near, 11, 0.8),
+    (32, turn_sine, 4),
+    (64, turn_sine, 9),
     (32, normal_ratio, 4, 5, 14.6, "1.67598"),
     (64, normal_ratio, 9, 10, 38.8, "1.8887"),
 ]

@@ -45,6 +45,9 @@ InitializerName: TypeAlias = Literal[
     "glorot_uniform", "he_uniform", "lecun_uniform", "torch", "zeros"
 ]
 
+Parametrization: TypeAlias = Literal["standard", "ntk"]
+"""How an optimizer sees the weight of a Dense layer."""
+
 MetricName: TypeAlias = Literal[
     "accuracy",
     "auc",

@@ -25,6 +25,10 @@ LARGEST_WEIGHT: Final[float]
 LEAST_WEIGHT_SUM: Final[float]
 OPTIMIZER_SLOTS: Final[dict[str, int]]
 SHARD_SUMS: Final[int]
+PARAMETRIZATIONS: Final[tuple[str, ...]]
+MOST_CATEGORIES: Final[int]
+MOST_GROUPS: Final[int]
+FIXED: Final[frozenset[str]]
 
 class ModelFileError(ValueError): ...
 
@@ -128,16 +132,33 @@ class Result:
     @property
     def accuracy(self) -> float: ...
 
+class ColumnSpec(NamedTuple):
+    """A column of a columns layer.
+
+    Parameters
+    ----------
+    kind : str
+        "number", "periodic", "one_hot", "embedding" or "ignored".
+    missing : bool
+        Whether a feature tells that a number is missing.
+    categories : int
+        How many categories there are; 0 for columns without.
+    """
+
+    kind: str
+    missing: bool = False
+    categories: int = 0
+
 class LayerSpec(NamedTuple):
     """A layer as `Network` takes and returns it.
 
     Parameters
     ----------
-    kind : {"dense", "dropout", "standardize"}
-        The kind of the layer.
+    kind : str
+        "dense", "dropout", "standardize", "columns", "scale" or "parametric_activation".
     inputs, outputs : int
-        The widths; 0 for a layer that has the width of the layer before it, and for the outputs
-        of a standardize layer, which are its inputs.
+        The widths; 0 for a layer that has the width of the layer before it, and for outputs that
+        follow from the inputs.
     activation : str
         One of `ACTIVATIONS`.
     l2 : float
@@ -146,6 +167,12 @@ class LayerSpec(NamedTuple):
         The share of values that dropout sets to 0.
     alpha : float
         The number of an activation that has one; 0 for its default.
+    parametrization : str
+        One of `PARAMETRIZATIONS`, of a dense layer.
+    columns : tuple of ColumnSpec
+        The columns of a columns layer.
+    clip, frequencies, periodic_size, embedding_size : float or int
+        As in cnn_layer of cnn.h, of a columns layer.
     """
 
     kind: str
@@ -155,6 +182,15 @@ class LayerSpec(NamedTuple):
     l2: float = 0.0
     rate: float = 0.0
     alpha: float = 0.0
+    parametrization: str = "standard"
+    columns: tuple[ColumnSpec, ...] = ()
+    clip: float = 0.0
+    frequencies: int = 0
+    periodic_size: int = 0
+    embedding_size: int = 0
+
+def shapes_of(spec: LayerSpec) -> dict[str, tuple[int, ...]]: ...
+def outputs_of(spec: LayerSpec) -> int: ...
 
 @final
 class ParameterArray:
@@ -185,6 +221,8 @@ class Network:
     def activation(self) -> str: ...
     @property
     def layers(self) -> list[LayerSpec]: ...
+    @property
+    def trained(self) -> list[tuple[int, str, tuple[int, ...]]]: ...
     @property
     def changes(self) -> int: ...
     def copy(self) -> Network: ...
@@ -314,7 +352,11 @@ class Trainer:
         so_far: Result | None = None,
         key: str | None = None,
         value: str | None = None,
+        weight_decay: npt.NDArray[np.float64] | None = None,
+        dropout: npt.NDArray[np.float64] | None = None,
     ) -> Result: ...
+    def set_group(self, layer: int, parameter: str, group: int) -> None: ...
+    def group(self, layer: int, parameter: str) -> int: ...
 
 def shard_seed(seed: int, shard: int) -> int: ...
 def shard_sums(result: Result) -> npt.NDArray[np.float64]: ...

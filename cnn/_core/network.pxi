@@ -15,23 +15,104 @@ from libc.string cimport memset
 # A layer as Network takes and returns it; documented in the stub.
 LayerSpec = namedtuple(
     "LayerSpec",
-    ("kind", "inputs", "outputs", "activation", "l2", "rate", "alpha"),
-    defaults=(0, 0, "identity", 0.0, 0.0, 0.0),
+    (
+        "kind", "inputs", "outputs", "activation", "l2", "rate", "alpha", "parametrization",
+        "columns", "clip", "frequencies", "periodic_size", "embedding_size",
+    ),
+    defaults=(0, 0, "identity", 0.0, 0.0, 0.0, "standard", (), 0.0, 0, 0, 0),
     module=__name__,
 )
 
+# A column of a columns layer; documented in the stub.
+ColumnSpec = namedtuple(
+    "ColumnSpec", ("kind", "missing", "categories"), defaults=(False, 0), module=__name__)
 
 cdef dict LAYER_KINDS = {
     "dense": CNN_LAYER_DENSE, "dropout": CNN_LAYER_DROPOUT, "standardize": CNN_LAYER_STANDARDIZE,
+    "columns": CNN_LAYER_COLUMNS, "scale": CNN_LAYER_SCALE,
+    "parametric_activation": CNN_LAYER_PARAMETRIC_ACTIVATION,
 }
 cdef dict LAYER_NAMES = {number: name for name, number in LAYER_KINDS.items()}
+cdef dict COLUMN_KINDS = {
+    "number": CNN_COLUMN_NUMBER, "periodic": CNN_COLUMN_PERIODIC, "one_hot": CNN_COLUMN_ONE_HOT,
+    "embedding": CNN_COLUMN_EMBEDDING, "ignored": CNN_COLUMN_IGNORED,
+}
+cdef dict COLUMN_NAMES = {number: name for name, number in COLUMN_KINDS.items()}
+cdef dict PARAMETRIZATION_KINDS = {
+    "standard": CNN_PARAMETRIZATION_STANDARD, "ntk": CNN_PARAMETRIZATION_NTK,
+}
+cdef dict PARAMETRIZATION_NAMES = {
+    number: name for name, number in PARAMETRIZATION_KINDS.items()}
+PARAMETRIZATIONS = tuple(PARAMETRIZATION_KINDS)
+MOST_CATEGORIES = CNN_MOST_CATEGORIES
+MOST_GROUPS = CNN_MOST_GROUPS
 cdef dict PARAMETERS = {
     "weight": CNN_WEIGHT, "bias": CNN_BIAS, "mean": CNN_MEAN, "scale": CNN_SCALE,
+    "embedding": CNN_EMBEDDING, "periodic": CNN_PERIODIC, "factor": CNN_FACTOR, "mix": CNN_MIX,
 }
 
 
-cdef int read_layer(object spec, Py_ssize_t index, cnn_layer *layer) except -1:
-    """Write a LayerSpec, layer `index` of a network, as C takes it."""
+def shapes_of(spec):
+    """The shape of each parameter of a LayerSpec by name, in the order of libcnn, fixed ones last."""
+    if spec.kind == "dense":
+        return {"weight": (spec.inputs, spec.outputs), "bias": (spec.outputs,)}
+    if spec.kind == "standardize":
+        return {"mean": (spec.inputs,), "scale": (spec.inputs,)}
+    if spec.kind == "scale":
+        return {"factor": (spec.outputs,)}
+    if spec.kind == "parametric_activation":
+        return {"mix": (spec.outputs,)}
+    found = {}
+    if spec.kind == "columns":
+        rows = sum(column.categories for column in spec.columns if column.kind == "embedding")
+        periodic = sum(column.kind == "periodic" for column in spec.columns)
+        size = spec.periodic_size
+        if rows:
+            found["embedding"] = (rows, spec.embedding_size)
+        if periodic:
+            found["periodic"] = (periodic, (size + 1) * spec.frequencies + size - 1)
+        found["mean"] = found["scale"] = (len(spec.columns),)
+    return found
+
+
+# The parameters that training leaves as they are.
+FIXED = frozenset(("mean", "scale"))
+
+
+def outputs_of(spec):
+    """The outputs of a LayerSpec; of one that has what comes, its inputs."""
+    cdef size_t features = 0
+    if spec.kind != "columns":
+        return spec.outputs or spec.inputs
+    for column in spec.columns:
+        if column.kind == "number":
+            features += 1 + column.missing
+        elif column.kind == "periodic":
+            features += spec.periodic_size + column.missing
+        elif column.kind == "one_hot":
+            features += 1 if column.categories == 2 else column.categories
+        elif column.kind == "embedding":
+            features += spec.embedding_size
+    return features
+
+
+cdef object read_columns(tuple columns, cnn_layer *layer):
+    """Write ColumnSpecs as C takes them; returns the owner of their memory."""
+    cdef bytearray memory = bytearray(max(len(columns), 1) * sizeof(cnn_column))
+    cdef cnn_column *c_columns = <cnn_column *><char *>memory
+    cdef Py_ssize_t i
+    for i in range(len(columns)):
+        c_columns[i].struct_size = sizeof(cnn_column)
+        c_columns[i].kind = <cnn_column_kind>index_of(COLUMN_KINDS, columns[i].kind, "kind")
+        c_columns[i].missing = bool(columns[i].missing)
+        c_columns[i].categories = columns[i].categories
+    layer.columns = c_columns
+    return memory
+
+
+cdef int read_layer(object spec, Py_ssize_t index, cnn_layer *layer, list hold) except -1:
+    """Write a LayerSpec, layer `index` of a network, as C takes it; `hold` gets what it points to.
+    """
     if not isinstance(spec, LayerSpec):
         raise TypeError(
             f"Sequential: layer {index} is of type {type(spec).__name__}, should be a LayerSpec"
@@ -45,6 +126,14 @@ cdef int read_layer(object spec, Py_ssize_t index, cnn_layer *layer) except -1:
     layer.l2 = spec.l2
     layer.rate = spec.rate
     layer.alpha = spec.alpha
+    layer.parametrization = <cnn_parametrization>index_of(
+        PARAMETRIZATION_KINDS, spec.parametrization, "parametrization")
+    if spec.columns:
+        hold.append(read_columns(tuple(spec.columns), layer))
+    layer.clip = spec.clip
+    layer.frequencies = spec.frequencies
+    layer.periodic_size = spec.periodic_size
+    layer.embedding_size = spec.embedding_size
     return 0
 
 
@@ -86,8 +175,9 @@ cdef class Network:
             many = bytearray(len(given) * sizeof(cnn_layer))
             c_layers = <cnn_layer *><char *>many
         cdef Py_ssize_t i
+        cdef list hold = []
         for i in range(len(given)):
-            read_layer(given[i], i, &c_layers[i])
+            read_layer(given[i], i, &c_layers[i], hold)
         dtype = np.dtype(dtype)
         if dtype not in (FLOAT32, FLOAT64):
             raise ValueError(f"Sequential: dtype is {dtype}, should be float32 or float64")
@@ -200,10 +290,30 @@ cdef class Network:
         with cython.critical_section(self):
             check(cnn_network_layer(self.network, index, &found), "layers")
         kind = LAYER_NAMES[<int>found.kind]
+        cdef size_t j
+        columns = ()
+        if found.columns != NULL:
+            columns = tuple([
+                ColumnSpec(
+                    COLUMN_NAMES[<int>found.columns[j].kind], found.columns[j].missing != 0,
+                    found.columns[j].categories)
+                for j in range(found.inputs)
+            ])
         # LayerSpec(...) would run Python code, and take four times as long.
         return tuple.__new__(LayerSpec, (
             kind, found.inputs, found.outputs, ACTIVATIONS[<int>found.activation], found.l2,
-            found.rate, found.alpha))
+            found.rate, found.alpha, PARAMETRIZATION_NAMES[<int>found.parametrization], columns,
+            found.clip, found.frequencies, found.periodic_size, found.embedding_size))
+
+    @property
+    def trained(self):
+        """The layer, the name and the shape of each parameter that is trained, in their order."""
+        return [
+            (i, name, shape)
+            for i, spec in enumerate(self.layers)
+            for name, shape in shapes_of(spec).items()
+            if name not in FIXED
+        ]
 
     def copy(self):
         cdef cnn_network *made = NULL
@@ -231,7 +341,13 @@ cdef class Network:
         if parameter == "weight":
             shape[0], shape[1] = found.inputs, found.outputs
             return 2
-        shape[0] = found.outputs
+        if parameter in ("embedding", "periodic"):
+            wanted = shapes_of(self.layer(layer)).get(parameter)
+            if wanted is None:
+                raise ValueError(f"{parameter}: layer {layer} has none")
+            shape[0], shape[1] = wanted
+            return 2
+        shape[0] = found.inputs if parameter in FIXED else found.outputs
         return 1
 
     cdef cnp.ndarray empty_parameter(self, size_t layer, str parameter):
@@ -471,13 +587,10 @@ cdef class Network:
         """Views of a flat row of parameters: weight, bias, weight, bias, ..."""
         parts = []
         at = 0
-        for layer in self.layers:
-            if layer.kind == "dense":
-                size = layer.inputs * layer.outputs
-                parts.append(flat[at:at + size].reshape(layer.inputs, layer.outputs))
-                at += size
-                parts.append(flat[at:at + layer.outputs])
-                at += layer.outputs
+        for _, _, shape in self.trained:
+            size = shape[0] if len(shape) == 1 else shape[0] * shape[1]
+            parts.append(flat[at:at + size].reshape(shape))
+            at += size
         return parts
 
     def save(self, path):

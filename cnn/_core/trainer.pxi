@@ -1,7 +1,7 @@
 # Trainers. Needs base.pxi: ADOPTED, check, index_of, initialize_once, OPTIMIZER_NUMBERS,
 # OPTIMIZER_SLOTS, OPTIMIZERS, path_bytes; arrays.pxi: check_shape, numeric_array, pinned, pins,
 # real_array; losses.pxi: Loss; samples.pxi: begin_result, Result, Samples; network.pxi: Network,
-# network_of.
+# network_of, PARAMETERS.
 
 from libc.stdint cimport uint64_t
 
@@ -84,6 +84,22 @@ cdef class Trainer:
         options = dict(self.optimizer)
         del options["struct_size"], options["kind"]
         return options
+
+    def set_group(self, layer, parameter, group):
+        """Put a parameter of a layer into a group, whose rates `epoch` takes."""
+        cdef size_t c_layer = layer, c_group = group
+        cdef int which = index_of(PARAMETERS, parameter, "parameter")
+        self.network.begin_change("groups")
+        status = cnn_trainer_set_group(self.trainer, c_layer, <cnn_parameter>which, c_group)
+        self.network.end_change()
+        check(status, "groups")
+
+    def group(self, layer, parameter):
+        """The group of a parameter of a layer."""
+        cdef size_t c_layer = layer, found = 0
+        cdef int which = index_of(PARAMETERS, parameter, "parameter")
+        check(cnn_trainer_group(self.trainer, c_layer, <cnn_parameter>which, &found), "groups")
+        return found
 
     @property
     def steps(self):
@@ -225,10 +241,12 @@ cdef class Trainer:
 
     def epoch(self, Loss loss not None, x, t, sample_weight, cnp.ndarray index not None,
               batch_size, cnp.ndarray lr not None, seconds=0.0, Result so_far=None,
-              str key=None, str value=None):
+              str key=None, str value=None, cnp.ndarray weight_decay=None,
+              cnp.ndarray dropout=None):
         """Make the steps of an epoch; if there is one, set the metadata `key`.
 
-        No signal comes between the steps and the metadata.
+        lr is (steps,) or (steps, groups), weight_decay of the same shape, and dropout (steps,). No
+        signal comes between the steps and the metadata.
         """
         cdef bytes c_key = b"" if key is None else key.encode()
         cdef bytes c_value = b"" if value is None else value.encode()
@@ -243,10 +261,29 @@ cdef class Trainer:
         lr = np.ascontiguousarray(lr, dtype=np.float64)
         cdef size_t count = index.size
         c_batch_size = min(c_batch_size, max(count, 1))
-        if c_batch_size > 0 and <size_t>lr.size < (count + c_batch_size - 1) // c_batch_size:
+        cdef size_t steps = (count + c_batch_size - 1) // c_batch_size if c_batch_size > 0 else 0
+        if lr.ndim == 0 or <size_t>lr.shape[0] < steps:
             raise ValueError(f"fit: lr has {lr.size} numbers, should have one per step")
+        cdef cnn_schedule schedule
+        schedule.struct_size = sizeof(cnn_schedule)
+        schedule.groups = 1 if lr.ndim == 1 else lr.shape[1]
+        schedule.lr = <const double *>cnp.PyArray_DATA(lr)
+        schedule.weight_decay = NULL
+        schedule.dropout = NULL
+        if weight_decay is not None:
+            weight_decay = np.ascontiguousarray(weight_decay, dtype=np.float64)
+            if (<object>weight_decay).shape != (<object>lr).shape:
+                raise ValueError(
+                    f"fit: weight_decay has shape {(<object>weight_decay).shape}, should be "
+                    f"{(<object>lr).shape} as lr"
+                )
+            schedule.weight_decay = <const double *>cnp.PyArray_DATA(weight_decay)
+        if dropout is not None:
+            dropout = np.ascontiguousarray(dropout, dtype=np.float64)
+            if dropout.ndim != 1 or <size_t>dropout.shape[0] < steps:
+                raise ValueError(f"fit: dropout has {dropout.size} numbers, should have one per step")
+            schedule.dropout = <const double *>cnp.PyArray_DATA(dropout)
         cdef const size_t *c_index = <const size_t *>cnp.PyArray_DATA(index)
-        cdef const double *c_lr = <const double *>cnp.PyArray_DATA(lr)
         cdef Result made = begin_result(so_far)
         cdef cnn_status status
         cdef uint64_t before
@@ -254,8 +291,8 @@ cdef class Trainer:
         # Another thread may make steps before this call and behind it.
         before = cnn_trainer_steps(self.trainer)
         with nogil:
-            status = cnn_trainer_epoch(
-                self.trainer, &loss.loss, &samples.data, c_index, count, c_batch_size, c_lr,
+            status = cnn_trainer_epoch_scheduled(
+                self.trainer, &loss.loss, &samples.data, c_index, count, c_batch_size, &schedule,
                 c_seconds, &made.result)
         made.updates = cnn_trainer_steps(self.trainer) - before
         if key is not None and made.updates > 0:

@@ -12,7 +12,7 @@ from cnn._base import checks, html, texts
 from cnn._base.hinted import hinted
 from cnn._base.metadata import EPOCHS
 from cnn._model.names import described
-from cnn.layers import Dense, Layer
+from cnn.layers import Layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -149,10 +149,7 @@ class Stack:
 
     def _parameters(self) -> Iterator[tuple[int, str, tuple[int, ...]]]:
         """Yield the layer, the name and the shape of each array of weights."""
-        for i, layer in enumerate(self._layers):
-            if isinstance(layer, Dense):
-                yield i, "weight", (layer.inputs, layer.outputs)
-                yield i, "bias", (layer.outputs,)
+        yield from self._network.trained
 
     def get_weights(self) -> list[NDArray[Any]]:
         """Return copies of all weights and biases, as Keras does.
@@ -161,8 +158,9 @@ class Stack:
         -------
         list of ndarray
             For each Dense layer in order the weight, shape (inputs, outputs), and the bias, shape
-            (outputs,), in the network's dtype. A Dropout has none, and the mean and scale of a
-            Standardize, which are not trained, are left out. The arrays are new: to change them
+            (outputs,), in the network's dtype; the embedding and the periodic numbers of a Columns,
+            the factor of a Scale and the mix of a ParametricActivation. A Dropout has none, and
+            means and scales, which are not trained, are left out. The arrays are new: to change them
             does not change the network.
 
         See Also
@@ -184,8 +182,7 @@ class Stack:
         Parameters
         ----------
         weights : iterable of array_like
-            For each Dense layer in order the weight, shape (inputs, outputs), and the bias, shape
-            (outputs,), as `get_weights` returns them. Numbers of other types are rounded to the
+            For each layer in order its arrays, as `get_weights` returns them. Numbers of other types are rounded to the
             network's dtype.
 
         Raises
@@ -221,7 +218,7 @@ class Stack:
         if len(given) != len(parameters):
             raise ValueError(
                 f"{where}: weights has {len(given)} arrays, should have {len(parameters)}: the "
-                f"weight and the bias of each Dense layer"
+                f"weight and the bias of each Dense layer, and what else is trained"
             )
         # All are checked before one is set.
         arrays = [

@@ -37,6 +37,7 @@ from cnn._training.samples import (
 from cnn._training.steps import logs_of
 from cnn.history import History
 from cnn.layers import Dense
+from cnn.schedules import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,6 +133,7 @@ class _Fit:
     where: str
     advice: str
     measures: list[Measure]
+    dropout: Schedule | None = None
     display: Display | None = None
 
     def metrics(self) -> tuple[str, ...]:
@@ -255,6 +257,9 @@ class _Fit:
             rates = lr
             if unused > 0:
                 rates = np.pad(lr, (0, unused), mode="edge" if lr.size else "constant")
+            first = self.trainer.steps
+            rates, decays = optimizers.tables(self.where, self.optimizer, rates, first)
+            dropout = self.dropout and self.dropout.values(first, len(rates))
             result = self.trainer.epoch(
                 samples.loss,
                 *samples.chosen(index),
@@ -266,6 +271,8 @@ class _Fit:
                 # counted with its first step, as a signal may come after any line here.
                 EPOCHS,
                 str(epoch),
+                decays,
+                dropout,
             )
             if not result.finite:
                 raise _NotFiniteError("loss", result.steps + 1)
@@ -388,6 +395,7 @@ def fit(
     advice: str = "A smaller lr or clip_norm may help",
     warn_of_scales: bool = True,
     source: Source | None = None,
+    dropout: object = None,
 ) -> History:
     """Train a network as `Sequential.fit` documents; `where` and `advice` go into messages.
 
@@ -422,6 +430,10 @@ def fit(
     shuffle = checks.flag(where, "shuffle", shuffle)
     called = checked_callbacks(where, callbacks)
     show = wanted(where, progress, verbose)
+    if dropout is not None and not isinstance(dropout, Schedule):
+        raise TypeError(
+            f"{where}: dropout is of type {type(dropout).__name__}, should be a cnn.Schedule"
+        )
     chosen_optimizer = optimizers.resolve(where, optimizer)
     warn_of_step(model.layers)
     warns = warn_of_scales and not int(network.get_metadata(EPOCHS) or 0)
@@ -453,4 +465,5 @@ def fit(
         where=where,
         advice=advice,
         measures=measures,
+        dropout=dropout,
     ).run()

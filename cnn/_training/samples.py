@@ -216,9 +216,12 @@ def fault_of_input(
     NaN. `number` returns what messages call a row.
     """
     x, dtype = samples.x, network.dtype
+    takes_nan = network.layers[0].kind == "columns"  # as a missing number
     rows = x.block_rows if isinstance(x, SparseRows) else samples.rows
     for first in range(0, samples.rows, rows):
         block = x[first : first + rows]
+        if takes_nan:
+            block = np.where(np.isnan(block), 0.0, block)
         at = 0
         while at < len(block):
             found = checks.first_bad(block[at:], dtype)

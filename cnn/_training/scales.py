@@ -9,7 +9,7 @@ import numpy as np
 from cnn._base import warning
 from cnn._base.numbers import rounded
 from cnn._training.sparse import SparseRows
-from cnn.layers import Standardize
+from cnn.layers import Columns, Standardize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,10 +32,11 @@ def warn(where: str, layers: Sequence[object], samples: Samples, dtype: np.dtype
     """Warn of columns of large numbers, or of much smaller numbers than those of others.
 
     The size of a column is the median magnitude of its numbers that are not 0, which neither
-    single outliers nor the share of zeros changes. Sparse samples are left aside. If the first
+    single outliers nor the share of zeros changes. Sparse samples are left aside, and those of a
+    Columns, which scales each column. If the first
     layer standardizes, what it makes of x counts.
     """
-    if isinstance(samples.x, SparseRows):
+    if isinstance(samples.x, SparseRows) or isinstance(layers[0], Columns):
         return
     rows = min(_ROWS, max(1, _NUMBERS // samples.x.shape[1]))
     first = layers[0]

@@ -58,6 +58,7 @@ def train_step(
     check_optimizer(where, optimizer)
     chosen = loss_for(where, loss, network)
     samples = checked_samples(where, network, chosen, x, t, sample_weight, class_weight)
+    optimizers.check_plain(where, optimizer, "a single step")
     lr = float(optimizers.rates(where, optimizer, 1)[0])
     trainer = optimizers.bound(where, optimizer, network)
     result = trainer.step(samples.loss, *samples.slice(0, samples.rows), lr)
@@ -80,6 +81,7 @@ def apply_gradients(
     l2: bool,
 ) -> None:
     """Make one step, as `Sequential.apply_gradients` documents."""
+    optimizers.check_plain(where, optimizer, "a single step")
     lr = float(optimizers.rates(where, optimizer, 1)[0])
     trainer = optimizers.bound(where, optimizer, network)
     fault = trainer.apply(flat, l2, lr)

@@ -244,6 +244,7 @@ class Run:
         """Return the learning rates of the next steps, which the first process tells all."""
         if self.team.rank > 0:
             return np.empty(0)
+        optimizers.check_plain(self.team.where, self.optimizer, "training in shards")
         return optimizers.rates(self.team.where, self.optimizer, count)
 
     def _restore(self, epochs: str | None) -> None:

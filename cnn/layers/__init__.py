@@ -1,10 +1,14 @@
 """The layers of a Sequential, and the initialisers of their weights."""
 
-from cnn.layers._dense import Dense, uniform
+from cnn.layers._columns import Columns
+from cnn.layers._columns import center_and_scale as center_and_scale
+from cnn.layers._dense import Dense, normal, uniform
 from cnn.layers._dropout import Dropout
 from cnn.layers._layer import Layer
 from cnn.layers._layer import checked_parameter as checked_parameter
 from cnn.layers._layer import outputs as outputs
+from cnn.layers._parametric_activation import ParametricActivation
+from cnn.layers._scale import Scale
 from cnn.layers._stacks import NUMBERS as NUMBERS
 from cnn.layers._stacks import attach as attach
 from cnn.layers._stacks import checked as checked
@@ -16,8 +20,18 @@ from cnn.layers._stacks import stacked as stacked
 from cnn.layers._stacks import table as table
 from cnn.layers._standardize import Standardize
 
-__all__ = ["Dense", "Dropout", "Layer", "Standardize", "uniform"]
+__all__ = [
+    "Columns",
+    "Dense",
+    "Dropout",
+    "Layer",
+    "ParametricActivation",
+    "Scale",
+    "Standardize",
+    "normal",
+    "uniform",
+]
 
 # Pickles name this module, however it is divided into files.
-for _class in (Dense, Dropout, Layer, Standardize, uniform):
-    _class.__module__ = __name__
+for _name in __all__:
+    globals()[_name].__module__ = __name__

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, get_args
 
 from cnn import _core, activations
 from cnn._base import checks
 from cnn._base.activations import TABLE
 from cnn._base.hinted import hinted
 from cnn._base.numbers import exact
-from cnn.layers._layer import WIDEST, Layer, checked_parameter
+from cnn._base.choices import Parametrization
+from cnn.layers._layer import WIDEST
+from cnn.layers._parameters import ParameterLayer
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from cnn._base.choices import InitializerName
 
-# Initialisers by name; `uniform` is an object, since it has a parameter.
-_INITIALIZERS = tuple(name for name in _core.INITIALIZERS if name != "uniform")
+# Initialisers by name; `uniform` and `normal` are objects, since they have a parameter.
+_INITIALIZERS = tuple(name for name in _core.INITIALIZERS if name not in ("uniform", "normal"))
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,31 @@ class uniform:  # an initialiser beside "he_uniform" and the like
         checks.real("uniform", "a", self.a, most=_core.LARGEST)
 
 
-class Dense(Layer):
+@dataclass(frozen=True)
+class normal:  # as uniform
+    """Initial weights drawn from N(0, a^2); biases 0.
+
+    Parameters
+    ----------
+    a : float
+        The standard deviation, 0 or more.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> layer = cnn.Dense(300, 200, init=cnn.normal(0.05))
+    >>> net = cnn.Sequential([layer], rng=0)
+    >>> round(float(layer.weight.std()), 3)
+    0.05
+    """
+
+    a: float
+
+    def __post_init__(self) -> None:
+        checks.real("normal", "a", self.a, most=_core.LARGEST)
+
+
+class Dense(ParameterLayer):
     """A dense layer: ``y = h(x @ weight + bias)``.
 
     Parameters
@@ -60,7 +86,7 @@ class Dense(Layer):
         "softsign", "exponential", and "softmax" in the last layer.
         ``cnn.activations.LeakyReLU(0.2)`` is leaky_relu with a slope other than 0.01, and
         ``cnn.activations.ELU(0.5)`` is elu with an alpha other than 1.
-    init : str or uniform, optional
+    init : str, uniform or normal, optional
         The initial weights, drawn from U(-a, a) with the network's seed. Biases are initially 0.
 
         - "glorot_uniform": a = sqrt(6 / (inputs + outputs)) (Glorot and Bengio, 2010), the default
@@ -70,9 +96,13 @@ class Dense(Layer):
         - "lecun_uniform": a = sqrt(3 / inputs) (LeCun et al., 1998), the default for selu;
         - "torch": a = 1 / sqrt(inputs), for the biases too, as PyTorch's Linear;
         - "zeros": all 0;
-        - ``cnn.uniform(a)``.
+        - ``cnn.uniform(a)``, or ``cnn.normal(a)`` for N(0, a^2).
     l2 : float, default 0.0
         Adds ``l2 / 2 sum(weight^2)`` to the loss; 0 or more.
+    parametrization : {"standard", "ntk"}, default "standard"
+        With "ntk", an optimizer sees the weight as V / sqrt(inputs) and changes V (Jacot, Gabriel
+        and Hongler, "Neural Tangent Kernel", 2018): the learning rate of the weight is divided by
+        sqrt(inputs) for Adam, AdamW, RMSprop and Adagrad, and by inputs for SGD.
 
     Raises
     ------
@@ -97,21 +127,26 @@ class Dense(Layer):
         outputs: int,
         activation: activations.Activation = "identity",
         *,
-        init: InitializerName | uniform | None = None,
+        init: InitializerName | uniform | normal | None = None,
         l2: float = 0.0,
+        parametrization: Parametrization = "standard",
     ) -> None:
         self._inputs = checks.integer("Dense", "inputs", inputs, 1, WIDEST)
         self._outputs = checks.integer("Dense", "outputs", outputs, 1, WIDEST)
         self._activation = activations.checked("Dense", "activation", activation)
-        if init is not None and not isinstance(init, uniform):
+        if init is not None and not isinstance(init, (uniform, normal)):
             if not isinstance(init, str):
                 what = type(init).__name__
                 raise TypeError(
-                    f"Dense: init is of type {what}, should be a string or cnn.uniform(a)"
+                    f"Dense: init is of type {what}, should be a string, cnn.uniform(a) or "
+                    f"cnn.normal(a)"
                 )
-            checks.choice("Dense", "init", init, (*_INITIALIZERS, "cnn.uniform(a)"))
+            known = (*_INITIALIZERS, "cnn.uniform(a)", "cnn.normal(a)")
+            checks.choice("Dense", "init", init, known)
         self._init = init
         self._l2 = checks.real("Dense", "l2", l2, most=_core.LARGEST)
+        checks.choice("Dense", "parametrization", parametrization, get_args(Parametrization))
+        self._parametrization: Parametrization = parametrization
 
     @property
     def inputs(self) -> int:
@@ -129,7 +164,7 @@ class Dense(Layer):
         return activations.spelled(*self._activation)
 
     @property
-    def init(self) -> InitializerName | uniform | None:
+    def init(self) -> InitializerName | uniform | normal | None:
         """The initialiser; None for the activation's default, and in copies and loaded networks."""
         return self._init
 
@@ -146,13 +181,18 @@ class Dense(Layer):
         self._l2 = value
 
     @property
+    def parametrization(self) -> Parametrization:
+        """How an optimizer sees the weight: "standard" or "ntk"."""
+        return self._parametrization
+
+    @property
     def weight(self) -> NDArray[Any]:
         """The weights, shape (inputs, outputs), as a read-only copy; assign to set them."""
         return self._get("weight")
 
     @weight.setter
     def weight(self, values: ArrayLike) -> None:
-        self._set("weight", values, (self._inputs, self._outputs))
+        self._set("weight", values)
 
     @property
     def bias(self) -> NDArray[Any]:
@@ -161,36 +201,19 @@ class Dense(Layer):
 
     @bias.setter
     def bias(self, values: ArrayLike) -> None:
-        self._set("bias", values, (self._outputs,))
-
-    @property
-    def parameter_count(self) -> int:
-        """The number of weights and biases."""
-        return (self._inputs + 1) * self._outputs
-
-    def _get(self, parameter: str) -> NDArray[Any]:
-        if self._network is None:
-            self._refuse(parameter)
-        values = self._network.get(self._index, parameter)
-        # Read-only, since a write into a copy would silently have no effect.
-        values.flags.writeable = False
-        return values
-
-    def _set(self, parameter: str, values: ArrayLike, shape: tuple[int, ...]) -> None:
-        if self._network is None:
-            self._refuse(parameter)
-        converted = checked_parameter("Dense", parameter, values, shape, self._network.dtype)
-        self._network.set(self._index, parameter, converted)
-
-    def _refuse(self, parameter: str) -> NoReturn:
-        raise AttributeError(
-            f"Dense: {parameter} does not exist yet, as the layer is not in a network; make a "
-            f"Sequential of it first"
-        )
+        self._set("bias", values)
 
     def _describe(self) -> _core.LayerSpec:
         name, alpha = self._activation
-        return _core.LayerSpec("dense", self._inputs, self._outputs, name, l2=self._l2, alpha=alpha)
+        return _core.LayerSpec(
+            "dense",
+            self._inputs,
+            self._outputs,
+            name,
+            l2=self._l2,
+            alpha=alpha,
+            parametrization=self._parametrization,
+        )
 
     _PARAMETERS = ("weight", "bias")
 
@@ -207,6 +230,8 @@ class Dense(Layer):
         """Draw the initial weights of layer `index` of a network."""
         if isinstance(self._init, uniform):
             network.initialize(index, "uniform", self._init.a)
+        elif isinstance(self._init, normal):
+            network.initialize(index, "normal", self._init.a)
         else:
             network.initialize(index, self._init or TABLE[self._activation[0]].init)
 
@@ -216,4 +241,6 @@ class Dense(Layer):
             text += f", init={self._init!r}"
         if self._l2 > 0:
             text += f", l2={exact(self._l2)}"
+        if self._parametrization != "standard":
+            text += f", parametrization={self._parametrization!r}"
         return text + ")"

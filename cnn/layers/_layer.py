@@ -92,7 +92,7 @@ class Layer:
 
     @property
     def mean(self) -> NDArray[Any]:
-        """What a standardize layer subtracts, as a read-only copy; assign to set it."""
+        """What a Standardize or Columns layer subtracts, as a read-only copy; assign to set it."""
         raise self._without("mean")
 
     @mean.setter
@@ -101,12 +101,48 @@ class Layer:
 
     @property
     def scale(self) -> NDArray[Any]:
-        """What a standardize layer divides by, as a read-only copy; assign to set it."""
+        """What a Standardize or Columns layer divides by, as a read-only copy; assign to set it."""
         raise self._without("scale")
 
     @scale.setter
     def scale(self, values: ArrayLike) -> None:
         raise self._without("scale")
+
+    @property
+    def embedding(self) -> NDArray[Any]:
+        """The embeddings of a Columns layer, as a read-only copy; assign to set them."""
+        raise self._without("embedding")
+
+    @embedding.setter
+    def embedding(self, values: ArrayLike) -> None:
+        raise self._without("embedding")
+
+    @property
+    def periodic(self) -> NDArray[Any]:
+        """The numbers of periodic columns of a Columns layer, as a read-only copy; assign to set them."""
+        raise self._without("periodic")
+
+    @periodic.setter
+    def periodic(self, values: ArrayLike) -> None:
+        raise self._without("periodic")
+
+    @property
+    def factor(self) -> NDArray[Any]:
+        """The factors of a Scale, as a read-only copy; assign to set them."""
+        raise self._without("factor")
+
+    @factor.setter
+    def factor(self, values: ArrayLike) -> None:
+        raise self._without("factor")
+
+    @property
+    def mix(self) -> NDArray[Any]:
+        """How much of its activation each unit of a ParametricActivation takes; assign to set it."""
+        raise self._without("mix")
+
+    @mix.setter
+    def mix(self, values: ArrayLike) -> None:
+        raise self._without("mix")
 
     @property
     def parameter_count(self) -> int:

@@ -6,28 +6,36 @@ from typing import TYPE_CHECKING
 
 from cnn import _core, activations
 from cnn._base.numbers import exact
+from cnn.layers._columns import Columns, of_layer
 from cnn.layers._dense import Dense
 from cnn.layers._dropout import Dropout
 from cnn.layers._layer import Layer
+from cnn.layers._parameters import ParameterLayer
+from cnn.layers._parametric_activation import ParametricActivation
+from cnn.layers._scale import Scale
 from cnn.layers._standardize import Standardize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cnn._base.choices import Parametrization
+
 
 def compiled(layers: Sequence[Layer], dtype: str, seed: int = 0) -> _core.Network:
     """Return a network of libcnn with these layers; all weights and biases are 0."""
     made = _core.Network([layer._describe() for layer in layers], dtype=dtype, seed=seed)
-    first = layers[0]
-    if isinstance(first, Standardize):
-        first._fill(made)
+    for i, layer in enumerate(layers):
+        if isinstance(layer, Standardize):
+            layer._fill(made)
+        elif isinstance(layer, ParameterLayer):
+            layer._fill(made, i)
     return made
 
 
 def initialize(layers: Sequence[Layer], network: _core.Network) -> None:
     """Draw the initial weights of a network, by the initialisers of its layers."""
     for i, layer in enumerate(layers):
-        if isinstance(layer, Dense):
+        if isinstance(layer, (Columns, Dense)):
             layer._initialize(network, i)
 
 
@@ -43,8 +51,17 @@ def of_description(spec: _core.LayerSpec) -> Layer:
         return Dropout(spec.rate)
     if spec.kind == "standardize":
         return Standardize(spec.inputs)
+    if spec.kind == "columns":
+        return of_layer(spec)
+    if spec.kind == "scale":
+        return Scale(spec.inputs)
     activation = activations.spelled(spec.activation, spec.alpha)
-    return Dense(spec.inputs, spec.outputs, activation, l2=spec.l2)
+    if spec.kind == "parametric_activation":
+        return ParametricActivation(spec.inputs, activation)
+    parametrization: Parametrization = "ntk" if spec.parametrization == "ntk" else "standard"
+    return Dense(
+        spec.inputs, spec.outputs, activation, l2=spec.l2, parametrization=parametrization
+    )
 
 
 def stacked(
@@ -91,37 +108,63 @@ def checked(where: str, layers: object) -> list[Layer]:
 
 def _check_neighbours(where: str, layers: list[Layer]) -> None:
     """Refuse layers if one does not fit the one before it."""
-    width: int | None = None
-    at = 0
     last = len(layers) - 1
     for i, layer in enumerate(layers):
+        before = layers[i - 1] if i > 0 else None
         if isinstance(layer, Standardize):
             _check_standardize(where, layers, i)
-            width = layer.inputs
-            continue
-        if not isinstance(layer, Dense):
-            if i in (0, last) or not isinstance(layers[i - 1], Dense):
+        elif isinstance(layer, (Columns, Scale)):
+            _check_next(where, layers, i)
+        elif isinstance(layer, ParametricActivation):
+            if i == last or not isinstance(before, Dense) or before.activation != "identity":
+                raise ValueError(
+                    f"{where}: layer {i}, {layer!r}, should be behind a Dense layer without an "
+                    f"activation, and not the last one"
+                )
+        elif not isinstance(layer, Dense):
+            if i in (0, last) or not isinstance(before, (Dense, ParametricActivation)):
                 raise ValueError(
                     f"{where}: layer {i}, {layer!r}, should be between two Dense layers"
                 )
             continue
-        if width is not None and layer.inputs != width:
-            raise ValueError(
-                f"{where}: layer {i}, {layer!r}, has {layer.inputs} inputs, but layer {at}, "
-                f"{layers[at]!r}, has {width} outputs"
-            )
-        if layer.activation == "softmax" and i != last:
+        elif layer.activation == "softmax" and i != last:
             raise ValueError(
                 f"{where}: layer {i}, {layer!r}, has activation softmax, which only the last layer "
                 f"can have"
             )
-        width, at = layer.outputs, i
+        _check_width(where, layers, i)
+    if not isinstance(layers[last], Dense):
+        raise ValueError(
+            f"{where}: layer {last}, {layers[last]!r}, is the last one, should be a Dense layer"
+        )
+
+
+def _check_width(where: str, layers: list[Layer], i: int) -> None:
+    """Refuse a layer that has other inputs than the layers before it have outputs."""
+    at = i - 1
+    while at >= 0 and isinstance(layers[at], Dropout):
+        at -= 1
+    if at >= 0 and layers[i].inputs != layers[at].outputs:
+        raise ValueError(
+            f"{where}: layer {i}, {layers[i]!r}, has {layers[i].inputs} inputs, but layer {at}, "
+            f"{layers[at]!r}, has {layers[at].outputs} outputs"
+        )
+
+
+def _check_next(where: str, layers: list[Layer], i: int) -> None:
+    """Refuse a Columns that is not the first layer, and what follows if it is not a Dense."""
+    layer = layers[i]
+    if isinstance(layer, Columns) and i > 0:
+        raise ValueError(f"{where}: layer {i}, {layer!r}, should be the first layer")
+    after = layers[i + 1] if i + 1 < len(layers) else None
+    if not isinstance(after, Dense) and (isinstance(layer, Scale) or not isinstance(after, Scale)):
+        raise ValueError(f"{where}: layer {i}, {layer!r}, should be before a Dense layer")
 
 
 def _check_standardize(where: str, layers: list[Layer], i: int) -> None:
     """Refuse a Standardize that is not the first of layers, or does not know its inputs."""
     layer = layers[i]
-    if i > 0 or len(layers) == 1 or not isinstance(layers[1], Dense):
+    if i > 0 or len(layers) == 1 or not isinstance(layers[1], (Dense, Scale)):
         raise ValueError(
             f"{where}: layer {i}, {layer!r}, should be the first layer, before a Dense layer"
         )
@@ -148,6 +191,15 @@ def rows(layers: Sequence[Layer]) -> list[tuple[str, ...]]:
             found.append((str(i), "Dropout", f"rate {exact(layer.rate)}", "", ""))
         elif isinstance(layer, Standardize):
             found.append((str(i), "Standardize", f"{layer.inputs}", "", ""))
+        elif isinstance(layer, Columns):
+            shape, count = f"{layer.inputs} -> {layer.outputs}", f"{layer.parameter_count:,}"
+            found.append((str(i), "Columns", shape, "", count))
+        elif isinstance(layer, ParametricActivation):
+            count = f"{layer.parameter_count:,}"
+            activation = str(layer.activation)
+            found.append((str(i), "ParametricActivation", f"{layer.inputs}", activation, count))
+        elif isinstance(layer, Scale):
+            found.append((str(i), "Scale", f"{layer.inputs}", "", f"{layer.parameter_count:,}"))
     return found
 
 

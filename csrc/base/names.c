@@ -34,7 +34,16 @@ static const char *const initializer_names[] = {CNN_INITIALIZERS(CNN_X)};
 
 #define CNN_X(constant, value, name) [value] = #name,
 static const char *const layer_kind_names[] = {CNN_LAYER_KINDS(CNN_X)};
+static const char *const column_kind_names[] = {CNN_COLUMN_KINDS(CNN_X)};
+static const char *const parametrization_names[] = {CNN_PARAMETRIZATIONS(CNN_X)};
+#undef CNN_X
+
+#define CNN_X(constant, value, name, matrix) [value] = #name,
 static const char *const parameter_names[] = {CNN_PARAMETERS(CNN_X)};
+#undef CNN_X
+
+#define CNN_X(constant, value, name, matrix) [value] = matrix,
+static const bool parameter_matrices[] = {CNN_PARAMETERS(CNN_X)};
 #undef CNN_X
 
 #define CNN_X(constant, value, name, slots, squares) [value] = #name,
@@ -82,9 +91,24 @@ const char *cnn_layer_kind_name(int kind)
     return name_in(layer_kind_names, COUNT(layer_kind_names), kind);
 }
 
+const char *cnn_column_kind_name(int kind)
+{
+    return name_in(column_kind_names, COUNT(column_kind_names), kind);
+}
+
+const char *cnn_parametrization_name(int parametrization)
+{
+    return name_in(parametrization_names, COUNT(parametrization_names), parametrization);
+}
+
 const char *cnn_parameter_name(int parameter)
 {
     return name_in(parameter_names, COUNT(parameter_names), parameter);
+}
+
+bool cnn_parameter_is_matrix(cnn_parameter parameter)
+{
+    return parameter_matrices[parameter];
 }
 
 int cnn_activation_needs_input(int activation)

@@ -10,8 +10,11 @@
 const cnn_struct cnn_struct_loss = {PRESENT(cnn_loss), {0}};
 const cnn_struct cnn_struct_data = {PRESENT(cnn_data), {0}};
 const cnn_struct cnn_struct_result = {PRESENT(cnn_result), {offsetof(cnn_result, accumulate)}};
-const cnn_struct cnn_struct_layer = {PRESENT(cnn_layer), {offsetof(cnn_layer, alpha)}};
+const cnn_struct cnn_struct_layer = {
+    PRESENT(cnn_layer), {offsetof(cnn_layer, alpha), offsetof(cnn_layer, parametrization)}};
+const cnn_struct cnn_struct_column = {PRESENT(cnn_column), {0}};
 const cnn_struct cnn_struct_optimizer = {PRESENT(cnn_optimizer), {0}};
+const cnn_struct cnn_struct_schedule = {PRESENT(cnn_schedule), {0}};
 
 /* No struct is larger: a larger size is an error of the caller, and its bytes are not read. */
 #define LARGEST ((size_t)1024)

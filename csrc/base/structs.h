@@ -11,7 +11,7 @@
 
 #include "base/error.h"
 
-#define CNN_STRUCTS(X) X(loss) X(data) X(result) X(layer) X(optimizer)
+#define CNN_STRUCTS(X) X(loss) X(data) X(result) X(layer) X(column) X(optimizer) X(schedule)
 
 /* The sizes that a public struct has had. */
 typedef struct cnn_struct {

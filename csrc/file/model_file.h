@@ -19,17 +19,24 @@
  *                           {"kind": "dense", "inputs": 50, "outputs": 10,
  *                            "activation": "elu", "l2": 0, "alpha": 0.5},
  *                           {"kind": "dropout", "rate": 0.5}]}; the first may be
- *                           {"kind": "standardize", "inputs": 784}
+ *                           {"kind": "standardize", "inputs": 784} or
+ *                           {"kind": "columns", "columns": [{"kind": "periodic", "missing": 1},
+ *                            {"kind": "one_hot", "categories": 3}, ...], "clip": 3,
+ *                            "frequencies": 16, "periodic_size": 4, "embedding_size": 0};
+ *                           {"kind": "scale", "inputs": 7} and
+ *                           {"kind": "parametric_activation", "inputs": 50, "activation": "mish"}
+ *                           are others; a dense layer may have "parametrization": "ntk"
  *     "optimizer"       only with a trainer; JSON: {"kind": "adam", "steps": "600",
  *                           "momentum": 0, "beta1": 0.9, ...}, and "beta1_power" and
- *                           "beta2_power" if cnn_trainer_needs_powers
+ *                           "beta2_power" if cnn_trainer_needs_powers, and "groups": [0, 1, ...]
+ *                           for each trained tensor if one of them is in another group than 0
  *     "user.KEY"        the value of the network's metadata KEY
  *     any other         the same, from another program; written again as it was
  *
- * Tensors are layers.I.weight (inputs, outputs) and layers.I.bias (outputs), where I counts all
- * layers of "layers", and optimizer.S.layers.I.weight and .bias for each slot S of the
- * optimizer; of a standardize layer layers.I.mean (inputs) and layers.I.scale (inputs) alone. Keys
- * and the tensors' data may be in any order. Integers that may exceed 2^53 are strings, since many
+ * Tensors are layers.I.weight (inputs, outputs) and layers.I.bias (outputs), and so on as
+ * CNN_PARAMETERS in cnn.h says, where I counts all layers of "layers", and for those that are
+ * trained optimizer.S.layers.I.weight and so on for each slot S of the optimizer. Keys and the
+ * tensors' data may be in any order. Integers that may exceed 2^53 are strings, since many
  * readers of JSON keep numbers as doubles.
  */
 #ifndef CNN_MODEL_FILE_H
@@ -41,6 +48,7 @@
 #include "base/convert.h"
 #include "base/names.h"
 #include "file/json.h"
+#include "model/network.h"
 
 #define CNN_MODEL_FORMAT "cnn"
 #define CNN_MODEL_FORMAT_VERSION "1"
@@ -92,12 +100,15 @@ typedef struct cnn_model_header {
     cnn_dtype dtype;
     uint64_t seed;
     size_t layer_count;
-    cnn_layer *layers; /* NULL while they are counted; so are the other arrays */
+    cnn_layer *layers;   /* NULL while they are counted; so are the other arrays */
+    size_t column_count; /* of the first layer */
     bool has_optimizer;
     cnn_optimizer optimizer;
     uint64_t steps;
     double powers[2]; /* of beta1 and beta2; 0 if the file has none */
     bool has_powers;
+    size_t group_count;
+    unsigned char *groups; /* of tensors that are trained; NULL if the file has none */
     size_t tensor_count;
     cnn_model_tensor *tensors;
     size_t user_count;
@@ -137,21 +148,6 @@ static inline const char *cnn_model_tensor_name(const cnn_model_tensor *tensor,
         (void)snprintf(name, CNN_MODEL_NAME_SIZE, "optimizer.%zu.layers.%zu.%s", tensor->group - 1,
                        tensor->layer, parameter);
     return name;
-}
-
-/* The first of the CNN_MODEL_PARAMETERS parameters of a kind of layer; -1 if it has none. */
-enum { CNN_MODEL_PARAMETERS = 2 };
-static inline int cnn_model_first_parameter(cnn_layer_kind kind)
-{
-    return kind == CNN_LAYER_DENSE ? CNN_WEIGHT : kind == CNN_LAYER_STANDARDIZE ? CNN_MEAN : -1;
-}
-
-/* *elements = the size of a layer's parameter in elements; false if that overflows. */
-static inline bool cnn_model_elements(const cnn_layer *layer, cnn_parameter parameter,
-                                      size_t *elements)
-{
-    size_t rows = parameter == CNN_WEIGHT ? layer->inputs : 1;
-    return cnn_multiply(rows, layer->outputs, elements);
 }
 
 /* Bytes of an element, and the names of the type in the architecture and in the tensors. */

@@ -83,6 +83,15 @@ static uint64_t read_digits(cnn_json *json, const char *where, const char *field
     return value;
 }
 
+/* Read a size, which may be 0. */
+static size_t read_size(cnn_json *json, const char *where, const char *field)
+{
+    const uint64_t value = cnn_json_uint64(json);
+    if (value > SIZE_MAX)
+        cnn_json_refuse(json, "%s: %s is %" PRIu64 "; it must fit in memory", where, field, value);
+    return (size_t)value;
+}
+
 /* Read a dimension of a layer. */
 static size_t read_dimension(cnn_json *json, const char *where, const char *field)
 {
@@ -95,11 +104,106 @@ static size_t read_dimension(cnn_json *json, const char *where, const char *fiel
 
 /* ---- Architecture and optimizer ---------------------------------------------------------- */
 
-static void read_layer(cnn_json *json, const char *where, cnn_layer *layer)
+/* The fields of a layer, in the order of their names in read_layer(). */
+enum {
+    KIND,
+    RATE,
+    INPUTS,
+    OUTPUTS,
+    ACTIVATION,
+    L2,
+    ALPHA,
+    PARAMETRIZATION,
+    COLUMNS,
+    CLIP,
+    FREQUENCIES,
+    PERIODIC_SIZE,
+    EMBEDDING_SIZE
+};
+
+static void read_column(cnn_json *json, const char *where, cnn_column *column)
 {
-    static const char *const names[] = {"kind",       "rate", "inputs", "outputs",
-                                        "activation", "l2",   "alpha"};
-    enum { KIND, RATE, INPUTS, OUTPUTS, ACTIVATION, L2, ALPHA };
+    static const char *const names[] = {"kind", "missing", "categories"};
+    enum { COLUMN_KIND, MISSING, CATEGORIES };
+    field_list fields = FIELDS(where, names);
+    *column = (cnn_column){.struct_size = sizeof *column};
+    cnn_json_object(json);
+    for (int i = next_field(json, &fields); i >= 0; i = next_field(json, &fields)) {
+        if (i == COLUMN_KIND)
+            column->kind = (cnn_column_kind)read_name(json, where, "kind", cnn_column_kind_name);
+        else if (i == CATEGORIES)
+            column->categories = read_dimension(json, where, "categories");
+        else if (cnn_json_uint64(json) == 1)
+            column->missing = 1;
+        else
+            cnn_json_refuse(json, "%s: missing must be 1", where);
+    }
+    const unsigned optional = 1u << MISSING | 1u << CATEGORIES;
+    check_fields(json, &fields, (all_of(&fields) & ~optional) | (fields.seen & optional));
+}
+
+/* Read the columns of the first layer, or count them; another layer has none. */
+static void read_columns(cnn_json *json, const char *where, cnn_layer *layer,
+                         cnn_model_header *header)
+{
+    cnn_column *columns = NULL;
+    const size_t most = header->column_count;
+    size_t count = 0;
+    if (header->layer_count > 0)
+        cnn_json_refuse(json, "%s: a columns layer belongs in the first place", where);
+    if (header->layers && json->status == CNN_OK) {
+        layer->columns = columns = calloc(most, sizeof *columns);
+        if (!columns)
+            json->status = cnn_fail(CNN_ERROR_MEMORY, "out of memory for %zu columns", most);
+    }
+    cnn_json_array(json);
+    while (cnn_json_element(json)) {
+        cnn_column counted;
+        read_column(json, where, columns && count < most ? &columns[count] : &counted);
+        count++;
+    }
+    if (count == 0)
+        cnn_json_refuse(json, "%s: there are no columns", where);
+    header->column_count = count;
+    layer->inputs = count;
+}
+
+/* The fields that a layer must have. */
+static unsigned fields_of(const cnn_layer *layer, unsigned seen)
+{
+    /* alpha and parametrization are there only if they are not the default. */
+    const unsigned optional = seen & (1u << ALPHA | 1u << PARAMETRIZATION);
+    const unsigned of_kind[] = {
+        [CNN_LAYER_DENSE] = 1u << INPUTS | 1u << OUTPUTS | 1u << ACTIVATION | 1u << L2 | optional,
+        [CNN_LAYER_DROPOUT] = 1u << RATE,
+        [CNN_LAYER_STANDARDIZE] = 1u << INPUTS,
+        [CNN_LAYER_COLUMNS] = 1u << COLUMNS | 1u << CLIP | 1u << FREQUENCIES | 1u << PERIODIC_SIZE |
+                              1u << EMBEDDING_SIZE,
+        [CNN_LAYER_SCALE] = 1u << INPUTS,
+        [CNN_LAYER_PARAMETRIC_ACTIVATION] =
+            1u << INPUTS | 1u << ACTIVATION | (optional & 1u << ALPHA),
+    };
+    return 1u << KIND | of_kind[layer->kind];
+}
+
+static void read_layer(cnn_json *json, const char *where, cnn_layer *layer,
+                       cnn_model_header *header)
+{
+    static const char *const names[] = {
+        [KIND] = "kind",
+        [RATE] = "rate",
+        [INPUTS] = "inputs",
+        [OUTPUTS] = "outputs",
+        [ACTIVATION] = "activation",
+        [L2] = "l2",
+        [ALPHA] = "alpha",
+        [PARAMETRIZATION] = "parametrization",
+        [COLUMNS] = "columns",
+        [CLIP] = "clip",
+        [FREQUENCIES] = "frequencies",
+        [PERIODIC_SIZE] = "periodic_size",
+        [EMBEDDING_SIZE] = "embedding_size",
+    };
     field_list fields = FIELDS(where, names);
     *layer = (cnn_layer){.struct_size = sizeof *layer};
     cnn_json_object(json);
@@ -124,23 +228,33 @@ static void read_layer(cnn_json *json, const char *where, cnn_layer *layer)
         case L2:
             layer->l2 = cnn_json_double(json);
             break;
-        default:
+        case ALPHA:
             layer->alpha = cnn_json_double(json);
             if (layer->alpha == 0)
                 cnn_json_refuse(json, "%s: alpha is 0, should be more", where);
             break;
+        case PARAMETRIZATION:
+            layer->parametrization = (cnn_parametrization)read_name(json, where, "parametrization",
+                                                                    cnn_parametrization_name);
+            break;
+        case COLUMNS:
+            read_columns(json, where, layer, header);
+            break;
+        case CLIP:
+            layer->clip = cnn_json_double(json);
+            break;
+        case FREQUENCIES:
+            layer->frequencies = read_size(json, where, "frequencies");
+            break;
+        case PERIODIC_SIZE:
+            layer->periodic_size = read_size(json, where, "periodic_size");
+            break;
+        default:
+            layer->embedding_size = read_size(json, where, "embedding_size");
+            break;
         }
     }
-    /* alpha is there only if it is not the default of the activation. */
-    const unsigned alpha = 1u << ALPHA;
-    const unsigned of_kind[] = {
-        [CNN_LAYER_DENSE] = (all_of(&fields) & ~(1u << RATE | alpha)) | (fields.seen & alpha),
-        [CNN_LAYER_DROPOUT] = 1u << KIND | 1u << RATE,
-        [CNN_LAYER_STANDARDIZE] = 1u << KIND | 1u << INPUTS,
-    };
-    check_fields(json, &fields, of_kind[layer->kind]);
-    if (layer->kind == CNN_LAYER_STANDARDIZE)
-        layer->outputs = layer->inputs;
+    check_fields(json, &fields, fields_of(layer, fields.seen));
 }
 
 /*
@@ -155,7 +269,7 @@ static void read_layers(cnn_json *json, cnn_model_header *header)
         cnn_layer counted;
         cnn_layer *layer = header->layers ? &header->layers[header->layer_count] : &counted;
         (void)snprintf(where, sizeof where, "layers[%zu]", header->layer_count);
-        read_layer(json, where, layer);
+        read_layer(json, where, layer, header);
         header->layer_count++;
     }
 }
@@ -202,18 +316,37 @@ static cnn_status read_architecture(cnn_model_header *header)
     return parse_architecture(header);
 }
 
+/* Read the groups of tensors, of which there are no more than tensors in the file. */
+static void read_groups(cnn_json *json, cnn_model_header *header)
+{
+    header->groups = calloc(cnn_max(header->tensor_count, 1), sizeof *header->groups);
+    if (!header->groups && json->status == CNN_OK)
+        json->status = cnn_fail(CNN_ERROR_MEMORY, "out of memory");
+    cnn_json_array(json);
+    while (cnn_json_element(json)) {
+        const uint64_t group = cnn_json_uint64(json);
+        if (group >= CNN_MOST_GROUPS)
+            cnn_json_refuse(json, "the optimizer: group %" PRIu64 ", should be less than %d", group,
+                            CNN_MOST_GROUPS);
+        else if (header->group_count == header->tensor_count)
+            cnn_json_refuse(json, "the optimizer: more groups than tensors");
+        else
+            header->groups[header->group_count++] = (unsigned char)group;
+    }
+}
+
 static cnn_status read_optimizer(const char *text, cnn_model_header *header)
 {
 #define CNN_X(field) #field,
     static const char *const names[] = {CNN_MODEL_OPTIMIZER_NUMBERS(CNN_X) "beta1_power",
-                                        "beta2_power", "kind", "steps"};
+                                        "beta2_power", "kind", "steps", "groups"};
 #undef CNN_X
 #define CNN_X(field) &header->optimizer.field,
     double *const numbers[] = {CNN_MODEL_OPTIMIZER_NUMBERS(CNN_X) & header->powers[0],
                                &header->powers[1]};
 #undef CNN_X
     const int number_count = (int)(sizeof numbers / sizeof *numbers);
-    const unsigned powers = 3u << (number_count - 2);
+    const unsigned powers = 3u << (number_count - 2), groups = 4u << number_count;
     field_list fields = FIELDS("the optimizer", names);
     cnn_json json;
     header->optimizer.struct_size = sizeof header->optimizer;
@@ -225,12 +358,16 @@ static cnn_status read_optimizer(const char *text, cnn_model_header *header)
         else if (i == number_count)
             header->optimizer.kind =
                 (cnn_optimizer_kind)read_name(&json, fields.where, "kind", cnn_optimizer_name);
-        else
+        else if (i == number_count + 1)
             header->steps = read_digits(&json, fields.where, "steps", INT64_MAX);
+        else
+            read_groups(&json, header);
     }
     cnn_json_end(&json);
     header->has_powers = (fields.seen & powers) != 0;
-    check_fields(&json, &fields, all_of(&fields) & (header->has_powers ? ~0u : ~powers));
+    check_fields(&json, &fields,
+                 (all_of(&fields) & ~groups & (header->has_powers ? ~0u : ~powers)) |
+                     (fields.seen & groups));
     cnn_json_close(&json);
     header->has_optimizer = true;
     return json.status;
@@ -472,8 +609,10 @@ cnn_status cnn_model_header_shrink(cnn_model_header *header)
 void cnn_model_header_free(cnn_model_header *header)
 {
     cnn_json_close(&header->json);
-    free(header->layers);
+    if (header->layers)
+        cnn_layers_free(header->layer_count, header->layers);
     free(header->tensors);
+    free(header->groups);
     free(header->user);
     free(header->texts);
 }

@@ -35,7 +35,7 @@ typedef struct loaded_model {
     cnn_model_header header;
     size_t data_offset, data_size;
     size_t groups;       /* 1 and the optimizer's slots */
-    const void **places; /* the cnn_model_tensor of each (group, layer, parameter), or NULL */
+    const void **sorted; /* the tensors of the header by (group, layer, parameter) */
 } loaded_model;
 
 #define REFUSE(...) cnn_fail(CNN_ERROR_MODEL_FILE, __VA_ARGS__)
@@ -48,10 +48,42 @@ static cnn_status blame_file(cnn_status status, const char *what)
     return REFUSE("%s: %s", what, cnn_last_error());
 }
 
-static const void **place_of(const loaded_model *model, size_t group, size_t layer, int parameter)
+/* By group, then layer, then parameter: within a group the order of a network's tensors. */
+static int compare_places(const void *a, const void *b)
 {
-    return model->places + CNN_MODEL_PARAMETERS * (group * model->header.layer_count + layer) +
-           (size_t)(parameter % CNN_MODEL_PARAMETERS);
+    const cnn_model_tensor *left = a, *right = b;
+    if (left->group != right->group)
+        return left->group < right->group ? -1 : 1;
+    if (left->layer != right->layer)
+        return left->layer < right->layer ? -1 : 1;
+    return (left->parameter > right->parameter) - (left->parameter < right->parameter);
+}
+
+/* The tensor of a place, and if `place` is not NULL where it is, or would be; NULL if it is
+ * missing. */
+static const cnn_model_tensor *find_tensor(const loaded_model *model, size_t group, size_t layer,
+                                           cnn_parameter parameter, size_t *place)
+{
+    const cnn_model_tensor wanted = {.group = group, .layer = layer, .parameter = parameter};
+    size_t low = 0, high = model->header.tensor_count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (compare_places(model->sorted[middle], &wanted) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (place)
+        *place = low;
+    const bool there =
+        low < model->header.tensor_count && compare_places(model->sorted[low], &wanted) == 0;
+    return there ? model->sorted[low] : NULL;
+}
+
+/* List the tensors of a layer; how many there are. */
+static size_t tensors_of(const cnn_layer *layer, cnn_tensor list[CNN_STAGE_TENSORS])
+{
+    return cnn_stage_find(layer->kind)->tensors(layer, list);
 }
 
 /* ---- The source -------------------------------------------------------------------------- */
@@ -111,9 +143,9 @@ static const char *show_shape(const uint64_t *shape, size_t dimensions, char tex
     return text;
 }
 
-/* Check that the architecture or the optimizer has a tensor of this name. */
+/* Check that the architecture or the optimizer has a tensor of this name: *expected. */
 static cnn_status check_place(const loaded_model *model, const cnn_model_tensor *tensor,
-                              const char *name)
+                              const char *name, cnn_tensor *expected)
 {
     const cnn_model_header *header = &model->header;
     if (tensor->group > 0 && !header->has_optimizer)
@@ -122,28 +154,31 @@ static cnn_status check_place(const loaded_model *model, const cnn_model_tensor 
         return REFUSE("%s: the optimizer has %zu slots", name, model->groups - 1);
     if (tensor->layer >= header->layer_count)
         return REFUSE("%s: the architecture has %zu layers", name, header->layer_count);
-    const int first = cnn_model_first_parameter(header->layers[tensor->layer].kind);
-    const int parameter = (int)tensor->parameter;
-    if (first < 0)
+    cnn_tensor list[CNN_STAGE_TENSORS];
+    const size_t count = tensors_of(&header->layers[tensor->layer], list);
+    size_t t = 0;
+    while (t < count && list[t].kind != tensor->parameter)
+        t++;
+    if (count == 0)
         return REFUSE("%s: layer %zu has no parameters", name, tensor->layer);
-    if (parameter < first || parameter >= first + CNN_MODEL_PARAMETERS)
+    if (t == count)
         return REFUSE("%s: layer %zu has no %s", name, tensor->layer,
-                      cnn_parameter_name(parameter));
-    if (tensor->group > 0 && first != CNN_WEIGHT)
-        return REFUSE("%s: the optimizer does not train layer %zu", name, tensor->layer);
+                      cnn_parameter_name((int)tensor->parameter));
+    if (tensor->group > 0 && list[t].fixed)
+        return REFUSE("%s: the optimizer does not train it", name);
+    *expected = list[t];
     return CNN_OK;
 }
 
 /* Check that dtype, shape and size are those of the architecture. */
 static cnn_status check_tensor(const loaded_model *model, const cnn_model_tensor *tensor,
-                               const char *name)
+                               const char *name, const cnn_tensor *expected)
 {
     const cnn_model_header *header = &model->header;
-    const cnn_layer *layer = &header->layers[tensor->layer];
     const char *dtype = cnn_model_tensor_dtype(header->dtype);
-    const uint64_t weight[2] = {layer->inputs, layer->outputs};
-    const size_t dimensions = tensor->parameter == CNN_WEIGHT ? 2 : 1;
-    const uint64_t *shape = weight + 2 - dimensions;
+    const uint64_t matrix[2] = {expected->rows, expected->cols};
+    const size_t dimensions = cnn_parameter_is_matrix(tensor->parameter) ? 2 : 1;
+    const uint64_t *shape = matrix + 2 - dimensions;
     char shown[CNN_JSON_SHOWN], have[48], want[48];
     size_t bytes = 0;
     if (strcmp(tensor->dtype, dtype) != 0)
@@ -160,7 +195,7 @@ static cnn_status check_tensor(const loaded_model *model, const cnn_model_tensor
     if (tensor->end > model->data_size)
         return REFUSE("%s: data end at byte %" PRIu64 ", but the file has %zu bytes of data", name,
                       tensor->end, model->data_size);
-    if (!cnn_model_elements(layer, tensor->parameter, &bytes) ||
+    if (!cnn_multiply(expected->rows, expected->cols, &bytes) ||
         !cnn_multiply(bytes, cnn_model_real_size(header->dtype), &bytes) ||
         bytes != tensor->end - tensor->begin)
         return REFUSE("%s: data_offsets span %" PRIu64 " bytes, which is not the size of %s %s",
@@ -169,19 +204,19 @@ static cnn_status check_tensor(const loaded_model *model, const cnn_model_tensor
     return CNN_OK;
 }
 
-/* Enter each tensor of the header in model->places, and check that it is expected and fits. */
-static cnn_status place_tensors(const loaded_model *model)
+/* Check that each tensor of the header is expected and fits. */
+static cnn_status check_tensors(const loaded_model *model)
 {
     char name[CNN_MODEL_NAME_SIZE];
     for (size_t i = 0; i < model->header.tensor_count; i++) {
         const cnn_model_tensor *tensor = &model->header.tensors[i];
         cnn_model_tensor_name(tensor, name);
-        cnn_status status = check_place(model, tensor, name);
+        cnn_tensor expected = {.rows = 0};
+        cnn_status status = check_place(model, tensor, name, &expected);
         if (status == CNN_OK)
-            status = check_tensor(model, tensor, name);
+            status = check_tensor(model, tensor, name, &expected);
         if (status != CNN_OK)
             return status;
-        *place_of(model, tensor->group, tensor->layer, (int)tensor->parameter) = tensor;
     }
     return CNN_OK;
 }
@@ -191,15 +226,13 @@ static cnn_status check_nothing_missing(const loaded_model *model)
     char name[CNN_MODEL_NAME_SIZE];
     for (size_t group = 0; group < model->groups; group++) {
         for (size_t layer = 0; layer < model->header.layer_count; layer++) {
-            const int first = cnn_model_first_parameter(model->header.layers[layer].kind);
-            if (first < 0 || (group > 0 && first != CNN_WEIGHT))
-                continue;
-            for (int parameter = first; parameter < first + CNN_MODEL_PARAMETERS; parameter++) {
-                cnn_model_tensor tensor = {
-                    .group = group, .layer = layer, .parameter = (cnn_parameter)parameter};
-                const void *const *place = place_of(model, group, layer, parameter);
-                /* places has room for all: NOLINTNEXTLINE(clang-analyzer-security.ArrayBound) */
-                if (*place == NULL)
+            cnn_tensor list[CNN_STAGE_TENSORS];
+            const size_t count = tensors_of(&model->header.layers[layer], list);
+            for (size_t t = 0; t < count; t++) {
+                const cnn_model_tensor tensor = {
+                    .group = group, .layer = layer, .parameter = list[t].kind};
+                if (!(group > 0 && list[t].fixed) &&
+                    !find_tensor(model, group, layer, list[t].kind, NULL))
                     return REFUSE("%s is missing", cnn_model_tensor_name(&tensor, name));
             }
         }
@@ -213,20 +246,28 @@ static int compare_begins(const void *a, const void *b)
     return (left->begin > right->begin) - (left->begin < right->begin);
 }
 
+/* The tensors of a header in an order; NULL without memory. */
+static const void **list_tensors(const cnn_model_header *header,
+                                 int (*compare)(const void *, const void *))
+{
+    const void **list = calloc(cnn_max(header->tensor_count, 1), sizeof *list);
+    for (size_t i = 0; list && i < header->tensor_count; i++)
+        list[i] = &header->tensors[i];
+    if (list)
+        cnn_sort(list, header->tensor_count, compare);
+    return list;
+}
+
 /* Check that the tensors' data follow one another without gaps and fill the file. */
 static cnn_status check_cover(const loaded_model *model)
 {
     const size_t count = model->header.tensor_count;
-    const void **order = count == 0 ? NULL : calloc(count, sizeof *order);
+    const void **order = list_tensors(&model->header, compare_begins);
     char name[CNN_MODEL_NAME_SIZE];
     uint64_t position = 0;
     cnn_status status = CNN_OK;
     if (!order)
-        return count == 0 ? REFUSE("the file has no tensors")
-                          : cnn_fail(CNN_ERROR_MEMORY, "out of memory");
-    for (size_t i = 0; i < count; i++)
-        order[i] = &model->header.tensors[i];
-    cnn_sort(order, count, compare_begins);
+        return cnn_fail(CNN_ERROR_MEMORY, "out of memory");
     for (size_t i = 0; i < count && status == CNN_OK; i++) {
         const cnn_model_tensor *tensor = order[i];
         cnn_model_tensor_name(tensor, name);
@@ -244,26 +285,25 @@ static cnn_status check_cover(const loaded_model *model)
     return status;
 }
 
-/* Check that header and data fit together, and fill model->places. */
+/* Check that header and data fit together, and sort the tensors. */
 static cnn_status check_model(loaded_model *model)
 {
-    const cnn_model_header *header = &model->header;
+    cnn_model_header *header = &model->header;
     const int slots = header->has_optimizer ? cnn_optimizer_slots((int)header->optimizer.kind) : 0;
-    size_t count = 0;
     model->groups = 1 + (size_t)slots;
     if (header->layer_count == 0)
         return REFUSE("architecture: there are no layers");
-    if (!cnn_multiply(header->layer_count, CNN_MODEL_PARAMETERS * model->groups, &count))
-        return cnn_fail(CNN_ERROR_MEMORY, "out of memory");
-    model->places = calloc(cnn_max(count, 1), sizeof *model->places);
-    if (!model->places)
-        return cnn_fail(CNN_ERROR_MEMORY, "out of memory");
-    cnn_status status = place_tensors(model);
+    cnn_status status =
+        blame_file(cnn_layers_check(header->layer_count, header->layers), "architecture");
     if (status == CNN_OK)
-        status = check_nothing_missing(model);
-    if (status == CNN_OK)
-        status = check_cover(model);
-    return status;
+        status = check_tensors(model);
+    if (status != CNN_OK)
+        return status;
+    model->sorted = list_tensors(header, compare_places);
+    if (!model->sorted)
+        return cnn_fail(CNN_ERROR_MEMORY, "out of memory");
+    status = check_nothing_missing(model);
+    return status == CNN_OK ? check_cover(model) : status;
 }
 
 /* ---- Building ---------------------------------------------------------------------------- */
@@ -290,10 +330,7 @@ static cnn_status set_parameters(const loaded_model *model, cnn_network *network
         const cnn_model_tensor *tensor = &model->header.tensors[i];
         if (tensor->group != 0)
             continue;
-        const cnn_stage *stage = &network->stages[tensor->layer];
-        const cnn_tensor *target = &network->tensors[stage->first_tensor];
-        while (target->kind != tensor->parameter)
-            target++;
+        const cnn_tensor *target = cnn_network_tensor(network, tensor->layer, tensor->parameter);
         status = read_tensor(model, tensor, target->values, &count);
     }
     for (size_t t = network->tensor_count; t < network->tensor_total && status == CNN_OK; t++) {
@@ -308,19 +345,19 @@ static cnn_status set_parameters(const loaded_model *model, cnn_network *network
     return status;
 }
 
-/* Read a slot: the numbers of weight and bias of each dense layer, one after the other. */
+/* Read a slot: the numbers of each trained tensor, one after the other. */
 static cnn_status set_slot(const loaded_model *model, cnn_trainer *trainer, size_t slot,
                            void *values)
 {
     cnn_status status = CNN_OK;
-    size_t count = 0;
-    for (size_t layer = 0; layer < model->header.layer_count; layer++) {
-        for (int parameter = CNN_WEIGHT; parameter <= CNN_BIAS; parameter++) {
-            const cnn_model_tensor *tensor = *place_of(model, 1 + slot, layer, parameter);
-            char *next = (char *)values + count * cnn_model_real_size(model->header.dtype);
-            if (tensor && status == CNN_OK)
-                status = read_tensor(model, tensor, next, &count);
-        }
+    size_t count = 0, place = 0;
+    (void)find_tensor(model, 1 + slot, 0, (cnn_parameter)0, &place);
+    for (; place < model->header.tensor_count && status == CNN_OK; place++) {
+        const cnn_model_tensor *tensor = model->sorted[place];
+        if (tensor->group != 1 + slot)
+            break;
+        void *next = (char *)values + count * cnn_model_real_size(model->header.dtype);
+        status = read_tensor(model, tensor, next, &count);
     }
     if (status == CNN_OK)
         status = blame_file(cnn_trainer_set_state(trainer, slot, values, count), "optimizer");
@@ -368,6 +405,17 @@ static cnn_status build_network(loaded_model *model, cnn_network **network)
     return status;
 }
 
+static cnn_status set_groups(const cnn_model_header *header, cnn_trainer *trainer)
+{
+    const size_t count = trainer->network->tensor_count;
+    if (header->group_count != count)
+        return REFUSE("optimizer: %zu groups, should be %zu", header->group_count, count);
+    for (size_t t = 0; t < count; t++)
+        trainer->groups[t] = header->groups[t];
+    cnn_trainer_find_variants(trainer);
+    return CNN_OK;
+}
+
 /* Make the trainer of a file that has an optimizer. */
 static cnn_status build_trainer(const loaded_model *model, cnn_network *network,
                                 cnn_trainer **trainer)
@@ -379,6 +427,8 @@ static cnn_status build_trainer(const loaded_model *model, cnn_network *network,
         blame_file(cnn_trainer_create(network, &header->optimizer, &made), "optimizer");
     if (status == CNN_OK)
         status = blame_file(cnn_trainer_resume(made, header->steps, powers), "optimizer");
+    if (status == CNN_OK && header->groups)
+        status = set_groups(header, made);
     if (status == CNN_OK)
         status = set_slots(model, made);
     if (status == CNN_OK)
@@ -421,13 +471,13 @@ static cnn_status read_model(const model_source *source, cnn_network **network,
         status = check_model(&model);
     if (status == CNN_OK)
         status = cnn_model_header_shrink(&model.header);
-    if (!trainer) { /* places are for slots alone from here on */
-        free(model.places);
-        model.places = NULL;
+    if (!trainer) { /* the order is for slots alone from here on */
+        free(model.sorted);
+        model.sorted = NULL;
     }
     if (status == CNN_OK)
         status = build_model(&model, network, trainer);
-    free(model.places);
+    free(model.sorted);
     cnn_model_header_free(&model.header);
     return status;
 }

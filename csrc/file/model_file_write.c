@@ -33,27 +33,74 @@ static void write_number(cnn_json_writer *json, const char *field, double value)
     cnn_json_write_double(json, value);
 }
 
+static void write_size(cnn_json_writer *json, const char *field, size_t value)
+{
+    cnn_json_write_key(json, field);
+    cnn_json_write_uint64(json, value);
+}
+
+static void write_columns(cnn_json_writer *json, const cnn_layer *layer)
+{
+    cnn_json_write_key(json, "columns");
+    cnn_json_write_array(json);
+    for (size_t j = 0; j < layer->inputs; j++) {
+        const cnn_column *column = &layer->columns[j];
+        cnn_json_write_object(json);
+        cnn_json_write_key(json, "kind");
+        cnn_json_write_string(json, cnn_column_kind_name((int)column->kind));
+        if (column->missing != 0)
+            write_size(json, "missing", 1);
+        if (column->categories > 0)
+            write_size(json, "categories", column->categories);
+        cnn_json_write_object_end(json);
+    }
+    cnn_json_write_array_end(json);
+    write_number(json, "clip", layer->clip);
+    write_size(json, "frequencies", layer->frequencies);
+    write_size(json, "periodic_size", layer->periodic_size);
+    write_size(json, "embedding_size", layer->embedding_size);
+}
+
+/* An activation, and what belongs to a dense layer alone. Without defaults, files of networks that
+ * have no other number are as they always were. */
+static void write_activation(cnn_json_writer *json, const cnn_layer *layer)
+{
+    cnn_json_write_key(json, "activation");
+    cnn_json_write_string(json, cnn_activation_name((int)layer->activation));
+    if (layer->kind == CNN_LAYER_DENSE)
+        write_number(json, "l2", layer->l2);
+    if (layer->alpha != cnn_activation_alpha_default((int)layer->activation))
+        write_number(json, "alpha", layer->alpha);
+    if (layer->parametrization != CNN_PARAMETRIZATION_STANDARD) {
+        cnn_json_write_key(json, "parametrization");
+        cnn_json_write_string(json, cnn_parametrization_name((int)layer->parametrization));
+    }
+}
+
 static void write_layer(cnn_json_writer *json, const cnn_layer *layer)
 {
     cnn_json_write_object(json);
     cnn_json_write_key(json, "kind");
     cnn_json_write_string(json, cnn_layer_kind_name((int)layer->kind));
-    if (layer->kind == CNN_LAYER_DROPOUT) {
+    switch (layer->kind) {
+    case CNN_LAYER_DROPOUT:
         write_number(json, "rate", layer->rate);
-    } else {
-        cnn_json_write_key(json, "inputs");
-        cnn_json_write_uint64(json, layer->inputs);
-    }
-    if (layer->kind == CNN_LAYER_DENSE) {
-        cnn_json_write_key(json, "outputs");
-        cnn_json_write_uint64(json, layer->outputs);
-        cnn_json_write_key(json, "activation");
-        cnn_json_write_string(json, cnn_activation_name((int)layer->activation));
-        write_number(json, "l2", layer->l2);
-        /* Without a default, files of networks that have no other number are as they always were.
-         */
-        if (layer->alpha != cnn_activation_alpha_default((int)layer->activation))
-            write_number(json, "alpha", layer->alpha);
+        break;
+    case CNN_LAYER_COLUMNS:
+        write_columns(json, layer);
+        break;
+    case CNN_LAYER_DENSE:
+        write_size(json, "inputs", layer->inputs);
+        write_size(json, "outputs", layer->outputs);
+        write_activation(json, layer);
+        break;
+    case CNN_LAYER_PARAMETRIC_ACTIVATION:
+        write_size(json, "inputs", layer->inputs);
+        write_activation(json, layer);
+        break;
+    default:
+        write_size(json, "inputs", layer->inputs);
+        break;
     }
     cnn_json_write_object_end(json);
 }
@@ -83,6 +130,21 @@ static void write_architecture(cnn_json_writer *json, const cnn_network *network
     cnn_json_write_object_end(json);
 }
 
+/* The groups of all trained tensors, if one is not in the first. */
+static void write_groups(cnn_json_writer *json, const cnn_trainer *trainer)
+{
+    size_t most = 0;
+    for (size_t t = 0; t < trainer->network->tensor_count; t++)
+        most = cnn_max(most, trainer->groups[t]);
+    if (most == 0)
+        return;
+    cnn_json_write_key(json, "groups");
+    cnn_json_write_array(json);
+    for (size_t t = 0; t < trainer->network->tensor_count; t++)
+        cnn_json_write_uint64(json, trainer->groups[t]);
+    cnn_json_write_array_end(json);
+}
+
 static void write_optimizer(cnn_json_writer *json, const saved_model *model)
 {
     cnn_json_write_object(json);
@@ -97,6 +159,7 @@ static void write_optimizer(cnn_json_writer *json, const saved_model *model)
         write_number(json, "beta1_power", model->trainer->beta1_power);
         write_number(json, "beta2_power", model->trainer->beta2_power);
     }
+    write_groups(json, model->trainer);
     cnn_json_write_object_end(json);
 }
 
@@ -184,7 +247,7 @@ static void write_tensor(cnn_json_writer *json, size_t group, const cnn_tensor *
     cnn_json_write_string(json, cnn_model_tensor_dtype(dtype));
     cnn_json_write_key(json, "shape");
     cnn_json_write_array(json);
-    if (tensor->kind == CNN_WEIGHT)
+    if (cnn_parameter_is_matrix(tensor->kind))
         cnn_json_write_uint64(json, tensor->rows);
     cnn_json_write_uint64(json, tensor->cols);
     cnn_json_write_array_end(json);

@@ -130,6 +130,41 @@ typedef struct cnn_update {
 } cnn_update;
 
 /*
+ * A column of rows as they come to a columns stage, and where it puts features: `feature` is its
+ * first one, `first` its first row of the table of embeddings, or its row of periodic numbers.
+ */
+typedef struct cnn_column_place {
+    cnn_column_kind kind;
+    int missing;
+    size_t categories, feature, first;
+} cnn_column_place;
+
+/* A columns stage, as cnn_layer and CNN_PARAMETERS describe it. */
+typedef struct cnn_columns {
+    size_t inputs, features, embedded; /* columns, features, and embedded columns */
+    const cnn_column_place *places;    /* (inputs) */
+    double clip;
+    size_t frequencies, size; /* of each periodic column */
+    size_t embedding_size;
+    const void *mean, *scale; /* (inputs) */
+    const void *periodic;     /* (periodic columns, cnn_periodic_span) */
+    const void *embedding;    /* (categories of all embedded columns, embedding_size) */
+} cnn_columns;
+
+/*
+ * The numbers of a periodic column: frequencies, phases, for each of its size - 1 periodic features
+ * a factor of each frequency's cosine, and for each such feature an offset.
+ */
+static inline size_t cnn_periodic_span(size_t frequencies, size_t size)
+{
+    return (size + 1) * frequencies + size - 1;
+}
+
+/* The most frequencies of a periodic column, and the most features. */
+#define CNN_MOST_FREQUENCIES ((size_t)256)
+#define CNN_MOST_PERIODIC ((size_t)16)
+
+/*
  * Every kernel: X(return type, name, arguments). With `stream` the result is stored past the
  * caches, for results that are larger than these; x and y must then not be the same.
  */
@@ -181,7 +216,37 @@ typedef struct cnn_update {
     /* y = (x - mean) / scale for (rows, cols); mean (cols) or NULL for 0; in place allowed. */    \
     X(void, standardize,                                                                           \
       (size_t rows, size_t cols, const void *x, size_t x_row, const void *mean, const void *scale, \
-       void *y, size_t y_row))
+       void *y, size_t y_row))                                                                     \
+    /* y = factor x for (rows, cols); factor (cols); in place allowed. */                          \
+    X(void, scale,                                                                                 \
+      (size_t rows, size_t cols, const void *x, size_t x_row, const void *factor, void *y,         \
+       size_t y_row))                                                                              \
+    /* y = x + mix (h - x) for (rows, cols); mix (cols); y may be x or h. */                       \
+    X(void, blend,                                                                                 \
+      (size_t rows, size_t cols, const void *x, size_t x_row, const void *h, size_t h_row,         \
+       const void *mix, void *y, size_t y_row))                                                    \
+    /* out[j] = sum over the rows of a (b - c), in chunks of 256 rows as in gemm; c may be NULL    \
+     * for 0. All (rows, cols). */                                                                 \
+    X(void, column_dot,                                                                            \
+      (size_t rows, size_t cols, const void *a, size_t a_row, const void *b, size_t b_row,         \
+       const void *c, size_t c_row, void *out))                                                    \
+    /* out[j] = sum of x[index[r]][j] over `count` rows, whose numbers rise, added as if           \
+     * column_sum had all rows and the others were 0. */                                                            \
+    X(void, chosen_sum,                                                                            \
+      (size_t count, const uint32_t *index, size_t cols, const void *x, size_t x_row, void *out))  \
+    /* The features y (rows, features) of x (rows, inputs). */                                     \
+    X(void, columns_forward,                                                                       \
+      (const cnn_columns *c, size_t rows, const void *x, size_t x_row, void *y, size_t y_row))     \
+    /* dx from dy and the rows x that went forward; 0 for categories and missing numbers. */       \
+    X(void, columns_backward,                                                                      \
+      (const cnn_columns *c, size_t rows, const void *x, size_t x_row, const void *dy,             \
+       size_t dy_row, void *dx, size_t dx_row))                                                    \
+    /* The gradient of one periodic column's numbers, cnn_periodic_span of them. */                \
+    X(void, periodic_gradient,                                                                     \
+      (const cnn_columns *c, size_t column, size_t rows, const void *x, size_t x_row,              \
+       const void *dy, size_t dy_row, void *out))                                                  \
+    /* n normal numbers of mean 0 and this standard deviation from the Philox stream `key`. */     \
+    X(void, normal, (uint64_t key, size_t n, double deviation, void *out))
 
 typedef struct cnn_kernels {
     const char *isa;

@@ -14,21 +14,13 @@
 
 /* ---- Building ---------------------------------------------------------------------------- */
 
-/* The outputs of the last layer before this one that tells how many it has. */
-static size_t outputs_before(const cnn_layer *layers, size_t index)
-{
-    while (layers[--index].kind == CNN_LAYER_DROPOUT) {
-    }
-    return layers[index].kind == CNN_LAYER_DENSE ? layers[index].outputs : layers[index].inputs;
-}
-
 static cnn_status check(size_t count, const cnn_layer *layers, size_t index)
 {
     const cnn_layer *layer = &layers[index];
     if (layer->inputs == 0 || layer->outputs == 0)
         return cnn_fail(CNN_ERROR_ARGUMENT, "layer %zu has %zu inputs and %zu outputs, needs both",
                         index, layer->inputs, layer->outputs);
-    const size_t expected = index > 0 ? outputs_before(layers, index) : layer->inputs;
+    const size_t expected = index > 0 ? cnn_layer_outputs(layers, index - 1) : layer->inputs;
     if (layer->inputs != expected)
         return cnn_fail(CNN_ERROR_ARGUMENT,
                         "layer %zu has %zu inputs, but the layer before it has %zu outputs", index,
@@ -49,6 +41,9 @@ static cnn_status check(size_t count, const cnn_layer *layers, size_t index)
         return cnn_fail(CNN_ERROR_ARGUMENT,
                         "layer %zu has l2 %g, should be finite, 0 or more, at most %g", index,
                         layer->l2, CNN_LARGEST);
+    if ((size_t)layer->parametrization >= CNN_PARAMETRIZATION_COUNT)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "layer %zu has parametrization %d, should be 0 to %d",
+                        index, (int)layer->parametrization, CNN_PARAMETRIZATION_COUNT - 1);
     return CNN_OK;
 }
 
@@ -76,7 +71,7 @@ static void forward(const cnn_stage *stage, const cnn_forward *f)
         .b = weight->memory[f->form],
         .b_k = weight->b_k[f->form],
         .b_panel = weight->b_panel[f->form],
-        .bias = stage->bias,
+        .bias = stage->tensors[CNN_BIAS],
         .c = f->out,
         .c_row = f->out_row,
         .activation =
@@ -208,5 +203,17 @@ static void backward(const cnn_stage *stage, const cnn_backward *b)
         run_strip(&strips, index, b->worker);
 }
 
-const cnn_stage_kind cnn_stage_dense = {
-    .check = check, .tensors = tensors, .forward = forward, .backward = backward};
+/* The gradient of the bias. */
+static void gradient(const cnn_stage *stage, const cnn_passed *passed, const cnn_tensor *tensor,
+                     size_t first, size_t rows, void *out)
+{
+    (void)first;
+    (void)rows;
+    stage->kernels->column_sum(passed->rows, tensor->cols, passed->delta, passed->delta_row, out);
+}
+
+const cnn_stage_kind cnn_stage_dense = {.check = check,
+                                        .tensors = tensors,
+                                        .forward = forward,
+                                        .backward = backward,
+                                        .gradient = gradient};

@@ -2,10 +2,15 @@
 #include "base/random.h"
 #include "model/stage.h"
 
+static bool has_units(cnn_layer_kind kind)
+{
+    return kind == CNN_LAYER_DENSE || kind == CNN_LAYER_PARAMETRIC_ACTIVATION;
+}
+
 static cnn_status check(size_t count, const cnn_layer *layers, size_t index)
 {
     const cnn_layer *layer = &layers[index];
-    if (index == 0 || index + 1 == count || layers[index - 1].kind != CNN_LAYER_DENSE)
+    if (index == 0 || index + 1 == count || !has_units(layers[index - 1].kind))
         return cnn_fail(CNN_ERROR_ARGUMENT,
                         "layer %zu is a dropout layer, which belongs between two dense layers",
                         index);
@@ -22,28 +27,28 @@ static size_t tensors(const cnn_layer *layer, cnn_tensor list[CNN_STAGE_TENSORS]
     return 0;
 }
 
-/* Multiply rows by the mask of a step; in place allowed. */
-static void mask(const cnn_stage *stage, uint64_t seed, int64_t step, size_t first, size_t rows,
-                 const void *x, size_t x_row, void *y, size_t y_row)
+/* Multiply rows by the mask of a step; in place allowed. The rate is multiplied by `part`. */
+static void mask(const cnn_stage *stage, double part, uint64_t seed, int64_t step, size_t first,
+                 size_t rows, const void *x, size_t x_row, void *y, size_t y_row)
 {
     const uint64_t key =
         cnn_random_stream(seed, CNN_RANDOM_DROPOUT, (uint32_t)stage->index, (uint64_t)step);
-    stage->kernels->dropout(key, stage->rate, first, rows, stage->outputs, x, x_row, y, y_row);
+    stage->kernels->dropout(key, part * stage->rate, first, rows, stage->outputs, x, x_row, y,
+                            y_row);
 }
 
 static void forward(const cnn_stage *stage, const cnn_forward *f)
 {
-    mask(stage, f->seed, f->step, f->first, f->rows, f->in, f->in_row, f->out, f->out_row);
+    mask(stage, f->dropout, f->seed, f->step, f->first, f->rows, f->in, f->in_row, f->out,
+         f->out_row);
 }
 
 /* The mask multiplies the gradient as it did the output. */
 static void backward(const cnn_stage *stage, const cnn_backward *b)
 {
-    mask(stage, b->seed, b->step, b->first, b->rows, b->delta, b->delta_row, b->to, b->to_row);
-    if (b->derivative)
-        stage->kernels->activation_backward(&b->activation, b->rows, stage->inputs, b->to,
-                                            b->to_row, b->derivative, b->derivative_row, b->to,
-                                            b->to_row, 0);
+    mask(stage, b->dropout, b->seed, b->step, b->first, b->rows, b->delta, b->delta_row, b->to,
+         b->to_row);
+    cnn_stage_through_activation(stage, b);
 }
 
 const cnn_stage_kind cnn_stage_dropout = {

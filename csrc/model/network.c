@@ -7,6 +7,7 @@
 #include "base/platform.h"
 #include "base/structs.h"
 #include "kernels/dispatch.h"
+#include "model/columns.h"
 
 /* Tensors begin at multiples of so many bytes. */
 #define ALIGNMENT 64
@@ -75,10 +76,17 @@ bool cnn_network_is_finite(const cnn_network *network, cnn_form form)
 
 /* ---- Building ---------------------------------------------------------------------------- */
 
-static cnn_status check_layers(size_t count, const cnn_layer *layers)
+void cnn_layers_free(size_t count, cnn_layer *layers)
+{
+    for (size_t i = 0; i < count; i++)
+        free((void *)(uintptr_t)layers[i].columns);
+    free(layers);
+}
+
+cnn_status cnn_layers_check(size_t count, cnn_layer *layers)
 {
     for (size_t i = 0; i < count; i++) {
-        const cnn_layer *layer = &layers[i];
+        cnn_layer *layer = &layers[i];
         const cnn_stage_kind *kind = cnn_stage_find(layer->kind);
         if (!kind)
             return cnn_fail(CNN_ERROR_ARGUMENT, "layer %zu has kind %d, should be 0 to %d", i,
@@ -86,7 +94,15 @@ static cnn_status check_layers(size_t count, const cnn_layer *layers)
         const cnn_status status = kind->check(count, layers, i);
         if (status != CNN_OK)
             return status;
+        if (layer->kind == CNN_LAYER_DROPOUT)
+            continue;
+        layer->outputs = cnn_layer_outputs(layers, i);
+        if (layer->kind == CNN_LAYER_SCALE || layer->kind == CNN_LAYER_PARAMETRIC_ACTIVATION)
+            layer->inputs = layer->outputs;
     }
+    if (layers[count - 1].kind != CNN_LAYER_DENSE)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "layer %zu is the last one, should be dense",
+                        count - 1);
     return CNN_OK;
 }
 
@@ -111,20 +127,16 @@ static bool extend(const cnn_network *network, size_t *end, size_t count)
     return cnn_add(*end, aligned(network, count), end) && *end <= SIZE_MAX / 256;
 }
 
-/* List the tensors of a stage behind those that are listed, if its tensors are fixed or not, as
- * asked for. */
-static cnn_status add_tensors(cnn_network *network, cnn_stage *stage, bool fixed)
+/* List the tensors of a stage behind those that are listed: the fixed ones, or the others. */
+static cnn_status add_tensors(cnn_network *network, const cnn_stage *stage, bool fixed)
 {
-    cnn_tensor own[CNN_STAGE_TENSORS], *list = &network->tensors[network->tensor_total];
+    cnn_tensor own[CNN_STAGE_TENSORS];
     const size_t count = stage->kind->tensors(&network->layers[stage->index], own);
-    if (count == 0 || own[0].fixed != fixed)
-        return CNN_OK;
-    memcpy(list, own, count * sizeof *own);
-    stage->first_tensor = network->tensor_total;
-    stage->tensor_count = count;
-    network->tensor_total += count;
     for (size_t t = 0; t < count; t++) {
-        cnn_tensor *tensor = &list[t];
+        if (own[t].fixed != fixed)
+            continue;
+        cnn_tensor *tensor = &network->tensors[network->tensor_total++];
+        *tensor = own[t];
         if (is_too_large(tensor->rows, tensor->cols, network->kernels->panel))
             return cnn_fail(CNN_ERROR_MEMORY, "layer %zu of %zu x %zu is too large", stage->index,
                             stage->inputs, stage->outputs);
@@ -160,23 +172,45 @@ static void make_stage(cnn_network *network, size_t index)
 {
     cnn_layer *layer = &network->layers[index];
     cnn_stage *stage = &network->stages[index];
+    const size_t outputs = cnn_layer_outputs(network->layers, index);
     *stage = (cnn_stage){
         .kind = cnn_stage_find(layer->kind),
         .kernels = network->kernels,
         .real_size = network->real_size,
         .index = index,
-        .inputs = layer->inputs,
-        .outputs = layer->outputs,
+        .inputs = index > 0 ? stage[-1].outputs : layer->inputs,
+        .outputs = outputs,
         .rate = layer->rate,
     };
-    if (cnn_stage_is_dense(stage)) {
-        stage->activation = (cnn_activation_spec){layer->activation, layer->alpha};
-        (void)cnn_activation_complete("", &stage->activation); /* check_layers found it good */
-        layer->alpha = stage->activation.alpha;
-    } else if (index > 0) {
-        stage->inputs = stage->outputs = stage[-1].outputs;
-    } else {
-        stage->outputs = layer->outputs = layer->inputs;
+    if (cnn_stage_is_dense(stage) && !network->first_dense)
+        network->first_dense = stage;
+    if (layer->kind == CNN_LAYER_COLUMNS)
+        stage->columns = cnn_columns_make(layer);
+    if (layer->kind != CNN_LAYER_DENSE && layer->kind != CNN_LAYER_PARAMETRIC_ACTIVATION)
+        return;
+    stage->activation = (cnn_activation_spec){layer->activation, layer->alpha};
+    (void)cnn_activation_complete("", &stage->activation); /* cnn_layers_check found it good */
+    layer->alpha = stage->activation.alpha;
+}
+
+/* What the other stages add to the shape of the dense ones. */
+static void widen_shape(cnn_network *network)
+{
+    cnn_shape *shape = &network->shape;
+    const cnn_stage *first = network->stages;
+    shape->transformed = first != network->first_dense;
+    shape->inputs = first->inputs;
+    shape->input_row = cnn_stride_span(shape->inputs, network->real_size);
+    if (first->kind == &cnn_stage_columns) {
+        shape->missing = true;
+        shape->widest = cnn_max(shape->widest, first->outputs);
+        shape->hidden_row = cnn_stride_span(shape->widest, network->real_size);
+    }
+    for (size_t t = 0; t < network->tensor_count; t++) {
+        const size_t piece = cnn_tensor_piece(&network->tensors[t]);
+        shape->longest = cnn_max(shape->longest, piece);
+        if (network->tensors[t].kind == CNN_EMBEDDING)
+            shape->table = (2 + CNN_MAX_SLOTS) * piece;
     }
 }
 
@@ -184,8 +218,12 @@ static void make_stage(cnn_network *network, size_t index)
 static cnn_status lay_out(cnn_network *network, size_t *panels)
 {
     size_t dense_count = 0;
-    for (size_t i = 0; i < network->stage_count; i++)
+    for (size_t i = 0; i < network->stage_count; i++) {
         make_stage(network, i);
+        if (network->layers[i].kind == CNN_LAYER_COLUMNS && !network->stages[i].columns.places)
+            return cnn_fail(CNN_ERROR_MEMORY, "out of memory for %zu columns",
+                            network->layers[i].inputs);
+    }
     const cnn_status status = add_all_tensors(network);
     if (status != CNN_OK)
         return status;
@@ -201,7 +239,7 @@ static cnn_status lay_out(cnn_network *network, size_t *panels)
     }
     network->shape =
         cnn_shape_make(network->kernels, network->real_size, dense_count, network->dense_shapes);
-    network->shape.standardized = !cnn_stage_is_dense(&network->stages[0]);
+    widen_shape(network);
     return CNN_OK;
 }
 
@@ -214,7 +252,13 @@ static void fill_with_ones(const cnn_network *network, const cnn_tensor *tensor)
             ((double *)tensor->values)[i] = 1;
 }
 
-/* Give the tensors their memory, which is 0; scales become 1. */
+/* Whether a parameter is 1 until it is set. */
+static bool begins_with_ones(cnn_parameter kind)
+{
+    return kind == CNN_SCALE || kind == CNN_FACTOR || kind == CNN_MIX;
+}
+
+/* Give the tensors their memory, which is 0, and factors ones. */
 static void place_tensors(cnn_network *network)
 {
     size_t panels = 0;
@@ -222,13 +266,8 @@ static void place_tensors(cnn_network *network)
         cnn_tensor *tensor = &network->tensors[t];
         cnn_stage *stage = &network->stages[tensor->layer];
         tensor->values = cnn_at(network, network->parameters, tensor->offset);
-        if (tensor->kind == CNN_BIAS)
-            stage->bias = tensor->values;
-        else if (tensor->kind == CNN_MEAN)
-            stage->mean = tensor->values;
-        else if (tensor->kind == CNN_SCALE)
-            stage->scale = tensor->values;
-        if (tensor->kind == CNN_SCALE)
+        stage->tensors[tensor->kind] = tensor->values;
+        if (begins_with_ones(tensor->kind))
             fill_with_ones(network, tensor);
         if (tensor->kind != CNN_WEIGHT)
             continue;
@@ -282,7 +321,7 @@ cnn_status cnn_network_adopt(cnn_dtype dtype, size_t count, cnn_layer *layers, u
     size_t panels = 0;
     cnn_network *made = cnn_platform_allocate(sizeof *made);
     if (!made) {
-        free(layers);
+        cnn_layers_free(count, layers);
         return cnn_fail(CNN_ERROR_MEMORY, "out of memory for a network");
     }
     memset(made, 0, sizeof *made);
@@ -292,7 +331,7 @@ cnn_status cnn_network_adopt(cnn_dtype dtype, size_t count, cnn_layer *layers, u
     made->seed = seed;
     made->stage_count = count;
     made->layers = layers;
-    cnn_status status = check_layers(count, layers);
+    cnn_status status = cnn_layers_check(count, layers);
     if (status == CNN_OK && !make_lists(made))
         status = cnn_fail(CNN_ERROR_MEMORY, "out of memory for %zu layers", count);
     if (status == CNN_OK)
@@ -303,6 +342,36 @@ cnn_status cnn_network_adopt(cnn_dtype dtype, size_t count, cnn_layer *layers, u
         *network = made;
     else
         cnn_network_destroy(made);
+    return status;
+}
+
+/* Give a layer a copy of its columns, as they stand in a present cnn_column. */
+static cnn_status read_columns(cnn_layer *layer, const void *given)
+{
+    cnn_column *read = layer->inputs <= SIZE_MAX / 64 ? calloc(layer->inputs, sizeof *read) : NULL;
+    if (!read)
+        return cnn_fail(CNN_ERROR_MEMORY, "out of memory for %zu columns", layer->inputs);
+    layer->columns = read;
+    return cnn_struct_read_array(&cnn_struct_column, "column", layer->inputs, given, read);
+}
+
+/* Copy the columns of the caller's; if it fails, there are no copies. */
+static cnn_status own_columns(size_t count, cnn_layer *layers)
+{
+    cnn_status status = CNN_OK;
+    size_t i = 0;
+    for (; i < count && status == CNN_OK; i++) {
+        const void *given = layers[i].columns;
+        layers[i].columns = NULL;
+        if (layers[i].kind == CNN_LAYER_COLUMNS && given && layers[i].inputs > 0)
+            status = read_columns(&layers[i], given);
+    }
+    for (; status != CNN_OK && i < count; i++)
+        layers[i].columns = NULL;
+    for (i = 0; status != CNN_OK && i < count; i++) {
+        free((void *)(uintptr_t)layers[i].columns);
+        layers[i].columns = NULL;
+    }
     return status;
 }
 
@@ -319,8 +388,9 @@ cnn_status cnn_network_create(cnn_dtype dtype, size_t count, const cnn_layer *la
     cnn_layer *read = calloc(count, sizeof *read);
     if (!read)
         return cnn_fail(CNN_ERROR_MEMORY, "out of memory for %zu layers", count);
-    const cnn_status status =
-        cnn_struct_read_array(&cnn_struct_layer, "layer", count, layers, read);
+    cnn_status status = cnn_struct_read_array(&cnn_struct_layer, "layer", count, layers, read);
+    if (status == CNN_OK)
+        status = own_columns(count, read);
     if (status == CNN_OK)
         return cnn_network_adopt(dtype, count, read, seed, network);
     free(read);
@@ -360,7 +430,10 @@ void cnn_network_destroy(cnn_network *network)
         return;
     cnn_metadata_destroy(network);
     free(network->leaves_out);
-    free(network->layers);
+    for (size_t i = 0; network->stages && i < network->stage_count; i++)
+        free((void *)(uintptr_t)network->stages[i].columns.places);
+    if (network->layers)
+        cnn_layers_free(network->stage_count, network->layers);
     free(network->stages);
     free(network->tensors);
     free(network->dense_shapes);
@@ -409,6 +482,26 @@ cnn_status cnn_network_layer(const cnn_network *network, size_t index, cnn_layer
         return cnn_fail(CNN_ERROR_ARGUMENT, "layer %zu is asked for, the network has %zu", index,
                         network->stage_count);
     return cnn_layer_write(&network->layers[index], "layer", layer);
+}
+
+cnn_tensor *cnn_network_tensor(const cnn_network *network, size_t layer, cnn_parameter kind)
+{
+    /* Trained tensors are in the order of layers, and fixed ones, behind them, of one layer. */
+    size_t low = 0, high = network->tensor_count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (network->tensors[middle].layer < layer)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < network->tensor_count && network->tensors[low].layer == layer; low++)
+        if (network->tensors[low].kind == kind)
+            return &network->tensors[low];
+    for (size_t t = network->tensor_count; t < network->tensor_total; t++)
+        if (network->tensors[t].layer == layer && network->tensors[t].kind == kind)
+            return &network->tensors[t];
+    return NULL;
 }
 
 cnn_stage *cnn_network_dense(const cnn_network *network, size_t index)

@@ -19,10 +19,11 @@ struct cnn_network {
     uint64_t seed;
     uint64_t version; /* counts the changes of parameters; see cnn_network_changed */
     size_t stage_count;
-    cnn_layer *layers; /* (stage_count), as the user gave them */
+    cnn_layer *layers; /* (stage_count), as the user gave them; their columns are the network's */
     cnn_stage *stages;
-    size_t tensor_count; /* that are trained; */
-    size_t tensor_total; /* and with the fixed ones, which come behind */
+    const cnn_stage *first_dense; /* the first dense stage; the last stage is the last one */
+    size_t tensor_count;          /* that are trained; */
+    size_t tensor_total;          /* and with the fixed ones, which come behind */
     cnn_tensor *tensors;
     size_t parameter_count; /* elements of the trained tensors, */
     size_t parameter_span;  /* with the gaps that align each, */
@@ -39,10 +40,17 @@ struct cnn_network {
 
 /*
  * cnn_network_create from layers that are whole, at least one, of CNN_FLOAT32 or CNN_FLOAT64. The
- * layers were allocated by malloc; they belong to the network, and are freed if the call fails.
+ * layers and their columns were allocated by malloc; they belong to the network, and are freed if
+ * the call fails.
  */
 cnn_status cnn_network_adopt(cnn_dtype dtype, size_t count, cnn_layer *layers, uint64_t seed,
                              cnn_network **network);
+
+/* Check layers, at least one, and write the sizes that they may leave out; dropout has none. */
+cnn_status cnn_layers_check(size_t count, cnn_layer *layers);
+
+/* Free such layers. */
+void cnn_layers_free(size_t count, cnn_layer *layers);
 
 /* Free the metadata of a network, which is not used any more. */
 void cnn_metadata_destroy(cnn_network *network);
@@ -54,12 +62,6 @@ cnn_status cnn_metadata_add(cnn_network *network, const char *key, const char *v
 static inline void *cnn_at(const cnn_network *network, const void *base, size_t i)
 {
     return (char *)(uintptr_t)base + i * network->real_size;
-}
-
-/* The first and the last dense stage. The last one is the last of all. */
-static inline const cnn_stage *cnn_network_first(const cnn_network *network)
-{
-    return &network->stages[network->tensors[0].layer];
 }
 
 static inline const cnn_stage *cnn_network_last(const cnn_network *network)
@@ -77,11 +79,14 @@ static inline const cnn_stage *cnn_tensor_stage(const cnn_network *network,
     return &network->stages[tensor->layer];
 }
 
-/* Whether a trained tensor is the weight of the first dense stage. */
+/* Whether a tensor is the weight of the first dense stage. */
 static inline bool cnn_tensor_is_first(const cnn_network *network, const cnn_tensor *tensor)
 {
-    return tensor == network->tensors;
+    return tensor->weight == &network->first_dense->weight;
 }
+
+/* The tensor of a layer that has this kind; NULL if it has none. */
+cnn_tensor *cnn_network_tensor(const cnn_network *network, size_t layer, cnn_parameter kind);
 
 /* Check the numbers of a fixed tensor: a mean is finite, and a scale finite and more than 0. */
 cnn_status cnn_fixed_check(const cnn_network *network, const cnn_tensor *tensor,

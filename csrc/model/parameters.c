@@ -2,18 +2,23 @@
 #include "model/network.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/platform.h"
 #include "base/random.h"
 
-/* The stage of a public layer index, or NULL with the error set if it has no tensors. */
-static const cnn_stage *find_stage(const cnn_network *network, size_t index)
+/* The names of a layer's parameters, such as "CNN_WEIGHT (0) or CNN_BIAS (1)". */
+static const char *list_parameters(const cnn_network *network, size_t layer, char text[160])
 {
-    if (network && index < network->stage_count && network->stages[index].tensor_count > 0)
-        return &network->stages[index];
-    return cnn_network_dense(network, index);
+    size_t length = 0;
+    text[0] = 0;
+    for (int p = 0; p < CNN_PARAMETER_COUNT; p++)
+        if (cnn_network_tensor(network, layer, (cnn_parameter)p))
+            length += (size_t)snprintf(text + length, 160 - length, "%s%d (%s)",
+                                       length > 0 ? " or " : "", p, cnn_parameter_name(p));
+    return text;
 }
 
 /* Find a parameter's tensor and check the caller's type and count. */
@@ -21,20 +26,21 @@ static cnn_status find_tensor(const cnn_network *network, size_t layer, cnn_para
                               cnn_dtype dtype, const void *values, size_t count,
                               const cnn_tensor **tensor)
 {
-    const cnn_stage *stage = find_stage(network, layer);
-    if (!stage)
+    char names[160];
+    if (!network || layer >= network->stage_count ||
+        network->layers[layer].kind == CNN_LAYER_DROPOUT) {
+        (void)cnn_network_dense(network, layer);
         return CNN_ERROR_ARGUMENT;
+    }
     if (!values)
         return cnn_fail(CNN_ERROR_ARGUMENT, "values is NULL");
     if (dtype != network->dtype)
         return cnn_fail(CNN_ERROR_TYPE, "values are float%d, the network is float%d",
                         dtype == CNN_FLOAT32 ? 32 : 64, network->dtype == CNN_FLOAT32 ? 32 : 64);
-    const cnn_tensor *const first = &network->tensors[stage->first_tensor];
-    if (parameter != first[0].kind && parameter != first[1].kind)
+    *tensor = cnn_network_tensor(network, layer, parameter);
+    if (!*tensor)
         return cnn_fail(CNN_ERROR_ARGUMENT, "parameter is %d, should be %s", (int)parameter,
-                        cnn_stage_is_dense(stage) ? "CNN_WEIGHT or CNN_BIAS"
-                                                  : "CNN_MEAN or CNN_SCALE");
-    *tensor = parameter == first[0].kind ? first : first + 1;
+                        list_parameters(network, layer, names));
     if (count != cnn_tensor_count(*tensor))
         return cnn_fail(CNN_ERROR_ARGUMENT, "count is %zu, should be %zu", count,
                         cnn_tensor_count(*tensor));
@@ -110,7 +116,7 @@ cnn_status cnn_network_set_l2(cnn_network *network, size_t layer, double l2)
                         CNN_LARGEST);
     /* A weight with a penalty always has a fresh row-major form. */
     cnn_weight_refresh(&stage->weight, CNN_ROW_MAJOR);
-    network->tensors[stage->first_tensor].l2 = l2;
+    cnn_network_tensor(network, layer, CNN_WEIGHT)->l2 = l2;
     network->layers[layer].l2 = l2;
     return CNN_OK;
 }
@@ -135,6 +141,23 @@ static double initial_bound(const cnn_stage *stage, cnn_initializer initializer,
     }
 }
 
+/* The stream of random numbers for tensor number `number` of a layer. */
+static uint64_t stream_of(const cnn_network *network, size_t layer, uint64_t number)
+{
+    return cnn_random_stream(network->seed, CNN_RANDOM_INIT, (uint32_t)layer, number);
+}
+
+/* Round float64 numbers to the network's type. */
+static void store(const cnn_network *network, const double *values, size_t count, void *to)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (network->dtype == CNN_FLOAT32)
+            ((float *)to)[i] = (float)values[i];
+        else
+            ((double *)to)[i] = values[i];
+    }
+}
+
 /*
  * Fill tensor number `number` of a stage with numbers from U(-bound, bound), rounded to the
  * network's type; with +0 if the bound is 0. `values` has room for them in float64.
@@ -147,43 +170,99 @@ static void fill_uniform(const cnn_network *network, const cnn_tensor *tensor, u
         memset(tensor->values, 0, count * network->real_size);
         return;
     }
-    const uint64_t key =
-        cnn_random_stream(network->seed, CNN_RANDOM_INIT, (uint32_t)tensor->layer, number);
-    cnn_random_uniform(key, count, bound, values);
-    for (size_t i = 0; i < count; i++) {
-        if (network->dtype == CNN_FLOAT32)
-            ((float *)tensor->values)[i] = (float)values[i];
+    cnn_random_uniform(stream_of(network, tensor->layer, number), count, bound, values);
+    store(network, values, count, tensor->values);
+}
+
+/* The weight of a dense stage and its bias; `values` has room for the weight. */
+static void initialize_dense(cnn_network *network, const cnn_stage *stage,
+                             cnn_initializer initializer, double a, double *values)
+{
+    const cnn_parameter kinds[] = {CNN_WEIGHT, CNN_BIAS};
+    const double bound = initial_bound(stage, initializer, a);
+    for (size_t t = 0; t < 2; t++) {
+        const cnn_tensor *tensor = cnn_network_tensor(network, stage->index, kinds[t]);
+        const bool random = tensor->weight || initializer == CNN_INIT_TORCH;
+        if (tensor->weight && initializer == CNN_INIT_NORMAL)
+            network->kernels->normal(stream_of(network, stage->index, t), cnn_tensor_count(tensor),
+                                     a, tensor->values);
         else
-            ((double *)tensor->values)[i] = values[i];
+            fill_uniform(network, tensor, t, random ? bound : 0, values);
+        wrote_values(network, tensor);
     }
+}
+
+/* Each row of the periodic numbers has streams of its own, so that no number of it depends on how
+ * many columns there are. `values` has room for a row. */
+static void initialize_periodic(cnn_network *network, const cnn_tensor *tensor, double a,
+                                double *values)
+{
+    const size_t n = network->layers[tensor->layer].frequencies;
+    const double pi = 3.14159265358979323846, bound = 1 / sqrt((double)n);
+    for (size_t r = 0; r < tensor->rows; r++) {
+        void *row = cnn_at(network, tensor->values, r * tensor->cols);
+        network->kernels->normal(stream_of(network, tensor->layer, 1 + 3 * r), n, a, row);
+        cnn_random_uniform(stream_of(network, tensor->layer, 2 + 3 * r), n, pi, values);
+        store(network, values, n, cnn_at(network, row, n));
+        const size_t rest = tensor->cols - 2 * n;
+        cnn_random_uniform(stream_of(network, tensor->layer, 3 + 3 * r), rest, bound, values);
+        store(network, values, rest, cnn_at(network, row, 2 * n));
+    }
+    wrote_values(network, tensor);
+}
+
+static void initialize_columns(cnn_network *network, size_t layer, double a, double *values)
+{
+    const cnn_tensor *embedding = cnn_network_tensor(network, layer, CNN_EMBEDDING);
+    const cnn_tensor *periodic = cnn_network_tensor(network, layer, CNN_PERIODIC);
+    if (embedding) {
+        network->kernels->normal(stream_of(network, layer, 0), cnn_tensor_count(embedding), 1,
+                                 embedding->values);
+        wrote_values(network, embedding);
+    }
+    if (periodic)
+        initialize_periodic(network, periodic, a, values);
+}
+
+static cnn_status check_initializer(const cnn_network *network, size_t layer,
+                                    cnn_initializer initializer, double a)
+{
+    const bool columns =
+        network && layer < network->stage_count && network->layers[layer].kind == CNN_LAYER_COLUMNS;
+    if (!columns && !cnn_network_dense(network, layer))
+        return CNN_ERROR_ARGUMENT;
+    if (!cnn_initializer_name((int)initializer))
+        return cnn_fail(CNN_ERROR_ARGUMENT, "initializer is %d, should be 0 to %d",
+                        (int)initializer, CNN_INITIALIZER_COUNT - 1);
+    if (columns && initializer != CNN_INIT_NORMAL)
+        return cnn_fail(CNN_ERROR_ARGUMENT,
+                        "initializer is %d (%s), should be %d (normal) for a columns layer",
+                        (int)initializer, cnn_initializer_name((int)initializer), CNN_INIT_NORMAL);
+    const bool takes_a = initializer == CNN_INIT_UNIFORM || initializer == CNN_INIT_NORMAL;
+    if (takes_a && !(a >= 0 && a <= CNN_LARGEST))
+        return cnn_fail(CNN_ERROR_ARGUMENT, "a is %g, should be finite, 0 or more, at most %g", a,
+                        CNN_LARGEST);
+    return CNN_OK;
 }
 
 cnn_status cnn_network_initialize(cnn_network *network, size_t layer, cnn_initializer initializer,
                                   double a)
 {
-    cnn_stage *stage = cnn_network_dense(network, layer);
-    if (!stage)
-        return CNN_ERROR_ARGUMENT;
-    if (!cnn_initializer_name((int)initializer))
-        return cnn_fail(CNN_ERROR_ARGUMENT, "initializer is %d, should be 0 to %d",
-                        (int)initializer, CNN_INITIALIZER_COUNT - 1);
-    if (initializer == CNN_INIT_UNIFORM && !(a >= 0 && a <= CNN_LARGEST))
-        return cnn_fail(CNN_ERROR_ARGUMENT, "a is %g, should be finite, 0 or more, at most %g", a,
-                        CNN_LARGEST);
-    const cnn_tensor *tensors = &network->tensors[stage->first_tensor];
+    const cnn_status status = check_initializer(network, layer, initializer, a);
+    if (status != CNN_OK)
+        return status;
     size_t most = 1;
-    for (size_t t = 0; t < stage->tensor_count; t++)
-        most = cnn_max(most, cnn_tensor_count(&tensors[t]));
+    for (size_t t = 0; t < network->tensor_count; t++)
+        if (network->tensors[t].layer == layer && network->tensors[t].kind != CNN_EMBEDDING)
+            most = cnn_max(most, cnn_tensor_count(&network->tensors[t]));
     double *values = malloc(most * sizeof *values);
     if (!values)
         return cnn_fail(CNN_ERROR_MEMORY, "out of memory for %zu initial weights", most);
     const uint64_t before = cnn_platform_float_enter();
-    const double bound = initial_bound(stage, initializer, a);
-    for (size_t t = 0; t < stage->tensor_count; t++) {
-        const bool random = tensors[t].weight || initializer == CNN_INIT_TORCH;
-        fill_uniform(network, &tensors[t], t, random ? bound : 0, values);
-        wrote_values(network, &tensors[t]);
-    }
+    if (network->layers[layer].kind == CNN_LAYER_DENSE)
+        initialize_dense(network, &network->stages[layer], initializer, a, values);
+    else
+        initialize_columns(network, layer, a, values);
     cnn_platform_float_leave(before);
     free(values);
     return CNN_OK;

@@ -17,9 +17,12 @@ typedef struct cnn_shape {
     size_t widest;                  /* the most outputs of a dense layer */
     size_t parameters;              /* all weights and biases: multiply-adds of one row */
     size_t input_row, hidden_row;   /* elements between rows of inputs, and of outputs */
-    bool standardized;              /* whether the first dense layer reads standardized inputs */
-    size_t count;                   /* dense layers */
-    const cnn_dense_shape *dense;   /* (count), owned by the network */
+    size_t longest;                 /* of the pieces in which other tensors than weights change */
+    size_t table;                   /* of what such a piece of a table of embeddings takes */
+    bool transformed; /* whether the first dense layer reads other numbers than inputs */
+    bool missing;     /* whether NaN is an input like another */
+    size_t count;     /* dense layers */
+    const cnn_dense_shape *dense; /* (count), owned by the network */
 } cnn_shape;
 
 static inline cnn_shape cnn_shape_make(const cnn_kernels *kernels, size_t real_size, size_t count,

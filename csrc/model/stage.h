@@ -10,7 +10,7 @@
 #include "model/tensor.h"
 
 /* The most tensors of a stage. */
-#define CNN_STAGE_TENSORS 2
+#define CNN_STAGE_TENSORS 4
 
 typedef struct cnn_stage cnn_stage;
 
@@ -19,11 +19,14 @@ typedef struct cnn_forward {
     size_t first, rows; /* the first row's number in its batch, and how many rows */
     uint64_t seed;      /* with `step`, keys dropout masks */
     int64_t step;       /* of training; -1 if there is none */
+    double dropout;     /* what the rates of dropout are multiplied by */
     const void *in;     /* (rows, inputs) */
     size_t in_row;
-    void *out; /* (rows, outputs); a dense stage's must not overlap `in`, others' may be `in` */
+    void *out; /* (rows, outputs); see cnn_stage_is_in_place */
     size_t out_row;
-    void *before;                /* receives the sums before the activation, as `out`; or NULL */
+    /* (rows, outputs), as `out`: a dense stage's receives the sums before the activation, or is
+     * NULL; that of a parametric activation receives h(in). */
+    void *before;
     bool logits;                 /* leave the activation out */
     cnn_form form;               /* in which weights are read; it is fresh */
     const cnn_lists *lists;      /* the products with zeros of `in` to leave out; NULL for none */
@@ -35,8 +38,14 @@ typedef struct cnn_backward {
     size_t first, rows;
     uint64_t seed;
     int64_t step;
-    const void *delta; /* (rows, outputs): of the loss by the sums before the stage's activation */
+    double dropout;
+    const void *delta; /* (rows, outputs): of the loss by the sums before a dense stage's
+                          activation, by the outputs of another */
     size_t delta_row;
+    const void *in; /* (rows, inputs): what went forward; in_row 0: one row of them for all */
+    size_t in_row;
+    const void *before; /* as in cnn_forward, for kinds that are not dense; the same */
+    size_t before_row;
     void *packed; /* dense: receives delta in panels packed_panel elements apart; or NULL */
     size_t packed_panel;
     void *to;      /* (rows, inputs): receives delta of the stage that this one reads; or NULL */
@@ -50,14 +59,27 @@ typedef struct cnn_backward {
     void *scratch;  /* memory for cnn_stage_scratch elements for each worker */
 } cnn_backward;
 
+/* A batch that went through a stage and back, from which the gradients of its tensors follow. */
+typedef struct cnn_passed {
+    size_t rows;
+    const void *in, *before, *delta;
+    size_t in_row, before_row, delta_row;
+    uint64_t *order; /* memory of a columns stage, cnn_columns_order_span */
+} cnn_passed;
+
 /* What a kind of stage can do. */
 typedef struct cnn_stage_kind {
     /* Check layer `index` against its neighbours; layers before it were checked. */
     cnn_status (*check)(size_t count, const cnn_layer *layers, size_t index);
-    /* List the tensors: kind, rows, cols and l2. Returns how many. */
+    /* List the tensors: kind, rows, cols and l2. Returns how many. `layer` is whole: its inputs are
+     * known. */
     size_t (*tensors)(const cnn_layer *layer, cnn_tensor tensors[CNN_STAGE_TENSORS]);
     void (*forward)(const cnn_stage *stage, const cnn_forward *f);
     void (*backward)(const cnn_stage *stage, const cnn_backward *b);
+    /* The gradient of rows [first, first + rows) of a tensor that is no weight, without gaps. NULL
+     * for kinds without such tensors. */
+    void (*gradient)(const cnn_stage *stage, const cnn_passed *passed, const cnn_tensor *tensor,
+                     size_t first, size_t rows, void *out);
 } cnn_stage_kind;
 
 /* Whether something is so, as far as it is known. */
@@ -67,14 +89,13 @@ struct cnn_stage {
     const cnn_stage_kind *kind;
     const cnn_kernels *kernels;
     size_t real_size;
-    size_t index;                      /* among all stages, and of the public layer */
-    size_t inputs, outputs;            /* a dropout stage has what it reads */
-    size_t first_tensor, tensor_count; /* all are fixed, or none is */
-    cnn_activation_spec activation;    /* dense */
-    cnn_weight weight;                 /* dense */
-    void *bias;                        /* dense: (outputs) */
-    double rate;                       /* dropout: the share of values set to 0 */
-    void *mean, *scale;                /* standardize: (inputs) */
+    size_t index; /* among all stages, and of the public layer */
+    size_t inputs, outputs;
+    cnn_activation_spec activation;     /* dense, parametric_activation */
+    cnn_weight weight;                  /* dense */
+    double rate;                        /* dropout: the share of values set to 0 */
+    cnn_columns columns;                /* columns */
+    void *tensors[CNN_PARAMETER_COUNT]; /* the row-major numbers of each; NULL if it has none */
 };
 
 /* The kinds, and the table by cnn_layer_kind; NULL for a value outside the list. */
@@ -89,6 +110,12 @@ static inline bool cnn_stage_is_dense(const cnn_stage *stage)
     return stage->kind == &cnn_stage_dense;
 }
 
+/* Whether the output may be what the stage reads, with the same stride. */
+static inline bool cnn_stage_is_in_place(const cnn_stage *stage)
+{
+    return !cnn_stage_is_dense(stage) && stage->kind != &cnn_stage_columns;
+}
+
 /* Whether the stage changes nothing at this step, so that its output is what it reads. */
 static inline bool cnn_stage_is_idle(const cnn_stage *stage, int64_t step)
 {
@@ -97,5 +124,15 @@ static inline bool cnn_stage_is_idle(const cnn_stage *stage, int64_t step)
 
 /* Elements of scratch that the way back of any kind needs for each worker. */
 size_t cnn_stage_scratch(const cnn_kernels *kernels);
+
+/* The way back goes on from `to`, as it was written, through the activation of the stage below. */
+void cnn_stage_through_activation(const cnn_stage *stage, const cnn_backward *b);
+
+/* The outputs of layer `index`; layers up to it were checked. */
+size_t cnn_layer_outputs(const cnn_layer *layers, size_t index);
+
+/* Check that after layer `index` comes a dense layer, or a scale layer; `what` calls the layer. */
+cnn_status cnn_layer_check_next(size_t count, const cnn_layer *layers, size_t index,
+                                const char *what);
 
 #endif

@@ -9,7 +9,7 @@
 static cnn_status check(size_t count, const cnn_layer *layers, size_t index)
 {
     const cnn_layer *layer = &layers[index];
-    if (index > 0 || count == 1 || layers[1].kind != CNN_LAYER_DENSE)
+    if (index > 0)
         return cnn_fail(CNN_ERROR_ARGUMENT,
                         "layer %zu is a standardize layer, which belongs before the first dense "
                         "layer",
@@ -20,7 +20,7 @@ static cnn_status check(size_t count, const cnn_layer *layers, size_t index)
         return cnn_fail(CNN_ERROR_ARGUMENT,
                         "layer %zu has %zu outputs, should have as many as its %zu inputs, or 0",
                         index, layer->outputs, layer->inputs);
-    return CNN_OK;
+    return cnn_layer_check_next(count, layers, index, "standardize");
 }
 
 static size_t tensors(const cnn_layer *layer, cnn_tensor list[CNN_STAGE_TENSORS])
@@ -47,8 +47,8 @@ cnn_status cnn_fixed_check(const cnn_network *network, const cnn_tensor *tensor,
 /* A subtraction and a division, each rounded once; a product with 1 / scale has other bits. */
 static void forward(const cnn_stage *stage, const cnn_forward *f)
 {
-    stage->kernels->standardize(f->rows, stage->inputs, f->in, f->in_row, stage->mean, stage->scale,
-                                f->out, f->out_row);
+    stage->kernels->standardize(f->rows, stage->inputs, f->in, f->in_row, stage->tensors[CNN_MEAN],
+                                stage->tensors[CNN_SCALE], f->out, f->out_row);
 }
 
 /* dL/dx = dL/dy / scale. No stage is below: there is no derivative to multiply by. */
@@ -56,7 +56,7 @@ static void backward(const cnn_stage *stage, const cnn_backward *b)
 {
     if (b->to)
         stage->kernels->standardize(b->rows, stage->inputs, b->delta, b->delta_row, NULL,
-                                    stage->scale, b->to, b->to_row);
+                                    stage->tensors[CNN_SCALE], b->to, b->to_row);
 }
 
 const cnn_stage_kind cnn_stage_standardize = {

@@ -1,8 +1,9 @@
 /*
- * Parameters as a list of tensors, in the order of the public functions: the weight and the
- * bias of each dense layer. Gradients, slots of the optimizer, files and checks walk this list.
+ * Parameters as a list of tensors, in the order of the public functions: layer by layer, as
+ * CNN_PARAMETERS lists them. Gradients, slots of the optimizer, files and checks walk this list.
  * Behind these come *fixed* tensors, which training leaves as they are: the mean and the scale of a
- * standardize layer. Files and copies of networks walk on over them; all else ends before them.
+ * standardize or columns layer. Files and copies of networks walk on over them; all else ends
+ * before them.
  */
 #ifndef CNN_TENSOR_H
 #define CNN_TENSOR_H
@@ -15,7 +16,7 @@ typedef struct cnn_tensor {
     size_t layer; /* index among all layers */
     cnn_parameter kind;
     bool fixed;         /* not trained: no gradient, no slots, not counted as parameters */
-    size_t rows, cols;  /* all but a weight are one row */
+    size_t rows, cols;  /* one row if it is no matrix */
     size_t offset;      /* of the first element in memory that is laid out as the parameters */
     double l2;          /* adds l2/2 times the sum of squares to the loss */
     void *values;       /* row-major, in the parameters' memory; of a weight it may be stale */
@@ -25,6 +26,19 @@ typedef struct cnn_tensor {
 static inline size_t cnn_tensor_count(const cnn_tensor *tensor)
 {
     return tensor->rows * tensor->cols;
+}
+
+/* Rows of a periodic tensor, each of many formulas, that are a task of training. */
+#define CNN_PERIODIC_ROWS ((size_t)4)
+/* Numbers of a table of embeddings that change at a time, or a row of it if that is longer. */
+#define CNN_TABLE_NUMBERS ((size_t)1024)
+
+/* Numbers of a tensor that is no weight whose gradient is found at a time. */
+static inline size_t cnn_tensor_piece(const cnn_tensor *tensor)
+{
+    if (tensor->kind == CNN_EMBEDDING)
+        return cnn_max(CNN_TABLE_NUMBERS, tensor->cols);
+    return tensor->kind == CNN_WEIGHT ? 0 : cnn_min(tensor->rows, CNN_PERIODIC_ROWS) * tensor->cols;
 }
 
 /*

@@ -89,3 +89,18 @@ const void *cnn_batch_input(const cnn_batch *batch, const cnn_stage *stage, size
     *row = batch->stages[source->index].row;
     return batch->stages[source->index].output;
 }
+
+cnn_passed cnn_batch_passed(const cnn_batch *batch, const cnn_stage *stage)
+{
+    const cnn_stage_memory *memory = &batch->stages[stage->index];
+    cnn_passed passed = {
+        .rows = batch->plan.rows,
+        .before = memory->before,
+        .before_row = memory->row,
+        .delta = memory->delta,
+        .delta_row = memory->row,
+        .order = memory->order,
+    };
+    passed.in = cnn_batch_input(batch, stage, &passed.in_row);
+    return passed;
+}

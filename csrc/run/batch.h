@@ -24,6 +24,7 @@ typedef struct cnn_batch {
     cnn_plan plan; /* of the present batch */
     uint64_t seed;
     int64_t step;
+    double dropout; /* what rates are multiplied by */
 } cnn_batch;
 
 /* Numbers of `largest` for each worker: whole cache lines. */
@@ -42,5 +43,8 @@ cnn_status cnn_batch_reserve(const cnn_network *network, size_t rows, cnn_batch 
 
 /* What a stage read in the present batch: (rows, inputs), *row elements apart. */
 const void *cnn_batch_input(const cnn_batch *batch, const cnn_stage *stage, size_t *row);
+
+/* How the present batch passed a stage. */
+cnn_passed cnn_batch_passed(const cnn_batch *batch, const cnn_stage *stage);
 
 #endif

@@ -63,6 +63,7 @@ static cnn_walk lay_out(const struct derivatives *d, const cnn_block *block, siz
         .plan = plan,
         .stages = stages,
         .step = -1,
+        .dropout = 1,
         .rows = block->rows,
         .scratch = strips,
     };
@@ -127,10 +128,9 @@ static void run_block(void *context, size_t index, size_t worker)
     const cnn_network *network = d->network;
     const cnn_block block = cnn_plan_block(&d->plan, index);
     void *inputs;
-    const cnn_walk walk = lay_out(d, &block, worker, &inputs);
-    size_t in_row;
-    const void *in = cnn_forward_inputs(network, d->x, block.first, block.rows, &in_row, inputs);
-    cnn_walk_forward(&walk, in, in_row, NULL, false);
+    cnn_walk walk = lay_out(d, &block, worker, &inputs);
+    walk.in = cnn_forward_inputs(network, d->x, block.first, block.rows, &walk.in_row, inputs);
+    cnn_walk_forward(&walk, NULL, false);
     if (d->y)
         cnn_walk_store_outputs(network, walk.stages, block.rows,
                                cnn_at(network, d->y, block.first * d->y_row), d->y_row);

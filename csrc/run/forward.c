@@ -1,5 +1,7 @@
 #include "run/forward.h"
 
+#include <math.h>
+
 #include "base/convert.h"
 #include "base/platform.h"
 #include "run/nonzero.h"
@@ -71,22 +73,29 @@ void cnn_forward_outputs(const cnn_forward_call *call, const void *in, size_t in
     void *out = cnn_at(network, scratch, rows * network->shape.input_row);
     void *other = cnn_at(network, out, rows * network->shape.hidden_row);
     cnn_lists memory;
-    cnn_forward f = {.rows = rows, .step = -1, .in = in, .in_row = in_row};
-    f.out_row = network->shape.hidden_row;
+    cnn_forward f = {.rows = rows, .step = -1, .dropout = 1, .in = in, .in_row = in_row};
     f.lists = find_lists(call, rows, in, in_row, scratch, &memory);
     const cnn_stage *stage = network->stages, *last = cnn_network_last(network);
-    if (network->shape.standardized) { /* in place, if the inputs lie in scratch */
+    if (cnn_stage_is_in_place(stage)) { /* in place, if the inputs lie in scratch */
         f.out = scratch;
         f.out_row = network->shape.input_row;
         cnn_forward_stage(&call->machine, &call->plan, stage++, &f);
         f.in = f.out;
         f.in_row = f.out_row;
-        f.out_row = network->shape.hidden_row;
     }
     for (; stage < last; stage++) {
         if (cnn_stage_is_idle(stage, f.step))
             continue;
+        if (cnn_stage_is_in_place(stage)) { /* what it reads is in scratch */
+            f.before = out;
+            f.out = (void *)(uintptr_t)f.in;
+            f.out_row = f.in_row;
+            cnn_forward_stage(&call->machine, &call->plan, stage, &f);
+            f.before = NULL;
+            continue;
+        }
         f.out = out;
+        f.out_row = network->shape.hidden_row;
         cnn_forward_stage(&call->machine, &call->plan, stage, &f);
         out = other;
         other = f.out;
@@ -100,6 +109,19 @@ void cnn_forward_outputs(const cnn_forward_call *call, const void *in, size_t in
     cnn_forward_stage(&call->machine, &call->plan, last, &f);
 }
 
+bool cnn_inputs_are_good(const cnn_network *network, const void *x, size_t count)
+{
+    if (network->kernels->finite(1, count, x, count))
+        return true;
+    for (size_t j = 0; j < count; j++) {
+        const double value =
+            network->dtype == CNN_FLOAT32 ? ((const float *)x)[j] : ((const double *)x)[j];
+        if (!isfinite(value) && !(network->shape.missing && isnan(value)))
+            return false;
+    }
+    return true;
+}
+
 size_t cnn_count_nonfinite(const cnn_network *network, size_t rows, const void *x, size_t x_row,
                            const double *factor)
 {
@@ -108,8 +130,8 @@ size_t cnn_count_nonfinite(const cnn_network *network, size_t rows, const void *
     if (network->kernels->finite(rows, cols, x, x_row))
         return 0;
     for (size_t i = 0; i < rows; i++)
-        count += factor[i] != 0 &&
-                 !network->kernels->finite(1, cols, cnn_at(network, x, i * x_row), cols);
+        count +=
+            factor[i] != 0 && !cnn_inputs_are_good(network, cnn_at(network, x, i * x_row), cols);
     return count;
 }
 

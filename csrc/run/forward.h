@@ -22,8 +22,8 @@ const void *cnn_forward_inputs(const cnn_network *network, const cnn_matrix *x, 
 
 /*
  * Outputs of such rows into y (rows, outputs), row stride y_row. `scratch` has plan.worker_bytes,
- * aligned to 64; the inputs may lie at its beginning, and are then overwritten if a stage
- * standardizes them.
+ * aligned to 64; the inputs may lie at its beginning, and are then overwritten if the first stage
+ * is in place.
  */
 void cnn_forward_outputs(const cnn_forward_call *call, const void *in, size_t in_row, size_t rows,
                          void *y, size_t y_row, void *scratch);
@@ -48,7 +48,11 @@ cnn_status cnn_typed_matrix(const cnn_network *network, cnn_dtype type, const ch
                             const void *data, size_t rows, size_t cols, size_t stride,
                             cnn_matrix *matrix);
 
-/* How many of these rows of inputs have a number that is not finite, but for rows of factor 0. */
+/* Whether a network takes these inputs: finite numbers, and NaN if that is a missing one. */
+bool cnn_inputs_are_good(const cnn_network *network, const void *x, size_t count);
+
+/* How many of these rows of inputs have a number that it does not take, but for rows of factor 0.
+ */
 size_t cnn_count_nonfinite(const cnn_network *network, size_t rows, const void *x, size_t x_row,
                            const double *factor);
 

@@ -93,9 +93,9 @@ static double number(const cnn_network *network, const void *x, size_t i)
 
 static cnn_known can_leave_out(const cnn_network *network, cnn_form form)
 {
-    const cnn_stage *first = cnn_network_first(network);
+    const cnn_stage *first = network->first_dense;
     for (size_t j = 0; j < first->outputs; j++) {
-        const double bias = number(network, first->bias, j);
+        const double bias = number(network, first->tensors[CNN_BIAS], j);
         if (bias == 0 && signbit(bias))
             return CNN_NO;
     }
@@ -120,7 +120,7 @@ bool cnn_nonzero_gradient_is_exact(const cnn_network *network, size_t rows, cons
     const bool single = network->dtype == CNN_FLOAT32;
     const int digits = single ? FLT_MANT_DIG : DBL_MANT_DIG;
     const int least = single ? FLT_MIN_EXP - FLT_MANT_DIG : DBL_MIN_EXP - DBL_MANT_DIG;
-    const size_t outputs = cnn_network_first(network)->outputs;
+    const size_t outputs = network->first_dense->outputs;
     double x = INFINITY, d = INFINITY;
     for (size_t i = 0; i < rows; i++) {
         const void *delta_row = cnn_at(network, delta, i * row);

@@ -44,6 +44,9 @@ static cnn_walk walk_of(const cnn_batch *batch, size_t first, size_t rows, size_
         .capacity = batch->capacity,
         .seed = batch->seed,
         .step = batch->step,
+        .dropout = batch->dropout,
+        .in = batch->inputs.buffers[batch->inputs.present].x,
+        .in_row = batch->inputs.row,
         .first = first,
         .rows = rows,
         .worker = worker,
@@ -76,14 +79,12 @@ static void forget_row(cnn_batch *batch, size_t i)
 static void forward_rows(const struct pass *p, size_t first, size_t rows, size_t worker)
 {
     cnn_batch *batch = p->batch;
-    const cnn_network *network = batch->network;
     const cnn_batch_job *job = p->job;
     cnn_inputs *inputs = &batch->inputs;
     cnn_lists lists;
     cnn_inputs_gather(inputs, &job->data->x, job->index, first, rows);
     const cnn_walk walk = walk_of(batch, first, rows, worker);
-    cnn_walk_forward(&walk, cnn_at(network, cnn_inputs_present(inputs)->x, first * inputs->row),
-                     inputs->row, cnn_inputs_forward_lists(inputs, first, rows, worker, &lists),
+    cnn_walk_forward(&walk, cnn_inputs_forward_lists(inputs, first, rows, worker, &lists),
                      job->loss && cnn_loss_takes_logits((int)job->loss->kind));
     for (size_t i = first; i < first + rows; i++)
         if (batch->targets.factor[i] == 0)
@@ -112,12 +113,13 @@ cnn_status cnn_batch_check_inputs(cnn_batch *batch, const cnn_batch_job *job)
         bad += counters_of(batch, w)[NONFINITE];
     if (bad == 0)
         return CNN_OK;
-    while (network->kernels->finite(1, cols, cnn_at(network, x, i * row), cols))
+    while (cnn_inputs_are_good(network, cnn_at(network, x, i * row), cols))
         i++;
-    while (network->kernels->finite(1, 1, cnn_at(network, x, i * row + j), 1))
+    while (cnn_inputs_are_good(network, cnn_at(network, x, i * row + j), 1))
         j++;
     return cnn_fail_number(CNN_ERROR_NONFINITE, "x", &job->data->x, network->dtype,
-                           job->index ? job->index[i] : i, j, "finite");
+                           job->index ? job->index[i] : i, j,
+                           network->shape.missing ? "finite, or NaN" : "finite");
 }
 
 /* ---- Backward ---------------------------------------------------------------------------- */
@@ -168,6 +170,8 @@ static double largest_input(const cnn_network *network, const cnn_stage *stage)
             const double bound = cnn_activation_bound((int)stage->activation.kind);
             return bound > 0 ? scale * bound : INFINITY;
         }
+        if (stage->kind != &cnn_stage_dropout)
+            return INFINITY;
         scale /= 1 - stage->rate;
     }
     return INFINITY;
@@ -200,6 +204,8 @@ static void measure_rows(const cnn_batch *batch, size_t first, size_t rows, size
 double cnn_batch_largest_gradient(const cnn_batch *batch, const cnn_stage *stage)
 {
     double in = 1, delta = 0; /* a bias reads ones */
+    if (!cnn_stage_is_dense(stage))
+        return INFINITY;
     for (size_t w = 0; w < batch->workers; w++) {
         const double *largest = largest_of(batch, w, stage);
         in = fmax(in, largest[0]);
@@ -227,6 +233,7 @@ static void begin(cnn_batch *batch, const cnn_batch_job *job)
     batch->plan = cnn_plan_step(&batch->machine, &batch->network->shape, &job->training, job->rows);
     batch->seed = job->shard_seed ? *job->shard_seed : batch->network->seed;
     batch->step = job->step;
+    batch->dropout = job->dropout;
     cnn_inputs_begin(&batch->inputs, &batch->plan, job->follows);
     cnn_inputs_find_next(&batch->inputs, &job->data->x, job->index ? job->index + job->rows : NULL,
                          job->soon);
@@ -239,7 +246,7 @@ static void begin(cnn_batch *batch, const cnn_batch_job *job)
 /* What the first weight's gradient leaves out depends on all deltas. */
 static void end_back(cnn_batch *batch)
 {
-    const cnn_stage_memory *first = &batch->stages[cnn_network_first(batch->network)->index];
+    const cnn_stage_memory *first = &batch->stages[batch->network->first_dense->index];
     cnn_inputs_check_delta(&batch->inputs, batch->plan.rows, first->delta, first->row);
 }
 

@@ -18,6 +18,7 @@ typedef struct cnn_batch_job {
     const size_t *index;
     size_t rows, soon;
     int64_t step;
+    double dropout;             /* what rates of dropout are multiplied by */
     const uint64_t *shard_seed; /* NULL: the rows are a whole batch */
     bool follows;
     bool measure;          /* whether cnn_batch_largest_gradient will be asked for */
@@ -46,7 +47,8 @@ cnn_status cnn_batch_check_inputs(cnn_batch *batch, const cnn_batch_job *job);
 
 /*
  * After a batch was run and measured: no number of the loss's gradient with respect to the tensors
- * of a dense stage is larger than this, nor any sum on the way to it. Infinite if not known.
+ * of a stage is larger than this, nor any sum on the way to it. Infinite if not known, as of a
+ * stage that is not dense.
  */
 double cnn_batch_largest_gradient(const cnn_batch *batch, const cnn_stage *stage);
 

@@ -134,7 +134,7 @@ static size_t even_block(size_t rows, size_t most, size_t threads)
  */
 static bool looks_for_zeros(const cnn_shape *shape, size_t rows)
 {
-    if (shape->standardized)
+    if (shape->transformed)
         return false;
     return rows >= shape->group ||
            shape->dense[0].inputs * shape->dense[0].outputs >= LEAST_LISTED_WEIGHT;
@@ -320,7 +320,7 @@ static void plan_tasks(const cnn_shape *shape, const cnn_training *training, cnn
 
 bool cnn_plan_indexes(const cnn_shape *shape, size_t rows)
 {
-    return rows >= shape->group && !shape->standardized;
+    return rows >= shape->group && !shape->transformed;
 }
 
 cnn_plan cnn_plan_step(const cnn_machine *machine, const cnn_shape *shape,
@@ -343,8 +343,10 @@ cnn_plan cnn_plan_step(const cnn_machine *machine, const cnn_shape *shape,
 
 size_t cnn_plan_update_scratch(const cnn_shape *shape)
 {
-    const size_t part = 2 * CNN_TASK_ROWS * PART_COLUMNS; /* or the longest bias */
-    return cnn_round_up(cnn_max(part, shape->widest) * shape->real_size, CNN_LINE);
+    const size_t part = 2 * CNN_TASK_ROWS * PART_COLUMNS;
+    /* Of a table of embeddings, numbers, slots and gradient. */
+    const size_t most = cnn_max(part, cnn_max(shape->longest, shape->table));
+    return cnn_round_up(most * shape->real_size, CNN_LINE);
 }
 
 bool cnn_plan_gathers_ahead(const cnn_machine *machine, const cnn_shape *shape, size_t batch_size)

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "model/columns.h"
 #include "run/forward.h"
 
 void cnn_walk_lay_out(const cnn_network *network, const cnn_stage *stage, cnn_stage_memory *memory,
@@ -10,19 +11,21 @@ void cnn_walk_lay_out(const cnn_network *network, const cnn_stage *stage, cnn_st
     const size_t size = network->real_size;
     *memory = (cnn_stage_memory){.row = cnn_stride_span(stage->outputs, size)};
     const size_t row_bytes = memory->row * size;
-    if (!cnn_stage_is_dense(stage)) {
-        const bool reads_inputs = stage->index == 0;
-        memory->delta = reads_inputs ? NULL : memory[-1].delta;
-        if (reads_inputs || stage->rate > 0)
-            memory->output = cnn_arena_take(arena, rows, row_bytes);
-        return;
-    }
-    memory->output = cnn_arena_take(arena, rows, row_bytes);
-    memory->delta = cnn_arena_take(arena, deltas, row_bytes);
-    if (packs)
+    if (!cnn_stage_is_idle(stage, 0))
+        memory->output = cnn_arena_take(arena, rows, row_bytes);
+    if (stage->kind == &cnn_stage_dropout)
+        memory->delta = memory[-1].delta;
+    else if (stage->kind != &cnn_stage_standardize)
+        memory->delta = cnn_arena_take(arena, deltas, row_bytes);
+    if (stage->kind == &cnn_stage_columns && packs)
+        memory->order =
+            cnn_arena_take(arena, cnn_columns_order_span(&stage->columns, rows), sizeof(uint64_t));
+    const bool dense = cnn_stage_is_dense(stage);
+    if (dense && packs)
         memory->packed = cnn_arena_take(
             arena, deltas, cnn_round_up(stage->outputs, network->kernels->panel) * size);
-    if (cnn_activation_needs_input((int)stage->activation.kind))
+    if (stage->kind == &cnn_stage_parametric_activation ||
+        (dense && cnn_activation_needs_input((int)stage->activation.kind)))
         memory->before = cnn_arena_take(arena, rows, row_bytes);
 }
 
@@ -42,17 +45,18 @@ const cnn_stage *cnn_walk_source(const cnn_network *network, const cnn_stage *st
 
 /* ---- Forward ----------------------------------------------------------------------------- */
 
-void cnn_walk_forward(const cnn_walk *walk, const void *in, size_t in_row, const cnn_lists *lists,
-                      bool logits)
+void cnn_walk_forward(const cnn_walk *walk, const cnn_lists *lists, bool logits)
 {
     const cnn_network *network = walk->network;
+    const void *in = cnn_at(network, walk->in, walk->first * walk->in_row);
     cnn_forward f = {
         .first = walk->first,
         .rows = walk->rows,
         .seed = walk->seed,
         .step = walk->step,
+        .dropout = walk->dropout,
         .in = in,
-        .in_row = in_row,
+        .in_row = walk->in_row,
         .lists = lists,
     };
     for (size_t s = 0; s < network->stage_count; s++) {
@@ -122,14 +126,23 @@ static void back_through(const cnn_walk *walk, const cnn_stage *stage, void *dx,
     const cnn_plan *plan = walk->plan;
     const cnn_stage_memory *memory = &walk->stages[stage->index];
     const cnn_stage *source = cnn_walk_source(network, stage, walk->step);
+    const cnn_stage_memory *read = source ? &walk->stages[source->index] : NULL;
     const size_t panel = network->kernels->panel;
     cnn_backward b = {
         .first = walk->first,
         .rows = walk->rows,
         .seed = walk->seed,
         .step = walk->step,
+        .dropout = walk->dropout,
         .delta = delta_of(walk, stage),
         .delta_row = memory->row,
+        .in = read ? cnn_walk_row(network, read, read->output, walk->first)
+                   : cnn_at(network, walk->in, walk->first * walk->in_row),
+        .in_row = walk->fans_out ? 0
+                  : read         ? read->row
+                                 : walk->in_row,
+        .before = cnn_walk_row(network, memory, memory->before, walk->first),
+        .before_row = walk->fans_out ? 0 : memory->row,
         .packed = memory->packed ? cnn_at(network, memory->packed, walk->first * panel) : NULL,
         .packed_panel = walk->capacity * panel,
         .to = dx,
@@ -143,10 +156,10 @@ static void back_through(const cnn_walk *walk, const cnn_stage *stage, void *dx,
         b.delta = dx;
         b.delta_row = dx_row;
     }
-    if (source && walk->stages[source->index].delta) {
+    if (read && read->delta) {
         b.to = delta_of(walk, source);
-        b.to_row = walk->stages[source->index].row;
-        if (source->activation.kind != CNN_IDENTITY) {
+        b.to_row = read->row;
+        if (cnn_stage_is_dense(source) && source->activation.kind != CNN_IDENTITY) {
             b.activation = source->activation;
             b.derivative = derivative_of(walk, source, &b.derivative_row);
         }

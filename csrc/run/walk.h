@@ -10,10 +10,12 @@
 typedef struct cnn_stage_memory {
     size_t row;
     void *output; /* of the stage; of a dense one h(z) */
-    void *before; /* dense: z, if the derivative needs it; else NULL */
-    void *delta;  /* gradient with respect to z; a dropout stage shares that of the one it reads,
-                     and a standardize stage has none: it goes back in place in dx */
+    void *before; /* dense: z, if the derivative needs it, or NULL; see cnn_forward */
+    void *delta;  /* gradient with respect to z, or to the outputs of a stage that is not dense; a
+                     dropout stage shares that of the one it reads, and a standardize stage has none:
+                     it goes back in place in dx */
     void *packed; /* dense: delta in panels for the product with the stage's inputs; or NULL */
+    uint64_t *order; /* columns: cnn_columns_order_span, if gradients are wanted; or NULL */
 } cnn_stage_memory;
 
 typedef struct cnn_walk {
@@ -24,6 +26,9 @@ typedef struct cnn_walk {
     size_t capacity; /* rows of `packed` */
     uint64_t seed;   /* with `step`, keys dropout */
     int64_t step;    /* -1: no dropout */
+    double dropout;  /* what its rates are multiplied by */
+    const void *in;  /* the inputs from row 0 on, in_row elements apart */
+    size_t in_row;
     size_t first, rows;
     size_t worker; /* the calling thread's number */
     void *scratch; /* cnn_stage_scratch elements for each worker */
@@ -51,12 +56,9 @@ const cnn_stage *cnn_walk_source(const cnn_network *network, const cnn_stage *st
 void cnn_walk_store_outputs(const cnn_network *network, const cnn_stage_memory *stages, size_t rows,
                             void *y, size_t y_row);
 
-/*
- * Inputs `in`, in_row elements apart, forward through all stages; `logits` leaves the last
- * activation out. `lists` is as in cnn_forward.
- */
-void cnn_walk_forward(const cnn_walk *walk, const void *in, size_t in_row, const cnn_lists *lists,
-                      bool logits);
+/* The inputs forward through all stages; `logits` leaves the last activation out. `lists` is as in
+ * cnn_forward. */
+void cnn_walk_forward(const cnn_walk *walk, const cnn_lists *lists, bool logits);
 
 /* The last stage's delta, which holds the gradient with respect to its outputs, goes through its
  * activation. */

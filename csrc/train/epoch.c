@@ -1,30 +1,31 @@
 /* Training: single steps and epochs. */
 #include <math.h>
 
+#include "base/structs.h"
 #include "train/finite.h"
 #include "train/gradient.h"
 #include "train/snapshot.h"
 #include "train/update.h"
 
 /* cnn_update_apply or cnn_update_run. */
-typedef void update_function(cnn_trainer *trainer, double lr);
+typedef void update_function(cnn_trainer *trainer, const cnn_rates *rates);
 
 /*
  * Make a single step, unless weights or state would not be finite. The batch was measured; or
  * `make` is cnn_update_run, and trainer->gradient is there.
  */
-static cnn_status apply_checked(cnn_trainer *trainer, double lr, update_function *make)
+static cnn_status apply_checked(cnn_trainer *trainer, const cnn_rates *rates, update_function *make)
 {
-    const cnn_update update = cnn_update_of_step(trainer, lr);
-    if (cnn_step_is_safe(trainer, &update, make == cnn_update_run)) {
-        make(trainer, lr);
+    cnn_update_begin(trainer, rates);
+    if (cnn_step_is_safe(trainer, make == cnn_update_run)) {
+        make(trainer, rates);
         trainer->sizes.version = trainer->network->version;
         return CNN_OK;
     }
     const cnn_status status = cnn_trainer_keep(trainer, &trainer->before_step);
     if (status != CNN_OK)
         return status;
-    make(trainer, lr);
+    make(trainer, rates);
     const bool weights = cnn_network_is_finite(trainer->network, trainer->batch->plan.form);
     if (weights && cnn_slots_are_finite(&trainer->slots))
         return CNN_OK;
@@ -76,7 +77,7 @@ static void end(const struct call *call)
  * optimizer nor its learning rate take notice. A batch without an index is a call of its own,
  * whose targets and weights have not been looked at; nor have the targets of a pass in pieces.
  */
-static cnn_status step(cnn_trainer *trainer, const cnn_batch_job *job, double lr,
+static cnn_status step(cnn_trainer *trainer, const cnn_batch_job *job, const cnn_rates *rates,
                        cnn_result *result, bool *stepped)
 {
     const cnn_network *network = trainer->network;
@@ -100,9 +101,9 @@ static cnn_status step(cnn_trainer *trainer, const cnn_batch_job *job, double lr
         return cnn_fail(CNN_ERROR_NONFINITE, "the loss is %g in batch %zu", loss,
                         result->steps + 1);
     if (*stepped && job->measure)
-        status = apply_checked(trainer, lr, cnn_update_apply);
+        status = apply_checked(trainer, rates, cnn_update_apply);
     else if (*stepped)
-        cnn_update_apply(trainer, lr);
+        cnn_update_apply(trainer, rates);
     if (status != CNN_OK)
         return status;
     if (*stepped) {
@@ -150,11 +151,13 @@ cnn_status cnn_trainer_step(cnn_trainer *trainer, const cnn_loss *loss, const cn
         .data = data,
         .rows = data->x.rows,
         .step = (int64_t)trainer->steps,
+        .dropout = 1,
         .measure = true,
         .training = call.training,
     };
+    const cnn_rates rates = {.groups = 1, .lr = &lr};
     bool stepped;
-    status = step(trainer, &job, lr, &made, &stepped);
+    status = step(trainer, &job, &rates, &made, &stepped);
     end(&call);
     if (status == CNN_OK || status == CNN_ERROR_NONFINITE)
         cnn_result_end(result, &made);
@@ -199,7 +202,8 @@ cnn_status cnn_trainer_apply(cnn_trainer *trainer, const void *gradients, size_t
     cnn_tensors_from_flat(trainer->network, gradients, trainer->gradient);
     if (penalties)
         cnn_gradient_add_penalties(trainer->network, trainer->gradient);
-    status = apply_checked(trainer, lr, cnn_update_run);
+    const cnn_rates rates = {.groups = 1, .lr = &lr};
+    status = apply_checked(trainer, &rates, cnn_update_run);
     end(&call);
     return status;
 }
@@ -242,10 +246,21 @@ static cnn_status check_rows(const cnn_trainer *trainer, const cnn_loss *loss, c
     return result->accumulate ? CNN_OK : cnn_weights_check(loss, &data->sample_weight, most);
 }
 
+/* The rates of step `step` of a schedule. */
+static cnn_rates rates_of(const cnn_schedule *schedule, size_t step)
+{
+    const size_t first = step * schedule->groups;
+    return (cnn_rates){
+        .groups = schedule->groups,
+        .lr = schedule->lr + first,
+        .weight_decay = schedule->weight_decay ? schedule->weight_decay + first : NULL,
+    };
+}
+
 /* All batches of an epoch, or those that `seconds` are enough for (0: all). */
 static cnn_status run_epoch(const struct call *call, const cnn_loss *loss, const cnn_data *data,
-                            const size_t *index, size_t count, const double *lr, double seconds,
-                            cnn_result *made)
+                            const size_t *index, size_t count, const cnn_schedule *schedule,
+                            double seconds, cnn_result *made)
 {
     cnn_trainer *trainer = call->trainer;
     const size_t batch_size = call->training.batch_size;
@@ -261,10 +276,12 @@ static cnn_status run_epoch(const struct call *call, const cnn_loss *loss, const
             .rows = cnn_min(batch_size, count - done),
             .soon = cnn_min(batch_size, count - cnn_min(count, done + batch_size)),
             .step = (int64_t)trainer->steps,
+            .dropout = schedule->dropout ? schedule->dropout[steps] : 1,
             .follows = stepped,
             .training = call->training,
         };
-        status = step(trainer, &job, lr[steps], made, &stepped);
+        const cnn_rates rates = rates_of(schedule, steps);
+        status = step(trainer, &job, &rates, made, &stepped);
         done += job.rows;
         steps += stepped;
         if (seconds > 0 && cnn_platform_seconds() >= deadline)
@@ -273,25 +290,60 @@ static cnn_status run_epoch(const struct call *call, const cnn_loss *loss, const
     return status;
 }
 
-cnn_status cnn_trainer_epoch(cnn_trainer *trainer, const cnn_loss *loss, const cnn_data *data,
-                             const size_t *index, size_t count, size_t batch_size, const double *lr,
-                             double seconds, cnn_result *result)
+/* Check that so many numbers are from 0 to `most`. */
+static cnn_status check_numbers(const char *name, const double *numbers, size_t count, double most)
+{
+    for (size_t i = 0; numbers && i < count; i++)
+        if (!(numbers[i] >= 0 && numbers[i] <= most))
+            return cnn_fail(CNN_ERROR_ARGUMENT, "%s is %g at %zu, should be from 0 to %g", name,
+                            numbers[i], i, most);
+    return CNN_OK;
+}
+
+static cnn_status check_schedule(const cnn_trainer *trainer, const cnn_schedule *schedule,
+                                 size_t steps)
+{
+    size_t most = 0, numbers;
+    for (size_t t = 0; t < trainer->network->tensor_count; t++)
+        most = cnn_max(most, trainer->groups[t]);
+    if (!schedule->lr)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "lr is NULL");
+    if (schedule->groups != 1 && (schedule->groups <= most || schedule->groups > CNN_MOST_GROUPS))
+        return cnn_fail(CNN_ERROR_ARGUMENT,
+                        "schedule has %zu groups, should be 1, or %zu to %d: a parameter is in "
+                        "group %zu",
+                        schedule->groups, most + 1, CNN_MOST_GROUPS, most);
+    if (!cnn_multiply(steps, schedule->groups, &numbers))
+        return cnn_fail(CNN_ERROR_MEMORY, "the schedule is too large");
+    cnn_status status = cnn_trainer_check_steps(trainer, steps);
+    for (size_t i = 0; i < numbers && status == CNN_OK; i++)
+        status = cnn_lr_check(schedule->lr[i]);
+    if (status == CNN_OK)
+        status = check_numbers("weight_decay", schedule->weight_decay, numbers, CNN_LARGEST);
+    return status == CNN_OK ? check_numbers("dropout", schedule->dropout, steps, 1) : status;
+}
+
+cnn_status cnn_trainer_epoch_scheduled(cnn_trainer *trainer, const cnn_loss *loss,
+                                       const cnn_data *data, const size_t *index, size_t count,
+                                       size_t batch_size, const cnn_schedule *schedule,
+                                       double seconds, cnn_result *result)
 {
     cnn_result made;
     cnn_call_structs space;
+    cnn_schedule whole;
     cnn_status status = check_call(trainer, &loss, &data, &space, result, &made);
     if (status != CNN_OK)
         return status;
-    if (!index || !lr)
-        return cnn_fail(CNN_ERROR_ARGUMENT, "%s is NULL", index ? "lr" : "index");
+    schedule = cnn_schedule_read(schedule, "schedule", &whole);
+    if (!schedule)
+        return CNN_ERROR_ARGUMENT;
+    if (!index)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "index is NULL");
     if (count == 0 || batch_size == 0)
         return cnn_fail(CNN_ERROR_ARGUMENT, "%s is 0, should be at least 1",
                         count ? "batch_size" : "count");
     batch_size = cnn_min(batch_size, count);
-    const size_t batches = (count - 1) / batch_size + 1;
-    status = cnn_trainer_check_steps(trainer, batches);
-    for (size_t i = 0; i < batches && status == CNN_OK; i++)
-        status = cnn_lr_check(lr[i]);
+    status = check_schedule(trainer, schedule, (count - 1) / batch_size + 1);
     if (status == CNN_OK)
         status = cnn_trainer_reserve(trainer, batch_size, clips(trainer));
     if (status == CNN_OK)
@@ -301,8 +353,17 @@ cnn_status cnn_trainer_epoch(cnn_trainer *trainer, const cnn_loss *loss, const c
         status = begin(trainer, batch_size, clips(trainer), &call);
     if (status != CNN_OK)
         return status;
-    status = run_epoch(&call, loss, data, index, count, lr, seconds, &made);
+    status = run_epoch(&call, loss, data, index, count, schedule, seconds, &made);
     end(&call);
     cnn_result_end(result, &made);
     return status;
+}
+
+cnn_status cnn_trainer_epoch(cnn_trainer *trainer, const cnn_loss *loss, const cnn_data *data,
+                             const size_t *index, size_t count, size_t batch_size, const double *lr,
+                             double seconds, cnn_result *result)
+{
+    const cnn_schedule schedule = {.struct_size = sizeof schedule, .groups = 1, .lr = lr};
+    return cnn_trainer_epoch_scheduled(trainer, loss, data, index, count, batch_size, &schedule,
+                                       seconds, result);
 }

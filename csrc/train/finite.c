@@ -120,7 +120,26 @@ static bool update_sizes(const cnn_update *u, cnn_dtype dtype, double g, double 
     return true;
 }
 
-bool cnn_step_is_safe(cnn_trainer *trainer, const cnn_update *update, bool whole)
+/* The same for the updates of all variants. */
+static bool update_all_sizes(cnn_trainer *trainer, double g, double limit)
+{
+    const cnn_sizes before = trainer->sizes;
+    cnn_sizes largest = before;
+    for (size_t v = 0; v < trainer->variant_count; v++) {
+        cnn_sizes after = before;
+        if (!update_sizes(&trainer->updates[v], trainer->network->dtype, g, limit, &after))
+            return false;
+        if (v == 0)
+            largest = after;
+        largest.weight = fmax(largest.weight, after.weight);
+        for (size_t s = 0; s < CNN_MAX_SLOTS; s++)
+            largest.slots[s] = fmax(largest.slots[s], after.slots[s]);
+    }
+    trainer->sizes = largest;
+    return true;
+}
+
+bool cnn_step_is_safe(cnn_trainer *trainer, bool whole)
 {
     const cnn_network *network = trainer->network;
     /* A part of what the type holds, for what the bounds leave out: sums of two numbers. */
@@ -130,7 +149,7 @@ bool cnn_step_is_safe(cnn_trainer *trainer, const cnn_update *update, bool whole
         if (attempt == 1)
             trainer->sizes = measure(trainer);
         const double g = largest_gradient(trainer, &trainer->sizes, whole);
-        if (update_sizes(update, network->dtype, g, limit, &trainer->sizes))
+        if (update_all_sizes(trainer, g, limit))
             return true;
     }
     return false;

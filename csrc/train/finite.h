@@ -10,10 +10,9 @@
 
 /*
  * Whether an update from the gradient of trainer->batch, which was run and measured, or with
- * `whole` from that in trainer->gradient, leaves all numbers finite for certain. `update` has what
- * is the same for all parameters. If so, the bounds in trainer->sizes are then those after the
- * update.
+ * `whole` from that in trainer->gradient, leaves all numbers finite for certain. cnn_update_begin
+ * was called for it. If so, the bounds in trainer->sizes are then those after the update.
  */
-bool cnn_step_is_safe(cnn_trainer *trainer, const cnn_update *update, bool whole);
+bool cnn_step_is_safe(cnn_trainer *trainer, bool whole);
 
 #endif

@@ -7,10 +7,19 @@
 
 /* ---- Tasks over the parameters ----------------------------------------------------------- */
 
+/* The most rows of a task; 0 if a tensor is one task. */
+static size_t most_rows(const cnn_batch *batch, const cnn_tensor *tensor)
+{
+    if (tensor->weight)
+        return batch->plan.task_rows;
+    return tensor->kind == CNN_PERIODIC ? CNN_PERIODIC_ROWS : 0;
+}
+
 /* How many columns of tasks a tensor has; *rows receives how many rows of them. */
 static size_t cut(const cnn_batch *batch, const cnn_tensor *tensor, size_t *rows)
 {
-    *rows = tensor->weight ? cnn_pieces(tensor->rows, batch->plan.task_rows) : 1;
+    const size_t most = most_rows(batch, tensor);
+    *rows = most > 0 ? cnn_pieces(tensor->rows, most) : 1;
     return tensor->weight ? cnn_pieces(tensor->cols, batch->plan.task_cols) : 1;
 }
 
@@ -35,8 +44,8 @@ cnn_gradient_task cnn_gradient_find_task(const cnn_batch *batch, size_t index)
     }
     cnn_gradient_task task = {tensor, {.m = tensor->rows, .n = tensor->cols}};
     if (rows > 1) {
-        task.r.i = index / cols * batch->plan.task_rows;
-        task.r.m = cnn_min(batch->plan.task_rows, tensor->rows - task.r.i);
+        task.r.i = index / cols * most_rows(batch, tensor);
+        task.r.m = cnn_min(most_rows(batch, tensor), tensor->rows - task.r.i);
     }
     if (cols > 1) {
         task.r.j = index % cols * batch->plan.task_cols;
@@ -84,11 +93,11 @@ void cnn_gradient_of_weight(const cnn_batch *batch, const cnn_gradient_task *par
     network->kernels->gemm(&gemm);
 }
 
-void cnn_gradient_of_bias(const cnn_batch *batch, const cnn_tensor *tensor, void *out)
+void cnn_gradient_of_other(const cnn_batch *batch, const cnn_gradient_task *task, void *out)
 {
-    const cnn_stage_memory *memory = &batch->stages[tensor->layer];
-    batch->network->kernels->column_sum(batch->plan.rows, tensor->cols, memory->delta, memory->row,
-                                        out);
+    const cnn_stage *stage = cnn_tensor_stage(batch->network, task->tensor);
+    const cnn_passed passed = cnn_batch_passed(batch, stage);
+    stage->kind->gradient(stage, &passed, task->tensor, task->r.i, task->r.m, out);
 }
 
 /* ---- The gradient as a whole ------------------------------------------------------------- */
@@ -134,7 +143,7 @@ static void run_task(void *context, size_t index, size_t worker)
     const size_t at = tensor->offset + task.r.i * tensor->cols + task.r.j;
     void *c = cnn_at(batch->network, whole->gradient, at);
     if (!tensor->weight) {
-        cnn_gradient_of_bias(batch, tensor, c);
+        cnn_gradient_of_other(batch, &task, c);
         return;
     }
     cnn_lists lists;
@@ -257,6 +266,7 @@ cnn_status cnn_network_gradients(const cnn_network *network, const cnn_loss *los
         .data = data,
         .rows = data->x.rows,
         .step = step,
+        .dropout = 1,
         .training = {.batch_size = data->x.rows, .gradient = true},
     };
     const uint64_t before = cnn_platform_float_enter();

@@ -1,6 +1,6 @@
 /*
  * Gradients of all parameters, and how work on the parameters is cut into tasks: weights into
- * rectangles of whole tiles and panels, other tensors in one piece.
+ * rectangles of whole tiles and panels, periodic numbers into rows, other tensors in one piece.
  */
 #ifndef CNN_GRADIENT_H
 #define CNN_GRADIENT_H
@@ -33,8 +33,8 @@ void cnn_gradient_of_weight(const cnn_batch *batch, const cnn_gradient_task *par
                             size_t c_row, const cnn_lists *lists, const cnn_span *soon,
                             size_t soon_count);
 
-/* The gradient of a bias. */
-void cnn_gradient_of_bias(const cnn_batch *batch, const cnn_tensor *tensor, void *out);
+/* The gradient of a task of a tensor that is no weight, without gaps. */
+void cnn_gradient_of_other(const cnn_batch *batch, const cnn_gradient_task *task, void *out);
 
 /* The gradient of all parameters, laid out as network->parameters; `penalties` adds L2 terms. */
 void cnn_gradient_whole(cnn_batch *batch, bool penalties, void *gradient);

@@ -80,6 +80,7 @@ cnn_status cnn_shard_gradient(cnn_trainer *trainer, const cnn_loss *loss, const 
         .index = index,
         .rows = count,
         .step = (int64_t)trainer->steps,
+        .dropout = 1,
         .shard_seed = &seed,
         .training = {.batch_size = count, .gradient = true},
     };
@@ -204,7 +205,7 @@ struct slice {
     double weight_sum;          /* find_mean */
     double *squares;            /* find_squares */
     const cnn_trainer *trainer; /* make_step */
-    const cnn_update *update;
+    double clip;
     void *values;
 };
 
@@ -395,14 +396,18 @@ static void make_step(const struct slice *slice, const cnn_tensor *tensor, size_
     const cnn_network *network = slice->network;
     void *values = cnn_at(network, slice->values, in_slice);
     memcpy(values, cnn_at(network, tensor->values, at), n * network->real_size);
-    cnn_update update = *slice->update;
+    cnn_update update = *cnn_update_of(slice->trainer, tensor);
+    update.clip = slice->clip;
     update.rows = 1;
     update.cols = update.g_row = update.w_row = update.slot_row = n;
     update.g = cnn_at(network, slice->gradient, in_slice);
     update.w = values;
     for (size_t s = 0; s < slice->trainer->slots.count; s++)
         update.slots[s] = cnn_at(network, slice->trainer->slots.memory[s], tensor->offset + at);
-    network->kernels->update(&update);
+    if (tensor->kind == CNN_EMBEDDING)
+        cnn_update_sparse(network, &update, slice->trainer->slots.count, n);
+    else
+        network->kernels->update(&update);
 }
 
 cnn_status cnn_shard_step(cnn_trainer *trainer, const void *gradient, size_t first, size_t count,
@@ -425,8 +430,8 @@ cnn_status cnn_shard_step(cnn_trainer *trainer, const void *gradient, size_t fir
         return status;
     const uint64_t before = cnn_platform_float_enter();
     cnn_network_refresh(trainer->network, CNN_ROW_MAJOR);
-    cnn_update update = cnn_update_of_step(trainer, lr);
-    update.clip = clip;
+    const cnn_rates rates = {.groups = 1, .lr = &lr};
+    cnn_update_begin(trainer, &rates);
     const struct slice slice = {
         .network = trainer->network,
         .first = first,
@@ -434,7 +439,7 @@ cnn_status cnn_shard_step(cnn_trainer *trainer, const void *gradient, size_t fir
         .work = make_step,
         .gradient = gradient,
         .trainer = trainer,
-        .update = &update,
+        .clip = clip,
         .values = values,
     };
     run_slice(&slice, 3 + 2 * (double)trainer->slots.count);

@@ -57,6 +57,7 @@ cnn_status cnn_tape_forward(cnn_tape *tape, const cnn_matrix *x, int64_t step, v
         .data = &data,
         .rows = x->rows,
         .step = step,
+        .dropout = 1,
         .training = {.batch_size = x->rows, .gradient = true},
     };
     tape->rows = 0;

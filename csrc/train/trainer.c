@@ -41,6 +41,89 @@ cnn_status cnn_optimizer_check(const cnn_optimizer *o)
     return CNN_OK;
 }
 
+/* ---- Groups ------------------------------------------------------------------------------ */
+
+static cnn_variant variant_of(const cnn_trainer *trainer, size_t t)
+{
+    const cnn_tensor *tensor = &trainer->network->tensors[t];
+    const cnn_layer *layer = &trainer->network->layers[tensor->layer];
+    const bool ntk = tensor->weight && layer->parametrization == CNN_PARAMETRIZATION_NTK;
+    return (cnn_variant){trainer->groups[t], ntk ? (double)layer->inputs : 1};
+}
+
+void cnn_trainer_find_variants(cnn_trainer *trainer)
+{
+    trainer->variant_count = 0;
+    for (size_t t = 0; t < trainer->network->tensor_count; t++) {
+        const cnn_variant wanted = variant_of(trainer, t);
+        size_t v = 0;
+        while (v < trainer->variant_count && (trainer->variants[v].group != wanted.group ||
+                                              trainer->variants[v].inputs != wanted.inputs))
+            v++;
+        trainer->variant_of[t] = v;
+        if (v == trainer->variant_count)
+            trainer->variants[trainer->variant_count++] = wanted;
+    }
+}
+
+static cnn_status make_variants(cnn_trainer *trainer)
+{
+    const size_t count = trainer->network->tensor_count;
+    trainer->groups = calloc(count, sizeof *trainer->groups);
+    trainer->variant_of = calloc(count, sizeof *trainer->variant_of);
+    trainer->variants = calloc(count, sizeof *trainer->variants);
+    if (!trainer->groups || !trainer->variant_of || !trainer->variants)
+        return cnn_fail(CNN_ERROR_MEMORY, "out of memory for a trainer");
+    cnn_trainer_find_variants(trainer);
+    trainer->updates = calloc(count, sizeof *trainer->updates);
+    return trainer->updates ? CNN_OK : cnn_fail(CNN_ERROR_MEMORY, "out of memory for a trainer");
+}
+
+/* The number of the tensor of a layer's parameter that is trained. */
+static cnn_status find_trained(const cnn_trainer *trainer, size_t layer, cnn_parameter parameter,
+                               size_t *number)
+{
+    if (!trainer)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "trainer is NULL");
+    const cnn_tensor *tensor = cnn_network_tensor(trainer->network, layer, parameter);
+    if (!tensor || tensor->fixed) {
+        const char *name = cnn_parameter_name((int)parameter);
+        return cnn_fail(CNN_ERROR_ARGUMENT, "layer %zu has no %s that is trained", layer,
+                        name ? name : "such parameter");
+    }
+    *number = (size_t)(tensor - trainer->network->tensors);
+    return CNN_OK;
+}
+
+cnn_status cnn_trainer_set_group(cnn_trainer *trainer, size_t layer, cnn_parameter parameter,
+                                 size_t group)
+{
+    size_t number = 0;
+    const cnn_status status = find_trained(trainer, layer, parameter, &number);
+    if (status != CNN_OK)
+        return status;
+    if (group >= CNN_MOST_GROUPS)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "group is %zu, should be less than %d", group,
+                        CNN_MOST_GROUPS);
+    trainer->groups[number] = group;
+    cnn_trainer_find_variants(trainer);
+    return CNN_OK;
+}
+
+cnn_status cnn_trainer_group(const cnn_trainer *trainer, size_t layer, cnn_parameter parameter,
+                             size_t *group)
+{
+    size_t number = 0;
+    if (!group)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "group is NULL");
+    const cnn_status status = find_trained(trainer, layer, parameter, &number);
+    if (status == CNN_OK)
+        *group = trainer->groups[number];
+    return status;
+}
+
+/* ---- Life -------------------------------------------------------------------------------- */
+
 cnn_status cnn_trainer_create(cnn_network *network, const cnn_optimizer *optimizer,
                               cnn_trainer **trainer)
 {
@@ -59,7 +142,9 @@ cnn_status cnn_trainer_create(cnn_network *network, const cnn_optimizer *optimiz
     made->optimizer.struct_size = sizeof made->optimizer;
     made->beta1_power = made->beta2_power = 1;
     const size_t slots = (size_t)cnn_optimizer_slots((int)optimizer->kind);
-    status = cnn_slots_create(network, slots, &made->slots);
+    status = make_variants(made);
+    if (status == CNN_OK)
+        status = cnn_slots_create(network, slots, &made->slots);
     if (status != CNN_OK) {
         cnn_trainer_destroy(made);
         return status;
@@ -73,6 +158,10 @@ void cnn_trainer_destroy(cnn_trainer *trainer)
     if (!trainer)
         return;
     cnn_slots_destroy(&trainer->slots);
+    free(trainer->groups);
+    free(trainer->variant_of);
+    free(trainer->variants);
+    free(trainer->updates);
     cnn_batch_destroy(trainer->batch);
     cnn_platform_free(trainer->gradient);
     cnn_platform_free(trainer->scratch);

@@ -20,9 +20,23 @@ typedef struct cnn_sizes {
     double weight, slots[CNN_MAX_SLOTS];
 } cnn_sizes;
 
+/*
+ * What tensors have in common in a step: their group, and how their layer is parametrized. Most
+ * networks have one variant.
+ */
+typedef struct cnn_variant {
+    size_t group;
+    double inputs; /* of an NTK weight; 1 of other tensors */
+} cnn_variant;
+
 struct cnn_trainer {
     cnn_network *network;
     cnn_optimizer optimizer;
+    size_t *groups;        /* of each tensor */
+    size_t *variant_of;    /* of each tensor: its number in */
+    cnn_variant *variants; /* (variant_count), in a space for one of each tensor */
+    cnn_update *updates;   /* what the present step does to each variant */
+    size_t variant_count;
     cnn_slots slots;
     uint64_t steps;
     double beta1_power, beta2_power; /* beta^steps by repeated multiplication */
@@ -41,6 +55,15 @@ cnn_status cnn_optimizer_check(const cnn_optimizer *optimizer);
 /* Buffers for batches of `rows` rows on the present number of threads; `whole` if the gradient is
  * needed as a whole. */
 cnn_status cnn_trainer_reserve(cnn_trainer *trainer, size_t rows, bool whole);
+
+/* The groups were set: find the variants. */
+void cnn_trainer_find_variants(cnn_trainer *trainer);
+
+/* Whether the step of an optimizer divides by the root of squares of gradients. */
+static inline bool cnn_optimizer_has_root(cnn_optimizer_kind kind)
+{
+    return kind == CNN_ADAM || kind == CNN_ADAMW || kind == CNN_RMSPROP || kind == CNN_ADAGRAD;
+}
 
 /* Whether so many more steps can be counted, and whether a learning rate can be used. */
 cnn_status cnn_trainer_check_steps(const cnn_trainer *trainer, size_t more);

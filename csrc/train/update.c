@@ -1,6 +1,9 @@
 #include "train/update.h"
 
+#include <string.h>
+
 #include "base/threads.h"
+#include "model/columns.h"
 #include "train/gradient.h"
 
 /* ---- What is read soon ------------------------------------------------------------------- */
@@ -12,12 +15,6 @@
 struct fetch {
     cnn_span spans[MOST_SPANS];
     size_t count;
-};
-
-/* A step that is being made. */
-struct stepping {
-    cnn_trainer *trainer;
-    cnn_update update; /* what is the same for all parameters */
 };
 
 static void add_spans(struct fetch *fetch, const void *start, size_t bytes)
@@ -107,14 +104,13 @@ struct gradient {
  * Update a part of a tensor. In panels its columns are those of one panel; g and factor are where
  * the part begins.
  */
-static void update_part(const struct stepping *s, const cnn_gradient_task *part,
+static void update_part(const cnn_trainer *trainer, const cnn_gradient_task *part,
                         const struct gradient *gradient)
 {
-    const cnn_trainer *trainer = s->trainer;
     const cnn_network *network = trainer->network;
     const cnn_tensor *tensor = part->tensor;
     const cnn_rectangle *r = &part->r;
-    cnn_update update = s->update;
+    cnn_update update = *cnn_update_of(trainer, tensor);
     update.rows = r->m;
     update.cols = r->n;
     update.factor = gradient->factor;
@@ -134,23 +130,24 @@ static void update_part(const struct stepping *s, const cnn_gradient_task *part,
     network->kernels->update(&update);
 }
 
-static void update_bias(const struct stepping *s, const cnn_gradient_task *task, char *scratch)
+/* Update a task of a tensor that is no weight. */
+static void update_other(const cnn_trainer *trainer, const cnn_gradient_task *task, char *scratch)
 {
-    const cnn_trainer *trainer = s->trainer;
+    const cnn_network *network = trainer->network;
     struct gradient gradient = {.g = scratch, .g_row = task->r.n};
     if (trainer->batch->plan.gradient == CNN_GRADIENT_WHOLE)
-        gradient.g = cnn_at(trainer->network, trainer->gradient, task->tensor->offset);
+        gradient.g = cnn_at(network, trainer->gradient,
+                            task->tensor->offset + task->r.i * task->tensor->cols);
     else
-        cnn_gradient_of_bias(trainer->batch, task->tensor, scratch);
-    update_part(s, task, &gradient);
+        cnn_gradient_of_other(trainer->batch, task, scratch);
+    update_part(trainer, task, &gradient);
 }
 
 /* Find or compute the gradient of a part of a weight; `soon` is fetched if it is computed. */
-static struct gradient gradient_of(const struct stepping *s, const cnn_gradient_task *part,
+static struct gradient gradient_of(const cnn_trainer *trainer, const cnn_gradient_task *part,
                                    const cnn_lists *lists, const cnn_span *soon, size_t soon_count,
                                    char *scratch)
 {
-    const cnn_trainer *trainer = s->trainer;
     const cnn_batch *batch = trainer->batch;
     const cnn_network *network = batch->network;
     const cnn_tensor *tensor = part->tensor;
@@ -175,13 +172,13 @@ static struct gradient gradient_of(const struct stepping *s, const cnn_gradient_
 
 /* Update some columns of a task: their gradient goes from the tile into the optimizer through L1.
  */
-static void update_columns(const struct stepping *s, const cnn_gradient_task *part,
+static void update_columns(const cnn_trainer *trainer, const cnn_gradient_task *part,
                            const cnn_lists *lists, const cnn_span *soon, size_t soon_count,
                            char *scratch)
 {
-    const cnn_batch *batch = s->trainer->batch;
+    const cnn_batch *batch = trainer->batch;
     const cnn_network *network = batch->network;
-    const struct gradient gradient = gradient_of(s, part, lists, soon, soon_count, scratch);
+    const struct gradient gradient = gradient_of(trainer, part, lists, soon, soon_count, scratch);
     const cnn_rectangle *r = &part->r;
     const cnn_layout *layout = &part->tensor->weight->layout[batch->plan.form];
     cnn_gradient_task one = *part;
@@ -190,21 +187,149 @@ static void update_columns(const struct stepping *s, const cnn_gradient_task *pa
         one.r.n = cnn_min(cnn_layout_width(layout, one.r.j), r->n - done);
         struct gradient own = gradient;
         own.g = cnn_at(network, gradient.g, done);
-        update_part(s, &one, &own);
+        update_part(trainer, &one, &own);
     }
     if (batch->plan.form == CNN_PANELS && cnn_tensor_keeps_rows(part->tensor))
         cnn_weight_unpack(part->tensor->weight, r);
 }
 
+/* ---- Tables of embeddings ---------------------------------------------------------------- */
+
+/* Store numbers that changed: those whose gradient is not 0, NaN included. */
+static void store_changed(const cnn_network *network, size_t count, const void *g, const void *from,
+                          void *to)
+{
+    for (size_t i = 0; i < count; i++)
+        if (network->dtype == CNN_FLOAT32) {
+            if (((const float *)g)[i] != 0)
+                ((float *)to)[i] = ((const float *)from)[i];
+        } else if (((const double *)g)[i] != 0) {
+            ((double *)to)[i] = ((const double *)from)[i];
+        }
+}
+
+void cnn_update_sparse(const cnn_network *network, const cnn_update *update, size_t slots,
+                       size_t count)
+{
+    enum { PIECE = 256 };
+    const size_t size = network->real_size;
+    double space[1 + CNN_MAX_SLOTS][PIECE]; /* what a step makes of w and slots */
+    for (size_t first = 0; first < count; first += PIECE) {
+        const size_t n = cnn_min(PIECE, count - first);
+        cnn_update part = *update;
+        part.rows = 1;
+        part.cols = n;
+        part.g = cnn_at(network, update->g, first);
+        if (network->kernels->largest(1, n, part.g, n) == 0)
+            continue;
+        void *const from[] = {update->w, update->slots[0], update->slots[1]};
+        for (size_t s = 0; s <= slots; s++)
+            memcpy(space[s], cnn_at(network, from[s], first), n * size);
+        part.w = space[0];
+        for (size_t s = 0; s < slots; s++)
+            part.slots[s] = space[1 + s];
+        network->kernels->update(&part);
+        for (size_t s = 0; s <= slots; s++)
+            store_changed(network, n, part.g, space[s], cnn_at(network, from[s], first));
+    }
+}
+
+/* Rows of a table whose gradients, numbers and slots lie side by side. */
+struct piece {
+    const cnn_trainer *trainer;
+    const cnn_tensor *tensor;
+    size_t rows, most, row[128];
+    char *g, *copies[1 + CNN_MAX_SLOTS]; /* (most, cols) each; copies of numbers and slots */
+};
+
+static struct piece make_piece(const cnn_trainer *trainer, const cnn_tensor *tensor, char *scratch)
+{
+    struct piece piece = {.trainer = trainer, .tensor = tensor, .g = scratch};
+    const size_t numbers = cnn_tensor_piece(tensor), all = sizeof piece.row / sizeof *piece.row;
+    piece.most = cnn_min(numbers / tensor->cols, all);
+    for (size_t s = 0; s <= CNN_MAX_SLOTS; s++)
+        piece.copies[s] = scratch + (1 + s) * numbers * trainer->network->real_size;
+    return piece;
+}
+
+/* Where a row of the piece is in the table, or in a slot of it. */
+static void *home_of(const struct piece *piece, size_t copy, size_t row)
+{
+    const cnn_trainer *trainer = piece->trainer;
+    const size_t at = row * piece->tensor->cols;
+    return copy == 0 ? cnn_at(trainer->network, piece->tensor->values, at)
+                     : cnn_at(trainer->network, trainer->slots.memory[copy - 1],
+                              piece->tensor->offset + at);
+}
+
+/* Update the rows that were collected, and begin anew. */
+static void update_piece(struct piece *piece)
+{
+    const cnn_trainer *trainer = piece->trainer;
+    const cnn_network *network = trainer->network;
+    const size_t cols = piece->tensor->cols, bytes = cols * network->real_size;
+    for (size_t s = 0; s <= trainer->slots.count; s++)
+        for (size_t r = 0; r < piece->rows; r++)
+            memcpy(piece->copies[s] + r * bytes, home_of(piece, s, piece->row[r]), bytes);
+    cnn_update update = *cnn_update_of(trainer, piece->tensor);
+    update.rows = 1;
+    update.cols = piece->rows * cols;
+    update.g = piece->g;
+    update.w = piece->copies[0];
+    for (size_t s = 0; s < trainer->slots.count; s++)
+        update.slots[s] = piece->copies[1 + s];
+    if (piece->rows > 0)
+        network->kernels->update(&update);
+    for (size_t s = 0; s <= trainer->slots.count; s++)
+        for (size_t r = 0; r < piece->rows; r++)
+            store_changed(network, cols, piece->g + r * bytes, piece->copies[s] + r * bytes,
+                          home_of(piece, s, piece->row[r]));
+    piece->rows = 0;
+}
+
+/* Update a table: of the rows that the batch did not use, the gradient is 0. */
+static void update_table(const cnn_trainer *trainer, const cnn_gradient_task *task, char *scratch)
+{
+    const cnn_network *network = trainer->network;
+    const cnn_tensor *tensor = task->tensor;
+    if (trainer->batch->plan.gradient == CNN_GRADIENT_WHOLE) {
+        cnn_update update = *cnn_update_of(trainer, tensor);
+        update.g = cnn_at(network, trainer->gradient, tensor->offset);
+        update.w = tensor->values;
+        for (size_t s = 0; s < trainer->slots.count; s++)
+            update.slots[s] = cnn_at(network, trainer->slots.memory[s], tensor->offset);
+        cnn_update_sparse(network, &update, trainer->slots.count, cnn_tensor_count(tensor));
+        return;
+    }
+    const cnn_stage *stage = cnn_tensor_stage(network, tensor);
+    const cnn_passed passed = cnn_batch_passed(trainer->batch, stage);
+    const size_t count = cnn_columns_sort(stage, &passed);
+    struct piece piece = make_piece(trainer, tensor, scratch);
+    cnn_table_use use;
+    for (size_t at = 0; cnn_columns_next_use(stage, &passed, count, &at, &use);) {
+        cnn_columns_sum_use(stage, &passed, &use,
+                            piece.g + piece.rows * tensor->cols * network->real_size);
+        piece.row[piece.rows++] = use.row;
+        if (piece.rows == piece.most)
+            update_piece(&piece);
+    }
+    update_piece(&piece);
+}
+
+/* ---- A step ------------------------------------------------------------------------------ */
+
 static void run_task(void *context, size_t index, size_t worker)
 {
-    const struct stepping *s = context;
-    const cnn_trainer *trainer = s->trainer;
+    const cnn_trainer *trainer = context;
     cnn_batch *batch = trainer->batch;
     const cnn_gradient_task task = cnn_gradient_find_task(batch, index);
     char *scratch = trainer->scratch + worker * cnn_plan_update_scratch(&trainer->network->shape);
+    if (task.tensor->kind == CNN_EMBEDDING) {
+        update_table(trainer, &task, scratch);
+        return;
+    }
     if (!task.tensor->weight) {
-        update_bias(s, &task, scratch);
+        update_other(trainer, &task, scratch);
         return;
     }
     const struct rows rows = rows_of_task(batch, &task);
@@ -222,7 +347,7 @@ static void run_task(void *context, size_t index, size_t worker)
         part.r.n = left > 2 * part_cols ? part_cols : left;
         const size_t soon = fetch.count * done / n;
         const size_t soon_end = fetch.count * (done + part.r.n) / n;
-        update_columns(s, &part, lists, fetch.spans + soon, soon_end - soon, scratch);
+        update_columns(trainer, &part, lists, fetch.spans + soon, soon_end - soon, scratch);
     }
     /* The task's rows are gathered before the caches are full of other things. */
     cnn_inputs_gather_next(&batch->inputs, rows.begin, rows.end);
@@ -246,9 +371,17 @@ static double clip_factor(const cnn_trainer *trainer)
     return fmin(cnn_clip_factor(clip_norm, squares, ldexp(small, -exponent)), ldexp(1, exponent));
 }
 
-cnn_update cnn_update_of_step(const cnn_trainer *trainer, double lr)
+/* What a step does to a variant of parameters. */
+static cnn_update update_of_variant(const cnn_trainer *trainer, const cnn_variant *variant,
+                                    const cnn_rates *rates)
 {
     const cnn_optimizer *o = &trainer->optimizer;
+    const size_t group = rates->groups == 1 ? 0 : variant->group;
+    const double decay = rates->weight_decay ? rates->weight_decay[group] : o->weight_decay;
+    const bool has_root = cnn_optimizer_has_root(o->kind);
+    /* sqrt of 1, and quotients by 1, change nothing. */
+    const double root = sqrt(variant->inputs);
+    const double lr = rates->lr[group] / (has_root ? root : variant->inputs);
     return (cnn_update){
         .kind = o->kind,
         .clip = 1,
@@ -257,11 +390,17 @@ cnn_update cnn_update_of_step(const cnn_trainer *trainer, double lr)
         .alpha = o->alpha,
         .beta1 = o->beta1,
         .beta2 = o->beta2,
-        .eps = o->eps,
-        .decay = 1 - lr * o->weight_decay,
+        .eps = o->eps * root,
+        .decay = 1 - rates->lr[group] * decay,
         .step_size = lr / (1 - trainer->beta1_power * o->beta1),
         .root_correction = sqrt(1 - trainer->beta2_power * o->beta2),
     };
+}
+
+void cnn_update_begin(cnn_trainer *trainer, const cnn_rates *rates)
+{
+    for (size_t v = 0; v < trainer->variant_count; v++)
+        trainer->updates[v] = update_of_variant(trainer, &trainer->variants[v], rates);
 }
 
 void cnn_update_count(cnn_trainer *trainer)
@@ -271,20 +410,23 @@ void cnn_update_count(cnn_trainer *trainer)
     trainer->beta2_power *= trainer->optimizer.beta2;
 }
 
-void cnn_update_run(cnn_trainer *trainer, double lr)
+void cnn_update_run(cnn_trainer *trainer, const cnn_rates *rates)
 {
     cnn_batch *batch = trainer->batch;
-    struct stepping s = {.trainer = trainer, .update = cnn_update_of_step(trainer, lr)};
+    cnn_update_begin(trainer, rates);
     cnn_update_count(trainer);
-    if (trainer->optimizer.clip_norm > 0)
-        s.update.clip = clip_factor(trainer);
-    cnn_parallel(cnn_gradient_tasks(batch), batch->plan.threads, run_task, &s);
+    if (trainer->optimizer.clip_norm > 0) {
+        const double clip = clip_factor(trainer);
+        for (size_t v = 0; v < trainer->variant_count; v++)
+            trainer->updates[v].clip = clip;
+    }
+    cnn_parallel(cnn_gradient_tasks(batch), batch->plan.threads, run_task, trainer);
     cnn_network_wrote(trainer->network, batch->plan.form);
 }
 
-void cnn_update_apply(cnn_trainer *trainer, double lr)
+void cnn_update_apply(cnn_trainer *trainer, const cnn_rates *rates)
 {
     if (trainer->batch->plan.gradient == CNN_GRADIENT_WHOLE)
         cnn_gradient_whole(trainer->batch, true, trainer->gradient);
-    cnn_update_run(trainer, lr);
+    cnn_update_run(trainer, rates);
 }

@@ -228,7 +228,8 @@ typedef enum cnn_optimizer_kind {
     X(LECUN_UNIFORM, 2, lecun_uniform)   /* U(-a, a), a = sqrt(3 / inputs) */                      \
     X(ZEROS, 3, zeros)                                                                             \
     X(UNIFORM, 4, uniform) /* U(-a, a), a given */                                                 \
-    X(TORCH, 5, torch)     /* weight and bias U(-a, a), a = 1 / sqrt(inputs) */
+    X(TORCH, 5, torch)     /* weight and bias U(-a, a), a = 1 / sqrt(inputs) */                    \
+    X(NORMAL, 6, normal)   /* N(0, a^2), a given */
 
 typedef enum cnn_initializer {
 #define CNN_X(constant, value, name) CNN_INIT_##constant = value,
@@ -268,8 +269,8 @@ CNN_API double cnn_activation_alpha_default(int activation);
 /* How many slots the optimizer keeps per parameter; -1 for a value outside the list. */
 CNN_API int cnn_optimizer_slots(int optimizer);
 
-/* The largest l2, delta, eps and weight_decay, number of an activation, and bound of
- * CNN_INIT_UNIFORM: products of two, and their float32 forms, stay finite. */
+/* The largest l2, delta, eps and weight_decay, number of an activation, clip, and `a` of initial
+ * weights: products of two, and their float32 forms, stay finite. */
 #define CNN_LARGEST 1e30
 /* The smallest number of an activation: its float32 form is not 0. */
 #define CNN_LEAST_ALPHA 1e-30
@@ -513,11 +514,22 @@ CNN_API void cnn_random_philox(const uint32_t counter[4], const uint32_t key[2],
 /* A network: its layers, their parameters, a seed and metadata. */
 typedef struct cnn_network cnn_network;
 
-/* The kinds of layers: X(CONSTANT, value, name). */
+/*
+ * The kinds of layers: X(CONSTANT, value, name). For each row x they compute
+ *   dense                  y = h(x . weight + bias)
+ *   dropout                y = x, and in training x or 0, divided by 1 - rate
+ *   standardize            y = (x - mean) / scale
+ *   columns                features of the columns of a table, see cnn_column
+ *   scale                  y = factor x
+ *   parametric_activation  y = x + mix (h(x) - x)
+ */
 #define CNN_LAYER_KINDS(X)                                                                         \
     X(DENSE, 0, dense)                                                                             \
     X(DROPOUT, 1, dropout)                                                                         \
-    X(STANDARDIZE, 2, standardize)
+    X(STANDARDIZE, 2, standardize)                                                                 \
+    X(COLUMNS, 3, columns)                                                                         \
+    X(SCALE, 4, scale)                                                                             \
+    X(PARAMETRIC_ACTIVATION, 5, parametric_activation)
 
 typedef enum cnn_layer_kind {
 #define CNN_X(constant, value, name) CNN_LAYER_##constant = value,
@@ -526,47 +538,127 @@ typedef enum cnn_layer_kind {
         CNN_LAYER_KIND_COUNT
 } cnn_layer_kind;
 
+/*
+ * What a columns layer makes of a column: X(CONSTANT, value, name).
+ *   number     u = clip((x - mean) / scale), clip(v) = v / sqrt(1 + (v / clip)^2): one feature
+ *   periodic   u, and periodic_size - 1 features e_h = offset_h + sum_k factor_hk cos(2 pi
+ * frequency_k u + phase_k): PBLD embeddings (Holzmueller, Grinsztajn, Steinwart, "Better by
+ * default", NeurIPS 2024) one_hot    the codes 0 to categories - 1: a feature for each, of which
+ * the code's is 1; of two categories one feature, which is 1 for code 0 and -1 for code 1 embedding
+ * the code's row of a table: embedding_size features ignored    no features NaN is a number that is
+ * missing: u is then 0. With `missing` one more feature of a number tells so: it is 1 then, else 0.
+ * A code that is NaN or none of the categories' has features 0.
+ */
+#define CNN_COLUMN_KINDS(X)                                                                        \
+    X(NUMBER, 0, number)                                                                           \
+    X(PERIODIC, 1, periodic)                                                                       \
+    X(ONE_HOT, 2, one_hot)                                                                         \
+    X(EMBEDDING, 3, embedding)                                                                     \
+    X(IGNORED, 4, ignored)
+
+typedef enum cnn_column_kind {
+#define CNN_X(constant, value, name) CNN_COLUMN_##constant = value,
+    CNN_COLUMN_KINDS(CNN_X)
+#undef CNN_X
+        CNN_COLUMN_KIND_COUNT
+} cnn_column_kind;
+
+/* The most categories of a column: float32 has a number for each code. */
+#define CNN_MOST_CATEGORIES 16777216
+
+/* A column of the rows that a columns layer reads. */
+typedef struct cnn_column {
+    size_t struct_size;
+    cnn_column_kind kind;
+    int missing;       /* number, periodic: not 0 for a feature that tells whether it is missing */
+    size_t categories; /* one_hot, embedding: 1 to CNN_MOST_CATEGORIES */
+} cnn_column;
+
+/*
+ * How training sees a dense layer's weight: X(CONSTANT, value, name).
+ *   standard  as it is
+ *   ntk       as V / sqrt(inputs), so that V is what the optimizer changes (Jacot, Gabriel,
+ * Hongler, "Neural tangent kernel", NeurIPS 2018). The weight is stored as ever. Its learning rate
+ * is lr / sqrt(inputs) for adam, adamw, rmsprop and adagrad, whose eps is eps sqrt(inputs), and lr
+ * / inputs for sgd, momentum and nesterov; adamw's weight decay is that of lr.
+ */
+#define CNN_PARAMETRIZATIONS(X)                                                                    \
+    X(STANDARD, 0, standard)                                                                       \
+    X(NTK, 1, ntk)
+
+typedef enum cnn_parametrization {
+#define CNN_X(constant, value, name) CNN_PARAMETRIZATION_##constant = value,
+    CNN_PARAMETRIZATIONS(CNN_X)
+#undef CNN_X
+        CNN_PARAMETRIZATION_COUNT
+} cnn_parametrization;
+
 /* A layer. Each field names the kinds that it is for; for other kinds leave it 0. */
 typedef struct cnn_layer {
     size_t struct_size;
-    cnn_layer_kind kind;       /* dense, dropout or standardize */
-    size_t inputs;             /* dense, standardize; dropout takes what comes and may leave it 0 */
-    size_t outputs;            /* dense; standardize has as many as inputs and may leave it 0 */
-    cnn_activation activation; /* dense; softmax in the last layer only */
+    cnn_layer_kind kind;       /* which of them */
+    size_t inputs;             /* dense, standardize, columns, and scale if it is the first layer;
+                                  other layers take what comes and may leave it 0 */
+    size_t outputs;            /* dense; others have what follows and may leave it 0 */
+    cnn_activation activation; /* dense: softmax in the last layer only; parametric_activation: any
+                                  but softmax */
     double l2;                 /* dense: adds l2/2 sum(weight^2) to the loss */
     double rate;               /* dropout: the share of values set to 0, 0 <= rate < 1 */
-    /* dense: the activation's number, CNN_LEAST_ALPHA to CNN_LARGEST; 0 for its default, and the
-     * only value if it has none. cnn_network_layer tells the default itself. */
+    /* The activation's number, CNN_LEAST_ALPHA to CNN_LARGEST; 0 for its default, and the only
+     * value if it has none. cnn_network_layer tells the default itself. */
     double alpha;
+    cnn_parametrization parametrization; /* dense */
+    /* columns: how each of the inputs becomes features. What cnn_network_layer tells here belongs
+     * to the network. */
+    const cnn_column *columns;
+    double clip;           /* columns: the bound of numbers, 0 for none; at most CNN_LARGEST */
+    size_t frequencies;    /* columns: of each periodic column, 1 to 256 */
+    size_t periodic_size;  /* columns: features of each periodic column, 2 to 16 */
+    size_t embedding_size; /* columns: of each embedded column, 1 to 1024 */
 } cnn_layer;
 
 /*
- * What layers hold: X(CONSTANT, value, name). A dense layer has a weight and a bias, which training
- * changes. A standardize layer, y = (x - mean) / scale for each column, has a mean and a scale,
- * which are fixed: training, gradients, the optimizer's state and the count of parameters leave
- * them out.
+ * What layers hold: X(CONSTANT, value, name, is a matrix). Training changes
+ *   weight, bias  of a dense layer: (inputs, outputs) and (outputs)
+ *   embedding     of a columns layer: (categories of all embedded columns, embedding_size), column
+ *                 by column. In a step, numbers whose gradient is 0 stay as they are, and so does
+ *                 the optimizer's state of them; weight decay is of the others alone.
+ *   periodic      of a columns layer: (periodic columns, (periodic_size + 1) frequencies +
+ *                 periodic_size - 1): its frequencies, its phases, the factors of e_1, those of
+ * e_2,
+ *                 ..., and the offsets
+ *   factor        of a scale layer: (inputs)
+ *   mix           of a parametric_activation layer: (inputs)
+ * Fixed are the mean and scale (inputs) of a standardize or columns layer: training, gradients, the
+ * optimizer's state and the count of parameters leave them out.
  */
 #define CNN_PARAMETERS(X)                                                                          \
-    X(WEIGHT, 0, weight)                                                                           \
-    X(BIAS, 1, bias)                                                                               \
-    X(MEAN, 2, mean)                                                                               \
-    X(SCALE, 3, scale)
+    X(WEIGHT, 0, weight, 1)                                                                        \
+    X(BIAS, 1, bias, 0)                                                                            \
+    X(MEAN, 2, mean, 0)                                                                            \
+    X(SCALE, 3, scale, 0)                                                                          \
+    X(EMBEDDING, 4, embedding, 1)                                                                  \
+    X(PERIODIC, 5, periodic, 1)                                                                    \
+    X(FACTOR, 6, factor, 0)                                                                        \
+    X(MIX, 7, mix, 0)
 
 typedef enum cnn_parameter {
-#define CNN_X(constant, value, name) CNN_##constant = value,
+#define CNN_X(constant, value, name, matrix) CNN_##constant = value,
     CNN_PARAMETERS(CNN_X)
 #undef CNN_X
         CNN_PARAMETER_COUNT
 } cnn_parameter;
 
 /*
- * Build a network of `count` layers with all weights and biases 0, each mean 0 and each scale 1;
- * dtype is CNN_FLOAT32 or CNN_FLOAT64. `seed` keys its initial weights, shuffles and dropout masks.
- * A standardize layer is the first layer or none, and the layer after it is dense. The first layer
- * is dense otherwise, and the last one always. Each dense layer's inputs must be the outputs of the
- * dense or standardize layer before it. A dropout layer is between two dense ones. *network is then
- * the caller's, to be freed by cnn_network_destroy; after a failure it is as before. Memory: each
- * weight twice, as it is and packed for the tiles of the instruction set in use.
+ * Build a network of `count` layers with all weights, biases and periodic numbers 0, each mean 0
+ * and each scale, factor and mix 1; dtype is CNN_FLOAT32 or CNN_FLOAT64. `seed` keys its initial
+ * weights, shuffles and dropout masks. The last layer is dense. A standardize or columns layer is
+ * the first layer or none, and a scale layer may be; after each of them comes a dense layer, or a
+ * scale layer and then a dense one. A parametric_activation layer follows a dense one without an
+ * activation, and a dropout layer follows either. The inputs of a dense layer must be the outputs
+ * of the layer before it. *network is then the caller's, to be freed by cnn_network_destroy; after
+ * a failure it is as before. Memory: each weight twice, as it is and packed for the tiles of the
+ * instruction set in use.
  */
 CNN_API cnn_status cnn_network_create(cnn_dtype dtype, size_t count, const cnn_layer *layers,
                                       uint64_t seed, cnn_network **network);
@@ -584,17 +676,22 @@ CNN_API size_t cnn_network_layer_count(const cnn_network *network);
 /* Describe layer `index`, counted as given to cnn_network_create; set layer->struct_size first. */
 CNN_API cnn_status cnn_network_layer(const cnn_network *network, size_t index, cnn_layer *layer);
 
-/* The number of weights and biases in all dense layers: the sum of (inputs + 1) outputs. */
+/* The number of parameters that are trained; of dense layers alone the sum of (inputs + 1) outputs.
+ */
 CNN_API size_t cnn_network_parameter_count(const cnn_network *network);
 
-/* Fill a dense layer's weight and bias; `a` is the bound of CNN_INIT_UNIFORM. */
+/*
+ * Fill a dense layer's weight and bias; `a` is the bound of CNN_INIT_UNIFORM, or the standard
+ * deviation of CNN_INIT_NORMAL. Of a columns layer, for which there is CNN_INIT_NORMAL alone,
+ * embeddings become N(0, 1), frequencies N(0, a^2), phases U(-pi, pi), and factors and offsets
+ * U(-b, b) with b = 1 / sqrt(frequencies).
+ */
 CNN_API cnn_status cnn_network_initialize(cnn_network *network, size_t layer,
                                           cnn_initializer initializer, double a);
 
 /*
- * Read or write one parameter of layer `layer`, `count` elements without gaps: of a dense layer its
- * weight (inputs, outputs) or bias (outputs), of a standardize layer its mean or scale (inputs).
- * A mean must be finite, and a scale finite and more than 0.
+ * Read or write one parameter of layer `layer`, `count` elements without gaps. A mean must be
+ * finite, and a scale finite and more than 0.
  */
 CNN_API cnn_status cnn_network_get_f32(const cnn_network *network, size_t layer,
                                        cnn_parameter parameter, float *values, size_t count);
@@ -706,10 +803,10 @@ CNN_API cnn_status cnn_network_evaluate(const cnn_network *network, const cnn_lo
                                         const cnn_data *data, cnn_result *result);
 
 /*
- * The loss of all samples as one batch, and its gradient for every parameter: weight then bias
- * of each dense layer, one after the other, cnn_network_parameter_count() elements of the
- * network's type. With step >= 0 the dropout masks of that step are applied, with -1 none.
- * O(rows parameters) time, O(rows widths + parameters) memory.
+ * The loss of all samples as one batch, and its gradient for every parameter: layer by
+ * layer in the order of CNN_PARAMETERS, weight then bias of a dense layer,
+ * cnn_network_parameter_count() elements of the network's type. With step >= 0 the dropout masks of
+ * that step are applied, with -1 none. O(rows parameters) time, O(rows widths + parameters) memory.
  */
 CNN_API cnn_status cnn_network_gradients(const cnn_network *network, const cnn_loss *loss,
                                          const cnn_data *data, int64_t step, double *value,
@@ -802,6 +899,29 @@ CNN_API cnn_status cnn_trainer_apply(cnn_trainer *trainer, const void *gradients
                                      int penalties, double lr);
 
 /*
+ * Parameters of a network may be in groups, whose learning rates and weight decays differ in a
+ * cnn_schedule: 0 to CNN_MOST_GROUPS - 1. At first all are in group 0. The groups are kept in the
+ * files of cnn_trainer_save.
+ */
+#define CNN_MOST_GROUPS 64
+CNN_API cnn_status cnn_trainer_set_group(cnn_trainer *trainer, size_t layer,
+                                         cnn_parameter parameter, size_t group);
+CNN_API cnn_status cnn_trainer_group(const cnn_trainer *trainer, size_t layer,
+                                     cnn_parameter parameter, size_t *group);
+
+/*
+ * What changes from step to step. The numbers of groups are row by row: those of step i and group g
+ * at [i * groups + g].
+ */
+typedef struct cnn_schedule {
+    size_t struct_size;
+    size_t groups;              /* 1 for all parameters together, else more than any group */
+    const double *lr;           /* (steps, groups): learning rates, 0 or more */
+    const double *weight_decay; /* (steps, groups): adamw's, or NULL for the optimizer's */
+    const double *dropout;      /* (steps): by what rates are multiplied, 0 to 1; NULL for 1 */
+} cnn_schedule;
+
+/*
  * Train on rows index[0], index[1], ... (count of them) in batches of batch_size, the last
  * one smaller if count is no multiple of it. lr has one learning rate per step. Returns early,
  * after a whole step, when `seconds` have passed (0: never); result->rows tells how far it came. A
@@ -820,6 +940,12 @@ CNN_API cnn_status cnn_trainer_epoch(cnn_trainer *trainer, const cnn_loss *loss,
                                      const cnn_data *data, const size_t *index, size_t count,
                                      size_t batch_size, const double *lr, double seconds,
                                      cnn_result *result);
+/* The same with all that may change from step to step. */
+CNN_API cnn_status cnn_trainer_epoch_scheduled(cnn_trainer *trainer, const cnn_loss *loss,
+                                               const cnn_data *data, const size_t *index,
+                                               size_t count, size_t batch_size,
+                                               const cnn_schedule *schedule, double seconds,
+                                               cnn_result *result);
 
 /*
  * Whether all weights and biases are finite, and all of the optimizer's state: 1 or 0 in *weights
@@ -989,12 +1115,12 @@ CNN_API cnn_status cnn_shard_finish(cnn_trainer *trainer, const void *values, si
 /* ---- Model files ------------------------------------------------------------------------- */
 
 /*
- * Model files are safetensors: tensors layers.0.weight, layers.0.bias, ..., or layers.0.mean and
- * layers.0.scale, and the architecture as JSON in the metadata. Saving replaces `path` atomically.
- * Loading refuses anything that is not a well-formed model; it runs no code and allocates no more
- * than the file's size calls for.
- * `path` is in the system's encoding of file names (UTF-8 on Windows). A process that is killed as
- * it saves leaves a file .cnn-*.tmp beside `path`, which the next that saves to `path` removes.
+ * Model files are safetensors: tensors layers.0.weight, layers.0.bias, ..., and so on for what
+ * other layers hold, and the architecture as JSON in the metadata. Saving replaces `path`
+ * atomically. Loading refuses anything that is not a well-formed model; it runs no code and
+ * allocates no more than the file's size calls for. `path` is in the system's encoding of file
+ * names (UTF-8 on Windows). A process that is killed as it saves leaves a file .cnn-*.tmp beside
+ * `path`, which the next that saves to `path` removes.
  */
 CNN_API cnn_status cnn_network_save(const cnn_network *network, const char *path);
 CNN_API cnn_status cnn_network_load(const char *path, cnn_network **network);

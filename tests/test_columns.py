@@ -1,0 +1,668 @@
+"""Columns, Scale and ParametricActivation: numbers, gradients, bits, files, refusals."""
+
+import copy
+import itertools
+import math
+import pickle
+
+import numpy as np
+import pytest
+from bounded import Bounded, U, assert_within, constant, exact, fma, row_sum, unit_wide
+from refused import refused
+
+import cnn
+from cnn import _core
+from cnn.columns import Embedding, Ignored, Number, OneHot, Periodic
+from cnn.optimizers import Group
+
+RNG = np.random.default_rng(0)
+ROWS = 300
+COLUMNS = [
+    Number(missing=True),
+    Periodic(),
+    OneHot(3),
+    OneHot(2),
+    Embedding(7),
+    Ignored(),
+    Periodic(missing=True),
+    Number(),
+    Embedding(400),
+]
+NUMBERS = [0, 1, 6, 7]
+SIZES = {"frequencies": 21, "periodic_size": 4, "embedding_size": 3, "sigma": 0.5}
+MEAN = RNG.normal(size=len(COLUMNS))
+SCALE = np.exp(RNG.normal(size=len(COLUMNS)))
+
+
+def rows_of(n, dtype=np.float64):
+    """Return raw rows with missing numbers, and codes that are missing, unknown or no codes."""
+    x = RNG.normal(size=(n, len(COLUMNS))) * 3
+    for j, column in enumerate(COLUMNS):
+        if isinstance(column, (OneHot, Embedding)):
+            x[:, j] = RNG.integers(0, column.categories, n)
+            x[::11, j] = [np.nan, -1, column.categories, 0.5][j % 4]
+    x[::7, 0] = np.nan
+    x[::5, 6] = np.nan
+    x[::3, 5] = np.nan
+    x[1, 1] = 1e30
+    return x.astype(dtype)
+
+
+X = rows_of(ROWS)
+T = RNG.normal(size=(ROWS, 2))
+
+
+def columns(**options):
+    layer = cnn.Columns(COLUMNS, **(SIZES | options))
+    layer.mean, layer.scale = MEAN, SCALE
+    return layer
+
+
+def network(dtype="float32", seed=3, **options):
+    """Return a network of all kinds of layers, with a dropout."""
+    first = columns(**options)
+    net = cnn.Sequential(
+        [
+            first,
+            cnn.Scale(first.outputs),
+            cnn.Dense(first.outputs, 20, parametrization="ntk"),
+            cnn.ParametricActivation(20, "mish"),
+            cnn.Dropout(0.25),
+            cnn.Dense(20, 9),
+            cnn.ParametricActivation(9, "selu"),
+            cnn.Dense(9, 2),
+        ],
+        rng=seed,
+        dtype=dtype,
+    )
+    rng = np.random.default_rng(seed)
+    net.layers[1].factor = rng.normal(size=first.outputs)
+    net.layers[3].mix = rng.normal(size=20)
+    net.layers[6].mix = rng.normal(size=9)
+    return net
+
+
+def identity_behind(layer, dtype):
+    """Return a network whose outputs are the features of a layer."""
+    net = cnn.Sequential([layer, cnn.Dense(layer.outputs, layer.outputs)], rng=0, dtype=dtype)
+    net.layers[1].weight = np.eye(layer.outputs)
+    return net
+
+
+# ---- Numbers -------------------------------------------------------------------------------------
+
+
+def _off(name, x):
+    """Return cos or sin of 2 pi x: its slope is at most 2 pi, and it is 2 ULP off."""
+    turns = 2 * np.longdouble(np.pi) if x.value.dtype == np.longdouble else 2 * np.pi
+    # The reference rounds the argument, of less than 2^10 turns here, and its own function.
+    own = (2**11 * math.pi + 2) * unit_wide(x.dtype)
+    part = x.value - np.rint(x.value)
+    return x.like(name(turns * part), 2 * math.pi * x.error + own).off(2)
+
+
+def _number(x, mean, scale, bound):
+    """Return u of numbers that are not missing: 0 if they are."""
+    gone = np.isnan(x.value)
+    u = (x.like(np.where(gone, 0, x.value), 0.0) - mean) / scale
+    if bound:
+        limit = constant(bound, x.dtype)
+        q = u / limit  # the quotient of the library is this or its inverse
+        clipped = u / fma(q, q, exact(1.0, x.dtype)).sqrt()
+        # Two more roundings than here, for the larger of two forms.
+        u = clipped.like(clipped.value, clipped.error * 2)
+    return u.like(np.where(gone, 0, u.value), np.where(gone, 0, u.error))
+
+
+def features(layer, x):
+    """Return the features of rows, with bounds."""
+    dtype = layer.mean.dtype
+    raw = exact(x.astype(dtype), dtype)
+    spec = layer._spec
+    found, table, periodic = [], 0, 0
+    with np.errstate(invalid="ignore", over="ignore"):
+        for j, column in enumerate(COLUMNS):
+            v = raw[:, j]
+            if isinstance(column, Number):
+                mean, scale = (exact(a[j], dtype) for a in (layer.mean, layer.scale))
+                u = _number(v, mean, scale, layer.clip)
+                found.append(u)
+                if isinstance(column, Periodic):
+                    found += _periodic(u, exact(layer.periodic[periodic], dtype), spec)
+                    periodic += 1
+                if column.missing:
+                    found.append(exact(np.isnan(v.value), dtype))
+            elif isinstance(column, (OneHot, Embedding)):
+                code = np.where(np.isin(v.value, range(column.categories)), v.value, -1).astype(int)
+                if isinstance(column, OneHot):
+                    hot = code[:, None] == np.arange(column.categories)
+                    hot = hot @ [[1], [-1]] if column.categories == 2 else hot
+                    found += [exact(h, dtype) for h in hot.T.astype(float)]
+                else:
+                    values = np.where(code[:, None] < 0, 0, layer.embedding[table + code])
+                    found += [exact(h, dtype) for h in values.T]
+                    table += column.categories
+    return Bounded(
+        np.stack([f.value for f in found], 1), np.stack([f.error for f in found], 1), dtype=dtype
+    )
+
+
+def _periodic(u, row, spec):
+    """Return the periodic features of numbers u from a column's row of numbers."""
+    n, size = spec.frequencies, spec.periodic_size
+    turn = constant(1 / (2 * math.pi), u.dtype)
+    frequency, phase = row[:n], row[n : 2 * n]
+    wide = u.like(u.value[:, None], u.error[:, None])
+    cosines = _off(np.cos, fma(wide, frequency, phase * turn))
+    offset = row[(size + 1) * n :]
+    return [
+        row_sum(cosines * row[(2 + h) * n : (3 + h) * n]) + offset[h : h + 1]
+        for h in range(size - 1)
+    ]
+
+
+@pytest.mark.parametrize("clip", [0.0, 3.0])
+def test_features(dtype, isa, clip):
+    layer = columns(clip=clip)
+    net = identity_behind(layer, dtype)
+    x = X.copy()
+    x[1, 1] = 50.0
+    found = net.predict(x)
+    assert found.shape == (ROWS, layer.outputs) == (ROWS, 2 + 4 + 3 + 1 + 3 + 5 + 1 + 3)
+    assert_within(found, features(layer, x), "features")
+
+
+def test_layers_by_themselves(dtype, bits):
+    """A layer that is called gives what the network has at its place."""
+    net = network(dtype)
+    x = X
+    for layer in net.layers:
+        x = layer(x)
+    assert bits(x) == bits(net.predict(X))
+
+
+def test_clip_of_large_numbers(dtype):
+    layer = cnn.Columns([Number()], clip=3.0)
+    net = identity_behind(layer, dtype)
+    large = np.finfo(dtype).max
+    found = net.predict([[large], [-large], [np.inf], [0.0], [1e-30]]).ravel()
+    assert found.tolist() == [3.0, -3.0, 3.0, 0.0, np.dtype(dtype).type(1e-30)]
+
+
+def test_adapt():
+    x = np.array([[1.0, 5, 7, 1], [2, 5, 7, np.nan], [3, 5, 7, 3], [4, 6, 7, np.inf]])
+    kinds = [Number(), Number(), Periodic(), Ignored()]
+    layer = cnn.Columns(kinds).adapt(x)
+    assert layer.mean.tolist() == [2.5, 5.0, 7.0, 0.0]
+    assert layer.scale.tolist() == [1.5, 0.25, 1.0, 1.0]
+    assert cnn.Columns([Number()]).adapt([[1.0], [1.0], [1.0], [1.0], [9.0]]).scale[0] == 4.0
+    assert cnn.Columns([Number()]).adapt([[np.nan]]).mean[0] == 0.0
+    with refused(
+        ValueError, "Columns.adapt: column 0 of x has an infinite number, should be finite or NaN"
+    ):
+        cnn.Columns([Number()]).adapt([[np.inf]])
+    with refused(ValueError, "Columns.adapt: x has shape (1, 1), should be"):
+        layer.adapt([[1.0]])
+
+
+def test_initial_numbers():
+    """Normal and uniform, each column the same whatever columns are beside it."""
+    layer = cnn.Columns([Periodic()] * 50 + [Embedding(3000)], frequencies=64, sigma=0.3)
+    cnn.Sequential([layer, cnn.Dense(layer.outputs, 1)], rng=5)
+    numbers = layer.periodic
+    frequency, phase, rest = numbers[:, :64], numbers[:, 64:128], numbers[:, 128:]
+    assert abs(frequency.std() / 0.3 - 1) < 0.05
+    assert abs(layer.embedding.std() - 1) < 0.02
+    assert abs(layer.embedding.mean()) < 0.02
+    for values, bound in ((phase, math.pi), (rest, 1 / 8)):
+        assert abs(values).max() <= bound * (1 + 1e-6)
+        assert abs(values.std() / (bound / math.sqrt(3)) - 1) < 0.05
+    # Normal to the fourth moment.
+    z = layer.embedding.astype(float).ravel()
+    assert abs((z**4).mean() / 3 - 1) < 0.1
+    one = cnn.Columns([Periodic()], frequencies=64, sigma=0.3)
+    cnn.Sequential([one, cnn.Dense(4, 1)], rng=5)
+    assert (one.periodic[0] == numbers[0]).all()
+
+
+def test_normal_weights(isa, dtype, bits):
+    layer = cnn.Dense(100, 77, init=cnn.normal(0.5))
+    cnn.Sequential([layer], rng=1, dtype=dtype)
+    assert abs(layer.weight.std() / 0.5 - 1) < 0.02
+    assert (layer.bias == 0).all()
+    _core.select_isa("scalar")
+    other = cnn.Dense(100, 77, init=cnn.normal(0.5))
+    cnn.Sequential([other], rng=1, dtype=dtype)
+    assert bits(layer.weight) == bits(other.weight)
+
+
+# ---- Gradients -----------------------------------------------------------------------------------
+
+
+def _loss_and_gradients(net, x, t, step=-1):
+    loss = _core.Loss("squared_error")
+    return net._network.gradients(loss, x, t, None, step)
+
+
+@pytest.mark.parametrize("step", [-1, 4])
+def test_gradients_by_differences(step):
+    """Central differences of step h are off by h^2 times a third derivative, and by rounding."""
+    net, rng = network("float64"), np.random.default_rng(1)
+    x = X[:40].copy()
+    x[1, 1] = 2.0
+    t = T[:40]
+    _, found = _loss_and_gradients(net, x, t, step)
+    weights = net.get_weights()
+    h = 1e-5
+    for k, weight in enumerate(weights):
+        places = list(np.ndindex(weight.shape))
+        for place in [places[i] for i in rng.choice(len(places), min(len(places), 25), False)]:
+            losses = []
+            for sign in (1, -1):
+                moved = [w.copy() for w in weights]
+                moved[k][place] += sign * h
+                net.set_weights(moved)
+                losses.append(_loss_and_gradients(net, x, t, step)[0])
+            wanted = (losses[0] - losses[1]) / (2 * h)
+            assert abs(wanted - found[k][place]) < 1e-8 + 1e-7 * abs(wanted), (k, place)
+    net.set_weights(weights)
+
+
+def test_derivatives_by_inputs():
+    net = network("float64")
+    x = X[:30].copy()
+    x[1, 1] = 2.0
+    dy = RNG.normal(size=(30, 2))
+    _, dx = net.vjp(x, dy)
+    h = 1e-5
+    for j in range(x.shape[1]):
+        if j not in NUMBERS:
+            assert (dx[:, j] == 0).all()
+            continue
+        up, down = x.copy(), x.copy()
+        up[:, j] += h
+        down[:, j] -= h
+        wanted = ((net.predict(up) - net.predict(down)) * dy).sum(1) / (2 * h)
+        gone = np.isnan(x[:, j])
+        assert (dx[gone, j] == 0).all()
+        assert np.abs(dx - np.where(gone, 0, wanted)[:, None])[~gone, j].max() < 1e-7
+
+
+def test_jacobian_is_that_of_vjp(bits, dtype):
+    net = network(dtype)
+    found = net.jacobian(X[:9])
+    for o in range(2):
+        _, dx = net.vjp(X[:9], np.tile(np.eye(2)[o], (9, 1)))
+        assert bits(found[:, o]) == bits(dx)
+
+
+def test_embedding_is_a_product_with_one_hot_columns(bits, dtype):
+    """An embedding has the gradient that a weight has whose inputs are one-hot."""
+    n, categories, size = 700, 13, 5
+    codes = RNG.integers(0, categories, n)
+    rng = np.random.default_rng(2)
+    first = cnn.Columns([Embedding(categories)], embedding_size=size)
+    embedded = cnn.Sequential([first, cnn.Dense(size, 1)], rng=0, dtype=dtype)
+    dense = cnn.Sequential([cnn.Dense(categories, size), cnn.Dense(size, 1)], rng=0, dtype=dtype)
+    table, weight = rng.normal(size=(categories, size)), rng.normal(size=(size, 1))
+    embedded.set_weights([table, weight, [0.5]])
+    dense.set_weights([table, np.zeros(size), weight, [0.5]])
+    t = RNG.normal(size=(n, 1))
+    _, found = _loss_and_gradients(embedded, codes[:, None], t)
+    _, wanted = _loss_and_gradients(dense, np.eye(categories)[codes], t)
+    assert bits(found[0]) == bits(wanted[0])
+    assert bits(embedded.predict(codes[:, None])) == bits(dense.predict(np.eye(categories)[codes]))
+
+
+# ---- Bits ----------------------------------------------------------------------------------------
+
+
+def test_predict_bits(isa, threads, dtype, bits):
+    _core.select_isa("scalar")
+    expected = network(dtype).predict(X)
+    _core.select_isa(isa)
+    net = network(dtype)
+    assert bits(net.predict(X)) == bits(expected)
+    assert bits(*(net.predict(X[i : i + 7]) for i in range(0, ROWS, 7))) == bits(expected)
+    assert bits(np.stack([net.predict(row) for row in X])) == bits(expected)
+    assert bits(net.predict(np.asfortranarray(X))) == bits(expected)
+
+
+@pytest.mark.parametrize("clip_norm", [None, 0.5])
+@pytest.mark.parametrize("batch_size", [1, 37, 300])
+def test_training_bits(isa, threads, dtype, bits, batch_size, clip_norm):
+    """The same weights on all instruction sets and threads."""
+
+    def trained():
+        net = network(dtype)
+        rows = slice(60 if batch_size == 1 else None)
+        optimizer = cnn.AdamW(0.01, clip_norm=clip_norm, groups=[Group("bias", lr=0.1)])
+        net.fit(X[rows], T[rows], epochs=2, batch_size=batch_size, optimizer=optimizer)
+        return net.get_weights()
+
+    found = trained()
+    _core.select_isa("scalar")
+    cnn.set_num_threads(1)
+    assert bits(*found) == bits(*trained())
+
+
+def test_gradient_is_whole_or_not(bits, dtype):
+    """A step through the gradient as a whole changes the same numbers of embeddings."""
+    steps = {}
+    for clip_norm in (None, 1e6):
+        net = network(dtype)
+        before = net.layers[0].embedding
+        net.fit(X, T, batch_size=50, optimizer=cnn.Adam(0.01, clip_norm=clip_norm), shuffle=False)
+        steps[clip_norm] = net.get_weights()
+        codes = X[:, 8][np.isin(X[:, 8], range(400))].astype(int)
+        used = np.isin(np.arange(400), codes)
+        same = (net.layers[0].embedding == before).all(1)[7:]
+        assert same[~used].all()
+        assert not same[used].any()
+    assert bits(*steps[None]) == bits(*steps[1e6])
+
+
+def test_tape(bits, dtype):
+    """The caller's own gradient of the loss gives the gradients of the loss, but for rounding."""
+    net = network(dtype)
+    _, wanted = _loss_and_gradients(net, X, T)
+    tape = _core.Tape(net._network)
+    outputs = tape.forward(X)
+    assert bits(outputs) == bits(net.predict(X))
+    found, dx = tape.backward((outputs - T.astype(dtype)) / ROWS)
+    _, expected = net.vjp(X, (outputs - T.astype(dtype)) / ROWS)
+    assert bits(dx) == bits(expected)
+    for mine, other in zip(found, wanted, strict=True):
+        assert np.abs(mine - other).max() <= 100 * U[np.dtype(dtype)] * max(1, np.abs(other).max())
+
+
+# ---- Training ------------------------------------------------------------------------------------
+
+
+def test_ntk_is_training_of_the_scaled_weight(dtype):
+    """With W = V / sqrt(n), an optimizer's steps on V, computed in float64."""
+    n, rng = 9, np.random.default_rng(4)
+    x, t = rng.normal(size=(64, n)), rng.normal(size=(64, 3))
+    settings = {
+        "sgd": cnn.SGD(0.05),
+        "adam": cnn.Adam(0.05, eps=1e-3),
+        "adamw": cnn.AdamW(0.05, weight_decay=0.3),
+        "rmsprop": cnn.RMSprop(0.01, eps=1e-2),
+    }
+    for name, optimizer in settings.items():
+        net = cnn.Sequential([cnn.Dense(n, 3, parametrization="ntk")], rng=1, dtype=dtype)
+        v = net.layers[0].weight.astype(float) * math.sqrt(n)
+        b = net.layers[0].bias.astype(float)
+        slots = {}
+        for k in range(1, 11):
+            error = (x @ v / math.sqrt(n) + b - t) / len(x)
+            gradients = {"v": x.T @ error / math.sqrt(n), "b": error.sum(0)}
+            values = {"v": v, "b": b}
+            for which, g in gradients.items():
+                values[which] = _step(name, optimizer, k, values[which], g, slots, which)
+            v, b = values["v"], values["b"]
+            net.train_step(x, t, optimizer=optimizer)
+        scale = 1e5 * U[np.dtype(dtype)]
+        np.testing.assert_allclose(net.layers[0].weight * math.sqrt(n), v, atol=scale)
+        np.testing.assert_allclose(net.layers[0].bias, b, atol=scale)
+
+
+def _step(name, o, k, w, g, slots, which):
+    """Return w after step k, by the formulas in cnn.optimizers."""
+    if name == "sgd":
+        return w - o.lr * g
+    if name == "rmsprop":
+        v = slots[which] = o.alpha * slots.get(which, 0) + (1 - o.alpha) * g * g
+        return w - o.lr * g / (np.sqrt(v) + o.eps)
+    b1, b2 = o.betas
+    m, v = slots.get(which, (0, 0))
+    m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g * g
+    slots[which] = m, v
+    if name == "adamw":
+        w = w - o.lr * o.weight_decay * w
+    return w - o.lr / (1 - b1**k) * m / (np.sqrt(v) / np.sqrt(1 - b2**k) + o.eps)
+
+
+def test_groups_and_schedules(dtype, bits):
+    """Groups and schedules give the steps of an optimizer that has these numbers for all."""
+    x, t = RNG.normal(size=(40, 3)), RNG.normal(size=(40, 2))
+
+    def trained(which, optimizer):
+        net = cnn.Sequential([cnn.Dense(3, 4, "tanh"), cnn.Dense(4, 2)], rng=1, dtype=dtype)
+        net.fit(x, t, epochs=1, batch_size=40, optimizer=optimizer)
+        return getattr(net.layers[0], which)
+
+    groups = [
+        Group("bias", lr=0.5, weight_decay=0.0),
+        Group(((0, "weight"),), lr=cnn.StepDecay(0.25, 1)),
+    ]
+    optimizer = cnn.AdamW(0.2, weight_decay=0.5, groups=groups)
+    assert bits(trained("bias", optimizer)) == bits(
+        trained("bias", cnn.AdamW(0.1, weight_decay=0.0))
+    )
+    optimizer = cnn.AdamW(0.2, weight_decay=0.5, groups=groups)
+    assert bits(trained("weight", optimizer)) == bits(
+        trained("weight", cnn.AdamW(0.05, weight_decay=0.5))
+    )
+
+
+def test_schedules_step_by_step(dtype, bits):
+    """Weight decay and dropout that change are those of single epochs with these numbers."""
+    decay, dropout = cnn.FlatCosine(0.5, steps=6), cnn.FlatCosine(1.0, steps=6)
+    net = network(dtype)
+    optimizer = cnn.AdamW(cnn.CosineLog(0.1, steps=6), weight_decay=decay)
+    net.fit(X[:50], T[:50], epochs=6, batch_size=50, optimizer=optimizer, dropout=dropout)
+    other = network(dtype)
+    trainer = _core.Trainer(other._network, "adamw", beta1=0.9, beta2=0.999, eps=1e-8)
+    for step in range(6):
+        index = _core.permutation(other.seed, step, 50, 0, 50)
+        rates = [np.array([s(step)]) for s in (cnn.CosineLog(0.1, 6), decay, dropout)]
+        trainer.epoch(
+            _core.Loss("squared_error"), X[:50], T[:50], None, index, 50, rates[0],
+            weight_decay=rates[1], dropout=rates[2],
+        )  # fmt: skip
+    assert bits(*net.get_weights()) == bits(*other.get_weights())
+
+
+def test_dropout_of_rate_0_changes_nothing(bits, dtype):
+    nets = [network(dtype), network(dtype)]
+    nets[0].fit(X, T, optimizer=cnn.SGD(0.01), dropout=cnn.Constant(0.0))
+    weights = nets[1].get_weights()
+    without = cnn.Sequential(
+        [copy.deepcopy(layer) for layer in _new_layers() if not isinstance(layer, cnn.Dropout)],
+        rng=3,
+        dtype=dtype,
+    )
+    without.set_weights(weights)
+    without.layers[0].mean, without.layers[0].scale = MEAN, SCALE
+    without.fit(X, T, optimizer=cnn.SGD(0.01))
+    assert bits(*nets[0].get_weights()) == bits(*without.get_weights())
+
+
+def _new_layers():
+    first = columns()
+    return [
+        first,
+        cnn.Scale(first.outputs),
+        cnn.Dense(first.outputs, 20, parametrization="ntk"),
+        cnn.ParametricActivation(20, "mish"),
+        cnn.Dropout(0.25),
+        cnn.Dense(20, 9),
+        cnn.ParametricActivation(9, "selu"),
+        cnn.Dense(9, 2),
+    ]
+
+
+def test_learns_a_function_of_categories():
+    """An embedding learns a number for each of 200 categories, and a frequency a wave."""
+    rng = np.random.default_rng(0)
+    codes, u = rng.integers(0, 200, 20_000), rng.uniform(-1, 1, 20_000)
+    goal = rng.normal(size=200)
+    t = goal[codes] + np.sin(9 * u)
+    first = cnn.Columns([Embedding(200), Periodic()], sigma=1.0, clip=0.0)
+    net = cnn.Sequential([first, cnn.Dense(first.outputs, 32, "relu"), cnn.Dense(32, 1)], rng=0)
+    x = np.stack([codes, u], 1)
+    net.fit(x, t, epochs=15, batch_size=100, optimizer=cnn.Adam(cnn.CosineDecay(0.01, steps=3000)))
+    assert net.evaluate(x, t)["r2"] > 0.99
+
+
+# ---- Files, copies -------------------------------------------------------------------------------
+
+
+def test_files_and_copies(tmp_path, dtype, bits):
+    net = network(dtype)
+    expected = net.predict(X)
+    path = tmp_path / "net.safetensors"
+    net.save(path)
+    for other in (cnn.load(path), copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        assert bits(other.predict(X)) == bits(expected)
+        assert [repr(a) for a in other.layers[1:]] == [repr(a) for a in net.layers[1:]]
+        assert other._network.layers == net._network.layers
+        assert other.layers[0].columns == tuple(COLUMNS)
+
+
+def test_training_goes_on_from_a_file(tmp_path, dtype, bits):
+    """Two epochs, and one, a checkpoint, and one more."""
+    path = tmp_path / "net.safetensors"
+    whole, halves = network(dtype), network(dtype)
+    whole.fit(X, T, epochs=2, optimizer=cnn.Adam(0.01))
+    optimizer = cnn.Adam(0.01)
+    halves.fit(X, T, epochs=1, optimizer=optimizer)
+    halves.save(path, optimizer=optimizer)
+    net, optimizer = cnn.load_checkpoint(path)
+    net.fit(X, T, epochs=1, optimizer=optimizer)
+    assert bits(*net.get_weights()) == bits(*whole.get_weights())
+
+
+def test_groups_in_files(tmp_path):
+    net = network()
+    trainer = _core.Trainer(net._network, "adam", beta1=0.9, beta2=0.999, eps=1e-8)
+    trainer.set_group(0, "embedding", 3)
+    trainer.set_group(1, "factor", 63)
+    path = str(tmp_path / "net.safetensors")
+    trainer.save(path)
+    loaded = _core.Trainer.load(path)
+    found = [loaded.group(layer, name) for layer, name, _ in net._network.trained]
+    assert found == [3, 0, 63, *([0] * (len(found) - 3))]
+
+
+def test_shards(bits, dtype):
+    """A step in shards, each process updating a slice, is a step on the whole gradient."""
+    weights = []
+    for parts in (1, 3):
+        net = network(dtype)
+        trainer = _core.Trainer(net._network, "adam", beta1=0.9, beta2=0.999, eps=1e-8)
+        loss = _core.Loss("squared_error")
+        values = np.empty(net.parameter_count, dtype)
+        for _ in range(3):
+            tree = _core.ShardTree(dtype, net.parameter_count, 4)
+            for shard in range(4):
+                index = np.arange(shard * 75, shard * 75 + 75, dtype=np.uintp)
+                _core.shard_gradient(trainer, loss, X, T, None, index, shard, tree)
+            ((_, _, gradient, sums),) = tree.nodes()
+            bounds = _core.shard_slices(net._network, parts)
+            for first, last in itertools.pairwise(bounds):
+                piece = gradient[first:last].copy()
+                _core.shard_mean(net._network, piece, first, sums)
+                _core.shard_step(trainer, piece, first, 1.0, 0.01, values[first:last])
+            _core.shard_finish(trainer, values)
+        weights.append(net.get_weights())
+    assert bits(*weights[0]) == bits(*weights[1])
+
+
+# ---- Refusals ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: cnn.Columns("number"), TypeError, "Columns: columns is of type str, should be a"),
+        (lambda: cnn.Columns(["number"]), TypeError, "Columns: column 0 is 'number', should be an"),
+        (lambda: cnn.Columns([]), ValueError, "Columns: columns has 0 columns, none of which"),
+        (lambda: cnn.Columns([Ignored()]), ValueError, "none of which has features"),
+        (lambda: cnn.Columns([Number()], clip=-1), ValueError, "Columns: clip is -1, should be"),
+        (lambda: cnn.Columns([Number()], frequencies=0), ValueError, "frequencies is 0, should"),
+        (lambda: cnn.Columns([Number()], periodic_size=17), ValueError, "periodic_size is 17"),
+        (lambda: cnn.Columns([Number()], embedding_size=1025), ValueError, "embedding_size is"),
+        (lambda: cnn.Columns([Number()], sigma=math.nan), ValueError, "Columns: sigma is nan"),
+        (lambda: OneHot(0), ValueError, "OneHot: categories is 0, should be at least 1"),
+        (lambda: Embedding(2**24 + 1), ValueError, "Embedding: categories is 16777217"),
+        (lambda: Number(missing=2), TypeError, "Number: missing is of type int, should be True or False"),
+        (lambda: cnn.Scale(0), ValueError, "Scale: inputs is 0, should be at least 1"),
+        (
+            lambda: cnn.ParametricActivation(3, "softmax"),
+            ValueError,
+            "ParametricActivation: activation is softmax",
+        ),
+        (
+            lambda: cnn.Dense(1, 1, parametrization="mup"),
+            ValueError,
+            "Dense: parametrization is 'mup', should be one of standard, ntk",
+        ),
+        (lambda: cnn.normal(-1), ValueError, "normal: a is -1, should be finite and at least 0"),
+        (lambda: Group("bias", lr=-1), ValueError, "Group: lr is -1, should be finite and at least 0"),
+        (lambda: Group(3), TypeError, "Group: parameters is 3, should be a name such as 'bias'"),
+        (lambda: cnn.Adam(groups=["bias"]), TypeError, "Adam: groups is ['bias'], should be a"),
+    ],
+)
+def test_refused_layers(make, error, message):
+    with refused(error, message):
+        make()
+
+
+def test_refused_stacks():
+    first = cnn.Columns([Number()])
+    message = "layer 1, Columns([Number(missing=False)], clip=3), should be the first layer"
+    with refused(ValueError, message):
+        cnn.Sequential([cnn.Dense(1, 1), first, cnn.Dense(1, 1)])
+    with refused(ValueError, "should be before a Dense"):
+        cnn.Sequential([cnn.Columns([Number()])])
+    with refused(ValueError, "layer 1, Dense(2, 1, 'identity'), has 2 inputs, but layer 0"):
+        cnn.Sequential([cnn.Columns([Number()]), cnn.Dense(2, 1)])
+    with refused(
+        ValueError, "should be behind a Dense layer without an activation, and not the last one"
+    ):
+        cnn.Sequential([cnn.Dense(2, 3, "relu"), cnn.ParametricActivation(3)])
+    with refused(ValueError, "layer 0, Scale(2), should be before a Dense layer"):
+        cnn.Sequential([cnn.Scale(2), cnn.Scale(2), cnn.Dense(2, 1)])
+
+
+def test_infinite_inputs_are_refused_and_missing_ones_are_not():
+    net = network()
+    bad = X.copy()
+    bad[17, 7] = np.inf
+    with refused(FloatingPointError, "row 17"):
+        net.fit(bad, T)
+    with refused(FloatingPointError, "row 17"):
+        net.evaluate(bad, T)
+    assert math.isfinite(net.evaluate(X, T)["loss"])
+
+
+def test_groups_that_the_network_lacks():
+    net = cnn.Sequential([cnn.Dense(2, 1)], rng=0)
+    with refused(
+        ValueError,
+        "fit: optimizer has a group of 'mix', of which the network has none; it has bias, weight",
+    ):
+        net.fit([[1.0, 2]], [1.0], optimizer=cnn.Adam(groups=[Group("mix")]))
+    with refused(ValueError, "train_step: optimizer has groups or a weight_decay that changes"):
+        net.train_step([[1.0, 2]], [1.0], optimizer=cnn.Adam(groups=[Group("bias")]))
+    with refused(TypeError, "fit: dropout is of type float, should be a cnn.Schedule"):
+        net.fit([[1.0, 2]], [1.0], dropout=0.5)
+
+
+def test_parameters_before_a_network():
+    layer = cnn.Columns([Number(), Embedding(3)])
+    with refused(AttributeError, "Columns: embedding does not exist yet"):
+        layer.embedding
+    with refused(AttributeError, "Columns: there is no periodic, as no column"):
+        layer.periodic
+    layer.mean = [1.0, 0.0]
+    assert layer.mean.tolist() == [1.0, 0.0]
+
+    def set_scale():
+        layer.scale = [0.0, 1.0]
+
+    with refused(ValueError, "Columns: scale is 0.0 at [0], should be finite and more than 0"):
+        set_scale()
+    assert not hasattr(cnn.Scale(3), "mean")
