@@ -14,7 +14,7 @@ from cnn._training import steps
 from cnn.layers import Dense, checked_parameter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -54,7 +54,7 @@ class Backward(NamedTuple):
     """
 
     gradients: list[Gradient | Any]
-    """For each Dense layer that of its parameters; None for other layers."""
+    """For each Dense layer that of its parameters, for others a dict by name; None without any."""
     dx: NDArray[Any]
     """That with respect to x, of x's shape."""
 
@@ -62,9 +62,37 @@ class Backward(NamedTuple):
 def by_layer(layers: Sequence[Layer], flat: Sequence[NDArray[Any]]) -> list[Gradient | Any]:
     """Return gradients in a list (weight, bias, weight, ...) as one for each layer."""
     parts = iter(flat)
-    return [
-        Gradient(next(parts), next(parts)) if isinstance(layer, Dense) else None for layer in layers
-    ]
+    return [_gradient_of(layer, parts) for layer in layers]
+
+
+def _gradient_of(layer: Layer, parts: Iterator[NDArray[Any]]) -> Gradient | Any:
+    """Return the gradient of a layer, whose arrays come next."""
+    if isinstance(layer, Dense):
+        return Gradient(next(parts), next(parts))
+    names = layer._trained()
+    return {name: next(parts) for name in names} if names else None
+
+
+def _check_gradient(where: str, i: int, layer: Layer, gradient: object) -> None:
+    """Refuse what is no gradient of a layer."""
+    names = layer._trained()
+    kind = type(gradient).__name__
+    if not names and gradient is not None:
+        raise ValueError(
+            f"{where}: gradients[{i}] is of type {kind}, should be None, as layer {i} has no "
+            f"parameters"
+        )
+    if isinstance(layer, Dense):
+        if not (isinstance(gradient, (list, tuple)) and len(gradient) == 2):
+            raise TypeError(
+                f"{where}: gradients[{i}] is of type {kind}, should be a Gradient or a tuple "
+                f"(weight, bias), as layer {i} is a Dense"
+            )
+    elif names and not (isinstance(gradient, dict) and sorted(gradient) == sorted(names)):
+        raise TypeError(
+            f"{where}: gradients[{i}] is of type {kind}, should be a dict with "
+            f"{', '.join(names)}, as layer {i} is a {type(layer).__name__}"
+        )
 
 
 class Derivatives(Stack):
@@ -194,7 +222,9 @@ class Derivatives(Stack):
 
     def apply_gradients(
         self,
-        gradients: Sequence[Gradient | tuple[ArrayLike, ArrayLike] | None],
+        gradients: Sequence[
+            Gradient | tuple[ArrayLike, ArrayLike] | Mapping[str, ArrayLike] | None
+        ],
         optimizer: Optimizer,
         *,
         l2: bool = True,
@@ -203,9 +233,10 @@ class Derivatives(Stack):
 
         Parameters
         ----------
-        gradients : list of Gradient, tuple (weight, bias) or None
+        gradients : list of Gradient, tuple (weight, bias), dict or None
             The gradient for each layer, as `backward` returns it: for a Dense its weight (inputs,
-            outputs) and bias (outputs,), None for other layers. All numbers must be finite.
+            outputs) and bias (outputs,), for a Columns, Scale or ParametricActivation a dict of
+            arrays by name, None for other layers. All numbers must be finite.
         optimizer : Optimizer
             The optimizer; use the same object for the next step.
         l2 : bool, default True
@@ -259,23 +290,13 @@ class Derivatives(Stack):
                 f"{len(self._layers)} layers"
             )
         for i, (gradient, layer) in enumerate(zip(gradients, self._layers, strict=True)):
-            if not isinstance(layer, Dense) and gradient is not None:
-                raise ValueError(
-                    f"{where}: gradients[{i}] is of type {type(gradient).__name__}, should be "
-                    f"None, as layer {i} has no parameters"
-                )
-            if isinstance(layer, Dense) and not (
-                isinstance(gradient, (list, tuple)) and len(gradient) == 2
-            ):
-                raise TypeError(
-                    f"{where}: gradients[{i}] is of type {type(gradient).__name__}, should be a "
-                    f"Gradient or a tuple (weight, bias), as layer {i} is a Dense"
-                )
+            _check_gradient(where, i, layer, gradient)
         flat = np.empty(self.parameter_count, self.dtype)
         at = 0
         for i, name, shape in self._parameters():
             what = f"gradients[{i}], the gradient of the {name},"
-            given = gradients[i][0 if name == "weight" else 1]
+            own = gradients[i]
+            given = own[name] if isinstance(own, dict) else own[0 if name == "weight" else 1]
             array = checked_parameter(where, what, given, shape, self.dtype)
             checks.within(where, what, array, dtype=self.dtype)
             flat[at : at + array.size] = array.ravel()

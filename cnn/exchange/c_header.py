@@ -16,6 +16,7 @@ from cnn import _core
 from cnn._base import checks, files, formats
 from cnn.exchange import _c_formulas
 from cnn.exchange._c_table import Table
+from cnn.exchange.kinds import refuse_kinds
 
 if TYPE_CHECKING:
     import os
@@ -71,6 +72,7 @@ def write(
     formats.destination("to_c", checks.path("to_c", path), "a C header")
     wanted = checks.network_dtype("to_c", network.dtype if dtype is None else dtype)
     fast = checks.flag("to_c", "fast", fast)
+    refuse_kinds("to_c", network, _PARAMETERS, "C headers")
     chosen = _checked_name(path, name)
     if np.dtype(wanted) != network.dtype:
         network = _converted(network, wanted)

@@ -11,6 +11,7 @@ from cnn import _core
 from cnn._base import checks, extras, files, formats
 from cnn.exchange._onnx_activations import SELU_ALPHA, SELU_GAMMA
 from cnn.exchange._onnx_formulas import GELU_CUBIC, GELU_ROOT
+from cnn.exchange.kinds import refuse_kinds
 
 if TYPE_CHECKING:
     import os
@@ -64,6 +65,7 @@ class Model:
     """A domain of nodes besides ONNX's own, and its opset."""
 
     def __init__(self, onnx: Any, network: _core.Network) -> None:
+        refuse_kinds("to_onnx", network, ("dense", "standardize"), "ONNX files")
         self._onnx = onnx
         self._network = network
         self._dtype = network.dtype

@@ -6,6 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from cnn._base import extras
+from cnn.exchange.kinds import refuse_kinds
 
 if TYPE_CHECKING:
     from cnn import _core
@@ -36,6 +37,7 @@ _NUMBERS = {"leaky_relu": "negative_slope", "elu": "alpha"}
 def module_of(network: _core.Network) -> Any:
     """Return a torch.nn.Sequential with a network's parameters."""
     described = network.layers
+    refuse_kinds("to_torch", network, ("dense", "standardize"), "modules of PyTorch")
     for i, layer in enumerate(described):
         if layer.activation not in _MODULES and layer.activation != "identity":
             raise ValueError(

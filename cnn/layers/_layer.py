@@ -199,6 +199,10 @@ class Layer:
             )
         return self._network.dtype
 
+    def _trained(self) -> tuple[str, ...]:
+        """Return the names of the parameters that are trained, in libcnn's order."""
+        return tuple(n for n in _core.shapes_of(self._describe()) if n not in _core.FIXED)
+
     _PARAMETERS: tuple[str, ...] = ()
     """The names of what `_outputs_of` takes."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from cnn._base import checks, extras
-from cnn.layers import Dense, Dropout, Standardize
+from cnn.layers import Columns, Dense, Dropout, ParametricActivation, Scale, Standardize
 from cnn.plot import _arguments, _axes
 
 if TYPE_CHECKING:
@@ -177,6 +177,12 @@ def _columns(net: Sequential) -> list[_Column]:
     for layer in net.layers:
         if isinstance(layer, Standardize):
             between = "standardize"
+        elif isinstance(layer, Columns):
+            found[0] = _Column(layer.outputs, f"features of {layer.inputs} columns", "")
+        elif isinstance(layer, Scale):
+            between = "scale"
+        elif isinstance(layer, ParametricActivation):
+            found[-1] = found[-1]._replace(title=f"parametric {layer.activation}")
         elif isinstance(layer, Dropout):
             between = f"dropout {layer.rate:.3g}"
         elif isinstance(layer, Dense):
