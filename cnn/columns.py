@@ -140,10 +140,8 @@ def to_spec(where: str, i: int, column: object) -> _core.ColumnSpec:
 
 def of_spec(spec: _core.ColumnSpec) -> Column:
     """Return the column that `to_spec` described."""
-    cls = _CLASSES[spec.kind]
-    made: Column
+    options = {"missing": True} if spec.missing else {}
     if spec.categories:
-        made = cls(spec.categories)
-    else:
-        made = cls(missing=True) if spec.missing else cls()
+        options = {"categories": spec.categories}
+    made: Column = _CLASSES[spec.kind](**options)
     return made

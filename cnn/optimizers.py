@@ -114,7 +114,7 @@ class Group:
 
 def _is_parameter(name: object) -> bool:
     if isinstance(name, tuple):
-        return len(name) == 2 and isinstance(name[0], int) and isinstance(name[1], str)  # noqa: PLR2004
+        return len(name) == 2 and isinstance(name[0], int) and isinstance(name[1], str)
     return isinstance(name, str)
 
 
@@ -448,11 +448,12 @@ class AdamW(Optimizer):
 
     def _options(self) -> dict[str, float]:
         beta1, beta2 = self.betas
+        decay = self.weight_decay
         return {
             "beta1": beta1,
             "beta2": beta2,
             "eps": self.eps,
-            "weight_decay": 0.0 if _is_scheduled(self.weight_decay) else self.weight_decay,
+            "weight_decay": 0.0 if isinstance(decay, schedules.Schedule) else decay,
             "clip_norm": self.clip_norm or 0.0,
         }
 

@@ -587,7 +587,11 @@ def test_shards(bits, dtype):
         (lambda: cnn.Columns([Number()], sigma=math.nan), ValueError, "Columns: sigma is nan"),
         (lambda: OneHot(0), ValueError, "OneHot: categories is 0, should be at least 1"),
         (lambda: Embedding(2**24 + 1), ValueError, "Embedding: categories is 16777217"),
-        (lambda: Number(missing=2), TypeError, "Number: missing is of type int, should be True or False"),
+        (
+            lambda: Number(missing=2),
+            TypeError,
+            "Number: missing is of type int, should be True or False",
+        ),
         (lambda: cnn.Scale(0), ValueError, "Scale: inputs is 0, should be at least 1"),
         (
             lambda: cnn.ParametricActivation(3, "softmax"),
@@ -600,7 +604,11 @@ def test_shards(bits, dtype):
             "Dense: parametrization is 'mup', should be one of standard, ntk",
         ),
         (lambda: cnn.normal(-1), ValueError, "normal: a is -1, should be finite and at least 0"),
-        (lambda: Group("bias", lr=-1), ValueError, "Group: lr is -1, should be finite and at least 0"),
+        (
+            lambda: Group("bias", lr=-1),
+            ValueError,
+            "Group: lr is -1, should be finite and at least 0",
+        ),
         (lambda: Group(3), TypeError, "Group: parameters is 3, should be a name such as 'bias'"),
         (lambda: cnn.Adam(groups=["bias"]), TypeError, "Adam: groups is ['bias'], should be a"),
     ],
@@ -654,9 +662,9 @@ def test_groups_that_the_network_lacks():
 def test_parameters_before_a_network():
     layer = cnn.Columns([Number(), Embedding(3)])
     with refused(AttributeError, "Columns: embedding does not exist yet"):
-        layer.embedding
+        _ = layer.embedding
     with refused(AttributeError, "Columns: there is no periodic, as no column"):
-        layer.periodic
+        _ = layer.periodic
     layer.mean = [1.0, 0.0]
     assert layer.mean.tolist() == [1.0, 0.0]
 

@@ -160,8 +160,8 @@ class Stack:
             For each Dense layer in order the weight, shape (inputs, outputs), and the bias, shape
             (outputs,), in the network's dtype; the embedding and the periodic numbers of a Columns,
             the factor of a Scale and the mix of a ParametricActivation. A Dropout has none, and
-            means and scales, which are not trained, are left out. The arrays are new: to change them
-            does not change the network.
+            means and scales, which are not trained, are left out. The arrays are new: to change
+            them does not change the network.
 
         See Also
         --------
@@ -182,8 +182,8 @@ class Stack:
         Parameters
         ----------
         weights : iterable of array_like
-            For each layer in order its arrays, as `get_weights` returns them. Numbers of other types are rounded to the
-            network's dtype.
+            For each layer in order its arrays, as `get_weights` returns them. Numbers of other
+            types are rounded to the network's dtype.
 
         Raises
         ------

@@ -259,7 +259,7 @@ class _Fit:
                 rates = np.pad(lr, (0, unused), mode="edge" if lr.size else "constant")
             first = self.trainer.steps
             rates, decays = optimizers.tables(self.where, self.optimizer, rates, first)
-            dropout = self.dropout and self.dropout.values(first, len(rates))
+            dropout = None if self.dropout is None else self.dropout.values(first, len(rates))
             result = self.trainer.epoch(
                 samples.loss,
                 *samples.chosen(index),

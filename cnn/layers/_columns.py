@@ -241,7 +241,7 @@ class Columns(ParameterLayer):
         for name, size, default in zip(names, self._sizes, (16, 4, 8), strict=True):
             if size != default:
                 text += f", {name}={size}"
-        if self._sigma != 0.1:  # noqa: PLR2004  # the default
+        if self._sigma != 0.1:  # the default
             text += f", sigma={exact(self._sigma)}"
         return text + ")"
 

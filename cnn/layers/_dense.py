@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, get_args
 from cnn import _core, activations
 from cnn._base import checks
 from cnn._base.activations import TABLE
+from cnn._base.choices import Parametrization
 from cnn._base.hinted import hinted
 from cnn._base.numbers import exact
-from cnn._base.choices import Parametrization
 from cnn.layers._layer import WIDEST
 from cnn.layers._parameters import ParameterLayer
 

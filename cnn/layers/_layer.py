@@ -119,7 +119,7 @@ class Layer:
 
     @property
     def periodic(self) -> NDArray[Any]:
-        """The numbers of periodic columns of a Columns layer, as a read-only copy; assign to set them."""
+        """The numbers of a Columns layer's periodic columns, as a read-only copy."""
         raise self._without("periodic")
 
     @periodic.setter
@@ -137,7 +137,7 @@ class Layer:
 
     @property
     def mix(self) -> NDArray[Any]:
-        """How much of its activation each unit of a ParametricActivation takes; assign to set it."""
+        """How much of h each unit of a ParametricActivation takes, as a read-only copy."""
         raise self._without("mix")
 
     @mix.setter

@@ -59,9 +59,7 @@ def of_description(spec: _core.LayerSpec) -> Layer:
     if spec.kind == "parametric_activation":
         return ParametricActivation(spec.inputs, activation)
     parametrization: Parametrization = "ntk" if spec.parametrization == "ntk" else "standard"
-    return Dense(
-        spec.inputs, spec.outputs, activation, l2=spec.l2, parametrization=parametrization
-    )
+    return Dense(spec.inputs, spec.outputs, activation, l2=spec.l2, parametrization=parametrization)
 
 
 def stacked(

@@ -1,8 +1,12 @@
 """Networks for tables: from the columns of a data frame to classes or numbers.
 
+`TabularClassifier` and `TabularRegressor` are scikit-learn estimators that take tables as they are.
 `TableModel.fit` trains a `TableModel`. `cnn.load` of a file that ``cnn train`` wrote returns one.
 """
 
+from typing import TYPE_CHECKING, Any
+
+from cnn._base import extras
 from cnn.tabular._fit import Fitted as Fitted
 from cnn.tabular._fit import Settings as Settings
 from cnn.tabular._fit import Start as Start
@@ -17,4 +21,24 @@ from cnn.tabular._scores import scores as scores
 from cnn.tabular._shards import Outline as Outline
 from cnn.tabular._shards import Reading as Reading
 
-__all__ = ["TableModel"]
+if TYPE_CHECKING:
+    from cnn.tabular._classifier import TabularClassifier as TabularClassifier
+    from cnn.tabular._regressor import TabularRegressor as TabularRegressor
+
+__all__ = ["TableModel", "TabularClassifier", "TabularRegressor"]
+
+_ESTIMATORS = {"TabularClassifier": "_classifier", "TabularRegressor": "_regressor"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import an estimator, which needs scikit-learn, when it is first used."""
+    if name not in _ESTIMATORS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    extras.require(
+        f"cnn.tabular.{name}", "sklearn.utils.validation", "sklearn", has="validate_data"
+    )
+    from importlib import import_module  # noqa: PLC0415  # `import cnn.tabular` need not wait
+
+    found = getattr(import_module(f"{__name__}.{_ESTIMATORS[name]}"), name)
+    globals()[name] = found
+    return found

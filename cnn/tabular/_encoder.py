@@ -1,0 +1,358 @@
+"""Tables as rows of numbers for a Columns layer: what each column is, and its categories."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnn._base import warning
+from cnn._base.texts import did_you_mean, listed
+from cnn.columns import Column, Embedding, Ignored, Number, OneHot, Periodic
+from cnn.tabular._columns import as_values, named_columns
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Categories of which more are embedded, and categories that a message names.
+_SHOWN = 3
+# A date becomes days since 1970, and numbers of parts of it.
+_DATE_PARTS = ("days", "month", "weekday", "hour")
+_DAY = np.timedelta64(1, "D")
+
+
+@dataclass
+class Feature:
+    """A column of a table: what it is, and what belongs to it."""
+
+    name: str
+    kind: str
+    """"number", "category", "boolean" or "date"."""
+    categories: list[Any] = field(default_factory=list)
+    missing: bool = False
+    """Whether a value was missing when it was fitted."""
+
+    @property
+    def names(self) -> list[str]:
+        """The names of its numbers in a row."""
+        if self.kind != "date":
+            return [self.name]
+        return [f"{self.name}.{part}" for part in _DATE_PARTS]
+
+
+class Encoder:
+    """Turns tables into rows of numbers: numbers as they are, categories as codes.
+
+    Parameters
+    ----------
+    where : str
+        The function that the user called, for messages.
+    table : table
+        The rows that it is fitted to.
+    categorical : "auto" or sequence of str or int
+        The columns that are categories; "auto" for those of texts, categories and booleans.
+    """
+
+    def __init__(self, where: str, table: Any, categorical: Any = "auto") -> None:
+        names, columns = columns_of(where, table)
+        chosen = _chosen(where, names, categorical)
+        self.named = named_columns(table) is not None
+        self.features: list[Feature] = []
+        for name, values in zip(names, columns, strict=True):
+            force = chosen is not None and name in chosen
+            free = chosen is None
+            self.features.append(_fitted(where, name, values, force=force, free=free))
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns."""
+        return [feature.name for feature in self.features]
+
+    def transform(self, where: str, table: Any, unseen: str = "warn") -> NDArray[np.float64]:
+        """Return the rows as numbers; NaN for what is missing, and for categories not known."""
+        names, columns = columns_of(where, table)
+        columns = self._ordered(where, names, columns, named_columns(table) is not None)
+        rows = len(columns[0])
+        found = []
+        for feature, values in zip(self.features, columns, strict=True):
+            if len(values) != rows:
+                raise ValueError(
+                    f"{where}: column {feature.name!r} has {len(values)} values, but column "
+                    f"{self.names[0]!r} has {rows}"
+                )
+            found += _encoded(where, feature, values, unseen)
+        return np.stack(found, axis=1) if rows else np.empty((0, len(found)))
+
+    def _ordered(
+        self, where: str, names: list[str], columns: list[Any], has_names: bool
+    ) -> list[Any]:
+        """Return the columns in the order in which they were fitted."""
+        if not (has_names and self.named):
+            if len(columns) != len(self.features):
+                kind = where.split(".", maxsplit=1)[0]
+                raise ValueError(
+                    f"X has {len(columns)} features, but {kind} is expecting "
+                    f"{len(self.features)} features as input: {listed(self.names)}"
+                )
+            return columns
+        by_name = dict(zip(names, columns, strict=True))
+        for name in self.names:
+            if name not in by_name:
+                raise ValueError(
+                    f"{where}: column {name!r} is missing, the table has "
+                    f"{listed(names)}{did_you_mean(name, names)}"
+                )
+        return [by_name[name] for name in self.names]
+
+    def columns(self, x: NDArray[np.float64], one_hot: int) -> list[Column]:
+        """Return what a Columns layer makes of each number of rows."""
+        found: list[Column] = []
+        at = 0
+        for feature in self.features:
+            for _ in feature.names:
+                found.append(_column(feature, x[:, at], one_hot))
+                at += 1
+        return found
+
+
+def _column(feature: Feature, values: NDArray[np.float64], one_hot: int) -> Column:
+    if feature.kind in ("category", "boolean"):
+        count = len(feature.categories)
+        if count < 2 and not (count == 1 and feature.missing):
+            return Ignored()
+        return OneHot(count) if count <= one_hot else Embedding(count)
+    known = values[~np.isnan(values)]
+    if known.size == 0 or (known.min() == known.max()):
+        return Number(missing=True) if known.size and feature.missing else Ignored()
+    return Periodic(missing=feature.missing)
+
+
+# ---- Columns out of tables ---------------------------------------------------------------------
+
+
+def columns_of(where: str, table: Any) -> tuple[list[str], list[Any]]:
+    """Return the names of a table's columns and their values; numbers name those of an array."""
+    named = named_columns(table)
+    if named is None:
+        return _of_array(where, table)
+    names, get = named
+    texts = [str(name) for name in names]
+    twice = [name for name, count in Counter(texts).items() if count > 1]
+    if twice:
+        raise ValueError(f"{where}: column {twice[0]!r} is there twice, names should differ")
+    if not texts:
+        raise ValueError(f"{where}: the table has no columns: 0 feature(s), needs at least 1")
+    return texts, [_values(where, text, get(name)) for text, name in zip(texts, names, strict=True)]
+
+
+def _of_array(where: str, table: Any) -> tuple[list[str], list[Any]]:
+    if hasattr(table, "toarray"):
+        raise TypeError(
+            f"{where}: X is a sparse matrix, should be a table: a data frame or an array; "
+            f"X.toarray() is one"
+        )
+    array = table if isinstance(table, np.ndarray) else np.asarray(table)
+    if array.dtype.kind == "c":
+        raise ValueError(f"{where}: X has complex numbers. Complex data not supported")
+    if array.ndim != 2:
+        raise ValueError(
+            f"{where}: X has {array.ndim} dimensions, should be a table of 2. Reshape your data"
+        )
+    if array.shape[1] == 0:
+        raise ValueError(
+            f"{where}: 0 feature(s) (shape={array.shape}) while a minimum of 1 is required."
+        )
+    return [f"x{j}" for j in range(array.shape[1])], [array[:, j] for j in range(array.shape[1])]
+
+
+def _values(where: str, name: str, column: Any) -> Any:
+    """Return a column as an array, its categories in place of a pandas Categorical."""
+    dtype = getattr(column, "dtype", None)
+    if dtype is not None and hasattr(dtype, "categories"):
+        return np.asarray(column.astype(object), dtype=object)
+    if hasattr(column, "to_numpy") and str(dtype).startswith("datetime64[ns, "):
+        column = column.dt.tz_convert("UTC").dt.tz_localize(None)
+    found = as_values(where, name, column)
+    return found if isinstance(found, np.ndarray) else _array_of(found)
+
+
+def _array_of(values: Sequence[Any]) -> NDArray[Any]:
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def _chosen(where: str, names: list[str], categorical: Any) -> set[str] | None:
+    """Return the names of the columns that are categories; None if their types decide."""
+    if isinstance(categorical, str):
+        if categorical != "auto":
+            raise ValueError(
+                f"{where}: categorical_features is {categorical!r}, should be 'auto' or a list of "
+                f"columns"
+            )
+        return None
+    found = set()
+    for column in categorical:
+        if isinstance(column, (int, np.integer)) and not isinstance(column, bool):
+            if not -len(names) <= column < len(names):
+                raise ValueError(
+                    f"{where}: categorical_features has {column}, but there are {len(names)} "
+                    f"columns"
+                )
+            found.add(names[column])
+        elif column in names:
+            found.add(column)
+        else:
+            raise ValueError(
+                f"{where}: categorical_features has {column!r}, the table has "
+                f"{listed(names)}{did_you_mean(str(column), names)}"
+            )
+    return found
+
+
+# ---- What a column is --------------------------------------------------------------------------
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether a value of a column of objects is missing: None, NaN, pandas.NA or NaT."""
+    if value is None:
+        return True
+    try:
+        return bool(value != value)  # noqa: PLR0124  # NaN and NaT differ from themselves
+    except TypeError:  # pandas.NA is neither true nor false
+        return True
+
+
+def _fitted(where: str, name: str, values: NDArray[Any], *, force: bool, free: bool) -> Feature:
+    """Return what a column is, by its values."""
+    kind = values.dtype.kind
+    if kind == "M" and not force:
+        return Feature(name, "date", missing=bool(np.isnat(values).any()))
+    if kind in "iuf" and not force:
+        return Feature(name, "number", missing=bool(np.isnan(_numbers(where, name, values)).any()))
+    if kind == "b":
+        return Feature(name, "boolean", [False, True])
+    if kind == "O" and not force:
+        gone = np.array([_is_missing(value) for value in values], dtype=bool)
+        known = values[~gone]
+        if all(isinstance(value, (bool, np.bool_)) for value in known) and known.size:
+            return Feature(name, "boolean", [False, True], missing=bool(gone.any()))
+        if not any(isinstance(value, (str, bytes)) for value in known) and all(
+            isinstance(value, (int, float, np.number)) for value in known
+        ):
+            return Feature(name, "number", missing=bool(gone.any()))
+    if not free and not force and kind in "OUS":
+        raise ValueError(
+            f"{where}: column {name!r} has texts such as {_first_text(values)!r}, but "
+            f"categorical_features does not have it"
+        )
+    return _fitted_category(where, name, values)
+
+
+def _first_text(values: NDArray[Any]) -> Any:
+    return next((v for v in values.tolist() if isinstance(v, (str, bytes))), values[0])
+
+
+def _fitted_category(where: str, name: str, values: NDArray[Any]) -> Feature:
+    counts: Counter[Any] = Counter()
+    missing = False
+    for row, value in enumerate(values.tolist()):
+        if _is_missing(value):
+            missing = True
+            continue
+        try:
+            counts[value] += 1
+        except TypeError:
+            raise TypeError(
+                f"{where}: row {row}, column {name!r} is of type {type(value).__name__}, should be "
+                f"a number or a text: argument must be a string or a number"
+            ) from None
+    try:
+        categories = sorted(counts)
+    except TypeError:  # of different types
+        categories = sorted(counts, key=lambda value: (type(value).__name__, str(value)))
+    return Feature(name, "category", categories, missing=missing)
+
+
+def _numbers(where: str, name: str, values: NDArray[Any]) -> NDArray[np.float64]:
+    """Return a column of numbers as float64, which are finite or NaN."""
+    if values.dtype.kind in "OUSbM":
+        found = np.empty(len(values))
+        for row, value in enumerate(values.tolist()):
+            if _is_missing(value):
+                found[row] = np.nan
+            elif isinstance(value, (int, float, np.number)):
+                found[row] = value
+            else:
+                raise ValueError(
+                    f"{where}: row {row}, column {name!r} is {value!r}, should be a number, as it "
+                    f"was in fit"
+                )
+    else:
+        found = values.astype(np.float64)
+    infinite = np.isinf(found)
+    if infinite.any():
+        row = int(infinite.argmax())
+        raise ValueError(
+            f"{where}: row {row}, column {name!r} is {found[row]}, should be finite or missing: "
+            f"Input X contains infinity"
+        )
+    return found
+
+
+def _encoded(
+    where: str, feature: Feature, values: NDArray[Any], unseen: str
+) -> list[NDArray[np.float64]]:
+    """Return the numbers of a column."""
+    if feature.kind == "number":
+        return [_numbers(where, feature.name, values)]
+    if feature.kind == "date":
+        return _dates(where, feature.name, values)
+    codes = {category: code for code, category in enumerate(feature.categories)}
+    found = np.empty(len(values))
+    strange: tuple[int, Any] | None = None
+    for row, value in enumerate(values.tolist()):
+        code = None if _is_missing(value) else codes.get(value, -1)
+        if code == -1 and strange is None:
+            strange = row, value
+        found[row] = np.nan if code is None or code < 0 else code
+    if strange is not None and unseen != "ignore":
+        _report(where, feature, strange, unseen)
+    return [found]
+
+
+def _report(where: str, feature: Feature, strange: tuple[int, Any], unseen: str) -> None:
+    row, value = strange
+    some = [str(category) for category in feature.categories[:_SHOWN]]
+    more = len(feature.categories) - len(some)
+    known = ", ".join(some) + (f" and {more} more" if more > 0 else "")
+    text = (
+        f"{where}: row {row}, column {feature.name!r} is {value!r}, which fit did not see: {known}"
+    )
+    if unseen == "error":
+        raise ValueError(text)
+    warning.warn(f"{text}; it counts as missing, and so do others of its kind")
+
+
+def _dates(where: str, name: str, values: NDArray[Any]) -> list[NDArray[np.float64]]:
+    if values.dtype.kind != "M":
+        raise ValueError(
+            f"{where}: column {name!r} is of type {values.dtype}, should be dates, as it was in fit"
+        )
+    gone = np.isnat(values)
+    dates = values.astype("datetime64[us]")
+    days = dates.astype("datetime64[D]")
+    months = dates.astype("datetime64[M]").astype(np.int64) % 12 + 1
+    weekdays = (days.astype(np.int64) + 3) % 7
+    seconds = (dates - days) / np.timedelta64(1, "s")
+    parts = (
+        days.astype(np.int64) + seconds / 86400.0,
+        months.astype(np.float64),
+        weekdays.astype(np.float64),
+        seconds / 3600.0,
+    )
+    return [np.where(gone, math.nan, part) for part in parts]

@@ -1,0 +1,355 @@
+"""The base of TabularClassifier and TabularRegressor: parameters, fit, members."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, replace
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_feature_names, _check_sample_weight, check_is_fitted
+
+from cnn import _core, activations, runtime
+from cnn._base import checks
+from cnn.tabular import _recipe
+from cnn.tabular._encoder import Encoder
+from cnn.tabular._recipe import Recipe, Trained
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Self
+
+    from numpy.typing import NDArray
+
+    from cnn.history import History
+    from cnn.losses import Loss
+    from cnn.sequential import Sequential
+
+ACTIVATIONS = tuple(sorted(name for name in _core.ACTIVATIONS if name != "softmax"))
+
+# What a preset changes of the recipe.
+_PRESETS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "fast": {"hidden": (128, 128), "epochs": 32, "lr": 0.04, "dropout": 0.0},
+}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows as numbers, the network's targets for them, and their weights."""
+
+    x: NDArray[np.float64]
+    t: NDArray[Any]
+    weight: NDArray[Any] | None
+
+    def only(self, rows: NDArray[np.intp]) -> Rows:
+        """Return some of the rows."""
+        weight = None if self.weight is None else self.weight[rows]
+        return Rows(self.x[rows], self.t[rows], weight)
+
+
+class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """A network for tables with the interface of scikit-learn."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "preset": [StrOptions(set(_PRESETS))],
+        "n_ens": [Interval(Integral, 1, None, closed="left")],
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left"), None],
+        "activation": [StrOptions(set(ACTIVATIONS)), *activations.CLASSES, None],
+        "epochs": [Interval(Integral, 1, None, closed="left"), None],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "lr": [Interval(Real, 0, None, closed="neither"), None],
+        "dropout": [Interval(Real, 0, 1, closed="left"), None],
+        "weight_decay": [Interval(Real, 0, None, closed="left"), None],
+        "sigma": [Interval(Real, 0, None, closed="left"), None],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "early_stopping": ["boolean", Interval(Integral, 1, None, closed="left")],
+        "categorical_features": [StrOptions({"auto"}), "array-like"],
+        "unseen": [StrOptions({"warn", "error", "ignore"})],
+        "n_jobs": [Interval(Integral, 1, None, closed="left"), None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    # The attributes that fit sets.
+    nets_: list[Sequential]
+    n_features_in_: int
+    best_epochs_: list[int]
+    histories_: list[History]
+    _encoder: Encoder
+
+    # ---- Methods of the subclasses --------------------------------------------------------------
+
+    def _recipe(self) -> Recipe:
+        """Return the recipe before presets and parameters."""
+        raise NotImplementedError
+
+    def _fit_target(self, where: str, y: Any) -> NDArray[Any]:
+        """Check y, set what belongs to the target, and return it for the network."""
+        raise NotImplementedError
+
+    def _target(self, where: str, y: Any) -> NDArray[Any]:
+        """Return other targets for the network."""
+        raise NotImplementedError
+
+    def _strata(self, t: NDArray[Any]) -> NDArray[Any] | None:
+        """Return the classes by which rows are held out, if any."""
+        return None
+
+    def _loss(self) -> Loss:
+        """Return the loss of training."""
+        raise NotImplementedError
+
+    def _output(self, t: NDArray[Any]) -> tuple[int, str]:
+        """Return the number of outputs and their activation."""
+        raise NotImplementedError
+
+    def _error(self, outputs: NDArray[Any], t: NDArray[Any], weight: Any) -> float:
+        """Return what is least for the best epoch."""
+        raise NotImplementedError
+
+    def _class_weight(self, t: NDArray[Any]) -> Any:
+        """Return the class weights of training, or None."""
+        return None
+
+    # ---- Training -------------------------------------------------------------------------------
+
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, eval_set: Any, callbacks: Sequence[Any]
+    ) -> Self:
+        where = f"{type(self).__name__}.fit"
+        recipe = self._settings(where)
+        encoder = Encoder(where, X, self.categorical_features)
+        x = encoder.transform(where, X)
+        _check_rows(where, x)
+        _check_feature_names(self, X, reset=True)
+        self.n_features_in_ = len(encoder.features)
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but the target y "
+                f"is None."
+            )
+        t = self._fit_target(where, y)
+        _check_lengths(where, x, t)
+        if len(x) < 2:
+            raise ValueError(f"{where}: X has 1 sample, should have at least 2")
+        weight = None if sample_weight is None else _weights(where, sample_weight, x)
+        self._encoder = encoder
+        samples = Rows(x, t, weight)
+        held_out = None if eval_set is None else self._eval_set(where, eval_set)
+        random = check_random_state(self.random_state)
+        members = []
+        with _threads(self.n_jobs):
+            for _ in range(self.n_ens):
+                seed = int(random.randint(0, 2**31 - 1))
+                aside = None
+                if held_out is None and self.validation_fraction > 0:
+                    aside = _held_out(x, self._strata(t), self.validation_fraction, seed)
+                trained = self._fit_member(recipe, samples, held_out, aside, seed, callbacks)
+                members.append((trained, aside))
+            self.nets_ = [trained.net for trained, _ in members]
+            self.histories_ = [trained.history for trained, _ in members]
+            self.best_epochs_ = [trained.best_epoch for trained, _ in members]
+            self._learn_from(*self._held_out_outputs(samples, held_out, [a for _, a in members]))
+        return self
+
+    def _learn_from(self, outputs: NDArray[np.float64], rows: Rows) -> None:
+        """Set what follows from the outputs for rows that were held out."""
+
+    def _held_out_outputs(
+        self, samples: Rows, held_out: Rows | None, asides: list[NDArray[np.intp] | None]
+    ) -> tuple[NDArray[np.float64], Rows]:
+        """Return the mean output for each row that was held out, and these rows.
+
+        A row's mean is that of the networks that were not trained with it.
+        """
+        if held_out is not None:
+            return self._mean_output(held_out.x), held_out
+        rows = len(samples.x)
+        total, counts = np.zeros((rows, self.nets_[0].outputs)), np.zeros(rows)
+        for net, aside in zip(self.nets_, asides, strict=True):
+            if aside is not None:
+                total[aside] += net.predict(samples.x[aside])
+                counts[aside] += 1
+        found = np.flatnonzero(counts)
+        return total[found] / counts[found, np.newaxis], samples.only(found)
+
+    def _fit_member(
+        self,
+        recipe: Recipe,
+        samples: Rows,
+        held_out: Rows | None,
+        aside: NDArray[np.intp] | None,
+        seed: int,
+        callbacks: Sequence[Any],
+    ) -> Trained:
+        """Train one network, on all rows but those that it is validated with."""
+        if aside is not None:
+            held_out = samples.only(aside)
+            samples = samples.only(np.setdiff1d(np.arange(len(samples.x)), aside))
+        x, t, weight = samples.x, samples.t, samples.weight
+        columns = self._encoder.columns(x, recipe.one_hot)
+        outputs, activation = self._output(t)
+        net = _recipe.network(recipe, columns, x, outputs, activation, seed)
+        error = None if held_out is None else _error_of(self, net, held_out)
+        patience = None
+        if self.early_stopping:
+            patience = 20 if self.early_stopping is True else int(self.early_stopping)
+        return _recipe.train(
+            recipe,
+            net,
+            (x, t, weight),
+            self._loss(),
+            error,
+            patience=patience,
+            callbacks=callbacks,
+            progress=bool(self.verbose),
+            class_weight=self._class_weight(t),
+        )
+
+    def _settings(self, where: str) -> Recipe:
+        """Return the recipe with the preset and the parameters that are given."""
+        recipe = replace(self._recipe(), **_PRESETS[self.preset])
+        given = {
+            name: getattr(self, name)
+            for name in ("activation", "epochs", "batch_size", "lr", "dropout", "weight_decay")
+            if getattr(self, name) is not None
+        }
+        if self.sigma is not None:
+            given["sigma"] = self.sigma
+        sizes = self.hidden_layer_sizes
+        if sizes is not None:
+            listed = [sizes] if isinstance(sizes, Integral) else list(sizes)
+            given["hidden"] = tuple(
+                checks.integer(where, f"hidden_layer_sizes[{i}]", size, 1, 2**31 - 1)
+                for i, size in enumerate(listed)
+            )
+        return replace(recipe, **given)
+
+    def _eval_set(self, where: str, eval_set: Any) -> Rows:
+        if not isinstance(eval_set, (tuple, list)) or len(eval_set) not in (2, 3):
+            raise TypeError(
+                f"{where}: eval_set is of type {type(eval_set).__name__}, should be a tuple (X, y) "
+                f"or (X, y, sample_weight)"
+            )
+        where = f"{where}: eval_set"
+        x = self._encoder.transform(where, eval_set[0], self.unseen)
+        t = self._target(where, eval_set[1])
+        _check_lengths(where, x, t)
+        weight = None if len(eval_set) == 2 else _weights(where, eval_set[2], x)
+        return Rows(x, t, weight)
+
+    # ---- Use ------------------------------------------------------------------------------------
+
+    def _rows(self, X: Any, method: str) -> NDArray[np.float64]:
+        """Return rows as numbers."""
+        check_is_fitted(self)
+        where = f"{type(self).__name__}.{method}"
+        _check_feature_names(self, X, reset=False)
+        x = self._encoder.transform(where, X, self.unseen)
+        _check_rows(where, x)
+        return x
+
+    def _mean_output(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the mean of the members' outputs."""
+        total = np.zeros((len(x), self.nets_[0].outputs))
+        with _threads(self.n_jobs):
+            for net in self.nets_:
+                total += net.predict(x)
+        return total / len(self.nets_)
+
+    @property
+    def net_(self) -> Sequential:
+        """The network; the first one of several."""
+        check_is_fitted(self)
+        return self.nets_[0]
+
+    @property
+    def n_iter_(self) -> int:
+        """The number of epochs of the longest training."""
+        check_is_fitted(self)
+        return max(len(history) for history in self.histories_)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "nets_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        tags.target_tags.required = True
+        return tags
+
+
+def _error_of(estimator: BaseTabular, net: Sequential, held_out: Rows) -> Callable[[], float]:
+    raw = held_out.x.astype(net.dtype)
+    return lambda: estimator._error(net.predict(raw), held_out.t, held_out.weight)
+
+
+@contextlib.contextmanager
+def _threads(n_jobs: int | None) -> Iterator[None]:
+    """Use so many threads, or as many as are set for None."""
+    if n_jobs is None:
+        yield
+        return
+    before = runtime.get_num_threads()
+    runtime.set_num_threads(n_jobs)
+    try:
+        yield
+    finally:
+        runtime.set_num_threads(before)
+
+
+def _held_out(
+    x: NDArray[Any], strata: NDArray[Any] | None, fraction: float, seed: int
+) -> NDArray[np.intp]:
+    """Return the rows to validate with, at least one, and not all.
+
+    With classes, each has its share of them, but for one with a single row, which is trained with.
+    """
+    random = np.random.Generator(np.random.Philox(seed))
+    rows = len(x)
+    order = random.permutation(rows)
+    if strata is None:
+        count = min(max(1, round(fraction * rows)), rows - 1)
+        return np.sort(order[:count])
+    # Row by row of each class in a random order: the first ones are held out.
+    rank, sizes = np.empty(rows, dtype=np.intp), np.empty(rows, dtype=np.intp)
+    for value in np.unique(strata):
+        own = order[strata[order] == value]
+        rank[own] = np.arange(own.size)
+        sizes[own] = own.size
+    aside = np.flatnonzero((rank + 0.5 < fraction * sizes) & (rank < sizes - 1))
+    if aside.size == 0:
+        large = np.flatnonzero(sizes > 1)
+        aside = large[:1] if large.size else order[:1]
+    return aside
+
+
+def _check_rows(where: str, x: NDArray[Any]) -> None:
+    if len(x) == 0:
+        raise ValueError(
+            f"{where}: Found array with 0 sample(s) (shape={x.shape}) while a minimum of 1 is "
+            f"required."
+        )
+
+
+def _check_lengths(where: str, x: NDArray[Any], t: NDArray[Any]) -> None:
+    if len(x) != len(t):
+        raise ValueError(
+            f"{where}: X has {len(x)} rows, but y has {len(t)}. Found input variables with "
+            f"inconsistent numbers of samples"
+        )
+
+
+def _weights(where: str, sample_weight: Any, x: NDArray[Any]) -> NDArray[Any]:
+    weights: NDArray[Any] = _check_sample_weight(sample_weight, x, dtype=np.float64)
+    checks.within(where, "sample_weight", weights, 0.0, most=_core.LARGEST_WEIGHT)
+    if not weights.any():
+        raise ValueError(f"{where}: sample_weight is 0 in all rows, should be more in one at least")
+    return weights

@@ -1,0 +1,226 @@
+"""The network for tables and its training: RealMLP-TD.
+
+D. Holzmüller, L. Grinsztajn and I. Steinwart, "Better by Default: Strong Pre-Tuned MLPs and Boosted
+Trees on Tabular Data", NeurIPS 2024: scaled and clipped numbers with periodic embeddings (PBLD),
+one-hot or embedded categories, a learned scale of features, NTK parametrization, parametric
+activations, initial weights that fit the data, and schedules of learning rate, weight decay and
+dropout. The epoch with the best score on held-out rows is kept.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnn import _core
+from cnn.callbacks import Callback
+from cnn.layers import Columns, Dense, Dropout, Layer, ParametricActivation, Scale, normal
+from cnn.optimizers import AdamW, Group
+from cnn.schedules import CosineLog, FlatCosine
+from cnn.sequential import Sequential, network_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from cnn.columns import Column
+    from cnn.history import History
+    from cnn.losses import Loss
+
+# The rows that initial weights are fitted to.
+_INITIAL_ROWS = 8192
+# The points of which an initial bias is a random mean ("he+5").
+_POINTS = 5
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The settings of a network for tables and of its training."""
+
+    hidden: tuple[int, ...] = (256, 256, 256)
+    activation: str = "mish"
+    lr: float = 0.2
+    epochs: int = 256
+    batch_size: int = 256
+    dropout: float = 0.15
+    weight_decay: float = 0.02
+    frequencies: int = 16
+    periodic_size: int = 4
+    sigma: float = 0.1
+    embedding_size: int = 8
+    one_hot: int = 8
+    clip: float = 3.0
+    betas: tuple[float, float] = (0.9, 0.95)
+
+
+def layers_of(recipe: Recipe, columns: Sequence[Column], outputs: int, output: Any) -> list[Layer]:
+    """Return the layers of a network; `columns` are those of its rows."""
+    first = Columns(
+        columns,
+        clip=recipe.clip,
+        frequencies=recipe.frequencies,
+        periodic_size=recipe.periodic_size,
+        embedding_size=recipe.embedding_size,
+        sigma=recipe.sigma,
+    )
+    found: list[Layer] = [first, Scale(first.outputs)]
+    width = first.outputs
+    activation: Any = recipe.activation
+    for size in recipe.hidden:
+        found.append(Dense(width, size, init=normal(1.0), parametrization="ntk"))
+        found.append(ParametricActivation(size, activation))
+        if recipe.dropout > 0:
+            found.append(Dropout(recipe.dropout))
+        width = size
+    found.append(Dense(width, outputs, output, init=normal(1.0), parametrization="ntk"))
+    return found
+
+
+def network(
+    recipe: Recipe, columns: Sequence[Column], x: NDArray[Any], outputs: int, output: Any, seed: int
+) -> Sequential:
+    """Return a network whose initial weights fit rows x."""
+    layers = layers_of(recipe, columns, outputs, output)
+    first = layers[0]
+    assert isinstance(first, Columns)
+    first.adapt(x)
+    net = Sequential(layers, rng=seed)
+    fit_initial_weights(net, x)
+    return net
+
+
+def fit_initial_weights(net: Sequential, x: NDArray[Any]) -> None:
+    """Give each unit's sums a deviation of 1 over rows x, and 0 at a random mean of five rows."""
+    random = np.random.Generator(np.random.Philox(net.seed))
+    rows = x[random.permutation(len(x))[:_INITIAL_ROWS]] if len(x) > _INITIAL_ROWS else x
+    values = rows.astype(net.dtype)
+    for layer in net.layers:
+        if isinstance(layer, Dense):
+            weight = layer.weight
+            sums = _core.dense(values, weight, None, "identity")
+            deviation = _deviation(sums)
+            layer.weight = weight / deviation
+            points = (sums / deviation)[
+                random.integers(0, len(sums), (layer.outputs, _POINTS)),
+                np.arange(layer.outputs)[:, np.newaxis],
+            ]
+            layer.bias = -(points * _shares(random, layer.outputs)).sum(axis=1)
+        if not isinstance(layer, Dropout):
+            values = layer(values)
+
+
+def _shares(random: np.random.Generator, count: int) -> NDArray[np.float64]:
+    """Return random shares of 1 for each point, all shares being equally likely."""
+    cuts = np.sort(random.random((count, _POINTS - 1)), axis=1)
+    ends = np.concatenate((np.zeros((count, 1)), cuts, np.ones((count, 1))), axis=1)
+    return np.diff(ends, axis=1)
+
+
+def _deviation(sums: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the standard deviation of each column, and 1 for 0: the same bits on every machine."""
+    values = sums.astype(np.float64)
+    ones = np.full((1, len(values)), 1.0 / len(values))
+    mean = _core.dense(ones, values, None, "identity")
+    square = _core.dense(ones, (values - mean) ** 2, None, "identity")[0]
+    deviation = np.sqrt(square)
+    found: NDArray[np.float64] = np.where(deviation > 0, deviation, 1.0)
+    return found
+
+
+def optimizer_of(recipe: Recipe, steps: int, *, periodic: bool) -> AdamW:
+    """Return the optimizer, with the recipe's groups and schedules."""
+
+    def decay(factor: float) -> FlatCosine:
+        return FlatCosine(recipe.weight_decay * factor, steps)
+
+    # The published code multiplies the decay of a group by its factor of the learning rate twice.
+    groups = [
+        Group("bias", lr=0.1, weight_decay=0.0),
+        Group("factor", lr=6.0, weight_decay=decay(6.0)),
+        Group("mix", lr=0.1, weight_decay=decay(0.1)),
+    ]
+    if periodic:
+        groups.append(Group("periodic", lr=0.1, weight_decay=decay(0.1)))
+    return AdamW(
+        CosineLog(recipe.lr, steps), betas=recipe.betas, weight_decay=decay(1.0), groups=groups
+    )
+
+
+class Best(Callback):
+    """Keeps the weights of the epoch with the least error, the last one of equals."""
+
+    def __init__(self, error: Callable[[], float], patience: int | None) -> None:
+        self._error = error
+        self._patience = patience
+        self.error = math.inf
+        self.epoch = 0
+        self.errors: list[float] = []
+        self._weights: list[NDArray[Any]] | None = None
+
+    def on_epoch_end(self, epoch: int, logs: Any) -> None:
+        """Measure the error."""
+        error = self._error()
+        self.errors.append(error)
+        if error <= self.error:
+            self.error, self.epoch = error, epoch
+            self._weights = self.model.get_weights()
+        if self._patience is not None and epoch - self.epoch >= self._patience:
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: Any) -> None:
+        """Go back to the best weights."""
+        if self._weights is not None:
+            self.model.set_weights(self._weights)
+
+
+@dataclass
+class Trained:
+    """A network that was trained, and how."""
+
+    net: Sequential
+    history: History
+    best_epoch: int
+    error: float
+    errors: list[float]
+
+
+def train(
+    recipe: Recipe,
+    net: Sequential,
+    samples: tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None],
+    loss: Loss,
+    error: Callable[[], float] | None,
+    *,
+    patience: int | None = None,
+    callbacks: Sequence[Any] = (),
+    progress: Any = False,
+    class_weight: Any = None,
+) -> Trained:
+    """Train a network; with `error`, keep the epoch for which it is least."""
+    x, t, sample_weight = samples
+    batches = max(1, round(len(x) / recipe.batch_size))
+    batch_size = -(-len(x) // batches)
+    steps = recipe.epochs * -(-len(x) // batch_size)
+    periodic = any(name == "periodic" for _, name, _ in network_of(net).trained)
+    optimizer = optimizer_of(recipe, steps, periodic=periodic)
+    best = None if error is None else Best(error, patience)
+    history = net.fit(
+        x,
+        t,
+        epochs=recipe.epochs,
+        batch_size=batch_size,
+        optimizer=optimizer,
+        loss=loss,
+        sample_weight=sample_weight,
+        class_weight=class_weight,
+        callbacks=[*callbacks, *([] if best is None else [best])],
+        progress=progress,
+        dropout=FlatCosine(1.0, steps),
+    )
+    if best is None:
+        return Trained(net, history, recipe.epochs, math.nan, [])
+    return Trained(net, history, best.epoch, best.error, best.errors)
