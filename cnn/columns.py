@@ -140,7 +140,7 @@ def to_spec(where: str, i: int, column: object) -> _core.ColumnSpec:
 
 def of_spec(spec: _core.ColumnSpec) -> Column:
     """Return the column that `to_spec` described."""
-    options = {"missing": True} if spec.missing else {}
+    options: dict[str, int] = {"missing": True} if spec.missing else {}
     if spec.categories:
         options = {"categories": spec.categories}
     made: Column = _CLASSES[spec.kind](**options)

@@ -285,8 +285,8 @@ class FlatCosine(Schedule):
     """A rate that stays the same and then decreases to 0 along half a cosine.
 
     ``lr`` until ``start steps``, then
-    ``lr (1 + cos(pi (step / steps - start) / (1 - start))) / 2``, and 0 from `steps` on: the "flat_cos" of Holzmüller, Grinsztajn and Steinwart, "Better by
-    Default" (2024).
+    ``lr (1 + cos(pi (step / steps - start) / (1 - start))) / 2``, and 0 from `steps` on: the
+    "flat_cos" of Holzmüller, Grinsztajn and Steinwart, "Better by Default" (2024).
 
     Parameters
     ----------

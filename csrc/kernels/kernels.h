@@ -231,7 +231,7 @@ static inline size_t cnn_periodic_span(size_t frequencies, size_t size)
       (size_t rows, size_t cols, const void *a, size_t a_row, const void *b, size_t b_row,         \
        const void *c, size_t c_row, void *out))                                                    \
     /* out[j] = sum of x[index[r]][j] over `count` rows, whose numbers rise, added as if           \
-     * column_sum had all rows and the others were 0. */                                                            \
+     * column_sum had all rows and the others were 0. */                                           \
     X(void, chosen_sum,                                                                            \
       (size_t count, const uint32_t *index, size_t cols, const void *x, size_t x_row, void *out))  \
     /* The features y (rows, features) of x (rows, inputs). */                                     \
@@ -244,9 +244,7 @@ static inline size_t cnn_periodic_span(size_t frequencies, size_t size)
     /* The gradient of one periodic column's numbers, cnn_periodic_span of them. */                \
     X(void, periodic_gradient,                                                                     \
       (const cnn_columns *c, size_t column, size_t rows, const void *x, size_t x_row,              \
-       const void *dy, size_t dy_row, void *out))                                                  \
-    /* n normal numbers of mean 0 and this standard deviation from the Philox stream `key`. */     \
-    X(void, normal, (uint64_t key, size_t n, double deviation, void *out))
+       const void *dy, size_t dy_row, void *out))
 
 typedef struct cnn_kernels {
     const char *isa;
@@ -257,6 +255,11 @@ typedef struct cnn_kernels {
     CNN_KERNELS(CNN_X)
 #undef CNN_X
 } cnn_kernels;
+
+/* n normal numbers of mean 0 and this standard deviation from the Philox stream `key`. They are for
+ * initial weights alone, so that the portable code is enough. */
+void cnn_normal_scalar_32(uint64_t key, size_t n, double deviation, void *out);
+void cnn_normal_scalar_64(uint64_t key, size_t n, double deviation, void *out);
 
 /* The tables: X(isa). A build holds those of its architecture. */
 #if defined(CNN_HAVE_AVX512)

@@ -174,6 +174,13 @@ static void fill_uniform(const cnn_network *network, const cnn_tensor *tensor, u
     store(network, values, count, tensor->values);
 }
 
+static void fill_normal(const cnn_network *network, uint64_t key, size_t count, double deviation,
+                        void *values)
+{
+    (network->dtype == CNN_FLOAT32 ? cnn_normal_scalar_32
+                                   : cnn_normal_scalar_64)(key, count, deviation, values);
+}
+
 /* The weight of a dense stage and its bias; `values` has room for the weight. */
 static void initialize_dense(cnn_network *network, const cnn_stage *stage,
                              cnn_initializer initializer, double a, double *values)
@@ -184,8 +191,8 @@ static void initialize_dense(cnn_network *network, const cnn_stage *stage,
         const cnn_tensor *tensor = cnn_network_tensor(network, stage->index, kinds[t]);
         const bool random = tensor->weight || initializer == CNN_INIT_TORCH;
         if (tensor->weight && initializer == CNN_INIT_NORMAL)
-            network->kernels->normal(stream_of(network, stage->index, t), cnn_tensor_count(tensor),
-                                     a, tensor->values);
+            fill_normal(network, stream_of(network, stage->index, t), cnn_tensor_count(tensor), a,
+                        tensor->values);
         else
             fill_uniform(network, tensor, t, random ? bound : 0, values);
         wrote_values(network, tensor);
@@ -201,7 +208,7 @@ static void initialize_periodic(cnn_network *network, const cnn_tensor *tensor, 
     const double pi = 3.14159265358979323846, bound = 1 / sqrt((double)n);
     for (size_t r = 0; r < tensor->rows; r++) {
         void *row = cnn_at(network, tensor->values, r * tensor->cols);
-        network->kernels->normal(stream_of(network, tensor->layer, 1 + 3 * r), n, a, row);
+        fill_normal(network, stream_of(network, tensor->layer, 1 + 3 * r), n, a, row);
         cnn_random_uniform(stream_of(network, tensor->layer, 2 + 3 * r), n, pi, values);
         store(network, values, n, cnn_at(network, row, n));
         const size_t rest = tensor->cols - 2 * n;
@@ -216,8 +223,8 @@ static void initialize_columns(cnn_network *network, size_t layer, double a, dou
     const cnn_tensor *embedding = cnn_network_tensor(network, layer, CNN_EMBEDDING);
     const cnn_tensor *periodic = cnn_network_tensor(network, layer, CNN_PERIODIC);
     if (embedding) {
-        network->kernels->normal(stream_of(network, layer, 0), cnn_tensor_count(embedding), 1,
-                                 embedding->values);
+        fill_normal(network, stream_of(network, layer, 0), cnn_tensor_count(embedding), 1,
+                    embedding->values);
         wrote_values(network, embedding);
     }
     if (periodic)
