@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from cnn import _core, activations, optimizers, schedules
+from cnn import _core, activations
 from cnn._base import checks, formats
 from cnn._base.hinted import hinted
 from cnn._base.log import LOGGER
 from cnn._base.metadata import COLUMNS, EPOCHS, LR, RUN
 from cnn._model.names import check_names
+from cnn._training.optimizer_files import optimizer_of
 from cnn.layers import stacked
 from cnn.sequential import Sequential, built, of_network
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from cnn import optimizers
     from cnn._base.choices import NetworkDType
     from cnn.activations import Activation
 
@@ -209,11 +210,5 @@ def load_checkpoint(
     with formats.explained("load", path):
         trainer = _core.Trainer.load(path)
     LOGGER.info("load_checkpoint: read %r", os.fspath(path))
-    text = trainer.network.get_metadata(LR)
-    lr: schedules.LearningRate = optimizers.LostLearningRate()
-    if text is not None:
-        try:
-            lr = schedules.from_json(json.loads(text))
-        except (ValueError, TypeError, RecursionError) as error:
-            raise _core.ModelFileError(f"{where}: the file's lr is not one: {error}") from error
-    return _loaded(where, trainer.network), optimizers.of_trainer(trainer, lr)
+    optimizer = optimizer_of(where, trainer, trainer.network.get_metadata(LR))
+    return _loaded(where, trainer.network), optimizer

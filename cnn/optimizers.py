@@ -28,20 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Group", "Optimizer", "RMSprop"]
 
 
-class LostLearningRate:
-    """A placeholder for a learning rate that a file cannot hold: a function of the user's."""
-
-    def __call__(self, step: int) -> float:
-        """Raise an error that asks for a learning rate."""
-        raise ValueError(
-            "the optimizer's lr was a function when it was saved, and files cannot hold functions; "
-            "set optimizer.lr before training goes on"
-        )
-
-    def __repr__(self) -> str:
-        return "<a function that the file could not hold>"
-
-
 @dataclass(frozen=True)
 class Group:
     """Parameters whose learning rate or weight decay differs from that of the others.
@@ -590,11 +576,11 @@ def tables(
 
     `lr` has the optimizer's rates. Without groups and schedules of the decay it is returned alone.
     """
+    if not has_tables(optimizer):
+        return lr, None
     groups = optimizer._groups
     decay = getattr(optimizer, "weight_decay", 0.0)
     own = [decay if group.weight_decay is None else group.weight_decay for group in groups]
-    if not groups and not _is_scheduled(decay):
-        return lr, None
 
     def values(rate: float | schedules.Schedule) -> NDArray[np.float64]:
         return schedules.rates(where, rate, first, lr.size)
@@ -606,15 +592,22 @@ def tables(
 
 def check_plain(where: str, optimizer: Optimizer, what: str) -> None:
     """Refuse an optimizer with groups or a schedule of its weight decay, which `what` lacks."""
-    if optimizer._groups or _is_scheduled(getattr(optimizer, "weight_decay", 0.0)):
+    if has_tables(optimizer):
         raise ValueError(
             f"{where}: optimizer has groups or a weight_decay that changes, which {what} does not "
             f"have; should have one lr and weight_decay for all parameters"
         )
 
 
-def _is_scheduled(rate: object) -> bool:
-    return isinstance(rate, schedules.Schedule)
+def groups_of(optimizer: Optimizer) -> Sequence[Group]:
+    """Return the groups of an optimizer, for other modules of cnn."""
+    return optimizer._groups
+
+
+def has_tables(optimizer: Optimizer) -> bool:
+    """Whether an optimizer has groups or a weight decay that changes, so that rates are a table."""
+    decay = getattr(optimizer, "weight_decay", 0.0)
+    return bool(optimizer._groups) or isinstance(decay, schedules.Schedule)
 
 
 def bound(where: str, optimizer: Optimizer, network: _core.Network) -> _core.Trainer:
@@ -661,27 +654,6 @@ def _trainer_of(where: str, optimizer: Optimizer, network: _core.Network) -> _co
     return trainer
 
 
-def of_trainer(trainer: _core.Trainer, lr: LearningRate) -> Optimizer:
-    """Return the optimizer that a trainer read from a file belongs to."""
-    kind, options = trainer.kind, trainer.options
-    clip_norm = options["clip_norm"] or None
-    betas = (options["beta1"], options["beta2"])
-    optimizer: Optimizer
-    if kind == "adam":
-        optimizer = Adam(lr, betas=betas, eps=options["eps"], clip_norm=clip_norm)
-    elif kind == "adamw":
-        decay = options["weight_decay"]
-        optimizer = AdamW(
-            lr, betas=betas, eps=options["eps"], weight_decay=decay, clip_norm=clip_norm
-        )
-    elif kind == "rmsprop":
-        alpha, eps = options["alpha"], options["eps"]
-        optimizer = RMSprop(lr, alpha=alpha, eps=eps, clip_norm=clip_norm)
-    elif kind == "adagrad":
-        optimizer = Adagrad(lr, eps=options["eps"], clip_norm=clip_norm)
-    else:
-        momentum = options["momentum"] if kind != "sgd" else 0.0
-        nesterov = kind == "nesterov"
-        optimizer = SGD(lr, momentum=momentum, nesterov=nesterov, clip_norm=clip_norm)
+def give(optimizer: Optimizer, trainer: _core.Trainer) -> None:
+    """Let an optimizer own a trainer, which has its settings."""
     optimizer.__dict__["_bound"] = trainer
-    return optimizer

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Literal
 
 from numpy import ndarray
 
-from cnn import _core, losses, optimizers, schedules
+from cnn import _core, losses, optimizers
 from cnn._base import checks, formats
 from cnn._base.hinted import hinted
 from cnn._base.log import LOGGER
@@ -22,6 +21,7 @@ from cnn._model.names import Names
 from cnn._model.stack import Stack
 from cnn._training import loop, measures, steps
 from cnn._training.given import source_of, stream_outputs
+from cnn._training.optimizer_files import rates_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -502,7 +502,8 @@ class Sequential(Derivatives, Exports, Names, Habits):
             If an argument is of a wrong type.
         ValueError
             If the optimizer belongs to another network, or the path ends like the files of
-            another format, such as ".h5", ".pt" or ".onnx", whose programs could not read it.
+            another format, such as ".h5", ".pt" or ".onnx", whose programs could not read it, or
+            a weight decay or a rate of the optimizer's groups is a schedule of your own.
         OSError
             If the file cannot be written.
 
@@ -528,8 +529,7 @@ class Sequential(Derivatives, Exports, Names, Habits):
                 f"fit was given"
             )
         trainer = optimizers.bound("save", optimizer, self._network)
-        lr = schedules.to_json(optimizer.lr)
-        trainer.save(path, LR, None if lr is None else json.dumps(lr))
+        trainer.save(path, LR, rates_text("save", optimizer))
         LOGGER.info("save: wrote %r with the optimizer", os.fspath(path))
 
 

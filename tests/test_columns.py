@@ -521,17 +521,63 @@ def test_files_and_copies(tmp_path, dtype, bits):
         assert other.layers[0].columns == tuple(COLUMNS)
 
 
-def test_training_goes_on_from_a_file(tmp_path, dtype, bits):
+def _grouped():
+    groups = [
+        Group("bias", lr=0.5, weight_decay=0.0),
+        Group(("embedding", (2, "weight")), lr=cnn.StepDecay(0.25, 1)),
+        Group("mix", weight_decay=cnn.FlatCosine(0.1, steps=6)),
+    ]
+    decay = cnn.FlatCosine(0.5, steps=6)
+    return cnn.AdamW(cnn.CosineLog(0.01, steps=6), weight_decay=decay, groups=groups)
+
+
+@pytest.mark.parametrize("made", [lambda: cnn.Adam(0.01), _grouped], ids=["plain", "grouped"])
+def test_training_goes_on_from_a_file(tmp_path, dtype, bits, made):
     """Two epochs, and one, a checkpoint, and one more."""
     path = tmp_path / "net.safetensors"
     whole, halves = network(dtype), network(dtype)
-    whole.fit(X, T, epochs=2, optimizer=cnn.Adam(0.01))
-    optimizer = cnn.Adam(0.01)
-    halves.fit(X, T, epochs=1, optimizer=optimizer)
+    whole.fit(X, T, epochs=2, batch_size=100, optimizer=made())
+    optimizer = made()
+    halves.fit(X, T, epochs=1, batch_size=100, optimizer=optimizer)
     halves.save(path, optimizer=optimizer)
-    net, optimizer = cnn.load_checkpoint(path)
-    net.fit(X, T, epochs=1, optimizer=optimizer)
+    net, loaded = cnn.load_checkpoint(path)
+    assert repr(loaded) == repr(optimizer)
+    net.fit(X, T, epochs=1, batch_size=100, optimizer=loaded)
     assert bits(*net.get_weights()) == bits(*whole.get_weights())
+
+
+class _Mine(cnn.schedules.Schedule):
+    def _rates(self, steps):
+        return np.full(steps.size, 0.1)
+
+
+def test_rates_that_files_cannot_hold(tmp_path):
+    """A learning rate can be set when the file was read, other rates cannot."""
+    path = tmp_path / "net.safetensors"
+    optimizer = cnn.AdamW(lambda step: 0.1, groups=[Group("bias", lr=0.5)])
+    network().save(path, optimizer=optimizer)
+    net, loaded = cnn.load_checkpoint(path)
+    assert loaded.groups == [Group("bias", lr=0.5)]
+    with pytest.raises(ValueError, match=r"set optimizer\.lr before training goes on"):
+        net.fit(X, T, optimizer=loaded)
+    for name, optimizer in (
+        ("weight_decay", cnn.AdamW(weight_decay=_Mine())),
+        (r"groups\[0\].lr", cnn.AdamW(groups=[Group("bias", lr=_Mine())])),
+        (r"groups\[0\].weight_decay", cnn.AdamW(groups=[Group("bias", weight_decay=_Mine())])),
+    ):
+        with pytest.raises(ValueError, match=f"save: optimizer has {name} of type _Mine"):
+            network().save(path, optimizer=optimizer)
+
+
+def test_groups_of_a_file_that_are_not_the_optimizers(tmp_path):
+    path = tmp_path / "net.safetensors"
+    net, optimizer = network(), cnn.AdamW(groups=[Group("bias", lr=0.5)])
+    net.save(path, optimizer=optimizer)
+    data = path.read_bytes()
+    path.write_bytes(data.replace(rb"parameters\": \"bias", rb"parameters\": \"beta"))
+    assert path.read_bytes() != data
+    with pytest.raises(cnn.ModelFileError, match="bias of layer 2 is in group 1, should be in"):
+        cnn.load_checkpoint(path)
 
 
 def test_groups_in_files(tmp_path):

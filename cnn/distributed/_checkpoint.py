@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnn import _core, schedules
+from cnn import _core
 from cnn._base import files
 from cnn._base.metadata import LR, RUN
+from cnn._training.optimizer_files import rates_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,8 +58,7 @@ def write(
     network = trainer.network
     network.set_metadata(RUN, json.dumps(state | {"callbacks": found, "beside": beside}))
     try:
-        lr = schedules.to_json(optimizer.lr)
-        trainer.save(path, LR, None if lr is None else json.dumps(lr))
+        trainer.save(path, LR, rates_text("distributed.fit", optimizer))
     finally:
         network.set_metadata(RUN, None)
     _remove_others(path, beside)

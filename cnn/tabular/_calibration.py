@@ -1,4 +1,4 @@
-"""Probabilities that are calibrated by a temperature."""
+"""The temperature by which the probabilities of networks are calibrated."""
 
 from __future__ import annotations
 
@@ -7,51 +7,69 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cnn import _core
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-# The temperatures that are tried, and steps of the search, each of which leaves 0.618 of the range.
+# The least and the largest temperature, and steps of the search, each of which halves the range of
+# its logarithm.
 _LEAST, _MOST = 1 / 32, 32.0
-_STEPS = 60
-_GOLDEN = (math.sqrt(5.0) - 1) / 2
+_STEPS = 50
 
 
-def tempered(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
-    """Return softmax(log p / temperature) of each row."""
-    with np.errstate(divide="ignore"):  # log(0) is -inf, whose probability stays 0
-        logits = np.log(probabilities) / temperature
-    logits -= logits.max(axis=1, keepdims=True)
-    terms = np.exp(logits)
-    found: NDArray[np.float64] = terms / terms.sum(axis=1, keepdims=True)
-    return found
+def row_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sum of each row, with the same bits on every machine.
+
+    NumPy adds whole rows one after the other. Along them, the order depends on the machine.
+    """
+    sums: NDArray[np.float64] = np.ascontiguousarray(values.T).sum(axis=0)
+    return sums
 
 
 def temperature_of(
-    probabilities: NDArray[np.float64], classes: NDArray[Any], weights: NDArray[Any] | None
+    logits: Sequence[tuple[NDArray[np.intp], NDArray[Any]]],
+    classes: NDArray[Any],
+    weights: NDArray[Any] | None,
 ) -> float:
     """Return the temperature whose probabilities give the classes the least cross-entropy.
 
-    C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger, "On calibration of modern neural networks", ICML
-    2017. By golden-section search over its logarithm, of which the cross-entropy of softmax(z / T)
-    is a function with one minimum.
+    `logits` has for each network the rows, and its logits z for them. The probabilities of a row
+    are the mean of softmax(z / T) of its networks (C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger,
+    "On calibration of modern neural networks", ICML 2017). The derivative of the cross-entropy by
+    1 / T has one root for one network, and is found by bisection. It needs no logarithm, so that
+    the result has the same bits on every machine.
     """
-    rows = np.arange(len(classes))
-    shares = np.ones(len(classes)) if weights is None else np.asarray(weights, dtype=np.float64)
-
-    def cross_entropy(logarithm: float) -> float:
-        chosen = tempered(probabilities, math.exp(logarithm))[rows, classes]
-        return -math.fsum(shares * np.log(np.maximum(chosen, np.finfo(np.float64).tiny)))
-
-    low, high = math.log(_LEAST), math.log(_MOST)
-    left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-    of_left, of_right = cross_entropy(left), cross_entropy(right)
+    shares = np.ones(len(classes)) if weights is None else weights.astype(np.float64)
+    parts = [(rows, z.astype(np.float64)) for rows, z in logits]
+    low, high = 1 / _MOST, 1 / _LEAST
     for _ in range(_STEPS):
-        if of_left < of_right:
-            high, right, of_right = right, left, of_left
-            left = high - _GOLDEN * (high - low)
-            of_left = cross_entropy(left)
+        middle = math.sqrt(low * high)
+        if math.fsum(shares * _slopes(middle, parts, classes)) > 0:
+            low = middle
         else:
-            low, left, of_left = left, right, of_right
-            right = low + _GOLDEN * (high - low)
-            of_right = cross_entropy(right)
-    return math.exp((low + high) / 2)
+            high = middle
+    return 1 / math.sqrt(low * high)
+
+
+def _slopes(
+    factor: float, parts: Sequence[tuple[NDArray[np.intp], NDArray[Any]]], classes: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Return the derivative of log(mean of softmax(factor z))[class] by the factor, for each row.
+
+    That of one network is z[class] minus the mean of z under its probabilities p; those of several
+    count by their shares of p[class].
+    """
+    total, sums = np.zeros(len(classes)), np.zeros(len(classes))
+    for rows, z in parts:
+        p = _core.softmax(factor * z)
+        mean = row_sums(p * z)
+        places = np.arange(len(rows)), classes[rows]
+        # The least number stands in for 0, so that a class of which no network thinks counts too.
+        share = np.maximum(p[places], np.finfo(np.float64).tiny)
+        total[rows] += share
+        sums[rows] += share * (z[places] - mean)
+    slopes: NDArray[np.float64] = sums / total
+    return slopes

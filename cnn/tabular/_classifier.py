@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,9 +14,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _assert_all_finite, column_or_1d
 
 from cnn.losses import CrossEntropy
-from cnn.tabular._calibration import temperature_of, tempered
-from cnn.tabular._estimators import BaseTabular, Rows
-from cnn.tabular._recipe import Recipe
+from cnn.tabular._calibration import row_sums, temperature_of
+from cnn.tabular._estimators import BaseTabular, HeldOut
+from cnn.tabular._recipe import Recipe, cool, logits_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +54,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         The weight of each class in the loss, as in scikit-learn.
     calibrate : bool, default False
         Whether probabilities are calibrated by a temperature, which is found on the held-out rows
-        (Guo et al., "On calibration of modern neural networks", 2017).
+        and divides the weights and biases of the last layers (Guo et al., "On calibration of modern
+        neural networks", 2017).
     validation_fraction : float, default 0.2
         The share of the rows that are held out, by which the best epoch is found; 0 for none.
     early_stopping : bool or int, default False
@@ -271,24 +273,24 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         >>> model.fit([[0.0], [1.0]] * 20, [0, 1] * 20).predict_proba([[0.0]]).shape
         (1, 2)
         """
-        return self._tempered(self._mean_output(self._rows(X, "predict_proba")))
+        means = self._mean_output(self._rows(X, "predict_proba"))
+        found: NDArray[np.float64] = means / row_sums(means)[:, np.newaxis]
+        return found
 
-    def _learn_from(self, outputs: NDArray[np.float64], rows: Rows) -> None:
+    def _learn_from(self, held_out: HeldOut) -> None:
         self.temperature_ = 1.0
         if not self.calibrate:
             return
-        if not len(outputs):
+        if not len(held_out.rows.x):
             raise ValueError(
                 "TabularClassifier.fit: calibrate is True, but no rows are held out; should have a "
                 "validation_fraction of more than 0, or an eval_set"
             )
-        self.temperature_ = temperature_of(outputs, rows.t, rows.weight)
-
-    def _tempered(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-        if self.temperature_ != 1:
-            return tempered(probabilities, self.temperature_)
-        found: NDArray[np.float64] = probabilities / probabilities.sum(axis=1, keepdims=True)
-        return found
+        rows = held_out.rows
+        logits = [(own, logits_of(net, rows.x[own])) for net, own in held_out.of(self.nets_)]
+        self.temperature_ = temperature_of(logits, rows.t, rows.weight)
+        for net in self.nets_:
+            cool(net, self.temperature_)
 
     def _recipe(self) -> Recipe:
         return Recipe(activation="selu", lr=0.04)
@@ -326,7 +328,10 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         return len(self.classes_), "softmax"
 
     def _error(self, outputs: NDArray[Any], t: NDArray[Any], weight: Any) -> float:
-        return float(np.average(outputs.argmax(1) != t, weights=weight))
+        wrong = outputs.argmax(1) != t
+        if weight is None:
+            return np.count_nonzero(wrong) / len(t)
+        return math.fsum(weight[wrong]) / math.fsum(weight)
 
     def _class_weight(self, t: NDArray[Any]) -> Any:
         if self.class_weight is None:

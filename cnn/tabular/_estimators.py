@@ -52,6 +52,28 @@ class Rows:
         return Rows(self.x[rows], self.t[rows], weight)
 
 
+@dataclass(frozen=True)
+class HeldOut:
+    """Rows that networks were not trained with."""
+
+    rows: Rows
+    own: list[NDArray[np.intp]]
+    """Which of the rows each network was not trained with."""
+
+    def of(self, nets: list[Sequential]) -> Iterator[tuple[Sequential, NDArray[np.intp]]]:
+        """Return each network with its rows."""
+        return zip(nets, self.own, strict=True)
+
+    def mean_output(self, nets: list[Sequential]) -> NDArray[np.float64]:
+        """Return the mean output for each row of the networks that were not trained with it."""
+        rows = len(self.rows.x)
+        total, counts = np.zeros((rows, nets[0].outputs)), np.zeros(rows)
+        for net, own in self.of(nets):
+            total[own] += net.predict(self.rows.x[own])
+            counts[own] += 1
+        return total / counts[:, np.newaxis]
+
+
 class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """A network for tables with the interface of scikit-learn."""
 
@@ -142,41 +164,23 @@ class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         samples = Rows(x, t, weight)
         held_out = None if eval_set is None else self._eval_set(where, eval_set)
         random = check_random_state(self.random_state)
-        members = []
+        trained, asides = [], []
         with _threads(self.n_jobs):
             for _ in range(self.n_ens):
                 seed = int(random.randint(0, 2**31 - 1))
                 aside = None
                 if held_out is None and self.validation_fraction > 0:
                     aside = _held_out(x, self._strata(t), self.validation_fraction, seed)
-                trained = self._fit_member(recipe, samples, held_out, aside, seed, callbacks)
-                members.append((trained, aside))
-            self.nets_ = [trained.net for trained, _ in members]
-            self.histories_ = [trained.history for trained, _ in members]
-            self.best_epochs_ = [trained.best_epoch for trained, _ in members]
-            self._learn_from(*self._held_out_outputs(samples, held_out, [a for _, a in members]))
+                asides.append(aside)
+                trained.append(self._fit_member(recipe, samples, held_out, aside, seed, callbacks))
+            self.nets_ = [found.net for found in trained]
+            self.histories_ = [found.history for found in trained]
+            self.best_epochs_ = [found.best_epoch for found in trained]
+            self._learn_from(_all_held_out(samples, held_out, asides))
         return self
 
-    def _learn_from(self, outputs: NDArray[np.float64], rows: Rows) -> None:
-        """Set what follows from the outputs for rows that were held out."""
-
-    def _held_out_outputs(
-        self, samples: Rows, held_out: Rows | None, asides: list[NDArray[np.intp] | None]
-    ) -> tuple[NDArray[np.float64], Rows]:
-        """Return the mean output for each row that was held out, and these rows.
-
-        A row's mean is that of the networks that were not trained with it.
-        """
-        if held_out is not None:
-            return self._mean_output(held_out.x), held_out
-        rows = len(samples.x)
-        total, counts = np.zeros((rows, self.nets_[0].outputs)), np.zeros(rows)
-        for net, aside in zip(self.nets_, asides, strict=True):
-            if aside is not None:
-                total[aside] += net.predict(samples.x[aside])
-                counts[aside] += 1
-        found = np.flatnonzero(counts)
-        return total[found] / counts[found, np.newaxis], samples.only(found)
+    def _learn_from(self, held_out: HeldOut) -> None:
+        """Set what follows from the rows that were held out."""
 
     def _fit_member(
         self,
@@ -329,6 +333,18 @@ def _held_out(
         large = np.flatnonzero(sizes > 1)
         aside = large[:1] if large.size else order[:1]
     return aside
+
+
+def _all_held_out(
+    samples: Rows, given: Rows | None, asides: list[NDArray[np.intp] | None]
+) -> HeldOut:
+    """Return the rows that are given to validate with, or those of X that were held out."""
+    if given is not None:
+        return HeldOut(given, [np.arange(len(given.x))] * len(asides))
+    none = np.empty(0, dtype=np.intp)
+    own = [none if aside is None else aside for aside in asides]
+    found = np.unique(np.concatenate(own))
+    return HeldOut(samples.only(found), [np.searchsorted(found, rows) for rows in own])
 
 
 def _check_rows(where: str, x: NDArray[Any]) -> None:

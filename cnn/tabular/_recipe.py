@@ -113,6 +113,27 @@ def fit_initial_weights(net: Sequential, x: NDArray[Any]) -> None:
             values = layer(values)
 
 
+def logits_of(net: Sequential, x: NDArray[Any]) -> NDArray[Any]:
+    """Return the sums of the last layer of a network, before its softmax."""
+    last = net.layers[-1]
+    assert isinstance(last, Dense)
+    sums = Dense(last.inputs, last.outputs, init="zeros", parametrization=last.parametrization)
+    plain = Sequential([sums], rng=0, dtype=net.dtype)
+    sums.weight, sums.bias = last.weight, last.bias
+    values = x.astype(net.dtype)
+    for layer in net.layers[:-1]:
+        if not isinstance(layer, Dropout):
+            values = layer(values)
+    return plain.predict(values)
+
+
+def cool(net: Sequential, temperature: float) -> None:
+    """Divide the sums of the last layer of a network by a temperature."""
+    last = net.layers[-1]
+    assert isinstance(last, Dense)
+    last.weight, last.bias = last.weight / temperature, last.bias / temperature
+
+
 def _shares(random: np.random.Generator, count: int) -> NDArray[np.float64]:
     """Return random shares of 1 for each point, all shares being equally likely."""
     cuts = np.sort(random.random((count, _POINTS - 1)), axis=1)

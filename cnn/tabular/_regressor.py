@@ -11,9 +11,10 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from cnn import _core
 from cnn._base import checks, warning
 from cnn.losses import Huber, Loss, Poisson, SquaredError
-from cnn.tabular._estimators import BaseTabular, Rows
+from cnn.tabular._estimators import BaseTabular, HeldOut
 from cnn.tabular._recipe import Recipe
 
 if TYPE_CHECKING:
@@ -294,8 +295,9 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         far = self._residuals[rank - 1]
         return np.stack((middle - far, middle + far), axis=1)
 
-    def _learn_from(self, outputs: NDArray[np.float64], rows: Rows) -> None:
-        differences = self._numbers(outputs) - self._unscaled(rows.t)
+    def _learn_from(self, held_out: HeldOut) -> None:
+        outputs = held_out.mean_output(self.nets_)
+        differences = self._numbers(outputs) - self._unscaled(held_out.rows.t)
         self._residuals = np.sort(np.abs(differences[:, 0]))
 
     def _unscaled(self, t: NDArray[Any]) -> NDArray[np.float64]:
@@ -305,7 +307,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
     def _numbers(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
         """Return outputs of the network as numbers of the target's scale."""
         if self.loss == "poisson":
-            return np.exp(outputs.astype(np.float64))
+            return _exp(outputs)
         found: NDArray[np.float64] = outputs * self._scale + self._mean
         return np.clip(found, self._low, self._high)
 
@@ -328,8 +330,10 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
                 f"poisson"
             )
         self._low, self._high = numbers.min(axis=0), numbers.max(axis=0)
-        self._mean = numbers.mean(axis=0)
-        deviation = numbers.std(axis=0)
+        # Sums of `fsum` are exact, so that they have the same bits on every machine.
+        self._mean = np.array([math.fsum(column) / len(numbers) for column in numbers.T])
+        squares = (numbers - self._mean) ** 2
+        deviation = np.sqrt([math.fsum(column) / len(numbers) for column in squares.T])
         self._scale = np.where(deviation > 0, deviation, 1.0)
         return self._scaled(numbers)
 
@@ -349,12 +353,20 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
     def _error(self, outputs: NDArray[Any], t: NDArray[Any], weight: Any) -> float:
         z = outputs.astype(np.float64)
         if self.loss == "poisson":
-            return float(np.average((np.exp(z) - t * z).sum(axis=1), weights=weight))
-        # As predictions are clipped.
-        low, high = (self._scaled(bound) for bound in (self._low, self._high))
-        r = np.abs(np.clip(z, low, high) - t)
-        terms = np.where(r <= 1, r * r / 2, r - 0.5) if self.loss == "huber" else r * r
-        return float(np.average(terms.sum(axis=1), weights=weight))
+            terms = _exp(z) - t * z
+        else:  # as predictions are clipped
+            low, high = (self._scaled(bound) for bound in (self._low, self._high))
+            r = np.abs(np.clip(z, low, high) - t)
+            terms = np.where(r <= 1, r * r / 2, r - 0.5) if self.loss == "huber" else r * r
+        if weight is None:
+            return math.fsum(terms.ravel()) / len(t)
+        return math.fsum((terms * weight[:, np.newaxis]).ravel()) / math.fsum(weight)
+
+
+def _exp(z: NDArray[Any]) -> NDArray[np.float64]:
+    """Return e^z with the same bits on every machine."""
+    found: NDArray[np.float64] = _core.activation("exponential", z.astype(np.float64))
+    return found
 
 
 def _checked(where: str, y: Any) -> tuple[NDArray[np.float64], int]:
