@@ -27,8 +27,10 @@ COLUMNS = [
     Periodic(missing=True),
     Number(),
     Embedding(400),
+    # More periodic columns than a task of the training has.
+    *[Periodic()] * 9,
 ]
-NUMBERS = [0, 1, 6, 7]
+NUMBERS = [0, 1, 6, 7, *range(9, 18)]
 SIZES = {"frequencies": 21, "periodic_size": 4, "embedding_size": 3, "sigma": 0.5}
 MEAN = RNG.normal(size=len(COLUMNS))
 SCALE = np.exp(RNG.normal(size=len(COLUMNS)))
@@ -168,7 +170,7 @@ def test_features(dtype, isa, clip):
     x = X.copy()
     x[1, 1] = 50.0
     found = net.predict(x)
-    assert found.shape == (ROWS, layer.outputs) == (ROWS, 2 + 4 + 3 + 1 + 3 + 5 + 1 + 3)
+    assert found.shape == (ROWS, layer.outputs) == (ROWS, 2 + 4 + 3 + 1 + 3 + 5 + 1 + 3 + 9 * 4)
     assert_within(found, features(layer, x), "features")
 
 
@@ -360,6 +362,27 @@ def test_gradient_is_whole_or_not(bits, dtype):
         assert same[~used].all()
         assert not same[used].any()
     assert bits(*steps[None]) == bits(*steps[1e6])
+
+
+@pytest.mark.parametrize("clip_norm", [None, 1e6])
+def test_a_step_is_the_gradient(dtype, threads, clip_norm):
+    """A step of SGD moves each number by its own gradient, in one piece or in tasks."""
+    net = network(dtype)
+    before = net.get_weights()
+    _, gradients = _loss_and_gradients(net, X.astype(dtype), T.astype(dtype))
+    optimizer = cnn.SGD(0.5, clip_norm=clip_norm)
+    net.fit(X, T, batch_size=ROWS, optimizer=optimizer, dropout=cnn.Constant(0.0), shuffle=False)
+    trained = net._network.trained
+    assert [name for _, name, _ in trained[:3]] == ["embedding", "periodic", "factor"]
+    for (layer, name, _), old, g, new in zip(
+        trained, before, gradients, net.get_weights(), strict=True
+    ):
+        # A weight v of the NTK parametrization is v / sqrt(inputs) in the gradient of the network.
+        inputs = net.layers[layer].inputs if (layer, name) == (2, "weight") else 1
+        step = 0.5 / inputs * g.astype(float)
+        bound = 4 * U[np.dtype(dtype)] * (np.abs(old) + np.abs(step))
+        assert (np.abs(old - step - new) <= bound).all(), (layer, name)
+        assert (new != old).any(), (layer, name)
 
 
 def test_tape(bits, dtype):

@@ -30,20 +30,18 @@ def row_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def temperature_of(
-    logits: Sequence[tuple[NDArray[np.intp], NDArray[Any]]],
-    classes: NDArray[Any],
-    weights: NDArray[Any] | None,
+    logits: Sequence[NDArray[Any]], classes: NDArray[Any], weights: NDArray[Any] | None
 ) -> float:
     """Return the temperature whose probabilities give the classes the least cross-entropy.
 
-    `logits` has for each network the rows, and its logits z for them. The probabilities of a row
-    are the mean of softmax(z / T) of its networks (C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger,
-    "On calibration of modern neural networks", ICML 2017). The derivative of the cross-entropy by
-    1 / T has one root for one network, and is found by bisection. It needs no logarithm, so that
-    the result has the same bits on every machine.
+    `logits` has the logits z of each network. The probabilities of a row are the mean of
+    softmax(z / T) over the networks (C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger, "On
+    calibration of modern neural networks", ICML 2017). The derivative of the cross-entropy by 1 / T
+    has one root for one network, and is found by bisection. It needs no logarithm, so that the
+    result has the same bits on every machine.
     """
     shares = np.ones(len(classes)) if weights is None else weights.astype(np.float64)
-    parts = [(rows, z.astype(np.float64)) for rows, z in logits]
+    parts = [z.astype(np.float64) for z in logits]
     low, high = 1 / _MOST, 1 / _LEAST
     for _ in range(_STEPS):
         middle = math.sqrt(low * high)
@@ -55,7 +53,7 @@ def temperature_of(
 
 
 def _slopes(
-    factor: float, parts: Sequence[tuple[NDArray[np.intp], NDArray[Any]]], classes: NDArray[Any]
+    factor: float, logits: Sequence[NDArray[np.float64]], classes: NDArray[Any]
 ) -> NDArray[np.float64]:
     """Return the derivative of log(mean of softmax(factor z))[class] by the factor, for each row.
 
@@ -63,13 +61,12 @@ def _slopes(
     count by their shares of p[class].
     """
     total, sums = np.zeros(len(classes)), np.zeros(len(classes))
-    for rows, z in parts:
+    places = np.arange(len(classes)), classes
+    for z in logits:
         p = _core.softmax(factor * z)
-        mean = row_sums(p * z)
-        places = np.arange(len(rows)), classes[rows]
         # The least number stands in for 0, so that a class of which no network thinks counts too.
         share = np.maximum(p[places], np.finfo(np.float64).tiny)
-        total[rows] += share
-        sums[rows] += share * (z[places] - mean)
+        total += share
+        sums += share * (z[places] - row_sums(p * z))
     slopes: NDArray[np.float64] = sums / total
     return slopes

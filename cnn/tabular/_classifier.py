@@ -15,7 +15,7 @@ from sklearn.utils.validation import _assert_all_finite, column_or_1d
 
 from cnn.losses import CrossEntropy
 from cnn.tabular._calibration import row_sums, temperature_of
-from cnn.tabular._estimators import BaseTabular, HeldOut
+from cnn.tabular._estimators import BaseTabular, Rows
 from cnn.tabular._recipe import Recipe, cool, logits_of
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
     class_weight : dict or "balanced", optional
         The weight of each class in the loss, as in scikit-learn.
     calibrate : bool, default False
-        Whether probabilities are calibrated by a temperature, which is found on the held-out rows
-        and divides the weights and biases of the last layers (Guo et al., "On calibration of modern
-        neural networks", 2017).
+        Whether probabilities are calibrated by a temperature, which divides the weights and biases
+        of the last layers (Guo et al., "On calibration of modern neural networks", 2017). It is
+        found on half of the rows that are held out; the others choose the best epoch.
     validation_fraction : float, default 0.2
         The share of the rows that are held out, by which the best epoch is found; 0 for none.
     early_stopping : bool or int, default False
@@ -131,7 +131,6 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         **BaseTabular._parameter_constraints,
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "class_weight": [StrOptions({"balanced"}), dict, None],
-        "calibrate": ["boolean"],
     }
 
     classes_: NDArray[Any]
@@ -277,17 +276,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         found: NDArray[np.float64] = means / row_sums(means)[:, np.newaxis]
         return found
 
-    def _learn_from(self, held_out: HeldOut) -> None:
-        self.temperature_ = 1.0
-        if not self.calibrate:
-            return
-        if not len(held_out.rows.x):
-            raise ValueError(
-                "TabularClassifier.fit: calibrate is True, but no rows are held out; should have a "
-                "validation_fraction of more than 0, or an eval_set"
-            )
-        rows = held_out.rows
-        logits = [(own, logits_of(net, rows.x[own])) for net, own in held_out.of(self.nets_)]
+    def _calibrate(self, rows: Rows) -> None:
+        logits = [logits_of(net, rows.x) for net in self.nets_]
         self.temperature_ = temperature_of(logits, rows.t, rows.weight)
         for net in self.nets_:
             cool(net, self.temperature_)
@@ -299,6 +289,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         y = column_or_1d(y, warn=True)
         _assert_all_finite(y, input_name="y")
         check_classification_targets(y)
+        self.temperature_ = 1.0
         self.classes_, t = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(

@@ -52,28 +52,6 @@ class Rows:
         return Rows(self.x[rows], self.t[rows], weight)
 
 
-@dataclass(frozen=True)
-class HeldOut:
-    """Rows that networks were not trained with."""
-
-    rows: Rows
-    own: list[NDArray[np.intp]]
-    """Which of the rows each network was not trained with."""
-
-    def of(self, nets: list[Sequential]) -> Iterator[tuple[Sequential, NDArray[np.intp]]]:
-        """Return each network with its rows."""
-        return zip(nets, self.own, strict=True)
-
-    def mean_output(self, nets: list[Sequential]) -> NDArray[np.float64]:
-        """Return the mean output for each row of the networks that were not trained with it."""
-        rows = len(self.rows.x)
-        total, counts = np.zeros((rows, nets[0].outputs)), np.zeros(rows)
-        for net, own in self.of(nets):
-            total[own] += net.predict(self.rows.x[own])
-            counts[own] += 1
-        return total / counts[:, np.newaxis]
-
-
 class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """A network for tables with the interface of scikit-learn."""
 
@@ -88,6 +66,7 @@ class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         "dropout": [Interval(Real, 0, 1, closed="left"), None],
         "weight_decay": [Interval(Real, 0, None, closed="left"), None],
         "sigma": [Interval(Real, 0, None, closed="left"), None],
+        "calibrate": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "early_stopping": ["boolean", Interval(Integral, 1, None, closed="left")],
         "categorical_features": [StrOptions({"auto"}), "array-like"],
@@ -164,37 +143,56 @@ class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         samples = Rows(x, t, weight)
         held_out = None if eval_set is None else self._eval_set(where, eval_set)
         random = check_random_state(self.random_state)
-        trained, asides = [], []
+        calibrating, samples, held_out = self._split(where, samples, held_out, random)
         with _threads(self.n_jobs):
-            for _ in range(self.n_ens):
-                seed = int(random.randint(0, 2**31 - 1))
-                aside = None
-                if held_out is None and self.validation_fraction > 0:
-                    aside = _held_out(x, self._strata(t), self.validation_fraction, seed)
-                asides.append(aside)
-                trained.append(self._fit_member(recipe, samples, held_out, aside, seed, callbacks))
-            self.nets_ = [found.net for found in trained]
-            self.histories_ = [found.history for found in trained]
-            self.best_epochs_ = [found.best_epoch for found in trained]
-            self._learn_from(_all_held_out(samples, held_out, asides))
+            found = [
+                self._fit_member(recipe, samples, held_out, random, callbacks)
+                for _ in range(self.n_ens)
+            ]
+            self.nets_ = [trained.net for trained in found]
+            self.histories_ = [trained.history for trained in found]
+            self.best_epochs_ = [trained.best_epoch for trained in found]
+            if calibrating is not None:
+                self._calibrate(calibrating)
         return self
 
-    def _learn_from(self, held_out: HeldOut) -> None:
-        """Set what follows from the rows that were held out."""
+    def _calibrate(self, rows: Rows) -> None:
+        """Set what follows from rows that no network was trained or chosen with."""
+        raise NotImplementedError
+
+    def _split(
+        self, where: str, samples: Rows, held_out: Rows | None, random: np.random.RandomState
+    ) -> tuple[Rows | None, Rows, Rows | None]:
+        """Return rows to calibrate with, if asked for, and the other samples and held-out rows."""
+        if not self.calibrate:
+            return None, samples, held_out
+        seed = _seed(random)
+        if held_out is not None:
+            half, rest = _two_parts(held_out, self._strata(held_out.t), 0.5, seed)
+            return half, samples, rest
+        if self.validation_fraction == 0:
+            raise ValueError(
+                f"{where}: calibrate is True, but no rows are held out; should have a "
+                f"validation_fraction of more than 0, or an eval_set"
+            )
+        share = self.validation_fraction / 2
+        half, rest = _two_parts(samples, self._strata(samples.t), share, seed)
+        return half, rest, None
 
     def _fit_member(
         self,
         recipe: Recipe,
         samples: Rows,
         held_out: Rows | None,
-        aside: NDArray[np.intp] | None,
-        seed: int,
+        random: np.random.RandomState,
         callbacks: Sequence[Any],
     ) -> Trained:
         """Train one network, on all rows but those that it is validated with."""
-        if aside is not None:
-            held_out = samples.only(aside)
-            samples = samples.only(np.setdiff1d(np.arange(len(samples.x)), aside))
+        seed = _seed(random)
+        share = self.validation_fraction
+        if held_out is None and share > 0:
+            share = share / 2 / (1 - share / 2) if self.calibrate else share
+            held_out, samples = _two_parts(samples, self._strata(samples.t), share, seed)
         x, t, weight = samples.x, samples.t, samples.weight
         columns = self._encoder.columns(x, recipe.one_hot)
         outputs, activation = self._output(t)
@@ -335,16 +333,16 @@ def _held_out(
     return aside
 
 
-def _all_held_out(
-    samples: Rows, given: Rows | None, asides: list[NDArray[np.intp] | None]
-) -> HeldOut:
-    """Return the rows that are given to validate with, or those of X that were held out."""
-    if given is not None:
-        return HeldOut(given, [np.arange(len(given.x))] * len(asides))
-    none = np.empty(0, dtype=np.intp)
-    own = [none if aside is None else aside for aside in asides]
-    found = np.unique(np.concatenate(own))
-    return HeldOut(samples.only(found), [np.searchsorted(found, rows) for rows in own])
+def _two_parts(
+    rows: Rows, strata: NDArray[Any] | None, fraction: float, seed: int
+) -> tuple[Rows, Rows]:
+    """Return a share of rows that is held out, and the others."""
+    aside = _held_out(rows.x, strata, fraction, seed)
+    return rows.only(aside), rows.only(np.setdiff1d(np.arange(len(rows.x)), aside))
+
+
+def _seed(random: np.random.RandomState) -> int:
+    return int(random.randint(0, 2**31 - 1))
 
 
 def _check_rows(where: str, x: NDArray[Any]) -> None:

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from cnn import _core
 from cnn._base import checks, warning
 from cnn.losses import Huber, Loss, Poisson, SquaredError
-from cnn.tabular._estimators import BaseTabular, HeldOut
+from cnn.tabular._estimators import BaseTabular, Rows
 from cnn.tabular._recipe import Recipe
 
 if TYPE_CHECKING:
@@ -55,6 +55,9 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         The standard deviation of the initial frequencies of numbers' periodic features, which are
         numbers of turns for each unit of a scaled number. Larger ones, to 10, let the network learn
         finer structure, such as that of coordinates.
+    calibrate : bool, default False
+        Whether rows are held out for `predict_interval`: half of those that are held out. The
+        others choose the best epoch.
     validation_fraction : float, default 0.2
         The share of the rows that are held out, by which the best epoch is found; 0 for none.
     early_stopping : bool or int, default False
@@ -131,7 +134,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
     _low: NDArray[np.float64]
     _high: NDArray[np.float64]
     _one_column: bool
-    _residuals: NDArray[np.float64]
+    _residuals: NDArray[np.float64] | None
 
     def __init__(
         self,
@@ -147,6 +150,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         dropout: float | None = None,
         weight_decay: float | None = None,
         sigma: float | None = None,
+        calibrate: bool = False,
         validation_fraction: float = 0.2,
         early_stopping: bool | int = False,
         categorical_features: Any = "auto",
@@ -166,6 +170,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         self.dropout = dropout
         self.weight_decay = weight_decay
         self.sigma = sigma
+        self.calibrate = calibrate
         self.validation_fraction = validation_fraction
         self.early_stopping = early_stopping
         self.categorical_features = categorical_features
@@ -249,10 +254,10 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
     def predict_interval(self, X: Any, alpha: float = 0.1) -> NDArray[np.float64]:
         """Return intervals that have the number of a new row with probability 1 - alpha.
 
-        The intervals are as wide as so large a share of the errors of held-out rows (split
-        conformal prediction: Lei et al., "Distribution-free predictive inference for regression",
-        2018). The probability is that over new rows and held-out rows from the same source. The
-        best epoch is found on the held-out rows too, which makes the intervals a little too narrow.
+        Half the width is that error which so large a share of the rows that `calibrate` held out
+        does not exceed (split conformal prediction: Lei et al., "Distribution-free predictive
+        inference for regression", 2018). The probability is that over new rows and rows to
+        calibrate with, all from the same source.
 
         Parameters
         ----------
@@ -269,12 +274,13 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            If too few rows were held out for such an alpha, or y had several columns.
+            If fit was without `calibrate`, or had too few rows for such an alpha, or y had several
+            columns.
 
         Examples
         --------
         >>> from cnn.tabular import TabularRegressor
-        >>> model = TabularRegressor(epochs=64, random_state=0)
+        >>> model = TabularRegressor(epochs=64, calibrate=True, random_state=0)
         >>> model.fit([[0.0], [1.0]] * 20, [5.0, 7.0] * 20).predict_interval([[0.0]], 0.5).shape
         (1, 2)
         """
@@ -283,33 +289,35 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         check_is_fitted(self)
         if not self._one_column:
             raise ValueError(f"{where}: y had several columns, should have had one")
+        if self._residuals is None:
+            raise ValueError(
+                f"{where}: calibrate was False in fit, should be True, so that rows are held out"
+            )
         count = len(self._residuals)
         # The rank of Lei et al. (2018), 2.1: of n + 1 equally likely places of a new residual.
         rank = math.ceil((count + 1) * (1 - alpha))
         if rank > count:
             raise ValueError(
                 f"{where}: alpha is {alpha:g}, should be at least {1 / (count + 1):.3g}, as "
-                f"{count} rows were held out"
+                f"{count} rows were held out to calibrate with"
             )
         middle = self._numbers(self._mean_output(self._rows(X, "predict_interval")))[:, 0]
         far = self._residuals[rank - 1]
         return np.stack((middle - far, middle + far), axis=1)
 
-    def _learn_from(self, held_out: HeldOut) -> None:
-        outputs = held_out.mean_output(self.nets_)
-        differences = self._numbers(outputs) - self._unscaled(held_out.rows.t)
+    def _calibrate(self, rows: Rows) -> None:
+        differences = self._numbers(self._mean_output(rows.x)) - self._unscaled(rows.t)
         self._residuals = np.sort(np.abs(differences[:, 0]))
 
     def _unscaled(self, t: NDArray[Any]) -> NDArray[np.float64]:
-        found: NDArray[np.float64] = t if self.loss == "poisson" else t * self._scale + self._mean
+        found: NDArray[np.float64] = t * self._scale + self._mean
         return found
 
     def _numbers(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
         """Return outputs of the network as numbers of the target's scale."""
         if self.loss == "poisson":
-            return _exp(outputs)
-        found: NDArray[np.float64] = outputs * self._scale + self._mean
-        return np.clip(found, self._low, self._high)
+            outputs = _exp(outputs)
+        return np.clip(self._unscaled(outputs), self._low, self._high)
 
     def _recipe(self) -> Recipe:
         return Recipe()
@@ -334,14 +342,19 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         self._mean = np.array([math.fsum(column) / len(numbers) for column in numbers.T])
         squares = (numbers - self._mean) ** 2
         deviation = np.sqrt([math.fsum(column) / len(numbers) for column in squares.T])
-        self._scale = np.where(deviation > 0, deviation, 1.0)
+        if self.loss == "poisson":
+            self._scale, self._mean = self._mean, np.zeros_like(self._mean)
+        else:
+            self._scale = deviation
+        self._scale = np.where(self._scale > 0, self._scale, 1.0)
+        self._residuals = None
         return self._scaled(numbers)
 
     def _target(self, where: str, y: Any) -> NDArray[Any]:
         return self._scaled(_checked(where, y)[0])
 
     def _scaled(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
-        return numbers if self.loss == "poisson" else (numbers - self._mean) / self._scale
+        return (numbers - self._mean) / self._scale
 
     def _loss(self) -> Loss:
         made: Loss = _LOSSES[self.loss]()

@@ -116,8 +116,8 @@ static void update_part(const cnn_trainer *trainer, const cnn_gradient_task *par
     update.factor = gradient->factor;
     update.g = gradient->g;
     update.g_row = gradient->g_row;
-    update.w = tensor->values;
-    update.w_row = r->n;
+    update.w = cnn_at(network, tensor->values, r->i * tensor->cols + r->j);
+    update.w_row = tensor->cols;
     if (tensor->weight)
         update.w =
             cnn_weight_at(tensor->weight, trainer->batch->plan.form, r->i, r->j, &update.w_row);
