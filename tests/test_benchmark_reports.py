@@ -65,7 +65,8 @@ def test_the_reports_that_are_there(modules, path):
     assert report.measured.count("-") == 2
     assert path.with_suffix(".png").exists()
     assert len(report.rows) > 100
-    assert {row.subject for row in report.rows} == {"predict", "training", "activations", "dense"}
+    subjects = {row.subject for row in report.rows} - {"learning"}  # takes an hour
+    assert subjects == {"predict", "training", "activations", "dense"}
 
 
 def test_a_chart_is_drawn_from_a_report(modules, tmp_path):
