@@ -135,6 +135,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
 
     classes_: NDArray[Any]
     temperature_: float
+    _weights: dict[int, float] | None
 
     def __init__(
         self,
@@ -295,6 +296,10 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
             raise ValueError(
                 f"{where}: y has 1 class, {self.classes_[0]!r}, should have at least 2: one class"
             )
+        self._weights = None
+        if self.class_weight is not None:
+            weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+            self._weights = dict(enumerate(weights.tolist()))
         return t
 
     def _target(self, where: str, y: Any) -> NDArray[Any]:
@@ -324,8 +329,5 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
             return np.count_nonzero(wrong) / len(t)
         return math.fsum(weight[wrong]) / math.fsum(weight)
 
-    def _class_weight(self, t: NDArray[Any]) -> Any:
-        if self.class_weight is None:
-            return None
-        weights = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[t])
-        return dict(enumerate(weights.tolist()))
+    def _class_weight(self) -> Any:
+        return self._weights

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -177,7 +178,8 @@ def _values(where: str, name: str, column: Any) -> Any:
     if hasattr(column, "to_numpy") and str(dtype).startswith("datetime64[ns, "):
         column = column.dt.tz_convert("UTC").dt.tz_localize(None)
     found = as_values(where, name, column)
-    return found if isinstance(found, np.ndarray) else _array_of(found)
+    array = found if isinstance(found, np.ndarray) else _array_of(found)
+    return _as_dates(array) if array.dtype.kind == "O" else array
 
 
 def _array_of(values: Sequence[Any]) -> NDArray[Any]:
@@ -186,14 +188,26 @@ def _array_of(values: Sequence[Any]) -> NDArray[Any]:
     return array
 
 
+def _as_dates(values: NDArray[Any]) -> NDArray[Any]:
+    """Return objects that are all dates, or missing, as dates in UTC; others as they are."""
+    gone = np.array([_is_missing(value) for value in values], dtype=bool)
+    known = values[~gone]
+    if not known.size or not all(isinstance(value, datetime.date) for value in known):
+        return values
+    found = np.full(len(values), "NaT", dtype="datetime64[us]")
+    found[~gone] = [_without_zone(value) for value in known]
+    return found
+
+
+def _without_zone(date: datetime.date) -> datetime.date:
+    if isinstance(date, datetime.datetime) and date.tzinfo is not None:
+        return date.astimezone(datetime.UTC).replace(tzinfo=None)
+    return date
+
+
 def _chosen(where: str, names: list[str], categorical: Any) -> set[str] | None:
     """Return the names of the columns that are categories; None if their types decide."""
     if isinstance(categorical, str):
-        if categorical != "auto":
-            raise ValueError(
-                f"{where}: categorical_features is {categorical!r}, should be 'auto' or a list of "
-                f"columns"
-            )
         return None
     found = set()
     for column in categorical:

@@ -113,7 +113,7 @@ class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         """Return what is least for the best epoch."""
         raise NotImplementedError
 
-    def _class_weight(self, t: NDArray[Any]) -> Any:
+    def _class_weight(self) -> Any:
         """Return the class weights of training, or None."""
         return None
 
@@ -210,7 +210,7 @@ class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             patience=patience,
             callbacks=callbacks,
             progress=bool(self.verbose),
-            class_weight=self._class_weight(t),
+            class_weight=self._class_weight(),
         )
 
     def _settings(self, where: str) -> Recipe:
@@ -362,8 +362,11 @@ def _check_lengths(where: str, x: NDArray[Any], t: NDArray[Any]) -> None:
 
 
 def _weights(where: str, sample_weight: Any, x: NDArray[Any]) -> NDArray[Any]:
+    if not np.asarray(sample_weight).any():
+        raise ValueError(
+            f"{where}: sample_weight is 0 in all rows, should be more in one at least: Sample "
+            f"weights must contain at least one non-zero number."
+        )
     weights: NDArray[Any] = _check_sample_weight(sample_weight, x, dtype=np.float64)
     checks.within(where, "sample_weight", weights, 0.0, most=_core.LARGEST_WEIGHT)
-    if not weights.any():
-        raise ValueError(f"{where}: sample_weight is 0 in all rows, should be more in one at least")
     return weights

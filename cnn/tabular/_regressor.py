@@ -320,7 +320,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         return np.clip(self._unscaled(outputs), self._low, self._high)
 
     def _recipe(self) -> Recipe:
-        return Recipe()
+        # The exponential of large steps is too large.
+        return Recipe(lr=0.04) if self.loss == "poisson" else Recipe()
 
     def _fit_target(self, where: str, y: Any) -> NDArray[Any]:
         numbers, dimensions = _checked(where, y)

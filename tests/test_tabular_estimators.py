@@ -1,0 +1,500 @@
+"""TabularClassifier and TabularRegressor: tables of all kinds, scores, bits, refusals."""
+
+import copy
+import datetime
+import math
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from refused import refused
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.inspection import permutation_importance
+from sklearn.metrics import log_loss
+from sklearn.model_selection import cross_val_score, train_test_split
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import cnn
+from cnn import _core
+from cnn.columns import Embedding, Ignored, Number, OneHot, Periodic
+from cnn.tabular import TabularClassifier, TabularRegressor
+from cnn.tabular._calibration import temperature_of
+from cnn.tabular._encoder import Encoder
+
+RNG = np.random.default_rng(0)
+SMALL = {"hidden_layer_sizes": (16,), "epochs": 5, "random_state": 0}
+
+
+def classifier(**settings):
+    return TabularClassifier(**(SMALL | settings))
+
+
+def regressor(**settings):
+    return TabularRegressor(**(SMALL | settings))
+
+
+# ---- scikit-learn's checks -----------------------------------------------------------------------
+
+
+def _expected_failures(estimator):
+    """A row that is held out, or in another batch, is not a row of weight 2."""
+    return {"check_sample_weight_equivalence_on_dense_data": "as the Notes of the class tell"}
+
+
+@pytest.mark.filterwarnings("ignore")
+@parametrize_with_checks(
+    [
+        TabularClassifier(epochs=100, random_state=0, hidden_layer_sizes=(32,)),
+        TabularRegressor(epochs=100, random_state=0, hidden_layer_sizes=(32,)),
+    ],
+    expected_failed_checks=_expected_failures,
+)
+def test_checks_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+# ---- Tables --------------------------------------------------------------------------------------
+
+N = 60
+TABLE = {
+    "number": [float(v) for v in RNG.normal(size=N)],
+    "count": [int(v) for v in RNG.integers(0, 9, N)],
+    "holes": [None if i % 7 == 0 else float(v) for i, v in enumerate(RNG.normal(size=N))],
+    "word": [("red", "green", "blue")[i % 3] for i in range(N)],
+    "town": [f"town {i % 12}" if i % 11 else None for i in range(N)],
+    "yes": [bool(v) for v in RNG.integers(0, 2, N)],
+    "day": [datetime.datetime(2024, 1, 1, 6) + datetime.timedelta(days=i) for i in range(N)],
+    "same": [1.0] * N,
+}
+LABELS = np.array([f"class {(i + j) % 3}" for i, j in zip(range(N), TABLE["count"], strict=True)])
+T = np.array(TABLE["number"]) + np.array(TABLE["yes"])
+
+
+def tables():
+    """Return the same table in all kinds that are read."""
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(TABLE)
+    found = {"dict": {name: list(column) for name, column in TABLE.items()}, "pandas": frame}
+    typed = frame.copy()
+    typed["word"], typed["town"] = typed["word"].astype("category"), typed["town"].astype("string")
+    typed["count"], typed["yes"] = typed["count"].astype("Int64"), typed["yes"].astype("boolean")
+    found["pandas of other types"] = typed
+    found["pandas in another order"] = frame[frame.columns[::-1]]
+    zoned = frame.copy()
+    zoned["day"] = zoned["day"].dt.tz_localize("UTC").dt.tz_convert("Asia/Tokyo")
+    found["pandas with a time zone"] = zoned
+    try:
+        import polars
+
+        found["polars"] = polars.DataFrame(TABLE)
+        found["arrow"] = found["polars"].to_arrow()
+    except ImportError:
+        pass
+    return found
+
+
+def test_all_kinds_of_tables_are_the_same(bits):
+    found = tables()
+    model = classifier().fit(found["dict"], LABELS)
+    expected = model.predict_proba(found["dict"])
+    for name, table in found.items():
+        with warnings.catch_warnings():
+            # Fitted without names as scikit-learn knows them, which a frame has.
+            warnings.filterwarnings("ignore", "X has feature names")
+            assert bits(model.predict_proba(table)) == bits(expected), name
+        if name != "pandas in another order":
+            assert bits(classifier().fit(table, LABELS).predict_proba(table)) == bits(expected)
+
+
+def test_columns_of_a_network():
+    model = regressor().fit(TABLE, T)
+    kinds = [type(column) for column in model.net_.layers[0].columns]
+    # A date has four numbers; the hour is the same in all rows.
+    dates = [Periodic, Periodic, Periodic, Ignored]
+    assert kinds == [Periodic, Periodic, Periodic, OneHot, Embedding, OneHot, *dates, Ignored]
+    assert [column.missing for column in model.net_.layers[0].columns[:3]] == [False, False, True]
+    assert model.n_features_in_ == len(TABLE)
+    assert model.net_.layers[0].columns[4].categories == 12
+
+
+def test_dates():
+    encoder = Encoder("f", {"day": np.array(["1970-01-01T18:00", "NaT", "2024-02-29"], "M8[s]")})
+    x = encoder.transform("f", {"day": np.array(["2024-02-29T06:00", "NaT"], "M8[ms]")})
+    assert x[0].tolist() == [19782.25, 2.0, 3.0, 6.0]  # a Thursday; Monday is 0
+    assert np.isnan(x[1]).all()
+
+
+def test_categories_of_numbers():
+    """Numbers are categories if they are named as such."""
+    x = np.column_stack([RNG.integers(0, 4, N) * 10.0, RNG.normal(size=N)])
+    model = regressor(categorical_features=[0]).fit(x, T)
+    assert model.net_.layers[0].columns == (OneHot(4), Periodic())
+    model = regressor(categorical_features=["count"]).fit({"count": TABLE["count"]}, T)
+    assert isinstance(model.net_.layers[0].columns[0], Embedding)
+
+
+def test_an_array_of_objects():
+    x = np.array([["a", 1.5], ["b", 2.5], [None, math.nan], ["a", 4]] * 10, dtype=object)
+    model = classifier().fit(x, [0, 1, 0, 1] * 10)
+    assert model.net_.layers[0].columns == (OneHot(2), Periodic(missing=True))
+    assert model.predict(x[:3]).shape == (3,)
+
+
+def test_a_missing_value_where_training_had_none(bits):
+    """A missing number counts as the median, a missing category as no category."""
+    model = regressor().fit({"a": [1.0, 2.0, 6.0] * 8, "b": ["x", "y", "z"] * 8}, T[:24])
+    median = model.predict({"a": [2.0], "b": ["x"]})
+    assert bits(model.predict({"a": [None], "b": ["x"]})) == bits(median)
+    assert model.predict({"a": [2.0], "b": [None]}).shape == (1,)
+
+
+def test_unseen_categories(bits):
+    for settings, message in (({}, None), ({"unseen": "ignore"}, None), ({"unseen": "error"}, 1)):
+        model = regressor(**settings).fit({"b": ["x", "y", "z", "w"] * 6}, T[:24])
+        missing = model.predict({"b": [None, "x"]})
+        text = "row 0, column 'b' is 'q', which fit did not see: w, x, y and 1 more"
+        if message:
+            with refused(ValueError, f"TabularRegressor.predict: {text}"):
+                model.predict({"b": ["q", "x"]})
+            continue
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            found = model.predict({"b": ["q", "x"]})
+        assert bits(found) == bits(missing)
+        assert [text in str(w.message) for w in caught] == ([True] if not settings else [])
+
+
+def test_many_categories():
+    """100,000 categories, of which a network has a row each, and a number for all but these."""
+    names = [f"n{i}" for i in range(100_000)]
+    x = {"name": names * 2, "number": np.linspace(0, 1, 200_000)}
+    model = regressor(epochs=1, batch_size=20_000).fit(x, np.arange(200_000) % 100_000 / 1e5)
+    assert model.net_.layers[0].columns[0] == Embedding(100_000)
+    assert model.net_.layers[0].embedding.shape == (100_000, 8)
+    assert np.isfinite(model.predict({"name": names[:5], "number": [0.0] * 5})).all()
+
+
+# ---- Learning ------------------------------------------------------------------------------------
+
+
+def test_scores():
+    """As good as is known for these tables."""
+    for load, least in ((load_iris, 0.93), (load_breast_cancer, 0.94)):
+        x, y = load(return_X_y=True)
+        model = TabularClassifier(epochs=40, random_state=0)
+        assert cross_val_score(model, x, y, cv=3).mean() > least
+    x, y = load_diabetes(return_X_y=True)
+    assert cross_val_score(TabularRegressor(random_state=0, epochs=64), x, y, cv=3).mean() > 0.38
+
+
+def test_categories_and_missing_values_are_learned():
+    rng = np.random.default_rng(1)
+    word, hole = rng.choice(list("abcdefghijklmnop"), 800), rng.random(800) < 0.3
+    number = np.where(hole, np.nan, rng.normal(size=800))
+    y = (word < "h").astype(float) + 2 * hole + np.where(hole, 0, number)
+    table = {"word": word, "number": number}
+    model = TabularRegressor(hidden_layer_sizes=(64,), epochs=60, random_state=0)
+    train = {name: column[:600] for name, column in table.items()}
+    test = {name: column[600:] for name, column in table.items()}
+    assert model.fit(train, y[:600]).score(test, y[600:]) > 0.97
+
+
+def test_members_are_averaged(bits):
+    x, y = load_breast_cancer(return_X_y=True)
+    model = classifier(n_ens=3).fit(x, y)
+    assert len(model.nets_) == len(model.histories_) == len(model.best_epochs_) == 3
+    outputs = [net.predict(x) for net in model.nets_]
+    assert bits(outputs[0]) != bits(outputs[1])
+    mean = np.mean([o.astype(float) for o in outputs], axis=0)
+    np.testing.assert_allclose(model.predict_proba(x), mean, rtol=0, atol=1e-6)
+    assert (model.predict(x) == model.classes_[mean.argmax(1)]).all()
+    assert model.net_ is model.nets_[0]
+
+
+def test_losses():
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(400, 3))
+    t = x[:, 0] + rng.standard_t(1.5, size=400)
+    medians = {
+        loss: np.median(np.abs(regressor(loss=loss, epochs=60).fit(x, t).predict(x) - x[:, 0]))
+        for loss in ("squared_error", "huber")
+    }
+    assert medians["huber"] < medians["squared_error"]
+    counts = rng.poisson(np.exp(x[:, 0]))
+    model = regressor(loss="poisson", epochs=100).fit(x, counts)
+    assert (model.predict(x) >= 0).all()
+    assert np.corrcoef(np.log(model.predict(x) + 0.1), x[:, 0])[0, 1] > 0.9
+
+
+def test_several_targets():
+    x, t = load_diabetes(return_X_y=True)
+    both = np.column_stack([t, -t])
+    found = regressor(epochs=40).fit(x, both).predict(x)
+    assert found.shape == both.shape
+    assert np.corrcoef(found.T)[0, 1] < -0.9
+
+
+def test_predictions_are_within_the_range_of_the_targets():
+    x = RNG.normal(size=(100, 2))
+    model = regressor(epochs=20).fit(x, x[:, 0])
+    found = model.predict(x * 100)
+    assert x[:, 0].min() <= found.min()
+    assert found.max() <= x[:, 0].max()
+
+
+def test_weights_of_classes_and_rows():
+    x, y = load_breast_cancer(return_X_y=True)
+    plain = classifier().fit(x, y).predict(x).mean()
+    weighted = [
+        classifier(class_weight={0: 30.0, 1: 1.0}).fit(x, y).predict(x).mean(),
+        classifier().fit(x, y, np.where(y == 0, 30.0, 1.0)).predict(x).mean(),
+    ]
+    assert max(weighted) < plain
+    balanced = classifier(class_weight="balanced").fit(x, y).predict_proba(x)
+    n = np.bincount(y)
+    given = classifier(class_weight=dict(enumerate(len(y) / (2 * n)))).fit(x, y).predict_proba(x)
+    assert balanced.tobytes() == given.tobytes()
+    # Rows without weight teach nothing.
+    wrong, weight = y.copy(), np.ones(len(y))
+    wrong[::2], weight[::2] = 1 - y[::2], 0.0
+    assert classifier(epochs=20).fit(x, wrong, weight).score(x, y) > 0.9
+
+
+def test_the_best_epoch_is_kept():
+    x, y = load_diabetes(return_X_y=True)
+    a, b, c, d = train_test_split(x, y, random_state=0)
+    errors = []
+
+    class Watch(cnn.Callback):
+        def on_epoch_end(self, epoch, logs):
+            t = (d - c.mean()) / c.std()
+            z = self.model.predict(b)[:, 0]
+            low, high = (c.min() - c.mean()) / c.std(), (c.max() - c.mean()) / c.std()
+            errors.append(np.mean((np.clip(z, low, high) - t) ** 2))
+
+    model = regressor(epochs=30).fit(a, c, eval_set=(b, d), callbacks=[Watch()])
+    assert len(errors) == 30
+    assert model.best_epochs_ == [1 + int(np.argmin(errors))]
+    found = np.mean((model.predict(b) - d) ** 2) / c.var()
+    assert abs(found / min(errors) - 1) < 1e-5
+
+
+def test_early_stopping():
+    x, y = load_diabetes(return_X_y=True)
+    model = regressor(epochs=200, early_stopping=3).fit(x, y)
+    assert model.n_iter_ == model.best_epochs_[0] + 3 < 200
+    assert regressor(epochs=8).fit(x, y).n_iter_ == 8
+
+
+def test_without_validation():
+    x, y = load_diabetes(return_X_y=True)
+    model = regressor(validation_fraction=0).fit(x, y)
+    assert model.best_epochs_ == [5]
+
+
+def test_same_bits(bits, threads, isa):
+    x, y = load_breast_cancer(return_X_y=True)
+
+    def outputs():
+        one = classifier(calibrate=True, n_jobs=threads).fit(x, y).predict_proba(x[:50])
+        two = regressor(calibrate=True, n_jobs=threads).fit(x, y).predict_interval(x[:50])
+        return bits(one, two)
+
+    found = outputs()
+    _core.select_isa("scalar")
+    threads = 1
+    assert found == outputs()
+
+
+def test_copies(bits):
+    model = classifier(n_ens=2).fit(TABLE, LABELS)
+    expected = bits(model.predict_proba(TABLE))
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert bits(other.predict_proba(TABLE)) == expected
+    assert not hasattr(clone(model), "nets_")
+
+
+def test_permutation_importance():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(TABLE)
+    model = regressor(epochs=60).fit(frame, T)
+    assert model.feature_names_in_.tolist() == list(TABLE)
+    found = permutation_importance(model, frame, T, n_repeats=3, random_state=0).importances_mean
+    assert np.argmax(found) == 0
+    assert found[-1] == 0
+
+
+# ---- Calibration ---------------------------------------------------------------------------------
+
+
+def test_temperature():
+    """The cross-entropy is least at the temperature that is found."""
+    rng = np.random.default_rng(3)
+    logits = [3 * rng.normal(size=(500, 4)), 3 * rng.normal(size=(500, 4))]
+    p = _core.softmax(logits[0] / 2.5)
+    classes = (rng.random(500)[:, None] > p.cumsum(1)).sum(1)
+    weight = rng.random(500)
+
+    def cross_entropy(members, temperature, weight):
+        mean = np.mean([_core.softmax(z / temperature) for z in members], axis=0)
+        return -np.average(np.log(mean[np.arange(500), classes]), weights=weight)
+
+    for members in (logits[:1], logits):
+        for w in (None, weight):
+            found = temperature_of(members, classes, w)
+            at = cross_entropy(members, found, w)
+            assert at < cross_entropy(members, found * 1.01, w)
+            assert at < cross_entropy(members, found / 1.01, w)
+    assert abs(temperature_of(logits[:1], classes, None) - 2.5) < 0.5
+
+
+def test_calibrated_probabilities():
+    """Labels of which a part is wrong, learned too well: calibrated ones are less sure."""
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(1600, 10))
+    y = (x[:, 0] > 0) ^ (rng.random(1600) < 0.25)
+    settings = {"hidden_layer_sizes": (256, 256), "epochs": 60, "dropout": 0.0}
+    settings |= {"label_smoothing": 0.0, "lr": 0.1, "weight_decay": 0.0}
+    held_out = (x[400:800], y[400:800])
+    losses = {}
+    for calibrate in (False, True):
+        model = classifier(calibrate=calibrate, **settings)
+        model.fit(x[:400], y[:400], eval_set=held_out)
+        losses[calibrate] = log_loss(y[800:], model.predict_proba(x[800:]))
+    assert model.temperature_ > 1.2
+    assert losses[True] < losses[False]
+
+
+def test_intervals_have_their_coverage():
+    """Of 40 splits, the mean coverage is 1 - alpha to 1 - alpha + 1 / (n + 1), but for chance."""
+    x, y = load_diabetes(return_X_y=True)
+    alpha, covered, tests = 0.2, 0, 0
+    for seed in range(40):
+        a, b, c, d = train_test_split(x, y, test_size=0.3, random_state=seed)
+        model = regressor(calibrate=True, validation_fraction=0.4, random_state=seed)
+        low, high = model.fit(a, c).predict_interval(b, alpha).T
+        covered += np.count_nonzero((low <= d) & (d <= high))
+        tests += len(d)
+    calibrating = round(0.2 * 309)
+    # A split's coverage has the deviation of a beta distribution; the splits share rows, so that
+    # their mean has that of a few.
+    deviation = math.sqrt(alpha * (1 - alpha) / (calibrating + 2) / 4)
+    assert 1 - alpha - 3 * deviation < covered / tests
+    assert covered / tests < 1 - alpha + 1 / (calibrating + 1) + 3 * deviation
+
+
+# ---- Refused -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"a": [1.0, math.inf, 2.0]}, "row 1, column 'a' is inf, should be finite or missing"),
+        ({"a": [1.0, 2.0, 3.0], "b": [1.0, 2.0]}, "column 'b' has 2 values, but column 'a' has 3"),
+        ({}, "the table has no columns"),
+        ({"a": [[1], [2], [3]]}, "row 0, column 'a' is of type list"),
+        ([1.0, 2.0, 3.0], "X has 1 dimensions, should be a table of 2"),
+        ({"a": [1.0, 2.0, 3.0, 4.0]}, "X has 4 rows, but y has 3"),
+        ({"a": [1.0]}, "X has 1 rows, but y has 3"),
+    ],
+)
+def test_refused_tables(table, message):
+    with pytest.raises((TypeError, ValueError)) as caught:
+        regressor().fit(table, [1.0, 2.0, 3.0])
+    assert message in str(caught.value)
+    assert "TabularRegressor.fit" in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore:X has feature names")
+def test_refused_columns():
+    pandas = pytest.importorskip("pandas")
+    twice = pandas.DataFrame([[1.0, 2.0]] * 9, columns=["a", "a"])
+    with refused(ValueError, "column 'a' is there twice, names should differ"):
+        regressor().fit(twice, T[:9])
+    frame = pandas.DataFrame(TABLE)
+    model = regressor().fit(frame, T)
+    for changes, error, message in (
+        ({"number": ["x"] * N}, ValueError, "row 0, column 'number' is 'x', should be a number"),
+        ({"number": [math.inf] * N}, ValueError, "row 0, column 'number' is inf, should be finite"),
+        ({"day": ["x"] * N}, ValueError, "column 'day' is of type object, should be dates"),
+    ):
+        with refused(error, f"TabularRegressor.predict: {message}"):
+            model.predict(frame.assign(**changes))
+    with refused(ValueError, "feature names should match those that were passed during fit"):
+        model.predict(frame.rename(columns={"number": "numbre"}))
+    model = regressor().fit(TABLE, T)
+    with refused(ValueError, "column 'number' is missing, the table has numbre, count"):
+        model.predict(frame.rename(columns={"number": "numbre"}))
+    with refused(ValueError, "X has 2 features, but TabularRegressor is expecting 8 features"):
+        model.predict(np.ones((3, 2)))
+    with refused(ValueError, "column 'word' has texts such as 'red', but"):
+        regressor(categorical_features=["town"]).fit(TABLE, T)
+    with refused(ValueError, "categorical_features has 'twon', the table has"):
+        regressor(categorical_features=["twon"]).fit(TABLE, T)
+    with refused(ValueError, "categorical_features has 9, but there are 8 columns"):
+        regressor(categorical_features=[9]).fit(TABLE, T)
+    with refused(ValueError, "The 'categorical_features' parameter of TabularRegressor must be"):
+        regressor(categorical_features="all").fit(TABLE, T)
+
+
+@pytest.mark.parametrize(
+    ("settings", "fit", "error", "message"),
+    [
+        ({"preset": "slow"}, {}, ValueError, "The 'preset' parameter of TabularClassifier must be"),
+        ({"n_ens": 0}, {}, ValueError, "The 'n_ens' parameter"),
+        ({"dropout": 1.0}, {}, ValueError, "The 'dropout' parameter"),
+        ({"activation": "softmax"}, {}, ValueError, "The 'activation' parameter"),
+        ({"hidden_layer_sizes": (4, 0)}, {}, ValueError, "hidden_layer_sizes[1] is 0, should be"),
+        ({"calibrate": True, "validation_fraction": 0}, {}, ValueError, "calibrate is True, but"),
+        ({}, {"eval_set": 3}, TypeError, "eval_set is of type int, should be a tuple (X, y)"),
+        ({}, {"eval_set": (TABLE, ["?"] * N)}, ValueError, "y has np.str_('?') in row 0, should"),
+        ({}, {"sample_weight": [-1.0] * N}, ValueError, "sample_weight has -1"),
+        ({}, {"sample_weight": [0.0] * N}, ValueError, "sample_weight is 0 in all rows"),
+        ({"class_weight": "equal"}, {}, ValueError, "The 'class_weight' parameter"),
+    ],
+)
+def test_refused_settings(settings, fit, error, message):
+    with refused(error, message):
+        classifier(**settings).fit(TABLE, LABELS, **fit)
+
+
+def test_refused_targets():
+    with refused(ValueError, "y has 1 class, "):
+        classifier().fit({"a": [1.0, 2.0]}, ["x", "x"])
+    with refused(ValueError, "X has 1 sample, should have at least 2"):
+        regressor().fit({"a": [1.0]}, [2.0])
+    with refused(ValueError, "requires y to be passed, but the target y is None"):
+        regressor().fit({"a": [1.0, 2.0]}, None)
+    with refused(ValueError, "y has -2 in row 1, should be 0 or more for poisson"):
+        regressor(loss="poisson").fit({"a": [1.0, 2.0]}, [1.0, -2.0])
+    model = regressor().fit({"a": [1.0, 2.0] * 20}, [1.0, 2.0] * 20)
+    with refused(ValueError, "calibrate was False in fit, should be True"):
+        model.predict_interval({"a": [1.0]})
+    model = regressor(calibrate=True).fit({"a": [1.0, 2.0] * 20}, [1.0, 2.0] * 20)
+    with refused(ValueError, "alpha is 0.1, should be at least 0.2, as 4 rows were held out"):
+        model.predict_interval({"a": [1.0]})
+    with refused(ValueError, "alpha is 1, should be"):
+        model.predict_interval({"a": [1.0]}, 1.0)
+    model = regressor(calibrate=True).fit({"a": [1.0, 2.0] * 20}, np.ones((40, 2)))
+    with refused(ValueError, "y had several columns, should have had one"):
+        model.predict_interval({"a": [1.0]})
+
+
+def test_a_class_of_one_row_is_trained_with():
+    y = ["a"] * 20 + ["b"] * 20 + ["c"]
+    model = classifier(epochs=40).fit({"a": [1.0] * 20 + [2.0] * 20 + [9.0]}, y)
+    assert model.classes_.tolist() == ["a", "b", "c"]
+    assert model.predict({"a": [1.0, 2.0, 9.0]}).tolist() == ["a", "b", "c"]
+
+
+def test_a_constant_column_is_left_out(bits):
+    x = RNG.normal(size=(40, 1))
+    y = x[:, 0]
+    model = regressor().fit(np.hstack([x, np.full((40, 1), 3.0)]), y)
+    assert model.net_.layers[0].columns == (Periodic(), Ignored())
+    moved = model.predict(np.hstack([x, np.full((40, 1), 7.0)]))
+    assert bits(moved) == bits(model.predict(np.hstack([x, np.full((40, 1), 3.0)])))
+    holes = np.where(np.arange(40) % 5, 3.0, np.nan)[:, None]
+    assert regressor().fit(np.hstack([x, holes]), y).net_.layers[0].columns[1] == Number(True)
