@@ -9,7 +9,7 @@ from cnn import _core, activations
 from cnn._base import checks, formats
 from cnn._base.hinted import hinted
 from cnn._base.log import LOGGER
-from cnn._base.metadata import COLUMNS, EPOCHS, LR, RUN
+from cnn._base.metadata import COLUMNS, EPOCHS, LR, RUN, TABULAR
 from cnn._model.names import check_names
 from cnn._training.optimizer_files import optimizer_of
 from cnn.layers import stacked
@@ -96,7 +96,7 @@ def mlp(
 
 
 def _loaded(where: str, network: _core.Network) -> Sequential | Any:
-    """Return the network or TableModel of a file, whose metadata are not trusted."""
+    """Return the network, or the model of tables, of a file whose metadata are not trusted."""
     epochs = network.get_metadata(EPOCHS)
     if epochs is not None and not (epochs.isascii() and epochs.isdigit() and len(epochs) < 19):
         raise _core.ModelFileError(
@@ -106,6 +106,10 @@ def _loaded(where: str, network: _core.Network) -> Sequential | Any:
     network.set_metadata(RUN, None)
     check_names(network)
     net = of_network(network)
+    if network.get_metadata(TABULAR) is not None:
+        from cnn.tabular import estimator_of_file  # noqa: PLC0415  # needs scikit-learn
+
+        return estimator_of_file(where, net)
     if network.get_metadata(COLUMNS) is None:
         return net
     from cnn.tabular import of_file  # noqa: PLC0415  # most files have no columns
@@ -119,7 +123,14 @@ def of_bytes(where: str, data: bytes, is_net: bool) -> Sequential | Any:
         network = _core.Network.from_bytes(data)
     except _core.ModelFileError as error:
         raise _core.ModelFileError(str(error).replace("from_bytes", where, 1)) from None
-    return of_network(network) if is_net else _loaded(where, network)
+    if is_net:
+        return of_network(network)
+    if network.get_metadata(TABULAR) is not None:
+        raise ValueError(
+            f"{where}: model is the file of an estimator of cnn.tabular, should be one of a "
+            f"network or of a TableModel; cnn.load reads it"
+        )
+    return _loaded(where, network)
 
 
 # Any stands for a TableModel: type checkers treat the result as a Sequential, the usual case, and
@@ -138,8 +149,9 @@ def load(path: str | os.PathLike[str]) -> Sequential | Any:
     Sequential or cnn.tabular.TableModel
         The network. If the file also has the columns of a table, as those of ``cnn train`` do, the
         result is a `cnn.tabular.TableModel`: its ``predict`` takes data frames and rows of raw
-        values, and its ``net`` is the network. Type checkers treat the result as a Sequential
-        unless ``isinstance(model, cnn.tabular.TableModel)`` narrows it.
+        values, and its ``net`` is the network. Of a file that `cnn.tabular.TabularClassifier` or
+        `cnn.tabular.TabularRegressor` saved, it is that estimator. Type checkers treat the result
+        as a Sequential unless ``isinstance(model, cnn.tabular.TableModel)`` narrows it.
 
     Raises
     ------

@@ -13,5 +13,8 @@ LR = "lr"
 RUN = "distributed_run"
 """The state of a run of `cnn.distributed`, as JSON; in checkpoints alone."""
 
-OWN = frozenset({CLASS_NAMES, COLUMNS, EPOCHS, FEATURE_NAMES, LR, RUN})
+TABULAR = "tabular"
+"""What a TabularClassifier or TabularRegressor has beside its network, as JSON."""
+
+OWN = frozenset({CLASS_NAMES, COLUMNS, EPOCHS, FEATURE_NAMES, LR, RUN, TABULAR})
 """The keys that cnn uses itself; users have all others."""

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from cnn import _core, models
 from cnn._tables.source import STDIN
+from cnn.sequential import Sequential
 from cnn.tabular import TableModel, plan_of
 
 if TYPE_CHECKING:
     from cnn._tables.preprocessing import Preprocessing
-    from cnn.sequential import Sequential
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C: as shells have it, 128 and the number of the signal."""
@@ -26,7 +26,15 @@ def loaded(path: str) -> tuple[Sequential, TableModel | None]:
         raise _core.ModelFileError(
             f"{path}: {error}; should be a file that 'train' or net.save wrote"
         ) from error
-    return (found.net, found) if isinstance(found, TableModel) else (found, None)
+    if isinstance(found, TableModel):
+        return found.net, found
+    if not isinstance(found, Sequential):
+        kind = type(found).__name__
+        raise ValueError(
+            f"{path}: the file has a {kind}, which the command line does not read; in Python, "
+            f"cnn.load reads it"
+        )
+    return found, None
 
 
 def loaded_table(path: str) -> tuple[Sequential, Preprocessing]:

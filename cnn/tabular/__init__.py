@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TableModel", "TabularClassifier", "TabularRegressor"]
 
+# The modules of the classes.
 _ESTIMATORS = {"TabularClassifier": "_classifier", "TabularRegressor": "_regressor"}
 
 
@@ -42,3 +43,11 @@ def __getattr__(name: str) -> Any:
     found = getattr(import_module(f"{__name__}.{_ESTIMATORS[name]}"), name)
     globals()[name] = found
     return found
+
+
+def estimator_of_file(where: str, net: Any) -> Any:
+    """Return the estimator around a file's network, whose metadata are not trusted."""
+    kinds = {name: __getattr__(name) for name in _ESTIMATORS}
+    from cnn.tabular._estimator_files import restored  # noqa: PLC0415
+
+    return restored(where, net, kinds)

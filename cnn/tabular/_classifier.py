@@ -13,8 +13,11 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _assert_all_finite, column_or_1d
 
+from cnn._base import checks
 from cnn.losses import CrossEntropy
+from cnn.sequential import network_of
 from cnn.tabular._calibration import row_sums, temperature_of
+from cnn.tabular._estimator_files import array_content, array_of
 from cnn.tabular._estimators import BaseTabular, Rows
 from cnn.tabular._recipe import Recipe, cool, logits_of
 
@@ -328,6 +331,21 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         if weight is None:
             return np.count_nonzero(wrong) / len(t)
         return math.fsum(weight[wrong]) / math.fsum(weight)
+
+    def _target_content(self, where: str) -> dict[str, Any]:
+        return {
+            "classes": array_content(where, "y has the class", self.classes_),
+            "temperature": self.temperature_,
+        }
+
+    def _take_target(self, content: Any) -> None:
+        self.classes_ = array_of(content["classes"])
+        self.temperature_ = checks.positive("it", "temperature", content["temperature"])
+        net = self.nets_[0]
+        if len(self.classes_) != net.outputs or network_of(net).activation != "softmax":
+            raise ValueError(
+                f"it has {len(self.classes_)} classes, but the network has {net.outputs} outputs"
+            )
 
     def _class_weight(self) -> Any:
         return self._weights

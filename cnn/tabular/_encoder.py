@@ -68,6 +68,13 @@ class Encoder:
             free = chosen is None
             self.features.append(_fitted(where, name, values, force=force, free=free))
 
+    @classmethod
+    def of_features(cls, features: list[Feature], *, named: bool) -> Encoder:
+        """Return the encoder of columns that are known."""
+        made = cls.__new__(cls)
+        made.features, made.named = features, named
+        return made
+
     @property
     def names(self) -> list[str]:
         """The names of the columns."""

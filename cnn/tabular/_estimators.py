@@ -15,11 +15,15 @@ from sklearn.utils.validation import _check_feature_names, _check_sample_weight,
 
 from cnn import _core, activations, runtime
 from cnn._base import checks
+from cnn._base.metadata import TABULAR
+from cnn.sequential import network_of, of_network
 from cnn.tabular import _recipe
 from cnn.tabular._encoder import Encoder
+from cnn.tabular._estimator_files import text_of
 from cnn.tabular._recipe import Recipe, Trained
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterator, Sequence
     from typing import Self
 
@@ -81,6 +85,8 @@ class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
     n_features_in_: int
     best_epochs_: list[int]
     histories_: list[History]
+    n_iter_: int
+    feature_names_in_: NDArray[Any]
     _encoder: Encoder
 
     # ---- Methods of the subclasses --------------------------------------------------------------
@@ -152,6 +158,7 @@ class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             self.nets_ = [trained.net for trained in found]
             self.histories_ = [trained.history for trained in found]
             self.best_epochs_ = [trained.best_epoch for trained in found]
+            self.n_iter_ = max(len(trained.history) for trained in found)
             if calibrating is not None:
                 self._calibrate(calibrating)
         return self
@@ -270,11 +277,56 @@ class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         check_is_fitted(self)
         return self.nets_[0]
 
-    @property
-    def n_iter_(self) -> int:
-        """The number of epochs of the longest training."""
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Save the network and the preprocessing to a safetensors file, for `cnn.load`.
+
+        If saving fails, a file that existed is unchanged.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file; one that exists is replaced.
+
+        Raises
+        ------
+        ValueError
+            If there are several networks, or a category or class is neither a text, a number nor a
+            truth value.
+        TypeError, OSError
+            As for `cnn.Sequential.save`.
+
+        Notes
+        -----
+        The file has what predictions need, and those parameters that JSON has a value for; a
+        `random_state` that is an object becomes None. It does not have `histories_`.
+
+        Examples
+        --------
+        >>> import cnn, os, tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> path = os.path.join(folder.name, "fruit.safetensors")
+        >>> table = {"weight": [150.0, 10.0] * 20, "skin": ["smooth", "rough"] * 20}
+        >>> model = cnn.tabular.TabularClassifier(epochs=20, random_state=0)
+        >>> model.fit(table, ["apple", "lychee"] * 20).save(path)
+        >>> cnn.load(path).predict({"weight": [140.0], "skin": ["smooth"]})
+        array(['apple'], dtype='<U6')
+        >>> folder.cleanup()
+        """
         check_is_fitted(self)
-        return max(len(history) for history in self.histories_)
+        where = f"{type(self).__name__}.save"
+        if len(self.nets_) > 1:
+            raise ValueError(f"{where}: there are {len(self.nets_)} networks, a file holds one")
+        network = _core.Network.from_bytes(network_of(self.net_).to_bytes())
+        network.set_metadata(TABULAR, text_of(where, self))
+        of_network(network).save(path)
+
+    def _target_content(self, where: str) -> dict[str, Any]:
+        """Return what belongs to the target, as an object for JSON."""
+        raise NotImplementedError
+
+    def _take_target(self, content: Any) -> None:
+        """Set what `_target_content` described, which is not trusted."""
+        raise NotImplementedError
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "nets_")

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from cnn import _core
 from cnn._base import checks, warning
 from cnn.losses import Huber, Loss, Poisson, SquaredError
+from cnn.tabular._estimator_files import array_content, array_of
 from cnn.tabular._estimators import BaseTabular, Rows
 from cnn.tabular._recipe import Recipe
 
@@ -28,6 +29,10 @@ _LOSSES: dict[str, type[Loss]] = {
     "huber": Huber,
     "poisson": Poisson,
 }
+
+
+# What a file has of the target.
+_ARRAYS = ("mean", "scale", "low", "high", "residuals")
 
 
 class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
@@ -363,6 +368,24 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
 
     def _output(self, t: NDArray[Any]) -> tuple[int, str]:
         return t.shape[1], "identity"
+
+    def _target_content(self, where: str) -> dict[str, Any]:
+        found: dict[str, Any] = {"one_column": self._one_column}
+        for name in _ARRAYS:
+            values = getattr(self, f"_{name}")
+            found[name] = None if values is None else array_content(where, "y has", values)
+        return found
+
+    def _take_target(self, content: Any) -> None:
+        self._one_column = content["one_column"] is True
+        for name in _ARRAYS:
+            values = content[name]
+            setattr(self, f"_{name}", None if values is None else array_of(values))
+        outputs = self.nets_[0].outputs
+        found = [self._mean, self._scale, self._low, self._high]
+        good = all(a is not None and a.shape == (outputs,) and np.isfinite(a).all() for a in found)
+        if not good or not (self._scale > 0).all() or (self._one_column and outputs > 1):
+            raise ValueError(f"its target is not one of {outputs} outputs")
 
     def _error(self, outputs: NDArray[Any], t: NDArray[Any], weight: Any) -> float:
         z = outputs.astype(np.float64)

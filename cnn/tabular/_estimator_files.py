@@ -1,0 +1,179 @@
+"""TabularClassifier and TabularRegressor in model files: preprocessing and targets as JSON."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnn import _core
+from cnn._base.metadata import TABULAR
+from cnn.layers import Columns
+from cnn.sequential import network_of
+from cnn.tabular._encoder import Encoder, Feature
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cnn.sequential import Sequential
+    from cnn.tabular._estimators import BaseTabular
+
+_FORMAT = 1
+# The types of categories, classes and parameters that JSON keeps apart.
+_PLAIN = (str, bool, int, float)
+
+
+def text_of(where: str, estimator: BaseTabular) -> str:
+    """Return what a file has beside the network of a fitted estimator.
+
+    Raises
+    ------
+    ValueError
+        If a category, a class or a parameter is of a type that a file cannot hold.
+    """
+    features = [
+        {
+            "name": feature.name,
+            "kind": feature.kind,
+            "categories": [
+                _plain(where, f"column {feature.name!r} has the category", category)
+                for category in feature.categories
+            ],
+            "missing": feature.missing,
+        }
+        for feature in estimator._encoder.features
+    ]
+    content = {
+        "format": _FORMAT,
+        "estimator": type(estimator).__name__,
+        "parameters": _parameters(estimator),
+        "features": features,
+        "named": estimator._encoder.named,
+        "has_feature_names": hasattr(estimator, "feature_names_in_"),
+        "best_epoch": estimator.best_epochs_[0],
+        "epochs": estimator.n_iter_,
+        "target": estimator._target_content(where),
+    }
+    return json.dumps(content, ensure_ascii=False, allow_nan=False)
+
+
+def _parameters(estimator: BaseTabular) -> dict[str, Any]:
+    """Return the parameters that a file can hold; others are the defaults when it is loaded."""
+    found = {}
+    for name, value in estimator.get_params().items():
+        kept = list(value) if isinstance(value, tuple) else value
+        try:
+            if json.loads(json.dumps(kept, allow_nan=False)) == kept:
+                found[name] = kept
+        except (TypeError, ValueError):
+            continue
+    return found
+
+
+def _plain(where: str, what: str, value: Any) -> Any:
+    """Return a value that JSON keeps as it is."""
+    found = value.item() if isinstance(value, np.generic) else value
+    is_plain = isinstance(found, _PLAIN) and type(found) in _PLAIN
+    if not is_plain or (isinstance(found, float) and not math.isfinite(found)):
+        raise ValueError(
+            f"{where}: {what} {value!r} of type {type(value).__name__}, which a file cannot hold; "
+            f"should be a text, a finite number or a truth value"
+        )
+    return found
+
+
+def array_content(where: str, what: str, values: NDArray[Any]) -> dict[str, Any]:
+    """Return an array of one dimension as an object for JSON."""
+    if values.dtype == np.float64:
+        data = base64.b64encode(values.astype("<f8").tobytes()).decode()
+        return {"dtype": "float64", "base64": data}
+    return {
+        "dtype": "object" if values.dtype.kind == "O" else values.dtype.str,
+        "values": [_plain(where, what, value) for value in values.tolist()],
+    }
+
+
+def array_of(content: Any) -> NDArray[Any]:
+    """Return the array that `array_content` described; ValueError if it is none."""
+    if "base64" in content:
+        data = base64.b64decode(content["base64"], validate=True)
+        return np.frombuffer(data, "<f8").astype(np.float64)
+    dtype, values = np.dtype(content["dtype"]), content["values"]
+    if dtype.kind not in "OUbiuf" or not isinstance(values, list):
+        raise ValueError(f"an array has the type {dtype}")
+    if not all(type(value) in _PLAIN for value in values):
+        raise ValueError("an array has values that are neither texts nor numbers")
+    if dtype.kind == "O":
+        found = np.empty(len(values), dtype=object)
+        found[:] = values
+        return found
+    return np.array(values, dtype=dtype)
+
+
+def restored(where: str, net: Sequential, kinds: dict[str, type[BaseTabular]]) -> BaseTabular:
+    """Return the estimator around a file's network, whose metadata are not trusted.
+
+    Raises
+    ------
+    ModelFileError
+        If they are not those of an estimator, or do not belong to the network.
+    """
+    text = network_of(net).get_metadata(TABULAR)
+    assert text is not None
+    try:
+        content = json.loads(text)
+        if content["format"] != _FORMAT or type(content["format"]) is not int:
+            raise ValueError(f"its format is {content['format']!r}, should be {_FORMAT}")
+        parameters = content["parameters"]
+        if isinstance(parameters.get("hidden_layer_sizes"), list):
+            parameters["hidden_layer_sizes"] = tuple(parameters["hidden_layer_sizes"])
+        made = kinds[content["estimator"]](**parameters)
+        made._validate_params()
+        features = [_feature(value) for value in content["features"]]
+        _check_columns(net, features)
+        made._encoder = Encoder.of_features(features, named=content["named"] is True)
+        made.nets_ = [net]
+        made.best_epochs_ = [int(content["best_epoch"])]
+        made.n_iter_ = int(content["epochs"])
+        made.n_features_in_ = len(features)
+        if content["has_feature_names"] is True:
+            made.feature_names_in_ = np.array([f.name for f in features], dtype=object)
+        made._take_target(content["target"])
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise _core.ModelFileError(f"{where}: the file's {TABULAR} is not one: {error}") from error
+    return made
+
+
+def _feature(value: Any) -> Feature:
+    """Return a feature of an untrusted file."""
+    name, kind, categories = value["name"], value["kind"], value["categories"]
+    if not isinstance(name, str) or kind not in ("number", "category", "boolean", "date"):
+        raise ValueError(f"a column is {name!r} of the kind {kind!r}")
+    plain = isinstance(categories, list) and all(type(each) in _PLAIN for each in categories)
+    if not plain or len(set(categories)) < len(categories):
+        raise ValueError(f"column {name!r} should have categories that differ")
+    if kind == "boolean" and categories != [False, True]:
+        raise ValueError(f"column {name!r} should have the categories False and True")
+    return Feature(name, kind, categories, missing=value["missing"] is True)
+
+
+def _check_columns(net: Sequential, features: list[Feature]) -> None:
+    """Refuse features that are not those of the network."""
+    first = net.layers[0]
+    if not isinstance(first, Columns):
+        raise ValueError(f"its first layer is {type(first).__name__}, should be Columns")
+    wanted = [feature for feature in features for _ in feature.names]
+    if len(wanted) != first.inputs or len({f.name for f in features}) < len(features):
+        raise ValueError(
+            f"it has {len(wanted)} numbers in a row, but the network takes {first.inputs}"
+        )
+    for feature, column in zip(wanted, first.columns, strict=True):
+        count = getattr(column, "categories", 0)
+        if count > 0 and count != len(feature.categories):
+            raise ValueError(
+                f"column {feature.name!r} has {len(feature.categories)} categories, but the "
+                f"network has {count}"
+            )
