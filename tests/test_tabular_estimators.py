@@ -11,6 +11,8 @@ import pytest
 from refused import refused
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import log_loss
 from sklearn.model_selection import cross_val_score, train_test_split
@@ -20,7 +22,7 @@ import cnn
 from cnn import _core
 from cnn.cli import common
 from cnn.columns import Embedding, Ignored, Number, OneHot, Periodic
-from cnn.tabular import TabularClassifier, TabularRegressor
+from cnn.tabular import TabularClassifier, TabularRegressor, distill
 from cnn.tabular._calibration import temperature_of
 from cnn.tabular._encoder import Encoder
 
@@ -481,6 +483,70 @@ def test_intervals_have_their_coverage():
     deviation = math.sqrt(alpha * (1 - alpha) / (calibrating + 2) / 4)
     assert 1 - alpha - 3 * deviation < covered / tests
     assert covered / tests < 1 - alpha + 1 / (calibrating + 1) + 3 * deviation
+
+
+# ---- Distilling ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def breast_cancer():
+    return load_breast_cancer(return_X_y=True, as_frame=True)
+
+
+def test_a_student_of_classes(breast_cancer):
+    x, y = breast_cancer
+    forest = RandomForestClassifier(n_estimators=50, random_state=0)
+    student = TabularClassifier(hidden_layer_sizes=(32,), epochs=60, label_smoothing=0.0)
+    student.set_params(random_state=0)
+    found = distill(forest, x, y, student=student)
+    assert not hasattr(forest, "classes_")  # copies are fitted
+    assert not hasattr(student, "classes_")
+    assert found.rows == 114
+    assert found.teacher_score > 0.93
+    assert found.student_score > found.teacher_score - 0.03
+    assert found.agreement > 0.94
+    assert found.student.feature_names_in_.tolist() == list(x.columns)
+    assert len(found.student.net_.layers[2].bias) == 32
+    # One row takes a forest milliseconds.
+    assert found.student_microseconds[0] < found.teacher_microseconds[0]
+    text = str(found)
+    assert "agreement" in text
+    assert f"{found.student_score:.4f}" in text
+
+
+def test_a_student_learns_probabilities():
+    """Of a teacher that is unsure, and not of the classes."""
+    y = np.arange(200) % 10 < 3
+    student = TabularClassifier(epochs=60, label_smoothing=0.0, random_state=0)
+    found = distill(DummyClassifier(), RNG.normal(size=(200, 2)), y, student=student, cv=2)
+    proba = found.student.predict_proba(RNG.normal(size=(50, 2)))
+    assert np.abs(proba - [0.7, 0.3]).max() < 0.02
+
+
+def test_a_student_of_numbers():
+    x, t = load_diabetes(return_X_y=True)
+    teacher = RandomForestRegressor(n_estimators=50, random_state=0).fit(x, t)
+    found = distill(teacher, x, student=TabularRegressor(random_state=0, epochs=100))
+    assert found.teacher is teacher
+    assert found.teacher_score is None
+    assert found.agreement > 0.5
+    assert isinstance(distill(teacher, x[:60]).student, TabularRegressor)
+
+
+def test_refused_students(breast_cancer):
+    x, y = breast_cancer
+    forest = RandomForestClassifier(n_estimators=5, random_state=0)
+    for teacher, options, error, message in (
+        (None, {}, TypeError, "distill: teacher is of type NoneType, should be an estimator with"),
+        (RandomForestClassifier, {}, TypeError, "distill: teacher is of type ABCMeta"),
+        (forest, {"student": forest}, TypeError, "student is of type RandomForestClassifier"),
+        (forest, {"student": regressor()}, ValueError, "the teacher has predict_proba"),
+        (forest, {"test_fraction": 0.0}, ValueError, "test_fraction is 0"),
+        (forest, {"test_fraction": 1.0}, ValueError, "test_fraction is 1"),
+        (forest, {"student": classifier(class_weight="balanced")}, ValueError, "class_weight is"),
+    ):
+        with refused(error, message):
+            distill(teacher, x, y, **options)
 
 
 # ---- Refused -------------------------------------------------------------------------------------

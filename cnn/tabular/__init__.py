@@ -1,6 +1,7 @@
 """Networks for tables: from the columns of a data frame to classes or numbers.
 
-`TabularClassifier` and `TabularRegressor` are scikit-learn estimators that take tables as they are.
+`TabularClassifier` and `TabularRegressor` are scikit-learn estimators that take tables as they are,
+`distill` trains one with the predictions of another estimator.
 `TableModel.fit` trains a `TableModel`. `cnn.load` of a file that ``cnn train`` wrote returns one.
 """
 
@@ -23,24 +24,27 @@ from cnn.tabular._shards import Reading as Reading
 
 if TYPE_CHECKING:
     from cnn.tabular._classifier import TabularClassifier as TabularClassifier
+    from cnn.tabular._distill import Distillation as Distillation
+    from cnn.tabular._distill import distill as distill
     from cnn.tabular._regressor import TabularRegressor as TabularRegressor
 
-__all__ = ["TableModel", "TabularClassifier", "TabularRegressor"]
+__all__ = ["Distillation", "TableModel", "TabularClassifier", "TabularRegressor", "distill"]
 
-# The modules of the classes.
+# The modules of what needs scikit-learn.
 _ESTIMATORS = {"TabularClassifier": "_classifier", "TabularRegressor": "_regressor"}
+_LATER = {**_ESTIMATORS, "Distillation": "_distill", "distill": "_distill"}
 
 
 def __getattr__(name: str) -> Any:
-    """Import an estimator, which needs scikit-learn, when it is first used."""
-    if name not in _ESTIMATORS:
+    """Import what needs scikit-learn when it is first used."""
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     extras.require(
         f"cnn.tabular.{name}", "sklearn.utils.validation", "sklearn", has="validate_data"
     )
     from importlib import import_module  # noqa: PLC0415  # `import cnn.tabular` need not wait
 
-    found = getattr(import_module(f"{__name__}.{_ESTIMATORS[name]}"), name)
+    found = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
     globals()[name] = found
     return found
 

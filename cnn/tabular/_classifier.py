@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -28,6 +29,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cnn.losses import Loss
+
+
+@dataclass(frozen=True)
+class SoftTargets:
+    """Probabilities in place of classes."""
+
+    classes: NDArray[Any]
+    probabilities: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.probabilities)
 
 
 class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
@@ -282,7 +294,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
 
     def _calibrate(self, rows: Rows) -> None:
         logits = [logits_of(net, rows.x) for net in self.nets_]
-        self.temperature_ = temperature_of(logits, rows.t, rows.weight)
+        self.temperature_ = temperature_of(logits, self._strata(rows.t), rows.weight)
         for net in self.nets_:
             cool(net, self.temperature_)
 
@@ -290,6 +302,12 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         return Recipe(activation="selu", lr=0.04)
 
     def _fit_target(self, where: str, y: Any) -> NDArray[Any]:
+        self._weights = None
+        if isinstance(y, SoftTargets):
+            if self.class_weight is not None:
+                raise ValueError(f"{where}: class_weight is given, but y has probabilities")
+            self.temperature_, self.classes_ = 1.0, y.classes
+            return np.asarray(y.probabilities, dtype=np.float64)
         y = column_or_1d(y, warn=True)
         _assert_all_finite(y, input_name="y")
         check_classification_targets(y)
@@ -299,7 +317,6 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
             raise ValueError(
                 f"{where}: y has 1 class, {self.classes_[0]!r}, should have at least 2: one class"
             )
-        self._weights = None
         if self.class_weight is not None:
             weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
             self._weights = dict(enumerate(weights.tolist()))
@@ -318,7 +335,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         return places
 
     def _strata(self, t: NDArray[Any]) -> NDArray[Any]:
-        return t
+        found: NDArray[Any] = t.argmax(axis=1) if t.ndim == 2 else t
+        return found
 
     def _loss(self) -> Loss:
         return CrossEntropy(label_smoothing=self.label_smoothing)
@@ -327,6 +345,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         return len(self.classes_), "softmax"
 
     def _error(self, outputs: NDArray[Any], t: NDArray[Any], weight: Any) -> float:
+        if t.ndim == 2:  # the squared distance between probabilities
+            return math.fsum(((outputs - t) ** 2).ravel()) / len(t)
         wrong = outputs.argmax(1) != t
         if weight is None:
             return np.count_nonzero(wrong) / len(t)
