@@ -9,6 +9,7 @@ struct row {
     const real *t;
     int64_t label;
     real scale;
+    const double *quantiles;
     real *gradient;
 };
 
@@ -194,8 +195,26 @@ static void cross_entropy_group(const cnn_loss_rows *l, struct group *g)
     g->count = 0;
 }
 
+/* Slopes of losses that are linear far from the target: for z below it, and for z above it. */
+struct slopes {
+    v_real below, above;
+};
+
+/* The slopes of quantile for the columns from j on, of which `left` count: q, and 1 - q. */
+INLINE struct slopes quantile_slopes(const struct row *r, size_t j, size_t left)
+{
+    real below[V_LANES] = {0}, above[V_LANES] = {0};
+    for (size_t i = 0; i < left; i++) {
+        const double q =
+            r->quantiles ? r->quantiles[j + i] : (double)(j + i + 1) / (double)(r->cols + 1);
+        below[i] = (real)q;
+        above[i] = (real)(1 - q);
+    }
+    return (struct slopes){v_load(below), v_load(above)};
+}
+
 /* The value of one element of the other losses; its derivative goes to *derivative. */
-INLINE v_real element(const cnn_loss_kind kind, v_real z, v_real t, v_real delta,
+INLINE v_real element(const cnn_loss_kind kind, v_real z, v_real t, struct slopes slope,
                       v_real *derivative)
 {
     const v_real half = v_set1(R(0.5));
@@ -208,7 +227,7 @@ INLINE v_real element(const cnn_loss_kind kind, v_real z, v_real t, v_real delta
         return v_fma(v_abs(z), other, vm_log1p_exp(z));
     }
     case CNN_HUBER: {
-        const v_real r = v_sub(z, t), size = v_abs(r);
+        const v_real r = v_sub(z, t), size = v_abs(r), delta = slope.above;
         /* In this order a NaN residual gives a NaN. */
         *derivative = v_copysign(v_min(delta, size), r);
         return v_select(v_le(size, delta), v_mul(v_mul(half, r), r),
@@ -218,6 +237,14 @@ INLINE v_real element(const cnn_loss_kind kind, v_real z, v_real t, v_real delta
         const v_real rate = v_exp(z);
         *derivative = v_sub(rate, t);
         return v_fnma(t, z, rate);
+    }
+    case CNN_ABSOLUTE_ERROR:
+    case CNN_QUANTILE: {
+        const v_real r = v_sub(z, t), size = v_abs(r);
+        const v_real side = v_select(v_lt(v_zero(), r), slope.above, slope.below);
+        /* r itself is the derivative if it is 0 or NaN. */
+        *derivative = v_select(v_lt(v_zero(), size), v_copysign(side, r), r);
+        return v_mul(side, size);
     }
     default: {
         const v_real r = v_sub(z, t);
@@ -229,20 +256,23 @@ INLINE v_real element(const cnn_loss_kind kind, v_real z, v_real t, v_real delta
 
 /* The element's value; its derivative times the row's scale is stored in the gradient. */
 INLINE v_real element_term(const cnn_loss_kind kind, const struct row *r, size_t j, size_t left,
-                           v_real delta)
+                           v_real slope)
 {
     v_real derivative;
+    const struct slopes slopes =
+        kind == CNN_QUANTILE ? quantile_slopes(r, j, left) : (struct slopes){slope, slope};
     const v_real value =
-        element(kind, row_load(r->z + j, left), row_load(r->t + j, left), delta, &derivative);
+        element(kind, row_load(r->z + j, left), row_load(r->t + j, left), slopes, &derivative);
     if (r->gradient)
         row_store(r->gradient + j, v_mul(derivative, v_set1(r->scale)), left);
     return value;
 }
 
-INLINE real element_row(const cnn_loss_kind kind, const struct row *r, real delta)
+/* The value of a row; `slope` is that of both sides. */
+INLINE real element_row(const cnn_loss_kind kind, const struct row *r, real slope)
 {
     real sum;
-    ROW_SUM(sum, r->cols, j, left, element_term(kind, r, j, left, v_set1(delta)));
+    ROW_SUM(sum, r->cols, j, left, element_term(kind, r, j, left, v_set1(slope)));
     return sum;
 }
 
@@ -256,6 +286,10 @@ static real row_value(const cnn_loss_rows *l, const struct row *r)
         return element_row(CNN_HUBER, r, (real)l->delta);
     case CNN_POISSON:
         return element_row(CNN_POISSON, r, 0);
+    case CNN_ABSOLUTE_ERROR:
+        return element_row(CNN_ABSOLUTE_ERROR, r, 1);
+    case CNN_QUANTILE:
+        return element_row(CNN_QUANTILE, r, 0);
     default:
         return element_row(CNN_SQUARED_ERROR, r, 0);
     }
@@ -288,6 +322,7 @@ INLINE struct row row_of(const cnn_loss_rows *l, size_t i)
         .t = l->kind == CNN_CROSS_ENTROPY && !l->t ? NULL : (const real *)l->t + i * l->t_row,
         .label = l->labels ? l->labels[i] : 0,
         .scale = l->scale ? (real)l->scale[i] : 1,
+        .quantiles = l->quantiles,
         .gradient = l->gradient ? (real *)l->gradient + i * l->gradient_row : NULL,
     };
 }
