@@ -2,6 +2,16 @@
 #include "kernels/local.h"
 #include "kernels/rows.h"
 
+/*
+ * The slopes of quantile for z below and above the target, q and 1 - q, by column. Those of so few
+ * columns are made once for all rows of a call, others as they are needed: so there is no buffer
+ * that depends on the number of columns.
+ */
+enum { FEW_SLOPES = 64 };
+struct few_slopes {
+    real below[FEW_SLOPES], above[FEW_SLOPES];
+};
+
 /* One row's operands. gradient is NULL if only the value is computed. */
 struct row {
     size_t cols;
@@ -10,6 +20,7 @@ struct row {
     int64_t label;
     real scale;
     const double *quantiles;
+    const struct few_slopes *few;
     real *gradient;
 };
 
@@ -200,16 +211,25 @@ struct slopes {
     v_real below, above;
 };
 
-/* The slopes of quantile for the columns from j on, of which `left` count: q, and 1 - q. */
-INLINE struct slopes quantile_slopes(const struct row *r, size_t j, size_t left)
+/* The slopes of quantile for `count` columns from j on, each rounded once to the type. */
+INLINE void make_slopes(const double *quantiles, size_t cols, size_t j, size_t count, real *below,
+                        real *above)
 {
-    real below[V_LANES] = {0}, above[V_LANES] = {0};
-    for (size_t i = 0; i < left; i++) {
-        const double q =
-            r->quantiles ? r->quantiles[j + i] : (double)(j + i + 1) / (double)(r->cols + 1);
+    for (size_t i = 0; i < count; i++) {
+        const double q = quantiles ? quantiles[j + i] : (double)(j + i + 1) / (double)(cols + 1);
         below[i] = (real)q;
         above[i] = (real)(1 - q);
     }
+}
+
+/* The same as vectors, for `left` columns of a row. */
+INLINE struct slopes quantile_slopes(const struct row *r, size_t j, size_t left)
+{
+    if (r->cols <= FEW_SLOPES)
+        return (struct slopes){row_load(r->few->below + j, left),
+                               row_load(r->few->above + j, left)};
+    real below[V_LANES] = {0}, above[V_LANES] = {0};
+    make_slopes(r->quantiles, r->cols, j, left, below, above);
     return (struct slopes){v_load(below), v_load(above)};
 }
 
@@ -313,7 +333,7 @@ static void weigh_nothing(const cnn_loss_rows *l, size_t i)
 }
 
 /* The operands of row i. */
-INLINE struct row row_of(const cnn_loss_rows *l, size_t i)
+INLINE struct row row_of(const cnn_loss_rows *l, const struct few_slopes *few, size_t i)
 {
     return (struct row){
         .cols = l->cols,
@@ -323,6 +343,7 @@ INLINE struct row row_of(const cnn_loss_rows *l, size_t i)
         .label = l->labels ? l->labels[i] : 0,
         .scale = l->scale ? (real)l->scale[i] : 1,
         .quantiles = l->quantiles,
+        .few = few,
         .gradient = l->gradient ? (real *)l->gradient + i * l->gradient_row : NULL,
     };
 }
@@ -331,12 +352,15 @@ void KERNEL(loss)(const cnn_loss_rows *l)
 {
     const size_t together = rows_together(l->cols);
     struct group group = {.count = 0};
+    struct few_slopes few;
+    if (l->kind == CNN_QUANTILE && l->cols <= FEW_SLOPES)
+        make_slopes(l->quantiles, l->cols, 0, l->cols, few.below, few.above);
     for (size_t i = 0; i < l->rows; i++) {
         if (l->weight[i] == 0) {
             weigh_nothing(l, i);
             continue;
         }
-        const struct row r = row_of(l, i);
+        const struct row r = row_of(l, &few, i);
         if (l->kind != CNN_CROSS_ENTROPY) {
             l->loss_rows[i] = (double)row_value(l, &r);
             if (l->correct)
