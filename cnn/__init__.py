@@ -66,6 +66,7 @@ _NAMES = {
         "ModelCheckpoint",
     ),
     "functional": (
+        "absolute_error",
         "activation_backward",
         "binary_cross_entropy",
         "cross_entropy",
@@ -83,6 +84,7 @@ _NAMES = {
         "log_softmax",
         "mish",
         "poisson",
+        "quantile_loss",
         "relu",
         "relu6",
         "selu",
@@ -118,11 +120,13 @@ _NAMES = {
         "uniform",
     ),
     "losses": (
+        "AbsoluteError",
         "BinaryCrossEntropy",
         "CrossEntropy",
         "Huber",
         "Loss",
         "Poisson",
+        "Quantile",
         "SquaredError",
     ),
     "models": (

@@ -32,6 +32,7 @@ from cnn.callbacks import Callback as Callback
 from cnn.callbacks import EarlyStopping as EarlyStopping
 from cnn.callbacks import LambdaCallback as LambdaCallback
 from cnn.callbacks import ModelCheckpoint as ModelCheckpoint
+from cnn.functional import absolute_error as absolute_error
 from cnn.functional import activation_backward as activation_backward
 from cnn.functional import binary_cross_entropy as binary_cross_entropy
 from cnn.functional import cross_entropy as cross_entropy
@@ -49,6 +50,7 @@ from cnn.functional import leaky_relu as leaky_relu
 from cnn.functional import log_softmax as log_softmax
 from cnn.functional import mish as mish
 from cnn.functional import poisson as poisson
+from cnn.functional import quantile_loss as quantile_loss
 from cnn.functional import relu as relu
 from cnn.functional import relu6 as relu6
 from cnn.functional import selu as selu
@@ -76,11 +78,13 @@ from cnn.layers import Scale as Scale
 from cnn.layers import Standardize as Standardize
 from cnn.layers import normal as normal
 from cnn.layers import uniform as uniform
+from cnn.losses import AbsoluteError as AbsoluteError
 from cnn.losses import BinaryCrossEntropy as BinaryCrossEntropy
 from cnn.losses import CrossEntropy as CrossEntropy
 from cnn.losses import Huber as Huber
 from cnn.losses import Loss as Loss
 from cnn.losses import Poisson as Poisson
+from cnn.losses import Quantile as Quantile
 from cnn.losses import SquaredError as SquaredError
 from cnn.models import load as load
 from cnn.models import load_checkpoint as load_checkpoint

@@ -15,9 +15,12 @@ from cnn._base import checks
 from cnn._base.activations import Elementwise, documented, elementwise
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "absolute_error",
     "activation_backward",
     "binary_cross_entropy",
     "cross_entropy",
@@ -35,6 +38,7 @@ __all__ = [
     "log_softmax",
     "mish",
     "poisson",
+    "quantile_loss",
     "relu",
     "relu6",
     "selu",
@@ -317,10 +321,18 @@ def dense_backward(
 
 
 def _loss_gradient(
-    loss: losses.Loss, name: str, z: ArrayLike, t: ArrayLike, sample_weight: ArrayLike | None
+    loss: losses.Loss,
+    name: str,
+    z: ArrayLike,
+    t: ArrayLike,
+    sample_weight: ArrayLike | None,
+    where: str = "",
 ) -> tuple[float, NDArray[Any]]:
-    """Return the loss and gradient of checked arguments; `name` is the argument's name for z."""
-    where = loss.name
+    """Return the loss and gradient of checked arguments.
+
+    `name` is the argument's name for z, `where` the function if it has not the name of the loss.
+    """
+    where = where or loss.name
     array = _core.numeric(where, name, z)
     # Reading t and the weights may run code of the caller, such as __array__.
     pins = _core.pinned(array)
@@ -332,8 +344,7 @@ def _loss_gradient(
     if array.size == 0:
         raise ValueError(f"{where}: {name} has shape {array.shape}, should not be empty")
     rows, outputs = array.shape[0], array.shape[1] if array.ndim == 2 else 1
-    if loss.takes_labels:
-        losses.check_classes(where, outputs, name)
+    losses.check_outputs(where, loss, outputs, name)
     # The type of the computation: float32 for float32 and float16, otherwise float64.
     dtype = checks.FLOAT32 if array.dtype.char in "ef" else checks.FLOAT64
     targets = losses.checked_targets(where, t, loss, rows, outputs, dtype, name)
@@ -563,3 +574,101 @@ def poisson(
     (1.0, array([ 0., -1.]))
     """
     return _loss_gradient(losses.Poisson(), "log_rate", log_rate, t, sample_weight)
+
+
+def absolute_error(
+    y: ArrayLike, t: ArrayLike, *, sample_weight: ArrayLike | None = None
+) -> tuple[float, NDArray[Any]]:
+    """Compute the absolute error of outputs, and its gradient.
+
+    The loss of a row is ``sum_j |y_j - t_j|``. The result is the mean over the rows, weighted by
+    `sample_weight`.
+
+    Parameters
+    ----------
+    y : array_like of shape (n, m) or (n,)
+        Outputs.
+    t : array_like of the shape of y
+        Targets. (n,) is the same as (n, 1).
+    sample_weight : array_like of shape (n,), optional
+        The weight of each row, from 0 to 1e100 and not 0 in all; 1 for each row by default.
+
+    Returns
+    -------
+    loss : float
+        The loss.
+    gradient : ndarray of the shape of y
+        The gradient of the loss with respect to y: ``sign(y - t) weight / sum(weight)``, and 0 for
+        y = t.
+
+    Raises
+    ------
+    TypeError
+        If an argument does not hold numbers.
+    ValueError
+        If shapes do not fit, or targets or weights are not finite.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> cnn.absolute_error([0.5, 3.0], [0.5, 4.0])
+    (0.5, array([ 0. , -0.5]))
+    """
+    return _loss_gradient(losses.AbsoluteError(), "y", y, t, sample_weight)
+
+
+def quantile_loss(
+    y: ArrayLike,
+    t: ArrayLike,
+    quantiles: Sequence[float] | NDArray[Any] | float = (0.1, 0.5, 0.9),
+    *,
+    sample_weight: ArrayLike | None = None,
+) -> tuple[float, NDArray[Any]]:
+    """Compute the quantile loss, or pinball loss, of outputs, and its gradient.
+
+    With a level q_j for each output, the loss of a row is
+    ``sum_j max(q_j (t_j - y_j), (q_j - 1) (t_j - y_j))``. The mean over many rows is least if y_j
+    is the q_j-quantile of the targets [1]_. The result is the mean over the rows, weighted by
+    `sample_weight`.
+
+    Parameters
+    ----------
+    y : array_like of shape (n, m) or (n,)
+        Outputs.
+    t : array_like of shape (n,), (n, 1) or (n, m)
+        Targets. (n,) and (n, 1) are the targets of all m outputs.
+    quantiles : tuple of float, default (0.1, 0.5, 0.9)
+        The m levels. Each is more than 0 and less than 1, and more than the one before it. A float
+        stands for a tuple with one level.
+    sample_weight : array_like of shape (n,), optional
+        The weight of each row, from 0 to 1e100 and not 0 in all; 1 for each row by default.
+
+    Returns
+    -------
+    loss : float
+        The loss.
+    gradient : ndarray of the shape of y
+        The gradient of the loss with respect to y: -q_j for y_j < t_j, 1 - q_j for y_j > t_j and 0
+        for y_j = t_j, times ``weight / sum(weight)``.
+
+    Raises
+    ------
+    TypeError
+        If an argument does not hold numbers.
+    ValueError
+        If shapes do not fit, targets or weights are not finite, or quantiles do not rise from more
+        than 0 to less than 1.
+
+    References
+    ----------
+    .. [1] R. Koenker and G. Bassett, "Regression quantiles", Econometrica, 46 (1), 1978, 33-50.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> cnn.quantile_loss([[1.0, 2.0, 3.0]], [2.5], (0.25, 0.5, 0.75))
+    (0.75, array([[-0.25, -0.5 ,  0.25]]))
+    """
+    where = "quantile_loss"
+    loss = losses.Quantile(losses.checked_quantiles(where, quantiles))
+    return _loss_gradient(loss, "y", y, t, sample_weight, where)

@@ -69,6 +69,8 @@ cdef extern from "cnn/cnn.h" nogil:
         CNN_BINARY_CROSS_ENTROPY
         CNN_HUBER
         CNN_POISSON
+        CNN_ABSOLUTE_ERROR
+        CNN_QUANTILE
         CNN_LOSS_COUNT
 
     ctypedef enum cnn_optimizer_kind:
@@ -135,6 +137,7 @@ cdef extern from "cnn/cnn.h" nogil:
         double delta
         double label_smoothing
         const double *class_weight
+        const double *quantiles
 
     ctypedef struct cnn_matrix:
         size_t struct_size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import numpy as np
 
 from cnn import _core
 from cnn._base import checks
+from cnn._base.numbers import exact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +21,16 @@ if TYPE_CHECKING:
 
     from cnn.activations import Unchecked
 
-__all__ = ["BinaryCrossEntropy", "CrossEntropy", "Huber", "Loss", "Poisson", "SquaredError"]
+__all__ = [
+    "AbsoluteError",
+    "BinaryCrossEntropy",
+    "CrossEntropy",
+    "Huber",
+    "Loss",
+    "Poisson",
+    "Quantile",
+    "SquaredError",
+]
 
 OUTPUT_LAYER = "the output layer"
 
@@ -50,6 +61,8 @@ class Loss:
     """Whether outputs and targets are classes, so that there is an accuracy."""
     takes_labels: ClassVar[bool] = False
     """Whether targets may be class numbers."""
+    shares_target: ClassVar[bool] = False
+    """Whether all outputs of a row may have one target."""
     target_range: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
     """The smallest and the largest target; infinite ones are never allowed."""
 
@@ -203,8 +216,118 @@ class Poisson(Loss):
     target_range: ClassVar[tuple[float, float]] = (0.0, math.inf)
 
 
+@dataclass(frozen=True)
+class AbsoluteError(Loss):
+    """The absolute error: the loss of a row is ``sum_j |y_j - t_j|``.
+
+    It is least if the outputs are medians of the targets, which a few outliers do not move. Every
+    output activation except softmax is allowed. With one output it is the mean absolute error
+    ("mae") of other libraries. See `cnn.absolute_error`.
+
+    Notes
+    -----
+    The size of the derivative does not depend on that of the error, so that steps do not become
+    smaller near the minimum. Use a learning rate that falls, such as `cnn.CosineDecay`.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> cnn.AbsoluteError()
+    AbsoluteError()
+    """
+
+    name: ClassVar[str] = "absolute_error"
+
+
+@dataclass(frozen=True)
+class Quantile(Loss):
+    """The quantile loss, or pinball loss, with a level q_j for each output.
+
+    The loss of a row is ``sum_j max(q_j (t_j - y_j), (q_j - 1) (t_j - y_j))``. Output j then learns
+    the q_j-quantile of the targets: a number that a share q_j of them is below [1]_. Every output
+    activation except softmax is allowed. See `cnn.quantile_loss`.
+
+    Targets of shape (n,) or (n, 1) are those of all outputs. Targets of shape (n, outputs) are one
+    for each output.
+
+    Parameters
+    ----------
+    quantiles : tuple of float, default (0.1, 0.5, 0.9)
+        The levels, one for each output of the network. Each is more than 0 and less than 1, and
+        more than the one before it. A float stands for a tuple with one level.
+
+    Notes
+    -----
+    The size of the derivative does not depend on that of the error, so that steps do not become
+    smaller near the minimum. Use a learning rate that falls, such as `cnn.CosineDecay`. The outputs
+    are trained independently of each other: that of a higher level may be smaller in some rows.
+
+    References
+    ----------
+    .. [1] R. Koenker and G. Bassett, "Regression quantiles", Econometrica, 46 (1), 1978, 33-50.
+
+    Examples
+    --------
+    >>> import cnn
+    >>> import numpy as np
+    >>> x, t = np.zeros((99, 1)), np.arange(1.0, 100.0)
+    >>> net = cnn.Sequential([cnn.Dense(1, 3)], rng=0)
+    >>> optimizer = cnn.Adam(cnn.CosineDecay(1.0, steps=1000))
+    >>> history = net.fit(
+    ...     x, t, epochs=1000, batch_size=99, loss=cnn.Quantile((0.25, 0.5, 0.75)),
+    ...     optimizer=optimizer,
+    ... )
+    >>> net.predict([0.0]).round().tolist()
+    [25.0, 50.0, 75.0]
+    """
+
+    name: ClassVar[str] = "quantile"
+    shares_target: ClassVar[bool] = True
+
+    quantiles: Sequence[float] | NDArray[Any] | float = (0.1, 0.5, 0.9)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "quantiles", checked_quantiles("Quantile", self.quantiles))
+
+    def compiled(
+        self, *, labels: bool = False, class_weight: NDArray[np.float64] | None = None
+    ) -> _core.Loss:
+        """Return the loss as libcnn takes it, for targets that are class numbers or rows."""
+        return _core.Loss(
+            self.name,
+            labels=labels,
+            class_weight=class_weight,
+            quantiles=np.array(self.quantiles, np.float64, ndmin=1),
+        )
+
+
+def checked_quantiles(where: str, quantiles: object) -> tuple[float, ...]:
+    """Return levels of `Quantile` as a tuple."""
+    if isinstance(quantiles, np.ndarray):
+        quantiles = quantiles.tolist()
+    if not isinstance(quantiles, (tuple, list)):
+        return (checks.between(where, "quantiles", quantiles, 0.0, 1.0),)
+    if not quantiles:
+        raise ValueError(f"{where}: quantiles is empty, should have a number for each output")
+    levels = [
+        checks.between(where, f"quantiles[{i}]", level, 0.0, 1.0)
+        for i, level in enumerate(quantiles)
+    ]
+    for i, (level, following) in enumerate(itertools.pairwise(levels), 1):
+        if following <= level:
+            raise ValueError(
+                f"{where}: quantiles[{i}] is {exact(following)}, should be more than "
+                f"{exact(level)}, the one before it"
+            )
+    return tuple(levels)
+
+
 LOSSES: Mapping[str, type[Loss]] = {
-    loss.name: loss for loss in (SquaredError, CrossEntropy, BinaryCrossEntropy, Huber, Poisson)
+    loss.name: loss
+    for loss in (
+        *(SquaredError, CrossEntropy, BinaryCrossEntropy, Huber, Poisson),
+        *(AbsoluteError, Quantile),
+    )
 }
 
 # The default losses of output activations, which are computed from the logits. The default for all
@@ -239,9 +362,22 @@ def resolve(where: str, loss: str | Loss | None, activation: Unchecked, outputs:
             f"{where}: loss {chosen.name} does not go with an output layer with activation "
             f"softmax; should be cross_entropy"
         )
-    if chosen.name == CrossEntropy.name:
-        check_classes(where, outputs)
+    check_outputs(where, chosen, outputs)
     return chosen
+
+
+def check_outputs(where: str, loss: Loss, outputs: int, holder: str = OUTPUT_LAYER) -> None:
+    """Refuse a number of outputs that a loss does not take; `holder` names what has them."""
+    if loss.name == CrossEntropy.name:
+        check_classes(where, outputs, holder)
+    if not isinstance(loss, Quantile):
+        return
+    levels = checked_quantiles(where, loss.quantiles)
+    if len(levels) != outputs:
+        raise ValueError(
+            f"{where}: quantiles has {len(levels)} levels {levels}, but {holder} has {outputs} "
+            f"outputs, should be a level for each"
+        )
 
 
 def check_classes(where: str, outputs: int, holder: str = OUTPUT_LAYER) -> None:
@@ -284,11 +420,15 @@ def checked_targets(
     """
     array = numeric_targets(where, t)
     labels = loss.takes_labels and array.ndim == 1
+    shared = loss.shares_target and outputs > 1 and array.shape in ((rows,), (rows, 1))
     if array.ndim in (1, 2) and array.shape[0] != rows:
         raise ValueError(f"{where}: t has {array.shape[0]} rows, but {z or 'x'} has {rows}")
-    if not labels and array.shape != (rows, outputs) and (outputs > 1 or array.shape != (rows,)):
+    fits = labels or shared or array.shape == (rows, outputs)
+    if not fits and (outputs > 1 or array.shape != (rows,)):
         if loss.takes_labels:
             should = f"({rows},) class numbers or ({rows}, {outputs}) probabilities"
+        elif loss.shares_target and outputs > 1:
+            should = f"({rows},) or ({rows}, 1) for all outputs, or ({rows}, {outputs})"
         else:
             should = f"({rows}, {outputs})" + (f" or ({rows},)" if outputs == 1 else "")
         raise ValueError(f"{where}: t has shape {array.shape}, should be {should}")
@@ -296,7 +436,8 @@ def checked_targets(
         check_labels(where, array, outputs, z or OUTPUT_LAYER)
     else:
         checks.within(where, "t", array, *loss.target_range, dtype=dtype)
-    return array
+    # A view, in which all columns are the same memory.
+    return np.broadcast_to(array.reshape(rows, 1), (rows, outputs)) if shared else array
 
 
 def numeric_targets(where: str, t: ArrayLike) -> NDArray[Any]:

@@ -134,7 +134,8 @@ class Sequential(Derivatives, Exports, Names, Habits):
             Targets. With softmax: class numbers (n,) from 0 to outputs - 1, or rows of
             probabilities. Otherwise a row for each sample, or (n,) if there is one output. They
             must be from 0 to 1 for binary_cross_entropy, 0 or more for poisson, and always finite
-            in the network's dtype. The name of a column if x is a frame, a table or a Parquet file,
+            in the network's dtype. With `cnn.Quantile` (n,) and (n, 1) are the targets of all
+            outputs. The name of a column if x is a frame, a table or a Parquet file,
             which is then no input; the path of a .npy file if x is one; None if x brings its
             targets.
         epochs : int, default 1
@@ -441,8 +442,8 @@ class Sequential(Derivatives, Exports, Names, Habits):
         dict of str to float
             "loss", the weighted mean over the rows, L2 penalties included. With cross_entropy and
             binary_cross_entropy also "accuracy", the share of rows classified correctly. With
-            squared_error and huber also "mse", "mae" and "r2", as `cnn.metrics` has them, weighted
-            by sample_weight. Then `metrics`.
+            squared_error, huber and absolute_error also "mse", "mae" and "r2", as `cnn.metrics` has
+            them, weighted by sample_weight. Then `metrics`.
 
         Raises
         ------
@@ -454,8 +455,8 @@ class Sequential(Derivatives, Exports, Names, Habits):
         Notes
         -----
         squared_error has a factor of 1/2, and is summed over the outputs: of k outputs, "mse" is
-        2 / k times "loss", if there are no L2 penalties. With squared_error and huber a second
-        forward pass computes the errors, a block of rows at a time.
+        2 / k times "loss", if there are no L2 penalties. With squared_error, huber and
+        absolute_error a second forward pass computes the errors, a block of rows at a time.
 
         Examples
         --------

@@ -74,6 +74,10 @@ def distance_to_kinks(network, x, settings, t):
         last = reference.layers[-1]
         r = ref.activation(last.activation, z, last.alpha).value - t
         distance = min(distance, float(np.abs(np.abs(r) - settings.delta).min()))
+    if settings.kind in ("absolute_error", "quantile"):
+        last = reference.layers[-1]
+        r = ref.activation(last.activation, z, last.alpha).value - t
+        distance = min(distance, float(np.abs(r).min()))
     return distance
 
 

@@ -79,6 +79,18 @@ FUNCTIONS = {
     "poisson": Case(
         cnn.poisson, lambda w: {"log_rate": w.dy, "t": w.rows, "sample_weight": w.sample_weight}
     ),
+    "absolute_error": Case(
+        cnn.absolute_error, lambda w: {"y": w.dy, "t": w.rows, "sample_weight": w.sample_weight}
+    ),
+    "quantile_loss": Case(
+        cnn.quantile_loss,
+        lambda w: {
+            "y": w.dy,
+            "t": w.rows,
+            "quantiles": (0.2, 0.8),
+            "sample_weight": w.sample_weight,
+        },
+    ),
     **{
         name: Case(
             getattr(cnn.metrics, name),
@@ -417,6 +429,12 @@ SETTINGS = {
     ),
     "Huber": Case(lambda **kw: cnn.Huber(**kw).compiled(), lambda w: {"delta": 1.0}),
     "Poisson": Case(lambda **kw: cnn.Poisson().compiled(**kw), lambda w: {"class_weight": None}),
+    "AbsoluteError": Case(
+        lambda **kw: cnn.AbsoluteError().compiled(**kw), lambda w: {"class_weight": None}
+    ),
+    "Quantile": Case(
+        lambda **kw: cnn.Quantile(**kw).compiled(), lambda w: {"quantiles": (0.2, 0.8)}
+    ),
     "EarlyStopping": Case(
         cnn.EarlyStopping,
         lambda w: {

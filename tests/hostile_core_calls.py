@@ -212,6 +212,7 @@ CORE = {
             "delta": 1.0,
             "label_smoothing": 0.1,
             "class_weight": np.ones(2),
+            "quantiles": np.ones(2),
         },
     ),
     "Samples": Case(

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from bounded import (
+    WIDE,
     Bounded,
     U,
     column_sum,
@@ -280,6 +281,7 @@ class LossSettings(NamedTuple):
     delta: float = 1.0
     label_smoothing: float = 0.0
     class_weight: Any = None
+    quantiles: Any = None
 
 
 def _smoothed(s: LossSettings, t, shape, dtype) -> Bounded:
@@ -321,12 +323,51 @@ def _huber(s: LossSettings, z: Bounded, t) -> tuple[Bounded, Bounded]:
     return row_sum(r.like(value.value, error)), r.like(np.clip(r.value, -delta, delta), r.error)
 
 
+def quantiles_of(s: LossSettings, cols: int):
+    """Return the levels of quantile, in float64."""
+    if s.quantiles is None:
+        return np.arange(1, cols + 1) / (cols + 1)
+    return np.asarray(s.quantiles, np.float64)
+
+
+def _slopes(s: LossSettings, z: Bounded) -> tuple[Bounded, Bounded]:
+    """Return the size of the derivative of each column for z < t, and for z > t.
+
+    The library rounds q and 1 - q to the type, each by itself.
+    """
+    if s.kind == "absolute_error":
+        one = exact(np.ones(z.shape[-1]), z.dtype)
+        return one, one
+    q = quantiles_of(s, z.shape[-1]).astype(WIDE[z.dtype])
+    return constant(q, z.dtype), constant(1 - q, z.dtype)
+
+
+def _piecewise_linear(s: LossSettings, z: Bounded, t) -> tuple[Bounded, Bounded]:
+    below, above = _slopes(s, z)
+    r = z - exact(np.broadcast_to(np.asarray(t).reshape(z.shape[0], -1), z.shape), z.dtype)
+    side = where(r.value > 0, above, below)
+    value = side * r.like(np.abs(r.value), r.error)
+    sign = np.sign(r.value)
+    derivative = r.like(side.value * sign, np.where(sign == 0, 0.0, side.error))
+    # If z itself is off by more than its distance to t, the library's may be on the other side.
+    either = (np.abs(r.value) <= z.error) & (z.error > 0)
+    steeper = np.maximum(below.value, above.value)
+    own = np.where(either, steeper * (np.abs(r.value) + r.error), 0.0)
+    jump = np.where(either, below.value + above.value, 0.0)
+    return (
+        row_sum(value.like(value.value, value.error + own)),
+        derivative.like(derivative.value, derivative.error + jump),
+    )
+
+
 def loss_rows(s: LossSettings, z: Bounded, t) -> tuple[Bounded, Bounded]:
     """Return the loss of each row, and the derivative of each with respect to its z."""
     if s.kind == "cross_entropy":
         return _cross_entropy(s, z, t)
     if s.kind == "huber":
         return _huber(s, z, t)
+    if s.kind in ("absolute_error", "quantile"):
+        return _piecewise_linear(s, z, t)
     target = exact(np.asarray(t).reshape(z.shape), z.dtype)
     if s.kind == "binary_cross_entropy":
         size = z.like(np.abs(z.value), z.error)

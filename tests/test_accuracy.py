@@ -323,6 +323,8 @@ LOSSES = {
     "huber": LossSettings("huber"),
     "huber_wide": LossSettings("huber", delta=2.3),
     "poisson": LossSettings("poisson"),
+    "absolute_error": LossSettings("absolute_error"),
+    "quantile": LossSettings("quantile"),
     "binary_cross_entropy": LossSettings("binary_cross_entropy"),
     "cross_entropy": LossSettings("cross_entropy"),
     "cross_entropy_smooth": LossSettings("cross_entropy", label_smoothing=0.1),
@@ -372,6 +374,14 @@ def test_loss(name, dtype):
 @pytest.mark.parametrize("scale", [1e-6, 20.0])
 def test_loss_of_small_and_large_outputs(name, scale, dtype):
     check_loss(LOSSES[name], 20, 12, dtype, scale=scale)
+
+
+@pytest.mark.parametrize("cols", [1, 3, 16, 17, 70])
+def test_quantile_loss_of_given_levels(cols, dtype):
+    levels = np.sort(np.random.default_rng(cols).uniform(0, 1, cols)) ** 3
+    settings = LossSettings("quantile", quantiles=levels)
+    for rows in 1, 20:
+        check_loss(settings, rows, cols, dtype, weighted=True)
 
 
 def test_loss_with_class_weights(dtype):
@@ -437,6 +447,9 @@ OUTPUT_LAYERS = [
     ("tanh", LossSettings("huber", delta=0.5)),
     ("gelu", LossSettings("squared_error")),
     ("identity", LossSettings("poisson")),
+    ("softplus", LossSettings("absolute_error")),
+    ("identity", LossSettings("quantile")),
+    ("identity", LossSettings("quantile", quantiles=(0.001, 0.1, 0.3, 0.5, 0.9, 0.99))),
 ]
 
 

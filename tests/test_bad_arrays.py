@@ -91,6 +91,10 @@ ARRAY_ARGUMENTS = {
     "dense_backward: weight": lambda w, a: _core.dense_backward(w.dy, w.x, a),
     "cross_entropy: logits": lambda w, a: _core.loss_gradient(LABELS, a, w.t, None),
     "huber: y": lambda w, a: _core.loss_gradient(_core.Loss("huber"), a, w.x, None),
+    "absolute_error: y": lambda w, a: _core.loss_gradient(
+        _core.Loss("absolute_error"), a, w.x, None
+    ),
+    "quantile_loss: y": lambda w, a: _core.loss_gradient(_core.Loss("quantile"), a, w.x, None),
     "poisson: log_rate": lambda w, a: _core.loss_gradient(_core.Loss("poisson"), a, w.x, None),
     "cross_entropy: t": lambda w, a: _core.loss_gradient(ROWS, w.x, a, None),
     "set: weight": lambda w, a: w.network.set(0, "weight", a),
@@ -221,6 +225,33 @@ BAD_LOSSES = [
     ({"kind": "huber", "delta": np.nan}, "delta is nan, should be positive"),
     ({"kind": "huber", "labels": True}, "huber takes rows of targets, not labels"),
     ({"kind": "huber", "label_smoothing": 0.1}, "label_smoothing belongs to cross_entropy"),
+    ({"kind": "absolute_error"}, "absolute_error does not go with the output layer's softmax"),
+    ({"kind": "absolute_error", "labels": True}, "absolute_error takes rows of targets, not"),
+    ({"kind": "quantile"}, "quantile does not go with the output layer's softmax"),
+    (
+        {"kind": "huber", "quantiles": [0.1, 0.5]},
+        "quantiles belong to quantile, not to huber",
+    ),
+    (
+        {"kind": "quantile", "quantiles": [0.1, 0.5, 0.9]},
+        "quantiles has shape (3,), should be (2,) for 2 outputs",
+    ),
+    (
+        {"kind": "quantile", "quantiles": [0.1, 1.0]},
+        "quantiles has 1 at index 1, should be more than 0 and less than 1",
+    ),
+    (
+        {"kind": "quantile", "quantiles": [0.0, 0.5]},
+        "quantiles has 0 at index 0, should be more than 0 and less than 1",
+    ),
+    (
+        {"kind": "quantile", "quantiles": [0.1, np.nan]},
+        "quantiles has nan at index 1, should be more than 0 and less than 1",
+    ),
+    (
+        {"kind": "quantile", "quantiles": [0.5, 0.5]},
+        "quantiles has 0.5 at index 1, should be more than 0.5, the one before",
+    ),
     (
         {"kind": "cross_entropy", "label_smoothing": 1.0},
         "label_smoothing is 1, should be in [0, 1)",

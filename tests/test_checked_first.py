@@ -60,6 +60,7 @@ LATE = {
     "target": ("identity", 1, last(T, np.inf), {}, "t has inf in row 2999"),
     "large target": ("identity", 1, last(T, 1e39), {}, "t has 1e+39 in row 2999, which overflows"),
     "count": ("identity", 1, last(np.ones(ROWS), -1.0), {"loss": "poisson"}, "at least 0"),
+    "shared": ("identity", 3, last(T, np.nan), {"loss": "quantile"}, "t has nan in row 2999"),
     "huber": ("identity", 1, last(T, -np.inf), {"loss": "huber"}, "t has -inf in row 2999"),
     "validation": (
         "identity",
@@ -84,7 +85,7 @@ def test_bad_numbers_at_the_end(case):
     assert (net.epochs, optimizer.steps, seen) == (0, 0, [])
 
 
-@pytest.mark.parametrize("kind", ["squared_error", "huber", "poisson", "binary_cross_entropy"])
+@pytest.mark.parametrize("kind", [name for name in _core.LOSSES if name != "cross_entropy"])
 def test_targets_in_the_c_interface(kind, dtype, network_of):
     """Of all rows, before the first step, with the row and column."""
     output = {"poisson": "identity", "binary_cross_entropy": "sigmoid"}.get(kind, "identity")
@@ -351,7 +352,7 @@ def test_large_targets(dtype):
     t = T[:20].copy()
     t[13] = 1e39
     net = net_for("identity", 1, dtype=dtype)
-    for loss in ("squared_error", "huber"):
+    for loss in ("squared_error", "huber", "absolute_error", cnn.Quantile(0.5)):
         if dtype == "float64":
             net.evaluate(X[:20], t, loss=loss)
             continue

@@ -60,6 +60,8 @@ def test_learns_the_digits():
         ("squared_error", "sigmoid", lambda x: x[:, 0] > 0),
         (None, "tanh", lambda x: np.tanh(x[:, 0])),
         ("poisson", "identity", lambda x: np.exp(x[:, 0])),
+        ("absolute_error", "identity", lambda x: 3 * x[:, 0] - 1),
+        (cnn.Quantile(0.3), "identity", lambda x: 3 * x[:, 0] - 1),
     ],
 )
 def test_losses_fall(loss, output, target):
@@ -312,6 +314,9 @@ def test_accuracies():
         ("tanh", "huber", 0.5),
         ("identity", cnn.Huber(delta=0.5), 0.375),
         ("identity", "poisson", 2.0),
+        ("identity", "absolute_error", 1.0),
+        ("identity", cnn.Quantile((0.25, 0.75)), 0.25),
+        ("tanh", cnn.Quantile((0.75, 0.875)), 0.75),
         ("sigmoid", "squared_error", 0.25),
         ("softmax", cnn.CrossEntropy(label_smoothing=0.5), math.log(2)),
     ],

@@ -152,6 +152,14 @@ def test_bad_sample_weight(refuses, weight, error, message):
         ("tanh", "poisson", ValueError, "loss poisson needs an output layer with activation ident"),
         ("softmax", "squared_error", ValueError, "loss squared_error does not go with an output"),
         ("softmax", cnn.Huber(), ValueError, "loss huber does not go with an output layer"),
+        ("softmax", "absolute_error", ValueError, "loss absolute_error does not go with an output"),
+        ("softmax", cnn.Quantile(0.5), ValueError, "loss quantile does not go with an output"),
+        (
+            "identity",
+            "quantile",
+            ValueError,
+            "quantiles has 3 levels (0.1, 0.5, 0.9), but the output layer has 1 outputs, should be",
+        ),
         ("identity", "mse", ValueError, "loss is 'mse', should be one of squared_error, cross_en"),
         ("identity", cnn.Huber, TypeError, "loss is Huber, should be a name or an object like"),
         ("identity", 3, TypeError, "loss is of type int, should be a name or an object"),
@@ -172,6 +180,10 @@ def test_bad_loss(refuses, output, loss, error, message):
         (lambda: cnn.CrossEntropy("x"), TypeError, "CrossEntropy: label_smoothing is of type str"),
         (lambda: cnn.Huber(0), ValueError, "Huber: delta is 0, should be finite and more than 0"),
         (lambda: cnn.Huber(math.inf), ValueError, "Huber: delta is inf"),
+        (lambda: cnn.Quantile(1), ValueError, "Quantile: quantiles is 1, should be more than 0 an"),
+        (lambda: cnn.Quantile([]), ValueError, "Quantile: quantiles is empty, should have a numb"),
+        (lambda: cnn.Quantile((0.5, 0.1)), ValueError, "Quantile: quantiles[1] is 0.1, should be"),
+        (lambda: cnn.Quantile({}), TypeError, "Quantile: quantiles is of type dict, should be a"),
     ],
 )
 def test_bad_loss_settings(make, error, message):

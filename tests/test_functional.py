@@ -302,12 +302,21 @@ def test_dense_backward_refuses():
 
 # ---- Losses ------------------------------------------------------------------------------------
 
+
+def quantile_loss(y, t, **options):
+    """The quantile loss of as many levels as y has columns."""
+    columns = np.shape(y)[-1] if np.ndim(y) > 1 else 1
+    return cnn.quantile_loss(y, t, np.arange(1, columns + 1) / (columns + 1), **options)
+
+
 LOSSES = {
     "squared_error": (cnn.squared_error, "y"),
     "cross_entropy": (cnn.cross_entropy, "logits"),
     "binary_cross_entropy": (cnn.binary_cross_entropy, "logits"),
     "huber": (cnn.huber, "y"),
     "poisson": (cnn.poisson, "log_rate"),
+    "absolute_error": (cnn.absolute_error, "y"),
+    "quantile": (quantile_loss, "y"),
 }
 
 
@@ -359,6 +368,7 @@ def test_weights_count_rows(name):
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses_refuse(name):
     loss, z = LOSSES[name]
+    name = loss.__name__
     good = np.full((2, 3), 0.5)
     with refused(TypeError, f"{name}: {z} has dtype object"):
         loss([[None]], good)
@@ -417,6 +427,28 @@ def test_loss_settings_refused():
         cnn.huber(z, z, 0.0)
     with refused(TypeError, "huber: delta is of type str, should be a number"):
         cnn.huber(z, z, "1")
+    three = np.zeros((2, 3))
+    for levels, error, message in (
+        ((0.1, 0.9), ValueError, "quantiles has 2 levels (0.1, 0.9), but y has 3 outputs"),
+        ((), ValueError, "quantiles is empty, should have a number for each output"),
+        (0.5, ValueError, "quantiles has 1 levels (0.5,), but y has 3 outputs, should be a level"),
+        ((0.1, 0.5, 1.0), ValueError, "quantiles[2] is 1, should be more than 0 and less than 1"),
+        ((0.0, 0.5, 0.9), ValueError, "quantiles[0] is 0, should be more than 0 and less than 1"),
+        ((np.nan, 0.5, 0.9), ValueError, "quantiles[0] is nan, should be more than 0 and less"),
+        ((0.5, 0.5, 0.9), ValueError, "quantiles[1] is 0.5, should be more than 0.5, the one"),
+        ((0.1, 0.9, 0.5), ValueError, "quantiles[2] is 0.5, should be more than 0.9, the one"),
+        (("a", 0.5, 0.9), TypeError, "quantiles[0] is of type str, should be a number"),
+        ("abc", TypeError, "quantiles is of type str, should be a number"),
+        (None, TypeError, "quantiles is of type NoneType, should be a number"),
+        (True, TypeError, "quantiles is of type bool, should be a number"),
+        (np.full((3, 1), 0.5), TypeError, "quantiles[0] is of type list, should be a number"),
+    ):
+        with refused(error, f"quantile_loss: {message}"):
+            cnn.quantile_loss(three, three, levels)
+    with refused(ValueError, "t has shape (2, 2), should be (2,) or (2, 1) for all outputs, or (2"):
+        cnn.quantile_loss(three, np.zeros((2, 2)))
+    with refused(ValueError, "quantile_loss: t has nan in row 1"):
+        cnn.quantile_loss(three, [0, np.nan])
     with refused(ValueError, "cross_entropy: logits has 1 dimensions (3,), should have 2"):
         cnn.cross_entropy(np.zeros(3), [0])
     with refused(ValueError, "(2,) class numbers or (2, 3) probabilities"):

@@ -42,6 +42,7 @@ def check(network, settings, x, t, weights, *, step=-1, smooth=True):
 
 
 CROSS_ENTROPY = LossSettings("cross_entropy", labels=True)
+KINKED_LOSSES = ("huber", "absolute_error", "quantile")
 
 
 @pytest.mark.parametrize("hidden", [*SMOOTH, *KINKED])
@@ -64,10 +65,13 @@ def test_activations(hidden, network_of):
         ("identity", LossSettings("huber", delta=0.7)),
         *((name, LossSettings("squared_error")) for name in [*SMOOTH[1:], *KINKED]),
         *((name, LossSettings("huber")) for name in ["sigmoid", "relu", "gelu"]),
+        *((name, LossSettings("absolute_error")) for name in ["identity", "softplus", "relu"]),
+        *((name, LossSettings("quantile")) for name in ["identity", "softplus", "relu"]),
+        ("identity", LossSettings("quantile", quantiles=(0.05, 0.6, 0.9))),
     ],
 )
 def test_losses_and_output_layers(output, settings, network_of):
-    smooth = settings.kind != "huber" and output not in KINKED
+    smooth = settings.kind not in KINKED_LOSSES and output not in KINKED
     found = case(network_of, [3, 4, 3], "tanh", output, settings)
     check(found[0], settings, *found[1:], smooth=smooth)
 

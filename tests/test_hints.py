@@ -180,7 +180,7 @@ def test_suggested_values_exist(argument):
 def test_names_that_are_nearly_right_are_asked_about():
     with pytest.raises(TypeError, match=r"argument 'epoch_s'[;.] [dD]id you mean 'epochs'\?"):
         NET.fit(X, LABELS, epoch_s=1)
-    with pytest.raises(ValueError, match=r"poisson; did you mean 'huber'\?"):
+    with pytest.raises(ValueError, match=r"quantile; did you mean 'huber'\?"):
         NET.fit(X, LABELS, loss="Huber")
     with pytest.raises(ValueError, match=r"did you mean 'relu'\?"):
         cnn.Dense(1, 1, "ReLU")

@@ -149,6 +149,112 @@ def test_poisson_is_within_2_ulp_of_the_rate(dtype):
                 assert off <= 2 * Decimal(float(np.spacing(dtype.type(float(unit)))))
 
 
+@pytest.mark.parametrize("level", [None, 0.5, 0.1, 0.9, 0.999, 1e-6])
+def test_linear_losses_are_within_2_ulp(level, dtype):
+    """R = z - t, a slope and their product: a rounding each."""
+    kind = "absolute_error" if level is None else "quantile"
+    settings = LossSettings(kind, quantiles=None if level is None else (level,))
+    below, above = (1, 1) if level is None else (Decimal(level), Decimal(1 - level))
+    with localcontext() as context:
+        context.prec = DIGITS
+        for t in (0.0, 0.1, -3.0):
+            target = np.array([[t]], dtype)
+            for z in grid(dtype, 100):
+                r = Decimal(float(z)) - Decimal(float(target[0, 0]))
+                expected = above * r if r > 0 else -below * r
+                got, gradient = _core.loss_gradient(
+                    _core.Loss(**settings._asdict()), z.reshape(1, 1), target, None
+                )
+                assert ulps(got, expected, dtype) <= 2
+                slope = above if r > 0 else -below if r < 0 else 0
+                assert ulps(gradient[0, 0], Decimal(slope), dtype) <= 0.5
+
+
+@pytest.mark.parametrize("kind", ["absolute_error", "quantile"])
+def test_kinks(kind, dtype, isa):
+    """The derivative is 0 at the target, whatever the sign of 0, and NaN for a NaN."""
+    least = np.finfo(dtype).smallest_subnormal
+    for n in (1, 3, 17, 40):
+        z = np.tile(np.array([[0.0], [-0.0], [least], [-least], [np.inf], [np.nan]], dtype), n)
+        t = np.tile(np.array([[-0.0], [0.0], [0.0], [0.0], [0.0], [0.0]], dtype), n)
+        weights = np.eye(6)
+        levels = np.ones(n) if kind == "absolute_error" else np.arange(1, n + 1) / (n + 1)
+        rest = np.ones(n) if kind == "absolute_error" else 1 - levels
+        for i, slope in enumerate([0 * levels, 0 * levels, rest, -levels, rest]):
+            got, gradient = _core.loss_gradient(_core.Loss(kind), z, t, weights[i])
+            assert np.array_equal(gradient[i], slope.astype(dtype))
+            assert got == np.inf if i == 4 else 0 <= got < 1e-40
+        got, gradient = _core.loss_gradient(_core.Loss(kind), z, t, weights[5])
+        assert np.isnan(got)
+        assert np.isnan(gradient[5]).all()
+
+
+@pytest.mark.parametrize("quantiles", [(0.5,), (0.1, 0.5, 0.9), tuple(np.arange(1, 34) / 40)])
+@pytest.mark.parametrize("shape", ["(n,)", "(n, 1)"])
+def test_quantiles_share_a_target(quantiles, shape, dtype, bits):
+    """As if it stood in each column."""
+    n, rng = len(quantiles), np.random.default_rng(0)
+    x, y = rng.standard_normal((50, 4)), rng.standard_normal((50, n)).astype(dtype)
+    one = rng.standard_normal(100)[::2]  # with a stride
+    t = one if shape == "(n,)" else one[:, None]
+    repeated = np.repeat(one[:, None], n, axis=1)
+    weight = rng.integers(0, 3, 50)
+    loss = cnn.Quantile(quantiles)
+    for options in ({}, {"sample_weight": weight}):
+        value, gradient = cnn.quantile_loss(y, t, quantiles, **options)
+        other, other_gradient = cnn.quantile_loss(y, repeated, quantiles, **options)
+        assert (value, bits(gradient)) == (other, bits(other_gradient))
+
+        def run(t, options=options):
+            net, optimizer = (
+                cnn.mlp([4, 8, n], "tanh", "identity", rng=0, dtype=dtype),
+                cnn.Adam(0.01),
+            )
+            options = options | {"loss": loss}
+            given = {"optimizer": optimizer, **options}
+            history = net.fit(x, t, epochs=2, validation_split=0.2, **given)
+            logs = net.train_step(x, t, **given)
+            gradients = net.gradients(x, t, **options)[1]
+            measured = net.evaluate(x, t, metrics=["mae"], **options)
+            found = [p for g in gradients for p in g] + net.get_weights()
+            return history["loss"], history["val_loss"], logs, measured, bits(*found)
+
+        assert run(t) == run(repeated)
+
+
+def test_quantiles_of_a_stream(bits):
+    """One target for all outputs, batch by batch."""
+    rng = np.random.default_rng(0)
+    x, t = rng.standard_normal((60, 4)), rng.standard_normal(60)
+
+    def run(t):
+        net, loss = cnn.mlp([4, 8, 3], "tanh", "identity", rng=0), cnn.Quantile()
+        batches = [(x[i : i + 20], t[i : i + 20]) for i in range(0, 60, 20)]
+        history = net.fit(batches, loss=loss, epochs=2, batch_size=7)
+        measured = net.evaluate(batches, loss=loss, metrics=["mae"])
+        return history["loss"], measured, bits(*net.get_weights())
+
+    assert run(t) == run(t[:, None]) == run(np.repeat(t[:, None], 3, axis=1))
+
+
+def test_quantiles_of_targets():
+    """A network that can only learn one number for each output learns the quantiles."""
+    t = np.random.default_rng(0).exponential(size=999)
+    net = cnn.Sequential([cnn.Dense(1, 3)], rng=0)
+    levels = (0.1, 0.5, 0.95)
+    for loss, expected in (
+        # The loss is least at a target, without interpolation.
+        (cnn.Quantile(levels), np.quantile(t, levels, method="inverted_cdf")),
+        (cnn.AbsoluteError(), np.median(t)),
+    ):
+        optimizer = cnn.Adam(cnn.CosineDecay(0.3, steps=2000))
+        targets = t if isinstance(loss, cnn.Quantile) else np.repeat(t[:, None], 3, axis=1)
+        net.fit(
+            np.zeros((999, 1)), targets, epochs=2000, batch_size=999, optimizer=optimizer, loss=loss
+        )
+        np.testing.assert_allclose(net.predict([0.0]), expected, atol=1e-3)
+
+
 # ---- Class weights with label smoothing --------------------------------------------------------
 
 Z = np.array([[1.0, 2.0, 0.5, -1.0], [0.0, 0.25, 3.0, 1.0], [2.0, -2.0, 0.0, 1.5]])
@@ -240,6 +346,8 @@ LOSSES = {
     "squared_error": ("identity", cnn.SquaredError()),
     "huber": ("identity", cnn.Huber()),
     "poisson": ("identity", cnn.Poisson()),
+    "absolute_error": ("identity", cnn.AbsoluteError()),
+    "quantile": ("identity", cnn.Quantile()),
     "binary_cross_entropy": ("sigmoid", cnn.BinaryCrossEntropy()),
     "cross_entropy": ("softmax", cnn.CrossEntropy()),
     "cross_entropy_smooth": ("softmax", cnn.CrossEntropy(label_smoothing=0.1)),

@@ -53,6 +53,8 @@ CALLS = {
     "squared_error: y": (lambda _, v: cnn.squared_error(v, ROWS), ROWS),
     "huber: sample_weight": (lambda _, v: cnn.huber(ROWS, ROWS, sample_weight=v), WEIGHT),
     "loss: class_weight": (lambda _, v: _core.Loss("cross_entropy", class_weight=v), np.ones(2)),
+    "loss: quantiles": (lambda _, v: _core.Loss("quantile", quantiles=v), np.ones(2)),
+    "quantile_loss: t": (lambda _, v: cnn.quantile_loss(ROWS, v, (0.2, 0.8)), WEIGHT),
 }
 INPUTS = [name for name in CALLS if not name.endswith("out")]
 

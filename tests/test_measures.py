@@ -27,7 +27,7 @@ def classification(classes=3):
 
 
 @pytest.mark.parametrize("weight", [None, WEIGHT])
-@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "absolute_error"])
 @pytest.mark.parametrize("outputs", [1, 2])
 def test_evaluate_gives_the_errors_of_a_regression(weight, loss, outputs, monkeypatch):
     monkeypatch.setattr(samples, "SLICE_WORK", 0)  # slices of 256 rows; below, of all of them
@@ -50,6 +50,8 @@ def test_evaluate_gives_the_errors_of_a_regression(weight, loss, outputs, monkey
     if loss == "squared_error":
         # In float32, of errors of about 1.
         assert measured["loss"] == pytest.approx(outputs * measured["mse"] / 2, rel=1e-5)
+    if loss == "absolute_error":
+        assert measured["loss"] == pytest.approx(outputs * measured["mae"], rel=1e-5)
 
 
 def test_evaluate_gives_the_loss_that_it_always_gave():
@@ -70,9 +72,10 @@ def test_errors_are_the_same_whatever_the_threads():
     assert found[0] == found[1]
 
 
-def test_classifications_and_logarithms_have_no_errors():
+def test_classifications_logarithms_and_quantiles_have_no_errors():
     assert list(classification().evaluate(X, LABELS)) == ["loss", "accuracy"]
     assert list(regression().evaluate(X, abs(T), loss="poisson")) == ["loss"]
+    assert list(regression(3).evaluate(X, T, loss="quantile")) == ["loss"]
 
 
 def test_rows_without_weight_count_for_nothing():

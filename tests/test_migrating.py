@@ -38,7 +38,7 @@ KERAS = {
     ".cnn": "Model Input InputLayer Flatten Activation ReLU Softmax Normalization "
     "BatchNormalization LayerNormalization Conv1D Conv2D MaxPooling2D LSTM LeakyReLU PReLU ELU "
     "CategoricalCrossentropy SparseCategoricalCrossentropy BinaryCrossentropy MeanSquaredError "
-    "initializers regularizers LearningRateScheduler ReduceLROnPlateau Nadam to_categorical mnist "
+    "MeanAbsoluteError initializers regularizers LearningRateScheduler ReduceLROnPlateau Nadam to_categorical mnist "
     "load_model set_random_seed DataLoader",
     "activation": "log_softmax hard_silu",
     "loss": "mse mean_squared_error mae mean_absolute_error binary_crossentropy kl_divergence "
@@ -66,7 +66,7 @@ TORCH = {
     "L1Loss BCELoss BCEWithLogitsLoss PoissonNLLLoss CrossEntropyLoss NLLLoss StepLR "
     "ExponentialLR CosineAnnealingLR ReduceLROnPlateau",
     "activation": "hardsigmoid hardswish hardtanh prelu log_softmax",
-    "loss": "huber_loss nll_loss",
+    "loss": "huber_loss l1_loss nll_loss",
     "optimizer": "nadam adamax adadelta radam lbfgs",
     "init": "xavier_uniform kaiming_uniform xavier_normal kaiming_normal normal uniform ones "
     "constant",
@@ -84,9 +84,9 @@ SKLEARN = {
     ".layer": "mean_ scale_ transform",
     ".cnn": "MLPClassifier MLPRegressor StandardScaler LabelEncoder train_test_split "
     "accuracy_score auc roc_auc_score r2_score confusion_matrix mean_squared_error "
-    "mean_absolute_error",
+    "mean_absolute_error mean_pinball_loss",
     "activation": "logistic",
-    "loss": "log_loss",
+    "loss": "log_loss mean_pinball_loss",
     "optimizer": "lbfgs",
     "metrics": "accuracy_score roc_auc roc_auc_score r2_score f1_score f1_macro "
     "neg_mean_squared_error root_mean_squared_error mean_squared_error mean_absolute_error",

@@ -63,6 +63,7 @@ REPRS = [
     cnn.StepDecay(0.1, 3, 0.123456789),
     cnn.CosineDecay(1 / 3, 10),
     cnn.Huber(1.23456789),
+    cnn.Quantile((0.123456789, 0.5)),
     cnn.CrossEntropy(label_smoothing=0.123456789),
     cnn.uniform(0.123456789),
 ]

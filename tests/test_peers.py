@@ -140,6 +140,7 @@ def torch_losses(torch, z, t):
     f, rows = torch.nn.functional, z.shape[0]
     binary = torch.sigmoid(t)
     share = torch.softmax(t, 1)
+    levels = torch.arange(1, 7, dtype=torch.float64) / 7
     return {
         "squared_error": (t, f.mse_loss(z, t, reduction="sum") / (2 * rows)),
         "huber": (t, f.huber_loss(z, t, reduction="sum") / rows),
@@ -149,6 +150,8 @@ def torch_losses(torch, z, t):
             f.binary_cross_entropy_with_logits(z, binary, reduction="sum") / rows,
         ),
         "cross_entropy": (share, f.cross_entropy(z, share)),
+        "absolute_error": (t, f.l1_loss(z, t, reduction="sum") / rows),
+        "quantile": (t, torch.maximum(levels * (t - z), (levels - 1) * (t - z)).sum() / rows),
     }
 
 
@@ -162,7 +165,10 @@ def test_losses_of_torch(name, torch):
     bound, bounds = ref.batch_loss(
         settings, bounded.exact(z.detach().numpy(), "float64"), t.numpy()
     )
-    value, gradient = getattr(cnn, name)(z.detach().numpy(), t.numpy())
+    function, options = getattr(cnn, name, None), {}
+    if name == "quantile":
+        function, options = cnn.quantile_loss, {"quantiles": np.arange(1, 7) / 7}
+    value, gradient = function(z.detach().numpy(), t.numpy(), **options)
     # PyTorch multiplies by 1/n and sums in other orders: 2 roundings and a few more than ours.
     assert abs(value - expected.item()) <= 2 * bound.error + 4 * 2.0**-53 * abs(value)
     slack = 4 * 2.0**-53 * np.abs(gradient)
@@ -210,6 +216,22 @@ def test_softmax_of_scipy(special, n, dtype):
         # SciPy sums pairwise, and takes exp(x - max - log(sum)) in places: as many roundings again.
         error = 3 * bound(bounded.exact(x, dtype)).error
         assert (np.abs(ours(x) - expected) <= error).all()
+
+
+def test_quantile_loss_of_scikit_learn():
+    sk = pytest.importorskip("sklearn.metrics", reason="scikit-learn is not installed")
+    rng = np.random.default_rng(5)
+    y, t, weight = rng.standard_normal((40, 3)), rng.standard_normal(40), rng.uniform(0, 2, 40)
+    levels = (0.1, 0.5, 0.9)
+    value, _ = cnn.quantile_loss(y, t, levels, sample_weight=weight)
+    expected = sum(
+        sk.mean_pinball_loss(t, column, sample_weight=weight, alpha=level)
+        for column, level in zip(y.T, levels, strict=True)
+    )
+    assert value == pytest.approx(expected, rel=1e-14)
+    value, _ = cnn.absolute_error(y[:, 0], t, sample_weight=weight)
+    expected = sk.mean_absolute_error(t, y[:, 0], sample_weight=weight)
+    assert value == pytest.approx(expected, rel=1e-14)
 
 
 def test_log_loss_of_scikit_learn():

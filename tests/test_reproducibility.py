@@ -137,6 +137,8 @@ LOSSES = {
     "squared_error": {},
     "huber": {"delta": 0.7},
     "poisson": {},
+    "absolute_error": {},
+    "quantile": {},
     "binary_cross_entropy": {},
     "cross_entropy": {"label_smoothing": 0.1},
 }

@@ -40,6 +40,8 @@ LOSSES = {
     "binary_cross_entropy": cnn.BinaryCrossEntropy,
     "huber": cnn.Huber,
     "poisson": cnn.Poisson,
+    "absolute_error": cnn.AbsoluteError,
+    "quantile": cnn.Quantile,
 }
 DEFAULTS = {"inputs": "31", "rows": "60", "batch": "25", "epochs": "2"}
 
@@ -114,8 +116,11 @@ def trained(settings, dtype):
     kind, loss = split(settings["loss"])
     labels = loss.pop("labels", False)
     classes = loss.pop("classes", False)
-    options = {"delta": "delta", "smoothing": "label_smoothing"}
-    made_loss = LOSSES[kind](**{options[name]: float(value) for name, value in loss.items()})
+    options = {"delta": "delta", "smoothing": "label_smoothing", "quantiles": "quantiles"}
+    values = {name: [float(v) for v in value.split(",")] for name, value in loss.items()}
+    made_loss = LOSSES[kind](
+        **{options[name]: v if name == "quantiles" else v[0] for name, v in values.items()}
+    )
     t = (
         (mixed(np.arange(rows)) % net.outputs).astype(np.int64)
         if labels

@@ -141,7 +141,7 @@ def test_classes_and_attributes_of_ones_own_travel(way, tmp_path):
 PARTS = [
     *(cnn.SGD(0.1, momentum=0.9), cnn.Adam(), cnn.AdamW(), cnn.RMSprop(), cnn.Adagrad()),
     *(cnn.CrossEntropy(label_smoothing=0.1), cnn.BinaryCrossEntropy(), cnn.Huber(2.0)),
-    *(cnn.SquaredError(), cnn.Poisson()),
+    *(cnn.SquaredError(), cnn.Poisson(), cnn.AbsoluteError(), cnn.Quantile((0.2, 0.7))),
     *(cnn.Constant(0.1), cnn.CosineDecay(0.1, 50), cnn.ExponentialDecay(0.1, 0.9)),
     *(cnn.StepDecay(0.1, 3), cnn.Warmup(0.1, 5)),
     *(cnn.Dense(3, 4, "relu", init=cnn.uniform(0.1), l2=0.1), cnn.Dropout(0.5)),

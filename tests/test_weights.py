@@ -112,6 +112,8 @@ FUNCTIONS = {
     "binary_cross_entropy": lambda w: cnn.binary_cross_entropy(T, LABELS > 1, sample_weight=w),
     "huber": lambda w: cnn.huber(T, T, sample_weight=w),
     "poisson": lambda w: cnn.poisson(T, LABELS, sample_weight=w),
+    "absolute_error": lambda w: cnn.absolute_error(T, LABELS, sample_weight=w),
+    "quantile_loss": lambda w: cnn.quantile_loss(T, LABELS, 0.3, sample_weight=w),
 }
 
 

@@ -68,6 +68,17 @@ def positive(where: str, name: str, value: object, *, most: float | None = None)
     return number
 
 
+def between(where: str, name: str, value: object, low: float, high: float) -> float:
+    """Return `value` as a float that is more than `low` and less than `high`."""
+    number = _as_float(where, name, value)
+    if not low < number < high:
+        raise ValueError(
+            f"{where}: {name} is {exact(number)}, should be more than {exact(low)} and less than "
+            f"{exact(high)}"
+        )
+    return number
+
+
 def _at_most(most: float | None) -> str:
     return "" if most is None else f", at most {exact(most)}"
 

@@ -37,6 +37,8 @@ LossName: TypeAlias = Literal[
     "binary_cross_entropy",
     "huber",
     "poisson",
+    "absolute_error",
+    "quantile",
     "categorical_crossentropy",
     "sparse_categorical_crossentropy",
 ]

@@ -387,7 +387,16 @@ _MODULE_ATTRIBUTES: Hints = {
     **_each(
         "write cnn.SquaredError(), which has a factor of 1/2", "MSELoss", "MSE", "MeanSquaredError"
     ),
-    **_each("write cnn.Huber(delta=...)", "HuberLoss", "SmoothL1Loss", "L1Loss"),
+    **_each("write cnn.Huber(delta=...)", "HuberLoss", "SmoothL1Loss"),
+    **_each(
+        "write cnn.AbsoluteError(), the sum over the outputs of a row",
+        *("L1Loss", "MAE", "MeanAbsoluteError"),
+    ),
+    **_each("write cnn.Quantile(quantiles=...)", "QuantileLoss", "PinballLoss"),
+    **_each(
+        "write cnn.quantile_loss, the sum over the outputs of a row",
+        *("pinball_loss", "mean_pinball_loss"),
+    ),
     **_each("write cnn.Poisson()", "PoissonNLLLoss"),
     **_each(
         "write cnn.metrics.accuracy, cnn.metrics.auc and the like",
@@ -501,7 +510,8 @@ SAME: Mapping[str, Mapping[object, str]] = {
 """Second names of the same thing, by argument; they are accepted."""
 
 _SQUARES = "write 'squared_error', which is half of it: 1/2 sum_j (y_j - t_j)^2"
-_ABSOLUTES = "write cnn.Huber(delta=...), which is linear for errors above delta"
+_ABSOLUTES = "write 'absolute_error', the sum over the outputs of a row"
+_QUANTILES = "write cnn.Quantile(quantiles=...)"
 _BINARY = "write 'binary_cross_entropy', the sum over the outputs of a row"
 _CLASSES = "write 'cross_entropy', with 'softmax' in the output layer"
 _NORMAL = "write 'he_uniform' or 'glorot_uniform': the draws are uniform"
@@ -530,11 +540,13 @@ VALUES: Mapping[str, Hints] = {
     },
     "loss": {
         **_each(_SQUARES, "mse", "MSE", "mean_squared_error", "l2", "squared_loss", "rmse"),
-        **_each(_ABSOLUTES, "mae", "MAE", "mean_absolute_error", "l1", "smooth_l1"),
+        **_each(_ABSOLUTES, "mae", "MAE", "mean_absolute_error", "l1", "l1_loss"),
+        **_each(_QUANTILES, "pinball", "pinball_loss", "mean_pinball_loss", "quantile_loss"),
         **_each(_BINARY, "bce", "binary_crossentropy", "bce_with_logits"),
         **_each(_CLASSES, "nll", "nll_loss", "crossentropy", "ce", "log_loss", "logloss"),
         **_each(_CLASSES, "softmax_cross_entropy", "kl_divergence", "hinge"),
         "huber_loss": "write 'huber'",
+        "smooth_l1": "write cnn.Huber(delta=...), which is linear for errors above delta",
         "poisson_nll": "write 'poisson'",
     },
     "optimizer": {

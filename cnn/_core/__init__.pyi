@@ -91,6 +91,7 @@ class Loss:
         delta: float = 1.0,
         label_smoothing: float = 0.0,
         class_weight: npt.NDArray[np.float64] | None = None,
+        quantiles: npt.NDArray[np.float64] | None = None,
     ) -> None: ...
 
 @final

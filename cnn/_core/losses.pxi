@@ -7,46 +7,66 @@ cdef class Loss:
 
     cdef cnn_loss loss
     cdef readonly str kind
-    cdef cnp.ndarray class_weight
+    cdef cnp.ndarray class_weight, quantiles
     cdef bint initialized
 
-    def __cinit__(self, kind, *, labels=False, delta=1.0, label_smoothing=0.0, class_weight=None):
-        cdef cnp.ndarray weights
+    def __cinit__(self, kind, *, labels=False, delta=1.0, label_smoothing=0.0, class_weight=None,
+                  quantiles=None):
         self.loss.struct_size = sizeof(cnn_loss)
         self.loss.kind = <cnn_loss_kind>index_of(LOSS_NUMBERS, kind, "loss: kind")
         self.loss.target = CNN_TARGET_LABELS if labels else CNN_TARGET_ROWS
         self.loss.delta = delta
         self.loss.label_smoothing = label_smoothing
         self.kind = kind
-        self.class_weight = None
-        self.loss.class_weight = NULL
+        self.class_weight = self.quantiles = None
+        self.loss.class_weight = self.loss.quantiles = NULL
         if class_weight is not None:
-            weights = numeric_array(class_weight, "loss", "class_weight")
-            # A copy, because others could resize or change an array that they also refer to.
-            self.class_weight = np.array(real_array(weights, cnp.NPY_FLOAT64), order="C", ndmin=1)
+            self.class_weight = own_doubles(class_weight, "class_weight")
             self.loss.class_weight = <const double *>cnp.PyArray_DATA(self.class_weight)
+        if quantiles is not None:
+            self.quantiles = own_doubles(quantiles, "quantiles")
+            self.loss.quantiles = <const double *>cnp.PyArray_DATA(self.quantiles)
 
     def __init__(self, *args, **kwargs):
         initialize_once(self, &self.initialized, "Loss")
 
     cdef int check_outputs(self, size_t outputs, str where) except -1:
-        """Refuse a wrong number of class weights, which C cannot know."""
+        """Refuse a wrong number of class weights or quantiles, which C cannot know."""
         cdef cnp.npy_intp shape = outputs
         if self.class_weight is not None and not has_shape(self.class_weight, 1, &shape):
             raise ValueError(
                 f"{where}: class_weight has shape {shape_of(self.class_weight)}, should be "
                 f"({outputs},) for {outputs} classes"
             )
+        if self.quantiles is not None and not has_shape(self.quantiles, 1, &shape):
+            raise ValueError(
+                f"{where}: quantiles has shape {shape_of(self.quantiles)}, should be "
+                f"({outputs},) for {outputs} outputs"
+            )
         return 0
 
 
-# The name of loss_gradient's first argument, if it is not `logits`.
-cdef dict OUTPUT_NAMES = {"squared_error": "y", "huber": "y", "poisson": "log_rate"}
+cdef cnp.ndarray own_doubles(value, str name):
+    """A copy, because others could resize or change an array that they also refer to."""
+    cdef cnp.ndarray given = numeric_array(value, "loss", name)
+    return np.array(real_array(given, cnp.NPY_FLOAT64), order="C", ndmin=1)
+
+
+# The name of the function of a loss, if it is not the loss's.
+cdef dict FUNCTION_NAMES = {"quantile": "quantile_loss"}
+# The name of its first argument, if it is not `logits`.
+cdef dict OUTPUT_NAMES = {
+    "squared_error": "y",
+    "huber": "y",
+    "poisson": "log_rate",
+    "absolute_error": "y",
+    "quantile": "y",
+}
 
 
 def loss_gradient(Loss loss not None, z, t, sample_weight):
-    cdef str where = loss.kind
-    cdef str name = OUTPUT_NAMES.get(where, "logits")
+    cdef str where = FUNCTION_NAMES.get(loss.kind, loss.kind)
+    cdef str name = OUTPUT_NAMES.get(loss.kind, "logits")
     cdef list hold = pins(z, t, sample_weight)
     cdef cnp.ndarray given = numeric_array(z, where, name, hold)
     cdef cnp.ndarray targets = numeric_array(t, where, "t", hold)

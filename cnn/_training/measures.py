@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 Metric: TypeAlias = "MetricName | Callable[[NDArray[Any], NDArray[Any]], float]"
 
-# Their outputs are no estimates of the targets.
-_NO_ERRORS = frozenset({"poisson"})
+# Their outputs are no estimates of the targets, or not all of them.
+_NO_ERRORS = frozenset({"poisson", "quantile"})
 _TAKEN = ("loss", "lr", "seconds", "epoch")
 
 

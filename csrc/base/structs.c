@@ -7,7 +7,7 @@
 
 #define PRESENT(type) sizeof(type), _Alignof(type)
 
-const cnn_struct cnn_struct_loss = {PRESENT(cnn_loss), {0}};
+const cnn_struct cnn_struct_loss = {PRESENT(cnn_loss), {offsetof(cnn_loss, quantiles)}};
 const cnn_struct cnn_struct_data = {PRESENT(cnn_data), {0}};
 const cnn_struct cnn_struct_result = {PRESENT(cnn_result), {offsetof(cnn_result, accumulate)}};
 const cnn_struct cnn_struct_layer = {

@@ -90,7 +90,8 @@ typedef struct cnn_pack {
  * loss_rows (rows) receives each row's loss, not yet weighted. gradient (rows, cols), NULL where
  * not wanted, receives scale[i] times the row's gradient. correct, where not NULL, is increased by
  * the rows whose largest z is the target's. A row whose weight[i] is 0 has the loss 0 and the
- * gradient 0 and is not correct, whatever its z.
+ * gradient 0 and is not correct, whatever its z. quantiles (cols) or NULL as in cnn_loss; a level q
+ * and 1 - q are each rounded once to the type.
  */
 typedef struct cnn_loss_rows {
     cnn_loss_kind kind;
@@ -103,6 +104,7 @@ typedef struct cnn_loss_rows {
     const double *weight;
     const double *scale;
     double delta, label_smoothing;
+    const double *quantiles;
     double *loss_rows;
     void *gradient;
     size_t gradient_row;

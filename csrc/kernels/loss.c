@@ -2,6 +2,16 @@
 #include "kernels/local.h"
 #include "kernels/rows.h"
 
+/*
+ * The slopes of quantile for z below and above the target, q and 1 - q, by column. Those of so few
+ * columns are made once for all rows of a call, others as they are needed: so there is no buffer
+ * that depends on the number of columns.
+ */
+enum { FEW_SLOPES = 64 };
+struct few_slopes {
+    real below[FEW_SLOPES], above[FEW_SLOPES];
+};
+
 /* One row's operands. gradient is NULL if only the value is computed. */
 struct row {
     size_t cols;
@@ -9,6 +19,8 @@ struct row {
     const real *t;
     int64_t label;
     real scale;
+    const double *quantiles;
+    const struct few_slopes *few;
     real *gradient;
 };
 
@@ -194,8 +206,35 @@ static void cross_entropy_group(const cnn_loss_rows *l, struct group *g)
     g->count = 0;
 }
 
+/* Slopes of losses that are linear far from the target: for z below it, and for z above it. */
+struct slopes {
+    v_real below, above;
+};
+
+/* The slopes of quantile for `count` columns from j on, each rounded once to the type. */
+INLINE void make_slopes(const double *quantiles, size_t cols, size_t j, size_t count, real *below,
+                        real *above)
+{
+    for (size_t i = 0; i < count; i++) {
+        const double q = quantiles ? quantiles[j + i] : (double)(j + i + 1) / (double)(cols + 1);
+        below[i] = (real)q;
+        above[i] = (real)(1 - q);
+    }
+}
+
+/* The same as vectors, for `left` columns of a row. */
+INLINE struct slopes quantile_slopes(const struct row *r, size_t j, size_t left)
+{
+    if (r->cols <= FEW_SLOPES)
+        return (struct slopes){row_load(r->few->below + j, left),
+                               row_load(r->few->above + j, left)};
+    real below[V_LANES] = {0}, above[V_LANES] = {0};
+    make_slopes(r->quantiles, r->cols, j, left, below, above);
+    return (struct slopes){v_load(below), v_load(above)};
+}
+
 /* The value of one element of the other losses; its derivative goes to *derivative. */
-INLINE v_real element(const cnn_loss_kind kind, v_real z, v_real t, v_real delta,
+INLINE v_real element(const cnn_loss_kind kind, v_real z, v_real t, struct slopes slope,
                       v_real *derivative)
 {
     const v_real half = v_set1(R(0.5));
@@ -208,7 +247,7 @@ INLINE v_real element(const cnn_loss_kind kind, v_real z, v_real t, v_real delta
         return v_fma(v_abs(z), other, vm_log1p_exp(z));
     }
     case CNN_HUBER: {
-        const v_real r = v_sub(z, t), size = v_abs(r);
+        const v_real r = v_sub(z, t), size = v_abs(r), delta = slope.above;
         /* In this order a NaN residual gives a NaN. */
         *derivative = v_copysign(v_min(delta, size), r);
         return v_select(v_le(size, delta), v_mul(v_mul(half, r), r),
@@ -218,6 +257,14 @@ INLINE v_real element(const cnn_loss_kind kind, v_real z, v_real t, v_real delta
         const v_real rate = v_exp(z);
         *derivative = v_sub(rate, t);
         return v_fnma(t, z, rate);
+    }
+    case CNN_ABSOLUTE_ERROR:
+    case CNN_QUANTILE: {
+        const v_real r = v_sub(z, t), size = v_abs(r);
+        const v_real side = v_select(v_lt(v_zero(), r), slope.above, slope.below);
+        /* r itself is the derivative if it is 0 or NaN. */
+        *derivative = v_select(v_lt(v_zero(), size), v_copysign(side, r), r);
+        return v_mul(side, size);
     }
     default: {
         const v_real r = v_sub(z, t);
@@ -229,20 +276,23 @@ INLINE v_real element(const cnn_loss_kind kind, v_real z, v_real t, v_real delta
 
 /* The element's value; its derivative times the row's scale is stored in the gradient. */
 INLINE v_real element_term(const cnn_loss_kind kind, const struct row *r, size_t j, size_t left,
-                           v_real delta)
+                           v_real slope)
 {
     v_real derivative;
+    const struct slopes slopes =
+        kind == CNN_QUANTILE ? quantile_slopes(r, j, left) : (struct slopes){slope, slope};
     const v_real value =
-        element(kind, row_load(r->z + j, left), row_load(r->t + j, left), delta, &derivative);
+        element(kind, row_load(r->z + j, left), row_load(r->t + j, left), slopes, &derivative);
     if (r->gradient)
         row_store(r->gradient + j, v_mul(derivative, v_set1(r->scale)), left);
     return value;
 }
 
-INLINE real element_row(const cnn_loss_kind kind, const struct row *r, real delta)
+/* The value of a row; `slope` is that of both sides. */
+INLINE real element_row(const cnn_loss_kind kind, const struct row *r, real slope)
 {
     real sum;
-    ROW_SUM(sum, r->cols, j, left, element_term(kind, r, j, left, v_set1(delta)));
+    ROW_SUM(sum, r->cols, j, left, element_term(kind, r, j, left, v_set1(slope)));
     return sum;
 }
 
@@ -256,6 +306,10 @@ static real row_value(const cnn_loss_rows *l, const struct row *r)
         return element_row(CNN_HUBER, r, (real)l->delta);
     case CNN_POISSON:
         return element_row(CNN_POISSON, r, 0);
+    case CNN_ABSOLUTE_ERROR:
+        return element_row(CNN_ABSOLUTE_ERROR, r, 1);
+    case CNN_QUANTILE:
+        return element_row(CNN_QUANTILE, r, 0);
     default:
         return element_row(CNN_SQUARED_ERROR, r, 0);
     }
@@ -279,7 +333,7 @@ static void weigh_nothing(const cnn_loss_rows *l, size_t i)
 }
 
 /* The operands of row i. */
-INLINE struct row row_of(const cnn_loss_rows *l, size_t i)
+INLINE struct row row_of(const cnn_loss_rows *l, const struct few_slopes *few, size_t i)
 {
     return (struct row){
         .cols = l->cols,
@@ -288,6 +342,8 @@ INLINE struct row row_of(const cnn_loss_rows *l, size_t i)
         .t = l->kind == CNN_CROSS_ENTROPY && !l->t ? NULL : (const real *)l->t + i * l->t_row,
         .label = l->labels ? l->labels[i] : 0,
         .scale = l->scale ? (real)l->scale[i] : 1,
+        .quantiles = l->quantiles,
+        .few = few,
         .gradient = l->gradient ? (real *)l->gradient + i * l->gradient_row : NULL,
     };
 }
@@ -296,12 +352,15 @@ void KERNEL(loss)(const cnn_loss_rows *l)
 {
     const size_t together = rows_together(l->cols);
     struct group group = {.count = 0};
+    struct few_slopes few;
+    if (l->kind == CNN_QUANTILE && l->cols <= FEW_SLOPES)
+        make_slopes(l->quantiles, l->cols, 0, l->cols, few.below, few.above);
     for (size_t i = 0; i < l->rows; i++) {
         if (l->weight[i] == 0) {
             weigh_nothing(l, i);
             continue;
         }
-        const struct row r = row_of(l, i);
+        const struct row r = row_of(l, &few, i);
         if (l->kind != CNN_CROSS_ENTROPY) {
             l->loss_rows[i] = (double)row_value(l, &r);
             if (l->correct)

@@ -1,5 +1,25 @@
 #include "model/loss.h"
 
+/* Check the levels of quantile, which the caller has given. */
+static cnn_status check_quantiles(const cnn_loss *loss, size_t outputs)
+{
+    const double *level = loss->quantiles;
+    if (loss->kind != CNN_QUANTILE)
+        return cnn_fail(CNN_ERROR_ARGUMENT, "quantiles belong to quantile, not to %s",
+                        cnn_loss_name((int)loss->kind));
+    for (size_t j = 0; j < outputs; j++) {
+        if (!(level[j] > 0 && level[j] < 1))
+            return cnn_fail(CNN_ERROR_ARGUMENT,
+                            "quantiles has %g at index %zu, should be more than 0 and less than 1",
+                            level[j], j);
+        if (j > 0 && level[j] <= level[j - 1])
+            return cnn_fail(CNN_ERROR_ARGUMENT,
+                            "quantiles has %g at index %zu, should be more than %g, the one before",
+                            level[j], j, level[j - 1]);
+    }
+    return CNN_OK;
+}
+
 cnn_status cnn_loss_check(const cnn_loss *loss, size_t outputs)
 {
     if (!cnn_loss_name((int)loss->kind))
@@ -20,6 +40,11 @@ cnn_status cnn_loss_check(const cnn_loss *loss, size_t outputs)
     if (loss->label_smoothing > 0 && loss->kind != CNN_CROSS_ENTROPY)
         return cnn_fail(CNN_ERROR_ARGUMENT, "label_smoothing belongs to cross_entropy, not to %s",
                         cnn_loss_name((int)loss->kind));
+    if (loss->quantiles) {
+        const cnn_status status = check_quantiles(loss, outputs);
+        if (status != CNN_OK)
+            return status;
+    }
     if (!loss->class_weight)
         return CNN_OK;
     if (loss->target != CNN_TARGET_LABELS)

@@ -158,11 +158,15 @@ struct range {
 
 static struct range range_of(cnn_loss_kind kind)
 {
-    if (kind == CNN_SQUARED_ERROR || kind == CNN_HUBER)
-        return (struct range){-DBL_MAX, DBL_MAX, "finite"};
-    if (kind == CNN_BINARY_CROSS_ENTROPY)
+    switch (kind) {
+    case CNN_CROSS_ENTROPY:
+    case CNN_POISSON:
+        return (struct range){0, DBL_MAX, "finite and at least 0"};
+    case CNN_BINARY_CROSS_ENTROPY:
         return (struct range){0, 1, "from 0 to 1"};
-    return (struct range){0, DBL_MAX, "finite and at least 0"};
+    default:
+        return (struct range){-DBL_MAX, DBL_MAX, "finite"};
+    }
 }
 
 /* Whether n numbers are at least 0 and in range. Without branches, so that loops are vectorised. */
@@ -252,6 +256,7 @@ cnn_loss_rows cnn_targets_loss(const cnn_loss *loss, const cnn_targets *targets,
         .weight = targets->factor + first,
         .delta = cnn_loss_delta(loss),
         .label_smoothing = weighed ? 0 : loss->label_smoothing,
+        .quantiles = loss->quantiles,
     };
 }
 

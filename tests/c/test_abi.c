@@ -32,8 +32,9 @@ static void test_constants(void)
     for (int i = 0; i < 19; i++)
         SAME(activations[i], i);
     const cnn_loss_kind losses[] = {CNN_SQUARED_ERROR, CNN_CROSS_ENTROPY, CNN_BINARY_CROSS_ENTROPY,
-                                    CNN_HUBER, CNN_POISSON};
-    for (int i = 0; i < 5; i++)
+                                    CNN_HUBER,         CNN_POISSON,       CNN_ABSOLUTE_ERROR,
+                                    CNN_QUANTILE};
+    for (int i = 0; i < 7; i++)
         SAME(losses[i], i);
     const cnn_optimizer_kind optimizers[] = {CNN_SGD,   CNN_MOMENTUM, CNN_NESTEROV, CNN_ADAM,
                                              CNN_ADAMW, CNN_RMSPROP,  CNN_ADAGRAD};
@@ -79,6 +80,7 @@ static void test_structs(void)
     AT(cnn_loss, delta, 16);
     AT(cnn_loss, label_smoothing, 24);
     AT(cnn_loss, class_weight, 32);
+    AT(cnn_loss, quantiles, 40);
     AT(cnn_matrix, data, 8);
     AT(cnn_matrix, dtype, 16);
     AT(cnn_matrix, rows, 24);

@@ -2,7 +2,7 @@
  * A program that was compiled with an older cnn.h works with this libcnn, to the same bits.
  *
  * old/cnn.h is the header of ABI version 1 as it first was, with the smallest form of each struct:
- * cnn_result ends before `accumulate`. It stays as it is.
+ * cnn_loss ends before `quantiles`, cnn_result before `accumulate`. It stays as it is.
  */
 #include <string.h>
 

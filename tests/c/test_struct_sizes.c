@@ -303,6 +303,31 @@ static void test_sizes(void)
         check_subject(&subjects[i]);
 }
 
+/* A loss without its last field, and with bytes behind it that belong to the caller. */
+static void test_older_loss(void)
+{
+    const cnn_data data = samples();
+    struct older {
+        size_t struct_size;
+        cnn_loss_kind kind;
+        cnn_target_kind target;
+        double delta, label_smoothing;
+        const double *class_weight;
+    };
+    const struct older older = {.struct_size = sizeof older, .kind = CNN_QUANTILE};
+    if (sizeof older == sizeof(cnn_loss))
+        return; /* the field lies in padding where pointers have 4 bytes */
+    given g;
+    memset(&g, 0xff, sizeof g);
+    memcpy(&g, &older, sizeof older);
+    const double half = 0.5;
+    const cnn_loss loss = {.struct_size = sizeof loss, .kind = CNN_QUANTILE, .quantiles = &half};
+    cnn_result of_older = nothing, of_present = nothing;
+    CHECK(evaluate(&g.loss, &data, &of_older) == CNN_OK);
+    CHECK(evaluate(&loss, &data, &of_present) == CNN_OK);
+    CHECK(of_older.loss_sum > 0 && memcmp(&of_older, &of_present, sizeof of_older) == 0);
+}
+
 /* Layers lie as far apart as the first one's struct_size tells. */
 static void test_layers_of_a_later_version(void)
 {
@@ -359,6 +384,7 @@ int main(void)
     CHECK(cnn_network_create(CNN_FLOAT32, 1, &dense, 0, &network) == CNN_OK);
     CHECK(cnn_trainer_create(network, &sgd, &trainer) == CNN_OK);
     test_sizes();
+    test_older_loss();
     test_layers_of_a_later_version();
     test_accumulate();
     cnn_trainer_destroy(trainer);

@@ -188,7 +188,9 @@ typedef enum cnn_activation {
     X(CROSS_ENTROPY, 1, cross_entropy, CNN_SOFTMAX, 1, 1)                                          \
     X(BINARY_CROSS_ENTROPY, 2, binary_cross_entropy, CNN_SIGMOID, 1, 1)                            \
     X(HUBER, 3, huber, CNN_ANY_OUTPUT, 0, 0)                                                       \
-    X(POISSON, 4, poisson, CNN_IDENTITY, 0, 0)
+    X(POISSON, 4, poisson, CNN_IDENTITY, 0, 0)                                                     \
+    X(ABSOLUTE_ERROR, 5, absolute_error, CNN_ANY_OUTPUT, 0, 0)                                     \
+    X(QUANTILE, 6, quantile, CNN_ANY_OUTPUT, 0, 0)
 
 typedef enum cnn_loss_kind {
 #define CNN_X(constant, value, name, output, logits, accuracy) CNN_##constant = value,
@@ -400,9 +402,16 @@ typedef enum cnn_target_kind {
  *   binary_cross_entropy  sum_j softplus(z_j) - t_j z_j
  *   huber                 sum_j r^2/2 for |r| <= delta, else delta (|r| - delta/2); r = z_j - t_j
  *   poisson               sum_j exp(z_j) - t_j z_j
+ *   absolute_error        sum_j |z_j - t_j|
+ *   quantile              sum_j max(q_j (t_j - z_j), (q_j - 1) (t_j - z_j))
  * cross_entropy and binary_cross_entropy take logits. The loss of a batch is the mean of its
  * rows, weighted by sample weight times class weight. A row of weight 0 adds nothing to it, nor to
- * its gradient, whatever its numbers are.
+ * its gradient, whatever its numbers are. The derivatives of absolute_error and quantile are 0 for
+ * z_j = t_j.
+ *
+ * The level q_j of quantile is more than 0 and less than 1, and more than that of the output before
+ * it. Output j then learns the q_j-quantile of the targets (Koenker and Bassett, 1978). All outputs
+ * often have the same target: a matrix with one column of numbers and col_stride 0 has it.
  *
  * Label smoothing s replaces the targets of cross_entropy by (1 - s) t_j + s / outputs. Together
  * with class weights c, the loss of a batch with sample weights u is as in PyTorch's
@@ -422,6 +431,8 @@ typedef struct cnn_loss {
     double delta;               /* huber's threshold; 0 means 1 */
     double label_smoothing;     /* s of cross_entropy, 0 <= s < 1 */
     const double *class_weight; /* (outputs) or NULL; with labels only */
+    const double *quantiles;    /* (outputs) or NULL; the levels of quantile, and with it only; NULL
+                                   means (j + 1) / (outputs + 1), rounded to double */
 } cnn_loss;
 
 /*
@@ -795,9 +806,9 @@ CNN_API cnn_status cnn_network_jacobian(const cnn_network *network, const cnn_ma
 /*
  * The loss of the network over the samples (L2 penalties included), without dropout. The output
  * layer must suit the loss: softmax for cross_entropy, sigmoid for binary_cross_entropy,
- * identity for poisson, any but softmax for squared_error and huber. Targets must be finite in the
- * network's type and, for cross_entropy and poisson, not negative, for binary_cross_entropy from 0
- * to 1. cross_entropy needs two outputs or more: of one output it is 0, whatever the weights.
+ * identity for poisson, any but softmax for the others. Targets must be finite in the network's
+ * type and, for cross_entropy and poisson, not negative, for binary_cross_entropy from 0 to 1.
+ * cross_entropy needs two outputs or more: of one output it is 0, whatever the weights.
  */
 CNN_API cnn_status cnn_network_evaluate(const cnn_network *network, const cnn_loss *loss,
                                         const cnn_data *data, cnn_result *result);

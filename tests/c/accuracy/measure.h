@@ -78,7 +78,10 @@ void accuracy_note(accuracy_tally *tally, int kind, accuracy_point point);
 /* |value - f(x)| in ULP of f(x) in the type of so many bits, f computed to 200 bits by MPFR. */
 double accuracy_mpfr_error(int function, int bits, double x, long double value);
 
-/* |value - loss| of a row with targets t, the cross entropy's smoothed; the delta of huber is 1. */
+/*
+ * |value - loss| of a row with targets t, the cross entropy's smoothed; the delta of huber is 1,
+ * and level j of quantile (j + 1) / (cols + 1).
+ */
 double accuracy_mpfr_loss_error(int loss, double smoothing, size_t cols, const double *z,
                                 const double *t, long double value);
 #endif

@@ -270,8 +270,8 @@ static void log_sum(mpfr_t y, size_t cols, const double *z)
     mpfr_clear(e);
 }
 
-/* An element's loss, for one that is not a cross entropy of classes. */
-static void element_loss(mpfr_t y, int loss, const mpfr_t z, const mpfr_t t)
+/* An element's loss, for one that is not a cross entropy of classes; `quantile` is its level. */
+static void element_loss(mpfr_t y, int loss, double quantile, const mpfr_t z, const mpfr_t t)
 {
     mpfr_t r;
     mpfr_init2(r, PRECISION);
@@ -286,6 +286,17 @@ static void element_loss(mpfr_t y, int loss, const mpfr_t z, const mpfr_t t)
         mpfr_exp(y, z, MPFR_RNDN);
         mpfr_mul(r, t, z, MPFR_RNDN);
         mpfr_sub(y, y, r, MPFR_RNDN);
+        break;
+    case CNN_ABSOLUTE_ERROR:
+        mpfr_abs(y, r, MPFR_RNDN);
+        break;
+    case CNN_QUANTILE: /* (1 - q) r, or -q r; 1 - q is exact with so many bits */
+        mpfr_set_d(y, quantile, MPFR_RNDN);
+        if (mpfr_sgn(r) > 0)
+            mpfr_ui_sub(y, 1, y, MPFR_RNDN);
+        else
+            mpfr_neg(y, y, MPFR_RNDN);
+        mpfr_mul(y, y, r, MPFR_RNDN);
         break;
     default: /* r^2 / 2, or |r| - 1/2 */
         if (loss == CNN_HUBER && mpfr_cmpabs_ui(r, 1) > 0) {
@@ -319,7 +330,7 @@ double accuracy_mpfr_loss_error(int loss, double smoothing, size_t cols, const d
             mpfr_sub(term, all, at, MPFR_RNDN);
             mpfr_mul(term, term, target, MPFR_RNDN);
         } else {
-            element_loss(term, loss, at, target);
+            element_loss(term, loss, (double)(j + 1) / (double)(cols + 1), at, target);
         }
         mpfr_add(sum, sum, term, MPFR_RNDN);
     }

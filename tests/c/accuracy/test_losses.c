@@ -120,6 +120,11 @@ static void expect_cross_entropy(row *r)
     }
 }
 
+static wide sign_of(wide x)
+{
+    return (wide)((x > 0) - (x < 0));
+}
+
 static void expect_element(const row *r, size_t j, wide *value, wide *derivative, wide *size)
 {
     const wide z = r->z[j], t = r->t[j], difference = z - t;
@@ -141,6 +146,20 @@ static void expect_element(const row *r, size_t j, wide *value, wide *derivative
         *derivative = exp(z) - t;
         *size = exp(z) + t;
         break;
+    case CNN_ABSOLUTE_ERROR:
+        *value = fabs(difference);
+        *derivative = sign_of(difference);
+        *size = fabs(*derivative);
+        break;
+    case CNN_QUANTILE: {
+        /* The level is the double that the loss has without quantiles. */
+        const wide q = (double)(j + 1) / (double)(r->cols + 1);
+        const wide slope = difference > 0 ? 1 - q : q;
+        *value = slope * fabs(difference);
+        *derivative = slope * sign_of(difference);
+        *size = fabs(*derivative);
+        break;
+    }
     default:
         *value = difference * difference / 2;
         *derivative = difference;
@@ -365,8 +384,10 @@ static void run(cnn_loss_kind kind, target_kind targets, double smoothing, size_
     fflush(stdout);
     /* A reference in the type of the results may equal all of them. */
     const bool may_be_equal = library_ulp() > 0;
+    /* -1, 0 and 1, or with one output the halves of them. */
+    const bool is_exact = kind == CNN_ABSOLUTE_ERROR || (kind == CNN_QUANTILE && cols == 1);
     CHECK((loss.of_limit > 0 || may_be_equal) && loss.of_limit <= 1);
-    CHECK((gradient.of_limit > 0 || may_be_equal) && gradient.of_limit <= 1);
+    CHECK((gradient.of_limit > 0 || may_be_equal || is_exact) && gradient.of_limit <= 1);
 }
 
 int main(int argc, char **argv)
@@ -400,6 +421,8 @@ int main(int argc, char **argv)
         run(CNN_SQUARED_ERROR, NUMBERS, 0, widths[k], numbers);
         run(CNN_HUBER, NUMBERS, 0, widths[k], numbers);
         run(CNN_POISSON, NUMBERS, 0, widths[k], numbers);
+        run(CNN_ABSOLUTE_ERROR, NUMBERS, 0, widths[k], numbers);
+        run(CNN_QUANTILE, NUMBERS, 0, widths[k], numbers);
     }
     return check_finish();
 }

@@ -82,6 +82,14 @@ static void read_layers(const char *text, settings *to)
         read_layer(part, &to->layers[to->count++]);
 }
 
+static void read_quantiles(const char *text, settings *to)
+{
+    char part[256];
+    for (size_t i = 0; i < MOST_CLASSES && next_part(&text, ',', part); i++)
+        to->quantiles[i] = strtod(part, NULL);
+    to->loss.quantiles = to->quantiles;
+}
+
 static void read_loss(const char *text, settings *to)
 {
     static const double weights[] = {1, 0.5, 2, 0, 1.5};
@@ -100,6 +108,8 @@ static void read_loss(const char *text, settings *to)
             to->loss.delta = strtod(value, NULL);
         else if ((value = value_of(part, "smoothing")) != NULL)
             to->loss.label_smoothing = strtod(value, NULL);
+        else if ((value = value_of(part, "quantiles")) != NULL)
+            read_quantiles(value, to);
         else
             refuse("part of a loss", part);
     }

@@ -5,8 +5,9 @@
  *   layers                         separated by commas: dense:OUTPUTS:ACTIVATION[:l2=X][:alpha=X],
  *                                  dropout:RATE, standardize
  *   init                           torch if not given
- *   loss                           NAME[:labels][:delta=X][:smoothing=X][:classes]; the last for
- *                                  the class weights 1, 0.5, 2, 0, 1.5, 1, ...
+ *   loss                           NAME[:labels][:delta=X][:smoothing=X][:quantiles=X,X...]
+ *                                  [:classes]; the last for the class weights 1, 0.5, 2, 0, 1.5,
+ *                                  1, ...
  *   optimizer                      NAME[:clip=X]; adam if not given
  *   weights=1                      with sample weights
  *   zeros=1                        five of six inputs are 0
@@ -26,7 +27,7 @@ typedef struct settings {
     cnn_layer layers[MOST_LAYERS];
     cnn_initializer init;
     cnn_loss loss;
-    double class_weight[MOST_CLASSES];
+    double class_weight[MOST_CLASSES], quantiles[MOST_CLASSES];
     cnn_optimizer optimizer;
     bool weights, zeros;
 } settings;

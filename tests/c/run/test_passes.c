@@ -246,6 +246,45 @@ static void test_targets(void)
     cnn_network_destroy(network);
 }
 
+/* Levels of the quantile loss, and one target for all outputs by a distance of 0. */
+static void test_quantiles(void)
+{
+    cnn_network *network = make_network(CLASSES, CNN_IDENTITY);
+    double levels[CLASSES] = {0.25, 0.5, 0.75}; /* what NULL means */
+    float repeated[ROWS * CLASSES];
+    for (size_t i = 0; i < ROWS * CLASSES; i++)
+        repeated[i] = targets[i / CLASSES * CLASSES];
+    cnn_loss loss = squared_error;
+    loss.kind = CNN_QUANTILE;
+    cnn_data data = samples(0, ROWS);
+    cnn_result result[4];
+    for (size_t k = 0; k < 4; k++) {
+        result[k] = (cnn_result){.struct_size = sizeof result[k]};
+        loss.quantiles = k % 2 ? levels : NULL;
+        data.t =
+            model_matrix(k / 2 ? repeated : targets, CNN_FLOAT32, ROWS, CLASSES, sizeof *targets);
+        if (k < 2)
+            data.t.col_stride = 0;
+        CHECK(cnn_network_evaluate(network, &loss, &data, &result[k]) == CNN_OK);
+        CHECK(result[k].loss_sum > 0 && result[k].loss_sum == result[0].loss_sum);
+    }
+    cnn_loss huber = loss;
+    huber.kind = CNN_HUBER;
+    REFUSED(cnn_network_evaluate(network, &huber, &data, &result[0]), CNN_ERROR_ARGUMENT,
+            "quantiles belong to quantile, not to huber");
+    levels[1] = 0.25;
+    REFUSED(cnn_network_evaluate(network, &loss, &data, &result[0]), CNN_ERROR_ARGUMENT,
+            "quantiles has 0.25 at index 1, should be more than 0.25, the one before");
+    const double bad[] = {0, 1, -0.5, NAN, INFINITY};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        levels[2] = bad[i];
+        levels[1] = 0.5;
+        REFUSED(cnn_network_evaluate(network, &loss, &data, &result[0]), CNN_ERROR_ARGUMENT,
+                "at index 2, should be more than 0 and less than 1");
+    }
+    cnn_network_destroy(network);
+}
+
 /* An input that is not finite stops before its step, even if tanh makes a finite loss of it. */
 static void test_inputs(void)
 {
@@ -345,6 +384,7 @@ int main(void)
     test_no_weight();
     test_batches_without_weight();
     test_targets();
+    test_quantiles();
     test_inputs();
     test_one_class();
     test_least_workspace(30, 70, 5);

@@ -138,7 +138,7 @@ static inline cnn_layer take_layer(struct input *in, size_t before)
     return layer;
 }
 
-static inline cnn_loss take_loss(struct world *w, double *class_weight)
+static inline cnn_loss take_loss(struct world *w, double *class_weight, double *quantiles)
 {
     struct input *in = &w->in;
     const unsigned how = take(in);
@@ -154,6 +154,11 @@ static inline cnn_loss take_loss(struct world *w, double *class_weight)
             class_weight[i] = take_double(in);
         loss.class_weight = class_weight;
     }
+    if (how % 3 == 0) {
+        for (size_t i = 0; i < w->outputs; i++)
+            quantiles[i] = how % 2 ? take_double(in) : ((double)i + 0.5) / (double)w->outputs;
+        loss.quantiles = quantiles;
+    }
     return loss;
 }
 
@@ -162,7 +167,7 @@ struct task {
     size_t rows;
     cnn_loss loss;
     cnn_data data;
-    double *class_weight;
+    double *class_weight, *quantiles;
     cnn_result result;
 };
 
@@ -172,7 +177,8 @@ static inline void take_task(struct world *w, struct task *task)
     memset(task, 0, sizeof *task);
     task->rows = below(in, MOST_ROWS + 1);
     task->class_weight = memory(w->outputs * sizeof(double));
-    task->loss = take_loss(w, task->class_weight);
+    task->quantiles = memory(w->outputs * sizeof(double));
+    task->loss = take_loss(w, task->class_weight, task->quantiles);
     task->data.struct_size = sizeof task->data;
     task->data.x = take_matrix(w, task->rows, w->inputs);
     task->data.t = take_matrix(w, task->rows, task->loss.target ? 1 : w->outputs);
@@ -185,6 +191,7 @@ static inline void take_task(struct world *w, struct task *task)
 static inline void free_task(struct task *task)
 {
     free(task->class_weight);
+    free(task->quantiles);
     free((void *)(uintptr_t)task->data.x.data);
     free((void *)(uintptr_t)task->data.t.data);
     free((void *)(uintptr_t)task->data.sample_weight.data);
