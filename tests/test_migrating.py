@@ -38,8 +38,8 @@ KERAS = {
     ".cnn": "Model Input InputLayer Flatten Activation ReLU Softmax Normalization "
     "BatchNormalization LayerNormalization Conv1D Conv2D MaxPooling2D LSTM LeakyReLU PReLU ELU "
     "CategoricalCrossentropy SparseCategoricalCrossentropy BinaryCrossentropy MeanSquaredError "
-    "MeanAbsoluteError initializers regularizers LearningRateScheduler ReduceLROnPlateau Nadam to_categorical mnist "
-    "load_model set_random_seed DataLoader",
+    "MeanAbsoluteError initializers regularizers LearningRateScheduler ReduceLROnPlateau Nadam "
+    "to_categorical mnist load_model set_random_seed DataLoader",
     "activation": "log_softmax hard_silu",
     "loss": "mse mean_squared_error mae mean_absolute_error binary_crossentropy kl_divergence "
     "hinge",

@@ -14,7 +14,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.inspection import permutation_importance
-from sklearn.metrics import log_loss
+from sklearn.metrics import d2_pinball_score, log_loss
 from sklearn.model_selection import cross_val_score, train_test_split
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -222,13 +222,35 @@ def test_losses():
     t = x[:, 0] + rng.standard_t(1.5, size=400)
     medians = {
         loss: np.median(np.abs(regressor(loss=loss, epochs=60).fit(x, t).predict(x) - x[:, 0]))
-        for loss in ("squared_error", "huber")
+        for loss in ("squared_error", "huber", "absolute_error")
     }
     assert medians["huber"] < medians["squared_error"]
+    assert medians["absolute_error"] < medians["squared_error"]
     counts = rng.poisson(np.exp(x[:, 0]))
     model = regressor(loss="poisson", epochs=100).fit(x, counts)
     assert (model.predict(x) >= 0).all()
     assert np.corrcoef(np.log(model.predict(x) + 0.1), x[:, 0])[0, 1] > 0.9
+
+
+def test_quantiles():
+    """Quantiles of a normal variable whose deviation depends on x, which never cross."""
+    rng = np.random.default_rng(3)
+    x = rng.uniform(size=(3000, 1))
+    t = 5 * x[:, 0] + (0.2 + x[:, 0]) * rng.normal(size=3000)
+    levels = (0.1, 0.5, 0.9)
+    model = TabularRegressor(loss="quantile", epochs=60, random_state=0, hidden_layer_sizes=32)
+    found = model.fit(x, t).predict(x)
+    assert found.shape == (3000, 3)
+    assert (np.diff(found, axis=1) >= 0).all()
+    normal = (0.2 + x) * [-1.2815515655446004, 0, 1.2815515655446004]
+    assert np.abs(found - (5 * x + normal)).mean() < 0.12
+    for column, level in zip(found.T, levels, strict=True):
+        assert abs((t < column).mean() - level) < 0.03
+    scores = [d2_pinball_score(t, c, alpha=q) for c, q in zip(found.T, levels, strict=True)]
+    assert abs(model.score(x, t) - np.mean(scores)) < 1e-12
+    one = regressor(loss="quantile", quantiles=0.5).fit(x, t)
+    assert one.predict(x).shape == (3000,)
+    assert one.score(x, t) > 0
 
 
 def test_several_targets():
@@ -345,6 +367,7 @@ def models():
         "objects": (classifier(), x, np.array(["a", "b"] * 30, dtype=object)),
         "one target": (regressor(calibrate=True), frame, T),
         "two targets": (regressor(categorical_features=[1]), x, np.column_stack([T, -T])),
+        "quantiles": (regressor(loss="quantile", calibrate=True), TABLE, T),
         "poisson": (regressor(loss="poisson", hidden_layer_sizes=8), TABLE, counts),
     }
 
@@ -467,13 +490,14 @@ def test_calibrated_probabilities():
     assert losses[True] < losses[False]
 
 
-def test_intervals_have_their_coverage():
+@pytest.mark.parametrize("loss", ["squared_error", "quantile"])
+def test_intervals_have_their_coverage(loss):
     """Of 40 splits, the mean coverage is 1 - alpha to 1 - alpha + 1 / (n + 1), but for chance."""
     x, y = load_diabetes(return_X_y=True)
     alpha, covered, tests = 0.2, 0, 0
     for seed in range(40):
         a, b, c, d = train_test_split(x, y, test_size=0.3, random_state=seed)
-        model = regressor(calibrate=True, validation_fraction=0.4, random_state=seed)
+        model = regressor(calibrate=True, validation_fraction=0.4, random_state=seed, loss=loss)
         low, high = model.fit(a, c).predict_interval(b, alpha).T
         covered += np.count_nonzero((low <= d) & (d <= high))
         tests += len(d)
@@ -516,11 +540,14 @@ def test_a_student_of_classes(breast_cancer):
 
 def test_a_student_learns_probabilities():
     """Of a teacher that is unsure, and not of the classes."""
-    y = np.arange(200) % 10 < 3
-    student = TabularClassifier(epochs=60, label_smoothing=0.0, random_state=0)
-    found = distill(DummyClassifier(), RNG.normal(size=(200, 2)), y, student=student, cv=2)
-    proba = found.student.predict_proba(RNG.normal(size=(50, 2)))
-    assert np.abs(proba - [0.7, 0.3]).max() < 0.02
+    x, y = RNG.normal(size=(200, 2)), np.arange(200) % 10 < 3
+    settings = {"label_smoothing": 0.0, "validation_fraction": 0.0}
+    student = TabularClassifier(epochs=60, random_state=0, **settings)
+    found = distill(DummyClassifier(), x, y, student=student, cv=2)
+    off = [
+        np.abs(m.predict_proba(x) - [0.7, 0.3]).mean() for m in (found.student, student.fit(x, y))
+    ]
+    assert 3 * off[0] < off[1]
 
 
 def test_a_student_of_numbers():
@@ -631,6 +658,10 @@ def test_refused_targets():
         regressor().fit({"a": [1.0]}, [2.0])
     with refused(ValueError, "requires y to be passed, but the target y is None"):
         regressor().fit({"a": [1.0, 2.0]}, None)
+    with refused(ValueError, "quantiles[1] is 0.2, should be more than 0.5"):
+        regressor(loss="quantile", quantiles=[0.5, 0.2]).fit({"a": [1.0, 2.0]}, [1.0, 2.0])
+    with refused(ValueError, "y has several columns, should have one for quantiles"):
+        regressor(loss="quantile").fit({"a": [1.0, 2.0]}, np.ones((2, 2)))
     with refused(ValueError, "y has -2 in row 1, should be 0 or more for poisson"):
         regressor(loss="poisson").fit({"a": [1.0, 2.0]}, [1.0, -2.0])
     model = regressor().fit({"a": [1.0, 2.0] * 20}, [1.0, 2.0] * 20)

@@ -66,7 +66,7 @@ def _parameters(estimator: BaseTabular) -> dict[str, Any]:
     for name, value in estimator.get_params().items():
         kept = list(value) if isinstance(value, tuple) else value
         try:
-            if json.loads(json.dumps(kept, allow_nan=False)) == kept:
+            if json.loads(json.dumps(kept, allow_nan=False)) == kept:  # keys may become texts
                 found[name] = kept
         except (TypeError, ValueError):
             continue
@@ -128,8 +128,9 @@ def restored(where: str, net: Sequential, kinds: dict[str, type[BaseTabular]]) -
         if content["format"] != _FORMAT or type(content["format"]) is not int:
             raise ValueError(f"its format is {content['format']!r}, should be {_FORMAT}")
         parameters = content["parameters"]
-        if isinstance(parameters.get("hidden_layer_sizes"), list):
-            parameters["hidden_layer_sizes"] = tuple(parameters["hidden_layer_sizes"])
+        for name in ("hidden_layer_sizes", "quantiles"):
+            if isinstance(parameters.get(name), list):
+                parameters[name] = tuple(parameters[name])
         made = kinds[content["estimator"]](**parameters)
         made._validate_params()
         features = [_feature(value) for value in content["features"]]

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.exceptions import DataConversionWarning
+from sklearn.metrics import d2_pinball_score
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from cnn import _core
 from cnn._base import checks, warning
-from cnn.losses import Huber, Loss, Poisson, SquaredError
+from cnn.losses import (
+    AbsoluteError,
+    Huber,
+    Loss,
+    Poisson,
+    Quantile,
+    SquaredError,
+    checked_quantiles,
+)
 from cnn.tabular._estimator_files import array_content, array_of
 from cnn.tabular._estimators import BaseTabular, Rows
 from cnn.tabular._recipe import Recipe
@@ -26,8 +36,10 @@ if TYPE_CHECKING:
 
 _LOSSES: dict[str, type[Loss]] = {
     "squared_error": SquaredError,
+    "absolute_error": AbsoluteError,
     "huber": Huber,
     "poisson": Poisson,
+    "quantile": Quantile,
 }
 
 
@@ -40,10 +52,14 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
 
     Parameters
     ----------
-    loss : {"squared_error", "huber", "poisson"}, default "squared_error"
+    loss : {"squared_error", "absolute_error", "huber", "poisson", "quantile"}, \
+        default "squared_error"
         What training minimizes, and by which the best epoch is found. All but "poisson" are of the
-        target divided by its deviation, and their predictions are clipped to the range of y. With
-        "poisson", y is 0 or more, and the network has the logarithm of its mean.
+        target divided by its deviation. With "poisson", y is 0 or more, and the network has the
+        logarithm of its mean. Predictions are clipped to the range of y.
+    quantiles : tuple of float, default (0.1, 0.5, 0.9)
+        The levels that are predicted with "quantile", each more than the one before it. Predictions
+        of a row are sorted, so that they never cross.
     preset : {"default", "fast"}, default "default"
         "default" is the published recipe, with three hidden layers of 256 units and 256 epochs;
         "fast" has two of 128, no dropout and 32 epochs, which take about a thirtieth of the time.
@@ -132,6 +148,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseTabular._parameter_constraints,
         "loss": [StrOptions(set(_LOSSES))],
+        "quantiles": ["array-like", Real],
     }
 
     _mean: NDArray[np.float64]
@@ -145,6 +162,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         self,
         *,
         loss: str = "squared_error",
+        quantiles: Any = (0.1, 0.5, 0.9),
         preset: str = "default",
         n_ens: int = 1,
         hidden_layer_sizes: Any = None,
@@ -165,6 +183,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         verbose: bool | int = False,
     ) -> None:
         self.loss = loss
+        self.quantiles = quantiles
         self.preset = preset
         self.n_ens = n_ens
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -235,6 +254,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Return the number, or the numbers, of each row.
 
+        With the loss "quantile" and several levels, a row has a number for each of them.
+
         Parameters
         ----------
         X : table
@@ -242,7 +263,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
 
         Returns
         -------
-        ndarray of float64, shape (n,) or (n, targets)
+        ndarray of float64, shape (n,), (n, targets) or (n, quantiles)
             The predictions.
 
         Examples
@@ -254,7 +275,43 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         """
         outputs = self._mean_output(self._rows(X, "predict"))
         found = self._numbers(outputs)
-        return found[:, 0] if self._one_column else found
+        return found[:, 0] if self._one_column and found.shape[1] == 1 else found
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return R², or with the loss "quantile" the mean D² of its levels.
+
+        D² is the share of the quantile loss of a constant that the predictions do not have
+        (scikit-learn's `d2_pinball_score`). 1 is the best value of both.
+
+        Parameters
+        ----------
+        X : table
+            Rows with the columns of `fit`.
+        y : array_like of shape (n,) or (n, targets)
+            Their numbers.
+        sample_weight : array_like of shape (n,), optional
+            The weights of the rows.
+
+        Returns
+        -------
+        float
+            The score.
+
+        Examples
+        --------
+        >>> from cnn.tabular import TabularRegressor
+        >>> model = TabularRegressor(epochs=64, random_state=0)
+        >>> model.fit([[0.0], [1.0]] * 20, [5.0, 7.0] * 20).score([[0.0], [1.0]], [5.0, 7.0]) > 0.99
+        True
+        """
+        if self.loss != "quantile":
+            return float(super().score(X, y, sample_weight))
+        found = self.predict(X).reshape(-1, len(self._levels()))
+        scores = [
+            d2_pinball_score(y, column, sample_weight=sample_weight, alpha=level)
+            for column, level in zip(found.T, self._levels(), strict=True)
+        ]
+        return float(np.mean(scores))
 
     def predict_interval(self, X: Any, alpha: float = 0.1) -> NDArray[np.float64]:
         """Return intervals that have the number of a new row with probability 1 - alpha.
@@ -263,6 +320,10 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         does not exceed (split conformal prediction: Lei et al., "Distribution-free predictive
         inference for regression", 2018). The probability is that over new rows and rows to
         calibrate with, all from the same source.
+
+        With the loss "quantile", an interval reaches from the first level to the last one, and both
+        ends move by such an error (Romano et al., "Conformalized quantile regression", 2019). It is
+        then wider in rows for which the network is less sure.
 
         Parameters
         ----------
@@ -306,13 +367,14 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
                 f"{where}: alpha is {alpha:g}, should be at least {1 / (count + 1):.3g}, as "
                 f"{count} rows were held out to calibrate with"
             )
-        middle = self._numbers(self._mean_output(self._rows(X, "predict_interval")))[:, 0]
+        found = self._numbers(self._mean_output(self._rows(X, "predict_interval")))
         far = self._residuals[rank - 1]
-        return np.stack((middle - far, middle + far), axis=1)
+        return np.stack((found[:, 0] - far, found[:, -1] + far), axis=1)
 
     def _calibrate(self, rows: Rows) -> None:
-        differences = self._numbers(self._mean_output(rows.x)) - self._unscaled(rows.t)
-        self._residuals = np.sort(np.abs(differences[:, 0]))
+        found, t = self._numbers(self._mean_output(rows.x)), self._unscaled(rows.t)[:, 0]
+        # By how much a number is outside of the ends, which are the same but for quantiles.
+        self._residuals = np.sort(np.maximum(found[:, 0] - t, t - found[:, -1]))
 
     def _unscaled(self, t: NDArray[Any]) -> NDArray[np.float64]:
         found: NDArray[np.float64] = t * self._scale + self._mean
@@ -322,7 +384,11 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         """Return outputs of the network as numbers of the target's scale."""
         if self.loss == "poisson":
             outputs = _exp(outputs)
-        return np.clip(self._unscaled(outputs), self._low, self._high)
+        found: NDArray[np.float64] = np.clip(self._unscaled(outputs), self._low, self._high)
+        return np.sort(found, axis=1) if self.loss == "quantile" else found
+
+    def _levels(self) -> tuple[float, ...]:
+        return checked_quantiles("TabularRegressor", self.quantiles)
 
     def _recipe(self) -> Recipe:
         # The exponential of large steps is too large.
@@ -337,6 +403,10 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
                 "shape of y to (n_samples,), for example using ravel().",
                 DataConversionWarning,
             )
+        if self.loss == "quantile":
+            self._levels()
+            if not self._one_column:
+                raise ValueError(f"{where}: y has several columns, should have one for quantiles")
         if self.loss == "poisson" and (numbers < 0).any():
             row = int((numbers < 0).any(axis=1).argmax())
             raise ValueError(
@@ -363,11 +433,13 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         return (numbers - self._mean) / self._scale
 
     def _loss(self) -> Loss:
+        if self.loss == "quantile":
+            return Quantile(self._levels())
         made: Loss = _LOSSES[self.loss]()
         return made
 
     def _output(self, t: NDArray[Any]) -> tuple[int, str]:
-        return t.shape[1], "identity"
+        return len(self._levels()) if self.loss == "quantile" else t.shape[1], "identity"
 
     def _target_content(self, where: str) -> dict[str, Any]:
         found: dict[str, Any] = {"one_column": self._one_column}
@@ -382,6 +454,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
             values = content[name]
             setattr(self, f"_{name}", None if values is None else array_of(values))
         outputs = self.nets_[0].outputs
+        if self.loss == "quantile":
+            outputs -= len(self._levels()) - 1
         found = [self._mean, self._scale, self._low, self._high]
         good = all(a is not None and a.shape == (outputs,) and np.isfinite(a).all() for a in found)
         if not good or not (self._scale > 0).all() or (self._one_column and outputs > 1):
@@ -393,11 +467,23 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
             terms = _exp(z) - t * z
         else:  # as predictions are clipped
             low, high = (self._scaled(bound) for bound in (self._low, self._high))
-            r = np.abs(np.clip(z, low, high) - t)
-            terms = np.where(r <= 1, r * r / 2, r - 0.5) if self.loss == "huber" else r * r
+            terms = self._terms(t - np.clip(z, low, high))
         if weight is None:
             return math.fsum(terms.ravel()) / len(t)
         return math.fsum((terms * weight[:, np.newaxis]).ravel()) / math.fsum(weight)
+
+    def _terms(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what the loss is of differences between targets and outputs."""
+        if self.loss == "quantile":
+            levels = np.array(self._levels())
+            found: NDArray[np.float64] = np.maximum(levels * r, (levels - 1) * r)
+            return found
+        distance = np.abs(r)
+        if self.loss == "absolute_error":
+            return distance
+        if self.loss == "huber":
+            return np.where(distance <= 1, r * r / 2, distance - 0.5)
+        return r * r
 
 
 def _exp(z: NDArray[Any]) -> NDArray[np.float64]:
