@@ -181,7 +181,8 @@ def estimators_of_tables():
         },
         **{
             f"{cls.__name__}.fit of a column": Case(
-                lambda cls=cls, **columns: cls(**settings).fit(columns, classes), lambda w: table
+                lambda cls=cls, **columns: cls(**settings).fit(columns, classes),
+                lambda w: dict(table),
             )
             for cls in both
         },

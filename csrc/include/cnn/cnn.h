@@ -898,12 +898,12 @@ CNN_API cnn_status cnn_trainer_step(cnn_trainer *trainer, const cnn_loss *loss,
 CNN_API cnn_status cnn_trainer_apply(cnn_trainer *trainer, const void *gradients, size_t count,
                                      int penalties, double lr);
 
-/*
- * Parameters of a network may be in groups, whose learning rates and weight decays differ in a
- * cnn_schedule: 0 to CNN_MOST_GROUPS - 1. At first all are in group 0. The groups are kept in the
- * files of cnn_trainer_save.
- */
+/* Groups of parameters differ in the learning rates and weight decays of a cnn_schedule. */
 #define CNN_MOST_GROUPS 64
+
+/* Put a parameter into a group, 0 to CNN_MOST_GROUPS - 1, or tell which one it is in. At first all
+ * are in group 0. The groups are kept in the files of cnn_trainer_save, and cnn_trainer_load brings
+ * them back. */
 CNN_API cnn_status cnn_trainer_set_group(cnn_trainer *trainer, size_t layer,
                                          cnn_parameter parameter, size_t group);
 CNN_API cnn_status cnn_trainer_group(const cnn_trainer *trainer, size_t layer,
