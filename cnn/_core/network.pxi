@@ -53,7 +53,7 @@ cdef dict PARAMETERS = {
 
 
 def shapes_of(spec):
-    """The shape of each parameter of a LayerSpec by name, in the order of libcnn, fixed ones last."""
+    """The shapes of a LayerSpec's parameters by name, in the order of libcnn, fixed ones last."""
     if spec.kind == "dense":
         return {"weight": (spec.inputs, spec.outputs), "bias": (spec.outputs,)}
     if spec.kind == "standardize":

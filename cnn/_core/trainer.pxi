@@ -263,7 +263,7 @@ cdef class Trainer:
             weight_decay = np.ascontiguousarray(weight_decay, dtype=np.float64)
         if dropout is not None:
             dropout = np.ascontiguousarray(dropout, dtype=np.float64)
-        # No code of the caller's runs from here on, which could change one array by reading another.
+        # No code of the caller's runs from here on, which might change these arrays.
         cdef size_t count = index.size
         c_batch_size = min(c_batch_size, max(count, 1))
         cdef size_t steps = (count + c_batch_size - 1) // c_batch_size if c_batch_size > 0 else 0
@@ -284,7 +284,9 @@ cdef class Trainer:
             schedule.weight_decay = <const double *>cnp.PyArray_DATA(weight_decay)
         if dropout is not None:
             if dropout.ndim != 1 or <size_t>dropout.shape[0] < steps:
-                raise ValueError(f"fit: dropout has {dropout.size} numbers, should have one per step")
+                raise ValueError(
+                    f"fit: dropout has {dropout.size} numbers, should have one per step"
+                )
             schedule.dropout = <const double *>cnp.PyArray_DATA(dropout)
         cdef const size_t *c_index = <const size_t *>cnp.PyArray_DATA(index)
         cdef Result made = begin_result(so_far)
