@@ -11,12 +11,12 @@ cdef extern from "cnn/cnn.h" nogil:
     int CNN_NUMERICS_VERSION
     int CNN_ANY_OUTPUT
     int CNN_MAX_SLOTS
-    int CNN_MOST_CATEGORIES
-    int CNN_MOST_GROUPS
     const double CNN_LARGEST
     const double CNN_LEAST_ALPHA
     const double CNN_LARGEST_WEIGHT
     const double CNN_LEAST_WEIGHT_SUM
+    int CNN_MOST_CATEGORIES
+    int CNN_MOST_GROUPS
 
     ctypedef enum cnn_status:
         CNN_OK

@@ -150,6 +150,7 @@ NETWORKS = {
             "activation": "relu",
             "init": "he_uniform",
             "l2": 0.0,
+            "parametrization": "ntk",
         },
     ),
     "Dense.weight": Case(
@@ -188,6 +189,70 @@ NETWORKS = {
         ("net",),
     ),
     "uniform": Case(cnn.uniform, lambda w: {"a": 0.5}),
+    "normal": Case(cnn.normal, lambda w: {"a": 0.5}),
+    "Scale": Case(cnn.Scale, lambda w: {"inputs": 3}),
+    "Scale.factor": Case(
+        setter("factor"), lambda w: {"holder": w.table[1], "value": w.table[1].factor}, ("holder",)
+    ),
+    "ParametricActivation": Case(
+        cnn.ParametricActivation, lambda w: {"inputs": 3, "activation": "mish"}
+    ),
+    "ParametricActivation.mix": Case(
+        setter("mix"), lambda w: {"holder": w.table[3], "value": np.ones(4)}, ("holder",)
+    ),
+    "Columns": Case(
+        cnn.Columns,
+        lambda w: {
+            "columns": [cnn.columns.Periodic(), cnn.columns.Embedding(3)],
+            "clip": 3.0,
+            "frequencies": 4,
+            "periodic_size": 4,
+            "embedding_size": 2,
+            "sigma": 0.1,
+        },
+    ),
+    "Columns of": Case(
+        lambda column: cnn.Columns([cnn.columns.Number(), column]),
+        lambda w: {"column": cnn.columns.OneHot(3)},
+    ),
+    "Columns.adapt": Case(
+        lambda holder, x: holder.adapt(x), lambda w: {"holder": w.table[0], "x": w.x}, ("holder",)
+    ),
+    **{
+        f"Columns.{name}": Case(
+            setter(name),
+            lambda w, name=name: {"holder": w.table[0], "value": getattr(w.table[0], name)},
+            ("holder",),
+        )
+        for name in ("embedding", "periodic", "mean", "scale")
+    },
+    "Columns.__call__": Case(
+        lambda net, x: net[0](x), lambda w: {"net": w.table, "x": w.x}, ("net",)
+    ),
+    "columns.Number": Case(cnn.columns.Number, lambda w: {"missing": True}),
+    "columns.Periodic": Case(cnn.columns.Periodic, lambda w: {"missing": True}),
+    "columns.OneHot": Case(cnn.columns.OneHot, lambda w: {"categories": 3}),
+    "columns.Embedding": Case(cnn.columns.Embedding, lambda w: {"categories": 3}),
+    "fit after Columns": Case(
+        lambda net, **kw: net.fit(**kw),
+        lambda w: {
+            "net": w.table,
+            "x": w.x,
+            "t": w.t,
+            "optimizer": cnn.AdamW(groups=[cnn.optimizers.Group("bias", lr=0.1)]),
+            "dropout": cnn.FlatCosine(1.0, 5),
+        },
+        ("net",),
+    ),
+    "predict after Columns": Case(
+        lambda net, x: net.predict(x), lambda w: {"net": w.table, "x": w.x}, ("net",)
+    ),
+    "vjp after Columns": Case(
+        lambda net, **kw: net.vjp(**kw), lambda w: {"net": w.table, "x": w.x, "dy": w.dy}, ("net",)
+    ),
+    "jacobian after Columns": Case(
+        lambda net, x: net.jacobian(x), lambda w: {"net": w.table, "x": w.x}, ("net",)
+    ),
     "fit": Case(
         lambda net, **kw: net.fit(**kw),
         lambda w: {
@@ -375,12 +440,14 @@ _optimizers = {
     "RMSprop": {"lr": 0.1, "alpha": 0.9, "eps": 1e-8, "clip_norm": 1.0},
     "Adagrad": {"lr": 0.1, "eps": 1e-8, "clip_norm": 1.0},
 }
+for _options in _optimizers.values():
+    _options["groups"] = [cnn.optimizers.Group("bias", lr=0.5)]
 
 
 def used(optimizer):
     """Return an optimizer's copy after a step, which a network gave its state."""
     net = cnn.mlp([3, 2], "relu", "softmax", rng=0)
-    net.train_step(np.ones((2, 3)), [0, 1], optimizer=optimizer)
+    net.fit(np.ones((2, 3)), [0, 1], optimizer=optimizer, epochs=1)
     return copy.deepcopy(optimizer)
 
 
@@ -410,6 +477,17 @@ SETTINGS = {
     "CosineDecay": Case(
         lambda **kw: cnn.CosineDecay(**kw)(1), lambda w: {"lr": 0.1, "steps": 5, "final": 0.0}
     ),
+    "FlatCosine": Case(
+        lambda **kw: cnn.FlatCosine(**kw)(1), lambda w: {"lr": 0.1, "steps": 5, "start": 0.5}
+    ),
+    "CosineLog": Case(
+        lambda **kw: cnn.CosineLog(**kw)(1), lambda w: {"lr": 0.1, "steps": 5, "cycles": 2}
+    ),
+    "Group": Case(
+        lambda **kw: used(cnn.AdamW(groups=[cnn.optimizers.Group(**kw)])),
+        lambda w: {"parameters": ((0, "weight"), "bias"), "lr": 0.5, "weight_decay": 0.1},
+    ),
+    "Group.has": Case(cnn.optimizers.Group("bias").has, lambda w: {"layer": 0, "name": "bias"}),
     "Warmup": Case(
         lambda **kw: cnn.Warmup(**kw)(1), lambda w: {"schedule": cnn.Constant(0.1), "steps": 5}
     ),
@@ -485,7 +563,7 @@ GROUPS = {
 
 
 # What looks at each element, which takes too long for an array without end.
-READ_WHOLE = {("first_outside", "x"), ("mlp", "sizes")} | {
+READ_WHOLE = {("first_outside", "x"), ("mlp", "sizes"), ("Columns", "columns")} | {
     ("Predictor", name) for name in ("columns", "names", "keep")
 }
 

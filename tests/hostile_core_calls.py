@@ -30,6 +30,8 @@ def flat(count):
 
 
 _dense = _core.LayerSpec("dense", 3, 2, "softmax", 0.0, 0.0)
+_column = _core.ColumnSpec("embedding", False, 4)
+_columns = _core.LayerSpec("columns", 1, columns=(_column,), clip=1.0, embedding_size=2)
 
 
 def _read_rows(offset, index, out):
@@ -48,6 +50,42 @@ CORE = {
     "Network of": Case(
         lambda **layer: _core.Network([_core.LayerSpec(**layer)]),
         lambda w: _dense._asdict(),
+    ),
+    "Network of columns": Case(
+        lambda **layer: (
+            _core.Network([_core.LayerSpec(**layer), _core.LayerSpec("dense", 2, 1)]).layers
+        ),
+        lambda w: _columns._asdict(),
+    ),
+    "Network of a column": Case(
+        lambda **column: (
+            _core.Network(
+                [
+                    _columns._replace(columns=(_core.ColumnSpec(**column),)),
+                    _core.LayerSpec("dense", 2, 1),
+                ]
+            ).layers
+        ),
+        lambda w: _column._asdict(),
+    ),
+    "Network.get of columns": Case(
+        lambda n, **kw: n._network.get(**kw),
+        lambda w: {"n": w.table, "layer": 0, "parameter": "embedding"},
+        ("n",),
+    ),
+    "Network.set of columns": Case(
+        lambda n, **kw: n._network.set(**kw),
+        lambda w: {"n": w.table, "layer": 0, "parameter": "embedding", "values": np.ones((3, 8))},
+        ("n",),
+    ),
+    "Network.trained": Case(lambda n: n._network.trained, lambda w: {"n": w.table}),
+    "shapes_of": Case(_core.shapes_of, lambda w: {"spec": _columns}),
+    "shapes_of columns": Case(
+        lambda **layer: _core.shapes_of(_core.LayerSpec(**layer)), lambda w: _columns._asdict()
+    ),
+    "outputs_of": Case(_core.outputs_of, lambda w: {"spec": _columns}),
+    "outputs_of columns": Case(
+        lambda **layer: _core.outputs_of(_core.LayerSpec(**layer)), lambda w: _columns._asdict()
     ),
     "Network.__new__": Case(
         lambda layers: _core.Network.__new__(_core.Network, layers), lambda w: {"layers": [_dense]}
@@ -202,6 +240,32 @@ CORE = {
             "lr": w.lr,
             "seconds": 0.0,
         },
+        ("n",),
+    ),
+    "Trainer.epoch of groups": Case(
+        lambda n, **kw: n.epoch(**kw),
+        lambda w: {
+            "n": w.table_trainer,
+            "loss": w.loss,
+            "x": w.x,
+            "t": w.t,
+            "sample_weight": None,
+            "index": w.index,
+            "batch_size": 2,
+            "lr": np.full((3, 2), 0.1),
+            "weight_decay": np.zeros((3, 2)),
+            "dropout": np.ones(3),
+        },
+        ("n", "x", "t"),
+    ),
+    "Trainer.set_group": Case(
+        lambda n, **kw: n.set_group(**kw),
+        lambda w: {"n": w.table_trainer, "layer": 0, "parameter": "periodic", "group": 1},
+        ("n",),
+    ),
+    "Trainer.group": Case(
+        lambda n, **kw: n.group(**kw),
+        lambda w: {"n": w.table_trainer, "layer": 0, "parameter": "periodic"},
         ("n",),
     ),
     "Loss": Case(

@@ -15,6 +15,7 @@ def extras():
         found |= plots()
     with contextlib.suppress(ImportError):
         found |= estimators()
+        found |= estimators_of_tables()
     return found
 
 
@@ -156,6 +157,69 @@ def estimators():
                 "out_activation_": "softmax",
             },
         ),
+    }
+
+
+def estimators_of_tables():
+    from cnn.tabular import TabularClassifier, TabularRegressor
+
+    settings = {"preset": "fast", "epochs": 1, "hidden_layer_sizes": (3,), "random_state": 0}
+    table = {"a": [0.1, None, 0.3, 0.4, 0.5], "b": ["x", "y", None, "x", "y"]}
+    classes = [0, 1, 1, 0, 1]
+
+    def fitted(w, cls):
+        return w.made(cls.__name__, lambda: cls(**settings).fit(table, classes))
+
+    both = (TabularClassifier, TabularRegressor)
+    return {
+        **{
+            f"{cls.__name__}.fit": Case(
+                lambda cls=cls, **kw: cls(**settings).fit(**kw),
+                lambda w: {"X": w.x, "y": w.t, "sample_weight": w.sample_weight},
+            )
+            for cls in both
+        },
+        **{
+            f"{cls.__name__}.fit of a column": Case(
+                lambda cls=cls, **columns: cls(**settings).fit(columns, classes),
+                lambda w: dict(table),
+            )
+            for cls in both
+        },
+        **{
+            f"{cls.__name__}.predict": Case(
+                lambda estimator, X: estimator.predict(X),
+                lambda w, cls=cls: {"estimator": fitted(w, cls), "X": table},
+                ("estimator",),
+            )
+            for cls in both
+        },
+        "TabularClassifier.predict_proba": Case(
+            lambda estimator, **columns: estimator.predict_proba(columns),
+            lambda w: {"estimator": fitted(w, TabularClassifier), **table},
+            ("estimator",),
+        ),
+        **{
+            cls.__name__: Case(
+                lambda cls=cls, **kw: cls(**settings | kw).fit(table, classes),
+                lambda w: {
+                    "preset": "fast",
+                    "n_ens": 1,
+                    "hidden_layer_sizes": (2,),
+                    "activation": "relu",
+                    "batch_size": 2,
+                    "lr": 0.1,
+                    "dropout": 0.1,
+                    "weight_decay": 0.1,
+                    "sigma": 0.1,
+                    "validation_fraction": 0.4,
+                    "early_stopping": False,
+                    "categorical_features": ["b"],
+                    "unseen": "ignore",
+                },
+            )
+            for cls in both
+        },
     }
 
 

@@ -60,6 +60,27 @@ class World:
         return self.made("standardized", make)
 
     @property
+    def table(self):
+        """Return a network for tables, which reads x."""
+
+        def make():
+            kinds = cnn.columns
+            first = cnn.Columns(
+                [kinds.Periodic(missing=True), kinds.OneHot(2), kinds.Embedding(3)], frequencies=2
+            )
+            layers = [first, cnn.Scale(first.outputs), cnn.Dense(first.outputs, 4)]
+            layers += [cnn.ParametricActivation(4, "mish"), cnn.Dropout(0.5)]
+            return cnn.Sequential([*layers, cnn.Dense(4, 2, "softmax")], rng=0)
+
+        return self.made("table", make)
+
+    @property
+    def table_trainer(self):
+        return self.made(
+            "table_trainer", lambda: _core.Trainer(self.table._network, "adamw", weight_decay=0.1)
+        )
+
+    @property
     def trainer(self):
         return self.made(
             "trainer", lambda: _core.Trainer(self.net._network, "momentum", momentum=0.5)

@@ -214,6 +214,7 @@ def test_signatures_are_those_of_the_functions():
         "momentum",
         "nesterov",
         "clip_norm",
+        "groups",
     ]
     assert list(inspect.signature(NET.fit).parameters)[:3] == ["x", "t", "epochs"]
     assert cnn.mlp.__module__ == "cnn.models"

@@ -79,7 +79,7 @@ def test_bad_dense(arguments, error, message):
     [
         ({"init": "glorot"}, ValueError, "Dense: init is 'glorot', should be one of glorot_unif"),
         ({"init": "uniform"}, ValueError, "torch, cnn.uniform(a)"),
-        ({"init": 0.1}, TypeError, "Dense: init is of type float, should be a string or cnn.unif"),
+        ({"init": 0.1}, TypeError, "Dense: init is of type float, should be a string, cnn.unif"),
         ({"l2": -1}, ValueError, "Dense: l2 is -1, should be finite and at least 0"),
         ({"l2": math.nan}, ValueError, "Dense: l2 is nan, should be finite and at least 0"),
         ({"l2": "much"}, TypeError, "Dense: l2 is of type str, should be a number"),

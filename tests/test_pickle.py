@@ -195,8 +195,8 @@ GOOD = cnn.Adam().__getstate__()
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        ([], "Adam: the state of a pickle should have _waiting, betas, clip_norm, eps, lr"),
-        ({}, "Adam: the state of a pickle should have _waiting, betas, clip_norm, eps, lr"),
+        ([], "Adam: the state of a pickle should have _waiting, betas, clip_norm, eps, groups, lr"),
+        ({}, "Adam: the state of a pickle should have _waiting, betas, clip_norm, eps, groups, lr"),
         (GOOD | {"more": 1}, "Adam: the state of a pickle should have _waiting, betas"),
         (GOOD | {"_waiting": [b""]}, r"Adam: _waiting is \[b''\], should be a state"),
         (GOOD | {"eps": -1.0}, "Adam: eps is -1, should be finite and at least 0"),

@@ -56,6 +56,8 @@ RUNS = dict(read_list("runs.inc"))
 EXPECTED = {(name, dtype): weights for name, dtype, weights, _ in read_list("expected.inc")}
 # cnn.distributed trains in shards, with communicators: test_distributed.py.
 WITHOUT_SHARDS = [name for name, text in RUNS.items() if "shards=" not in text]
+# Headers have no columns.
+IN_HEADERS = [name for name in WITHOUT_SHARDS if "columns" not in RUNS[name]]
 
 
 def mixed(h):
@@ -78,6 +80,36 @@ def split(text):
     return first, dict(part.split("=") if "=" in part else (part, True) for part in parts)
 
 
+KINDS = cnn.columns
+COLUMNS = [
+    *(KINDS.Periodic(), KINDS.Number(missing=True), KINDS.OneHot(3), KINDS.Embedding(4)),
+    KINDS.OneHot(2),
+]
+
+
+def columns_of(width):
+    """Return a layer of columns, five kinds in turn."""
+    kinds = [COLUMNS[j % 5] for j in range(width)]
+    layer = cnn.Columns(kinds, frequencies=5, periodic_size=4, embedding_size=3, sigma=0.5)
+    layer.mean = sample_numbers(6, width) - np.float32(0.5)
+    layer.scale = sample_numbers(7, width) + np.float32(0.25)
+    return layer
+
+
+def inputs_of(settings):
+    """Return the inputs of a run."""
+    rows, inputs = int(settings["rows"]), int(settings["inputs"])
+    x = sample_numbers(1, rows * inputs) - np.float32(0.5)
+    random = mixed(np.arange(rows * inputs))
+    if "zeros" in settings:
+        x[random % 6 > 0] = 0
+    if settings["layers"].startswith("columns"):
+        x = np.where(random % 11 == 0, np.float32(np.nan), 4 * x)
+        categories = np.tile([hasattr(COLUMNS[j % 5], "categories") for j in range(inputs)], rows)
+        x = np.where(categories, (random % 5).astype(np.float32), x)
+    return x.reshape(rows, inputs)
+
+
 def made(settings, dtype):
     """Return the network of a run."""
     layers, width = [], int(settings["inputs"])
@@ -90,16 +122,25 @@ def made(settings, dtype):
             mean = sample_numbers(6, width) - np.float32(0.5)
             scale = sample_numbers(7, width) + np.float32(0.25)
             layers.append(cnn.Standardize(mean=mean, scale=scale))
+        elif kind == "columns":
+            layers.append(columns_of(width))
+            width = layers[-1].outputs
+        elif kind == "scale":
+            layers.append(cnn.Scale(width))
+        elif kind == "parametric":
+            layers.append(cnn.ParametricActivation(width, parts[0]))
         else:
             outputs, activation, *rest = parts
-            rest = dict(part.split("=") for part in rest)
+            parametrization = "ntk" if "ntk" in rest else "standard"
+            rest = dict(part.split("=") for part in rest if part != "ntk")
             if "alpha" in rest:
                 number = float(rest["alpha"])
                 activation = {"leaky_relu": cnn.activations.LeakyReLU, "elu": cnn.activations.ELU}[
                     activation
                 ](number)
-            initializer = cnn.uniform(0.1) if init == "uniform" else init
-            options = {"init": initializer, "l2": float(rest.get("l2", 0))}
+            number = {"uniform": cnn.uniform(0.1), "normal": cnn.normal(0.1)}
+            options = {"init": number.get(init, init), "l2": float(rest.get("l2", 0))}
+            options["parametrization"] = parametrization
             layers.append(cnn.Dense(width, int(outputs), activation, **options))
             width = int(outputs)
     return cnn.Sequential(layers, rng=SEED, dtype=dtype)
@@ -107,12 +148,9 @@ def made(settings, dtype):
 
 def trained(settings, dtype):
     """Return the network of a run after it was trained, and its samples."""
-    rows, inputs = int(settings["rows"]), int(settings["inputs"])
+    rows = int(settings["rows"])
     net = made(settings, dtype)
-    x = sample_numbers(1, rows * inputs) - np.float32(0.5)
-    if "zeros" in settings:
-        x[mixed(np.arange(rows * inputs)) % 6 > 0] = 0
-    x = x.reshape(rows, inputs)
+    x = inputs_of(settings)
     kind, loss = split(settings["loss"])
     labels = loss.pop("labels", False)
     classes = loss.pop("classes", False)
@@ -154,18 +192,16 @@ def finished(name, dtype):
 def hash_of(net, y):
     """Return the hash of the weights of a network and of its predictions."""
     found = hashlib.sha256()
-    for layer in net.layers:
-        if isinstance(layer, cnn.Dense):
-            found.update(layer.weight.astype(net.dtype.newbyteorder("<")).tobytes())
-            found.update(layer.bias.astype(net.dtype.newbyteorder("<")).tobytes())
+    for values in net.get_weights():
+        found.update(values.astype(net.dtype.newbyteorder("<")).tobytes())
     found.update(y.astype(net.dtype.newbyteorder("<")).tobytes())
     return found.hexdigest()
 
 
-def check_all(dtype, predict):
+def check_all(dtype, predict, names=WITHOUT_SHARDS):
     """Compare the hashes of all runs with the expected ones; predict(name, net, x, y) fills y."""
     wrong = []
-    for name in WITHOUT_SHARDS:
+    for name in names:
         net, x = finished(name, dtype)
         y = np.full((len(x), net.outputs), np.nan, net.dtype)
         predict(name, net, x.astype(net.dtype), y)
@@ -268,7 +304,7 @@ def test_header(tmp_path, dtype):
     """A header does not train. Its predictions and the network's weights have the hash."""
     c_type = {"float32": "float", "float64": "double"}[dtype]
     lines = []
-    for i, name in enumerate(WITHOUT_SHARDS):
+    for i, name in enumerate(IN_HEADERS):
         net, _ = finished(name, dtype)
         net.to_c(tmp_path / f"net_{i}.h")
         lines += [
@@ -288,12 +324,12 @@ def test_header(tmp_path, dtype):
     loaded = ctypes.CDLL(str(library))
 
     def predict(name, net, x, y):
-        function = loaded[f"rows_{WITHOUT_SHARDS.index(name)}"]
+        function = loaded[f"rows_{IN_HEADERS.index(name)}"]
         function.argtypes = [ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p]
         function.restype = None
         function(len(x), x.ctypes.data, y.ctypes.data)
 
-    check_all(dtype, predict)
+    check_all(dtype, predict, IN_HEADERS)
 
 
 def test_all_runs_are_expected():

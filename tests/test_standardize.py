@@ -501,7 +501,7 @@ def test_core():
     """What the Python layer never asks for."""
     spec = _core.LayerSpec("standardize", 2)
     network = _core.Network([spec, _core.LayerSpec("dense", 2, 1)])
-    assert network.layers[0] == ("standardize", 2, 2, "identity", 0.0, 0.0, 0.0)
+    assert network.layers[0] == _core.LayerSpec("standardize", 2, 2)
     assert network.get(0, "scale").tolist() == [1, 1]
     with refused(ValueError, "should be finite and more than 0"):
         network.set(0, "scale", [0.0, 1.0])

@@ -23,7 +23,7 @@ NETWORK_DTYPES = get_args(get_args(choices.NetworkDType)[0])
         (choices.LossName, {*losses.LOSSES, *hints.SAME["loss"]}),
         (choices.OptimizerName, optimizers.OPTIMIZERS),
         (choices.MetricName, metrics.BY_NAME),
-        (choices.InitializerName, {*_core.INITIALIZERS} - {"uniform"}),
+        (choices.InitializerName, {*_core.INITIALIZERS} - {"normal", "uniform"}),
     ],
     ids=["activations", "losses", "loss classes", "optimizers", "metrics", "initializers"],
 )

@@ -26,8 +26,10 @@ LEFT_OUT = {
     "SA01",  # See Also
     "SA04",  # a description of each entry of See Also
 }
-# A constant, a type for type checkers, and an exception, whose class is compiled.
-WITHOUT_EXAMPLE = {"cnn.__version__", "cnn.activations.Activation", "cnn.ModelFileError"}
+# A constant, types for type checkers, and an exception, whose class is compiled.
+WITHOUT_EXAMPLE = {
+    *("cnn.__version__", "cnn.activations.Activation", "cnn.columns.Column", "cnn.ModelFileError"),
+}
 
 
 def subjects():

@@ -53,7 +53,7 @@ cdef dict PARAMETERS = {
 
 
 def shapes_of(spec):
-    """The shape of each parameter of a LayerSpec by name, in the order of libcnn, fixed ones last."""
+    """The shapes of a LayerSpec's parameters by name, in the order of libcnn, fixed ones last."""
     if spec.kind == "dense":
         return {"weight": (spec.inputs, spec.outputs), "bias": (spec.outputs,)}
     if spec.kind == "standardize":
@@ -128,8 +128,20 @@ cdef int read_layer(object spec, Py_ssize_t index, cnn_layer *layer, list hold) 
     layer.alpha = spec.alpha
     layer.parametrization = <cnn_parametrization>index_of(
         PARAMETRIZATION_KINDS, spec.parametrization, "parametrization")
-    if spec.columns:
-        hold.append(read_columns(tuple(spec.columns), layer))
+    columns = spec.columns
+    if not isinstance(columns, tuple):
+        raise TypeError(
+            f"Sequential: layer {index} has columns of type {type(columns).__name__}, should be a "
+            f"tuple of ColumnSpec"
+        )
+    if columns:
+        # libcnn reads as many columns as there are inputs.
+        if layer.inputs != <size_t>len(columns):
+            raise ValueError(
+                f"Sequential: layer {index} has {layer.inputs} inputs and {len(columns)} columns, "
+                f"should have as many of both"
+            )
+        hold.append(read_columns(columns, layer))
     layer.clip = spec.clip
     layer.frequencies = spec.frequencies
     layer.periodic_size = spec.periodic_size

@@ -259,6 +259,11 @@ cdef class Trainer:
         loss.check_outputs(self.network.output_count, "fit")
         index = np.ascontiguousarray(index, dtype=np.uintp)
         lr = np.ascontiguousarray(lr, dtype=np.float64)
+        if weight_decay is not None:
+            weight_decay = np.ascontiguousarray(weight_decay, dtype=np.float64)
+        if dropout is not None:
+            dropout = np.ascontiguousarray(dropout, dtype=np.float64)
+        # No code of the caller's runs from here on, which might change these arrays.
         cdef size_t count = index.size
         c_batch_size = min(c_batch_size, max(count, 1))
         cdef size_t steps = (count + c_batch_size - 1) // c_batch_size if c_batch_size > 0 else 0
@@ -271,7 +276,6 @@ cdef class Trainer:
         schedule.weight_decay = NULL
         schedule.dropout = NULL
         if weight_decay is not None:
-            weight_decay = np.ascontiguousarray(weight_decay, dtype=np.float64)
             if (<object>weight_decay).shape != (<object>lr).shape:
                 raise ValueError(
                     f"fit: weight_decay has shape {(<object>weight_decay).shape}, should be "
@@ -279,9 +283,10 @@ cdef class Trainer:
                 )
             schedule.weight_decay = <const double *>cnp.PyArray_DATA(weight_decay)
         if dropout is not None:
-            dropout = np.ascontiguousarray(dropout, dtype=np.float64)
             if dropout.ndim != 1 or <size_t>dropout.shape[0] < steps:
-                raise ValueError(f"fit: dropout has {dropout.size} numbers, should have one per step")
+                raise ValueError(
+                    f"fit: dropout has {dropout.size} numbers, should have one per step"
+                )
             schedule.dropout = <const double *>cnp.PyArray_DATA(dropout)
         cdef const size_t *c_index = <const size_t *>cnp.PyArray_DATA(index)
         cdef Result made = begin_result(so_far)

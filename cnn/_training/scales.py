@@ -33,8 +33,7 @@ def warn(where: str, layers: Sequence[object], samples: Samples, dtype: np.dtype
 
     The size of a column is the median magnitude of its numbers that are not 0, which neither
     single outliers nor the share of zeros changes. Sparse samples are left aside, and those of a
-    Columns, which scales each column. If the first
-    layer standardizes, what it makes of x counts.
+    Columns, which scales each column. If the first layer standardizes, what it makes of x counts.
     """
     if isinstance(samples.x, SparseRows) or isinstance(layers[0], Columns):
         return

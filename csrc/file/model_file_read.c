@@ -3,13 +3,13 @@
  * checked against its architecture and the file's size. Only after that is the network made and are
  * the data read, so that the network is no larger than the data of the file call for.
  *
- * Memory, for any bytes, is at most four times the file and 1 MiB. While the header is read it is
+ * Memory, for any bytes, is at most six times the file and 1 MiB. While the header is read it is
  * the header, its strings, and its lists of tensors or layers, which are counted before they are
  * made. The text is freed before its architecture is read, and the strings before the network is
  * made, which takes the list of layers as its own. A network also keeps its weights in panels,
  * which are padded to less than twice their size (weight.h). So a file of large weights takes less
  * than 3 times its size. The largest factor is that of layers of one number with a dropout between
- * each two of them: 4, for a line of 34 bytes and one of 238 with its tensors.
+ * each two of them: 5.2, for a line of 34 bytes and one of 238 with its tensors.
  */
 #include "file/model_file.h"
 

@@ -4,8 +4,7 @@
 
 #include <math.h>
 #include <stdlib.h>
-
-#include "model/network.h"
+#include <string.h>
 
 /* The most rows of the table of embeddings: those of a batch's codes are sorted by 32 bits. */
 #define MOST_TABLE_ROWS ((size_t)UINT32_MAX)

@@ -4,9 +4,6 @@
 
 #include "model/stage.h"
 
-/* The features of a columns layer that was checked. */
-size_t cnn_columns_features(const cnn_layer *layer);
-
 /*
  * Describe a columns layer to kernels, without its numbers. Its places are allocated by malloc, for
  * the caller to free: NULL if memory is short.

@@ -1,7 +1,5 @@
 #include "model/stage.h"
 
-#include "model/columns.h"
-
 const cnn_stage_kind *cnn_stage_find(cnn_layer_kind kind)
 {
     switch (kind) {

@@ -128,6 +128,9 @@ size_t cnn_stage_scratch(const cnn_kernels *kernels);
 /* The way back goes on from `to`, as it was written, through the activation of the stage below. */
 void cnn_stage_through_activation(const cnn_stage *stage, const cnn_backward *b);
 
+/* The features of a columns layer that was checked (columns.c). */
+size_t cnn_columns_features(const cnn_layer *layer);
+
 /* The outputs of layer `index`; layers up to it were checked. */
 size_t cnn_layer_outputs(const cnn_layer *layers, size_t index);
 

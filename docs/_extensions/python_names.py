@@ -122,7 +122,8 @@ def _method(name, cls, method):
     _, *others = inspect.signature(function).parameters.values()
     signature = inspect.Signature([p.replace(annotation=p.empty) for p in others])
     summary = re.sub(r":\w+:`([^`<]*?)(?: <.*?>)?`", r"\1", _summary(function))
-    text = f"{summary} As in :py:class:`sklearn.neural_network.{cls.__name__}`."
+    theirs = "MLPClassifier" if name.endswith("Classifier") else "MLPRegressor"
+    text = f"{summary} As in :py:class:`sklearn.neural_network.{theirs}`."
     return f".. py:method:: {target}{signature}\n\n   {text}\n"
 
 

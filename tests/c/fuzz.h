@@ -49,7 +49,7 @@ static inline size_t fuzz_most_bytes(void)
 /* The bound of SECURITY.md for what reading a file of `size` bytes allocates. */
 static inline void fuzz_check_memory(size_t taken, size_t size)
 {
-    if (taken <= 4 * size + (1 << 20))
+    if (taken <= 6 * size + (1 << 20))
         return;
     fprintf(stderr, "fuzz: %zu bytes were allocated for %zu\n", taken, size);
     abort();

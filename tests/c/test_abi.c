@@ -40,20 +40,36 @@ static void test_constants(void)
                                              CNN_ADAMW, CNN_RMSPROP,  CNN_ADAGRAD};
     for (int i = 0; i < 7; i++)
         SAME(optimizers[i], i);
-    const cnn_initializer initializers[] = {CNN_INIT_GLOROT_UNIFORM, CNN_INIT_HE_UNIFORM,
-                                            CNN_INIT_LECUN_UNIFORM,  CNN_INIT_ZEROS,
-                                            CNN_INIT_UNIFORM,        CNN_INIT_TORCH};
-    for (int i = 0; i < 6; i++)
+    const cnn_initializer initializers[] = {
+        CNN_INIT_GLOROT_UNIFORM, CNN_INIT_HE_UNIFORM, CNN_INIT_LECUN_UNIFORM, CNN_INIT_ZEROS,
+        CNN_INIT_UNIFORM,        CNN_INIT_TORCH,      CNN_INIT_NORMAL};
+    for (int i = 0; i < 7; i++)
         SAME(initializers[i], i);
     SAME(CNN_TARGET_ROWS, 0);
     SAME(CNN_TARGET_LABELS, 1);
     SAME(CNN_LAYER_DENSE, 0);
     SAME(CNN_LAYER_DROPOUT, 1);
     SAME(CNN_LAYER_STANDARDIZE, 2);
+    SAME(CNN_LAYER_COLUMNS, 3);
+    SAME(CNN_LAYER_SCALE, 4);
+    SAME(CNN_LAYER_PARAMETRIC_ACTIVATION, 5);
+    SAME(CNN_COLUMN_NUMBER, 0);
+    SAME(CNN_COLUMN_PERIODIC, 1);
+    SAME(CNN_COLUMN_ONE_HOT, 2);
+    SAME(CNN_COLUMN_EMBEDDING, 3);
+    SAME(CNN_COLUMN_IGNORED, 4);
+    SAME(CNN_PARAMETRIZATION_STANDARD, 0);
+    SAME(CNN_PARAMETRIZATION_NTK, 1);
+    SAME(CNN_MOST_CATEGORIES, 16777216);
+    SAME(CNN_MOST_GROUPS, 64);
     SAME(CNN_WEIGHT, 0);
     SAME(CNN_BIAS, 1);
     SAME(CNN_MEAN, 2);
     SAME(CNN_SCALE, 3);
+    SAME(CNN_EMBEDDING, 4);
+    SAME(CNN_PERIODIC, 5);
+    SAME(CNN_FACTOR, 6);
+    SAME(CNN_MIX, 7);
     SAME(CNN_SHARD_LOSS, 0);
     SAME(CNN_SHARD_WEIGHT, 1);
     SAME(CNN_SHARD_ROWS, 2);
@@ -72,7 +88,9 @@ static void test_structs(void)
     AT(cnn_data, struct_size, 0);
     AT(cnn_result, struct_size, 0);
     AT(cnn_layer, struct_size, 0);
+    AT(cnn_column, struct_size, 0);
     AT(cnn_optimizer, struct_size, 0);
+    AT(cnn_schedule, struct_size, 0);
     if (sizeof(void *) != 8 || sizeof(size_t) != 8)
         return;
     AT(cnn_loss, kind, 8);
@@ -107,6 +125,15 @@ static void test_structs(void)
     AT(cnn_layer, l2, 40);
     AT(cnn_layer, rate, 48);
     AT(cnn_layer, alpha, 56);
+    AT(cnn_layer, parametrization, 64);
+    AT(cnn_layer, columns, 72);
+    AT(cnn_layer, clip, 80);
+    AT(cnn_layer, frequencies, 88);
+    AT(cnn_layer, periodic_size, 96);
+    AT(cnn_layer, embedding_size, 104);
+    AT(cnn_column, kind, 8);
+    AT(cnn_column, missing, 12);
+    AT(cnn_column, categories, 16);
     AT(cnn_optimizer, kind, 8);
     AT(cnn_optimizer, momentum, 16);
     AT(cnn_optimizer, beta1, 24);
@@ -115,6 +142,10 @@ static void test_structs(void)
     AT(cnn_optimizer, eps, 48);
     AT(cnn_optimizer, weight_decay, 56);
     AT(cnn_optimizer, clip_norm, 64);
+    AT(cnn_schedule, groups, 8);
+    AT(cnn_schedule, lr, 16);
+    AT(cnn_schedule, weight_decay, 24);
+    AT(cnn_schedule, dropout, 32);
 }
 
 int main(void)

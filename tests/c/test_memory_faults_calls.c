@@ -6,6 +6,43 @@ static cnn_status create(world *w)
     return cnn_network_create(w->dtype, LAYERS, network_layers, 9, &w->made);
 }
 
+static cnn_status create_table(world *w)
+{
+    return cnn_network_create(w->dtype, TABLE_LAYERS, table_layers, 9, &w->made);
+}
+
+static cnn_status copy_table(world *w)
+{
+    return cnn_network_copy(w->table, &w->made);
+}
+
+static cnn_status initialize_table(world *w)
+{
+    return cnn_network_initialize(w->table, 0, CNN_INIT_NORMAL, 0.1);
+}
+
+static cnn_status predict_table(world *w)
+{
+    const cnn_matrix x = table_samples(w);
+    w->y_bytes = ROWS * OUTPUTS * real_size(w);
+    return cnn_network_predict(w->table, &x, &w->y, OUTPUTS, NULL, 0);
+}
+
+static cnn_status vjp_table(world *w)
+{
+    const cnn_matrix x = table_samples(w), dy = changes(w);
+    w->y_bytes = ROWS * TABLE_INPUTS * real_size(w);
+    return cnn_network_vjp(w->table, &x, &dy, NULL, 0, &w->y, TABLE_INPUTS, NULL, 0);
+}
+
+static cnn_status gradients_table(world *w)
+{
+    const size_t count = cnn_network_parameter_count(w->table);
+    w->y_bytes = count * real_size(w);
+    return cnn_network_gradients(w->table, &cross_entropy, &w->table_data, 3, &w->value, &w->y,
+                                 count);
+}
+
 static cnn_status copy(world *w)
 {
     return cnn_network_copy(w->network, &w->made);
@@ -153,6 +190,12 @@ static const scenario scenarios[] = {
     {"network_jacobian", jacobian, NULL, 0},
     {"network_evaluate", evaluate, NULL, 0},
     {"network_gradients", gradients, NULL, 0},
+    {"network_create, columns", create_table, NULL, 0},
+    {"network_copy, columns", copy_table, NULL, 0},
+    {"network_initialize, columns", initialize_table, NULL, 0},
+    {"network_predict, columns", predict_table, NULL, 0},
+    {"network_vjp, columns", vjp_table, NULL, 0},
+    {"network_gradients, columns", gradients_table, NULL, 0},
     {"tape_create", create_tape, NULL, 0},
     {"tape_forward", forward, NULL, 0},
     {"tape_forward, again", forward, forward, 0},

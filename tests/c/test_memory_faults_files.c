@@ -48,6 +48,22 @@ static cnn_status load_trainer(world *w)
     return cnn_trainer_load(FILE_NAME, &w->made, &w->made_trainer);
 }
 
+static cnn_status make_table_bytes(world *w)
+{
+    return cnn_network_to_bytes(w->table, &w->bytes, &w->size);
+}
+
+static cnn_status table_to_bytes(world *w)
+{
+    return cnn_network_to_bytes(w->table, &w->made_bytes, &w->made_size);
+}
+
+/* With groups of parameters. */
+static cnn_status save_table_trainer(world *w)
+{
+    return cnn_trainer_save(w->table_trainer, FILE_NAME);
+}
+
 static const scenario scenarios[] = {
     {"network_to_bytes", to_bytes, train, 0},
     {"network_from_bytes", from_bytes, make_bytes, 0},
@@ -55,6 +71,10 @@ static const scenario scenarios[] = {
     {"network_load", load, save, 0},
     {"trainer_save_with", save_trainer, train, 1},
     {"trainer_load", load_trainer, save_trainer, 1},
+    {"network_to_bytes, columns", table_to_bytes, NULL, 0},
+    {"network_from_bytes, columns", from_bytes, make_table_bytes, 0},
+    {"trainer_save, groups", save_table_trainer, NULL, 1},
+    {"trainer_load, groups", load_trainer, save_table_trainer, 1},
 };
 
 int main(void)

@@ -27,6 +27,42 @@ static cnn_status epoch(world *w)
                              &w->result);
 }
 
+static cnn_status create_table_trainer(world *w)
+{
+    const cnn_optimizer optimizer = settings(w);
+    return cnn_trainer_create(w->table, &optimizer, &w->made_trainer);
+}
+
+static cnn_status set_group(world *w)
+{
+    return cnn_trainer_set_group(w->table_trainer, 5, CNN_BIAS, 1);
+}
+
+static cnn_status table_step(world *w)
+{
+    return cnn_trainer_step(w->table_trainer, &cross_entropy, &w->table_data, 0.01, &w->result);
+}
+
+/* An epoch with all that a schedule has. */
+static cnn_status scheduled(world *w)
+{
+    enum { STEPS = ROWS / BATCH, GROUPS = 3 };
+    double lr[STEPS * GROUPS], decay[STEPS * GROUPS], dropout[STEPS];
+    for (size_t i = 0; i < COUNT(lr); i++) {
+        lr[i] = 0.01 + 0.001 * (double)i;
+        decay[i] = 0.001 * (double)i;
+    }
+    for (size_t i = 0; i < STEPS; i++)
+        dropout[i] = 0.2 * (double)i;
+    const cnn_schedule schedule = {.struct_size = sizeof schedule,
+                                   .groups = GROUPS,
+                                   .lr = lr,
+                                   .weight_decay = decay,
+                                   .dropout = dropout};
+    return cnn_trainer_epoch_scheduled(w->table_trainer, &cross_entropy, &w->table_data, order,
+                                       ROWS, BATCH, &schedule, 0, &w->result);
+}
+
 static cnn_status finite(world *w)
 {
     int of_weights = 0, of_state = 0;
@@ -107,6 +143,11 @@ static const scenario scenarios[] = {
     {"trainer_epoch", epoch, NULL, 1},
     {"trainer_epoch, again", epoch, epoch, 1},
     {"trainer_epoch after a step", epoch, step, 1},
+    {"trainer_create, columns", create_table_trainer, NULL, 1},
+    {"trainer_set_group", set_group, NULL, 1},
+    {"trainer_step, columns", table_step, NULL, 1},
+    {"trainer_epoch_scheduled", scheduled, NULL, 1},
+    {"trainer_epoch_scheduled, again", scheduled, scheduled, 1},
     {"trainer_finite", finite, epoch, 1},
     {"trainer_snapshot", snapshot, epoch, 1},
     {"trainer_restore", restore, snapshot, 1},

@@ -3,6 +3,7 @@
  * caller that was compiled with another cnn.h may pass.
  */
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
@@ -16,7 +17,9 @@ typedef union given {
     cnn_data data;
     cnn_result result;
     cnn_layer layer;
+    cnn_column column;
     cnn_optimizer optimizer;
+    cnn_schedule schedule;
     unsigned char bytes[2048];
 } given;
 
@@ -38,7 +41,10 @@ static const cnn_data all = {.struct_size = sizeof all, .x = MATRIX(x, 2), .t = 
 static const cnn_result nothing = {.struct_size = sizeof nothing};
 static const cnn_loss squared_error = {.struct_size = sizeof(cnn_loss)};
 static const cnn_layer dense = {.struct_size = sizeof dense, .inputs = 2, .outputs = 1};
+static const cnn_column number = {.struct_size = sizeof number};
 static const cnn_optimizer sgd = {.struct_size = sizeof sgd};
+static const double rates[2] = {0.01, 0.01};
+static const cnn_schedule same_rates = {.struct_size = sizeof same_rates, .groups = 1, .lr = rates};
 
 static cnn_data samples(void)
 {
@@ -150,6 +156,18 @@ static cnn_status layer_create(given *g)
     return status;
 }
 
+static cnn_status column_create(given *g)
+{
+    cnn_layer layers[2] = {{.struct_size = sizeof *layers, .kind = CNN_LAYER_COLUMNS, .inputs = 1},
+                           {.struct_size = sizeof *layers, .inputs = 1, .outputs = 1}};
+    layers[0].columns = &g->column;
+    cnn_network *made = NULL;
+    const cnn_status status = cnn_network_create(CNN_FLOAT32, 2, layers, 0, &made);
+    CHECK((status == CNN_OK) == (made != NULL));
+    cnn_network_destroy(made);
+    return status;
+}
+
 static cnn_status layer_read(given *g)
 {
     return cnn_network_layer(network, 0, &g->layer);
@@ -166,6 +184,15 @@ static cnn_status optimizer_create(given *g)
 static cnn_status optimizer_read(given *g)
 {
     return cnn_trainer_optimizer(trainer, &g->optimizer);
+}
+
+static cnn_status schedule_epoch(given *g)
+{
+    const cnn_data data = samples();
+    const size_t index[4] = {3, 1, 0, 2};
+    cnn_result result = {.struct_size = sizeof result};
+    return cnn_trainer_epoch_scheduled(trainer, &squared_error, &data, index, 4, 2, &g->schedule, 0,
+                                       &result);
 }
 
 static cnn_status matrix_predict(given *g)
@@ -292,6 +319,8 @@ static void test_sizes(void)
         {"result", result_epoch, &nothing, sizeof nothing, BOTH},
         {"layer 0", layer_create, &dense, sizeof dense, IN},
         {"layer", layer_read, &dense, sizeof dense, OUT},
+        {"column 0", column_create, &number, sizeof number, IN},
+        {"schedule", schedule_epoch, &same_rates, sizeof same_rates, IN},
         {"optimizer", optimizer_create, &sgd, sizeof sgd, IN},
         {"optimizer", optimizer_read, &sgd, sizeof sgd, OUT},
         {"x", matrix_predict, &inputs, sizeof inputs, FIXED},
@@ -360,6 +389,33 @@ static void test_layers_of_a_later_version(void)
     CHECK(strstr(cnn_last_error(), "sets a field at byte"));
 }
 
+/* A caller whose cnn_layer ends before the columns: the layers that it knows are as ever. */
+static void test_layers_of_an_earlier_version(void)
+{
+    const size_t sizes[] = {offsetof(cnn_layer, alpha), offsetof(cnn_layer, parametrization)};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        /* Exactly so many bytes, so that a sanitizer sees what reaches beyond. */
+        cnn_layer *const layer = check_memory(sizes[i]);
+        memcpy(layer, &dense, sizes[i]);
+        layer->struct_size = sizes[i];
+        cnn_network *made = NULL;
+        CHECK(cnn_network_create(CNN_FLOAT32, 1, layer, 0, &made) == CNN_OK);
+        cnn_layer whole = {.struct_size = sizeof whole};
+        CHECK(cnn_network_layer(made, 0, &whole) == CNN_OK);
+        CHECK(whole.parametrization == CNN_PARAMETRIZATION_STANDARD && !whole.columns);
+        memset(layer, 0x55, sizes[i]);
+        layer->struct_size = sizes[i];
+        CHECK(cnn_network_layer(made, 0, layer) == CNN_OK);
+        CHECK(layer->struct_size == sizes[i] && layer->inputs == 2 && layer->outputs == 1);
+        layer->kind = CNN_LAYER_COLUMNS;
+        cnn_network *none = NULL;
+        CHECK(cnn_network_create(CNN_FLOAT32, 1, layer, 0, &none) == CNN_ERROR_ARGUMENT && !none);
+        CHECK(strstr(cnn_last_error(), "no columns"));
+        cnn_network_destroy(made);
+        free(layer);
+    }
+}
+
 /* A pass in pieces goes on through results of a later version. */
 static void test_accumulate(void)
 {
@@ -386,6 +442,7 @@ int main(void)
     test_sizes();
     test_older_loss();
     test_layers_of_a_later_version();
+    test_layers_of_an_earlier_version();
     test_accumulate();
     cnn_trainer_destroy(trainer);
     cnn_network_destroy(network);

@@ -20,7 +20,7 @@ CORPUS = Path(__file__).parent / "corpus"
 
 
 def models():
-    """Yield small models that together have every stage, activation and type."""
+    """Yield small models that together have every activation and type, for exports, too."""
     names = [name for name in _core.ACTIVATIONS if name != "softmax"]
     for i, name in enumerate(names):
         stages = [cnn.Standardize(2)] if i % 3 == 0 else []
@@ -28,6 +28,24 @@ def models():
         stages += [cnn.Dropout(0.25)] if i % 2 else []
         stages += [cnn.Dense(3, 2, "softmax" if i % 4 == 0 else "identity", l2=0.5 * (i % 3))]
         yield name, cnn.Sequential(stages, rng=i, dtype="float64" if i % 5 == 1 else "float32")
+
+
+def of_columns():
+    """Return a model with the stages for tables and each kind of columns."""
+    kinds = cnn.columns
+    first = cnn.Columns(
+        [
+            *(kinds.Number(), kinds.Periodic(missing=True), kinds.OneHot(3)),
+            *(kinds.Embedding(4), kinds.Ignored()),
+        ],
+        frequencies=2,
+        periodic_size=3,
+        embedding_size=2,
+    )
+    width = first.outputs
+    stages = [cnn.Scale(width), cnn.Dense(width, 3, parametrization="ntk")]
+    stages += [cnn.ParametricActivation(3, "mish"), cnn.Dropout(0.5)]
+    return cnn.Sequential([first, *stages, cnn.Dense(3, 2)], rng=0)
 
 
 OPTIMIZERS = {
@@ -52,6 +70,7 @@ def saved(net, optimizer=None):
 def model_files():
     for name, net in models():
         yield name, saved(net)
+    yield "columns", saved(of_columns())
     net = cnn.Sequential([cnn.Dense(1, 1)], rng=0)
     net._network.set_metadata("note", '\u00e9\U0001f600\n"\\')
     yield "metadata", net._network.to_bytes()
@@ -62,6 +81,10 @@ def checkpoints():
         net = cnn.Sequential([cnn.Dense(2, 3, "tanh"), cnn.Dense(3, 1)], rng=0)
         net.train_step(np.ones((2, 2)), np.ones((2, 1)), optimizer=optimizer)
         yield name, saved(net, optimizer)
+    net, groups = of_columns(), [cnn.optimizers.Group("embedding", lr=0.5, weight_decay=0.0)]
+    optimizer = cnn.AdamW(groups=groups)
+    net.fit(np.ones((2, 5)), np.ones((2, 2)), optimizer=optimizer, epochs=1)
+    yield "groups", saved(net, optimizer)
 
 
 def texts():

@@ -552,13 +552,13 @@ typedef enum cnn_layer_kind {
 /*
  * What a columns layer makes of a column: X(CONSTANT, value, name).
  *   number     u = clip((x - mean) / scale), clip(v) = v / sqrt(1 + (v / clip)^2): one feature
- *   periodic   u, and periodic_size - 1 features e_h = offset_h + sum_k factor_hk cos(2 pi
- * frequency_k u + phase_k): PBLD embeddings (Holzmueller, Grinsztajn, Steinwart, "Better by
- * default", NeurIPS 2024) one_hot    the codes 0 to categories - 1: a feature for each, of which
- * the code's is 1; of two categories one feature, which is 1 for code 0 and -1 for code 1 embedding
- * the code's row of a table: embedding_size features ignored    no features NaN is a number that is
- * missing: u is then 0. With `missing` one more feature of a number tells so: it is 1 then, else 0.
- * A code that is NaN or none of the categories' has features 0.
+ *   periodic   u, and periodic_size - 1 features of PBLD (Holzmueller et al., "Better by default",
+ *              2024), e_h = offset_h + sum_k factor_hk cos(2 pi frequency_k u + phase_k)
+ *   one_hot    a feature for each code, 1 for that of the row; of two codes one, which is 1 or -1
+ *   embedding  the code's row of a table: embedding_size features
+ *   ignored    no features
+ * Codes are 0 to categories - 1; of NaN and other codes the features are 0. A number that is NaN is
+ * missing: u is 0, and with `missing` one more feature is 1, which else is 0.
  */
 #define CNN_COLUMN_KINDS(X)                                                                        \
     X(NUMBER, 0, number)                                                                           \
@@ -588,10 +588,10 @@ typedef struct cnn_column {
 /*
  * How training sees a dense layer's weight: X(CONSTANT, value, name).
  *   standard  as it is
- *   ntk       as V / sqrt(inputs), so that V is what the optimizer changes (Jacot, Gabriel,
- * Hongler, "Neural tangent kernel", NeurIPS 2018). The weight is stored as ever. Its learning rate
- * is lr / sqrt(inputs) for adam, adamw, rmsprop and adagrad, whose eps is eps sqrt(inputs), and lr
- * / inputs for sgd, momentum and nesterov; adamw's weight decay is that of lr.
+ *   ntk       as V / sqrt(inputs), of which the optimizer changes V (Jacot et al., NeurIPS 2018)
+ * The weight is stored as ever. With ntk its learning rate is lr / sqrt(inputs) for adam, adamw,
+ * rmsprop and adagrad, whose eps is eps sqrt(inputs), and lr / inputs for sgd, momentum and
+ * nesterov; adamw's weight decay is that of lr.
  */
 #define CNN_PARAMETRIZATIONS(X)                                                                    \
     X(STANDARD, 0, standard)                                                                       \
@@ -635,9 +635,9 @@ typedef struct cnn_layer {
  *                 by column. In a step, numbers whose gradient is 0 stay as they are, and so does
  *                 the optimizer's state of them; weight decay is of the others alone.
  *   periodic      of a columns layer: (periodic columns, (periodic_size + 1) frequencies +
- *                 periodic_size - 1): its frequencies, its phases, the factors of e_1, those of
- * e_2,
- *                 ..., and the offsets
+ *                 periodic_size - 1), a row for each periodic column: its frequencies, its phases,
+ *                 the factors of e_1, those of e_2 and so on, and then the offsets of e_1, e_2 and
+ *                 so on
  *   factor        of a scale layer: (inputs)
  *   mix           of a parametric_activation layer: (inputs)
  * Fixed are the mean and scale (inputs) of a standardize or columns layer: training, gradients, the
@@ -909,12 +909,12 @@ CNN_API cnn_status cnn_trainer_step(cnn_trainer *trainer, const cnn_loss *loss,
 CNN_API cnn_status cnn_trainer_apply(cnn_trainer *trainer, const void *gradients, size_t count,
                                      int penalties, double lr);
 
-/*
- * Parameters of a network may be in groups, whose learning rates and weight decays differ in a
- * cnn_schedule: 0 to CNN_MOST_GROUPS - 1. At first all are in group 0. The groups are kept in the
- * files of cnn_trainer_save.
- */
+/* Groups of parameters differ in the learning rates and weight decays of a cnn_schedule. */
 #define CNN_MOST_GROUPS 64
+
+/* Put a parameter into a group, 0 to CNN_MOST_GROUPS - 1, or tell which one it is in. At first all
+ * are in group 0. The groups are kept in the files of cnn_trainer_save, and cnn_trainer_load brings
+ * them back. */
 CNN_API cnn_status cnn_trainer_set_group(cnn_trainer *trainer, size_t layer,
                                          cnn_parameter parameter, size_t group);
 CNN_API cnn_status cnn_trainer_group(const cnn_trainer *trainer, size_t layer,

@@ -1,11 +1,14 @@
 /*
  * The functions whose accuracy is measured: X(name, activation, single, twice, from, to, hard_from,
  * hard_to).
- *   activation        its constant in cnn.h, if the kernel of activations computes it; VMATH if it
- * is a function of vmath.h alone single, twice     the limits in ULP in float32 and in float64:
- * this list is the only place that states them. It keeps what cnn.h promises of activations. from,
- * to          outside of this the value is 0, constant, x or infinite, roughly hard_from, hard_to
- * a range that deserves more points
+ *
+ * - activation: its constant in cnn.h, if the kernel of activations computes it; VMATH if it is a
+ *   function of vmath.h alone.
+ * - single, twice: the limits in ULP in float32 and in float64. This list is the only place that
+ *   states them. It keeps what cnn.h promises of activations.
+ * - from, to: outside of this range the value is 0, constant, x or infinite, roughly, or the
+ *   function is periodic.
+ * - hard_from, hard_to: a range that deserves more points.
  *
  * Two additions are those of cnn.h. The factor of x in silu, gelu, gelu_tanh and mish may be a
  * denormal number, whose rounding x multiplies: |x| times the smallest denormal number more. And
@@ -31,6 +34,8 @@
     X(erf, VMATH, 2, 3, -6, 6, -1.2, 1.2)                                                          \
     X(normal_cdf, VMATH, 3, 3, -39, 9, -1.2, 1.2)                                                  \
     X(normal_pdf, VMATH, 3, 3, -39, 39, -1.2, 1.2)                                                 \
+    X(cos_turns, VMATH, 4, 4, -1000, 1000, -0.6, 0.6)                                              \
+    X(sin_turns, VMATH, 4, 4, -1000, 1000, -0.6, 0.6)                                              \
     X(elu, CNN_ELU, 3, 3, -40, 1, -0.8, 0)                                                         \
     X(selu, CNN_SELU, 3, 3, -40, 1, -0.8, 0.8)                                                     \
     X(silu, CNN_SILU, 4, 4, -750, 40, -4, 4)                                                       \

@@ -60,6 +60,51 @@ static void normal_pdf(mpfr_t y, const mpfr_t x)
     mpfr_clear(root);
 }
 
+/* x without its whole turns; see without_turns() in reference.h. */
+static void part_of_turn(mpfr_t y, const mpfr_t x, int bits)
+{
+    const long whole = bits == 32 ? FLT_MANT_DIG - 2 : DBL_MANT_DIG - 2;
+    if (mpfr_regular_p(x) && mpfr_get_exp(x) > whole) {
+        mpfr_set_zero(y, 1);
+        return;
+    }
+    mpfr_rint_round(y, x, MPFR_RNDN);
+    mpfr_sub(y, x, y, MPFR_RNDN);
+}
+
+/* sin(2 pi y) for 0 <= y <= 1/4, in place. */
+static void sin_of_turn(mpfr_t y)
+{
+    mpfr_t pi;
+    mpfr_init2(pi, PRECISION);
+    mpfr_const_pi(pi, MPFR_RNDN);
+    mpfr_mul(y, y, pi, MPFR_RNDN);
+    mpfr_mul_2ui(y, y, 1, MPFR_RNDN);
+    mpfr_sin(y, y, MPFR_RNDN);
+    mpfr_clear(pi);
+}
+
+/* cos(2 pi x), from the sine of what is left to a quarter of a turn, so that zeros are exact. */
+static void cos_turns(mpfr_t y, const mpfr_t x, int bits)
+{
+    part_of_turn(y, x, bits);
+    mpfr_abs(y, y, MPFR_RNDN);
+    mpfr_d_sub(y, 0.25, y, MPFR_RNDN);
+    sin_of_turn(y);
+}
+
+/* sin(2 pi x); of more than a quarter of a turn that of what is left to half a turn. */
+static void sin_turns(mpfr_t y, const mpfr_t x, int bits)
+{
+    part_of_turn(y, x, bits);
+    const int negative = mpfr_signbit(y);
+    mpfr_abs(y, y, MPFR_RNDN);
+    if (mpfr_cmp_d(y, 0.25) > 0)
+        mpfr_d_sub(y, 0.5, y, MPFR_RNDN);
+    sin_of_turn(y);
+    mpfr_setsign(y, y, negative, MPFR_RNDN);
+}
+
 /* scale alpha (exp(x) - 1) or scale x, with the published constants. */
 static void selu(mpfr_t y, const mpfr_t x)
 {
@@ -179,6 +224,12 @@ static void exact_by_mpfr(int function, int bits, mpfr_t y, const mpfr_t x)
         break;
     case ACCURACY_normal_pdf:
         normal_pdf(y, x);
+        break;
+    case ACCURACY_cos_turns:
+        cos_turns(y, x, bits);
+        break;
+    case ACCURACY_sin_turns:
+        sin_turns(y, x, bits);
         break;
     case ACCURACY_elu:
         (mpfr_sgn(x) > 0 ? mpfr_set : mpfr_expm1)(y, x, MPFR_RNDN);

@@ -110,6 +110,26 @@ static inline wide exact_normal_cdf(wide x)
     const wide d = -(fma(z, root, -x) + z * root_rest);
     return erfc(-z) / 2 + d * exact_normal_pdf(x);
 }
+/* sin(2 pi s) for |s| <= 1/4, where the rounding of 2 pi s costs at most as much as it has. */
+static inline wide exact_part_of_turn(wide s)
+{
+    return sin(s * (wide)6.28318530717958647692528676655900577L);
+}
+/* x without its whole turns. From 2^(MANTISSA - 2) on x counts as whole turns, as vmath.h has it.
+ */
+static inline wide without_turns(wide x)
+{
+    return fabs(x) < ldexp((wide)1, MANTISSA - 2) ? x - rint(x) : x - x;
+}
+static inline wide exact_cos_turns(wide x)
+{
+    return exact_part_of_turn((wide)0.25 - fabs(without_turns(x)));
+}
+static inline wide exact_sin_turns(wide x)
+{
+    const wide r = without_turns(x), half = 0.5;
+    return copysign(exact_part_of_turn(fabs(r) > half / 2 ? half - fabs(r) : fabs(r)), r);
+}
 
 /* ---- Activations ----------------------------------------------------------------------------- */
 

@@ -32,6 +32,12 @@ void KERNEL(accuracy_vmath)(int function, size_t n, const void *from, void *to)
     case ACCURACY_normal_pdf:
         APPLY(normal_pdf);
         break;
+    case ACCURACY_cos_turns:
+        APPLY(cos_turns);
+        break;
+    case ACCURACY_sin_turns:
+        APPLY(sin_turns);
+        break;
     default:
         memset(y, 0xff, n * sizeof *y); /* NaN: nobody takes it for a result */
     }

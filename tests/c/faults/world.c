@@ -43,6 +43,33 @@ const cnn_layer network_layers[LAYERS] = {{STANDARDIZE(INPUTS)},
                                           {DROPOUT(0.25)},
                                           {DENSE(HIDDEN, OUTPUTS, CNN_SOFTMAX)}};
 
+#define COLUMN(which) .struct_size = sizeof(cnn_column), .kind = CNN_COLUMN_##which
+static const cnn_column table_columns[TABLE_INPUTS] = {
+    {COLUMN(NUMBER), .missing = 1},
+    {COLUMN(PERIODIC)},
+    {COLUMN(NUMBER)},
+    {COLUMN(ONE_HOT), .categories = 3},
+    {COLUMN(EMBEDDING), .categories = 5},
+    {COLUMN(IGNORED)},
+};
+const cnn_layer table_layers[TABLE_LAYERS] = {
+    {.struct_size = sizeof(cnn_layer),
+     .kind = CNN_LAYER_COLUMNS,
+     .inputs = TABLE_INPUTS,
+     .columns = table_columns,
+     .clip = 3,
+     .frequencies = 4,
+     .periodic_size = 3,
+     .embedding_size = 2},
+    {.struct_size = sizeof(cnn_layer), .kind = CNN_LAYER_SCALE},
+    {DENSE(TABLE_FEATURES, TABLE_HIDDEN, CNN_IDENTITY), .parametrization = CNN_PARAMETRIZATION_NTK},
+    {.struct_size = sizeof(cnn_layer),
+     .kind = CNN_LAYER_PARAMETRIC_ACTIVATION,
+     .activation = CNN_MISH},
+    {DROPOUT(0.25)},
+    {DENSE(TABLE_HIDDEN, OUTPUTS, CNN_SOFTMAX)},
+};
+
 size_t real_size(const world *w)
 {
     return w->dtype == CNN_FLOAT64 ? 8 : 4;
@@ -54,6 +81,15 @@ cnn_matrix samples(const world *w, int other)
 {
     const int wide = (w->dtype == CNN_FLOAT64) != other;
     return wide ? matrix(x64, CNN_FLOAT64, INPUTS) : matrix(x32, CNN_FLOAT32, INPUTS);
+}
+
+/* Three columns of numbers, then three that are mostly 0, a code. */
+cnn_matrix table_samples(const world *w)
+{
+    cnn_matrix x = samples(w, 0);
+    x.data = (const char *)x.data + 18 * x.col_stride;
+    x.cols = TABLE_INPUTS;
+    return x;
 }
 
 cnn_matrix changes(const world *w)
@@ -95,6 +131,12 @@ world *make_world(cnn_dtype dtype, int optimizer, size_t threads)
                          .x = samples(w, 0),
                          .t = matrix(labels, CNN_FLOAT64, 1),
                          .sample_weight = matrix(weights, CNN_FLOAT64, 1)};
+    w->table = model_network(dtype, TABLE_LAYERS, table_layers);
+    CHECK(w->table && cnn_network_initialize(w->table, 0, CNN_INIT_NORMAL, 0.5) == CNN_OK);
+    CHECK(cnn_trainer_create(w->table, &made, &w->table_trainer) == CNN_OK);
+    CHECK(cnn_trainer_set_group(w->table_trainer, 0, CNN_EMBEDDING, 2) == CNN_OK);
+    w->table_data = w->data;
+    w->table_data.x = table_samples(w);
     w->result = (cnn_result){.struct_size = sizeof w->result};
     return w;
 }
@@ -120,6 +162,8 @@ void destroy_world(world *w)
     cnn_shard_tree_destroy(w->tree);
     cnn_trainer_destroy(w->trainer);
     cnn_network_destroy(w->network);
+    cnn_trainer_destroy(w->table_trainer);
+    cnn_network_destroy(w->table);
     cnn_bytes_free(w->bytes);
     free(w);
 }
@@ -132,12 +176,19 @@ static uint64_t hash_on(uint64_t hash, const cnn_network *network)
 
 static uint64_t hash_trainer(uint64_t hash, const world *w, const cnn_trainer *trainer)
 {
-    void *state = check_memory(PARAMETERS * 8);
+    const cnn_network *network = cnn_trainer_network(trainer);
+    const size_t count = cnn_network_parameter_count(network);
+    void *state = check_memory(count * 8);
     for (int slot = 0; slot < cnn_optimizer_slots((int)w->optimizer); slot++) {
-        CHECK(cnn_trainer_get_state(trainer, (size_t)slot, state, PARAMETERS) == CNN_OK);
-        hash = hash_bytes(hash, state, PARAMETERS * real_size(w));
+        CHECK(cnn_trainer_get_state(trainer, (size_t)slot, state, count) == CNN_OK);
+        hash = hash_bytes(hash, state, count * real_size(w));
     }
     free(state);
+    const size_t last = cnn_network_layer_count(network) - 1;
+    size_t groups[2] = {0};
+    CHECK(cnn_trainer_group(trainer, last, CNN_BIAS, &groups[0]) == CNN_OK);
+    (void)cnn_trainer_group(trainer, 0, CNN_EMBEDDING, &groups[1]);
+    hash = hash_bytes(hash, groups, sizeof groups);
     const uint64_t steps = cnn_trainer_steps(trainer);
     return hash_bytes(hash, &steps, sizeof steps);
 }
@@ -146,6 +197,7 @@ uint64_t hash_before(const world *w)
 {
     uint64_t hash = hash_on(HASH_BEGIN, w->network);
     hash = hash_trainer(hash, w, w->trainer);
+    hash = hash_trainer(hash_on(hash, w->table), w, w->table_trainer);
     for (size_t i = 0; i < cnn_shard_tree_nodes(w->tree); i++) {
         size_t range[2];
         void *vector;

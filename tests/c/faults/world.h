@@ -1,6 +1,6 @@
 /*
  * What the calls of test_memory_faults_*.c work on: samples, a network, a trainer, a tape, a tree
- * of shards, and what calls have made; and hashes of it all.
+ * of shards, a network for tables with its trainer, and what calls have made; and hashes of it all.
  */
 #ifndef CNN_FAULTS_WORLD_H
 #define CNN_FAULTS_WORLD_H
@@ -29,11 +29,13 @@ typedef struct world {
     size_t threads;
     cnn_network *network, *made;
     cnn_trainer *trainer, *made_trainer;
+    cnn_network *table; /* reads `table_data` */
+    cnn_trainer *table_trainer;
     cnn_tape *tape, *made_tape;
     cnn_shard_tree *tree, *made_tree;
     void *bytes, *made_bytes;
     size_t size, made_size;
-    cnn_data data;
+    cnn_data data, table_data;
     cnn_result result;
     double value;
     union {
@@ -46,6 +48,9 @@ typedef struct world {
 extern const cnn_loss cross_entropy;
 enum { LAYERS = 4 };
 extern const cnn_layer network_layers[LAYERS];
+/* Columns of all kinds, of which an embedding has its own path in training. */
+enum { TABLE_LAYERS = 6, TABLE_INPUTS = 6, TABLE_FEATURES = 2 + 3 + 1 + 3 + 2, TABLE_HIDDEN = 8 };
+extern const cnn_layer table_layers[TABLE_LAYERS];
 
 void make_samples(void);
 world *make_world(cnn_dtype dtype, int optimizer, size_t threads);
@@ -63,6 +68,8 @@ uint64_t hash_after(const world *w);
 size_t real_size(const world *w);
 /* The inputs, or with `other` those of the other type. */
 cnn_matrix samples(const world *w, int other);
+/* The inputs of the network for tables. */
+cnn_matrix table_samples(const world *w);
 /* Gradients of the outputs. */
 cnn_matrix changes(const world *w);
 /* Numbers of the network's type. */

@@ -13,10 +13,10 @@
 #include "kernels/variant.h"
 
 #if CNN_BITS == 32
-#define EXPECTED_HASH UINT64_C(0xb04b51f056692f07)
+#define EXPECTED_HASH UINT64_C(0x5e6ce3bf7dcda57a)
 #define EXP_LEAST -105.0 /* exp of this is 0 */
 #else
-#define EXPECTED_HASH UINT64_C(0xa056fb3a84fbe39f)
+#define EXPECTED_HASH UINT64_C(0x0c439c25b14b87fd)
 #define EXP_LEAST -750.0
 #endif
 
@@ -41,6 +41,8 @@ APPLY(erf)
 APPLY(normal_cdf)
 APPLY(normal_pdf)
 APPLY(softplus)
+APPLY(cos_turns)
+APPLY(sin_turns)
 
 typedef struct function {
     const char *name;
@@ -49,6 +51,9 @@ typedef struct function {
     const accuracy_function *measured; /* its limit and inputs */
     double least, most;                /* of the value */
 } function;
+
+/* Sines near 1 may be rounded up once more. */
+#define LEAST_ABOVE_1 (CNN_BITS == 32 ? 1 + 0x1p-23 : 1 + 0x1p-52)
 
 #define F(name) #name, apply_##name, exact_##name, &accuracy_functions[ACCURACY_##name]
 static const function functions[] = {
@@ -62,6 +67,8 @@ static const function functions[] = {
     {F(normal_cdf), 0, 1},
     {F(normal_pdf), 0, 0.4},
     {F(softplus), 0, INFINITY},
+    {F(cos_turns), -LEAST_ABOVE_1, LEAST_ABOVE_1},
+    {F(sin_turns), -LEAST_ABOVE_1, LEAST_ABOVE_1},
 };
 #undef F
 #define FUNCTIONS (sizeof functions / sizeof *functions)
@@ -109,6 +116,31 @@ static real value(size_t which, double x)
     return out[0];
 }
 
+/* Quarters of turns are exact, near numbers are not 0, and huge ones are whole turns. */
+static void test_turns(void)
+{
+    const size_t cosine = FUNCTIONS - 2, sine = FUNCTIONS - 1;
+    for (int turns = -3; turns <= 3; turns++) {
+        const double x = turns;
+        CHECK(value(cosine, x) == 1 && value(cosine, x + 0.5) == -1);
+        CHECK(value(cosine, x + 0.25) == 0 && value(cosine, x - 0.25) == 0);
+        CHECK(value(sine, x) == 0 && value(sine, x + 0.5) == 0);
+        CHECK(value(sine, x + 0.25) == 1 && value(sine, x - 0.25) == -1);
+    }
+    const double least = ldexp(1, -MANTISSA - 1);
+    CHECK(value(cosine, 0.25 - least) > 0 && value(cosine, 0.25 + 2 * least) < 0);
+    CHECK(value(sine, 0.5 - 2 * least) > 0 && value(sine, 0.5 + 4 * least) < 0);
+    CHECK(!signbit(value(sine, 0)) && signbit(value(sine, -0.0)));
+    const double huge[] = {ldexp(1, MANTISSA - 2), ldexp(1, MANTISSA + 3), (double)MOST};
+    for (size_t k = 0; k < sizeof huge / sizeof *huge; k++)
+        for (int sign = -1; sign <= 1; sign += 2)
+            CHECK(value(cosine, sign * huge[k]) == 1 && value(sine, sign * huge[k]) == 0);
+    CHECK(value(cosine, huge[0] - 0.5) == -1 && value(sine, huge[0] - 0.5) == 0);
+    const double inf = INFINITY;
+    CHECK(isnan(value(cosine, inf)) && isnan(value(cosine, -inf)));
+    CHECK(isnan(value(sine, inf)) && isnan(value(sine, -inf)));
+}
+
 static void test_special_values(void)
 {
     enum { EXP, EXPM1, LOG, LOG1P, TANH, SIGMOID, ERF, CDF, PDF, SOFTPLUS };
@@ -150,6 +182,7 @@ static void test_special_values(void)
     CHECK(value(PDF, inf) == 0 && value(PDF, -inf) == 0);
     CHECK(value(SOFTPLUS, -inf) == 0 && value(SOFTPLUS, inf) == inf);
     CHECK(value(SOFTPLUS, (double)MOST) == MOST);
+    test_turns();
 }
 
 /* ---- The sweeps ------------------------------------------------------------------------------ */

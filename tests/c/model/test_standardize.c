@@ -422,9 +422,9 @@ static void test_refusals(void)
     REFUSED(cnn_network_set_f32(network, 0, CNN_MEAN, mean, INPUTS - 1), CNN_ERROR_ARGUMENT,
             "count is 20, should be 21");
     REFUSED(cnn_network_set_f32(network, 0, CNN_WEIGHT, mean, INPUTS), CNN_ERROR_ARGUMENT,
-            "parameter is 0, should be CNN_MEAN or CNN_SCALE");
+            "parameter is 0, should be 2 (mean) or 3 (scale)");
     REFUSED(cnn_network_set_f32(network, 1, CNN_MEAN, mean, INPUTS), CNN_ERROR_ARGUMENT,
-            "parameter is 2, should be CNN_WEIGHT or CNN_BIAS");
+            "parameter is 2, should be 0 (weight) or 1 (bias)");
     REFUSED(cnn_network_initialize(network, 0, CNN_INIT_ZEROS, 0), CNN_ERROR_ARGUMENT,
             "layer 0 is not a dense layer");
     CHECK(fixed_is_unchanged(network));

@@ -78,7 +78,10 @@ static void make_network(run *r, cnn_dtype dtype)
     for (size_t i = 0; i < r->set.count; i++) {
         if (r->set.layers[i].kind == CNN_LAYER_DENSE)
             TRY(cnn_network_initialize(r->network, i, r->set.init, 0.1));
-        if (r->set.layers[i].kind == CNN_LAYER_STANDARDIZE) {
+        if (r->set.layers[i].kind == CNN_LAYER_COLUMNS)
+            TRY(cnn_network_initialize(r->network, i, CNN_INIT_NORMAL, 0.5));
+        if (r->set.layers[i].kind == CNN_LAYER_STANDARDIZE ||
+            r->set.layers[i].kind == CNN_LAYER_COLUMNS) {
             set_numbers(r, i, CNN_MEAN, r->set.inputs);
             set_numbers(r, i, CNN_SCALE, r->set.inputs);
         }
@@ -214,14 +217,34 @@ static void hash_parameter(run *r, size_t layer, cnn_parameter parameter, size_t
     sha256_numbers(&r->weights, to, count, r->size);
 }
 
+static void hash_columns(run *r, size_t index)
+{
+    const cnn_layer *layer = &r->set.layers[index];
+    const size_t row = (layer->periodic_size + 1) * layer->frequencies + layer->periodic_size - 1;
+    size_t categories = 0, periodic = 0;
+    for (size_t j = 0; j < layer->inputs; j++) {
+        const cnn_column *column = &layer->columns[j];
+        categories += column->kind == CNN_COLUMN_EMBEDDING ? column->categories : 0;
+        periodic += column->kind == CNN_COLUMN_PERIODIC;
+    }
+    hash_parameter(r, index, CNN_EMBEDDING, categories * layer->embedding_size);
+    hash_parameter(r, index, CNN_PERIODIC, periodic * row);
+}
+
 static void hash_weights(run *r)
 {
     for (size_t i = 0; i < r->set.count; i++) {
         const cnn_layer *layer = &r->set.layers[i];
-        if (layer->kind != CNN_LAYER_DENSE)
-            continue;
-        hash_parameter(r, i, CNN_WEIGHT, layer->inputs * layer->outputs);
-        hash_parameter(r, i, CNN_BIAS, layer->outputs);
+        if (layer->kind == CNN_LAYER_DENSE) {
+            hash_parameter(r, i, CNN_WEIGHT, layer->inputs * layer->outputs);
+            hash_parameter(r, i, CNN_BIAS, layer->outputs);
+        } else if (layer->kind == CNN_LAYER_COLUMNS) {
+            hash_columns(r, i);
+        } else if (layer->kind == CNN_LAYER_SCALE) {
+            hash_parameter(r, i, CNN_FACTOR, layer->inputs);
+        } else if (layer->kind == CNN_LAYER_PARAMETRIC_ACTIVATION) {
+            hash_parameter(r, i, CNN_MIX, layer->inputs);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 #include "reproduce/settings.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,15 @@ static void read_layer(const char *text, cnn_layer *layer)
         layer->rate = strtod(text, NULL);
         return;
     }
+    if (strcmp(part, "columns") == 0 || strcmp(part, "scale") == 0) {
+        layer->kind = strcmp(part, "scale") == 0 ? CNN_LAYER_SCALE : CNN_LAYER_COLUMNS;
+        return;
+    }
+    if (strcmp(part, "parametric") == 0) {
+        layer->kind = CNN_LAYER_PARAMETRIC_ACTIVATION;
+        layer->activation = (cnn_activation)constant(text, cnn_activation_name);
+        return;
+    }
     if (strcmp(part, "dense") != 0)
         refuse("a layer", part);
     (void)next_part(&text, ':', part);
@@ -69,6 +79,8 @@ static void read_layer(const char *text, cnn_layer *layer)
             layer->l2 = strtod(value, NULL);
         else if ((value = value_of(part, "alpha")) != NULL)
             layer->alpha = strtod(value, NULL);
+        else if (strcmp(part, "ntk") == 0)
+            layer->parametrization = CNN_PARAMETRIZATION_NTK;
         else
             refuse("part of a layer", part);
     }
@@ -162,6 +174,31 @@ static void read_word(const char *word, settings *to)
         refuse("a word", word);
 }
 
+/* Fill the first layer, of columns; returns its features. */
+static size_t make_columns(settings *to)
+{
+    static const cnn_column turn[] = {
+        {.struct_size = sizeof *turn, .kind = CNN_COLUMN_PERIODIC},
+        {.struct_size = sizeof *turn, .kind = CNN_COLUMN_NUMBER, .missing = 1},
+        {.struct_size = sizeof *turn, .kind = CNN_COLUMN_ONE_HOT, .categories = 3},
+        {.struct_size = sizeof *turn, .kind = CNN_COLUMN_EMBEDDING, .categories = 4},
+        {.struct_size = sizeof *turn, .kind = CNN_COLUMN_ONE_HOT, .categories = 2}};
+    static const size_t features[] = {4, 2, 3, 3, 1};
+    size_t sum = 0;
+    if (to->inputs > MOST_COLUMNS)
+        refuse("columns", "inputs");
+    for (size_t j = 0; j < to->inputs; j++) {
+        to->columns[j] = turn[j % 5];
+        sum += features[j % 5];
+    }
+    to->layers[0].columns = to->columns;
+    to->layers[0].clip = 3;
+    to->layers[0].frequencies = 5;
+    to->layers[0].periodic_size = 4;
+    to->layers[0].embedding_size = 3;
+    return sum;
+}
+
 void settings_read(const char *text, settings *to)
 {
     *to = (settings){.inputs = 31,
@@ -180,6 +217,8 @@ void settings_read(const char *text, settings *to)
         to->layers[i].inputs = to->outputs;
         if (to->layers[i].kind == CNN_LAYER_DENSE)
             to->outputs = to->layers[i].outputs;
+        else if (to->layers[i].kind == CNN_LAYER_COLUMNS)
+            to->outputs = make_columns(to);
     }
 }
 
@@ -198,6 +237,15 @@ float sample_number(uint32_t stream, size_t i)
     return (float)(mixed((uint32_t)i + stream * 0x9e3779b9u) >> 9) / 8388608.0f;
 }
 
+/* Number i of inputs that are columns: five codes, of which some are none, or a number or NaN. */
+static float column_number(const settings *of, size_t i)
+{
+    const uint32_t random = mixed((uint32_t)i);
+    if (of->columns[i % of->inputs].categories > 0)
+        return (float)(random % 5);
+    return random % 11 == 0 ? NAN : 4 * (sample_number(1, i) - 0.5f);
+}
+
 void samples_make(const settings *of, samples *to)
 {
     const size_t rows = of->rows, inputs = of->inputs, outputs = of->outputs;
@@ -208,6 +256,8 @@ void samples_make(const settings *of, samples *to)
                     {0}};
     for (size_t i = 0; i < rows * inputs; i++)
         to->x[i] = of->zeros && mixed((uint32_t)i) % 6 > 0 ? 0 : sample_number(1, i) - 0.5f;
+    for (size_t i = 0; of->layers[0].columns && i < rows * inputs; i++)
+        to->x[i] = column_number(of, i);
     for (size_t i = 0; i < rows * outputs; i++)
         to->t[i] = sample_number(2, i);
     for (size_t i = 0; i < rows; i++) {
