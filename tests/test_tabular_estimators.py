@@ -131,7 +131,9 @@ def test_dates():
 
 def test_categories_of_numbers():
     """Numbers are categories if they are named as such."""
-    x = np.column_stack([RNG.integers(0, 4, N) * 10.0, RNG.normal(size=N)])
+    x = np.column_stack(
+        [np.random.default_rng(0).integers(0, 4, N) * 10.0, np.random.default_rng(0).normal(size=N)]
+    )
     model = regressor(categorical_features=[0]).fit(x, T)
     assert model.net_.layers[0].columns == (OneHot(4), Periodic())
     model = regressor(categorical_features=["count"]).fit({"count": TABLE["count"]}, T)
@@ -262,7 +264,7 @@ def test_several_targets():
 
 
 def test_predictions_are_within_the_range_of_the_targets():
-    x = RNG.normal(size=(100, 2))
+    x = np.random.default_rng(0).normal(size=(100, 2))
     model = regressor(epochs=20).fit(x, x[:, 0])
     found = model.predict(x * 100)
     assert x[:, 0].min() <= found.min()
@@ -540,7 +542,7 @@ def test_a_student_of_classes(breast_cancer):
 
 def test_a_student_learns_probabilities():
     """Of a teacher that is unsure, and not of the classes."""
-    x, y = RNG.normal(size=(200, 2)), np.arange(200) % 10 < 3
+    x, y = np.random.default_rng(0).normal(size=(200, 2)), np.arange(200) % 10 < 3
     settings = {"label_smoothing": 0.0, "validation_fraction": 0.0}
     student = TabularClassifier(epochs=60, random_state=0, **settings)
     found = distill(DummyClassifier(), x, y, student=student, cv=2)
@@ -685,7 +687,7 @@ def test_a_class_of_one_row_is_trained_with():
 
 
 def test_a_constant_column_is_left_out(bits):
-    x = RNG.normal(size=(40, 1))
+    x = np.random.default_rng(0).normal(size=(40, 1))
     y = x[:, 0]
     model = regressor().fit(np.hstack([x, np.full((40, 1), 3.0)]), y)
     assert model.net_.layers[0].columns == (Periodic(), Ignored())

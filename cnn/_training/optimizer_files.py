@@ -79,13 +79,13 @@ def optimizer_of(where: str, trainer: _core.Trainer, text: str | None) -> Optimi
     groups: Sequence[Group] = ()
     if text is not None:
         try:
-            found = json.loads(text)
+            lost, found = False, json.loads(text)
             if isinstance(found, dict) and "groups" in found:
                 groups = [_group(group) for group in found["groups"]]
                 if found["weight_decay"] is not None:
                     options["weight_decay"] = schedules.from_json(found["weight_decay"])
-                found = found["lr"]
-            if found is not None:
+                lost, found = found["lr"] is None, found["lr"]
+            if not lost:
                 lr = schedules.from_json(found)
             _check_groups(trainer, groups)
         except (ValueError, TypeError, KeyError, RecursionError) as error:
