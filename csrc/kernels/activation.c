@@ -169,40 +169,15 @@ INLINE v_real derivative(const cnn_activation activation, v_real from, v_real al
     }
 }
 
-/* Numbers of a row that are computed side by side. */
-#define BLOCK (V_STREAMS * V_LANES)
-
-/* The whole blocks of a row, from the first one whose outputs are aligned for streams. */
-struct blocks {
-    size_t first, end;
-};
-
-INLINE struct blocks blocks_of(const real *to, size_t cols, int stream)
-{
-    const size_t first = stream ? row_head(to, cols) : 0;
-    return (struct blocks){first, first + (cols - first) / BLOCK * BLOCK};
-}
-
-/*
- * Go on from *j to the next number that is in no block; `left` numbers from there on are in a
- * vector. One loop for those before the blocks and behind them has the formula once.
- */
-INLINE int next_rest(const struct blocks *blocks, size_t *j, size_t cols, size_t *left)
-{
-    if (*j == blocks->first)
-        *j = blocks->end;
-    const size_t end = *j < blocks->first ? blocks->first : cols;
-    *left = end - *j < V_LANES ? end - *j : V_LANES;
-    return *j < cols;
-}
-
 INLINE void forward_rows(const cnn_activation activation, double number, size_t rows, size_t cols,
                          const real *x, size_t x_row, real *y, size_t y_row, int stream)
 {
     const v_real alpha = v_set1((real)number);
     for (size_t i = 0; i < rows; i++, x += x_row, y += y_row) {
-        const struct blocks blocks = blocks_of(y, cols, stream);
-        for (size_t j = blocks.first; j < blocks.end; j += BLOCK) {
+        size_t j = stream ? row_head(y, cols) : 0;
+        if (j > 0)
+            v_store_partial(y, forward(activation, v_load_partial(x, j), alpha), j);
+        for (; j + V_STREAMS * V_LANES <= cols; j += V_STREAMS * V_LANES) {
             v_real h[V_STREAMS];
             UNROLL
             for (size_t v = 0; v < V_STREAMS; v++)
@@ -211,10 +186,11 @@ INLINE void forward_rows(const cnn_activation activation, double number, size_t 
             for (size_t v = 0; v < V_STREAMS; v++)
                 row_put(y + j + v * V_LANES, h[v], stream);
         }
-        size_t left;
-        KEEP_LOOP
-        for (size_t j = 0; next_rest(&blocks, &j, cols, &left); j += left)
-            row_store(y + j, forward(activation, row_load(x + j, left), alpha), left);
+        for (; j + V_LANES <= cols; j += V_LANES)
+            v_store(y + j, forward(activation, v_load(x + j), alpha));
+        if (j < cols)
+            v_store_partial(y + j, forward(activation, v_load_partial(x + j, cols - j), alpha),
+                            cols - j);
     }
     if (stream)
         v_stream_end();
@@ -245,8 +221,13 @@ INLINE void backward_rows(const cnn_activation activation, double number, size_t
 {
     const v_real alpha = v_set1((real)number);
     for (size_t i = 0; i < rows; i++, dy += dy_row, from += from_row, dx += dx_row) {
-        const struct blocks blocks = blocks_of(dx, cols, stream);
-        for (size_t j = blocks.first; j < blocks.end; j += BLOCK) {
+        size_t j = stream ? row_head(dx, cols) : 0;
+        if (j > 0)
+            v_store_partial(dx,
+                            v_mul(v_load_partial(dy, j),
+                                  derivative(activation, v_load_partial(from, j), alpha)),
+                            j);
+        for (; j + V_STREAMS * V_LANES <= cols; j += V_STREAMS * V_LANES) {
             v_real h[V_STREAMS];
             UNROLL
             for (size_t v = 0; v < V_STREAMS; v++)
@@ -256,9 +237,8 @@ INLINE void backward_rows(const cnn_activation activation, double number, size_t
             for (size_t v = 0; v < V_STREAMS; v++)
                 row_put(dx + j + v * V_LANES, h[v], stream);
         }
-        size_t left;
-        KEEP_LOOP
-        for (size_t j = 0; next_rest(&blocks, &j, cols, &left); j += left) {
+        for (; j < cols; j += V_LANES) {
+            const size_t left = cols - j < V_LANES ? cols - j : V_LANES;
             const v_real h = derivative(activation, row_load(from + j, left), alpha);
             row_store(dx + j, v_mul(row_load(dy + j, left), h), left);
         }
