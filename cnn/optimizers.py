@@ -223,6 +223,8 @@ class Optimizer:
     def __setstate__(self, state: dict[str, Any]) -> None:
         kind = type(self).__name__
         wanted = {field.name for field in fields(self)} | {"_waiting"}
+        if isinstance(state, dict):  # pickles of versions without groups have none
+            state = {"groups": (), **state}
         if not isinstance(state, dict) or state.keys() != wanted:
             raise TypeError(
                 f"{kind}: the state of a pickle should have {', '.join(sorted(wanted))}"
@@ -230,6 +232,7 @@ class Optimizer:
         waiting = state["_waiting"]
         if waiting is not None:
             _checked_state(kind, waiting)
+        _check_groups(kind, state["groups"])
         for name, value in state.items():
             setattr(self, name, value)
         self._check()

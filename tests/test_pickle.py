@@ -202,6 +202,7 @@ GOOD = cnn.Adam().__getstate__()
         (GOOD | {"eps": -1.0}, "Adam: eps is -1, should be finite and at least 0"),
         (GOOD | {"betas": [0.9, 0.9]}, "Adam: betas is .*, should be a tuple"),
         (GOOD | {"lr": "fast"}, "Adam: lr is of type str, should be a number"),
+        (GOOD | {"groups": 5}, "Adam: groups is 5, should be a list of cnn.optimizers.Group"),
     ],
 )
 def test_bad_states_of_optimizers(state, message):
@@ -209,6 +210,14 @@ def test_bad_states_of_optimizers(state, message):
     made = cnn.Adam.__new__(cnn.Adam)
     with pytest.raises((ValueError, TypeError), match=message):
         made.__setstate__(state)
+
+
+def test_states_without_groups():
+    """Pickles of versions that had none."""
+    made = cnn.Adam.__new__(cnn.Adam)
+    made.__setstate__({name: value for name, value in GOOD.items() if name != "groups"})
+    assert repr(made) == repr(cnn.Adam())
+    assert made.groups == ()
 
 
 @pytest.mark.parametrize(
