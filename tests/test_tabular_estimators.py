@@ -616,16 +616,16 @@ def test_refused_columns():
         with refused(error, f"TabularRegressor.predict: {message}"):
             model.predict(frame.assign(**changes))
     with refused(ValueError, "feature names should match those that were passed during fit"):
-        model.predict(frame.rename(columns={"number": "numbre"}))
+        model.predict(frame.rename(columns={"number": "digits"}))
     model = regressor().fit(TABLE, T)
-    with refused(ValueError, "column 'number' is missing, the table has numbre, count"):
-        model.predict(frame.rename(columns={"number": "numbre"}))
+    with refused(ValueError, "column 'number' is missing, the table has digits, count"):
+        model.predict(frame.rename(columns={"number": "digits"}))
     with refused(ValueError, "X has 2 features, but TabularRegressor is expecting 8 features"):
         model.predict(np.ones((3, 2)))
     with refused(ValueError, "column 'word' has texts such as 'red', but"):
         regressor(categorical_features=["town"]).fit(TABLE, T)
-    with refused(ValueError, "categorical_features has 'twon', the table has"):
-        regressor(categorical_features=["twon"]).fit(TABLE, T)
+    with refused(ValueError, "categorical_features has 'towns', the table has"):
+        regressor(categorical_features=["towns"]).fit(TABLE, T)
     with refused(ValueError, "categorical_features has 9, but there are 8 columns"):
         regressor(categorical_features=[9]).fit(TABLE, T)
     with refused(ValueError, "The 'categorical_features' parameter of TabularRegressor must be"):
