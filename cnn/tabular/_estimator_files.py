@@ -19,14 +19,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cnn.sequential import Sequential
-    from cnn.tabular._estimators import BaseTabular
 
 _FORMAT = 1
 # The types of categories, classes and parameters that JSON keeps apart.
 _PLAIN = (str, bool, int, float)
 
 
-def text_of(where: str, estimator: BaseTabular) -> str:
+def text_of(where: str, estimator: Any) -> str:
     """Return what a file has beside the network of a fitted estimator.
 
     Raises
@@ -60,7 +59,7 @@ def text_of(where: str, estimator: BaseTabular) -> str:
     return json.dumps(content, ensure_ascii=False, allow_nan=False)
 
 
-def _parameters(estimator: BaseTabular) -> dict[str, Any]:
+def _parameters(estimator: Any) -> dict[str, Any]:
     """Return the parameters that a file can hold; others are the defaults when it is loaded."""
     found = {}
     for name, value in estimator.get_params().items():
@@ -113,7 +112,7 @@ def array_of(content: Any) -> NDArray[Any]:
     return np.array(values, dtype=dtype)
 
 
-def restored(where: str, net: Sequential, kinds: dict[str, type[BaseTabular]]) -> BaseTabular:
+def restored(where: str, net: Sequential, kinds: dict[str, type[Any]]) -> Any:
     """Return the estimator around a file's network, whose metadata are not trusted.
 
     Raises
