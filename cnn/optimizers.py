@@ -110,13 +110,14 @@ def _check_rate(where: str, name: str, value: object) -> None:
         checks.real(where, name, value, most=_core.LARGEST)
 
 
-def _check_groups(where: str, groups: object) -> None:
+def _checked_groups(where: str, groups: object) -> tuple[Group, ...]:
     if not isinstance(groups, (list, tuple)) or not all(isinstance(g, Group) for g in groups):
         raise TypeError(f"{where}: groups is {groups!r}, should be a list of cnn.optimizers.Group")
     if len(groups) >= _core.MOST_GROUPS:
         raise ValueError(
             f"{where}: groups has {len(groups)} groups, should have less than {_core.MOST_GROUPS}"
         )
+    return tuple(groups)
 
 
 @dataclass
@@ -159,8 +160,20 @@ class Optimizer:
 
     def __post_init__(self) -> None:
         self._check()
-        _check_groups(type(self).__name__, self._groups)
+        self._set_groups(self._groups)
         self._waiting: _State | None = None
+
+    def _set_groups(self, groups: object) -> None:
+        """Check groups, and keep them in a tuple, as they cannot change."""
+        kind = type(self).__name__
+        found = _checked_groups(kind, groups)
+        if "weight_decay" not in {field.name for field in fields(self)}:
+            for i, group in enumerate(found):
+                if group.weight_decay is not None:
+                    raise ValueError(
+                        f"{kind}: groups[{i}] has a weight_decay, which AdamW alone has"
+                    )
+        object.__setattr__(self, "groups", found)
 
     @property
     def _groups(self) -> Sequence[Group]:
@@ -232,9 +245,9 @@ class Optimizer:
         waiting = state["_waiting"]
         if waiting is not None:
             _checked_state(kind, waiting)
-        _check_groups(kind, state["groups"])
         for name, value in state.items():
             setattr(self, name, value)
+        self._set_groups(state["groups"])
         self._check()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Optimizer:

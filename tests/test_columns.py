@@ -580,7 +580,7 @@ def test_rates_that_files_cannot_hold(tmp_path):
     optimizer = cnn.AdamW(lambda step: 0.1, groups=[Group("bias", lr=0.5)])
     network().save(path, optimizer=optimizer)
     net, loaded = cnn.load_checkpoint(path)
-    assert loaded.groups == [Group("bias", lr=0.5)]
+    assert loaded.groups == (Group("bias", lr=0.5),)
     with pytest.raises(ValueError, match=r"set optimizer\.lr before training goes on"):
         net.fit(X, T, optimizer=loaded)
     for name, optimizer in (

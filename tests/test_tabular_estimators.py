@@ -5,6 +5,9 @@ import datetime
 import math
 import pickle
 import warnings
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -92,7 +95,13 @@ def tables():
         import polars
 
         found["polars"] = polars.DataFrame(TABLE)
+        found["polars categories"] = found["polars"].with_columns(
+            polars.col("town").cast(polars.Categorical),
+            polars.col("word").cast(polars.Enum(["blue", "green", "red"])),
+            polars.col("number").cast(polars.Float64),
+        )
         found["arrow"] = found["polars"].to_arrow()
+        found["arrow dictionaries"] = found["polars categories"].to_arrow()
     except ImportError:
         pass
     return found
@@ -125,8 +134,67 @@ def test_columns_of_a_network():
 def test_dates():
     encoder = Encoder("f", {"day": np.array(["1970-01-01T18:00", "NaT", "2024-02-29"], "M8[s]")})
     x = encoder.transform("f", {"day": np.array(["2024-02-29T06:00", "NaT"], "M8[ms]")})
-    assert x[0].tolist() == [19782.25, 2.0, 3.0, 6.0]  # a Thursday; Monday is 0
+    feature = encoder.features[0]
+    found = x[0] * feature.scales + feature.centers
+    assert found.tolist() == [19782.25, 2.0, 3.0, 6.0]  # a Thursday; Monday is 0
     assert np.isnan(x[1]).all()
+
+
+@pytest.mark.parametrize("kind", [float, int, bool, "M8[s]"])
+def test_masked_values_are_missing(kind):
+    values = np.array([0, 1, 0, 1], dtype="i8").astype(kind)
+    masked = np.ma.masked_array(values, mask=[0, 1, 0, 0])
+    encoder = Encoder("f", {"a": masked})
+    assert encoder.features[0].missing
+    x = encoder.transform("f", {"a": masked})
+    assert np.isnan(x[1]).all()
+    assert np.isfinite(x[[0, 2, 3]]).all()
+
+
+def test_what_is_a_number():
+    """Decimals, fractions, and numbers among texts in a list of rows; durations are seconds."""
+    table = {
+        "decimal": [Decimal("1.5"), None, Decimal(2), Decimal(7)],
+        "fraction": [Fraction(1, 2), 1, 2.5, 3],
+        "duration": [datetime.timedelta(seconds=s) for s in (1, 2, 3, 4)],
+        "hours": np.array([1, 2, 3, 4], "m8[h]"),
+    }
+    encoder = Encoder("f", table)
+    assert [f.kind for f in encoder.features] == ["number"] * 4
+    x = encoder.transform("f", table)
+    assert encoder.features[3].centers == [9000.0]
+    assert x[:, 2].tolist() == x[:, 3].tolist()
+    rows = Encoder("f", [[1.5, "red"], [2.5, "blue"]])
+    assert [f.kind for f in rows.features] == ["number", "category"]
+    assert rows.transform("f", [[1.5, "blue"]]).tolist() == [[-1.0, 0.0]]
+
+
+def test_a_categorical_of_numbers_is_a_category():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": pandas.Categorical([10, 20, 10, None])})
+    feature = Encoder("f", frame).features[0]
+    assert (feature.kind, feature.categories, feature.missing) == ("category", [10, 20], True)
+
+
+def test_large_numbers_keep_their_digits():
+    """Seconds since 1970, of which float32 has a multiple of 128."""
+    v = np.arange(100.0)
+    scores = [
+        TabularRegressor(epochs=40, random_state=0)
+        .fit((v + off)[:, None], v**2)
+        .score((v + off)[:, None], v**2)
+        for off in (0.0, 1.7e9, 2.0**50)
+    ]
+    assert scores[0] == scores[1] == scores[2] > 0.5
+    for scale in (1e300, 1e-300):
+        found = regressor().fit(v[:, None] * scale, v).predict(v[:, None] * scale)
+        assert np.isfinite(found).all()
+
+
+def test_missing_dates_alone(bits):
+    model = regressor().fit({"day": TABLE["day"]}, T)
+    missing = model.predict({"day": np.array(["NaT"], "M8[s]")})
+    assert bits(model.predict({"day": [None]})) == bits(missing)
 
 
 def test_categories_of_numbers():
@@ -210,7 +278,7 @@ def test_members_are_averaged(bits):
     x, y = load_breast_cancer(return_X_y=True)
     model = classifier(n_ens=3).fit(x, y)
     assert len(model.nets_) == len(model.histories_) == len(model.best_epochs_) == 3
-    outputs = [net.predict(x) for net in model.nets_]
+    outputs = [net.predict(Encoder("f", x).transform("f", x)) for net in model.nets_]
     assert bits(outputs[0]) != bits(outputs[1])
     mean = np.mean([o.astype(float) for o in outputs], axis=0)
     np.testing.assert_allclose(model.predict_proba(x), mean, rtol=0, atol=1e-6)
@@ -255,6 +323,34 @@ def test_quantiles():
     assert one.score(x, t) > 0
 
 
+def test_after_a_fit_that_failed(bits):
+    model = regressor().fit(TABLE, T)
+    expected = model.predict(TABLE)
+    for arguments in ((T + 1000, [-1.0] * N), (T + 1000, [0.0] * N)):
+        with pytest.raises(ValueError, match="sample_weight"):
+            model.fit(TABLE, *arguments)
+        assert bits(model.predict(TABLE)) == bits(expected)
+
+
+def test_threads_of_calls_side_by_side():
+    model = regressor().fit(TABLE, T)
+    before = cnn.get_num_threads()
+    models = [copy.deepcopy(model).set_params(n_jobs=n) for n in (1, 2, 3, 4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda i: models[i % 4].predict(TABLE), range(60)))
+    assert cnn.get_num_threads() == before
+
+
+def test_few_rows():
+    assert np.isfinite(regressor().fit([[1.0], [2.0]], [3.0, 4.0]).predict([[1.0]])).all()
+    assert regressor().fit([[5.0]] * 9, [3.0] * 9).predict([[5.0]]) == [3.0]
+
+
+def test_no_hidden_layer():
+    model = regressor(hidden_layer_sizes=(), epochs=100).fit(TABLE, T)
+    assert model.score(TABLE, T) > 0.5
+
+
 def test_several_targets():
     x, t = load_diabetes(return_X_y=True)
     both = np.column_stack([t, -t])
@@ -297,7 +393,7 @@ def test_the_best_epoch_is_kept():
     class Watch(cnn.Callback):
         def on_epoch_end(self, epoch, logs):
             t = (d - c.mean()) / c.std()
-            z = self.model.predict(b)[:, 0]
+            z = self.model.predict(Encoder("f", a).transform("f", b))[:, 0]
             low, high = (c.min() - c.mean()) / c.std(), (c.max() - c.mean()) / c.std()
             errors.append(np.mean((np.clip(z, low, high) - t) ** 2))
 
@@ -400,8 +496,8 @@ def test_files(tmp_path, bits, name):
 
 def test_files_that_cannot_be_written(tmp_path):
     path = tmp_path / "model.safetensors"
-    table = {"a": [datetime.timedelta(days=i % 3) for i in range(N)]}
-    with refused(ValueError, "column 'a' has the category datetime.timedelta(0) of type timedelta"):
+    table = {"a": [datetime.time(i % 3) for i in range(N)]}
+    with refused(ValueError, "column 'a' has the category datetime.time(0, 0) of type time, which"):
         regressor().fit(table, T).save(path)
     with refused(ValueError, "TabularClassifier.save: there are 2 networks, a file holds one"):
         classifier(n_ens=2).fit(TABLE, LABELS).save(path)
@@ -427,6 +523,10 @@ def test_files_that_cannot_be_written(tmp_path):
         ('"class 0", ', ""),
         ('"temperature": 1.0', '"temperature": 0'),
         ('"target": {', '"goal": {'),
+        ('"best_epoch": ', '"best_epoch": 1e999'),
+        ('"dtype": "<U7"', '"dtype": "<U500000000"'),
+        ('"scales": [', '"scales": [0.0, '),
+        ('"centers": [', '"centers": [1, '),
         ('{"format"', '["format"'),
     ],
 )
@@ -642,7 +742,14 @@ def test_refused_columns():
         ({"hidden_layer_sizes": (4, 0)}, {}, ValueError, "hidden_layer_sizes[1] is 0, should be"),
         ({"calibrate": True, "validation_fraction": 0}, {}, ValueError, "calibrate is True, but"),
         ({}, {"eval_set": 3}, TypeError, "eval_set is of type int, should be a tuple (X, y)"),
-        ({}, {"eval_set": (TABLE, ["?"] * N)}, ValueError, "y has np.str_('?') in row 0, should"),
+        (
+            {},
+            {"eval_set": (TABLE, ["?"] * N)},
+            ValueError,
+            "in row 0, should be one of the classes",
+        ),
+        ({}, {"eval_set": ({k: c[:0] for k, c in TABLE.items()}, [])}, ValueError, "0 sample(s)"),
+        ({}, {"sample_weight": [1.0] + [0.0] * (N - 1)}, ValueError, "sample_weight is 0 in all"),
         ({}, {"sample_weight": [-1.0] * N}, ValueError, "sample_weight has -1"),
         ({}, {"sample_weight": [0.0] * N}, ValueError, "sample_weight is 0 in all rows"),
         ({"class_weight": "equal"}, {}, ValueError, "The 'class_weight' parameter"),
@@ -664,6 +771,11 @@ def test_refused_targets():
         regressor(loss="quantile", quantiles=[0.5, 0.2]).fit({"a": [1.0, 2.0]}, [1.0, 2.0])
     with refused(ValueError, "y has several columns, should have one for quantiles"):
         regressor(loss="quantile").fit({"a": [1.0, 2.0]}, np.ones((2, 2)))
+    for y in ([1e306, -1e306], [1e200, 1.0]):
+        with refused(ValueError, "y has numbers that are too large to be standardised"):
+            regressor().fit({"a": [1.0, 2.0]}, y)
+    with refused(ValueError, "y has 2 columns, should have 1"):
+        regressor().fit(TABLE, T, eval_set=(TABLE, np.ones((N, 2))))
     with refused(ValueError, "y has -2 in row 1, should be 0 or more for poisson"):
         regressor(loss="poisson").fit({"a": [1.0, 2.0]}, [1.0, -2.0])
     model = regressor().fit({"a": [1.0, 2.0] * 20}, [1.0, 2.0] * 20)

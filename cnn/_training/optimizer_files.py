@@ -77,8 +77,8 @@ def optimizer_of(where: str, trainer: _core.Trainer, text: str | None) -> Optimi
     options: dict[str, Any] = dict(trainer.options)
     lr: schedules.LearningRate = LostLearningRate()
     groups: Sequence[Group] = ()
-    if text is not None:
-        try:
+    try:
+        if text is not None:
             lost, found = False, json.loads(text)
             if isinstance(found, dict) and "groups" in found:
                 groups = [_group(group) for group in found["groups"]]
@@ -87,10 +87,10 @@ def optimizer_of(where: str, trainer: _core.Trainer, text: str | None) -> Optimi
                 lost, found = found["lr"] is None, found["lr"]
             if not lost:
                 lr = schedules.from_json(found)
-            _check_groups(trainer, groups)
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise _core.ModelFileError(f"{where}: the file's lr is not one: {error}") from error
-    return _made(trainer, lr, options, groups)
+        _check_groups(trainer, groups)
+        return _made(trainer, lr, options, groups)
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+        raise _core.ModelFileError(f"{where}: the file's lr is not one: {error}") from error
 
 
 def _group(value: Any) -> Group:

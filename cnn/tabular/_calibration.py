@@ -41,6 +41,8 @@ def temperature_of(
     result has the same bits on every machine.
     """
     shares = np.ones(len(classes)) if weights is None else weights.astype(np.float64)
+    if not shares.any():
+        raise ValueError("sample_weight is 0 in all rows to calibrate with, should be more in one")
     parts = [z.astype(np.float64) for z in logits]
     low, high = 1 / _MOST, 1 / _LEAST
     for _ in range(_STEPS):

@@ -96,7 +96,9 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
     temperature_ : float
         The temperature of the probabilities; 1 without `calibrate`.
     net_ : cnn.Sequential
-        The network, whose inputs are the rows as numbers; of several the first.
+        The network, of several the first. Its inputs are the rows as numbers: codes of categories,
+        and numbers of which the median is subtracted and which are divided by the distance of the
+        quartiles.
     nets_ : list of cnn.Sequential
         The networks.
     best_epochs_ : list of int
@@ -124,8 +126,9 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
     column with one value alone is left out. A date becomes the days since 1970, in UTC, the month,
     the weekday and the hour.
 
-    Rows of other tables need the same columns, in any order if they have names. A text in a column
-    of numbers, and an infinite number, are refused with their row and column.
+    Durations count in seconds. Rows of other tables need the same columns; those of a dict may have
+    any order. A text in a column of numbers, and an infinite number, are refused with their row and
+    column. If fit fails, the estimator is as before.
 
     The recipe is RealMLP-TD: D. Holzmüller, L. Grinsztajn and I. Steinwart, "Better by Default:
     Strong Pre-Tuned MLPs and Boosted Trees on Tabular Data", NeurIPS 2024. Results have the same
@@ -324,11 +327,10 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
 
     def _target(self, where: str, y: Any) -> NDArray[Any]:
         y = column_or_1d(y, warn=True)
-        places: NDArray[Any] = np.searchsorted(self.classes_, y)
-        places = np.minimum(places, len(self.classes_) - 1)
-        strange = self.classes_[places] != y
-        if strange.any():
-            row = int(strange.argmax())
+        known = {value: place for place, value in enumerate(self.classes_.tolist())}
+        places = np.array([known.get(value, -1) for value in y.tolist()], dtype=np.intp)
+        if (places < 0).any():
+            row = int((places < 0).argmax())
             raise ValueError(
                 f"{where}: y has {y[row]!r} in row {row}, should be one of the classes of y"
             )

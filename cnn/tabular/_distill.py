@@ -63,7 +63,7 @@ class Distillation:
     True
     """
 
-    student: BaseTabular
+    student: Any
     teacher: Any
     rows: int
     agreement: float

@@ -7,6 +7,8 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +16,8 @@ import numpy as np
 from cnn._base import warning
 from cnn._base.texts import did_you_mean, listed
 from cnn.columns import Column, Embedding, Ignored, Number, OneHot, Periodic
-from cnn.tabular._columns import as_values, named_columns
+from cnn.layers import center_and_scale
+from cnn.tabular._columns import as_values, is_missing, named_columns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,7 +26,8 @@ if TYPE_CHECKING:
 _SHOWN = 3
 # A date becomes days since 1970, and numbers of parts of it.
 _DATE_PARTS = ("days", "month", "weekday", "hour")
-_DAY = np.timedelta64(1, "D")
+# What counts as a number in a column of objects.
+_NUMBERS = (Real, Decimal)
 
 
 @dataclass
@@ -36,6 +40,10 @@ class Feature:
     categories: list[Any] = field(default_factory=list)
     missing: bool = False
     """Whether a value was missing when it was fitted."""
+    centers: list[float] = field(default_factory=list)
+    """What is subtracted from its numbers in float64: of large ones float32 has too few digits."""
+    scales: list[float] = field(default_factory=list)
+    """By what its numbers are divided then."""
 
     @property
     def names(self) -> list[str]:
@@ -63,10 +71,15 @@ class Encoder:
         chosen = _chosen(where, names, categorical)
         self.named = named_columns(table) is not None
         self.features: list[Feature] = []
-        for name, values in zip(names, columns, strict=True):
-            force = chosen is not None and name in chosen
-            free = chosen is None
-            self.features.append(_fitted(where, name, values, force=force, free=free))
+        for name, (values, is_category) in zip(names, columns, strict=True):
+            force = is_category if chosen is None else name in chosen
+            feature = _fitted(where, name, values, force=force, free=chosen is None)
+            if feature.kind in ("number", "date") and len(values):
+                for number in _encoded(where, feature, values, "error"):
+                    center, scale = center_and_scale(where, f"column {name!r}", number)
+                    feature.centers.append(center)
+                    feature.scales.append(scale)
+            self.features.append(feature)
 
     @classmethod
     def of_features(cls, features: list[Feature], *, named: bool) -> Encoder:
@@ -84,15 +97,23 @@ class Encoder:
         """Return the rows as numbers; NaN for what is missing, and for categories not known."""
         names, columns = columns_of(where, table)
         columns = self._ordered(where, names, columns, named_columns(table) is not None)
-        rows = len(columns[0])
-        found = []
-        for feature, values in zip(self.features, columns, strict=True):
+        rows = len(columns[0][0])
+        found: list[NDArray[np.float64]] = []
+        for feature, (values, _) in zip(self.features, columns, strict=True):
             if len(values) != rows:
                 raise ValueError(
                     f"{where}: column {feature.name!r} has {len(values)} values, but column "
                     f"{self.names[0]!r} has {rows}"
                 )
-            found += _encoded(where, feature, values, unseen)
+            numbers = _encoded(where, feature, values, unseen)
+            if feature.centers:
+                numbers = [
+                    (number - center) / scale
+                    for number, center, scale in zip(
+                        numbers, feature.centers, feature.scales, strict=True
+                    )
+                ]
+            found += numbers
         return np.stack(found, axis=1) if rows else np.empty((0, len(found)))
 
     def _ordered(
@@ -124,6 +145,8 @@ class Encoder:
             for _ in feature.names:
                 found.append(_column(feature, x[:, at], one_hot))
                 at += 1
+        if all(isinstance(column, Ignored) for column in found):
+            found[0] = Number()  # of one value: the network has a bias alone
         return found
 
 
@@ -142,8 +165,11 @@ def _column(feature: Feature, values: NDArray[np.float64], one_hot: int) -> Colu
 # ---- Columns out of tables ---------------------------------------------------------------------
 
 
-def columns_of(where: str, table: Any) -> tuple[list[str], list[Any]]:
-    """Return the names of a table's columns and their values; numbers name those of an array."""
+def columns_of(where: str, table: Any) -> tuple[list[str], list[tuple[NDArray[Any], bool]]]:
+    """Return the names of a table's columns, and for each its values and if it is categorical.
+
+    Columns of an array are named by numbers.
+    """
     named = named_columns(table)
     if named is None:
         return _of_array(where, table)
@@ -164,6 +190,8 @@ def _of_array(where: str, table: Any) -> tuple[list[str], list[Any]]:
             f"X.toarray() is one"
         )
     array = table if isinstance(table, np.ndarray) else np.asarray(table)
+    if array.dtype.kind in "US" and not isinstance(table, np.ndarray):
+        array = np.array(table, dtype=object)  # numbers among texts stay numbers
     if array.dtype.kind == "c":
         raise ValueError(f"{where}: X has complex numbers. Complex data not supported")
     if array.ndim != 2:
@@ -174,19 +202,48 @@ def _of_array(where: str, table: Any) -> tuple[list[str], list[Any]]:
         raise ValueError(
             f"{where}: 0 feature(s) (shape={array.shape}) while a minimum of 1 is required."
         )
-    return [f"x{j}" for j in range(array.shape[1])], [array[:, j] for j in range(array.shape[1])]
+    names = [f"x{j}" for j in range(array.shape[1])]
+    return names, [(_plain_values(where, name, array[:, j]), False) for j, name in enumerate(names)]
 
 
-def _values(where: str, name: str, column: Any) -> Any:
-    """Return a column as an array, its categories in place of a pandas Categorical."""
+def _values(where: str, name: str, column: Any) -> tuple[NDArray[Any], bool]:
+    """Return a column as an array, and whether its type is a categorical one."""
     dtype = getattr(column, "dtype", None)
-    if dtype is not None and hasattr(dtype, "categories"):
-        return np.asarray(column.astype(object), dtype=object)
-    if hasattr(column, "to_numpy") and str(dtype).startswith("datetime64[ns, "):
-        column = column.dt.tz_convert("UTC").dt.tz_localize(None)
+    if callable(getattr(column, "to_pylist", None)):  # of Arrow
+        is_category = str(getattr(column, "type", "")).startswith("dictionary")
+        if is_category:
+            column = column.to_pylist()
+    elif callable(getattr(column, "to_list", None)) and str(dtype).startswith(
+        ("Categorical", "Enum", "category")
+    ):
+        is_category, column = True, column.to_list()
+    else:
+        is_category = False
+        if hasattr(column, "to_numpy") and str(dtype).startswith("datetime64[ns, "):
+            column = column.dt.tz_convert("UTC").dt.tz_localize(None)
     found = as_values(where, name, column)
     array = found if isinstance(found, np.ndarray) else _array_of(found)
-    return _as_dates(array) if array.dtype.kind == "O" else array
+    return _plain_values(where, name, array), is_category
+
+
+def _plain_values(where: str, name: str, values: NDArray[Any]) -> NDArray[Any]:
+    """Return values without a mask, dates in microseconds, durations as seconds."""
+    if isinstance(values, np.ma.MaskedArray):
+        gone = np.ma.getmaskarray(values)
+        values = np.ma.getdata(values).astype(object)
+        values[gone] = None
+    if values.dtype.kind == "O":
+        values = _as_dates(where, name, values)
+    if values.dtype.kind == "M":
+        found = values.astype("datetime64[us]")
+        if (found.astype(values.dtype) != values)[~np.isnat(values)].any():
+            raise ValueError(f"{where}: column {name!r} has dates that are out of range")
+        return found
+    if values.dtype.kind == "m":
+        return values / np.timedelta64(1, "s")
+    if values.dtype.kind == "c":
+        raise ValueError(f"{where}: column {name!r} is complex. Complex data not supported")
+    return values
 
 
 def _array_of(values: Sequence[Any]) -> NDArray[Any]:
@@ -195,14 +252,23 @@ def _array_of(values: Sequence[Any]) -> NDArray[Any]:
     return array
 
 
-def _as_dates(values: NDArray[Any]) -> NDArray[Any]:
-    """Return objects that are all dates, or missing, as dates in UTC; others as they are."""
-    gone = np.array([_is_missing(value) for value in values], dtype=bool)
+def _as_dates(where: str, name: str, values: NDArray[Any]) -> NDArray[Any]:
+    """Return objects that are all dates in UTC, or durations, as such; others as they are."""
+    gone = np.array([is_missing(value) for value in values], dtype=bool)
     known = values[~gone]
-    if not known.size or not all(isinstance(value, datetime.date) for value in known):
+    if not known.size:
+        return values
+    if all(isinstance(value, datetime.timedelta) for value in known):
+        found = np.full(len(values), "NaT", dtype="timedelta64[us]")
+        found[~gone] = known
+        return found
+    if not all(isinstance(value, datetime.date) for value in known):
         return values
     found = np.full(len(values), "NaT", dtype="datetime64[us]")
-    found[~gone] = [_without_zone(value) for value in known]
+    try:
+        found[~gone] = [_without_zone(value) for value in known]
+    except OverflowError:
+        raise ValueError(f"{where}: column {name!r} has dates that are out of range") from None
     return found
 
 
@@ -238,16 +304,6 @@ def _chosen(where: str, names: list[str], categorical: Any) -> set[str] | None:
 # ---- What a column is --------------------------------------------------------------------------
 
 
-def _is_missing(value: Any) -> bool:
-    """Whether a value of a column of objects is missing: None, NaN, pandas.NA or NaT."""
-    if value is None:
-        return True
-    try:
-        return bool(value != value)  # noqa: PLR0124  # NaN and NaT differ from themselves
-    except TypeError:  # pandas.NA is neither true nor false
-        return True
-
-
 def _fitted(where: str, name: str, values: NDArray[Any], *, force: bool, free: bool) -> Feature:
     """Return what a column is, by its values."""
     kind = values.dtype.kind
@@ -258,13 +314,11 @@ def _fitted(where: str, name: str, values: NDArray[Any], *, force: bool, free: b
     if kind == "b":
         return Feature(name, "boolean", [False, True])
     if kind == "O" and not force:
-        gone = np.array([_is_missing(value) for value in values], dtype=bool)
+        gone = np.array([is_missing(value) for value in values], dtype=bool)
         known = values[~gone]
         if all(isinstance(value, (bool, np.bool_)) for value in known) and known.size:
             return Feature(name, "boolean", [False, True], missing=bool(gone.any()))
-        if not any(isinstance(value, (str, bytes)) for value in known) and all(
-            isinstance(value, (int, float, np.number)) for value in known
-        ):
+        if all(isinstance(value, _NUMBERS) for value in known):
             return Feature(name, "number", missing=bool(gone.any()))
     if not free and not force and kind in "OUS":
         raise ValueError(
@@ -282,7 +336,7 @@ def _fitted_category(where: str, name: str, values: NDArray[Any]) -> Feature:
     counts: Counter[Any] = Counter()
     missing = False
     for row, value in enumerate(values.tolist()):
-        if _is_missing(value):
+        if is_missing(value):
             missing = True
             continue
         try:
@@ -304,10 +358,13 @@ def _numbers(where: str, name: str, values: NDArray[Any]) -> NDArray[np.float64]
     if values.dtype.kind in "OUSbM":
         found = np.empty(len(values))
         for row, value in enumerate(values.tolist()):
-            if _is_missing(value):
+            if is_missing(value):
                 found[row] = np.nan
-            elif isinstance(value, (int, float, np.number)):
-                found[row] = value
+            elif isinstance(value, _NUMBERS) and values.dtype.kind != "M":
+                try:
+                    found[row] = float(value)
+                except OverflowError:
+                    found[row] = np.inf
             else:
                 raise ValueError(
                     f"{where}: row {row}, column {name!r} is {value!r}, should be a number, as it "
@@ -337,7 +394,13 @@ def _encoded(
     found = np.empty(len(values))
     strange: tuple[int, Any] | None = None
     for row, value in enumerate(values.tolist()):
-        code = None if _is_missing(value) else codes.get(value, -1)
+        try:
+            code = None if is_missing(value) else codes.get(value, -1)
+        except TypeError:
+            raise TypeError(
+                f"{where}: row {row}, column {feature.name!r} is of type {type(value).__name__}, "
+                f"should be a number or a text"
+            ) from None
         if code == -1 and strange is None:
             strange = row, value
         found[row] = np.nan if code is None or code < 0 else code
@@ -360,12 +423,14 @@ def _report(where: str, feature: Feature, strange: tuple[int, Any], unseen: str)
 
 
 def _dates(where: str, name: str, values: NDArray[Any]) -> list[NDArray[np.float64]]:
+    if values.dtype.kind == "O" and all(is_missing(value) for value in values):
+        values = np.full(len(values), "NaT", dtype="datetime64[us]")
     if values.dtype.kind != "M":
         raise ValueError(
             f"{where}: column {name!r} is of type {values.dtype}, should be dates, as it was in fit"
         )
     gone = np.isnat(values)
-    dates = values.astype("datetime64[us]")
+    dates = values
     days = dates.astype("datetime64[D]")
     months = dates.astype("datetime64[M]").astype(np.int64) % 12 + 1
     weekdays = (days.astype(np.int64) + 3) % 7

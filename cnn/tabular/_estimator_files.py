@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnn import _core
+from cnn._base import checks
 from cnn._base.metadata import TABULAR
 from cnn.layers import Columns
 from cnn.sequential import network_of
@@ -42,6 +43,8 @@ def text_of(where: str, estimator: Any) -> str:
                 for category in feature.categories
             ],
             "missing": feature.missing,
+            "centers": feature.centers,
+            "scales": feature.scales,
         }
         for feature in estimator._encoder.features
     ]
@@ -63,7 +66,9 @@ def _parameters(estimator: Any) -> dict[str, Any]:
     """Return the parameters that a file can hold; others are the defaults when it is loaded."""
     found = {}
     for name, value in estimator.get_params().items():
-        kept = list(value) if isinstance(value, tuple) else value
+        kept = value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+        if isinstance(kept, (tuple, list)):
+            kept = [each.item() if isinstance(each, np.generic) else each for each in kept]
         try:
             if json.loads(json.dumps(kept, allow_nan=False)) == kept:  # keys may become texts
                 found[name] = kept
@@ -103,6 +108,10 @@ def array_of(content: Any) -> NDArray[Any]:
     dtype, values = np.dtype(content["dtype"]), content["values"]
     if dtype.kind not in "OUbiuf" or not isinstance(values, list):
         raise ValueError(f"an array has the type {dtype}")
+    # A text's type has its largest length, whatever memory that takes.
+    longest = max((len(value) for value in values if isinstance(value, str)), default=1)
+    if dtype.kind == "U" and dtype.itemsize > 4 * max(longest, 1):
+        raise ValueError(f"an array has the type {dtype}")
     if not all(type(value) in _PLAIN for value in values):
         raise ValueError("an array has values that are neither texts nor numbers")
     if dtype.kind == "O":
@@ -136,13 +145,16 @@ def restored(where: str, net: Sequential, kinds: dict[str, type[Any]]) -> Any:
         _check_columns(net, features)
         made._encoder = Encoder.of_features(features, named=content["named"] is True)
         made.nets_ = [net]
-        made.best_epochs_ = [int(content["best_epoch"])]
-        made.n_iter_ = int(content["epochs"])
+        made.best_epochs_ = [checks.integer("it", "best_epoch", content["best_epoch"], 0)]
+        made.n_iter_ = checks.integer("it", "epochs", content["epochs"], 1)
         made.n_features_in_ = len(features)
         if content["has_feature_names"] is True:
             made.feature_names_in_ = np.array([f.name for f in features], dtype=object)
         made._take_target(content["target"])
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (
+        *(ValueError, TypeError, KeyError, AttributeError, IndexError),
+        *(OverflowError, RecursionError),
+    ) as error:
         raise _core.ModelFileError(f"{where}: the file's {TABULAR} is not one: {error}") from error
     return made
 
@@ -157,7 +169,15 @@ def _feature(value: Any) -> Feature:
         raise ValueError(f"column {name!r} should have categories that differ")
     if kind == "boolean" and categories != [False, True]:
         raise ValueError(f"column {name!r} should have the categories False and True")
-    return Feature(name, kind, categories, missing=value["missing"] is True)
+    made = Feature(name, kind, categories, missing=value["missing"] is True)
+    made.centers, made.scales = value["centers"], value["scales"]
+    count = len(made.names) if kind in ("number", "date") else 0
+    for numbers in (made.centers, made.scales):
+        if len(numbers) != count or not all(type(n) is float and math.isfinite(n) for n in numbers):
+            raise ValueError(f"column {name!r} should have {count} centers and scales")
+    if not all(scale > 0 for scale in made.scales):
+        raise ValueError(f"column {name!r} should have scales of more than 0")
+    return made
 
 
 def _check_columns(net: Sequential, features: list[Feature]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from cnn.losses import Loss
     from cnn.sequential import Sequential
 
+# What libcnn says of a number of threads that `set_num_threads` has set.
+_SET = "cnn_threads_set"
 ACTIVATIONS = tuple(sorted(name for name in _core.ACTIVATIONS if name != "softmax"))
 
 # What a preset changes of the recipe.
@@ -75,7 +78,7 @@ class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         "early_stopping": ["boolean", Interval(Integral, 1, None, closed="left")],
         "categorical_features": [StrOptions({"auto"}), "array-like"],
         "unseen": [StrOptions({"warn", "error", "ignore"})],
-        "n_jobs": [Interval(Integral, 1, None, closed="left"), None],
+        "n_jobs": [Interval(Integral, 1, 1024, closed="both"), None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -128,6 +131,18 @@ class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, eval_set: Any, callbacks: Sequence[Any]
     ) -> Self:
+        """Train; if that fails, the estimator is as before."""
+        before = dict(self.__dict__)
+        try:
+            return self._fitted(X, y, sample_weight, eval_set, callbacks)
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    def _fitted(
+        self, X: Any, y: Any, sample_weight: Any, eval_set: Any, callbacks: Sequence[Any]
+    ) -> Self:
         where = f"{type(self).__name__}.fit"
         recipe = self._settings(where)
         encoder = Encoder(where, X, self.categorical_features)
@@ -175,6 +190,8 @@ class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             return None, samples, held_out
         seed = _seed(random)
         if held_out is not None:
+            if len(held_out.x) < 2:
+                raise ValueError(f"{where}: eval_set has 1 row, calibrate needs at least 2")
             half, rest = _two_parts(held_out, self._strata(held_out.t), 0.5, seed)
             return half, samples, rest
         if self.validation_fraction == 0:
@@ -200,6 +217,12 @@ class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         if held_out is None and share > 0:
             share = share / 2 / (1 - share / 2) if self.calibrate else share
             held_out, samples = _two_parts(samples, self._strata(samples.t), share, seed)
+        for part, what in ((samples, "train"), (held_out, "validate")):
+            if part is not None and part.weight is not None and not part.weight.any():
+                raise ValueError(
+                    f"{type(self).__name__}.fit: sample_weight is 0 in all rows to {what} with, "
+                    f"should be more in some"
+                )
         x, t, weight = samples.x, samples.t, samples.weight
         columns = self._encoder.columns(x, recipe.one_hot)
         outputs, activation = self._output(t)
@@ -207,7 +230,8 @@ class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         error = None if held_out is None else _error_of(self, net, held_out)
         patience = None
         if self.early_stopping:
-            patience = 20 if self.early_stopping is True else int(self.early_stopping)
+            is_default = isinstance(self.early_stopping, (bool, np.bool_))
+            patience = 20 if is_default else int(self.early_stopping)
         return _recipe.train(
             recipe,
             net,
@@ -247,6 +271,7 @@ class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             )
         where = f"{where}: eval_set"
         x = self._encoder.transform(where, eval_set[0], self.unseen)
+        _check_rows(where, x)
         t = self._target(where, eval_set[1])
         _check_lengths(where, x, t)
         weight = None if len(eval_set) == 2 else _weights(where, eval_set[2], x)
@@ -345,18 +370,36 @@ def _error_of(estimator: BaseTabular, net: Sequential, held_out: Rows) -> Callab
     return lambda: estimator._error(net.predict(raw), held_out.t, held_out.weight)
 
 
-@contextlib.contextmanager
-def _threads(n_jobs: int | None) -> Iterator[None]:
-    """Use so many threads, or as many as are set for None."""
-    if n_jobs is None:
-        yield
-        return
-    before = runtime.get_num_threads()
-    runtime.set_num_threads(n_jobs)
-    try:
-        yield
-    finally:
-        runtime.set_num_threads(before)
+class _Threads:
+    """The number of threads while calls with `n_jobs` run: the last one of several restores it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls = 0
+        self._before: int | None = None
+
+    @contextlib.contextmanager
+    def __call__(self, n_jobs: int | None) -> Iterator[None]:
+        """Use so many threads, or as many as are set for None."""
+        if n_jobs is None:
+            yield
+            return
+        with self._lock:
+            if self._calls == 0:
+                is_set = _core.threads_origin() == _SET
+                self._before = runtime.get_num_threads() if is_set else None
+            self._calls += 1
+            runtime.set_num_threads(n_jobs)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._calls -= 1
+                if self._calls == 0:
+                    runtime.set_num_threads(self._before)
+
+
+_threads = _Threads()
 
 
 def _held_out(

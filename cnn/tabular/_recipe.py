@@ -23,7 +23,7 @@ from cnn.schedules import CosineLog, FlatCosine
 from cnn.sequential import Sequential, network_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from numpy.typing import NDArray
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _INITIAL_ROWS = 8192
 # The points of which an initial bias is a random mean ("he+5").
 _POINTS = 5
+# Below this share of the largest sum a deviation is one of rounding.
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -148,12 +150,14 @@ def _deviation(sums: NDArray[Any]) -> NDArray[np.float64]:
     mean = _core.dense(ones, values, None, "identity")
     square = _core.dense(ones, (values - mean) ** 2, None, "identity")[0]
     deviation = np.sqrt(square)
-    found: NDArray[np.float64] = np.where(deviation > 0, deviation, 1.0)
+    # Sums that are the same but for rounding have no deviation to speak of.
+    least = _ROUNDING * np.abs(values).max(axis=0)
+    found: NDArray[np.float64] = np.where(deviation > least, deviation, 1.0)
     return found
 
 
-def optimizer_of(recipe: Recipe, steps: int, *, periodic: bool) -> AdamW:
-    """Return the optimizer, with the recipe's groups and schedules."""
+def optimizer_of(recipe: Recipe, steps: int, names: Collection[str]) -> AdamW:
+    """Return the optimizer, with the recipe's groups and schedules, for a network's parameters."""
 
     def decay(factor: float) -> FlatCosine:
         return FlatCosine(recipe.weight_decay * factor, steps)
@@ -163,9 +167,9 @@ def optimizer_of(recipe: Recipe, steps: int, *, periodic: bool) -> AdamW:
         Group("bias", lr=0.1, weight_decay=0.0),
         Group("factor", lr=6.0, weight_decay=decay(6.0)),
         Group("mix", lr=0.1, weight_decay=decay(0.1)),
+        Group("periodic", lr=0.1, weight_decay=decay(0.1)),
     ]
-    if periodic:
-        groups.append(Group("periodic", lr=0.1, weight_decay=decay(0.1)))
+    groups = [group for group in groups if group.parameters in names]
     return AdamW(
         CosineLog(recipe.lr, steps), betas=recipe.betas, weight_decay=decay(1.0), groups=groups
     )
@@ -226,8 +230,8 @@ def train(
     batches = max(1, round(len(x) / recipe.batch_size))
     batch_size = -(-len(x) // batches)
     steps = recipe.epochs * -(-len(x) // batch_size)
-    periodic = any(name == "periodic" for _, name, _ in network_of(net).trained)
-    optimizer = optimizer_of(recipe, steps, periodic=periodic)
+    names = {name for _, name, _ in network_of(net).trained}
+    optimizer = optimizer_of(recipe, steps, names)
     best = None if error is None else Best(error, patience)
     history = net.fit(
         x,

@@ -100,7 +100,9 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
     Attributes
     ----------
     net_ : cnn.Sequential
-        The network, whose inputs are the rows as numbers; of several the first.
+        The network, of several the first. Its inputs are the rows as numbers: codes of categories,
+        and numbers of which the median is subtracted and which are divided by the distance of the
+        quartiles.
     nets_ : list of cnn.Sequential
         The networks.
     best_epochs_ : list of int
@@ -128,8 +130,9 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
     column with one value alone is left out. A date becomes the days since 1970, in UTC, the month,
     the weekday and the hour.
 
-    Rows of other tables need the same columns, in any order if they have names. A text in a column
-    of numbers, and an infinite number, are refused with their row and column.
+    Durations count in seconds. Rows of other tables need the same columns; those of a dict may have
+    any order. A text in a column of numbers, and an infinite number, are refused with their row and
+    column. If fit fails, the estimator is as before.
 
     The recipe is RealMLP-TD: D. Holzmüller, L. Grinsztajn and I. Steinwart, "Better by Default:
     Strong Pre-Tuned MLPs and Boosted Trees on Tabular Data", NeurIPS 2024. Results have the same
@@ -363,13 +366,17 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         # The rank of Lei et al. (2018), 2.1: of n + 1 equally likely places of a new residual.
         rank = math.ceil((count + 1) * (1 - alpha))
         if rank > count:
+            least = _rounded_up(1 / (count + 1))
             raise ValueError(
-                f"{where}: alpha is {alpha:g}, should be at least {1 / (count + 1):.3g}, as "
+                f"{where}: alpha is {alpha:g}, should be at least {least}, as "
                 f"{count} rows were held out to calibrate with"
             )
         found = self._numbers(self._mean_output(self._rows(X, "predict_interval")))
         far = self._residuals[rank - 1]
-        return np.stack((found[:, 0] - far, found[:, -1] + far), axis=1)
+        low, high = found[:, 0] - far, found[:, -1] + far
+        # Where quantiles were too far apart, the ends may have passed each other.
+        middle = (low + high) / 2
+        return np.stack((np.minimum(low, middle), np.maximum(high, middle)), axis=1)
 
     def _calibrate(self, rows: Rows) -> None:
         found, t = self._numbers(self._mean_output(rows.x)), self._unscaled(rows.t)[:, 0]
@@ -386,6 +393,12 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
             outputs = _exp(outputs)
         found: NDArray[np.float64] = np.clip(self._unscaled(outputs), self._low, self._high)
         return np.sort(found, axis=1) if self.loss == "quantile" else found
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = self.loss != "quantile"
+        tags.target_tags.positive_only = self.loss == "poisson"
+        return tags
 
     def _levels(self) -> tuple[float, ...]:
         return checked_quantiles("TabularRegressor", self.quantiles)
@@ -407,17 +420,18 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
             self._levels()
             if not self._one_column:
                 raise ValueError(f"{where}: y has several columns, should have one for quantiles")
-        if self.loss == "poisson" and (numbers < 0).any():
-            row = int((numbers < 0).any(axis=1).argmax())
-            raise ValueError(
-                f"{where}: y has {numbers[row].min():g} in row {row}, should be 0 or more for "
-                f"poisson"
-            )
+        self._check_sign(where, numbers)
         self._low, self._high = numbers.min(axis=0), numbers.max(axis=0)
         # Sums of `fsum` are exact, so that they have the same bits on every machine.
-        self._mean = np.array([math.fsum(column) / len(numbers) for column in numbers.T])
-        squares = (numbers - self._mean) ** 2
-        deviation = np.sqrt([math.fsum(column) / len(numbers) for column in squares.T])
+        with np.errstate(over="ignore"):  # what is too large is refused
+            try:
+                self._mean = np.array([math.fsum(column) / len(numbers) for column in numbers.T])
+                squares = (numbers - self._mean) ** 2
+                deviation = np.sqrt([math.fsum(column) / len(numbers) for column in squares.T])
+            except OverflowError:
+                deviation = np.array([np.inf])
+        if not np.isfinite(deviation).all():
+            raise ValueError(f"{where}: y has numbers that are too large to be standardised")
         if self.loss == "poisson":
             self._scale, self._mean = self._mean, np.zeros_like(self._mean)
         else:
@@ -427,7 +441,21 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         return self._scaled(numbers)
 
     def _target(self, where: str, y: Any) -> NDArray[Any]:
-        return self._scaled(_checked(where, y)[0])
+        numbers = _checked(where, y)[0]
+        if numbers.shape[1] != len(self._mean):
+            raise ValueError(
+                f"{where}: y has {numbers.shape[1]} columns, should have {len(self._mean)}"
+            )
+        self._check_sign(where, numbers)
+        return self._scaled(numbers)
+
+    def _check_sign(self, where: str, numbers: NDArray[np.float64]) -> None:
+        if self.loss == "poisson" and (numbers < 0).any():
+            row = int((numbers < 0).any(axis=1).argmax())
+            raise ValueError(
+                f"{where}: y has {numbers[row].min():g} in row {row}, should be 0 or more for "
+                f"poisson"
+            )
 
     def _scaled(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
         return (numbers - self._mean) / self._scale
@@ -456,10 +484,19 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         outputs = self.nets_[0].outputs
         if self.loss == "quantile":
             outputs -= len(self._levels()) - 1
+            if outputs != 1:
+                raise ValueError("its quantiles are not those of the network")
         found = [self._mean, self._scale, self._low, self._high]
         good = all(a is not None and a.shape == (outputs,) and np.isfinite(a).all() for a in found)
         if not good or not (self._scale > 0).all() or (self._one_column and outputs > 1):
             raise ValueError(f"its target is not one of {outputs} outputs")
+        residuals = self._residuals
+        if residuals is not None and not (
+            residuals.dtype == np.float64
+            and np.isfinite(residuals).all()
+            and (np.diff(residuals) >= 0).all()
+        ):
+            raise ValueError("its residuals should be finite and sorted")
 
     def _error(self, outputs: NDArray[Any], t: NDArray[Any], weight: Any) -> float:
         z = outputs.astype(np.float64)
@@ -484,6 +521,12 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         if self.loss == "huber":
             return np.where(distance <= 1, r * r / 2, distance - 0.5)
         return r * r
+
+
+def _rounded_up(number: float) -> str:
+    """Return a number above 0 with three digits, not smaller."""
+    digits = 2 - math.floor(math.log10(number))
+    return f"{math.ceil(number * 10**digits) / 10**digits:.3g}"
 
 
 def _exp(z: NDArray[Any]) -> NDArray[np.float64]:
