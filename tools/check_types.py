@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from doc_blocks import DOCUMENTS, blocks_of  # noqa: E402
 
-# Estimators in cnn.sklearn and cnn.tabular have scikit-learn's classes as bases, which have no types.
+# Estimators have bases of scikit-learn, which has no types.
 COMPLETE = 0.985
 
 # What editors show most often.
