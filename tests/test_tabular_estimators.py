@@ -187,8 +187,9 @@ def test_large_numbers_keep_their_digits():
     ]
     assert scores[0] == scores[1] == scores[2] > 0.5
     for scale in (1e300, 1e-300):
-        found = regressor().fit(v[:, None] * scale, v).predict(v[:, None] * scale)
-        assert np.isfinite(found).all()
+        model = regressor().fit(v[:, None] * scale, v)
+        assert np.isfinite(model.predict(v[:, None] * scale)).all()
+        assert np.isfinite(model.predict([[1e308], [-1e308]])).all()
 
 
 def test_missing_dates_alone(bits):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _SHOWN = 3
 # A date becomes days since 1970, and numbers of parts of it.
 _DATE_PARTS = ("days", "month", "weekday", "hour")
+_LARGE = 1e30
 # What counts as a number in a column of objects.
 _NUMBERS = (Real, Decimal)
 
@@ -54,7 +55,10 @@ class Feature:
 
 
 class Encoder:
-    """Turns tables into rows of numbers: numbers as they are, categories as codes.
+    """Turns tables into rows of numbers: numbers about 0, categories as codes.
+
+    The median is subtracted of numbers, and they are divided by the distance of the quartiles, in
+    float64.
 
     Parameters
     ----------
@@ -107,11 +111,9 @@ class Encoder:
                 )
             numbers = _encoded(where, feature, values, unseen)
             if feature.centers:
+                pairs = zip(feature.centers, feature.scales, strict=True)
                 numbers = [
-                    (number - center) / scale
-                    for number, center, scale in zip(
-                        numbers, feature.centers, feature.scales, strict=True
-                    )
+                    _scaled(number, *pair) for number, pair in zip(numbers, pairs, strict=True)
                 ]
             found += numbers
         return np.stack(found, axis=1) if rows else np.empty((0, len(found)))
@@ -148,6 +150,12 @@ class Encoder:
         if all(isinstance(column, Ignored) for column in found):
             found[0] = Number()  # of one value: the network has a bias alone
         return found
+
+
+def _scaled(number: NDArray[np.float64], center: float, scale: float) -> NDArray[np.float64]:
+    """Return numbers about 0 that are finite in float32; the network bounds large ones anyway."""
+    with np.errstate(over="ignore"):
+        return np.clip((number - center) / scale, -_LARGE, _LARGE)
 
 
 def _column(feature: Feature, values: NDArray[np.float64], one_hot: int) -> Column:
