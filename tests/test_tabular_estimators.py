@@ -169,6 +169,22 @@ def test_what_is_a_number():
     assert rows.transform("f", [[1.5, "blue"]]).tolist() == [[-1.0, 0.0]]
 
 
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i4", "u8"])
+def test_arrays_of_numbers_at_once(dtype):
+    """The short way for arrays gives what the way of columns gives, and the same errors."""
+    x = (np.random.default_rng(0).normal(size=(50, 3)) * 100).astype("i4").astype(dtype)
+    if dtype[0] == "f":
+        x[::7, 1] = np.nan
+    encoder = Encoder("f", x)
+    columns = {f"x{j}": x[:, j] for j in range(3)}
+    assert encoder.transform("f", x).tobytes() == encoder.transform("f", columns).tobytes()
+    if dtype[0] == "f":
+        x[3, 2] = np.inf
+        for table in (x, {f"x{j}": x[:, j] for j in range(3)}):
+            with refused(ValueError, "f: row 3, column 'x2' is inf, should be finite or missing"):
+                encoder.transform("f", table)
+
+
 def test_a_categorical_of_numbers_is_a_category():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"a": pandas.Categorical([10, 20, 10, None])})
