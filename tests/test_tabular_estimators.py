@@ -356,6 +356,11 @@ def test_threads_of_calls_side_by_side():
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda i: models[i % 4].predict(TABLE), range(60)))
     assert cnn.get_num_threads() == before
+    # A number that is refused does not count as a call.
+    with refused(ValueError, "n is 0, should be"):
+        model.set_params(n_jobs=0).predict(TABLE)
+    model.set_params(n_jobs=before % 3 + 1).predict(TABLE)
+    assert cnn.get_num_threads() == before
 
 
 def test_few_rows():

@@ -22,10 +22,11 @@ from cnn.tabular._columns import as_values, is_missing, named_columns
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Categories of which more are embedded, and categories that a message names.
+# How many categories a message names.
 _SHOWN = 3
 # A date becomes days since 1970, and numbers of parts of it.
 _DATE_PARTS = ("days", "month", "weekday", "hour")
+# A number on this side of float32's largest, beyond every bound of the network.
 _LARGE = 1e30
 # What counts as a number in a column of objects.
 _NUMBERS = (Real, Decimal)
@@ -363,23 +364,23 @@ def _first_text(values: NDArray[Any]) -> Any:
 
 
 def _fitted_category(where: str, name: str, values: NDArray[Any]) -> Feature:
-    counts: Counter[Any] = Counter()
+    seen: set[Any] = set()
     missing = False
     for row, value in enumerate(values.tolist()):
         if is_missing(value):
             missing = True
             continue
         try:
-            counts[value] += 1
+            seen.add(value)
         except TypeError:
             raise TypeError(
                 f"{where}: row {row}, column {name!r} is of type {type(value).__name__}, should be "
                 f"a number or a text: argument must be a string or a number"
             ) from None
     try:
-        categories = sorted(counts)
+        categories = sorted(seen)
     except TypeError:  # of different types
-        categories = sorted(counts, key=lambda value: (type(value).__name__, str(value)))
+        categories = sorted(seen, key=lambda value: (type(value).__name__, str(value)))
     return Feature(name, "category", categories, missing=missing)
 
 
@@ -460,11 +461,10 @@ def _dates(where: str, name: str, values: NDArray[Any]) -> list[NDArray[np.float
             f"{where}: column {name!r} is of type {values.dtype}, should be dates, as it was in fit"
         )
     gone = np.isnat(values)
-    dates = values
-    days = dates.astype("datetime64[D]")
-    months = dates.astype("datetime64[M]").astype(np.int64) % 12 + 1
+    days = values.astype("datetime64[D]")
+    months = values.astype("datetime64[M]").astype(np.int64) % 12 + 1
     weekdays = (days.astype(np.int64) + 3) % 7
-    seconds = (dates - days) / np.timedelta64(1, "s")
+    seconds = (values - days) / np.timedelta64(1, "s")
     parts = (
         days.astype(np.int64) + seconds / 86400.0,
         months.astype(np.float64),

@@ -388,8 +388,8 @@ class _Threads:
             if self._calls == 0:
                 is_set = _core.threads_origin() == _SET
                 self._before = runtime.get_num_threads() if is_set else None
-            self._calls += 1
             runtime.set_num_threads(n_jobs)
+            self._calls += 1
         try:
             yield
         finally:
