@@ -16,8 +16,15 @@ static void group_words(uint64_t key, uint64_t group, uint32_t words[64])
     }
 }
 
+/* One row, or a part of one; in place allowed. */
+INLINE void apply(size_t count, const uint8_t *restrict keep, real scale, const real *x, real *y)
+{
+    for (size_t j = 0; j < count; j++)
+        y[j] = keep[j] ? x[j] * scale : 0;
+}
+
 void KERNEL(dropout)(uint64_t key, double rate, size_t row, size_t rows, size_t cols, const void *x,
-                     size_t x_row, void *y, size_t y_row)
+                     size_t x_row, uint8_t *keep, size_t keep_row, void *y, size_t y_row)
 {
     const uint32_t threshold = (uint32_t)(rate * 4294967296.0);
     const real scale = (real)(1 / (1 - rate));
@@ -26,11 +33,21 @@ void KERNEL(dropout)(uint64_t key, double rate, size_t row, size_t rows, size_t 
         const real *in = (const real *)x + i * x_row;
         real *out = (real *)y + i * y_row;
         for (size_t g = 0; g < groups; g++) {
+            uint8_t *kept = keep + i * keep_row + g * 64;
             uint32_t words[64];
             group_words(key, (uint64_t)(row + i) * groups + g, words);
             const size_t n = cols - g * 64 < 64 ? cols - g * 64 : 64;
             for (size_t j = 0; j < n; j++)
-                out[g * 64 + j] = words[j] >= threshold ? in[g * 64 + j] * scale : 0;
+                kept[j] = words[j] >= threshold;
+            apply(n, kept, scale, in + g * 64, out + g * 64);
         }
     }
+}
+
+void KERNEL(dropout_again)(double rate, size_t rows, size_t cols, const void *x, size_t x_row,
+                           const uint8_t *keep, size_t keep_row, void *y, size_t y_row)
+{
+    const real scale = (real)(1 / (1 - rate));
+    for (size_t i = 0; i < rows; i++)
+        apply(cols, keep + i * keep_row, scale, (const real *)x + i * x_row, (real *)y + i * y_row);
 }

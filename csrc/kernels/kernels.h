@@ -211,10 +211,15 @@ static inline size_t cnn_periodic_span(size_t frequencies, size_t size)
     X(double, largest, (size_t rows, size_t cols, const void *x, size_t x_row))                    \
     /* The sum of squares of n numbers in float64, 16 virtual lanes. */                            \
     X(double, square_sum, (size_t n, const void *x))                                               \
-    /* y = x * keep / (1 - rate); keep from the Philox stream `key`, row r being `row` + r. */     \
+    /* y = x * keep / (1 - rate); keep, bytes of 0 or 1, is drawn from the Philox stream `key`,    \
+     * row r being `row` + r. */                                                                   \
     X(void, dropout,                                                                               \
       (uint64_t key, double rate, size_t row, size_t rows, size_t cols, const void *x,             \
-       size_t x_row, void *y, size_t y_row))                                                       \
+       size_t x_row, uint8_t *keep, size_t keep_row, void *y, size_t y_row))                       \
+    /* The same with a keep that was drawn. */                                                     \
+    X(void, dropout_again,                                                                         \
+      (double rate, size_t rows, size_t cols, const void *x, size_t x_row, const uint8_t *keep,    \
+       size_t keep_row, void *y, size_t y_row))                                                    \
     /* y = (x - mean) / scale for (rows, cols); mean (cols) or NULL for 0; in place allowed. */    \
     X(void, standardize,                                                                           \
       (size_t rows, size_t cols, const void *x, size_t x_row, const void *mean, const void *scale, \

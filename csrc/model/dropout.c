@@ -27,27 +27,20 @@ static size_t tensors(const cnn_layer *layer, cnn_tensor list[CNN_STAGE_TENSORS]
     return 0;
 }
 
-/* Multiply rows by the mask of a step; in place allowed. The rate is multiplied by `part`. */
-static void mask(const cnn_stage *stage, double part, uint64_t seed, int64_t step, size_t first,
-                 size_t rows, const void *x, size_t x_row, void *y, size_t y_row)
-{
-    const uint64_t key =
-        cnn_random_stream(seed, CNN_RANDOM_DROPOUT, (uint32_t)stage->index, (uint64_t)step);
-    stage->kernels->dropout(key, part * stage->rate, first, rows, stage->outputs, x, x_row, y,
-                            y_row);
-}
-
+/* The mask is a function of the network's seed, the step, and the values' places. */
 static void forward(const cnn_stage *stage, const cnn_forward *f)
 {
-    mask(stage, f->dropout, f->seed, f->step, f->first, f->rows, f->in, f->in_row, f->out,
-         f->out_row);
+    const uint64_t key =
+        cnn_random_stream(f->seed, CNN_RANDOM_DROPOUT, (uint32_t)stage->index, (uint64_t)f->step);
+    stage->kernels->dropout(key, f->dropout * stage->rate, f->first, f->rows, stage->outputs, f->in,
+                            f->in_row, f->keep, f->out_row, f->out, f->out_row);
 }
 
 /* The mask multiplies the gradient as it did the output. */
 static void backward(const cnn_stage *stage, const cnn_backward *b)
 {
-    mask(stage, b->dropout, b->seed, b->step, b->first, b->rows, b->delta, b->delta_row, b->to,
-         b->to_row);
+    stage->kernels->dropout_again(b->dropout * stage->rate, b->rows, stage->outputs, b->delta,
+                                  b->delta_row, b->keep, b->keep_row, b->to, b->to_row);
     cnn_stage_through_activation(stage, b);
 }
 

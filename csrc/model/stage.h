@@ -27,6 +27,7 @@ typedef struct cnn_forward {
     /* (rows, outputs), as `out`: a dense stage's receives the sums before the activation, or is
      * NULL; that of a parametric activation receives h(in). */
     void *before;
+    uint8_t *keep;               /* (rows, outputs), out_row apart: receives the mask of dropout */
     bool logits;                 /* leave the activation out */
     cnn_form form;               /* in which weights are read; it is fresh */
     const cnn_lists *lists;      /* the products with zeros of `in` to leave out; NULL for none */
@@ -35,9 +36,7 @@ typedef struct cnn_forward {
 
 /* The way back of the same rows. */
 typedef struct cnn_backward {
-    size_t first, rows;
-    uint64_t seed;
-    int64_t step;
+    size_t rows;
     double dropout;
     const void *delta; /* (rows, outputs): of the loss by the sums before a dense stage's
                           activation, by the outputs of another */
@@ -46,6 +45,8 @@ typedef struct cnn_backward {
     size_t in_row;
     const void *before; /* as in cnn_forward, for kinds that are not dense; the same */
     size_t before_row;
+    const uint8_t *keep; /* dropout: the mask of the way forward, keep_row apart */
+    size_t keep_row;
     void *packed; /* dense: receives delta in panels packed_panel elements apart; or NULL */
     size_t packed_panel;
     void *to;      /* (rows, inputs): receives delta of the stage that this one reads; or NULL */

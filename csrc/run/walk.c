@@ -13,9 +13,10 @@ void cnn_walk_lay_out(const cnn_network *network, const cnn_stage *stage, cnn_st
     const size_t row_bytes = memory->row * size;
     if (!cnn_stage_is_idle(stage, 0))
         memory->output = cnn_arena_take(arena, rows, row_bytes);
-    if (stage->kind == &cnn_stage_dropout)
+    if (stage->kind == &cnn_stage_dropout) {
         memory->delta = memory[-1].delta;
-    else if (stage->kind != &cnn_stage_standardize)
+        memory->keep = cnn_arena_take(arena, rows, memory->row);
+    } else if (stage->kind != &cnn_stage_standardize)
         memory->delta = cnn_arena_take(arena, deltas, row_bytes);
     if (stage->kind == &cnn_stage_columns && packs)
         memory->order =
@@ -67,6 +68,7 @@ void cnn_walk_forward(const cnn_walk *walk, const cnn_lists *lists, bool logits)
         f.out = cnn_walk_row(network, memory, memory->output, walk->first);
         f.out_row = memory->row;
         f.before = cnn_walk_row(network, memory, memory->before, walk->first);
+        f.keep = memory->keep ? memory->keep + walk->first * memory->row : NULL;
         f.logits = logits && s + 1 == network->stage_count;
         cnn_forward_stage(walk->machine, walk->plan, stage, &f);
         f.in = f.out;
@@ -129,10 +131,7 @@ static void back_through(const cnn_walk *walk, const cnn_stage *stage, void *dx,
     const cnn_stage_memory *read = source ? &walk->stages[source->index] : NULL;
     const size_t panel = network->kernels->panel;
     cnn_backward b = {
-        .first = walk->first,
         .rows = walk->rows,
-        .seed = walk->seed,
-        .step = walk->step,
         .dropout = walk->dropout,
         .delta = delta_of(walk, stage),
         .delta_row = memory->row,
@@ -143,6 +142,8 @@ static void back_through(const cnn_walk *walk, const cnn_stage *stage, void *dx,
                                  : walk->in_row,
         .before = cnn_walk_row(network, memory, memory->before, walk->first),
         .before_row = walk->fans_out ? 0 : memory->row,
+        .keep = memory->keep ? memory->keep + walk->first * memory->row : NULL,
+        .keep_row = walk->fans_out ? 0 : memory->row,
         .packed = memory->packed ? cnn_at(network, memory->packed, walk->first * panel) : NULL,
         .packed_panel = walk->capacity * panel,
         .to = dx,

@@ -9,12 +9,13 @@
 /* What a stage keeps of rows. Buffers are (rows, outputs) with row stride `row`. */
 typedef struct cnn_stage_memory {
     size_t row;
-    void *output; /* of the stage; of a dense one h(z) */
-    void *before; /* dense: z, if the derivative needs it, or NULL; see cnn_forward */
-    void *delta;  /* gradient with respect to z, or to the outputs of a stage that is not dense; a
-                     dropout stage shares that of the one it reads, and a standardize stage has none:
-                     it goes back in place in dx */
-    void *packed; /* dense: delta in panels for the product with the stage's inputs; or NULL */
+    void *output;  /* of the stage; of a dense one h(z) */
+    void *before;  /* dense: z, if the derivative needs it, or NULL; see cnn_forward */
+    void *delta;   /* gradient with respect to z, or to the outputs of a stage that is not dense; a
+                      dropout stage shares that of the one it reads, and a standardize stage has none:
+                      it goes back in place in dx */
+    void *packed;  /* dense: delta in panels for the product with the stage's inputs; or NULL */
+    uint8_t *keep; /* dropout: its mask, as in cnn_forward; or NULL */
     uint64_t *order; /* columns: cnn_columns_order_span, if gradients are wanted; or NULL */
 } cnn_stage_memory;
 
