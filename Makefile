@@ -5,13 +5,14 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := test
-.PHONY: demo fuzz test test-c accuracy reproduce test-python test-slow faults load test-freethreaded test-peers test-downstream test-distributed test-gallery lint bench bench-guard bench-ports bench-distributed bench-interfaces bench-streaming docs sanitize sanitize-c sanitize-python sanitize-python-address sanitize-python-thread memcheck analyze platforms trust wheel audit clean
+.PHONY: demo fuzz test test-c accuracy reproduce test-python test-slow faults load test-freethreaded test-peers test-downstream test-distributed test-gallery lint bench bench-guard bench-ports bench-distributed bench-interfaces bench-streaming bench-tabular docs sanitize sanitize-c sanitize-python sanitize-python-address sanitize-python-thread memcheck analyze platforms trust wheel audit clean
 
 # In CI a warning is an error.
 CNN_WERROR := $(if $(CI),ON,OFF)
 
 VENV := .venv
 BENCH_VENV := build/bench-venv
+TABULAR_VENV := build/tabular-venv
 # What Sphinx writes beside the sources of the site.
 SITE := docs/gallery docs/api/generated docs/c/generated docs/performance/machines
 ARGS ?=
@@ -169,6 +170,11 @@ bench-distributed: distributed-environment
 # How fast training from files is beside arrays in memory: `make bench-streaming ARGS="--folder F"`.
 bench-streaming: $(VENV)/installed $(VENV)/test-polars-tools
 	$(RUN) benchmarks/streaming $(ARGS)
+
+# Networks for tables beside trees, in hours: `make bench-tabular ARGS="--output FOLDER"`. CNN_TABLES
+# names the folder with california.csv.gz and adult.csv.gz.
+bench-tabular: $(TABULAR_VENV)/installed
+	$(TABULAR_VENV)/bin/python -P benchmarks/tabular $(ARGS)
 
 # The site, with the gallery: build/docs/html/index.html. A warning is an error, and so is a link, an
 # image or a title that is not as it should be.
@@ -370,9 +376,11 @@ distributed-environment: $(VENV)/installed
 	    $(DISTRIBUTED)/bin/python -P -m pip --disable-pip-version-check --quiet install \
 	        "$$(echo $(DISTRIBUTED)/wheel/*.whl)[$$extras]"
 
-# The benchmarks' peers are large, so they have an environment of their own.
-$(BENCH_VENV)/installed: benchmarks/requirements.txt $(SOURCES)
-	$(PYTHON) -m venv $(BENCH_VENV)
-	$(BENCH_VENV)/bin/python -P -m pip --disable-pip-version-check --quiet install \
-	    -r benchmarks/requirements.txt .
+# The benchmarks' peers are large, so they have environments of their own.
+$(BENCH_VENV)/installed: benchmarks/requirements.txt
+$(TABULAR_VENV)/installed: benchmarks/tabular/requirements.txt
+$(BENCH_VENV)/installed $(TABULAR_VENV)/installed: $(SOURCES)
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -P -m pip --disable-pip-version-check --quiet install \
+	    -r $(filter %requirements.txt,$^) .
 	touch $@
