@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Self
 
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
     from cnn.history import History
     from cnn.losses import Loss
@@ -227,7 +227,7 @@ class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         columns = self._encoder.columns(x, recipe.one_hot)
         outputs, activation = self._output(t)
         net = _recipe.network(recipe, columns, x, outputs, activation, seed)
-        error = None if held_out is None else _error_of(self, net, held_out)
+        error = None if held_out is None else _error_of(self, net.dtype, held_out)
         patience = None
         if self.early_stopping:
             is_default = isinstance(self.early_stopping, (bool, np.bool_))
@@ -365,9 +365,11 @@ class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         return tags
 
 
-def _error_of(estimator: BaseTabular, net: Sequential, held_out: Rows) -> Callable[[], float]:
-    raw = held_out.x.astype(net.dtype)
-    return lambda: estimator._error(net.predict(raw), held_out.t, held_out.weight)
+def _error_of(
+    estimator: BaseTabular, dtype: DTypeLike, held_out: Rows
+) -> Callable[[Sequential], float]:
+    raw = held_out.x.astype(dtype)
+    return lambda net: estimator._error(net.predict(raw), held_out.t, held_out.weight)
 
 
 class _Threads:

@@ -16,8 +16,8 @@ static void group_words(uint64_t key, uint64_t group, uint32_t words[64])
     }
 }
 
-/* One row, or a part of one; in place allowed. */
-INLINE void apply(size_t count, const uint8_t *restrict keep, real scale, const real *x, real *y)
+/* One row; in place allowed. Not inlined, as it is long with all of its rests. */
+NOINLINE void apply(size_t count, const uint8_t *restrict keep, real scale, const real *x, real *y)
 {
     for (size_t j = 0; j < count; j++)
         y[j] = keep[j] ? x[j] * scale : 0;
@@ -30,8 +30,6 @@ void KERNEL(dropout)(uint64_t key, double rate, size_t row, size_t rows, size_t 
     const real scale = (real)(1 / (1 - rate));
     const size_t groups = (cols + 63) / 64;
     for (size_t i = 0; i < rows; i++) {
-        const real *in = (const real *)x + i * x_row;
-        real *out = (real *)y + i * y_row;
         for (size_t g = 0; g < groups; g++) {
             uint8_t *kept = keep + i * keep_row + g * 64;
             uint32_t words[64];
@@ -39,8 +37,8 @@ void KERNEL(dropout)(uint64_t key, double rate, size_t row, size_t rows, size_t 
             const size_t n = cols - g * 64 < 64 ? cols - g * 64 : 64;
             for (size_t j = 0; j < n; j++)
                 kept[j] = words[j] >= threshold;
-            apply(n, kept, scale, in + g * 64, out + g * 64);
         }
+        apply(cols, keep + i * keep_row, scale, (const real *)x + i * x_row, (real *)y + i * y_row);
     }
 }
 
