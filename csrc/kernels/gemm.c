@@ -567,24 +567,3 @@ void KERNEL(gemm)(const cnn_gemm *g)
         part.before = (real *)g->before + fours * g->c_row;
     run(&part, &none);
 }
-
-/* Column sums: a product with ones, in the chunks of gemm. x + 1 * y rounds like x + y. */
-void KERNEL(column_sum)(size_t rows, size_t cols, const void *x, size_t x_row, void *out)
-{
-    for (size_t j = 0; j < cols; j += V_LANES) {
-        const size_t n = cols - j < V_LANES ? cols - j : V_LANES;
-        v_real total = v_zero();
-        size_t i = 0;
-        do {
-            v_real sum = v_zero();
-            const size_t end = rows - i < CNN_CHUNK ? rows : i + CNN_CHUNK;
-            for (size_t r = i; r < end; r++) {
-                const real *row = (const real *)x + r * x_row + j;
-                sum = v_add(sum, n == V_LANES ? v_load(row) : v_load_partial(row, n));
-            }
-            total = i == 0 ? sum : v_add(total, sum);
-            i = end;
-        } while (i < rows);
-        v_store_partial((real *)out + j, total, n);
-    }
-}

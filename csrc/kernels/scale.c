@@ -37,25 +37,75 @@ INLINE v_real add_chunk(int first, v_real total, v_real sum)
     return first ? sum : v_add(total, sum);
 }
 
+/* How many vectors of columns are summed side by side: in one, additions wait for each other. */
+#define COLUMN_BLOCK ((size_t)4)
+
+/* Matrices whose products are summed down the columns: of a and (b - c), or of a alone. */
+struct terms {
+    const real *a, *b, *c; /* b and c may be NULL */
+    size_t a_row, b_row, c_row;
+};
+
+/* The sums of columns [j, j + vectors V_LANES), of which the last vector has `left`. */
+INLINE void sum_down(const struct terms *of, size_t rows, size_t j, const size_t vectors,
+                     size_t left, real *out)
+{
+    v_real total[COLUMN_BLOCK], sum[COLUMN_BLOCK];
+    UNROLL
+    for (size_t v = 0; v < vectors; v++)
+        total[v] = v_zero();
+    for (size_t i = 0; i < rows; i += CNN_CHUNK) {
+        const size_t end = rows - i < CNN_CHUNK ? rows : i + CNN_CHUNK;
+        UNROLL
+        for (size_t v = 0; v < vectors; v++)
+            sum[v] = v_zero();
+        for (size_t r = i; r < end; r++) {
+            UNROLL
+            for (size_t v = 0; v < vectors; v++) {
+                const size_t at = j + v * V_LANES, n = v + 1 < vectors ? V_LANES : left;
+                const v_real a = row_load(of->a + r * of->a_row + at, n);
+                if (!of->b) {
+                    sum[v] = v_add(sum[v], a);
+                    continue;
+                }
+                v_real with = row_load(of->b + r * of->b_row + at, n);
+                if (of->c)
+                    with = v_sub(with, row_load(of->c + r * of->c_row + at, n));
+                sum[v] = v_fma(a, with, sum[v]);
+            }
+        }
+        UNROLL
+        for (size_t v = 0; v < vectors; v++)
+            total[v] = add_chunk(i == 0, total[v], sum[v]);
+    }
+    UNROLL
+    for (size_t v = 0; v < vectors; v++)
+        row_store(out + j + v * V_LANES, total[v], v + 1 < vectors ? V_LANES : left);
+}
+
+INLINE void sum_all_down(const struct terms *of, size_t rows, size_t cols, real *out)
+{
+    size_t j = 0;
+    for (; j + COLUMN_BLOCK * V_LANES <= cols; j += COLUMN_BLOCK * V_LANES)
+        sum_down(of, rows, j, COLUMN_BLOCK, V_LANES, out);
+    KEEP_LOOP
+    for (; j < cols; j += V_LANES)
+        sum_down(of, rows, j, 1, cols - j < V_LANES ? cols - j : V_LANES, out);
+}
+
+/* A product with ones, in the chunks of gemm: x + 1 * y rounds like x + y. */
+void KERNEL(column_sum)(size_t rows, size_t cols, const void *x, size_t x_row, void *out)
+{
+    const struct terms of = {.a = x, .a_row = x_row};
+    sum_all_down(&of, rows, cols, out);
+}
+
 void KERNEL(column_dot)(size_t rows, size_t cols, const void *a, size_t a_row, const void *b,
                         size_t b_row, const void *c, size_t c_row, void *out)
 {
-    for (size_t j = 0; j < cols; j += V_LANES) {
-        const size_t left = cols - j < V_LANES ? cols - j : V_LANES;
-        v_real total = v_zero();
-        for (size_t i = 0; i < rows; i += CNN_CHUNK) {
-            const size_t end = rows - i < CNN_CHUNK ? rows : i + CNN_CHUNK;
-            v_real sum = v_zero();
-            for (size_t r = i; r < end; r++) {
-                v_real with = row_load((const real *)b + r * b_row + j, left);
-                if (c)
-                    with = v_sub(with, row_load((const real *)c + r * c_row + j, left));
-                sum = v_fma(row_load((const real *)a + r * a_row + j, left), with, sum);
-            }
-            total = add_chunk(i == 0, total, sum);
-        }
-        row_store((real *)out + j, total, left);
-    }
+    const struct terms of = {
+        .a = a, .b = b, .c = c, .a_row = a_row, .b_row = b_row, .c_row = c_row};
+    sum_all_down(&of, rows, cols, out);
 }
 
 void KERNEL(chosen_sum)(size_t count, const uint32_t *index, size_t cols, const void *x,
