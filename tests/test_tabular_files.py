@@ -1,0 +1,112 @@
+"""TabularClassifier and TabularRegressor in model files."""
+
+import datetime
+
+import numpy as np
+import pytest
+from refused import refused
+from tabular_models import LABELS, TABLE, N, T, classifier, regressor
+
+import cnn
+from cnn import _core
+from cnn.cli import common
+from cnn.tabular import TabularClassifier
+
+
+def models():
+    """Return estimators with all that files keep, and tables for them."""
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(TABLE)
+    counts = np.array(TABLE["count"])
+    x = np.column_stack([TABLE["number"], counts])
+    return {
+        "texts": (classifier(calibrate=True, lr=0.01), frame, LABELS),
+        "numbers": (classifier(class_weight="balanced"), TABLE, counts),
+        "truth values": (classifier(), x, np.array(TABLE["yes"])),
+        "objects": (classifier(), x, np.array(["a", "b"] * 30, dtype=object)),
+        "one target": (regressor(calibrate=True), frame, T),
+        "two targets": (regressor(categorical_features=[1]), x, np.column_stack([T, -T])),
+        "quantiles": (regressor(loss="quantile", calibrate=True), TABLE, T),
+        "poisson": (regressor(loss="poisson", hidden_layer_sizes=8), TABLE, counts),
+    }
+
+
+@pytest.mark.parametrize("name", models())
+def test_files(tmp_path, bits, name):
+    model, table, y = models()[name]
+    model.fit(table, y)
+    path = tmp_path / "model.safetensors"
+    model.save(path)
+    loaded = cnn.load(path)
+    assert type(loaded) is type(model)
+    assert loaded.get_params() == model.get_params()
+    assert loaded.predict(table).tolist() == model.predict(table).tolist()
+    assert loaded.predict(table).dtype == model.predict(table).dtype
+    for kept in ("n_features_in_", "best_epochs_", "n_iter_", "temperature_"):
+        assert getattr(loaded, kept, None) == getattr(model, kept, None)
+    names = [list(getattr(m, "feature_names_in_", ())) for m in (loaded, model)]
+    assert names[0] == names[1]
+    if isinstance(model, TabularClassifier):
+        assert bits(loaded.predict_proba(table)) == bits(model.predict_proba(table))
+        assert loaded.classes_.dtype == model.classes_.dtype
+    elif model.calibrate:
+        assert bits(loaded.predict_interval(table, 0.3)) == bits(model.predict_interval(table, 0.3))
+    loaded.save(path)
+    assert path.read_bytes() == (model.save(path) or path.read_bytes())
+
+
+def test_files_that_cannot_be_written(tmp_path):
+    path = tmp_path / "model.safetensors"
+    table = {"a": [datetime.time(i % 3) for i in range(N)]}
+    with refused(ValueError, "column 'a' has the category datetime.time(0, 0) of type time, which"):
+        regressor().fit(table, T).save(path)
+    with refused(ValueError, "TabularClassifier.save: there are 2 networks, a file holds one"):
+        classifier(n_ens=2).fit(TABLE, LABELS).save(path)
+    assert not path.exists()
+    model = classifier(random_state=np.random.RandomState(0)).fit(TABLE, LABELS)
+    model.save(path)
+    assert cnn.load(path).random_state is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"format": 1', '"format": 2'),
+        ('"estimator": "TabularClassifier"', '"estimator": "eval"'),
+        ('"epochs": 5', '"epochs": 0'),
+        ('"n_ens"', '"n_end"'),
+        ('"kind": "boolean"', '"kind": "function"'),
+        ('"categories": [false, true]', '"categories": [false, 1.5]'),
+        ('"red"', '"blue"'),
+        ('"green", ', ""),
+        ('"name": "day"', '"name": "same"'),
+        ('"kind": "date"', '"kind": "number"'),
+        ('"class 0", ', ""),
+        ('"temperature": 1.0', '"temperature": 0'),
+        ('"target": {', '"goal": {'),
+        ('"best_epoch": ', '"best_epoch": 1e999'),
+        ('"dtype": "<U7"', '"dtype": "<U500000000"'),
+        ('"scales": [', '"scales": [0.0, '),
+        ('"centers": [', '"centers": [1, '),
+        ('{"format"', '["format"'),
+    ],
+)
+def test_files_that_are_not_estimators(tmp_path, old, new):
+    model, path = classifier().fit(TABLE, LABELS), tmp_path / "model.safetensors"
+    model.save(path)
+    network = _core.Network.load(str(path))
+    text = network.get_metadata("tabular")
+    assert old in text
+    network.set_metadata("tabular", text.replace(old, new))
+    network.save(str(path))
+    with pytest.raises(cnn.ModelFileError, match="the file's tabular is not one"):
+        cnn.load(path)
+
+
+def test_other_readers_of_the_file(tmp_path):
+    path = tmp_path / "model.safetensors"
+    regressor().fit(TABLE, T).save(path)
+    with refused(ValueError, "model is the file of an estimator of cnn.tabular, should be one of"):
+        cnn.predictor.Predictor(path)
+    with refused(ValueError, "the file has a TabularRegressor, which the command line does not"):
+        common.loaded(str(path))
