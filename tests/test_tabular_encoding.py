@@ -9,6 +9,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from refused import refused
+from sklearn.exceptions import NotFittedError
+from sklearn.preprocessing import OneHotEncoder
 from tabular_models import LABELS, TABLE, N, T, classifier, regressor
 
 from cnn.columns import Embedding, Ignored, OneHot, Periodic
@@ -202,3 +204,86 @@ def test_many_categories():
     assert model.net_.layers[0].columns[0] == Embedding(100_000)
     assert model.net_.layers[0].embedding.shape == (100_000, 8)
     assert np.isfinite(model.predict({"name": names[:5], "number": [0.0] * 5})).all()
+
+
+# ---- Infrequent categories -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("min_frequency", [1, 4, np.int64(7), 0.05, 0.2, 1000])
+@pytest.mark.parametrize("kind", [str, int])
+def test_infrequent_categories_are_those_of_scikit_learn(min_frequency, kind):
+    codes = np.floor(np.random.default_rng(5).exponential(3.0, 150)).astype(int)
+    x = codes.astype(kind)[:, np.newaxis]
+    theirs = OneHotEncoder(min_frequency=min_frequency, sparse_output=False)
+    hot = theirs.fit_transform(x)
+    encoder = Encoder("f", {"c": x[:, 0]}, ["c"], min_frequency)
+    (feature,) = encoder.features
+    infrequent = theirs.infrequent_categories_[0]
+    assert feature.infrequent == ([] if infrequent is None else infrequent.tolist())
+    assert feature.codes == hot.shape[1]
+    # There too, the infrequent ones come last.
+    assert encoder.transform("f", {"c": x[:, 0]})[:, 0].tolist() == hot.argmax(axis=1).tolist()
+
+
+def test_a_share_is_one_of_all_rows():
+    """Three of ten rows that have a value, and of twelve with those that have none."""
+    column = ["a"] * 7 + ["b"] * 3 + [None] * 2
+    for share, infrequent in ((0.25, []), (0.26, ["b"]), (0.6, ["a", "b"])):
+        assert Encoder("f", {"c": column}, "auto", share).features[0].infrequent == infrequent
+
+
+def test_columns_with_infrequent_categories():
+    """Truth values, and numbers that are no categories, are left as they are."""
+    table = {
+        "two": ["a"] * 8 + ["b", "c"],
+        "none": list("abcdefghij"),
+        "hole": [*"abcdefghi", None],
+        "yes": [True] * 9 + [False],
+        "number": range(10),
+    }
+    model = regressor(min_frequency=3, validation_fraction=0).fit(table, T[:10])
+    assert model.net_.layers[0].columns == (
+        *(OneHot(2), Ignored(), OneHot(1), OneHot(2)),
+        Periodic(),
+    )
+    assert model.infrequent_categories_ == {
+        "two": ["b", "c"],
+        "none": list("abcdefghij"),
+        "hole": list("abcdefghi"),
+    }
+    with pytest.raises(NotFittedError):
+        _ = regressor().infrequent_categories_
+
+
+def test_infrequent_categories_are_one_category(bits):
+    """As if they had one name; the name sorts behind those of the others."""
+    town = [["x", "y", "z", f"rare {i}"][i % 4 if i % 16 else 3] for i in range(N)]
+    named = ["~" if name.startswith("rare") else name for name in town]
+    number = TABLE["number"]
+    grouped = regressor(min_frequency=3).fit({"town": town, "number": number}, T)
+    by_hand = regressor().fit({"town": named, "number": number}, T)
+    assert bits(*grouped.net_.get_weights()) == bits(*by_hand.net_.get_weights())
+    assert grouped.infrequent_categories_.keys() == {"town"}
+    assert by_hand.infrequent_categories_ == {}
+    known, rare = {"town": ["x", "rare 7"], "number": [1.0, 2.0]}, {"town": ["x", "~"]}
+    rare["number"] = known["number"]
+    assert bits(grouped.predict(known)) == bits(by_hand.predict(rare))
+    every = regressor(min_frequency=1).fit({"town": town, "number": number}, T)
+    plain = regressor().fit({"town": town, "number": number}, T)
+    assert bits(*every.net_.get_weights()) == bits(*plain.net_.get_weights())
+
+
+def test_unseen_categories_are_infrequent(bits):
+    """Of a column with infrequent ones; of others they are missing, and a warning tells which."""
+    table = {"a": ["x", "x", "x", "r", "s", "x"] * 4, "b": ["y", "z"] * 12}
+    model = regressor(min_frequency=5).fit(table, T[:24])
+    text = "row 0, column 'a' is 'q', which fit did not see: x, r, s; it counts as infrequent"
+    with pytest.warns(UserWarning, match=text):
+        found = model.predict({"a": ["q", "x"], "b": ["y", "y"]})
+    assert bits(found) == bits(model.predict({"a": ["s", "x"], "b": ["y", "y"]}))
+    with pytest.warns(UserWarning, match="column 'b' is 'q', .*; it counts as missing"):
+        found = model.predict({"a": ["x", "x"], "b": ["q", "y"]})
+    assert bits(found) == bits(model.predict({"a": ["x", "x"], "b": [None, "y"]}))
+    model.set_params(unseen="error")
+    with refused(ValueError, "column 'a' is 'q', which fit did not see: x, r, s"):
+        model.predict({"a": ["q"], "b": ["y"]})

@@ -24,6 +24,7 @@ def models():
         "numbers": (classifier(class_weight="balanced"), TABLE, counts),
         "truth values": (classifier(), x, np.array(TABLE["yes"])),
         "objects": (classifier(), x, np.array(["a", "b"] * 30, dtype=object)),
+        "infrequent": (classifier(min_frequency=0.09), frame, LABELS),
         "one target": (regressor(calibrate=True), frame, T),
         "two targets": (regressor(categorical_features=[1]), x, np.column_stack([T, -T])),
         "quantiles": (regressor(loss="quantile", calibrate=True), TABLE, T),
@@ -46,6 +47,8 @@ def test_files(tmp_path, bits, name):
         assert getattr(loaded, kept, None) == getattr(model, kept, None)
     names = [list(getattr(m, "feature_names_in_", ())) for m in (loaded, model)]
     assert names[0] == names[1]
+    assert loaded.infrequent_categories_ == model.infrequent_categories_
+    assert bool(model.infrequent_categories_) == (name == "infrequent")
     if isinstance(model, TabularClassifier):
         assert bits(loaded.predict_proba(table)) == bits(model.predict_proba(table))
         assert loaded.classes_.dtype == model.classes_.dtype
@@ -78,6 +81,8 @@ def test_files_that_cannot_be_written(tmp_path):
         ('"kind": "boolean"', '"kind": "function"'),
         ('"categories": [false, true]', '"categories": [false, 1.5]'),
         ('"red"', '"blue"'),
+        ('"infrequent": []', '"infrequent": ["red"]'),
+        ('"infrequent": []', '"infrequent": 3'),
         ('"green", ', ""),
         ('"name": "day"', '"name": "same"'),
         ('"kind": "date"', '"kind": "number"'),
@@ -101,6 +106,19 @@ def test_files_that_are_not_estimators(tmp_path, old, new):
     network.save(str(path))
     with pytest.raises(cnn.ModelFileError, match="the file's tabular is not one"):
         cnn.load(path)
+
+
+def test_files_of_versions_without_infrequent_categories(tmp_path, bits):
+    path = tmp_path / "model.safetensors"
+    model = classifier().fit(TABLE, LABELS)
+    model.save(path)
+    network = _core.Network.load(str(path))
+    text = network.get_metadata("tabular")
+    old = text.replace('"infrequent": [], ', "").replace('"min_frequency": null, ', "")
+    assert len(old) == len(text) - 8 * 18 - 23
+    network.set_metadata("tabular", old)
+    network.save(str(path))
+    assert bits(cnn.load(path).predict_proba(TABLE)) == bits(model.predict_proba(TABLE))
 
 
 def test_other_readers_of_the_file(tmp_path):
