@@ -117,6 +117,44 @@ def test_quantiles():
     assert one.score(x, t) > 0
 
 
+_LOSSES = ("squared_error", "absolute_error", "huber", "poisson", "quantile")
+
+
+@pytest.mark.parametrize("loss", _LOSSES)
+def test_parameters_that_change_after_fit(loss, bits, tmp_path):
+    """They are those of the next fit: predictions, scores and files follow what fit used."""
+    t = T - T.min()
+    model = regressor(loss=loss, calibrate=True, n_ens=1).fit(TABLE, t)
+    found, interval = model.predict(TABLE), model.predict_interval(TABLE, 0.3)
+    score, path = model.score(TABLE, t), tmp_path / "model.safetensors"
+    others = {"preset": "fast", "n_ens": 3, "epochs": 9, "sigma": 1.0, "calibrate": False}
+    others |= {"categorical_features": [1], "min_frequency": 5, "activation": "relu"}
+    for changed in (*({"loss": other} for other in _LOSSES), {"quantiles": (0.2, 0.3)}, others):
+        model.set_params(**changed)
+        model.save(path)
+        for one in (model, cnn.load(path), copy.deepcopy(model)):
+            assert one.get_params() == model.get_params()
+            assert bits(one.predict(TABLE)) == bits(found)
+            assert bits(one.predict_interval(TABLE, 0.3)) == bits(interval)
+            assert one.score(TABLE, t) == score
+    model.set_params(loss="hinge")
+    assert bits(model.predict(TABLE)) == bits(found)
+    before = path.read_bytes()
+    with refused(ValueError, "The 'loss' parameter of TabularRegressor must be"):
+        model.save(path)
+    assert path.read_bytes() == before
+
+
+def test_parameters_of_a_classifier_that_change_after_fit(bits, tmp_path):
+    model = classifier(calibrate=True).fit(TABLE, LABELS)
+    found, path = model.predict_proba(TABLE), tmp_path / "model.safetensors"
+    model.set_params(calibrate=False, label_smoothing=0.0, class_weight="balanced", n_ens=2)
+    model.set_params(categorical_features=[0], min_frequency=0.5, activation="tanh")
+    model.save(path)
+    for one in (model, cnn.load(path), copy.deepcopy(model)):
+        assert bits(one.predict_proba(TABLE)) == bits(found)
+
+
 def test_after_a_fit_that_failed(bits):
     model = regressor().fit(TABLE, T)
     expected = model.predict(TABLE)

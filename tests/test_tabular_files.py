@@ -13,6 +13,17 @@ from cnn.cli import common
 from cnn.tabular import TabularClassifier
 
 
+def _rewritten(path, *changes):
+    """Change the text of an estimator's file; each part is in it."""
+    network = _core.Network.load(str(path))
+    text = network.get_metadata("tabular")
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    network.set_metadata("tabular", text)
+    network.save(str(path))
+
+
 def models():
     """Return estimators with all that files keep, and tables for them."""
     pandas = pytest.importorskip("pandas")
@@ -99,11 +110,7 @@ def test_files_that_cannot_be_written(tmp_path):
 def test_files_that_are_not_estimators(tmp_path, old, new):
     model, path = classifier().fit(TABLE, LABELS), tmp_path / "model.safetensors"
     model.save(path)
-    network = _core.Network.load(str(path))
-    text = network.get_metadata("tabular")
-    assert old in text
-    network.set_metadata("tabular", text.replace(old, new))
-    network.save(str(path))
+    _rewritten(path, (old, new))
     with pytest.raises(cnn.ModelFileError, match="the file's tabular is not one"):
         cnn.load(path)
 
@@ -112,13 +119,42 @@ def test_files_of_versions_without_infrequent_categories(tmp_path, bits):
     path = tmp_path / "model.safetensors"
     model = classifier().fit(TABLE, LABELS)
     model.save(path)
-    network = _core.Network.load(str(path))
-    text = network.get_metadata("tabular")
-    old = text.replace('"infrequent": [], ', "").replace('"min_frequency": null, ', "")
-    assert len(old) == len(text) - 8 * 18 - 23
-    network.set_metadata("tabular", old)
-    network.save(str(path))
+    _rewritten(path, ('"infrequent": [], ', ""), ('"min_frequency": null, ', ""))
     assert bits(cnn.load(path).predict_proba(TABLE)) == bits(model.predict_proba(TABLE))
+
+
+def test_files_of_versions_with_the_loss_among_parameters(tmp_path, bits):
+    path = tmp_path / "model.safetensors"
+    model = regressor(loss="quantile", quantiles=(0.25, 0.5)).fit(TABLE, T)
+    model.save(path)
+    _rewritten(path, ('"target": {"loss": "quantile", "quantiles": [0.25, 0.5], ', '"target": {'))
+    assert bits(cnn.load(path).predict(TABLE)) == bits(model.predict(TABLE))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"target": {"loss": "quantile"', '"target": {"loss": "hinge"', "its loss is 'hinge'"),
+        ('"target": {"loss": "quantile"', '"target": {"loss": ["quantile"]', "unhashable"),
+        ('"loss": "quantile", "quantiles": [0.25, 0.5]', '"loss": "quantile"', "quantiles"),
+        (
+            '"loss": "quantile", "quantiles": [0.25, 0.5], "one',
+            '"loss": "quantile", "quantiles": [0.5, 0.25], "one',
+            "should be more",
+        ),
+        (
+            '"target": {"loss": "quantile", "quantiles": [0.25, 0.5]',
+            '"target": {"loss": "huber", "quantiles": []',
+            "its target",
+        ),
+    ],
+)
+def test_files_whose_loss_is_not_one(tmp_path, old, new, message):
+    path = tmp_path / "model.safetensors"
+    regressor(loss="quantile", quantiles=(0.25, 0.5)).fit(TABLE, T).save(path)
+    _rewritten(path, (old, new))
+    with pytest.raises(cnn.ModelFileError, match=message):
+        cnn.load(path)
 
 
 def test_other_readers_of_the_file(tmp_path):

@@ -32,8 +32,10 @@ def text_of(where: str, estimator: Any) -> str:
     Raises
     ------
     ValueError
-        If a category, a class or a parameter is of a type that a file cannot hold.
+        If a category, a class or a parameter is of a type that a file cannot hold, or a parameter
+        was set to what loading would refuse.
     """
+    estimator._validate_params()
     features = [
         {
             "name": feature.name,
