@@ -40,6 +40,7 @@ EXAMPLES = [
     "drop_in_for_sklearn",
     "control_policy",
     "text_and_missing_values",
+    "forest_in_a_network",
     "inside",
     "physics_loss",
     "every_plot",

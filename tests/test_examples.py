@@ -9,7 +9,10 @@ import pytest
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 # Each takes seconds; `make docs` runs all of them, too.
-LONG = {"control_policy", "drop_in_for_sklearn", "initial_weights", "overfitting", "same_bits"}
+LONG = {
+    *("control_policy", "drop_in_for_sklearn", "forest_in_a_network", "initial_weights"),
+    *("overfitting", "same_bits"),
+}
 
 
 def test_examples_are_there():

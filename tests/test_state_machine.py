@@ -13,13 +13,17 @@ from pathlib import Path
 import hypothesis.strategies as st
 import numpy as np
 import pytest
+from column_networks import features
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 import cnn
+from cnn.columns import Embedding, OneHot, Periodic
+from cnn.optimizers import Group
 
 EXAMPLES = int(os.environ.get("CNN_FUZZ_EXAMPLES", "12"))
 INPUTS, OUTPUTS, ROWS = 3, 2, 7
+COLUMNS = [Periodic(missing=True), OneHot(3), Embedding(4)]
 REFUSED = (ValueError, TypeError, OSError, FloatingPointError)
 FORMULAS = {
     "identity": lambda z: z,
@@ -97,6 +101,12 @@ def reference(net, x):
     for layer in net.layers:
         if isinstance(layer, cnn.Standardize):
             y = (y - np.asarray(layer.mean, float)) / np.asarray(layer.scale, float)
+        elif isinstance(layer, cnn.Columns):
+            y = features(layer, x).value.astype(float)
+        elif isinstance(layer, cnn.Scale):
+            y = y * np.asarray(layer.factor, float)
+        elif isinstance(layer, cnn.ParametricActivation):
+            y = y + np.asarray(layer.mix, float) * (FORMULAS[layer.activation](y) - y)
         elif isinstance(layer, cnn.Dense):
             y = FORMULAS[layer.activation](
                 y @ np.asarray(layer.weight, float) + np.asarray(layer.bias, float)
@@ -111,22 +121,44 @@ class Calls(RuleBasedStateMachine):
         hidden=st.sampled_from(["relu", "tanh", "sigmoid", "softplus"]),
         output=st.sampled_from(["identity", "softmax", "sigmoid"]),
         dtype=st.sampled_from(["float32", "float64"]),
-        standardized=st.booleans(),
+        first=st.sampled_from(["dense", "standardize", "columns"]),
         dropout=st.booleans(),
+        grouped=st.booleans(),
         seed=st.integers(0, 5),
     )
-    def build(self, hidden, output, dtype, standardized, dropout, seed):
+    def build(self, hidden, output, dtype, first, dropout, grouped, seed):
         rng = np.random.default_rng(seed)
-        stages = [cnn.Standardize(INPUTS)] if standardized else []
-        stages += [cnn.Dense(INPUTS, 17, hidden, l2=1e-3 * (seed % 2))]
+        l2 = 1e-3 * (seed % 2)
+        self.x = rng.normal(size=(ROWS, INPUTS))
+        self.of_columns, self.grouped = first == "columns", grouped
+        if self.of_columns:
+            self.x[:, 1:] = rng.integers(0, 4, (ROWS, 2))  # of the codes 0 to 2 one is unknown
+            self.x[rng.random((ROWS, INPUTS)) < 0.1] = np.nan
+            made = cnn.Columns(COLUMNS, frequencies=3, embedding_size=2)
+            stages = [made, cnn.Scale(made.outputs)]
+            stages += [cnn.Dense(made.outputs, 17, l2=l2, parametrization="ntk")]
+            stages += [cnn.ParametricActivation(17, hidden)]
+        else:
+            stages = [cnn.Standardize(INPUTS)] if first == "standardize" else []
+            stages += [cnn.Dense(INPUTS, 17, hidden, l2=l2)]
         stages += [cnn.Dropout(0.3)] if dropout else []
         stages += [cnn.Dense(17, OUTPUTS, output)]
         self.net = cnn.Sequential(stages, rng=seed, dtype=dtype)
-        self.x = rng.normal(size=(ROWS, INPUTS))
         self.t = np.eye(OUTPUTS)[rng.integers(0, OUTPUTS, ROWS)]
-        self.optimizer = cnn.Adam(0.01)
+        self.optimizer = self.new_optimizer()
         self.copies = []
         self.folder = tempfile.TemporaryDirectory()
+
+    def new_optimizer(self):
+        """Return an optimizer that has made no step, with groups and schedules in some runs."""
+        if not self.grouped:
+            return cnn.Adam(0.01)
+        names = ("embedding", "periodic", "factor", "mix") if self.of_columns else ((0, "weight"),)
+        if isinstance(self.net.layers[0], cnn.Standardize):
+            names = ((1, "weight"),)
+        groups = [Group("bias", lr=0.5, weight_decay=0.0), Group(names, lr=cnn.StepDecay(0.5, 3))]
+        decay = cnn.FlatCosine(0.1, steps=9)
+        return cnn.AdamW(cnn.CosineLog(0.01, steps=9), weight_decay=decay, groups=groups)
 
     def teardown(self):
         if hasattr(self, "folder"):
@@ -155,8 +187,18 @@ class Calls(RuleBasedStateMachine):
         batches = [(self.x[i : i + size], self.t[i : i + size]) for i in range(0, ROWS, size)]
         self.net.fit(batches, optimizer=self.optimizer, batch_size=size)
 
+    @rule(rate=st.floats(0, 1))
+    def fit_with_another_dropout(self, rate):
+        before = self.optimizer.steps
+        dropout = cnn.FlatCosine(rate, steps=5)
+        self.net.fit(self.x, self.t, batch_size=3, optimizer=self.optimizer, dropout=dropout)
+        assert self.optimizer.steps == before + 3
+
     @rule()
     def step(self):
+        if self.grouped:
+            self.refused(self.net.train_step, self.x, self.t, optimizer=self.optimizer)
+            return
         steps = self.optimizer.steps
         self.net.train_step(self.x, self.t, optimizer=self.optimizer)
         assert self.optimizer.steps == steps + 1
@@ -190,7 +232,7 @@ class Calls(RuleBasedStateMachine):
         self.copies.append((self.net, bits(self.net)))
         self.net = loaded
         if self.optimizer.steps == 0:
-            self.optimizer = cnn.Adam(0.01)
+            self.optimizer = self.new_optimizer()
 
     @rule(how=st.sampled_from([copy.copy, copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))]))
     def take_copy(self, how):
@@ -208,6 +250,8 @@ class Calls(RuleBasedStateMachine):
 
     @rule(scale=st.floats(-2, 2))
     def set_weights(self, scale):
+        if self.of_columns:  # frequencies stay small, so that float32 has digits for their turns
+            scale = max(-1.0, min(scale, 1.0))
         weights = [w * scale for w in self.net.get_weights()]
         self.net.set_weights(weights)
         for a, b in zip(weights, self.net.get_weights(), strict=True):
@@ -218,6 +262,8 @@ class Calls(RuleBasedStateMachine):
     @rule(bad=st.sampled_from(BAD_INPUTS), call=st.sampled_from(["fit", "evaluate", "train_step"]))
     def bad_inputs(self, bad, call):
         options = {"optimizer": self.optimizer} if call != "evaluate" else {}
+        if self.of_columns and isinstance(bad, np.ndarray) and bad.dtype == float:
+            bad = np.where(np.isnan(bad), np.inf, bad)  # a NaN is a missing value there
         self.refused(getattr(self.net, call), bad, self.t, **options)
 
     @rule(options=st.sampled_from(BAD_OPTIONS))
@@ -243,6 +289,16 @@ class Calls(RuleBasedStateMachine):
     def bad_targets(self, t):
         self.refused(self.net.fit, self.x, t, optimizer=self.optimizer)
 
+    @rule(
+        groups=st.sampled_from(
+            [[Group("mean")], [Group(((9, "weight"),))], [Group("bias"), Group("gamma")]]
+        )
+    )
+    def groups_that_the_network_lacks(self, groups):
+        made = cnn.Adam(0.01, groups=groups)
+        self.refused(self.net.fit, self.x, self.t, optimizer=made)
+        assert made.steps == 0
+
     @rule(place=st.integers(0, 4), shape=st.sampled_from([(1,), (INPUTS, 16), ()]))
     def bad_weights(self, place, shape):
         weights = self.net.get_weights()
@@ -260,7 +316,7 @@ class Calls(RuleBasedStateMachine):
     def optimizer_of_another(self):
         other = cnn.Sequential([cnn.Dense(INPUTS, OUTPUTS)], rng=0)
         owned = cnn.SGD(0.1)
-        other.train_step(self.x, self.t, optimizer=owned)
+        other.train_step(np.nan_to_num(self.x), self.t, optimizer=owned)
         self.refused(self.net.train_step, self.x, self.t, optimizer=owned)
 
     @rule()

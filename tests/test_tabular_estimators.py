@@ -1,45 +1,27 @@
-"""TabularClassifier and TabularRegressor: tables of all kinds, scores, bits, refusals."""
+"""TabularClassifier and TabularRegressor: learning, bits, calibration, refusals."""
 
 import copy
-import datetime
 import math
 import pickle
-import warnings
 from concurrent.futures import ThreadPoolExecutor
-from decimal import Decimal
-from fractions import Fraction
 
 import numpy as np
 import pytest
 from refused import refused
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
-from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import d2_pinball_score, log_loss
 from sklearn.model_selection import cross_val_score, train_test_split
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from tabular_models import LABELS, TABLE, N, T, classifier, regressor
 
 import cnn
 from cnn import _core
-from cnn.cli import common
-from cnn.columns import Embedding, Ignored, Number, OneHot, Periodic
-from cnn.tabular import TabularClassifier, TabularRegressor, distill
+from cnn.columns import Ignored, Number, Periodic
+from cnn.tabular import TabularClassifier, TabularRegressor
 from cnn.tabular._calibration import temperature_of
 from cnn.tabular._encoder import Encoder
-
-RNG = np.random.default_rng(0)
-SMALL = {"hidden_layer_sizes": (16,), "epochs": 5, "random_state": 0}
-
-
-def classifier(**settings):
-    return TabularClassifier(**(SMALL | settings))
-
-
-def regressor(**settings):
-    return TabularRegressor(**(SMALL | settings))
-
 
 # ---- scikit-learn's checks -----------------------------------------------------------------------
 
@@ -59,211 +41,6 @@ def _expected_failures(estimator):
 )
 def test_checks_of_scikit_learn(estimator, check):
     check(estimator)
-
-
-# ---- Tables --------------------------------------------------------------------------------------
-
-N = 60
-TABLE = {
-    "number": [float(v) for v in RNG.normal(size=N)],
-    "count": [int(v) for v in RNG.integers(0, 9, N)],
-    "holes": [None if i % 7 == 0 else float(v) for i, v in enumerate(RNG.normal(size=N))],
-    "word": [("red", "green", "blue")[i % 3] for i in range(N)],
-    "town": [f"town {i % 12}" if i % 11 else None for i in range(N)],
-    "yes": [bool(v) for v in RNG.integers(0, 2, N)],
-    "day": [datetime.datetime(2024, 1, 1, 6) + datetime.timedelta(days=i) for i in range(N)],
-    "same": [1.0] * N,
-}
-LABELS = np.array([f"class {(i + j) % 3}" for i, j in zip(range(N), TABLE["count"], strict=True)])
-T = np.array(TABLE["number"]) + np.array(TABLE["yes"])
-
-
-def tables():
-    """Return the same table in all kinds that are read."""
-    pandas = pytest.importorskip("pandas")
-    frame = pandas.DataFrame(TABLE)
-    found = {"dict": {name: list(column) for name, column in TABLE.items()}, "pandas": frame}
-    typed = frame.copy()
-    typed["word"], typed["town"] = typed["word"].astype("category"), typed["town"].astype("string")
-    typed["count"], typed["yes"] = typed["count"].astype("Int64"), typed["yes"].astype("boolean")
-    found["pandas of other types"] = typed
-    found["pandas in another order"] = frame[frame.columns[::-1]]
-    zoned = frame.copy()
-    zoned["day"] = zoned["day"].dt.tz_localize("UTC").dt.tz_convert("Asia/Tokyo")
-    found["pandas with a time zone"] = zoned
-    try:
-        import polars
-
-        found["polars"] = polars.DataFrame(TABLE)
-        found["polars categories"] = found["polars"].with_columns(
-            polars.col("town").cast(polars.Categorical),
-            polars.col("word").cast(polars.Enum(["blue", "green", "red"])),
-            polars.col("number").cast(polars.Float64),
-        )
-        found["arrow"] = found["polars"].to_arrow()
-        found["arrow dictionaries"] = found["polars categories"].to_arrow()
-    except ImportError:
-        pass
-    return found
-
-
-def test_all_kinds_of_tables_are_the_same(bits):
-    found = tables()
-    model = classifier().fit(found["dict"], LABELS)
-    expected = model.predict_proba(found["dict"])
-    for name, table in found.items():
-        with warnings.catch_warnings():
-            # Fitted without names as scikit-learn knows them, which a frame has.
-            warnings.filterwarnings("ignore", "X has feature names")
-            assert bits(model.predict_proba(table)) == bits(expected), name
-        if name != "pandas in another order":
-            assert bits(classifier().fit(table, LABELS).predict_proba(table)) == bits(expected)
-
-
-def test_columns_of_a_network():
-    model = regressor().fit(TABLE, T)
-    kinds = [type(column) for column in model.net_.layers[0].columns]
-    # A date has four numbers; the hour is the same in all rows.
-    dates = [Periodic, Periodic, Periodic, Ignored]
-    assert kinds == [Periodic, Periodic, Periodic, OneHot, Embedding, OneHot, *dates, Ignored]
-    assert [column.missing for column in model.net_.layers[0].columns[:3]] == [False, False, True]
-    assert model.n_features_in_ == len(TABLE)
-    assert model.net_.layers[0].columns[4].categories == 12
-
-
-def test_dates():
-    encoder = Encoder("f", {"day": np.array(["1970-01-01T18:00", "NaT", "2024-02-29"], "M8[s]")})
-    x = encoder.transform("f", {"day": np.array(["2024-02-29T06:00", "NaT"], "M8[ms]")})
-    feature = encoder.features[0]
-    found = x[0] * feature.scales + feature.centers
-    assert found.tolist() == [19782.25, 2.0, 3.0, 6.0]  # a Thursday; Monday is 0
-    assert np.isnan(x[1]).all()
-
-
-@pytest.mark.parametrize("kind", [float, int, bool, "M8[s]"])
-def test_masked_values_are_missing(kind):
-    values = np.array([0, 1, 0, 1], dtype="i8").astype(kind)
-    masked = np.ma.masked_array(values, mask=[0, 1, 0, 0])
-    encoder = Encoder("f", {"a": masked})
-    assert encoder.features[0].missing
-    x = encoder.transform("f", {"a": masked})
-    assert np.isnan(x[1]).all()
-    assert np.isfinite(x[[0, 2, 3]]).all()
-
-
-def test_what_is_a_number():
-    """Decimals, fractions, and numbers among texts in a list of rows; durations are seconds."""
-    table = {
-        "decimal": [Decimal("1.5"), None, Decimal(2), Decimal(7)],
-        "fraction": [Fraction(1, 2), 1, 2.5, 3],
-        "duration": [datetime.timedelta(seconds=s) for s in (1, 2, 3, 4)],
-        "hours": np.array([1, 2, 3, 4], "m8[h]"),
-    }
-    encoder = Encoder("f", table)
-    assert [f.kind for f in encoder.features] == ["number"] * 4
-    x = encoder.transform("f", table)
-    assert encoder.features[3].centers == [9000.0]
-    assert x[:, 2].tolist() == x[:, 3].tolist()
-    rows = Encoder("f", [[1.5, "red"], [2.5, "blue"]])
-    assert [f.kind for f in rows.features] == ["number", "category"]
-    assert rows.transform("f", [[1.5, "blue"]]).tolist() == [[-1.0, 0.0]]
-
-
-@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i4", "u8"])
-def test_arrays_of_numbers_at_once(dtype):
-    """The short way for arrays gives what the way of columns gives, and the same errors."""
-    x = (np.random.default_rng(0).normal(size=(50, 3)) * 100).astype("i4").astype(dtype)
-    if dtype[0] == "f":
-        x[::7, 1] = np.nan
-    encoder = Encoder("f", x)
-    columns = {f"x{j}": x[:, j] for j in range(3)}
-    assert encoder.transform("f", x).tobytes() == encoder.transform("f", columns).tobytes()
-    if dtype[0] == "f":
-        x[3, 2] = np.inf
-        for table in (x, {f"x{j}": x[:, j] for j in range(3)}):
-            with refused(ValueError, "f: row 3, column 'x2' is inf, should be finite or missing"):
-                encoder.transform("f", table)
-
-
-def test_a_categorical_of_numbers_is_a_category():
-    pandas = pytest.importorskip("pandas")
-    frame = pandas.DataFrame({"a": pandas.Categorical([10, 20, 10, None])})
-    feature = Encoder("f", frame).features[0]
-    assert (feature.kind, feature.categories, feature.missing) == ("category", [10, 20], True)
-
-
-def test_large_numbers_keep_their_digits():
-    """Seconds since 1970, of which float32 has a multiple of 128."""
-    v = np.arange(100.0)
-    scores = [
-        TabularRegressor(epochs=40, random_state=0)
-        .fit((v + off)[:, None], v**2)
-        .score((v + off)[:, None], v**2)
-        for off in (0.0, 1.7e9, 2.0**50)
-    ]
-    assert scores[0] == scores[1] == scores[2] > 0.5
-    for scale in (1e300, 1e-300):
-        model = regressor().fit(v[:, None] * scale, v)
-        assert np.isfinite(model.predict(v[:, None] * scale)).all()
-        assert np.isfinite(model.predict([[1e308], [-1e308]])).all()
-
-
-def test_missing_dates_alone(bits):
-    model = regressor().fit({"day": TABLE["day"]}, T)
-    missing = model.predict({"day": np.array(["NaT"], "M8[s]")})
-    assert bits(model.predict({"day": [None]})) == bits(missing)
-
-
-def test_categories_of_numbers():
-    """Numbers are categories if they are named as such."""
-    x = np.column_stack(
-        [np.random.default_rng(0).integers(0, 4, N) * 10.0, np.random.default_rng(0).normal(size=N)]
-    )
-    model = regressor(categorical_features=[0]).fit(x, T)
-    assert model.net_.layers[0].columns == (OneHot(4), Periodic())
-    model = regressor(categorical_features=["count"]).fit({"count": TABLE["count"]}, T)
-    assert isinstance(model.net_.layers[0].columns[0], Embedding)
-
-
-def test_an_array_of_objects():
-    x = np.array([["a", 1.5], ["b", 2.5], [None, math.nan], ["a", 4]] * 10, dtype=object)
-    model = classifier().fit(x, [0, 1, 0, 1] * 10)
-    assert model.net_.layers[0].columns == (OneHot(2), Periodic(missing=True))
-    assert model.predict(x[:3]).shape == (3,)
-
-
-def test_a_missing_value_where_training_had_none(bits):
-    """A missing number counts as the median, a missing category as no category."""
-    model = regressor().fit({"a": [1.0, 2.0, 6.0] * 8, "b": ["x", "y", "z"] * 8}, T[:24])
-    median = model.predict({"a": [2.0], "b": ["x"]})
-    assert bits(model.predict({"a": [None], "b": ["x"]})) == bits(median)
-    assert model.predict({"a": [2.0], "b": [None]}).shape == (1,)
-
-
-def test_unseen_categories(bits):
-    for settings, message in (({}, None), ({"unseen": "ignore"}, None), ({"unseen": "error"}, 1)):
-        model = regressor(**settings).fit({"b": ["x", "y", "z", "w"] * 6}, T[:24])
-        missing = model.predict({"b": [None, "x"]})
-        text = "row 0, column 'b' is 'q', which fit did not see: w, x, y and 1 more"
-        if message:
-            with refused(ValueError, f"TabularRegressor.predict: {text}"):
-                model.predict({"b": ["q", "x"]})
-            continue
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            found = model.predict({"b": ["q", "x"]})
-        assert bits(found) == bits(missing)
-        assert [text in str(w.message) for w in caught] == ([True] if not settings else [])
-
-
-def test_many_categories():
-    """100,000 categories, of which a network has a row each, and a number for all but these."""
-    names = [f"n{i}" for i in range(100_000)]
-    x = {"name": names * 2, "number": np.linspace(0, 1, 200_000)}
-    model = regressor(epochs=1, batch_size=20_000).fit(x, np.arange(200_000) % 100_000 / 1e5)
-    assert model.net_.layers[0].columns[0] == Embedding(100_000)
-    assert model.net_.layers[0].embedding.shape == (100_000, 8)
-    assert np.isfinite(model.predict({"name": names[:5], "number": [0.0] * 5})).all()
 
 
 # ---- Learning ------------------------------------------------------------------------------------
@@ -338,6 +115,44 @@ def test_quantiles():
     one = regressor(loss="quantile", quantiles=0.5).fit(x, t)
     assert one.predict(x).shape == (3000,)
     assert one.score(x, t) > 0
+
+
+_LOSSES = ("squared_error", "absolute_error", "huber", "poisson", "quantile")
+
+
+@pytest.mark.parametrize("loss", _LOSSES)
+def test_parameters_that_change_after_fit(loss, bits, tmp_path):
+    """They are those of the next fit: predictions, scores and files follow what fit used."""
+    t = T - T.min()
+    model = regressor(loss=loss, calibrate=True, n_ens=1).fit(TABLE, t)
+    found, interval = model.predict(TABLE), model.predict_interval(TABLE, 0.3)
+    score, path = model.score(TABLE, t), tmp_path / "model.safetensors"
+    others = {"preset": "fast", "n_ens": 3, "epochs": 9, "sigma": 1.0, "calibrate": False}
+    others |= {"categorical_features": [1], "min_frequency": 5, "activation": "relu"}
+    for changed in (*({"loss": other} for other in _LOSSES), {"quantiles": (0.2, 0.3)}, others):
+        model.set_params(**changed)
+        model.save(path)
+        for one in (model, cnn.load(path), copy.deepcopy(model)):
+            assert one.get_params() == model.get_params()
+            assert bits(one.predict(TABLE)) == bits(found)
+            assert bits(one.predict_interval(TABLE, 0.3)) == bits(interval)
+            assert one.score(TABLE, t) == score
+    model.set_params(loss="hinge")
+    assert bits(model.predict(TABLE)) == bits(found)
+    before = path.read_bytes()
+    with refused(ValueError, "The 'loss' parameter of TabularRegressor must be"):
+        model.save(path)
+    assert path.read_bytes() == before
+
+
+def test_parameters_of_a_classifier_that_change_after_fit(bits, tmp_path):
+    model = classifier(calibrate=True).fit(TABLE, LABELS)
+    found, path = model.predict_proba(TABLE), tmp_path / "model.safetensors"
+    model.set_params(calibrate=False, label_smoothing=0.0, class_weight="balanced", n_ens=2)
+    model.set_params(categorical_features=[0], min_frequency=0.5, activation="tanh")
+    model.save(path)
+    for one in (model, cnn.load(path), copy.deepcopy(model)):
+        assert bits(one.predict_proba(TABLE)) == bits(found)
 
 
 def test_after_a_fit_that_failed(bits):
@@ -471,108 +286,6 @@ def test_permutation_importance():
     assert found[-1] == 0
 
 
-# ---- Files ---------------------------------------------------------------------------------------
-
-
-def models():
-    """Return estimators with all that files keep, and tables for them."""
-    pandas = pytest.importorskip("pandas")
-    frame = pandas.DataFrame(TABLE)
-    counts = np.array(TABLE["count"])
-    x = np.column_stack([TABLE["number"], counts])
-    return {
-        "texts": (classifier(calibrate=True, lr=0.01), frame, LABELS),
-        "numbers": (classifier(class_weight="balanced"), TABLE, counts),
-        "truth values": (classifier(), x, np.array(TABLE["yes"])),
-        "objects": (classifier(), x, np.array(["a", "b"] * 30, dtype=object)),
-        "one target": (regressor(calibrate=True), frame, T),
-        "two targets": (regressor(categorical_features=[1]), x, np.column_stack([T, -T])),
-        "quantiles": (regressor(loss="quantile", calibrate=True), TABLE, T),
-        "poisson": (regressor(loss="poisson", hidden_layer_sizes=8), TABLE, counts),
-    }
-
-
-@pytest.mark.parametrize("name", models())
-def test_files(tmp_path, bits, name):
-    model, table, y = models()[name]
-    model.fit(table, y)
-    path = tmp_path / "model.safetensors"
-    model.save(path)
-    loaded = cnn.load(path)
-    assert type(loaded) is type(model)
-    assert loaded.get_params() == model.get_params()
-    assert loaded.predict(table).tolist() == model.predict(table).tolist()
-    assert loaded.predict(table).dtype == model.predict(table).dtype
-    for kept in ("n_features_in_", "best_epochs_", "n_iter_", "temperature_"):
-        assert getattr(loaded, kept, None) == getattr(model, kept, None)
-    names = [list(getattr(m, "feature_names_in_", ())) for m in (loaded, model)]
-    assert names[0] == names[1]
-    if isinstance(model, TabularClassifier):
-        assert bits(loaded.predict_proba(table)) == bits(model.predict_proba(table))
-        assert loaded.classes_.dtype == model.classes_.dtype
-    elif model.calibrate:
-        assert bits(loaded.predict_interval(table, 0.3)) == bits(model.predict_interval(table, 0.3))
-    loaded.save(path)
-    assert path.read_bytes() == (model.save(path) or path.read_bytes())
-
-
-def test_files_that_cannot_be_written(tmp_path):
-    path = tmp_path / "model.safetensors"
-    table = {"a": [datetime.time(i % 3) for i in range(N)]}
-    with refused(ValueError, "column 'a' has the category datetime.time(0, 0) of type time, which"):
-        regressor().fit(table, T).save(path)
-    with refused(ValueError, "TabularClassifier.save: there are 2 networks, a file holds one"):
-        classifier(n_ens=2).fit(TABLE, LABELS).save(path)
-    assert not path.exists()
-    model = classifier(random_state=np.random.RandomState(0)).fit(TABLE, LABELS)
-    model.save(path)
-    assert cnn.load(path).random_state is None
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ('"format": 1', '"format": 2'),
-        ('"estimator": "TabularClassifier"', '"estimator": "eval"'),
-        ('"epochs": 5', '"epochs": 0'),
-        ('"n_ens"', '"n_end"'),
-        ('"kind": "boolean"', '"kind": "function"'),
-        ('"categories": [false, true]', '"categories": [false, 1.5]'),
-        ('"red"', '"blue"'),
-        ('"green", ', ""),
-        ('"name": "day"', '"name": "same"'),
-        ('"kind": "date"', '"kind": "number"'),
-        ('"class 0", ', ""),
-        ('"temperature": 1.0', '"temperature": 0'),
-        ('"target": {', '"goal": {'),
-        ('"best_epoch": ', '"best_epoch": 1e999'),
-        ('"dtype": "<U7"', '"dtype": "<U500000000"'),
-        ('"scales": [', '"scales": [0.0, '),
-        ('"centers": [', '"centers": [1, '),
-        ('{"format"', '["format"'),
-    ],
-)
-def test_files_that_are_not_estimators(tmp_path, old, new):
-    model, path = classifier().fit(TABLE, LABELS), tmp_path / "model.safetensors"
-    model.save(path)
-    network = _core.Network.load(str(path))
-    text = network.get_metadata("tabular")
-    assert old in text
-    network.set_metadata("tabular", text.replace(old, new))
-    network.save(str(path))
-    with pytest.raises(cnn.ModelFileError, match="the file's tabular is not one"):
-        cnn.load(path)
-
-
-def test_other_readers_of_the_file(tmp_path):
-    path = tmp_path / "model.safetensors"
-    regressor().fit(TABLE, T).save(path)
-    with refused(ValueError, "model is the file of an estimator of cnn.tabular, should be one of"):
-        cnn.predictor.Predictor(path)
-    with refused(ValueError, "the file has a TabularRegressor, which the command line does not"):
-        common.loaded(str(path))
-
-
 # ---- Calibration ---------------------------------------------------------------------------------
 
 
@@ -631,73 +344,6 @@ def test_intervals_have_their_coverage(loss):
     deviation = math.sqrt(alpha * (1 - alpha) / (calibrating + 2) / 4)
     assert 1 - alpha - 3 * deviation < covered / tests
     assert covered / tests < 1 - alpha + 1 / (calibrating + 1) + 3 * deviation
-
-
-# ---- Distilling ----------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def breast_cancer():
-    return load_breast_cancer(return_X_y=True, as_frame=True)
-
-
-def test_a_student_of_classes(breast_cancer):
-    x, y = breast_cancer
-    forest = RandomForestClassifier(n_estimators=50, random_state=0)
-    student = TabularClassifier(hidden_layer_sizes=(32,), epochs=60, label_smoothing=0.0)
-    student.set_params(random_state=0)
-    found = distill(forest, x, y, student=student)
-    assert not hasattr(forest, "classes_")  # copies are fitted
-    assert not hasattr(student, "classes_")
-    assert found.rows == 114
-    assert found.teacher_score > 0.93
-    assert found.student_score > found.teacher_score - 0.03
-    assert found.agreement > 0.94
-    assert found.student.feature_names_in_.tolist() == list(x.columns)
-    assert len(found.student.net_.layers[2].bias) == 32
-    # One row takes a forest milliseconds.
-    assert found.student_microseconds[0] < found.teacher_microseconds[0]
-    text = str(found)
-    assert "agreement" in text
-    assert f"{found.student_score:.4f}" in text
-
-
-def test_a_student_learns_probabilities():
-    """Of a teacher that is unsure, and not of the classes."""
-    x, y = np.random.default_rng(0).normal(size=(200, 2)), np.arange(200) % 10 < 3
-    settings = {"label_smoothing": 0.0, "validation_fraction": 0.0}
-    student = TabularClassifier(epochs=60, random_state=0, **settings)
-    found = distill(DummyClassifier(), x, y, student=student, cv=2)
-    off = [
-        np.abs(m.predict_proba(x) - [0.7, 0.3]).mean() for m in (found.student, student.fit(x, y))
-    ]
-    assert 1.5 * off[0] < off[1]
-
-
-def test_a_student_of_numbers():
-    x, t = load_diabetes(return_X_y=True)
-    teacher = RandomForestRegressor(n_estimators=50, random_state=0).fit(x, t)
-    found = distill(teacher, x, student=TabularRegressor(random_state=0, epochs=100))
-    assert found.teacher is teacher
-    assert found.teacher_score is None
-    assert found.agreement > 0.5
-    assert isinstance(distill(teacher, x[:60]).student, TabularRegressor)
-
-
-def test_refused_students(breast_cancer):
-    x, y = breast_cancer
-    forest = RandomForestClassifier(n_estimators=5, random_state=0)
-    for teacher, options, error, message in (
-        (None, {}, TypeError, "distill: teacher is of type NoneType, should be an estimator with"),
-        (RandomForestClassifier, {}, TypeError, "distill: teacher is of type ABCMeta"),
-        (forest, {"student": forest}, TypeError, "student is of type RandomForestClassifier"),
-        (forest, {"student": regressor()}, ValueError, "the teacher has predict_proba"),
-        (forest, {"test_fraction": 0.0}, ValueError, "test_fraction is 0"),
-        (forest, {"test_fraction": 1.0}, ValueError, "test_fraction is 1"),
-        (forest, {"student": classifier(class_weight="balanced")}, ValueError, "class_weight is"),
-    ):
-        with refused(error, message):
-            distill(teacher, x, y, **options)
 
 
 # ---- Refused -------------------------------------------------------------------------------------
@@ -761,6 +407,11 @@ def test_refused_columns():
         ({"n_ens": 0}, {}, ValueError, "The 'n_ens' parameter"),
         ({"dropout": 1.0}, {}, ValueError, "The 'dropout' parameter"),
         ({"activation": "softmax"}, {}, ValueError, "The 'activation' parameter"),
+        ({"min_frequency": 0}, {}, ValueError, "The 'min_frequency' parameter"),
+        ({"min_frequency": 0.0}, {}, ValueError, "The 'min_frequency' parameter"),
+        ({"min_frequency": 1.0}, {}, ValueError, "The 'min_frequency' parameter"),
+        ({"min_frequency": math.nan}, {}, ValueError, "The 'min_frequency' parameter"),
+        ({"min_frequency": "2"}, {}, ValueError, "The 'min_frequency' parameter"),
         ({"hidden_layer_sizes": (4, 0)}, {}, ValueError, "hidden_layer_sizes[1] is 0, should be"),
         ({"calibrate": True, "validation_fraction": 0}, {}, ValueError, "calibrate is True, but"),
         ({}, {"eval_set": 3}, TypeError, "eval_set is of type int, should be a tuple (X, y)"),

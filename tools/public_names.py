@@ -8,6 +8,7 @@ import importlib
 import inspect
 import itertools
 import re
+import sys
 import textwrap
 from functools import cache
 from pathlib import Path
@@ -161,12 +162,23 @@ def section(docstring, title):
 @cache
 def _texts_below(cls):
     """Return the texts that stand below assignments in a class."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
-    except (OSError, TypeError):
-        return {}
-    texts, body = {}, tree.body[0].body
-    for statement, after in itertools.pairwise(body):
+    texts = {}
+    for statement, after in itertools.pairwise(_body(cls)):
         if isinstance(statement, ast.AnnAssign) and isinstance(after, ast.Expr):
-            texts[statement.target.id] = inspect.cleandoc(after.value.value)
+            name = statement.target.id
+            if not name.startswith("_"):
+                texts[name] = inspect.cleandoc(after.value.value)
     return texts
+
+
+def _body(cls):
+    """Return the statements of a class, which may be in any file of the package that it names."""
+    file = getattr(sys.modules[cls.__module__], "__file__", None)
+    if file is None or not file.endswith(".py"):
+        return []
+    path = Path(file)
+    for file in sorted(path.parent.glob("*.py")) if path.name == "__init__.py" else [path]:
+        for statement in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(statement, ast.ClassDef) and statement.name == cls.__name__:
+                return statement.body
+    return []

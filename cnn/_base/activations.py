@@ -1,8 +1,8 @@
 """The table of activations, and the functions of arrays that are made from it.
 
 To add an activation: its line in CNN_ACTIVATIONS of cnn.h, its arithmetic in
-csrc/kernels/activation.c, its entry here, and its name in cnn/functional.py; with a number also a
-class in cnn/activations.py.
+csrc/kernels/activation.c, its entry here, and its name in cnn/functional/_activations.py and
+cnn/functional/__init__.py; with a number also a class in cnn/activations.py.
 """
 
 from __future__ import annotations

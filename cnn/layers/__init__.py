@@ -1,5 +1,6 @@
 """The layers of a Sequential, and the initialisers of their weights."""
 
+from cnn._base.modules import set_module
 from cnn.layers._columns import Columns
 from cnn.layers._columns import center_and_scale as center_and_scale
 from cnn.layers._dense import Dense, normal, uniform
@@ -32,6 +33,4 @@ __all__ = [
     "uniform",
 ]
 
-# Pickles name this module, however it is divided into files.
-for _name in __all__:
-    globals()[_name].__module__ = __name__
+set_module(__name__, *(globals()[_name] for _name in __all__))

@@ -79,8 +79,13 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
     categorical_features : "auto" or sequence of str or int, default "auto"
         The columns of categories; with "auto" those of texts, of a categorical type and of truth
         values.
+    min_frequency : int or float, optional
+        A column's categories in fewer rows than this, or in a smaller share of the rows if it is a
+        float, count as one infrequent category, as in scikit-learn's `OneHotEncoder`. Truth values
+        are left as they are.
     unseen : {"warn", "error", "ignore"}, default "warn"
-        What happens if a category is met that training did not have. It counts as missing.
+        What happens if a category is met that training did not have. It counts as infrequent if the
+        column has infrequent categories, otherwise as missing.
     n_jobs : int, optional
         The number of threads; by default that of `cnn.get_num_threads`. Results do not depend on
         it.
@@ -111,6 +116,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         The number of columns.
     feature_names_in_ : ndarray of str
         Their names, if all are strings.
+    infrequent_categories_ : dict of str to list
+        The infrequent categories of each column that has any.
 
     See Also
     --------
@@ -174,6 +181,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         validation_fraction: float = 0.2,
         early_stopping: bool | int = False,
         categorical_features: Any = "auto",
+        min_frequency: float | None = None,
         unseen: str = "warn",
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -195,6 +203,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         self.validation_fraction = validation_fraction
         self.early_stopping = early_stopping
         self.categorical_features = categorical_features
+        self.min_frequency = min_frequency
         self.unseen = unseen
         self.n_jobs = n_jobs
         self.random_state = random_state

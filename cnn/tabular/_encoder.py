@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from numbers import Real
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,12 +40,19 @@ class Feature:
     kind: str
     """"number", "category", "boolean" or "date"."""
     categories: list[Any] = field(default_factory=list)
+    infrequent: list[Any] = field(default_factory=list)
+    """Categories that count as one, whose code follows those of `categories`."""
     missing: bool = False
     """Whether a value was missing when it was fitted."""
     centers: list[float] = field(default_factory=list)
     """What is subtracted from its numbers in float64: of large ones float32 has too few digits."""
     scales: list[float] = field(default_factory=list)
     """By what its numbers are divided then."""
+
+    @property
+    def codes(self) -> int:
+        """The number of codes of its categories."""
+        return len(self.categories) + bool(self.infrequent)
 
     @property
     def names(self) -> list[str]:
@@ -69,9 +76,17 @@ class Encoder:
         The rows that it is fitted to.
     categorical : "auto" or sequence of str or int
         The columns that are categories; "auto" for those of texts, categories and booleans.
+    min_frequency : int or float, optional
+        The rows, or the share of all rows, below which categories count as one.
     """
 
-    def __init__(self, where: str, table: Any, categorical: Any = "auto") -> None:
+    def __init__(
+        self,
+        where: str,
+        table: Any,
+        categorical: Any = "auto",
+        min_frequency: float | None = None,
+    ) -> None:
         names, columns = columns_of(where, table)
         chosen = _chosen(where, names, categorical)
         self.named = named_columns(table) is not None
@@ -79,6 +94,8 @@ class Encoder:
         for name, (values, is_category) in zip(names, columns, strict=True):
             force = is_category if chosen is None else name in chosen
             feature = _fitted(where, name, values, force=force, free=chosen is None)
+            if min_frequency is not None and feature.kind == "category":
+                _group_infrequent(feature, values, min_frequency)
             if feature.kind in ("number", "date") and len(values):
                 for number in _encoded(where, feature, values, "error"):
                     center, scale = center_and_scale(where, f"column {name!r}", number)
@@ -99,7 +116,11 @@ class Encoder:
         return [feature.name for feature in self.features]
 
     def transform(self, where: str, table: Any, unseen: str = "warn") -> NDArray[np.float64]:
-        """Return the rows as numbers; NaN for what is missing, and for categories not known."""
+        """Return the rows as numbers; NaN for what is missing.
+
+        A category that is not known counts as infrequent, or as missing if the column has no
+        infrequent ones.
+        """
         if self._takes_at_once(table):
             return self._of_numbers(where, table)
         names, columns = columns_of(where, table)
@@ -183,7 +204,7 @@ def _scaled(number: NDArray[np.float64], center: Any, scale: Any) -> NDArray[np.
 
 def _column(feature: Feature, values: NDArray[np.float64], one_hot: int) -> Column:
     if feature.kind in ("category", "boolean"):
-        count = len(feature.categories)
+        count = feature.codes
         if count < 2 and not (count == 1 and feature.missing):
             return Ignored()
         return OneHot(count) if count <= one_hot else Embedding(count)
@@ -384,6 +405,16 @@ def _fitted_category(where: str, name: str, values: NDArray[Any]) -> Feature:
     return Feature(name, "category", categories, missing=missing)
 
 
+def _group_infrequent(feature: Feature, values: NDArray[Any], min_frequency: float) -> None:
+    """Take the categories that have fewer rows out of the others, as scikit-learn does."""
+    counts = Counter(value for value in values.tolist() if not is_missing(value))
+    # A share is one of all rows, also of those without a value.
+    least = min_frequency if isinstance(min_frequency, Integral) else min_frequency * len(values)
+    known = feature.categories
+    feature.categories = [category for category in known if counts[category] >= least]
+    feature.infrequent = [category for category in known if counts[category] < least]
+
+
 def _numbers(where: str, name: str, values: NDArray[Any]) -> NDArray[np.float64]:
     """Return a column of numbers as float64, which are finite or NaN."""
     if values.dtype.kind in "OUSbM":
@@ -421,20 +452,23 @@ def _encoded(
         return [_numbers(where, feature.name, values)]
     if feature.kind == "date":
         return _dates(where, feature.name, values)
-    codes = {category: code for code, category in enumerate(feature.categories)}
+    codes: dict[Any, float] = {category: code for code, category in enumerate(feature.categories)}
+    rest = len(codes)
+    codes.update(dict.fromkeys(feature.infrequent, rest))
+    other = rest if feature.infrequent else math.nan
     found = np.empty(len(values))
     strange: tuple[int, Any] | None = None
     for row, value in enumerate(values.tolist()):
         try:
-            code = None if is_missing(value) else codes.get(value, -1)
+            code = math.nan if is_missing(value) else codes.get(value)
         except TypeError:
             raise TypeError(
                 f"{where}: row {row}, column {feature.name!r} is of type {type(value).__name__}, "
                 f"should be a number or a text"
             ) from None
-        if code == -1 and strange is None:
+        if code is None and strange is None:
             strange = row, value
-        found[row] = np.nan if code is None or code < 0 else code
+        found[row] = other if code is None else code
     if strange is not None and unseen != "ignore":
         _report(where, feature, strange, unseen)
     return [found]
@@ -442,15 +476,16 @@ def _encoded(
 
 def _report(where: str, feature: Feature, strange: tuple[int, Any], unseen: str) -> None:
     row, value = strange
-    some = [str(category) for category in feature.categories[:_SHOWN]]
-    more = len(feature.categories) - len(some)
+    some = [str(category) for category in (feature.categories + feature.infrequent)[:_SHOWN]]
+    more = len(feature.categories) + len(feature.infrequent) - len(some)
     known = ", ".join(some) + (f" and {more} more" if more > 0 else "")
     text = (
         f"{where}: row {row}, column {feature.name!r} is {value!r}, which fit did not see: {known}"
     )
     if unseen == "error":
         raise ValueError(text)
-    warning.warn(f"{text}; it counts as missing, and so do others of its kind")
+    kind = "infrequent" if feature.infrequent else "missing"
+    warning.warn(f"{text}; it counts as {kind}, and so do others of its kind")
 
 
 def _dates(where: str, name: str, values: NDArray[Any]) -> list[NDArray[np.float64]]:

@@ -32,16 +32,16 @@ def text_of(where: str, estimator: Any) -> str:
     Raises
     ------
     ValueError
-        If a category, a class or a parameter is of a type that a file cannot hold.
+        If a category, a class or a parameter is of a type that a file cannot hold, or a parameter
+        was set to what loading would refuse.
     """
+    estimator._validate_params()
     features = [
         {
             "name": feature.name,
             "kind": feature.kind,
-            "categories": [
-                _plain(where, f"column {feature.name!r} has the category", category)
-                for category in feature.categories
-            ],
+            "categories": _categories(where, feature, feature.categories),
+            "infrequent": _categories(where, feature, feature.infrequent),
             "missing": feature.missing,
             "centers": feature.centers,
             "scales": feature.scales,
@@ -60,6 +60,11 @@ def text_of(where: str, estimator: Any) -> str:
         "target": estimator._target_content(where),
     }
     return json.dumps(content, ensure_ascii=False, allow_nan=False)
+
+
+def _categories(where: str, feature: Feature, categories: list[Any]) -> list[Any]:
+    what = f"column {feature.name!r} has the category"
+    return [_plain(where, what, category) for category in categories]
 
 
 def _parameters(estimator: Any) -> dict[str, Any]:
@@ -164,12 +169,14 @@ def _feature(value: Any) -> Feature:
     name, kind, categories = value["name"], value["kind"], value["categories"]
     if not isinstance(name, str) or kind not in ("number", "category", "boolean", "date"):
         raise ValueError(f"a column is {name!r} of the kind {kind!r}")
-    plain = isinstance(categories, list) and all(type(each) in _PLAIN for each in categories)
-    if not plain or len(set(categories)) < len(categories):
+    infrequent = value.get("infrequent", [])  # files of versions without min_frequency have none
+    plain = isinstance(categories, list) and isinstance(infrequent, list)
+    known = [*categories, *infrequent]
+    if not plain or not all(type(each) in _PLAIN for each in known) or len(set(known)) < len(known):
         raise ValueError(f"column {name!r} should have categories that differ")
-    if kind == "boolean" and categories != [False, True]:
+    if kind == "boolean" and (categories, infrequent) != ([False, True], []):
         raise ValueError(f"column {name!r} should have the categories False and True")
-    made = Feature(name, kind, categories, missing=value["missing"] is True)
+    made = Feature(name, kind, categories, infrequent, missing=value["missing"] is True)
     made.centers, made.scales = value["centers"], value["scales"]
     count = len(made.names) if kind in ("number", "date") else 0
     for numbers in (made.centers, made.scales):
@@ -192,8 +199,8 @@ def _check_columns(net: Sequential, features: list[Feature]) -> None:
         )
     for feature, column in zip(wanted, first.columns, strict=True):
         count = getattr(column, "categories", 0)
-        if count > 0 and count != len(feature.categories):
+        if count > 0 and count != feature.codes:
             raise ValueError(
-                f"column {feature.name!r} has {len(feature.categories)} categories, but the "
+                f"column {feature.name!r} has {feature.codes} categories, but the "
                 f"network has {count}"
             )

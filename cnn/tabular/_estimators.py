@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import _check_feature_names, _check_sample_weight, check_is_fitted
 
 from cnn import _core, activations, runtime
@@ -77,6 +77,11 @@ class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "early_stopping": ["boolean", Interval(Integral, 1, None, closed="left")],
         "categorical_features": [StrOptions({"auto"}), "array-like"],
+        "min_frequency": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(RealNotInt, 0, 1, closed="neither"),
+            None,
+        ],
         "unseen": [StrOptions({"warn", "error", "ignore"})],
         "n_jobs": [Interval(Integral, 1, 1024, closed="both"), None],
         "random_state": ["random_state"],
@@ -145,7 +150,7 @@ class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
     ) -> Self:
         where = f"{type(self).__name__}.fit"
         recipe = self._settings(where)
-        encoder = Encoder(where, X, self.categorical_features)
+        encoder = Encoder(where, X, self.categorical_features, self.min_frequency)
         x = encoder.transform(where, X)
         _check_rows(where, x)
         _check_feature_names(self, X, reset=True)
@@ -301,6 +306,16 @@ class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         """The network; the first one of several."""
         check_is_fitted(self)
         return self.nets_[0]
+
+    @property
+    def infrequent_categories_(self) -> dict[str, list[Any]]:
+        """The categories of each column that count as one, of columns that have such ones."""
+        check_is_fitted(self)
+        return {
+            feature.name: list(feature.infrequent)
+            for feature in self._encoder.features
+            if feature.infrequent
+        }
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save the network and the preprocessing to a safetensors file, for `cnn.load`.

@@ -87,8 +87,13 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
     categorical_features : "auto" or sequence of str or int, default "auto"
         The columns of categories; with "auto" those of texts, of a categorical type and of truth
         values.
+    min_frequency : int or float, optional
+        A column's categories in fewer rows than this, or in a smaller share of the rows if it is a
+        float, count as one infrequent category, as in scikit-learn's `OneHotEncoder`. Truth values
+        are left as they are.
     unseen : {"warn", "error", "ignore"}, default "warn"
-        What happens if a category is met that training did not have. It counts as missing.
+        What happens if a category is met that training did not have. It counts as infrequent if the
+        column has infrequent categories, otherwise as missing.
     n_jobs : int, optional
         The number of threads; by default that of `cnn.get_num_threads`. Results do not depend on
         it.
@@ -115,6 +120,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         The number of columns.
     feature_names_in_ : ndarray of str
         Their names, if all are strings.
+    infrequent_categories_ : dict of str to list
+        The infrequent categories of each column that has any.
 
     See Also
     --------
@@ -154,6 +161,9 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         "quantiles": ["array-like", Real],
     }
 
+    # What fit used; set_params may change the parameters afterwards.
+    _fitted_loss: str
+    _levels: tuple[float, ...]
     _mean: NDArray[np.float64]
     _scale: NDArray[np.float64]
     _low: NDArray[np.float64]
@@ -180,6 +190,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         validation_fraction: float = 0.2,
         early_stopping: bool | int = False,
         categorical_features: Any = "auto",
+        min_frequency: float | None = None,
         unseen: str = "warn",
         n_jobs: int | None = None,
         random_state: Any = None,
@@ -201,6 +212,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         self.validation_fraction = validation_fraction
         self.early_stopping = early_stopping
         self.categorical_features = categorical_features
+        self.min_frequency = min_frequency
         self.unseen = unseen
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -307,12 +319,13 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         >>> model.fit([[0.0], [1.0]] * 20, [5.0, 7.0] * 20).score([[0.0], [1.0]], [5.0, 7.0]) > 0.99
         True
         """
-        if self.loss != "quantile":
+        check_is_fitted(self)
+        if self._fitted_loss != "quantile":
             return float(super().score(X, y, sample_weight))
-        found = self.predict(X).reshape(-1, len(self._levels()))
+        found = self.predict(X).reshape(-1, len(self._levels))
         scores = [
             d2_pinball_score(y, column, sample_weight=sample_weight, alpha=level)
-            for column, level in zip(found.T, self._levels(), strict=True)
+            for column, level in zip(found.T, self._levels, strict=True)
         ]
         return float(np.mean(scores))
 
@@ -389,10 +402,10 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
 
     def _numbers(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
         """Return outputs of the network as numbers of the target's scale."""
-        if self.loss == "poisson":
+        if self._fitted_loss == "poisson":
             outputs = _exp(outputs)
         found: NDArray[np.float64] = np.clip(self._unscaled(outputs), self._low, self._high)
-        return np.sort(found, axis=1) if self.loss == "quantile" else found
+        return np.sort(found, axis=1) if self._fitted_loss == "quantile" else found
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -400,8 +413,12 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         tags.target_tags.positive_only = self.loss == "poisson"
         return tags
 
-    def _levels(self) -> tuple[float, ...]:
-        return checked_quantiles("TabularRegressor", self.quantiles)
+    def _set_loss(self, loss: str, quantiles: Any) -> None:
+        """Keep the loss of fit, and the levels of quantiles, which are checked."""
+        self._fitted_loss = loss
+        self._levels = (
+            checked_quantiles("TabularRegressor", quantiles) if loss == "quantile" else ()
+        )
 
     def _recipe(self) -> Recipe:
         # The exponential of large steps is too large.
@@ -409,6 +426,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
 
     def _fit_target(self, where: str, y: Any) -> NDArray[Any]:
         numbers, dimensions = _checked(where, y)
+        self._set_loss(self.loss, self.quantiles)
         self._one_column = numbers.shape[1] == 1
         if self._one_column and dimensions > 1:
             warning.warn(
@@ -416,10 +434,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
                 "shape of y to (n_samples,), for example using ravel().",
                 DataConversionWarning,
             )
-        if self.loss == "quantile":
-            self._levels()
-            if not self._one_column:
-                raise ValueError(f"{where}: y has several columns, should have one for quantiles")
+        if self._levels and not self._one_column:
+            raise ValueError(f"{where}: y has several columns, should have one for quantiles")
         self._check_sign(where, numbers)
         self._low, self._high = numbers.min(axis=0), numbers.max(axis=0)
         # Sums of `fsum` are exact, so that they have the same bits on every machine.
@@ -432,7 +448,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
                 deviation = np.array([np.inf])
         if not np.isfinite(deviation).all():
             raise ValueError(f"{where}: y has numbers that are too large to be standardised")
-        if self.loss == "poisson":
+        if self._fitted_loss == "poisson":
             self._scale, self._mean = self._mean, np.zeros_like(self._mean)
         else:
             self._scale = deviation
@@ -450,7 +466,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         return self._scaled(numbers)
 
     def _check_sign(self, where: str, numbers: NDArray[np.float64]) -> None:
-        if self.loss == "poisson" and (numbers < 0).any():
+        if self._fitted_loss == "poisson" and (numbers < 0).any():
             row = int((numbers < 0).any(axis=1).argmax())
             raise ValueError(
                 f"{where}: y has {numbers[row].min():g} in row {row}, should be 0 or more for "
@@ -461,29 +477,39 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         return (numbers - self._mean) / self._scale
 
     def _loss(self) -> Loss:
-        if self.loss == "quantile":
-            return Quantile(self._levels())
-        made: Loss = _LOSSES[self.loss]()
+        if self._fitted_loss == "quantile":
+            return Quantile(self._levels)
+        made: Loss = _LOSSES[self._fitted_loss]()
         return made
 
     def _output(self, t: NDArray[Any]) -> tuple[int, str]:
-        return len(self._levels()) if self.loss == "quantile" else t.shape[1], "identity"
+        return len(self._levels) or t.shape[1], "identity"
 
     def _target_content(self, where: str) -> dict[str, Any]:
-        found: dict[str, Any] = {"one_column": self._one_column}
+        found: dict[str, Any] = {
+            "loss": self._fitted_loss,
+            "quantiles": list(self._levels),
+            "one_column": self._one_column,
+        }
         for name in _ARRAYS:
             values = getattr(self, f"_{name}")
             found[name] = None if values is None else array_content(where, "y has", values)
         return found
 
     def _take_target(self, content: Any) -> None:
+        loss, quantiles = self.loss, self.quantiles  # older files have them there alone
+        if "loss" in content:
+            loss, quantiles = content["loss"], content["quantiles"]
+        if loss not in _LOSSES:
+            raise ValueError(f"its loss is {loss!r}")
+        self._set_loss(loss, quantiles)
         self._one_column = content["one_column"] is True
         for name in _ARRAYS:
             values = content[name]
             setattr(self, f"_{name}", None if values is None else array_of(values))
         outputs = self.nets_[0].outputs
-        if self.loss == "quantile":
-            outputs -= len(self._levels()) - 1
+        if self._levels:
+            outputs -= len(self._levels) - 1
             if outputs != 1:
                 raise ValueError("its quantiles are not those of the network")
         found = [self._mean, self._scale, self._low, self._high]
@@ -500,7 +526,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
 
     def _error(self, outputs: NDArray[Any], t: NDArray[Any], weight: Any) -> float:
         z = outputs.astype(np.float64)
-        if self.loss == "poisson":
+        if self._fitted_loss == "poisson":
             terms = _exp(z) - t * z
         else:  # as predictions are clipped
             low, high = (self._scaled(bound) for bound in (self._low, self._high))
@@ -511,14 +537,14 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
 
     def _terms(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what the loss is of differences between targets and outputs."""
-        if self.loss == "quantile":
-            levels = np.array(self._levels())
+        if self._levels:
+            levels = np.array(self._levels)
             found: NDArray[np.float64] = np.maximum(levels * r, (levels - 1) * r)
             return found
         distance = np.abs(r)
-        if self.loss == "absolute_error":
+        if self._fitted_loss == "absolute_error":
             return distance
-        if self.loss == "huber":
+        if self._fitted_loss == "huber":
             return np.where(distance <= 1, r * r / 2, distance - 0.5)
         return r * r
 
