@@ -1,7 +1,7 @@
 """How good networks for tables are beside boosted trees and other networks, and how fast.
 
     make bench-tabular ARGS="--output FOLDER"
-    make bench-tabular ARGS="--output FOLDER --tables california,adult --methods cnn,lightgbm --seeds 1"
+    make bench-tabular ARGS="--output FOLDER --tables california --methods cnn,lightgbm --seeds 1"
 
 Each table is split for each seed into four fifths to fit and a fifth to score, the same for all
 methods. Each fit has a process of its own, on one thread, one at a time. A line of JSON for each
@@ -13,18 +13,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(1, str(Path(__file__).parents[1]))
+FOLDER = Path(__file__).parents[1]
+sys.path.insert(0, str(FOLDER))
 
-import methods
-import report
-import tables
+from tabular import methods, report, tables  # noqa: E402  # they are found now
 
-WORKER = Path(__file__).with_name("worker.py")
+# Set before a library is imported, which reads it then.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 # A fit that takes longer is stopped, and told in the report.
 MOST_SECONDS = 1800
 
@@ -41,9 +42,7 @@ def _options() -> argparse.Namespace:
             found = text.split(",")
             strange = [name for name in found if name not in known]
             if strange:
-                raise argparse.ArgumentTypeError(
-                    f"{strange[0]!r} is none of {', '.join(known)}"
-                )
+                raise argparse.ArgumentTypeError(f"{strange[0]!r} is none of {', '.join(known)}")
             return found
 
         return parsed
@@ -81,7 +80,9 @@ def _fit(table: str, method: str, seed: int) -> str:
     failed = {"table": table, "method": method, "seed": seed}
     try:
         done = subprocess.run(
-            [sys.executable, str(WORKER), table, method, str(seed)],
+            [sys.executable, "-m", "tabular.worker", table, method, str(seed)],
+            cwd=FOLDER,
+            env={**os.environ, **ONE_THREAD},
             capture_output=True,
             text=True,
             timeout=MOST_SECONDS,

@@ -25,7 +25,7 @@ class Method:
     package: str
     """The distribution that a user installs for it."""
     make: Callable[[bool, int, list[str]], Estimator]
-    """Returns an estimator, given if the target are classes, a seed, and the categorical columns."""
+    """Returns an estimator, given if the target are classes, a seed, and columns of categories."""
 
 
 def _cnn(**settings: Any) -> Callable[[bool, int, list[str]], Estimator]:

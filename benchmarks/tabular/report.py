@@ -14,9 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 import machine
-import methods
-import scatter
-import tables
+from tabular import methods, scatter, tables
 
 Fit: TypeAlias = dict[str, Any]
 # The scores of tables with numbers and with classes: those that ranks are of come first.
@@ -115,7 +113,9 @@ def write(folder: Path) -> None:
     scatter.draw(points, folder / "chart.png")
     parts = [_head(fits), _summary(fits), *_scores(fits), _peer(fits), _times(fits), _tables(fits)]
     if fits.failed:
-        lines = [f"- {f['table']}, {f['method']}, seed {f['seed']}: {f['failed']}" for f in fits.failed]
+        lines = [
+            f"- {f['table']}, {f['method']}, seed {f['seed']}: {f['failed']}" for f in fits.failed
+        ]
         parts.append("## Failed\n\n" + "\n".join(lines))
     (folder / "README.md").write_text("\n\n".join(parts) + "\n")
 
@@ -161,8 +161,8 @@ def _summary(fits: Fits) -> str:
 {_table(head, rows)}
 
 A rank is that of a method among these on one table and seed: by the root mean squared error, or by
-the share of wrong classes; in the second column by the log loss of classes. Times are geometric means
-over the tables. *Installed* is the size of the package and of all that it needs."""
+the share of wrong classes; in the second column by the log loss of classes. Times are geometric
+means over the tables. *Installed* is the size of the package and of all that it needs."""
 
 
 def _scores(fits: Fits) -> Iterable[str]:
@@ -218,9 +218,7 @@ def _peer(fits: Fits) -> str:
             base = float(np.mean([other[seed] for seed in seeds]))
             in_errors = "" if math.isnan(error) or error == 0 else f"{mean / error:+.1f}"
             faster = fits.mean(table, PEER, "fit_seconds") / fits.mean(table, "cnn", "fit_seconds")
-            rows.append(
-                [table, LABELS[key], f"{mean / base:+.1%}", in_errors, f"{faster:.1f} x"]
-            )
+            rows.append([table, LABELS[key], f"{mean / base:+.1%}", in_errors, f"{faster:.1f} x"])
     head = ["table", "score", "difference", "in standard errors", "fit is faster"]
     return f"""## cnn beside {label}
 
@@ -296,6 +294,10 @@ def installed_size(name: str) -> int:
     return total
 
 
+def _is_number(cell: str) -> bool:
+    return not cell or cell.lstrip("*+-")[:1].isdigit()
+
+
 def _number(value: float) -> str:
     if math.isnan(value):
         return ""
@@ -303,8 +305,9 @@ def _number(value: float) -> str:
     return f"{value:,.{digits}f}"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown; columns of numbers stand to the right."""
+    columns = zip(*rows, strict=True)
+    aligned = ["---:" if all(_is_number(cell) for cell in column) else "---" for column in columns]
+    lines = [head, aligned, *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-

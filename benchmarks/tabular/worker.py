@@ -1,4 +1,4 @@
-"""One fit, timed: `python benchmarks/tabular/worker.py TABLE METHOD SEED` prints a line of JSON.
+"""One fit, timed: `python -m tabular.worker TABLE METHOD SEED` prints a line of JSON.
 
 Times are seconds of the processor, which other processes do not change, on one thread.
 """
@@ -6,19 +6,14 @@ Times are seconds of the processor, which other processes do not change, on one 
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 import warnings
 from typing import Any
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[name] = "1"
-
 import numpy as np
 
-import methods
-import tables
+from tabular import methods, tables
 
 TEST_SHARE = 0.2
 # A row alone is predicted so often, or as often as this time allows.
@@ -53,7 +48,7 @@ def measure(table: tables.Table, method: methods.Method, seed: int) -> dict[str,
 def _one_row(made: Any, X: Any) -> float:
     row = X.iloc[:1]
     made.predict(row)
-    times = []
+    times: list[float] = []
     while len(times) < ONE_ROW_CALLS and sum(times) < ONE_ROW_SECONDS:
         start = time.process_time()
         made.predict(row)

@@ -1,0 +1,1 @@
+"""Networks for tables beside trees; see __main__.py."""
