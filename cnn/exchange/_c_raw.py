@@ -117,9 +117,8 @@ class RawTable(TableParts):
             for column in columns
             for pair in zip(column.centers or (0.0,), column.scales or (1.0,), strict=True)
         ]
-        found = filled(
-            "table", names="\n\n".join(self._names()), described=described, fields=_FIELDS
-        )
+        names = "\n\n".join(self._names())
+        found = filled("table", names=names, described=described, numbers="", fields=_FIELDS)
         if any(column.kind == "date" for column in columns):
             found += filled("raw_date")
             dates = filled("raw_column_date")

@@ -211,7 +211,11 @@ class Table(TableParts):
         described = "".join(f"    {line},\n" for line in self._described())
         fields = "" if self._plan.fillings is None else _FIELDS
         found = filled(
-            "table", names=names, described=described.rstrip(",\n"), fields=_NUMBER + fields
+            "table",
+            names=names,
+            described=described.rstrip(",\n"),
+            numbers=_NUMBER,
+            fields=fields,
         )
         found += filled("table_standardise", column=filled("table_column" + self._suffix))
         return found + predict
@@ -241,9 +245,9 @@ class Table(TableParts):
                 fill = column.width if filling.value is None else filling.value
                 more = f", {literal(fill, 64)}, {int(filling.indicator)}"
             if isinstance(column, Number):
-                yield f"{{NULL, 0, {literal(column.mean, 64)}, {literal(column.scale, 64)}{more}}}"
+                yield f"{{{literal(column.mean, 64)}, {literal(column.scale, 64)}, NULL, 0{more}}}"
             else:
-                yield f"{{{self._name}_category_names_{i}, {column.width}, 0, 1{more}}}"
+                yield f"{{0, 1, {self._name}_category_names_{i}, {column.width}{more}}}"
 
     def test(self, filled: Callable[..., str]) -> str:
         """Return a C function that predicts rows and compares the outputs with those of cnn."""

@@ -213,6 +213,7 @@ class _Header:
         table = self._table
         stack = max(network.stack for network in self._networks)
         stack += table.stack if table else 0
+        table_text = table.text(self._filled) if table else ""
         tests, wrong = self._tests()
         text = self._filled(
             "header",
@@ -225,7 +226,7 @@ class _Header:
                 )
                 for network in self._networks
             ),
-            table=table.text(self._filled) if table else "",
+            table=table_text,
             tests=tests,
             wrong=wrong,
             usage=self._filled(

@@ -5,7 +5,7 @@
 ${names}
 
 typedef struct ${own}_column {
-    const char *const *categories; /* NULL for a number */
+${numbers}    const char *const *categories; /* NULL for a number */
     int count;                     /* of categories */
 ${fields}} ${own}_column;
 
