@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cnn import _core
-    from cnn.exchange.raw import RawColumn, RawModel
+    from cnn.exchange.raw import RawModel
 
 _FIELDS = """    int kind;                      /* 0 a number, 1 a category, 2 a date */
 """

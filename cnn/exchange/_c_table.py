@@ -67,8 +67,11 @@ class TableParts:
 
     net = "model.net"
     """How users name the network."""
-    is_exponential = False
-    """Whether an output is the logarithm of the number that is predicted."""
+
+    @property
+    def is_exponential(self) -> bool:
+        """Whether an output is the logarithm of the number that is predicted."""
+        return False
 
     def __init__(self, name: str, dtype: np.dtype[Any], *, fast: bool) -> None:
         self._name = name

@@ -26,7 +26,7 @@ def row_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
     NumPy's own sum has another order along rows, and for a single row too.
     """
     columns = np.ascontiguousarray(values.T)
-    sums = columns[0].copy()
+    sums: NDArray[np.float64] = columns[0].copy()
     for column in columns[1:]:
         sums += column
     return sums

@@ -89,6 +89,55 @@ class EstimatorExports:
 
         c_header.write_raw(self._raw_model(), path, name=name, dtype=dtype, fast=fast)
 
+    def to_onnx(self, path: str | os.PathLike[str]) -> None:
+        """Write the model as an ONNX model that takes the columns of a table by their names.
+
+        It needs the package onnx: ``pip install ".[onnx]"``. Each column is an input of shape
+        (n, 1) with the column's name. Numbers are float64, NaN if they are missing, and so are
+        dates, in seconds since 1970-01-01 00:00 UTC. Categories are strings: the texts of numbers
+        and truth values as `str` makes them, and an empty one for a missing value, unless it is a
+        category. All of the preprocessing and several networks (`n_ens`) are in the graph. The
+        outputs of a classifier are "label" (n,), the texts of the classes, and "probabilities" (n,
+        classes); those of a regressor "number" (n,), or "numbers" (n, k) for several targets or
+        quantiles. Both are float64. If a column has the name of an output, the output's name ends
+        with "_".
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file; one that exists is replaced, whole or not at all.
+
+        Raises
+        ------
+        TypeError, ImportError, OSError
+            As for `cnn.Sequential.to_onnx`.
+        ValueError
+            As for `cnn.Sequential.to_onnx`, and if two categories of a column are the same text, or
+            a name or category cannot be encoded in UTF-8.
+
+        Notes
+        -----
+        A category that training did not have counts as a missing one. With ``unseen="error"``, and
+        if a number is infinite or a date out of range, the outputs of the row are NaN, and the
+        label is empty. Inputs of the network have the bits of Python; the network itself is rounded
+        differently, as `cnn.Sequential.to_onnx` tells.
+
+        Examples
+        --------
+        >>> import cnn, os, tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> path = os.path.join(folder.name, "fruit.onnx")
+        >>> table = {"weight": [150.0, 10.0] * 20, "skin": ["smooth", "rough"] * 20}
+        >>> model = cnn.tabular.TabularClassifier(epochs=20, random_state=0)
+        >>> model.fit(table, ["apple", "lychee"] * 20).to_onnx(path)
+        >>> os.path.getsize(path) > 0
+        True
+        >>> folder.cleanup()
+        """
+        from cnn.exchange import onnx_raw  # noqa: PLC0415  # as above
+
+        onnx_raw.write(self._raw_model(), path)
+
     def _raw_model(self) -> RawModel:
         """Return what exports need of the estimator, with copies of its networks."""
         check_is_fitted(self)
@@ -96,7 +145,9 @@ class EstimatorExports:
         def predict(
             networks: Sequence[_core.Network], rows: NDArray[np.float64]
         ) -> NDArray[np.float64]:
-            x = self._encoder.transform("predict", _table_of(self._encoder.features, rows), "ignore")
+            x = self._encoder.transform(
+                "predict", _table_of(self._encoder.features, rows), "ignore"
+            )
             outputs = [network.predict(x.astype(network.dtype)) for network in networks]
             return self._results(_recipe.mean_of(outputs))
 
@@ -117,9 +168,7 @@ def _column(feature: Feature) -> RawColumn:
 
 def _table_of(features: Sequence[Feature], rows: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
     """Return the table whose values rows of exports stand for."""
-    return {
-        feature.name: _values_of(feature, rows[:, i]) for i, feature in enumerate(features)
-    }
+    return {feature.name: _values_of(feature, rows[:, i]) for i, feature in enumerate(features)}
 
 
 def _values_of(feature: Feature, values: NDArray[np.float64]) -> NDArray[Any]:

@@ -396,9 +396,11 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         return np.sort(found, axis=1) if self.loss == "quantile" else found
 
     def _raw_target(self) -> RawNumbers:
-        numbers = (self._mean, self._scale, self._low, self._high)
         return RawNumbers(
-            *(tuple(array.tolist()) for array in numbers),
+            means=tuple(self._mean.tolist()),
+            scales=tuple(self._scale.tolist()),
+            lows=tuple(self._low.tolist()),
+            highs=tuple(self._high.tolist()),
             is_exponential=self.loss == "poisson",
             quantiles=self._levels() if self.loss == "quantile" else (),
         )
