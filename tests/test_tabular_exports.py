@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from refused import refused
-from table_models import COMPILER, OPTIONS, WARNINGS, compiled, needs_compiler
+from table_models import COMPILER, OPTIONS, WARNINGS, blocks, compiled, needs_compiler
 
 import cnn
 from cnn.columns import Embedding, Ignored, Number, OneHot, Periodic
@@ -396,6 +396,9 @@ def test_columns_without_categories(tmp_path):
     y = np.empty(1)
     bad = np.array([0.0, 0, 0, 0])
     assert library.status(bad.ctypes.data, y.ctypes.data) == 1
+    model.unseen = "error"
+    with refused(ValueError, "to_c: column 'a' had no categories in fit, so that"):
+        model.to_c(tmp_path / "m.h")
 
 
 @needs_compiler
@@ -451,6 +454,29 @@ def test_headers_can_fail(tmp_path, fitted):
         assert library.test() > 0, what
 
 
+@needs_compiler
+def test_the_example_of_the_documentation(tmp_path):
+    sizes, days = np.tile([20.0, 80.0, np.nan], 20), np.arange("2015-01", "2020-01", dtype="M8[M]")
+    flats = {
+        "size": sizes,
+        "district": ["centre", "north", None] * 20,
+        "since": days,
+        "balcony": [True, False] * 30,
+    }
+    model = TabularClassifier(**SETTINGS).fit(flats, ["cheap", "dear", "dear"] * 20)
+    model.to_c(tmp_path / "flats.h")
+    (source,) = blocks("docs/guide/raw_tables.md", "c")
+    (tmp_path / "main.c").write_text(source)
+    program = tmp_path / "main"
+    command = [*COMPILER, "-std=c99", *WARNINGS, tmp_path / "main.c", "-o", program]
+    subprocess.run(command, check=True)
+    done = subprocess.run([program], capture_output=True, text=True, check=True)
+    since = np.array(["2016-02-29"], "M8[us]")
+    row = {"size": [np.nan], "district": ["centre"], "since": since, "balcony": [True]}
+    expected = f"{model.predict(row)[0]} {model.predict_proba(row).max():.2f}\n"
+    assert done.stdout == expected
+
+
 def test_texts_that_c_does_not_have(tmp_path):
     for text in ("a\0b", "\ud800"):
         model = TabularRegressor(**SETTINGS).fit({"a": [text, "b"] * 9, "n": range(18)}, range(18))
@@ -470,6 +496,17 @@ def test_categories_that_are_the_same_text(tmp_path):
     pytest.importorskip("onnx", reason="onnx is not installed")
     with refused(ValueError, f"to_onnx: {message}"):
         model.to_onnx(tmp_path / "m.onnx")
+
+
+def test_loaded_estimators(tmp_path, fitted):
+    """An estimator of a file writes the same header."""
+    for name in ("classifier", "number", "quantiles"):
+        fitted(name).save(tmp_path / "m.safetensors")
+        headers = []
+        for model in (fitted(name), cnn.load(tmp_path / "m.safetensors")):
+            model.to_c(tmp_path / "m.h")
+            headers.append((tmp_path / "m.h").read_text())
+        assert headers[0] == headers[1]
 
 
 def test_bad_arguments(tmp_path, fitted):

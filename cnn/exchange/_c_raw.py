@@ -52,6 +52,12 @@ class RawTable(TableParts):
         self._model = model
         self._networks = networks
         self._texts = [column.texts("to_c") for column in model.columns]
+        for column in model.columns:
+            if column.kind == "category" and not column.categories and model.refuses_unseen:
+                raise ValueError(
+                    f"to_c: column {column.name!r} had no categories in fit, so that "
+                    f"unseen='error' refuses all but missing ones; should be left out"
+                )
 
     @property
     def is_exponential(self) -> bool:
