@@ -1,4 +1,4 @@
-"""Networks with columns, and estimators of tables, as C headers and ONNX files."""
+"""Networks with columns, and estimators of tables, as C headers."""
 
 import ctypes
 import math
@@ -8,6 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from raw_tables import (
+    COLUMNS,
+    RENT,
+    ROWS,
+    SETTINGS,
+    fitted,
+    inputs,
+    network,
+    numbers_of,
+    other_rows,
+    predicted,
+    table,
+)
 from refused import refused
 from table_models import COMPILER, OPTIONS, WARNINGS, blocks, compiled, needs_compiler
 
@@ -16,47 +29,6 @@ from cnn.columns import Embedding, Ignored, Number, OneHot, Periodic
 from cnn.tabular import TabularClassifier, TabularRegressor
 
 # ---- Networks ----------------------------------------------------------------------------------
-
-COLUMNS = (
-    *(Number(), Number(missing=True), Periodic(), Periodic(missing=True)),
-    *(OneHot(2), OneHot(1), Embedding(30), Ignored(), OneHot(5), Embedding(1000), Periodic()),
-)
-CATEGORIES = {4: 2, 5: 1, 6: 30, 8: 5, 9: 1000}
-
-
-def network(dtype, activation="mish", *, columns=COLUMNS, clip=3.0, frequencies=16):
-    """Return a network whose parameters are all random."""
-    first = cnn.Columns(columns, clip=clip, frequencies=frequencies, embedding_size=3)
-    layers = [
-        *(first, cnn.Scale(first.outputs), cnn.Dense(first.outputs, 37)),
-        *(cnn.ParametricActivation(37, activation), cnn.Dropout(0.2), cnn.Dense(37, 20, "tanh")),
-        *(cnn.Scale(20), cnn.Dense(20, 11), cnn.ParametricActivation(11, "relu")),
-        cnn.Dense(11, 4, "softmax"),
-    ]
-    net = cnn.Sequential(layers, rng=0, dtype=dtype)
-    random = np.random.default_rng(0)
-    first.mean = random.normal(size=first.inputs)
-    first.scale = random.uniform(0.5, 2.0, first.inputs)
-    if any(isinstance(column, Periodic) for column in columns):
-        first.periodic = random.normal(size=first.periodic.shape)
-    for layer in net.layers:
-        if isinstance(layer, cnn.Scale):
-            layer.factor = random.normal(size=layer.factor.shape)
-        if isinstance(layer, cnn.ParametricActivation):
-            layer.mix = random.uniform(-0.5, 1.5, layer.mix.shape)
-    return net
-
-
-def inputs(dtype, n=200):
-    """Return rows with missing values, codes that are none, and numbers of all sizes."""
-    random = np.random.default_rng(1)
-    x = 3 * random.normal(size=(n, len(COLUMNS)))
-    for j, count in CATEGORIES.items():
-        x[:, j] = random.integers(-1, count + 1, n)
-    x[: n // 10, 4:10] += 0.5
-    x[random.random(x.shape) < 0.1] = np.nan
-    x[0, :4], x[1, :4], x[2, :4] = (np.inf, -np.inf, 1e30, -1e30), 0.0, -0.0
-    return x.astype(dtype)
 
 
 def rows_of(folder, net, x, options, **settings):
@@ -183,85 +155,6 @@ def test_pytorch_has_no_columns():
 
 # ---- Tables ------------------------------------------------------------------------------------
 
-ROWS = 160
-UNSEEN = "nowhere"
-
-
-def table():
-    """Return columns of each kind, with missing values, and some that hold nothing."""
-    random = np.random.default_rng(0)
-    since = np.datetime64("1955-01-01T00:00:00.123457", "us")
-    found = {
-        "size": random.uniform(20, 140, ROWS),
-        "district": random.choice(["centre", "nörth", "so?uth"], ROWS).astype(object),
-        "since": since + random.integers(0, 36500 * 86400 * 10**6, ROWS),
-        "balcony": random.random(ROWS) < 0.4,
-        "code": random.integers(0, 20, ROWS).astype(str).astype(object),
-        "one": np.full(ROWS, "x", dtype=object),
-        "rooms": random.integers(1, 9, ROWS),
-        "nothing": np.full(ROWS, np.nan),
-        "none": np.full(ROWS, None, dtype=object),
-        "took": random.integers(0, 10**6, ROWS).astype("timedelta64[ms]"),
-        "huge": 1e300 * random.normal(size=ROWS),
-    }
-    found["size"][::10] = np.nan
-    found["district"][5::20] = None
-    found["since"][7::30] = "NaT"
-    # Leap days, and the microsecond before 1970.
-    days = [
-        "1969-12-31T23:59:59.999999",
-        "1970-01-01",
-        "2000-02-29T12:00",
-        "1900-03-01",
-        "1583-12-31",
-    ]
-    found["since"][: len(days)] = np.array(days, "datetime64[us]")
-    return found
-
-
-def other_rows():
-    """Return the table with a category that it did not have."""
-    found = table()
-    found["district"][3] = found["code"][9] = UNSEEN
-    found["size"][4] = 1e308
-    return found
-
-
-RENT = 200 + 9 * np.nan_to_num(table()["size"], nan=80.0) + 300 * (table()["district"] == "centre")
-SETTINGS = {"preset": "fast", "epochs": 2, "hidden_layer_sizes": (24, 10), "random_state": 0}
-MODELS = {
-    "classifier": lambda: TabularClassifier(**SETTINGS, calibrate=True).fit(table(), KINDS),
-    "ensemble": lambda: TabularClassifier(**SETTINGS, n_ens=3).fit(table(), KINDS),
-    "number": lambda: TabularRegressor(**SETTINGS).fit(table(), RENT),
-    "numbers": lambda: TabularRegressor(**SETTINGS, n_ens=2).fit(
-        table(), np.stack([RENT, -RENT], axis=1)
-    ),
-    "quantiles": lambda: TabularRegressor(**SETTINGS, loss="quantile").fit(table(), RENT),
-    "poisson": lambda: TabularRegressor(**SETTINGS, loss="poisson").fit(table(), RENT),
-}
-KINDS = np.where(RENT > 900, "dear", np.where(RENT > 500, "fair", "cheap"))
-
-
-@pytest.fixture(scope="module")
-def fitted():
-    """Return a function that fits a model once."""
-    made = {}
-
-    def get(name):
-        if name not in made:
-            made[name] = MODELS[name]()
-        return made[name]
-
-    return get
-
-
-def predicted(model, rows):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        get = model.predict_proba if hasattr(model, "predict_proba") else model.predict
-        return get(rows).reshape(ROWS, -1)
-
-
 PROGRAM = """
 #define M_SELF_TEST
 #include "m.h"
@@ -298,22 +191,6 @@ def header(folder, model, options=OPTIONS["portable"], more="", **settings):
     return library
 
 
-def seconds(dates):
-    """Return dates as seconds since 1970, and NaN for NaT."""
-    numbers = dates.astype("datetime64[us]").astype(np.int64) / 1e6
-    return np.where(np.isnat(dates), np.nan, numbers)
-
-
-def numbers_of(values):
-    """Return a column of numbers, durations or dates as exports take it, None for categories."""
-    if values.dtype.kind == "M":
-        return seconds(values)
-    if values.dtype.kind == "m":
-        return values / np.timedelta64(1, "s")
-    is_number = values.dtype.kind in "if" or all(value is None for value in values)
-    return values.astype(float) if is_number else None
-
-
 def encoded(library, rows):
     """Return rows as a C program makes them."""
     found = []
@@ -348,7 +225,7 @@ def results(library, rows, width):
         pytest.param("quantiles", "unoptimized", marks=pytest.mark.slow),
     ],
 )
-def test_headers_have_the_bits_of_python(tmp_path, fitted, name, options):
+def test_headers_have_the_bits_of_python(tmp_path, name, options):
     model = fitted(name)
     more = {"classifier": CLASS, "ensemble": CLASS, "quantiles": LEVELS}.get(name, "")
     library = header(tmp_path, model, OPTIONS[options], more)
@@ -403,7 +280,7 @@ def test_columns_without_categories(tmp_path):
 
 @needs_compiler
 @pytest.mark.parametrize("name", ["classifier", "quantiles", "poisson"])
-def test_fast_headers_and_other_types(tmp_path, fitted, name):
+def test_fast_headers_and_other_types(tmp_path, name):
     model, rows = fitted(name), other_rows()
     y = predicted(model, rows)
     # Roundings of float32 in sums of at most 60 products, beside numbers of the target's size.
@@ -416,7 +293,7 @@ def test_fast_headers_and_other_types(tmp_path, fitted, name):
 
 
 @needs_compiler
-def test_headers_refuse_rows(tmp_path, fitted):
+def test_headers_refuse_rows(tmp_path):
     """What Python refuses, and what is no code, has the number of its column."""
     model = fitted("classifier")
     for unseen in ("warn", "error"):
@@ -443,7 +320,7 @@ def test_headers_refuse_rows(tmp_path, fitted):
 
 
 @needs_compiler
-def test_headers_can_fail(tmp_path, fitted):
+def test_headers_can_fail(tmp_path):
     """The self-test finds a center, a scale or a bound that is not that of training."""
     fitted("number").to_c(tmp_path / "m.h")
     text = (tmp_path / "m.h").read_text()
@@ -498,7 +375,7 @@ def test_categories_that_are_the_same_text(tmp_path):
         model.to_onnx(tmp_path / "m.onnx")
 
 
-def test_loaded_estimators(tmp_path, fitted):
+def test_loaded_estimators(tmp_path):
     """An estimator of a file writes the same header."""
     for name in ("classifier", "number", "quantiles"):
         fitted(name).save(tmp_path / "m.safetensors")
@@ -509,7 +386,7 @@ def test_loaded_estimators(tmp_path, fitted):
         assert headers[0] == headers[1]
 
 
-def test_bad_arguments(tmp_path, fitted):
+def test_bad_arguments(tmp_path):
     from sklearn.exceptions import NotFittedError
 
     for to in ("to_c", "to_onnx"):
@@ -528,7 +405,7 @@ def test_bad_arguments(tmp_path, fitted):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_single_row_has_the_bits_of_many(fitted):
+def test_a_single_row_has_the_bits_of_many():
     """Sums of probabilities have one order, whatever the number of rows."""
     t = np.arange(ROWS) % 19
     model = TabularClassifier(**SETTINGS).fit(table()["rooms"].reshape(-1, 1), t)
@@ -536,138 +413,3 @@ def test_a_single_row_has_the_bits_of_many(fitted):
     many = model.predict_proba(x)
     assert all((model.predict_proba(x[i : i + 1]) == many[i]).all() for i in range(len(x)))
     assert all(math.isclose(sum(row), 1.0) for row in many)
-
-
-# ---- ONNX --------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def onnx():
-    return pytest.importorskip("onnx", reason="onnx is not installed")
-
-
-def session(onnx, path):
-    onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
-    onnx.checker.check_model(onnx.load(path), full_check=True)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-
-# ONNX Runtime has mish and selu in float32 alone.
-@pytest.mark.parametrize(
-    ("dtype", "activation", "clip"),
-    [
-        *(("float32", "mish", 3.0), ("float32", "selu", 0.0), ("float32", "identity", 3.0)),
-        *(("float64", "tanh", 3.0), ("float64", "relu", 0.0)),
-    ],
-)
-def test_networks_as_onnx(tmp_path, onnx, dtype, activation, clip):
-    net, x = network(dtype, activation, clip=clip), inputs(dtype)
-    if clip == 0:
-        x[:3] = 1.0
-    net.to_onnx(tmp_path / "net.onnx")
-    running = session(onnx, tmp_path / "net.onnx")
-    y = running.run(None, {"input": x})[0]
-    # Sums of 90 products in four layers, and turns of up to 3 sigma, times 2 pi.
-    most = 8 * 90 * np.finfo(dtype).eps
-    np.testing.assert_allclose(y, net.predict(x), rtol=0, atol=most)
-    assert running.run(None, {"input": x[:1]})[0].shape == (1, 4)
-    assert running.run(None, {"input": x[:0]})[0].shape == (0, 4)
-
-
-def fed(rows):
-    """Return rows as ONNX Runtime takes them."""
-    found = {}
-    for name, values in rows.items():
-        numbers = numbers_of(values)
-        if numbers is None:
-            numbers = np.array(["" if v is None else str(v) for v in values], object)
-        found[name] = numbers[:, np.newaxis]
-    return found
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_estimators_as_onnx(tmp_path, onnx, fitted, name):
-    model, path = fitted(name), tmp_path / "m.onnx"
-    model.to_onnx(path)
-    loaded = onnx.load(path)
-    rows = other_rows()
-    assert [entry.name for entry in loaded.graph.input] == list(rows)
-    found = session(onnx, path).run(None, fed(rows))
-    y = predicted(model, rows)
-    outputs = [entry.name for entry in loaded.graph.output]
-    most = 4 * 60 * np.finfo(np.float32).eps
-    if hasattr(model, "classes_"):
-        assert outputs == ["label", "probabilities"]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            assert found[0].tolist() == model.predict(rows).tolist()
-    else:
-        assert outputs == (["number"] if y.shape[1] == 1 else ["numbers"])
-        assert found[0].ndim == (1 if y.shape[1] == 1 else 2)
-        most *= RENT.max()
-    assert found[-1].dtype == np.float64
-    np.testing.assert_allclose(found[-1].reshape(y.shape), y, rtol=0, atol=most)
-
-
-def test_inputs_of_onnx_have_the_bits_of_python(tmp_path, onnx, fitted):
-    model, path = fitted("number"), tmp_path / "m.onnx"
-    model.to_onnx(path)
-    loaded = onnx.load(path)
-    kind = onnx.TensorProto.FLOAT
-    shape = ["batch", model.net_.inputs]
-    loaded.graph.output.append(onnx.helper.make_tensor_value_info("columns.output", kind, shape))
-    onnx.save(loaded, path)
-    rows = other_rows()
-    found = session(onnx, path).run(["columns.output"], fed(rows))[0]
-    x = model._encoder.transform("f", rows, "ignore").astype(np.float32)
-    # A category that is missing is -1, and one that is not known -2, in place of NaN.
-    codes = [
-        feature.kind in ("category", "boolean")
-        for feature in model._encoder.features
-        for _ in feature.names
-    ]
-    found[:, codes] = np.where(found[:, codes] < 0, np.nan, found[:, codes])
-    np.testing.assert_array_equal(found, x)
-
-
-def test_rows_that_python_refuses(tmp_path, onnx, fitted):
-    for name in ("classifier", "number"):
-        model = fitted(name)
-        model.unseen = "error"
-        model.to_onnx(tmp_path / "m.onnx")
-        model.unseen = "warn"
-        rows = {name: values[:6].copy() for name, values in fed(table()).items()}
-        rows["size"][0], rows["took"][1], rows["since"][2] = np.inf, -np.inf, 1e13
-        rows["district"][3], rows["district"][4] = UNSEEN, ""
-        found = session(onnx, tmp_path / "m.onnx").run(None, rows)
-        lost = np.isnan(found[-1].reshape(6, -1)).all(axis=1)
-        assert lost.tolist() == [True, True, True, True, False, False]
-        if name == "classifier":
-            assert (found[0] == "").tolist() == lost.tolist()
-
-
-def test_names_of_outputs_and_columns(tmp_path, onnx):
-    """Columns may have the names of outputs and of values within; a column needs a name."""
-    rows = {name: [1.0, 2.0] * 9 for name in ("number", "columns", "constants.nan", "means.output")}
-    model = TabularRegressor(**SETTINGS).fit(rows, np.arange(18.0))
-    model.to_onnx(tmp_path / "m.onnx")
-    running = session(onnx, tmp_path / "m.onnx")
-    assert [entry.name for entry in running.get_outputs()] == ["number_"]
-    found = running.run(None, {name: np.array(values)[:, None] for name, values in rows.items()})
-    np.testing.assert_allclose(found[0], model.predict(rows), rtol=0, atol=1e-3)
-    model = TabularRegressor(**SETTINGS).fit({"": [1.0, 2.0] * 9, "b": range(18)}, range(18))
-    with refused(
-        ValueError, "to_onnx: a column's name is empty, but an input of ONNX needs a name"
-    ):
-        model.to_onnx(tmp_path / "other.onnx")
-
-
-def test_texts_that_onnx_does_not_have(tmp_path, onnx):
-    model = TabularRegressor(**SETTINGS).fit({"a": ["\ud800", "b"] * 9, "n": range(18)}, range(18))
-    message = (
-        "to_onnx: a category of column 'a' is '\\ud800', which ONNX's strings cannot hold; model.n"
-    )
-    with refused(ValueError, message):
-        model.to_onnx(tmp_path / "m.onnx")

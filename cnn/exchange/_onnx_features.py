@@ -12,6 +12,35 @@ if TYPE_CHECKING:
 _TURN = 2 * np.pi
 
 
+def _kinds(layer: _core.LayerSpec) -> dict[str, list[tuple[int, int]]]:
+    """Return the columns of each kind, each with its first feature.
+
+    The number of a periodic column and a feature for missing numbers are kinds of their own, and so
+    are two categories, a "pair".
+    """
+    found: dict[str, list[tuple[int, int]]] = {}
+    feature = 0
+
+    def add(kind: str, j: int, width: int) -> None:
+        nonlocal feature
+        found.setdefault(kind, []).append((j, feature))
+        feature += width
+
+    for j, column in enumerate(layer.columns):
+        if column.kind in ("number", "periodic"):
+            add("number", j, 1)
+        if column.kind == "periodic":
+            add("periodic", j, layer.periodic_size - 1)
+        if column.missing:
+            add("missing", j, 1)
+        if column.kind == "one_hot":
+            is_pair = column.categories == 2
+            add("pair" if is_pair else "one_hot", j, 1 if is_pair else column.categories)
+        if column.kind == "embedding":
+            add("embedding", j, layer.embedding_size)
+    return found
+
+
 class FeatureNodes:
     """The part of a model that makes features of columns.
 
@@ -53,53 +82,33 @@ class FeatureNodes:
 
     def _columns(self, name: str, i: int, layer: _core.LayerSpec, value: str) -> str:
         """Add the features of a Columns layer."""
-        found: dict[str, list[tuple[int, int]]] = {}
-        feature = 0
-        for j, column in enumerate(layer.columns):
-            kind = "pair" if column.kind == "one_hot" and column.categories == 2 else column.kind
-            if kind == "periodic":
-                found.setdefault("number", []).append((j, feature))
-            if kind != "ignored":
-                at = feature + 1 if kind == "periodic" else feature
-                found.setdefault(kind, []).append((j, at))
-            feature += {
-                "number": 1,
-                "periodic": layer.periodic_size,
-                "pair": 1,
-                "one_hot": column.categories,
-                "embedding": layer.embedding_size,
-            }.get(kind, 0)
-            if column.missing:
-                found.setdefault("missing", []).append((j, feature))
-                feature += 1
         parts: list[str] = []
         places: list[int] = []
+        found = _kinds(layer)
         numbers = self._numbers_of(name, i, layer, value) if "number" in found else ""
         for kind, columns in found.items():
             chosen = [j for j, _ in columns]
+            counts = [layer.columns[j].categories for j in chosen]
             own = f"{name}.{kind}"
+            width = 1
             if kind == "number":
-                part, width = self._chosen(own, numbers, chosen), 1
+                part = self._chosen(own, numbers, chosen)
             elif kind == "periodic":
                 part = self._periodic(own, i, layer, self._chosen(own, numbers, chosen))
                 width = layer.periodic_size - 1
             elif kind == "missing":
-                part, width = self._missing(own, self._chosen(own, value, chosen)), 1
+                part = self._missing(own, self._chosen(own, value, chosen))
             elif kind == "pair":
-                part, width = self._pairs(own, self._chosen(own, value, chosen)), 1
+                part = self._pairs(own, self._chosen(own, value, chosen))
             elif kind == "embedding":
-                counts = [layer.columns[j].categories for j in chosen]
                 part = self._embedded(own, i, counts, self._chosen(own, value, chosen))
                 width = layer.embedding_size
             else:
-                counts = [layer.columns[j].categories for j in chosen]
                 part = self._one_hot(own, chosen, counts, value)
-                places += [
-                    at + c for (_, at), n in zip(columns, counts, strict=True) for c in range(n)
-                ]
-                width = 0
+            widths = counts if kind == "one_hot" else [width] * len(columns)
             parts.append(part)
-            places += [at + h for _, at in columns for h in range(width)]
+            for (_, at), wide in zip(columns, widths, strict=True):
+                places += range(at, at + wide)
         return self._ordered(f"{name}.features", parts, places)
 
     def _numbers_of(self, name: str, i: int, layer: _core.LayerSpec, value: str) -> str:
