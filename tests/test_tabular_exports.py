@@ -149,7 +149,9 @@ def test_square_roots(tmp_path):
 
 def test_pytorch_has_no_columns():
     pytest.importorskip("torch", reason="PyTorch is not installed")
-    with refused(ValueError, "to_torch: layer 0 is a columns layer, which PyTorch modules do not"):
+    with refused(
+        ValueError, "to_torch: layer 0 is a columns layer, which modules of PyTorch do not"
+    ):
         network("float32").to_torch()
 
 
@@ -247,14 +249,21 @@ def test_headers_have_the_bits_of_python(tmp_path, name, options):
 
 @needs_compiler
 def test_headers_of_arrays(tmp_path):
-    """Columns of numbers without names, in float64, with a class for each of many numbers."""
+    """Columns of numbers without names, far beyond those of training too; many classes."""
     random = np.random.default_rng(2)
     x = random.normal(size=(ROWS, 8)) * 10.0 ** random.integers(-5, 6, 8)
-    t = np.arange(ROWS) % 19 - 3
-    model = TabularClassifier(**SETTINGS).fit(x, t)
-    library = header(tmp_path, model, OPTIONS["native"])
-    assert library.test() == 0
-    assert results(library, x, 19).tobytes() == model.predict_proba(x).tobytes()
+    far = np.where(random.random(x.shape) < 0.2, x * 1e6, x)
+    far[random.random(x.shape) < 0.1] = np.nan
+    classifier = TabularClassifier(**SETTINGS).fit(x, np.arange(ROWS) % 19 - 3)
+    regressor = TabularRegressor(**SETTINGS).fit(x, x[:, 0] + np.sin(x[:, 1]))
+    for model, predict in (
+        (classifier, classifier.predict_proba),
+        (regressor, lambda rows: regressor.predict(rows)[:, None]),
+    ):
+        library = header(tmp_path, model, OPTIONS["native"])
+        assert library.test() == 0
+        y = predict(far)
+        assert results(library, far, y.shape[1]).tobytes() == y.tobytes()
 
 
 @needs_compiler

@@ -1,5 +1,6 @@
 """Networks with columns, and estimators of tables, as ONNX files."""
 
+import json
 import warnings
 
 import numpy as np
@@ -19,6 +20,7 @@ from raw_tables import (
 )
 from refused import refused
 
+import cnn
 from cnn.tabular import TabularRegressor
 
 
@@ -75,6 +77,11 @@ def test_estimators_as_onnx(tmp_path, onnx, name):
     loaded = onnx.load(path)
     rows = other_rows()
     assert [entry.name for entry in loaded.graph.input] == list(rows)
+    columns = json.loads({p.key: p.value for p in loaded.metadata_props}["cnn_columns"])
+    assert [column["name"] for column in columns] == list(rows)
+    assert columns[1]["categories"] == ["centre", "nörth", "so?uth"]
+    with refused(ValueError, "from_onnx: the model takes the columns of a table, should be a net"):
+        cnn.from_onnx(path)
     found = session(onnx, path).run(None, fed(rows))
     y = predicted(model, rows)
     outputs = [entry.name for entry in loaded.graph.output]

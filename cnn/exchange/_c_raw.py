@@ -81,7 +81,7 @@ class RawTable(TableParts):
             "count_of_networks": count,
             "forward": forward,
             "alone": "the network alone" if count == 1 else f"the first of {count} networks alone",
-            "mean_of": "" if count == 1 else f", the mean of those of {count} networks",
+            "mean_of": "" if count == 1 else f" * It is the mean of {count} networks.\n",
             "unseen": "no row may have"
             if self._model.refuses_unseen
             else "counts as a missing one",

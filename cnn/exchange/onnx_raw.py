@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cnn.exchange._onnx_tables import ColumnModel, check_texts
 from cnn.exchange.onnx_write import checked
-from cnn.exchange.raw import RawClasses
+from cnn.exchange.raw import RAW_COLUMNS, RawClasses
 
 if TYPE_CHECKING:
     import os
@@ -49,6 +50,11 @@ class _RawModel(ColumnModel):
         super().__init__(onnx, model.networks[0], [column.name for column in model.columns])
         self._model = model
         self._double = onnx.TensorProto.DOUBLE
+        columns = [
+            {"name": column.name, "kind": column.kind, "categories": column.texts("to_onnx")}
+            for column in model.columns
+        ]
+        self.properties = {RAW_COLUMNS: json.dumps(columns, ensure_ascii=False)}
         # Values of bool columns, each row of which is refused if one of them is true.
         self._bad: list[str] = []
 

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from cnn import _core
 
+RAW_COLUMNS = "cnn_columns"
+"""The key under which an ONNX file has the columns of a model as JSON."""
+
 
 @dataclass(frozen=True)
 class RawColumn:

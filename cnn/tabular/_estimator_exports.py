@@ -100,7 +100,7 @@ class EstimatorExports:
         outputs of a classifier are "label" (n,), the texts of the classes, and "probabilities" (n,
         classes); those of a regressor "number" (n,), or "numbers" (n, k) for several targets or
         quantiles. Both are float64. If a column has the name of an output, the output's name ends
-        with "_".
+        with "_". The metadata ``cnn_columns`` has names, kinds and categories as JSON.
 
         Parameters
         ----------
