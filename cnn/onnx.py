@@ -55,8 +55,9 @@ def from_onnx(path: str | os.PathLike[str], *, outputs: str | None = None) -> Se
     ValueError
         If the model is not a dense network that cnn can run; the error names the node. Also if it
         has no value with the name `outputs`, or several outputs and no name was given; if
-        `cnn.tabular.TableModel.to_onnx` wrote it, so that it takes the columns of a table, if it
-        keeps parameters in other files, or if it shares them so often that they would take many
+        `cnn.tabular.TableModel.to_onnx` or that of an estimator of `cnn.tabular` wrote it, so that
+        it takes the columns of a table, if it has the nodes of a `cnn.Columns` layer, if it keeps
+        parameters in other files, or if it shares them so often that they would take many
         times the file's size.
 
     See Also

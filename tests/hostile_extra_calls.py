@@ -1,6 +1,7 @@
 """Plots and estimators with good arguments, as hostile_calls.py wants them."""
 
 import contextlib
+import os
 
 import numpy as np
 from hostile_core_calls import Case
@@ -194,6 +195,25 @@ def estimators_of_tables():
             )
             for cls in both
         },
+        "TabularClassifier.to_c": Case(
+            lambda estimator, **kw: estimator.to_c(**kw),
+            lambda w: {
+                "estimator": fitted(w, TabularClassifier),
+                "path": os.path.join(w.folder, "m.h"),
+                "name": "m",
+                "dtype": "float32",
+                "fast": False,
+            },
+            ("estimator",),
+        ),
+        "TabularRegressor.to_onnx": Case(
+            lambda estimator, path: estimator.to_onnx(path),
+            lambda w: {
+                "estimator": fitted(w, TabularRegressor),
+                "path": os.path.join(w.folder, "m.onnx"),
+            },
+            ("estimator",),
+        ),
         "TabularClassifier.predict_proba": Case(
             lambda estimator, **columns: estimator.predict_proba(columns),
             lambda w: {"estimator": fitted(w, TabularClassifier), **table},

@@ -83,8 +83,9 @@ class Exports:
 
         The header has a function ``void NAME_predict(const float *x, float *y)`` for one row, and
         the parameters as constants. It allocates nothing, and compiles as C++ too. With
-        ``NAME_SELF_TEST`` defined there is ``int NAME_self_test(void)``, which runs a sample and
-        returns 0 if each output is right.
+        ``NAME_SELF_TEST`` defined there is ``int NAME_self_test(void)``, which runs samples and
+        returns 0 if each output is right. A missing number of a Columns layer is NaN, as in
+        `predict`.
 
         Parameters
         ----------
@@ -130,8 +131,9 @@ class Exports:
         It needs the package onnx: ``pip install ".[onnx]"``. The model has opset 17 and IR
         version 8, an input "input" and an output "output" of the network's dtype, and any number of
         rows. Dense layers are Gemm nodes with the parameters as they are, followed by their
-        activations. A Standardize is a Sub and a Div node, which have the bits of cnn's. Dropout is
-        left out, as it does nothing to a prediction.
+        activations. A Standardize is a Sub and a Div node, which have the bits of cnn's. Columns,
+        Scale and ParametricActivation are several nodes of standard operators. Dropout is left out,
+        as it does nothing to a prediction.
 
         Parameters
         ----------

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 # In the order of their dependencies.
-_SOURCES = ("simd.h", "fma.h", "scalar.h", "vmath.h", "activation.c")
+_SOURCES = ("simd.h", "fma.h", "scalar.h", "vmath.h", "activation.c", "columns.c")
 
 _IDENTIFIER = re.compile(r"\b[A-Za-z_]\w*\b")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)

@@ -20,21 +20,26 @@ if TYPE_CHECKING:
 
 # Rows that a header's self-test runs.
 _TESTED = 4
-# The fields of a column in a header whose model takes missing values.
+# The fields of a column in a header, and those if the model takes missing values.
+_NUMBER = """    double mean, scale;            /* of a number */
+"""
 _FIELDS = """    double fill;                   /* in place of a missing value */
     int indicator;                 /* 1 if there is an input that is 1 for a missing value */
 """
 
 
-def text_literal(what: str, text: str) -> str:
-    """Return a text as C source: ASCII, the bytes of its UTF-8 as octal escapes."""
+def text_literal(what: str, text: str, net: str) -> str:
+    """Return a text as C source: ASCII, the bytes of its UTF-8 as octal escapes.
+
+    `net` is how users name the network, for the message.
+    """
     try:
         data = text.encode()
     except UnicodeEncodeError:
         data = b"\0"
     if 0 in data:
         raise ValueError(
-            f"to_c: {what} is {text!r}, which C's strings cannot hold; model.net.to_c writes the "
+            f"to_c: {what} is {text!r}, which C's strings cannot hold; {net}.to_c writes the "
             f"network alone"
         )
     # Three octal digits take no digit that follows; an escaped ? begins no trigraph.
@@ -47,7 +52,96 @@ def _escaped(byte: int) -> str:
     return chr(byte) if 32 <= byte < 127 else f"\\{byte:03o}"
 
 
-class Table:
+class TableParts:
+    """What headers that take rows of tables share.
+
+    Parameters
+    ----------
+    name : str
+        The prefix of names in the header.
+    dtype : numpy dtype
+        The type of the networks.
+    fast : bool
+        Whether outputs may differ in their last bits.
+    """
+
+    net = "model.net"
+    """How users name the network."""
+
+    @property
+    def is_exponential(self) -> bool:
+        """Whether an output is the logarithm of the number that is predicted."""
+        return False
+
+    def __init__(self, name: str, dtype: np.dtype[Any], *, fast: bool) -> None:
+        self._name = name
+        self._dtype = dtype
+        self._fast = fast
+
+    @property
+    def _type(self) -> str:
+        return "float" if self._dtype == np.float32 else "double"
+
+    def _text(self, what: str, text: str) -> str:
+        return text_literal(what, text, self.net)
+
+    def _array(self, suffix: str, what: str, texts: Sequence[str]) -> str:
+        """Return an array of strings."""
+        lines = "".join(f"    {self._text(what, text)},\n" for text in texts)
+        length = len(texts)
+        return f"static const char *const {self._name}_{suffix}[{length}] = {{\n{lines[:-2]}}};"
+
+    def _tested(
+        self,
+        filled: Callable[..., str],
+        rows: NDArray[np.float64],
+        y: NDArray[Any],
+        most: NDArray[np.float64],
+        *,
+        missing: bool,
+    ) -> str:
+        """Return a C function that predicts rows and compares the outputs with y, those of cnn.
+
+        With `missing`, y has one row more, that of a row in which all is missing. `most` has the
+        tolerances of outputs whose last bits depend on the compiler.
+        """
+        bits = 8 * y.dtype.itemsize
+        tolerances = ""
+        if self._fast:
+            kind, expected = "double", self._lines(y, lambda v: literal(v, 64))
+            shape = f"[{len(y)}][{y.shape[1]}]"
+            numbers = self._lines(most, lambda v: literal(v, 64))
+            tolerances = f"    static const double most{shape} = {{\n{numbers}}};\n"
+        else:
+            kind = f"uint{bits}_t"
+            expected = self._lines(y.view(kind[:-2]), lambda v: f"0x{v:0{bits // 4}x}")
+        compare = filled(
+            "table_compare_fast" if self._fast else "compare_strict",
+            bits=bits,
+            result="float" if bits == 32 else "double",
+        ).rstrip()
+        of_count = {"count": len(rows), "results": y.shape[1], "compare": compare}
+        return filled(
+            "table_test",
+            **of_count,
+            expected_count=len(y),
+            refused="0" if missing else "(int)i + 1",
+            compared="!=" if missing else "==",
+            missing=filled("table_test_missing", **of_count) if missing else "",
+            rows=self._lines(rows, lambda v: literal(v, 64)),
+            expected_type=kind,
+            expected=expected,
+            most=tolerances,
+        )
+
+    @staticmethod
+    def _lines(values: NDArray[Any], text: Callable[[Any], str]) -> str:
+        rows = (", ".join(map(text, row)) for row in values.tolist())
+        lines = (re.sub(r"((?:\S+ ){6})", r"\1\n     ", f"    {{{row}}}") for row in rows)
+        return re.sub(r" +\n", "\n", ",\n".join(lines))
+
+
+class Table(TableParts):
     """The parts of a header that its columns need.
 
     Parameters
@@ -63,10 +157,12 @@ class Table:
     """
 
     def __init__(self, plan: Preprocessing, network: _core.Network, name: str, *, fast: bool):
+        super().__init__(name, network.dtype, fast=fast)
         self._plan = plan
         self._network = network
-        self._name = name
-        self._fast = fast
+
+    usage = "usage_table"
+    """The template of the comment on use."""
 
     @property
     def stack(self) -> int:
@@ -113,16 +209,18 @@ class Table:
             # A negative literal after + is right, but looks like a mistake.
             predict = filled("table_number", scale=scale, mean=f"({mean})" if "-" in mean else mean)
         else:
-            predict = filled("table_classes")
+            predict = filled("class") + filled("table_classes")
         names = "\n\n".join(self._names())
         described = "".join(f"    {line},\n" for line in self._described())
+        fields = "" if self._plan.fillings is None else _FIELDS
         found = filled(
             "table",
             names=names,
             described=described.rstrip(",\n"),
-            fields="" if self._plan.fillings is None else _FIELDS,
-            column=filled("table_column" + self._suffix),
+            numbers=_NUMBER,
+            fields=fields,
         )
+        found += filled("table_standardise", column=filled("table_column" + self._suffix))
         return found + predict
 
     @property
@@ -133,7 +231,7 @@ class Table:
         """Yield the arrays of names, and the target's name."""
         name, plan = self._name, self._plan
         yield self._array("column_names", "a column's name", [c.name for c in plan.columns])
-        target = text_literal("the target's name", plan.target.name)
+        target = self._text("the target's name", plan.target.name)
         yield f"static const char {name}_target_name[] = {target};"
         if isinstance(plan.target, Category):
             yield self._array("class_names", "a class", plan.target.categories)
@@ -141,11 +239,6 @@ class Table:
             if isinstance(column, Category):
                 what = f"a category of column {column.name!r}"
                 yield self._array(f"category_names_{i}", what, column.categories)
-
-    def _array(self, suffix: str, what: str, texts: Sequence[str]) -> str:
-        lines = "".join(f"    {text_literal(what, text)},\n" for text in texts)
-        length = len(texts)
-        return f"static const char *const {self._name}_{suffix}[{length}] = {{\n{lines[:-2]}}};"
 
     def _described(self) -> Iterator[str]:
         for i, (column, filling, _) in enumerate(self._plan.parts()):
@@ -168,32 +261,8 @@ class Table:
             tested = np.vstack([rows, gaps])
         found = self._plan.x(tested, "to_c", dtype=self._network.dtype)
         y = self._plan.outputs(self._network.predict(found))
-        bits = 8 * y.dtype.itemsize
-        most = ""
-        if self._fast:
-            kind, expected = "double", self._lines(y, lambda v: literal(v, 64))
-            most = self._lines(self._tolerance(y), lambda v: literal(v, 64))
-            shape = f"[{len(y)}][{y.shape[1]}]"
-            most = f"    static const double most{shape} = {{\n{most}}};\n"
-        else:
-            kind = f"uint{bits}_t"
-            expected = self._lines(y.view(kind[:-2]), lambda v: f"0x{v:0{bits // 4}x}")
-        compare = filled("table_compare_fast" if self._fast else "table_compare_strict", bits=bits)
-        compare = compare.rstrip()
-        of_count = {"count": len(rows), "results": y.shape[1], "compare": compare}
         missing = self._plan.fillings is not None
-        return filled(
-            "table_test",
-            **of_count,
-            expected_count=len(tested),
-            refused="0" if missing else "(int)i + 1",
-            compared="!=" if missing else "==",
-            missing=filled("table_test_missing", **of_count) if missing else "",
-            rows=self._lines(rows, lambda v: literal(v, 64)),
-            expected_type=kind,
-            expected=expected,
-            most=most,
-        )
+        return self._tested(filled, rows, y, self._tolerance(y), missing=missing)
 
     def _rows(self) -> NDArray[np.float64]:
         """Return rows on both sides of the means, with different categories."""
@@ -218,16 +287,6 @@ class Table:
         found: NDArray[np.float64] = most * scale * (1 + ((y - mean) / scale) ** 2) + rounding
         return found
 
-    @staticmethod
-    def _lines(values: NDArray[Any], text: Callable[[Any], str]) -> str:
-        rows = (", ".join(map(text, row)) for row in values.tolist())
-        lines = (re.sub(r"((?:\S+ ){6})", r"\1\n     ", f"    {{{row}}}") for row in rows)
-        return re.sub(r" +\n", "\n", ",\n".join(lines))
-
     @property
     def _is_number(self) -> bool:
         return isinstance(self._plan.target, Number)
-
-    @property
-    def _type(self) -> str:
-        return "float" if self._network.dtype == np.float32 else "double"

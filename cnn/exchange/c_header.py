@@ -14,17 +14,20 @@ import numpy as np
 
 from cnn import _core
 from cnn._base import checks, files, formats
-from cnn.exchange import _c_formulas
+from cnn.exchange._c_arithmetic import Arithmetic
+from cnn.exchange._c_network import PARAMETERS, TILE, Network, parameters_of
+from cnn.exchange._c_raw import RawTable
 from cnn.exchange._c_table import Table
 from cnn.exchange.kinds import refuse_kinds
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import DTypeLike, NDArray
 
     from cnn._tables.preprocessing import Preprocessing
+    from cnn.exchange.raw import RawModel
 
 # Keywords of C++ too, since C++ may include a header.
 _RESERVED = frozenset(
@@ -35,14 +38,6 @@ _RESERVED = frozenset(
     true try typedef typeid typename union unsigned using virtual void volatile wchar_t while xor
     xor_eq""".split()  # noqa: SIM905  # a list would take a line for each
 )
-
-# The parameters of kinds of layers.
-_PARAMETERS = {"dense": ("weight", "bias"), "standardize": ("mean", "scale")}
-
-_NUMBERS_IN_LINE = 6
-
-# Columns that a layer computes side by side, with two numbers of stack for each.
-_TILE = 64
 
 # Descriptions of the outputs for the comment at the top.
 _STRICT = (
@@ -69,14 +64,52 @@ def write(
 
     With `plan`, the columns that its inputs are made of, the header takes rows of a table.
     """
+    if plan is None:
+        _write([network], path, name, dtype, fast=fast, table=None)
+    else:
+
+        def table(name: str, networks: Sequence[_core.Network], *, fast: bool) -> Table:
+            return Table(plan, networks[0], name, fast=fast)
+
+        _write([network], path, name, dtype, fast=fast, table=table)
+
+
+def write_raw(
+    model: RawModel,
+    path: str | os.PathLike[str],
+    *,
+    name: str | None,
+    dtype: DTypeLike | None,
+    fast: bool,
+) -> None:
+    """Write the model of a table as it is; `TabularClassifier.to_c` documents the arguments."""
+
+    def table(name: str, networks: Sequence[_core.Network], *, fast: bool) -> RawTable:
+        return RawTable(model, networks, name, fast=fast)
+
+    _write(model.networks, path, name, dtype, fast=fast, table=table)
+
+
+def _write(
+    networks: Sequence[_core.Network],
+    path: str | os.PathLike[str],
+    name: str | None,
+    dtype: DTypeLike | None,
+    *,
+    fast: bool,
+    table: Callable[..., Table | RawTable] | None,
+) -> None:
     formats.destination("to_c", checks.path("to_c", path), "a C header")
-    wanted = checks.network_dtype("to_c", network.dtype if dtype is None else dtype)
+    own = networks[0].dtype
+    wanted = np.dtype(checks.network_dtype("to_c", own if dtype is None else dtype))
     fast = checks.flag("to_c", "fast", fast)
-    refuse_kinds("to_c", network, _PARAMETERS, "C headers")
+    for network in networks:
+        refuse_kinds("to_c", network, PARAMETERS, "C headers")
     chosen = _checked_name(path, name)
-    if np.dtype(wanted) != network.dtype:
-        network = _converted(network, wanted)
-    files.replace(path, _Header(network, chosen, fast=fast, plan=plan).text())
+    if wanted != own:
+        networks = [_converted(network, wanted.name) for network in networks]
+    made = None if table is None else table(chosen, networks, fast=fast)
+    files.replace(path, _Header(networks, chosen, fast=fast, table=made).text())
 
 
 def _checked_name(path: str | os.PathLike[str], name: str | None) -> str:
@@ -98,10 +131,10 @@ def _converted(network: _core.Network, dtype: str) -> _core.Network:
     """Return a copy in which each parameter is rounded to another type."""
     made = _core.Network(network.layers, dtype=dtype, seed=network.seed)
     for i, layer in enumerate(network.layers):
-        for parameter in _PARAMETERS.get(layer.kind, ()):
+        for parameter in parameters_of(layer):
             with np.errstate(over="ignore"):  # what becomes infinite is refused below
                 values = network.get(i, parameter).astype(dtype)
-            if layer.kind == "standardize":
+            if parameter in ("mean", "scale"):
                 _check_fixed(parameter, values)
             made.set(i, parameter, values)
     return made
@@ -121,27 +154,34 @@ class _Header:
     """The text of a header: its parts, and the templates that they fill."""
 
     def __init__(
-        self, network: _core.Network, name: str, *, fast: bool, plan: Preprocessing | None
+        self,
+        networks: Sequence[_core.Network],
+        name: str,
+        *,
+        fast: bool,
+        table: Table | RawTable | None,
     ) -> None:
-        self._network = network
         self._name = name
         self._fast = fast
-        self._table = None if plan is None else Table(plan, network, name, fast=fast)
-        self._bits = 8 * network.dtype.itemsize
+        self._table = table
+        function = "predict" if table is None else "forward"
+        if len(networks) == 1:
+            self._networks = [Network(networks[0], name, function)]
+        else:
+            self._networks = [
+                Network(network, name, f"{function}_{i}", f"_{i}")
+                for i, network in enumerate(networks)
+            ]
+        first = networks[0]
+        self._bits = 8 * first.dtype.itemsize
         self._type = "float" if self._bits == 32 else "double"
-        self._formulas = _c_formulas.Formulas(self._bits)
-        self._dense = [
-            (i, layer.inputs, layer.outputs, layer.activation, layer.alpha)
-            for i, layer in enumerate(network.layers)
-            if layer.kind == "dense"
-        ]
-        self._standardizes = network.layers[0].kind == "standardize"
+        self._arithmetic = Arithmetic(self._bits, f"{name}_cnn", f"{name}_fma")
         self._common = self._names() | {
             "type": self._type,
             "suffix": "f" if self._bits == 32 else "",
             "SUFFIX": "F" if self._bits == 32 else "",
-            "inputs": network.inputs,
-            "outputs": network.outputs,
+            "inputs": first.inputs,
+            "outputs": first.outputs,
             **(self._table.values if self._table else {}),
         }
 
@@ -163,52 +203,65 @@ class _Header:
             "NAME": name.upper(),
             "own": f"{name}_cnn",
             "guard": f"CNN_HEADER_{name}_H",
-            "tile": _TILE,
+            "tile": TILE,
             **macros,
         }
 
     def text(self) -> str:
         arithmetic, layers = self._functions()
         promise = _FAST if self._fast else _STRICT
-        shape = [self._network.inputs, *(outputs for _, _, outputs, *_ in self._dense)]
-        stack = sum(self._buffers().values()) + 2 * _TILE
-        stack += self._table.stack if self._table else 0
         table = self._table
+        stack = max(network.stack for network in self._networks)
+        stack += table.stack if table else 0
+        table_text = table.text(self._filled) if table else ""
+        tests, wrong = self._tests()
         text = self._filled(
             "header",
             identity="$identity",
-            network="forward" if table else "predict",
-            table=table.text(self._filled) if table else "",
-            table_test=table.test(self._filled) if table else "",
-            wrong=f"wrong + {self._name}_cnn_table_test()" if table else "wrong",
+            networks="".join(
+                self._filled(
+                    "network",
+                    network=network.function,
+                    statements="\n".join(network.statements(self._function)),
+                )
+                for network in self._networks
+            ),
+            table=table_text,
+            tests=tests,
+            wrong=wrong,
             usage=self._filled(
-                "usage_table" if table else "usage_network",
+                table.usage if table else "usage_network",
                 stack=stack * self._bits // 8,
                 meaning=table.meaning if table else "",
             ),
             bits=self._bits,
-            dtype=self._network.dtype.name,
+            dtype=self._networks[0].network.dtype.name,
             version=_core.version(),
-            shape="-".join(map(str, shape)),
+            shape=self._shape(),
             promise=textwrap.fill(
                 promise.format(numerics=_core.numerics_version()), 96, subsequent_indent=" * "
             ),
             arithmetic=arithmetic,
             layers=layers,
-            parameters="\n\n".join(self._parameters()),
-            predict="\n".join(self._predict()),
-            **self._test(),
+            parameters="\n\n".join(
+                text for network in self._networks for text in network.parameters()
+            ),
         )
         # A checksum by which a header detects another one of the same name. It occurs twice, before
         # all names.
         return text.replace("$identity", f"0x{zlib.crc32(text.encode()):08x}", 2)
 
+    def _shape(self) -> str:
+        shape = self._networks[0].shape
+        count = len(self._networks)
+        return shape if count == 1 else f"{shape} and {count - 1} more"
+
     def _filled(self, template: str, **values: object) -> str:
         path = resources.files("cnn.exchange").joinpath("c_templates", f"{template}.h")
-        return Template(path.read_text(encoding="utf-8")).substitute(self._common, **values)
+        return Template(path.read_text(encoding="utf-8")).substitute(self._common | values)
 
     def _functions(self) -> tuple[str, str]:
-        """Return the arithmetic that layers need, and the functions of layers."""
+        """Return the arithmetic that functions need, and the functions of layers."""
         product = "x[k] * weight[k * outputs + j]"
         layers = self._filled(
             "layers",
@@ -216,115 +269,76 @@ class _Header:
             if self._fast
             else "v_fma(x[k], weight[k * outputs + j], sum[j])",
         )
-        if self._standardizes:
-            layers += self._filled("standardize")
-        for activation, alpha in sorted({(name, alpha) for *_, name, alpha in self._dense}):
+        layers += self._functions_of_kinds()
+        activations = {
+            (name, alpha) for network in self._networks for name, alpha, _ in network.activations
+        }
+        wide = self._table is not None and self._table.is_exponential
+        if wide and self._bits == 64:
+            activations.add(("exponential", 0.0))
+        for activation, alpha in sorted(activations):
             if activation == "softmax":
                 layers += self._filled("softmax")
             elif activation != "identity":
-                layers += self._filled(
-                    "activation",
-                    activation=self._function(activation, alpha),
-                    statements=self._formulas.of_activation(activation, alpha),
-                )
-        needed = self._formulas.needed_by(layers)
-        parts = [self._renamed(needed)]
-        if any("fused(" in text for text in needed):
-            soft = self._formulas.needed_by("soft_fma")
-            # Its name is none of the formulas', whatever that of the network is.
-            parts = [
-                self._renamed(soft),
-                self._filled("fma").rstrip(),
-                self._renamed(text for text in needed if text not in soft),
-            ]
-        return "\n\n".join(parts), self._renamed([layers]).rstrip()
+                function = self._function(activation, alpha)
+                layers += self._activation(self._arithmetic, activation, alpha, function)
+        arithmetic = self._arithmetic.text(layers, self._filled)
+        functions = self._arithmetic.renamed([layers]).rstrip()
+        if wide and self._bits == 32:
+            # The only formula in double, beside those of the network.
+            own = f"{self._name}_cnn_wide"
+            double = Arithmetic(64, own, f"{own}_fused")
+            text = self._activation(double, "exponential", 0.0, "exponential", own=own)
+            arithmetic += "\n\n" + double.text(text, self._filled)
+            functions += "\n\n" + double.renamed([text]).strip()
+        return arithmetic, functions
 
-    def _renamed(self, formulas: Iterable[str]) -> str:
-        """Return formulas with the names that they have in this header."""
-        text = self._formulas.renamed("\n\n".join(formulas), f"{self._name}_cnn")
-        return re.sub(r"\bfused\(", f"{self._name}_fma(", text)
+    def _activation(
+        self, arithmetic: Arithmetic, activation: str, alpha: float, function: str, **values: object
+    ) -> str:
+        statements = arithmetic.formulas.of_activation(activation, alpha)
+        return self._filled("activation", activation=function, statements=statements, **values)
+
+    def _functions_of_kinds(self) -> str:
+        """Return the functions of layers that are not dense."""
+        kinds = {kind for network in self._networks for kind in network.kinds}
+        found = ""
+        if kinds & {"columns", "parametric_activation"}:
+            found += self._filled("settle")
+        most = max(network.frequencies for network in self._networks)
+        for kind, template in (
+            ("standardize", "standardize"),
+            ("columns", "columns"),
+            ("scale", "scale"),
+            ("parametric_activation", "blend"),
+        ):
+            if kind in kinds:
+                found += self._filled(template, frequencies=max(most, 1))
+        return found
 
     def _function(self, activation: str, alpha: float) -> str:
         """Return the name of an activation's function, with its first layer if it has a number."""
         if alpha == _core.ALPHAS.get(activation, 0.0):
             return activation
         first = next(
-            i for i, *_, name, number in self._dense if (name, number) == (activation, alpha)
+            i
+            for network in self._networks
+            for name, number, i in network.activations
+            if (name, number) == (activation, alpha)
         )
         return f"{activation}_{first}"
 
-    def _buffers(self) -> dict[str, int]:
-        """Return the sizes of the buffers that hidden layers write to alternately."""
-        hidden = [outputs for _, _, outputs, *_ in self._dense[:-1]]
-        if self._standardizes:
-            hidden.insert(0, self._network.inputs)
-        return {name: max(hidden[i::2]) for i, name in enumerate("ab") if hidden[i::2]}
-
-    def _predict(self) -> Iterator[str]:
-        for buffer, size in self._buffers().items():
-            yield f"    {self._type} {buffer}[{size}];"
-        source, name = "x", self._name
-        if self._standardizes:
-            yield (
-                f"    {name}_cnn_standardize({self._network.inputs}, x, {name}_mean_0, "
-                f"{name}_scale_0, a);"
-            )
-            source = "a"
-        for number, (i, inputs, outputs, activation, alpha) in enumerate(self._dense):
-            last = number + 1 == len(self._dense)
-            target = "y" if last else "b" if source == "a" else "a"
-            yield (
-                f"    {name}_cnn_dense({inputs}, {outputs}, {source}, {name}_weight_{i}, "
-                f"{name}_bias_{i}, {target});"
-            )
-            if activation != "identity":
-                function = self._function(activation, alpha)
-                yield f"    {self._name}_cnn_{function}({outputs}, {target});"
-            source = target
-
-    def _parameters(self) -> Iterator[str]:
-        for i, layer in enumerate(self._network.layers):
-            for parameter in _PARAMETERS.get(layer.kind, ()):
-                weight = parameter == "weight"
-                shape = f"{layer.inputs} * {layer.outputs}" if weight else f"{layer.outputs}"
-                values = self._network.get(i, parameter)
-                if not np.isfinite(values).all():
-                    raise ValueError(
-                        f"to_c: the {parameter} of layer {i} is not finite in {values.dtype}"
-                    )
-                yield (
-                    f"static const {self._type} {self._name}_{parameter}_{i}[{shape}] = {{\n"
-                    f"{self._numbers(values)}}};"
-                )
-
-    def _numbers(self, values: NDArray[Any]) -> str:
-        return _in_lines(
-            [_c_formulas.literal(value, self._bits) for value in values.ravel().tolist()]
-        )
-
-    def _test(self) -> dict[str, str]:
-        """Return a sample, the bits of its outputs, and the statements that compare them."""
-        x = ((37 * np.arange(self._network.inputs) % 101 - 50) / 64).astype(self._network.dtype)
-        if self._standardizes:
-            x = x * self._network.get(0, "scale") + self._network.get(0, "mean")
-        bits = self._network.predict(x).view(f"uint{self._bits}")
-        digits = self._bits // 4
+    def _tests(self) -> tuple[str, str]:
+        """Return the functions of the self-test, and the sum of what they return."""
         compare = self._filled(
             "compare_fast" if self._fast else "compare_strict",
             bits=self._bits,
+            result=self._type,
             tolerance="1e-4f" if self._bits == 32 else "1e-12",
-        )
-        return {
-            "sample": self._numbers(x),
-            "expected": _in_lines([f"0x{value:0{digits}x}" for value in bits.tolist()]),
-            "compare": compare.rstrip(),
-        }
-
-
-def _in_lines(numbers: list[str]) -> str:
-    """Return numbers as the lines of an initializer."""
-    lines = [
-        ", ".join(numbers[i : i + _NUMBERS_IN_LINE])
-        for i in range(0, len(numbers), _NUMBERS_IN_LINE)
-    ]
-    return "    " + ",\n    ".join(lines)
+        ).rstrip()
+        tests = [network.test(self._filled, compare) for network in self._networks]
+        called = [f"test_{network.function}" for network in self._networks]
+        if self._table:
+            tests.insert(0, self._table.test(self._filled))
+            called.append("table_test")
+        return "".join(tests), " + ".join(f"{self._name}_cnn_{name}()" for name in called)

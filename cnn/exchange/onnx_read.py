@@ -9,6 +9,7 @@ from cnn import _core
 from cnn._base import checks, extras, files, formats
 from cnn.exchange import folding
 from cnn.exchange._onnx_graph import Graph
+from cnn.exchange.raw import RAW_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,11 +59,14 @@ def _checked_model(where: str, onnx: Any, data: bytes) -> Any:
         raise _core.ModelFileError(f"{where}: the file is not an ONNX model: {error}") from error
     if not model.graph.node or not model.graph.output:
         raise _core.ModelFileError(f"{where}: the file is not an ONNX model: it has no nodes")
-    if any(entry.key == "cnn_preprocessing" for entry in model.metadata_props):
-        raise ValueError(
-            f"{where}: the model takes the columns of a table, should be a network alone; cnn.load "
-            f"reads the file that it was exported from, and model.net.to_onnx writes its network"
-        )
+    keys = {entry.key for entry in model.metadata_props}
+    for key, net in (("cnn_preprocessing", "model.net"), (RAW_COLUMNS, "model.net_")):
+        if key in keys:
+            raise ValueError(
+                f"{where}: the model takes the columns of a table, should be a network alone; "
+                f"cnn.load reads the file that it was exported from, and {net}.to_onnx writes its "
+                f"network"
+            )
     for tensor in _tensors(model):
         # A model could name any file of this machine as one with external data.
         if tensor.data_location == onnx.TensorProto.EXTERNAL:

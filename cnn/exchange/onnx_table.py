@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnn._tables.table import Category, Number
-from cnn.exchange.onnx_write import Model, checked
+from cnn.exchange._onnx_tables import ColumnModel, check_texts
+from cnn.exchange.onnx_write import checked
 
 if TYPE_CHECKING:
     import os
@@ -18,32 +19,20 @@ if TYPE_CHECKING:
     from cnn._tables.preprocessing import Filling, Preprocessing
     from cnn._tables.table import Column
 
-# Of the domain with OneHotEncoder and LabelEncoder; the one of opset 17's time.
-_ML_OPSET = 3
-
 
 def write(network: _core.Network, plan: Preprocessing, path: str | os.PathLike[str]) -> None:
     """Write a table's model; `TableModel.to_onnx` documents it."""
-    onnx = checked(network, path)
-    _check_texts(plan)
+    onnx = checked([network], path)
+    check_texts(_texts(plan), "model.net")
     _TableModel(onnx, network, plan).save(path)
 
 
-def _check_texts(plan: Preprocessing) -> None:
-    """Refuse a text that UTF-8 cannot encode, such as an unpaired surrogate in a file's JSON."""
+def _texts(plan: Preprocessing) -> Iterator[tuple[str, str]]:
     for column in (*plan.columns, plan.target):
-        texts = [("the name of a column", column.name)]
+        yield "the name of a column", column.name
         if isinstance(column, Category):
-            what = f"a category of column {column.name!r}"
-            texts += [(what, text) for text in column.categories]
-        for what, text in texts:
-            try:
-                text.encode()
-            except UnicodeEncodeError as error:
-                raise ValueError(
-                    f"to_onnx: {what} is {text!r}, which ONNX's strings cannot hold; "
-                    f"model.net.to_onnx writes the network alone"
-                ) from error
+            for text in column.categories:
+                yield f"a category of column {column.name!r}", text
 
 
 def _runs(
@@ -61,22 +50,13 @@ def _runs(
         yield run
 
 
-class _TableModel(Model):
+class _TableModel(ColumnModel):
     """A model with an input for each column."""
 
-    domains = ("ai.onnx.ml", _ML_OPSET)
-
     def __init__(self, onnx: Any, network: _core.Network, plan: Preprocessing) -> None:
-        super().__init__(onnx, network)
+        super().__init__(onnx, network, [column.name for column in plan.columns])
         self._plan = plan
-        self._names = {column.name for column in plan.columns}
         self.properties = {"cnn_preprocessing": plan.to_json()}
-
-    def _value(self, name: str) -> str:
-        """Return a name for a value of a node that differs from all names of columns."""
-        while name in self._names:
-            name += "_"
-        return name
 
     def body(self) -> tuple[list[Any], list[Any]]:
         """Add all nodes, and return the graph's inputs and outputs."""
@@ -87,13 +67,12 @@ class _TableModel(Model):
         y = self._layers(x, self._value("network.output"))
         # 0, or NaN if an input is not finite: then Python refuses the row.
         lost = self._node("Sub", "check.lost", [x, x])
-        axis = self._constant("check.axis", np.array([1]))
-        check = self._node("ReduceSum", "check", [lost, axis], keepdims=1)
+        check = self._total("check", lost, keepdims=1)
         y = self._node("Add", "checked", [y, check])
         target = self._plan.target
         if isinstance(target, Number):
             return inputs, self._scaled(y, target)
-        return inputs, self._classes(y, target.categories)
+        return inputs, self._classes(y, target.categories, self._type)
 
     def _standardised(self) -> str:
         """Return the network's inputs: runs of numbers and one-hot categories, concatenated."""
@@ -109,9 +88,6 @@ class _TableModel(Model):
                 if isinstance(column, Category):
                     parts.append(self._places(f"columns.{len(parts)}", column, filling))
         return self._joined("columns", parts)
-
-    def _joined(self, name: str, parts: list[str]) -> str:
-        return parts[0] if len(parts) == 1 else self._node("Concat", name, parts, axis=1)
 
     def _numbers(self, name: str, parts: list[tuple[Number, Filling | None]]) -> str:
         columns = [column for column, _ in parts]
@@ -151,35 +127,6 @@ class _TableModel(Model):
         to = width - 1 if filling.value is None else int(filling.value)
         rows = np.eye(width, dtype=self._network.dtype)[[*range(column.width), *[to] * len(gaps)]]
         return self._node("MatMul", f"{name}.filled", [places, self._constant(f"{name}.map", rows)])
-
-    def _classes(self, y: str, classes: tuple[str, ...]) -> list[Any]:
-        info = self._onnx.helper.make_tensor_value_info
-        names = [self._value(name) for name in ("label", "probabilities")]
-        best = self._node("ArgMax", "label.place", [y], axis=1, keepdims=0)
-        # The label of a row without a valid prediction: a text that is no class.
-        unknown = ""
-        while unknown in classes:
-            unknown = f"{unknown}_" if unknown else "NaN"
-        axis = self._constant("check.axis", np.array([1]))
-        total = self._node("ReduceSum", "label.total", [y, axis], keepdims=0)
-        is_nan = self._node("IsNaN", "label.is_nan", [total])
-        none = self._constant("label.none", np.array(-1, np.int64))
-        place = self._node("Where", "label.place_or_none", [is_nan, none, best])
-        self._node(
-            "LabelEncoder",
-            "label",
-            [place],
-            names[0],
-            domain="ai.onnx.ml",
-            keys_int64s=list(range(len(classes))),
-            values_strings=list(classes),
-            default_string=unknown,
-        )
-        self._node("Identity", "probabilities", [y], names[1])
-        return [
-            info(names[0], self._onnx.TensorProto.STRING, ["batch"]),
-            info(names[1], self._type, ["batch", len(classes)]),
-        ]
 
     def _scaled(self, y: str, target: Number) -> list[Any]:
         double = self._onnx.TensorProto.DOUBLE

@@ -10,16 +10,20 @@ import numpy as np
 from cnn import _core
 from cnn._base import checks, extras, files, formats
 from cnn.exchange._onnx_activations import SELU_ALPHA, SELU_GAMMA
+from cnn.exchange._onnx_features import FeatureNodes
 from cnn.exchange._onnx_formulas import GELU_CUBIC, GELU_ROOT
 from cnn.exchange.kinds import refuse_kinds
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
 
 _OPSET = 17
 _IR_VERSION = 8
 # The limit of a protobuf message, less some room for everything but the parameters.
 _MOST_BYTES = 2**31 - 2**20
+
+_KINDS = ("dense", "standardize", "columns", "scale", "parametric_activation")
 
 # Activations that need a later opset.
 _OPSETS = {"mish": 18}
@@ -43,14 +47,14 @@ _NODES: dict[str, tuple[str, dict[str, Any]]] = {
 
 def write(network: _core.Network, path: str | os.PathLike[str]) -> None:
     """Write a network as an ONNX model; `Sequential.to_onnx` documents it."""
-    Model(checked(network, path), network).save(path)
+    Model(checked([network], path), network).save(path)
 
 
-def checked(network: _core.Network, path: str | os.PathLike[str]) -> Any:
-    """Return the package onnx; refuse a network that is too large or a path of another format."""
+def checked(networks: Sequence[_core.Network], path: str | os.PathLike[str]) -> Any:
+    """Return the package onnx; refuse networks that are too large or a path of another format."""
     formats.destination("to_onnx", checks.path("to_onnx", path), "an ONNX model")
     onnx = extras.require("to_onnx", "onnx", "onnx")
-    size = network.parameter_count * network.dtype.itemsize
+    size = sum(network.parameter_count * network.dtype.itemsize for network in networks)
     if size > _MOST_BYTES:
         raise ValueError(
             f"to_onnx: the parameters take {size:,} bytes, but an ONNX file holds less than 2 GiB"
@@ -58,15 +62,16 @@ def checked(network: _core.Network, path: str | os.PathLike[str]) -> Any:
     return onnx
 
 
-class Model:
+class Model(FeatureNodes):
     """The nodes and constants of a model, to which layers are added."""
 
     domains: tuple[str, int] | None = None
     """A domain of nodes besides ONNX's own, and its opset."""
 
     def __init__(self, onnx: Any, network: _core.Network) -> None:
-        refuse_kinds("to_onnx", network, ("dense", "standardize"), "ONNX files")
+        refuse_kinds("to_onnx", network, _KINDS, "ONNX files")
         self._onnx = onnx
+        self._prefix = ""
         self._network = network
         self._dtype = network.dtype
         self._type = onnx.helper.np_dtype_to_tensor_dtype(network.dtype)
@@ -121,24 +126,41 @@ class Model:
         """Add the layers between the values with the inputs and the outputs."""
         last = len(self._network.layers) - 1
         for i, layer in enumerate(self._network.layers):
+            name = f"{self._prefix}layers.{i}"
             # Dropout does not change a prediction.
             if layer.kind == "standardize":
-                value = self._standardize(i, value)
+                value = self._standardize(name, i, value)
+            elif layer.kind == "columns":
+                value = self._columns(name, i, layer, value)
+            elif layer.kind == "scale":
+                factor = self._constant(f"{name}.factor", self._network.get(i, "factor"))
+                value = self._node("Mul", f"{name}.scaled", [value, factor])
+            elif layer.kind == "parametric_activation":
+                value = self._blended(name, i, layer, value)
             elif layer.kind == "dense":
-                name = output if i == last else self._value(f"layers.{i}")
-                value = self._dense(i, layer, value, name)
+                made = output if i == last else self._value(name)
+                value = self._dense(name, i, layer, value, made)
         return value
 
-    def _standardize(self, i: int, value: str) -> str:
+    def _standardize(self, name: str, i: int, value: str) -> str:
         """Add (x - mean) / scale: a subtraction and a division, each rounded once."""
-        name = f"layers.{i}"
         for op, parameter in (("Sub", "mean"), ("Div", "scale")):
             constant = self._constant(f"{name}.{parameter}", self._network.get(i, parameter))
             value = self._node(op, f"{name}.{op.lower()}", [value, constant])
         return value
 
-    def _dense(self, i: int, layer: _core.LayerSpec, value: str, output: str) -> str:
-        name = f"layers.{i}"
+    def _blended(self, name: str, i: int, layer: _core.LayerSpec, x: str) -> str:
+        """Add x + mix (h(x) - x)."""
+        h = x
+        if layer.activation != "identity":
+            output = self._value(f"{name}.activated")
+            h = self._activation(f"{name}.{layer.activation}", layer, x, output)
+        change = self._node("Sub", f"{name}.change", [h, x])
+        mix = self._constant(f"{name}.mix", self._network.get(i, "mix"))
+        share = self._node("Mul", f"{name}.share", [change, mix])
+        return self._node("Add", f"{name}.blended", [x, share])
+
+    def _dense(self, name: str, i: int, layer: _core.LayerSpec, value: str, output: str) -> str:
         parameters = [
             self._constant(f"{name}.{parameter}", self._network.get(i, parameter))
             for parameter in ("weight", "bias")
@@ -204,3 +226,8 @@ class Model:
 
     def _number(self, name: str, value: float) -> str:
         return self._constant(name, np.array(value, self._dtype))
+
+    @property
+    def _int64(self) -> int:
+        found: int = self._onnx.TensorProto.INT64
+        return found

@@ -21,11 +21,14 @@ _STEPS = 50
 
 
 def row_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the sum of each row, with the same bits on every machine.
+    """Return the sum of each row, added from left to right.
 
-    NumPy adds whole rows one after the other. Along them, the order depends on the machine.
+    NumPy's own sum has another order along rows, and for a single row too.
     """
-    sums: NDArray[np.float64] = np.ascontiguousarray(values.T).sum(axis=0)
+    columns = np.ascontiguousarray(values.T)
+    sums: NDArray[np.float64] = columns[0].copy()
+    for column in columns[1:]:
+        sums += column
     return sums
 
 

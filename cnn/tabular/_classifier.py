@@ -15,6 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _assert_all_finite, column_or_1d
 
 from cnn._base import checks
+from cnn.exchange.raw import RawClasses
 from cnn.losses import CrossEntropy
 from cnn.sequential import network_of
 from cnn.tabular._calibration import row_sums, temperature_of
@@ -276,8 +277,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         >>> model.fit([[0.0], [1.0]] * 20, [0, 1] * 20).predict([[0.1], [0.9]])
         array([0, 1])
         """
-        places = self._mean_output(self._rows(X, "predict")).argmax(axis=1)
-        found: NDArray[Any] = self.classes_[places]
+        probabilities = self._results(self._mean_output(self._rows(X, "predict")))
+        found: NDArray[Any] = self.classes_[probabilities.argmax(axis=1)]
         return found
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -300,9 +301,14 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         >>> model.fit([[0.0], [1.0]] * 20, [0, 1] * 20).predict_proba([[0.0]]).shape
         (1, 2)
         """
-        means = self._mean_output(self._rows(X, "predict_proba"))
+        return self._results(self._mean_output(self._rows(X, "predict_proba")))
+
+    def _results(self, means: NDArray[np.float64]) -> NDArray[np.float64]:
         found: NDArray[np.float64] = means / row_sums(means)[:, np.newaxis]
         return found
+
+    def _raw_target(self) -> RawClasses:
+        return RawClasses(tuple(self.classes_.tolist()))
 
     def _calibrate(self, rows: Rows) -> None:
         logits = [logits_of(net, rows.x) for net in self.nets_]

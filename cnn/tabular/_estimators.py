@@ -20,6 +20,7 @@ from cnn._base.metadata import TABULAR
 from cnn.sequential import network_of, of_network
 from cnn.tabular import _recipe
 from cnn.tabular._encoder import Encoder
+from cnn.tabular._estimator_exports import EstimatorExports
 from cnn.tabular._estimator_files import text_of
 from cnn.tabular._recipe import Recipe, Trained
 
@@ -59,7 +60,7 @@ class Rows:
         return Rows(self.x[rows], self.t[rows], weight)
 
 
-class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class BaseTabular(EstimatorExports, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """A network for tables with the interface of scikit-learn."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -295,11 +296,8 @@ class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
 
     def _mean_output(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the mean of the members' outputs."""
-        total = np.zeros((len(x), self.nets_[0].outputs))
         with _threads(self.n_jobs):
-            for net in self.nets_:
-                total += net.predict(x)
-        return total / len(self.nets_)
+            return _recipe.mean_of([net.predict(x) for net in self.nets_])
 
     @property
     def net_(self) -> Sequential:

@@ -122,6 +122,15 @@ def fit_initial_weights(net: Sequential, x: NDArray[Any]) -> None:
             values = layer(values)
 
 
+def mean_of(outputs: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
+    """Return the mean of the outputs of several networks, added in their order."""
+    total = np.zeros(outputs[0].shape)
+    for output in outputs:
+        total += output
+    found: NDArray[np.float64] = total / len(outputs)
+    return found
+
+
 def logits_of(net: Sequential, x: NDArray[Any]) -> NDArray[Any]:
     """Return the sums of the last layer of a network, before its softmax."""
     last = net.layers[-1]

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from cnn import _core
 from cnn._base import checks, warning
+from cnn.exchange.raw import RawNumbers
 from cnn.losses import (
     AbsoluteError,
     Huber,
@@ -289,7 +290,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         array([5., 7.])
         """
         outputs = self._mean_output(self._rows(X, "predict"))
-        found = self._numbers(outputs)
+        found = self._results(outputs)
         return found[:, 0] if self._one_column and found.shape[1] == 1 else found
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -384,7 +385,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
                 f"{where}: alpha is {alpha:g}, should be at least {least}, as "
                 f"{count} rows were held out to calibrate with"
             )
-        found = self._numbers(self._mean_output(self._rows(X, "predict_interval")))
+        found = self._results(self._mean_output(self._rows(X, "predict_interval")))
         far = self._residuals[rank - 1]
         low, high = found[:, 0] - far, found[:, -1] + far
         # Where quantiles were too far apart, the ends may have passed each other.
@@ -392,7 +393,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         return np.stack((np.minimum(low, middle), np.maximum(high, middle)), axis=1)
 
     def _calibrate(self, rows: Rows) -> None:
-        found, t = self._numbers(self._mean_output(rows.x)), self._unscaled(rows.t)[:, 0]
+        found, t = self._results(self._mean_output(rows.x)), self._unscaled(rows.t)[:, 0]
         # By how much a number is outside of the ends, which are the same but for quantiles.
         self._residuals = np.sort(np.maximum(found[:, 0] - t, t - found[:, -1]))
 
@@ -400,12 +401,22 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         found: NDArray[np.float64] = t * self._scale + self._mean
         return found
 
-    def _numbers(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
+    def _results(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
         """Return outputs of the network as numbers of the target's scale."""
         if self._fitted_loss == "poisson":
             outputs = _exp(outputs)
         found: NDArray[np.float64] = np.clip(self._unscaled(outputs), self._low, self._high)
         return np.sort(found, axis=1) if self._fitted_loss == "quantile" else found
+
+    def _raw_target(self) -> RawNumbers:
+        return RawNumbers(
+            means=tuple(self._mean.tolist()),
+            scales=tuple(self._scale.tolist()),
+            lows=tuple(self._low.tolist()),
+            highs=tuple(self._high.tolist()),
+            is_exponential=self.loss == "poisson",
+            quantiles=self._levels() if self.loss == "quantile" else (),
+        )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -4,7 +4,7 @@
  * A number x becomes u = clip((x - mean) / scale), where clip(v) = v / sqrt(1 + (v / bound)^2). A
  * periodic column has further features offset_h + sum_k factor_hk cos(2 pi (u frequency_k +
  * phase_k / (2 pi))), summed by rule 4 of the numerics contract. Gradients of parameters are sums
- * over rows by rule 3.
+ * over rows by rule 3. Sequential.to_c writes what it needs of the formulas into headers.
  */
 #include "kernels/local.h"
 #include "kernels/rows.h"
@@ -50,9 +50,9 @@ INLINE void row_numbers(const cnn_columns *c, const real *x, size_t first, size_
 }
 
 /* The row of the table that belongs to a code; false if it is none. */
-INLINE int find_code(const cnn_column_place *place, real code, size_t *row)
+INLINE int find_code(size_t categories, real code, size_t *row)
 {
-    if (!(code >= 0 && code < (real)place->categories))
+    if (!(code >= 0 && code < (real)categories))
         return 0;
     *row = (size_t)code;
     return (real)*row == code;
@@ -72,11 +72,16 @@ INLINE struct periodic periodic_of(const cnn_columns *c, const cnn_column_place 
     return (struct periodic){at, at + n, at + 2 * n, at + (c->size + 1) * n};
 }
 
-/* Turns of frequencies k, k + 1, ... at u. */
-INLINE v_real turns_of(const struct periodic *p, size_t k, size_t left, v_real u)
+/* Turns of frequencies at u. */
+INLINE v_real turns_of(v_real u, v_real frequency, v_real phase)
 {
-    return v_fma(u, row_load(p->frequency + k, left),
-                 v_mul(row_load(p->phase + k, left), v_set1(OF_TURN)));
+    return v_fma(u, frequency, v_mul(phase, v_set1(OF_TURN)));
+}
+
+/* Turns of frequencies k, k + 1, ... at u. */
+INLINE v_real column_turns(const struct periodic *p, size_t k, size_t left, v_real u)
+{
+    return turns_of(u, row_load(p->frequency + k, left), row_load(p->phase + k, left));
 }
 
 static void periodic_features(const cnn_columns *c, const cnn_column_place *place, real u, real *y)
@@ -86,7 +91,7 @@ static void periodic_features(const cnn_columns *c, const cnn_column_place *plac
     real cosines[CNN_MOST_FREQUENCIES + V_LANES];
     for (size_t k = 0; k < n; k += V_LANES) {
         const size_t left = n - k < V_LANES ? n - k : V_LANES;
-        v_store(cosines + k, v_cos_turns(turns_of(&p, k, left, v_set1(u))));
+        v_store(cosines + k, v_cos_turns(column_turns(&p, k, left, v_set1(u))));
     }
     for (size_t h = 0; h + 1 < c->size; h++) {
         const real *factor = p.factor + h * n;
@@ -127,7 +132,7 @@ INLINE void column_features(const cnn_columns *c, const cnn_column_place *place,
             y[1] = x != x;
         break;
     case CNN_COLUMN_ONE_HOT: {
-        const int known = find_code(place, x, &code);
+        const int known = find_code(place->categories, x, &code);
         if (place->categories == 2) {
             y[0] = known ? (code == 0 ? (real)1 : (real)-1) : 0;
             break;
@@ -139,7 +144,7 @@ INLINE void column_features(const cnn_columns *c, const cnn_column_place *place,
         break;
     }
     case CNN_COLUMN_EMBEDDING: {
-        const int known = find_code(place, x, &code);
+        const int known = find_code(place->categories, x, &code);
         const real *from = (const real *)c->embedding + (place->first + code) * c->embedding_size;
         for (size_t j = 0; j < c->embedding_size; j++)
             y[j] = known ? from[j] : 0;
@@ -182,7 +187,7 @@ static real back_to_number(const cnn_columns *c, const cnn_column_place *place, 
     real terms[CNN_MOST_FREQUENCIES + V_LANES], sum;
     for (size_t k = 0; k < n; k += V_LANES) {
         const size_t left = n - k < V_LANES ? n - k : V_LANES;
-        const v_real sine = v_sin_turns(turns_of(&p, k, left, v_set1(u)));
+        const v_real sine = v_sin_turns(column_turns(&p, k, left, v_set1(u)));
         const v_real d = back_to_phase(c, &p, dy + place->feature + 1, k, left, sine);
         v_store(terms + k, v_mul(v_mul(d, v_set1(TURN)), row_load(p.frequency + k, left)));
     }
@@ -254,7 +259,7 @@ static void add_frequencies(const cnn_columns *c, const struct periodic *p, size
         sums[s] = v_zero();
     for (size_t i = 0; i < rows; i++, dy += dy_row) {
         const v_real number = v_set1(u[i]);
-        const v_real turns = turns_of(p, k, left, number);
+        const v_real turns = column_turns(p, k, left, number);
         const v_real cosine = v_cos_turns(turns);
         const v_real d = back_to_phase(c, p, dy, k, left, v_sin_turns(turns));
         sums[0] = v_fma(v_mul(d, v_set1(TURN)), number, sums[0]);

@@ -1,6 +1,6 @@
-        union {
-            uint${bits}_t bits;
-            ${type} value;
-        } found = {0};
-        found.value = y[j];
-        wrong += found.bits != expected[j];
+            union {
+                uint${bits}_t bits;
+                ${result} value;
+            } found = {0};
+            found.value = y[j];
+            wrong += found.bits != expected[i][j];

@@ -40,25 +40,9 @@ ${parameters}
 
 /* ---- The network ------------------------------------------------------------------------- */
 
-/* y (${outputs}) = network(x (${inputs})). */
-static inline void ${name}_${network}(const ${type} *x, ${type} *y)
+${networks}${table}#ifdef ${NAME}_SELF_TEST
+${tests}static inline int ${name}_self_test(void)
 {
-${predict}
-}
-
-${table}#ifdef ${NAME}_SELF_TEST
-${table_test}static inline int ${name}_self_test(void)
-{
-    static const ${type} x[] = {
-${sample}};
-    static const uint${bits}_t expected[] = {
-${expected}};
-    ${type} y[${OUTPUTS}];
-    int wrong = 0;
-    ${name}_${network}(x, y);
-    for (size_t j = 0; j < ${OUTPUTS}; j++) {
-${compare}
-    }
     return ${wrong};
 }
 #endif

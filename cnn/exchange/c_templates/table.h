@@ -5,8 +5,7 @@
 ${names}
 
 typedef struct ${own}_column {
-    double mean, scale;            /* of a number */
-    const char *const *categories; /* NULL for a number */
+${numbers}    const char *const *categories; /* NULL for a number */
     int count;                     /* of categories */
 ${fields}} ${own}_column;
 
@@ -40,14 +39,5 @@ static inline double ${own}_nan(void)
         double value;
     } nan = {0x7ff8000000000000};
     return nan.value;
-}
-
-/* x (${inputs}) from row (${columns}). Returns 0, or 1 + the number of the column that is bad. */
-static inline int ${own}_standardise(const double *row, ${type} *x)
-{
-    size_t at = 0;
-    for (size_t i = 0; i < ${COLUMNS}; i++) {
-${column}    }
-    return 0;
 }
 
