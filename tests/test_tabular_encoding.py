@@ -109,6 +109,27 @@ def test_what_is_a_number():
     assert rows.transform("f", [[1.5, "blue"]]).tolist() == [[-1.0, 0.0]]
 
 
+def test_a_table_is_read_once_for_fit(bits):
+    """The rows of a new encoder are those that it makes of the table later."""
+    reads = []
+
+    class Column:
+        def __array__(self, dtype=None, copy=None):
+            reads.append(1)
+            return np.array(TABLE["number"])
+
+    for table in (TABLE, *tables().values(), np.array(TABLE["number"]).reshape(-1, 4)):
+        encoder, rows = Encoder.fitted("f", table, "auto", 3)
+        again = encoder.transform("f", table)
+        assert bits(rows, Encoder("f", table, "auto", 3).transform("f", table)) == bits(
+            again, again
+        )
+    Encoder.fitted("f", {"a": Column()}, "auto", None)
+    assert len(reads) == 1
+    with refused(ValueError, "f: column 'b' has 2 values, but column 'a' has 3"):
+        Encoder.fitted("f", {"a": [1.0, 2.0, 3.0], "b": ["x", "y"]}, "auto", None)
+
+
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i4", "u8"])
 def test_arrays_of_numbers_at_once(dtype):
     """The short way for arrays gives what the way of columns gives, and the same errors."""

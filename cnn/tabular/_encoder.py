@@ -22,6 +22,9 @@ from cnn.tabular._columns import as_values, is_missing, named_columns
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    # The values of a column, and its numbers if they are known.
+    _Read = tuple[NDArray[Any], list[NDArray[np.float64]] | None]
+
 # How many categories a message names.
 _SHOWN = 3
 # A date becomes days since 1970, and numbers of parts of it.
@@ -87,21 +90,41 @@ class Encoder:
         categorical: Any = "auto",
         min_frequency: float | None = None,
     ) -> None:
+        self._fit(where, table, categorical, min_frequency)
+
+    def _fit(
+        self, where: str, table: Any, categorical: Any, min_frequency: float | None
+    ) -> list[_Read]:
+        """Set the features; return the columns, with the numbers of those that are numbers."""
         names, columns = columns_of(where, table)
         chosen = _chosen(where, names, categorical)
         self.named = named_columns(table) is not None
         self.features: list[Feature] = []
+        found: list[_Read] = []
         for name, (values, is_category) in zip(names, columns, strict=True):
             force = is_category if chosen is None else name in chosen
             feature = _fitted(where, name, values, force=force, free=chosen is None)
             if min_frequency is not None and feature.kind == "category":
                 _group_infrequent(feature, values, min_frequency)
+            numbers = None
             if feature.kind in ("number", "date") and len(values):
-                for number in _encoded(where, feature, values, "error"):
+                numbers = _encoded(where, feature, values, "error")
+                for number in numbers:
                     center, scale = center_and_scale(where, f"column {name!r}", number)
                     feature.centers.append(center)
                     feature.scales.append(scale)
             self.features.append(feature)
+            found.append((values, numbers))
+        return found
+
+    @classmethod
+    def fitted(
+        cls, where: str, table: Any, categorical: Any, min_frequency: float | None
+    ) -> tuple[Encoder, NDArray[np.float64]]:
+        """Return an encoder and its `transform` of the table that it is fitted to, read once."""
+        made = cls.__new__(cls)
+        columns = made._fit(where, table, categorical, min_frequency)
+        return made, made._rows(where, columns, "warn")
 
     @classmethod
     def of_features(cls, features: list[Feature], *, named: bool) -> Encoder:
@@ -125,15 +148,19 @@ class Encoder:
             return self._of_numbers(where, table)
         names, columns = columns_of(where, table)
         columns = self._ordered(where, names, columns, named_columns(table) is not None)
+        return self._rows(where, [(values, None) for values, _ in columns], unseen)
+
+    def _rows(self, where: str, columns: list[_Read], unseen: str) -> NDArray[np.float64]:
+        """Return columns as rows of numbers."""
         rows = len(columns[0][0])
         found: list[NDArray[np.float64]] = []
-        for feature, (values, _) in zip(self.features, columns, strict=True):
+        for feature, (values, known) in zip(self.features, columns, strict=True):
             if len(values) != rows:
                 raise ValueError(
                     f"{where}: column {feature.name!r} has {len(values)} values, but column "
                     f"{self.names[0]!r} has {rows}"
                 )
-            numbers = _encoded(where, feature, values, unseen)
+            numbers = _encoded(where, feature, values, unseen) if known is None else known
             if feature.centers:
                 pairs = zip(feature.centers, feature.scales, strict=True)
                 numbers = [

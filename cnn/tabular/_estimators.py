@@ -151,8 +151,7 @@ class BaseTabular(EstimatorExports, BaseEstimator):  # type: ignore[misc]  # sci
     ) -> Self:
         where = f"{type(self).__name__}.fit"
         recipe = self._settings(where)
-        encoder = Encoder(where, X, self.categorical_features, self.min_frequency)
-        x = encoder.transform(where, X)
+        encoder, x = Encoder.fitted(where, X, self.categorical_features, self.min_frequency)
         _check_rows(where, x)
         _check_feature_names(self, X, reset=True)
         self.n_features_in_ = len(encoder.features)

@@ -67,11 +67,12 @@ static void write_activation(cnn_json_writer *json, const cnn_layer *layer)
 {
     cnn_json_write_key(json, "activation");
     cnn_json_write_string(json, cnn_activation_name((int)layer->activation));
-    if (layer->kind == CNN_LAYER_DENSE)
+    const int dense = layer->kind == CNN_LAYER_DENSE;
+    if (dense)
         write_number(json, "l2", layer->l2);
     if (layer->alpha != cnn_activation_alpha_default((int)layer->activation))
         write_number(json, "alpha", layer->alpha);
-    if (layer->parametrization != CNN_PARAMETRIZATION_STANDARD) {
+    if (dense && layer->parametrization != CNN_PARAMETRIZATION_STANDARD) {
         cnn_json_write_key(json, "parametrization");
         cnn_json_write_string(json, cnn_parametrization_name((int)layer->parametrization));
     }

@@ -107,6 +107,8 @@ def calls():
         data = bytearray(rng.bytes(64 + 16 * i))
         data[1] = 16 + 8 * i % 200
         data[3:12] = bytes([17, 5, 0, 4, 33, 6, 0, 5, 1])
+        if i % 2:  # the first layer is one of columns
+            data[3:6] = bytes([160, 0, 0])
         yield f"{i:02}", bytes(data)
 
 

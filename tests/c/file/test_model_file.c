@@ -172,6 +172,34 @@ static void test_alpha(void)
     }
 }
 
+/* What a layer has in fields of other kinds is in no file. */
+static void test_fields_of_other_kinds(void)
+{
+    void *files[3] = {NULL};
+    size_t sizes[COUNT(files)] = {0};
+    for (size_t i = 0; i < COUNT(files); i++) {
+        const cnn_layer layers[] = {
+            dense(3, 2, CNN_IDENTITY, 0),
+            {.struct_size = sizeof(cnn_layer),
+             .kind = CNN_LAYER_PARAMETRIC_ACTIVATION,
+             .activation = CNN_TANH,
+             .l2 = i ? NAN : 0,
+             .rate = i ? 7 : 0,
+             .parametrization = (cnn_parametrization)i},
+            dense(2, 1, CNN_IDENTITY, 0),
+        };
+        cnn_network *network = NULL, *loaded = NULL;
+        CHECK(cnn_network_create(CNN_FLOAT32, COUNT(layers), layers, 1, &network) == CNN_OK);
+        CHECK(cnn_network_to_bytes(network, &files[i], &sizes[i]) == CNN_OK);
+        CHECK(cnn_network_from_bytes(files[i], sizes[i], &loaded) == CNN_OK);
+        CHECK(sizes[i] == sizes[0] && memcmp(files[i], files[0], sizes[0]) == 0);
+        cnn_network_destroy(network);
+        cnn_network_destroy(loaded);
+    }
+    for (size_t i = 0; i < COUNT(files); i++)
+        cnn_bytes_free(files[i]);
+}
+
 /* The first bytes of a file are those that safetensors wants. */
 static void test_layout(void)
 {
@@ -339,6 +367,7 @@ int main(void)
     test_round_trip(CNN_FLOAT32);
     test_round_trip(CNN_FLOAT64);
     test_alpha();
+    test_fields_of_other_kinds();
     test_layout();
     for (int kind = 0; kind < CNN_OPTIMIZER_COUNT; kind++) {
         test_trainer(CNN_FLOAT32, kind);

@@ -12,7 +12,10 @@ enum { MOST_CALLS = 64, INPUT_MAX = 1024 };
 
 /* ---- What the calls work on -------------------------------------------------------------- */
 
-/* A number for all that must not change: the network's file, the optimizer's slots, and steps. */
+/*
+ * A number for all that must not change: the network's file, the optimizer's slots, its groups and
+ * steps.
+ */
 static uint64_t state_of(const struct world *w)
 {
     uint64_t state = HASH_BEGIN;
@@ -27,6 +30,12 @@ static uint64_t state_of(const struct world *w)
          slot++)
         state = hash_bytes(state, values, w->parameters * w->real);
     free(values);
+    for (size_t layer = 0; layer < cnn_network_layer_count(w->network); layer++)
+        for (int parameter = 0; parameter < CNN_PARAMETER_COUNT; parameter++) {
+            size_t group = SIZE_MAX;
+            (void)cnn_trainer_group(w->trainer, layer, (cnn_parameter)parameter, &group);
+            state = hash_bytes(state, &group, sizeof group);
+        }
     return state;
 }
 
@@ -57,17 +66,17 @@ static void use(struct world *w, cnn_network *network)
 static cnn_status make_network(struct world *w)
 {
     struct input *in = &w->in;
-    cnn_layer layers[MOST_LAYERS];
+    cnn_layer layers[MOST_LAYERS] = {{0}};
     cnn_network *made = (cnn_network *)w, *const untouched = made;
     const unsigned how = take(in);
     const size_t count = how % (MOST_LAYERS + 1);
     size_t before = 1 + below(in, 20);
-    for (size_t i = 0; i < count; i++) {
-        layers[i] = take_layer(in, before);
-        before = layers[i].kind == CNN_LAYER_DENSE ? layers[i].outputs : before;
-    }
+    for (size_t i = 0; i < count; i++)
+        take_layer(in, i, count, &before, layers);
     const cnn_dtype dtype = how >= 250 ? (cnn_dtype)(how - 250) : (cnn_dtype)(how / 8 % 2);
     const cnn_status status = cnn_network_create(dtype, count, layers, how, &made);
+    for (size_t i = 0; i < count; i++)
+        free((void *)(uintptr_t)layers[i].columns);
     if (status == CNN_OK)
         use(w, made);
     else if (made != untouched)
@@ -87,11 +96,11 @@ static cnn_status set_or_get(struct world *w, unsigned what)
 {
     struct input *in = &w->in;
     const size_t layer = take_size(in, MOST_LAYERS);
-    const cnn_parameter parameter = (cnn_parameter)((int)below(in, 7) - 1);
+    const cnn_parameter parameter = (cnn_parameter)((int)below(in, CNN_PARAMETER_COUNT + 3) - 1);
     cnn_layer shape = {.struct_size = sizeof shape};
     size_t count = take(in) % 64;
     if (cnn_network_layer(w->network, layer, &shape) == CNN_OK && count >= 8)
-        count = parameter == CNN_WEIGHT ? shape.inputs * shape.outputs : shape.outputs;
+        count = parameter_size(&shape, parameter);
     void *values = what & 1 ? take_reals(w, count * 2) : memory(count * 8);
     cnn_status status = CNN_OK;
     if (what == 0)
@@ -177,6 +186,17 @@ static cnn_status make_trainer(struct world *w)
     return status;
 }
 
+/* Row numbers for an epoch, most of them of the task; returns how many. */
+static size_t take_index(struct input *in, const struct task *task, size_t *index, size_t most)
+{
+    const size_t count = below(in, (unsigned)most + 1);
+    for (size_t i = 0; i < count; i++)
+        index[i] = task->rows > 0 ? take(in) % task->rows : 0;
+    if (count > 0 && take(in) % 8 == 0)
+        index[count - 1] = take_size(in, MOST_ROWS);
+    return count;
+}
+
 static cnn_status train(struct world *w, unsigned what, cnn_effect *effect)
 {
     struct input *in = &w->in;
@@ -184,13 +204,9 @@ static cnn_status train(struct world *w, unsigned what, cnn_effect *effect)
     size_t index[2 * MOST_ROWS];
     double lr[2 * MOST_ROWS];
     take_task(w, &task);
-    const size_t count = below(in, COUNT(index) + 1);
-    for (size_t i = 0; i < count; i++) {
-        index[i] = task.rows > 0 ? take(in) % task.rows : 0;
+    const size_t count = take_index(in, &task, index, COUNT(index));
+    for (size_t i = 0; i < count; i++)
         lr[i] = 0.01;
-    }
-    if (count > 0 && take(in) % 8 == 0)
-        index[count - 1] = take_size(in, MOST_ROWS);
     lr[0] = take_double(in);
     cnn_status status = CNN_OK;
     if (what == 0) {
@@ -202,6 +218,66 @@ static cnn_status train(struct world *w, unsigned what, cnn_effect *effect)
     }
     *effect = what == 0 ? CHANGES : task.result.accumulate ? MAY_REFUSE_HALFWAY : MAY_STOP_HALFWAY;
     free_task(&task);
+    return status;
+}
+
+/* Numbers for a schedule, or NULL: most are `usual`. */
+static double *take_schedule(struct input *in, size_t count, double usual)
+{
+    const unsigned how = take(in);
+    double *values = memory(count * sizeof *values);
+    for (size_t i = 0; i < count; i++)
+        values[i] = usual / (double)(1 + i % 3);
+    if (count > 0 && how % 4 == 1)
+        values[how / 4 % count] = take_double(in);
+    if (how % 4 == 2) {
+        free(values);
+        values = NULL;
+    }
+    return values;
+}
+
+static cnn_status train_scheduled(struct world *w, cnn_effect *effect)
+{
+    struct input *in = &w->in;
+    struct task task;
+    size_t index[2 * MOST_ROWS];
+    take_task(w, &task);
+    const size_t count = take_index(in, &task, index, COUNT(index));
+    const size_t batch = 1 + below(in, 5) - (take(in) == 99);
+    const size_t steps = batch ? (count + batch - 1) / batch : count;
+    const size_t groups = take(in) % 16 ? 1 + below(in, 4) : below(in, 70);
+    double *lr = take_schedule(in, steps * groups, 0.01);
+    double *weight_decay = take_schedule(in, steps * groups, 0.1);
+    double *dropout = take_schedule(in, steps, 1);
+    struct {
+        cnn_schedule known;
+        uint64_t behind; /* which a larger struct has */
+    } schedule = {{sizeof(cnn_schedule), groups, lr, weight_decay, dropout}, 0};
+    if (take(in) % 16 == 3)
+        schedule.known.struct_size = take_size(in, sizeof(cnn_schedule) + 8);
+    const cnn_status status =
+        cnn_trainer_epoch_scheduled(w->trainer, &task.loss, &task.data, index, count, batch,
+                                    &schedule.known, take(in) == 5 ? 1e-9 : 0, &task.result);
+    *effect = task.result.accumulate ? MAY_REFUSE_HALFWAY : MAY_STOP_HALFWAY;
+    free_task(&task);
+    free(lr);
+    free(weight_decay);
+    free(dropout);
+    return status;
+}
+
+static cnn_status set_group(struct world *w)
+{
+    struct input *in = &w->in;
+    const size_t layer = take_size(in, MOST_LAYERS);
+    const cnn_parameter parameter = (cnn_parameter)((int)below(in, CNN_PARAMETER_COUNT + 2) - 1);
+    const size_t group = take(in) % 4 ? below(in, 4) : take_size(in, 70);
+    const cnn_status status = cnn_trainer_set_group(w->trainer, layer, parameter, group);
+    size_t found = SIZE_MAX;
+    if (status == CNN_OK &&
+        (cnn_trainer_group(w->trainer, layer, parameter, &found) != CNN_OK || found != group))
+        fuzz_fail("a parameter is not in its group");
     return status;
 }
 
@@ -390,7 +466,7 @@ static cnn_status change(struct world *w)
 /* Make a call; what it may change goes to *effect. */
 static cnn_status make_call(struct world *w, cnn_effect *effect)
 {
-    const unsigned call = below(&w->in, 36);
+    const unsigned call = below(&w->in, 41);
     *effect = KEEPS;
     if (call < 4)
         return predict(w, call % 3);
@@ -417,6 +493,10 @@ static cnn_status make_call(struct world *w, cnn_effect *effect)
         return use_shards(w);
     if (call == 32)
         return add_node(w);
+    if (call >= 39)
+        return train_scheduled(w, effect);
+    if (call >= 36)
+        return set_group(w);
     if (call >= 33)
         return call == 33 ? finish_step(w) : step_shard(w);
     return train(w, call >= 29, effect);

@@ -6,7 +6,7 @@
 
 #include "fuzz.h"
 
-enum { MOST_LAYERS = 6, MOST_ROWS = 9 };
+enum { MOST_LAYERS = 7, MOST_ROWS = 9, MOST_COLUMNS = 12 };
 
 /* ---- Numbers out of the input ------------------------------------------------------------ */
 
@@ -79,25 +79,27 @@ static inline void *take_reals(struct world *w, size_t count)
     return values;
 }
 
-/* A matrix of any type and layout, whose memory ends with its last element; or one of no use. */
-static inline cnn_matrix take_matrix(struct world *w, size_t rows, size_t cols)
+/*
+ * A matrix of any type and layout, whose memory ends with its last element; or one of no use. A
+ * plain one has small numbers of the network's type.
+ */
+static inline cnn_matrix take_any_matrix(struct world *w, size_t rows, size_t cols, int plain)
 {
     static const size_t sizes[] = {4, 8, 2, 1, 1, 2, 4, 8, 1, 2, 4, 8};
     struct input *in = &w->in;
-    const unsigned how = take(in);
+    const unsigned how = plain ? (take(in) % 64) | 15 : take(in);
     cnn_matrix m = {.struct_size = sizeof m, .rows = rows, .cols = cols};
     const unsigned type = how % 16;
     m.dtype = type < COUNT(sizes) ? (cnn_dtype)type : cnn_network_dtype(w->network);
     const size_t size = sizes[m.dtype];
     const size_t gap = how / 16 % 2;
-    m.col_stride = how & 32 ? (ptrdiff_t)(rows + gap) : 1;
-    m.row_stride = how & 32 ? 1 : (ptrdiff_t)(cols + gap);
-    const size_t count = rows == 0 || cols == 0 ? 0
-                                                : (rows - 1) * (size_t)m.row_stride +
-                                                      (cols - 1) * (size_t)m.col_stride + 1;
+    const size_t down = how & 32 ? 1 : cols + gap, across = how & 32 ? rows + gap : 1;
+    const size_t count = rows == 0 || cols == 0 ? 0 : (rows - 1) * down + (cols - 1) * across + 1;
+    m.row_stride = (ptrdiff_t)(down * size);
+    m.col_stride = (ptrdiff_t)(across * size);
     uint8_t *data = memory(count * size);
     for (size_t i = 0; i < count; i++) {
-        const double value = take_double(in);
+        const double value = plain ? (double)(take(in) % 5) / 4 : take_double(in);
         const float narrow = (float)value;
         const uint64_t bits = m.dtype == CNN_BOOL ? i % 2 : take(in) % 5;
         if (m.dtype == CNN_FLOAT64)
@@ -117,25 +119,157 @@ static inline cnn_matrix take_matrix(struct world *w, size_t rows, size_t cols)
     return m;
 }
 
-static inline cnn_layer take_layer(struct input *in, size_t before)
+static inline cnn_matrix take_matrix(struct world *w, size_t rows, size_t cols)
 {
-    cnn_layer layer = {.struct_size = sizeof layer};
-    const unsigned how = take(in);
-    layer.kind = (cnn_layer_kind)(how < 160 ? 0 : how < 200 ? 1 : how < 250 ? 2 : how - 251);
-    layer.inputs = how % 16 ? before : take_size(in, 40);
-    layer.outputs = layer.kind == CNN_LAYER_DENSE ? take_size(in, 40) : 0;
-    layer.activation = (cnn_activation)((int)below(in, CNN_ACTIVATION_COUNT + 3) - 1);
-    if (layer.kind != CNN_LAYER_DENSE)
-        layer.activation = (cnn_activation)0;
-    if (how % 7 == 0)
-        layer.l2 = take_double(in);
-    if (how % 11 == 0)
-        layer.alpha = take_double(in);
-    if (layer.kind == CNN_LAYER_DROPOUT)
-        layer.rate = take_double(in);
+    return take_any_matrix(w, rows, cols, 0);
+}
+
+/* Columns for a layer that has `count` of them, at least one; free them. */
+static inline cnn_column *take_columns(struct input *in, size_t count)
+{
+    const size_t odd = take(in) % 32 == 7 ? take_size(in, sizeof(cnn_column) + 8) : 0;
+    const size_t behind = odd ? 8 : 0; /* which a larger struct has */
+    cnn_column *columns = memory(count * sizeof *columns + behind);
+    memset((char *)columns + count * sizeof *columns, 0, behind);
+    for (size_t j = 0; j < count; j++) {
+        const unsigned how = take(in);
+        const cnn_column_kind kind =
+            (cnn_column_kind)(how < 250 ? how % CNN_COLUMN_KIND_COUNT : how - 251);
+        const int codes = kind == CNN_COLUMN_ONE_HOT || kind == CNN_COLUMN_EMBEDDING;
+        columns[j] = (cnn_column){.struct_size = sizeof *columns, .kind = kind};
+        if (kind == CNN_COLUMN_NUMBER || kind == CNN_COLUMN_PERIODIC || how % 32 == 5)
+            columns[j].missing = (int)(how / 8 % 2);
+        if (codes || how % 32 == 6)
+            columns[j].categories = how % 16 ? 1 + how / 16 : take_size(in, 30);
+    }
+    if (odd)
+        columns[odd % count].struct_size = odd;
+    return columns;
+}
+
+/* How many columns of a kind a layer has, and their categories. */
+static inline size_t count_columns(const cnn_layer *layer, cnn_column_kind kind, size_t *categories)
+{
+    size_t count = 0;
+    *categories = 0;
+    for (size_t j = 0; j < layer->inputs; j++)
+        if (layer->columns[j].kind == kind) {
+            count++;
+            *categories += layer->columns[j].categories;
+        }
+    return count;
+}
+
+/* How many numbers a parameter of a network's layer has; any number if the layer lacks it. */
+static inline size_t parameter_size(const cnn_layer *layer, cnn_parameter parameter)
+{
+    size_t categories = 0;
+    if (layer->kind == CNN_LAYER_DENSE)
+        return parameter == CNN_WEIGHT ? layer->inputs * layer->outputs : layer->outputs;
+    if (layer->kind != CNN_LAYER_COLUMNS ||
+        (parameter != CNN_EMBEDDING && parameter != CNN_PERIODIC))
+        return layer->inputs;
+    if (parameter == CNN_EMBEDDING) {
+        (void)count_columns(layer, CNN_COLUMN_EMBEDDING, &categories);
+        return categories * layer->embedding_size;
+    }
+    return count_columns(layer, CNN_COLUMN_PERIODIC, &categories) *
+           ((layer->periodic_size + 1) * layer->frequencies + layer->periodic_size - 1);
+}
+
+/* A layer of columns, which get memory; *before becomes the number of its features. */
+static inline void take_columns_layer(struct input *in, unsigned how, size_t *before,
+                                      cnn_layer *layer)
+{
+    layer->inputs = *before % MOST_COLUMNS + 1;
+    layer->columns = take_columns(in, layer->inputs);
+    layer->clip = how % 4 ? 3 : take_double(in);
+    size_t embedded = 0, categories = 0;
+    const size_t tables = count_columns(layer, CNN_COLUMN_EMBEDDING, &embedded);
+    const size_t periodic = count_columns(layer, CNN_COLUMN_PERIODIC, &categories);
+    if (periodic > 0 || how % 32 == 1) {
+        layer->frequencies = take_size(in, 5);
+        layer->periodic_size = 2 + below(in, 5);
+    }
+    if (tables > 0 || how % 32 == 2)
+        layer->embedding_size = take_size(in, 5);
+    *before = tables * layer->embedding_size + periodic * layer->periodic_size;
+    for (size_t j = 0; j < layer->inputs; j++) {
+        const cnn_column *column = &layer->columns[j];
+        *before += column->kind == CNN_COLUMN_NUMBER;
+        *before += column->missing != 0;
+        if (column->kind == CNN_COLUMN_ONE_HOT)
+            *before += column->categories == 2 ? 1 : column->categories;
+    }
     if (how % 32 == 3)
-        layer.struct_size = take_size(in, sizeof layer + 8);
-    return layer;
+        layer->outputs = *before;
+}
+
+/* The kind of a layer: mostly one that may be there. */
+static inline cnn_layer_kind take_kind(unsigned how, int is_first, int is_last)
+{
+    if (how >= 250)
+        return (cnn_layer_kind)((int)how - (how == 254 ? 255 : 247));
+    if (is_last && how < 240)
+        return CNN_LAYER_DENSE;
+    if (is_first)
+        return how < 90    ? CNN_LAYER_DENSE
+               : how < 110 ? CNN_LAYER_DROPOUT
+               : how < 150 ? CNN_LAYER_STANDARDIZE
+               : how < 220 ? CNN_LAYER_COLUMNS
+                           : CNN_LAYER_SCALE;
+    return how < 150   ? CNN_LAYER_DENSE
+           : how < 175 ? CNN_LAYER_DROPOUT
+           : how < 180 ? CNN_LAYER_STANDARDIZE
+           : how < 200 ? CNN_LAYER_SCALE
+                       : CNN_LAYER_PARAMETRIC_ACTIVATION;
+}
+
+/* What is wrong in a layer: `odd` says what, and is 200 or more. */
+static inline void spoil_layer(struct input *in, unsigned odd, cnn_layer *layer)
+{
+    if (odd < 208 && layer->kind != CNN_LAYER_COLUMNS) /* whose columns are as many */
+        layer->inputs = take_size(in, 40);
+    else if (odd < 216)
+        layer->activation = (cnn_activation)((int)below(in, CNN_ACTIVATION_COUNT + 3) - 1);
+    else if (odd < 224)
+        layer->l2 = take_double(in);
+    else if (odd < 232)
+        layer->alpha = take_double(in);
+    else if (odd < 240)
+        layer->struct_size = take_size(in, sizeof *layer + 8);
+    else if (odd < 248)
+        layer->parametrization = (cnn_parametrization)((int)below(in, 4) - 1);
+    else
+        layer->outputs = take_size(in, 40);
+}
+
+/* Layer i of `count`; *before has the outputs of the layer before it, and then of this one. */
+static inline void take_layer(struct input *in, size_t i, size_t count, size_t *before,
+                              cnn_layer *layers)
+{
+    const unsigned how = take(in), odd = take(in);
+    const int is_last = i + 1 == count;
+    cnn_layer *layer = &layers[i];
+    *layer = (cnn_layer){.struct_size = sizeof *layer, .kind = take_kind(how, i == 0, is_last)};
+    layer->inputs = *before;
+    if (layer->kind == CNN_LAYER_DENSE || layer->kind == CNN_LAYER_PARAMETRIC_ACTIVATION)
+        layer->activation = (cnn_activation)below(in, CNN_ACTIVATION_COUNT);
+    if (layer->activation == CNN_SOFTMAX && !is_last)
+        layer->activation = CNN_RELU;
+    if (layer->kind == CNN_LAYER_DENSE) {
+        layer->outputs = *before = 1 + below(in, 20);
+        layer->parametrization = how % 4 == 1 ? CNN_PARAMETRIZATION_NTK : 0;
+        layer->l2 = how % 4 == 2 ? 0.125 : 0;
+    }
+    if (layer->kind == CNN_LAYER_COLUMNS)
+        take_columns_layer(in, how, before, layer);
+    if (layer->kind == CNN_LAYER_PARAMETRIC_ACTIVATION && i > 0)
+        layers[i - 1].activation = CNN_IDENTITY; /* behind another one it is refused */
+    if (layer->kind == CNN_LAYER_DROPOUT)
+        layer->rate = how % 4 ? 0.25 : take_double(in);
+    if (odd >= 200)
+        spoil_layer(in, odd, layer);
 }
 
 static inline cnn_loss take_loss(struct world *w, double *class_weight, double *quantiles)
@@ -162,7 +296,7 @@ static inline cnn_loss take_loss(struct world *w, double *class_weight, double *
     return loss;
 }
 
-/* Samples and a loss for them. */
+/* Samples and a loss for them; half of them are such that training goes on. */
 struct task {
     size_t rows;
     cnn_loss loss;
@@ -178,11 +312,14 @@ static inline void take_task(struct world *w, struct task *task)
     task->rows = below(in, MOST_ROWS + 1);
     task->class_weight = memory(w->outputs * sizeof(double));
     task->quantiles = memory(w->outputs * sizeof(double));
+    const int plain = (int)below(in, 2);
     task->loss = take_loss(w, task->class_weight, task->quantiles);
+    if (plain)
+        task->loss = (cnn_loss){.struct_size = sizeof task->loss, .kind = CNN_SQUARED_ERROR};
     task->data.struct_size = sizeof task->data;
-    task->data.x = take_matrix(w, task->rows, w->inputs);
-    task->data.t = take_matrix(w, task->rows, task->loss.target ? 1 : w->outputs);
-    if (take(in) & 1)
+    task->data.x = take_any_matrix(w, task->rows, w->inputs, plain);
+    task->data.t = take_any_matrix(w, task->rows, task->loss.target ? 1 : w->outputs, plain);
+    if (!plain && (take(in) & 1))
         task->data.sample_weight = take_matrix(w, task->rows, 1);
     task->result.struct_size = sizeof task->result;
     task->result.accumulate = below(in, 2);
