@@ -103,6 +103,7 @@ MODELS = {
     "numbers": lambda: TabularRegressor(**SETTINGS, n_ens=2).fit(
         table(), np.stack([RENT, -RENT], axis=1)
     ),
+    "infrequent": lambda: TabularClassifier(**SETTINGS, min_frequency=9).fit(table(), KINDS),
     "quantiles": lambda: TabularRegressor(**SETTINGS, loss="quantile").fit(table(), RENT),
     "poisson": lambda: TabularRegressor(**SETTINGS, loss="poisson").fit(table(), RENT),
 }

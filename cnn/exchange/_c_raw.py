@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cnn.exchange.raw import RawModel
 
 _FIELDS = """    int kind;                      /* 0 a number, 1 a category, 2 a date */
+    int codes;                     /* of categories; those from here on share the next one */
 """
 _KINDS = ("number", "category", "date")
 # Rows of the self-test, besides one in which all is missing.
@@ -53,7 +54,8 @@ class RawTable(TableParts):
         self._networks = networks
         self._texts = [column.texts("to_c") for column in model.columns]
         for column in model.columns:
-            if column.kind == "category" and not column.categories and model.refuses_unseen:
+            known = column.categories or column.infrequent
+            if column.kind == "category" and not known and model.refuses_unseen:
                 raise ValueError(
                     f"to_c: column {column.name!r} had no categories in fit, so that "
                     f"unseen='error' refuses all but missing ones; should be left out"
@@ -82,11 +84,18 @@ class RawTable(TableParts):
             "forward": forward,
             "alone": "the network alone" if count == 1 else f"the first of {count} networks alone",
             "mean_of": "" if count == 1 else f" * It is the mean of {count} networks.\n",
-            "unseen": "no row may have"
-            if self._model.refuses_unseen
-            else "counts as a missing one",
+            "unseen": self._unseen,
             "kinds": self._kinds,
         }
+
+    @property
+    def _unseen(self) -> str:
+        """What becomes of a category that is not known."""
+        if self._model.refuses_unseen:
+            return "no row may have"
+        if any(column.infrequent for column in self._model.columns):
+            return "counts as an infrequent one, or as a missing one if the column has none"
+        return "counts as a missing one"
 
     @property
     def _kinds(self) -> str:
@@ -195,7 +204,8 @@ class RawTable(TableParts):
     def _described(self) -> Iterator[str]:
         for i, (column, texts) in enumerate(zip(self._model.columns, self._texts, strict=True)):
             categories = f"{self._name}_category_names_{i}" if texts else "NULL"
-            yield f"{{{categories}, {len(texts)}, {_KINDS.index(column.kind)}}}"
+            kind, codes = _KINDS.index(column.kind), len(column.categories)
+            yield f"{{{categories}, {len(texts)}, {kind}, {codes}}}"
 
     # ---- The self-test --------------------------------------------------------------------------
 
@@ -212,7 +222,7 @@ class RawTable(TableParts):
         rows = np.empty((_TESTED, len(self._model.columns)))
         for i, column in enumerate(self._model.columns):
             if column.kind == "category":
-                count = len(column.categories)
+                count = len(column.categories) + len(column.infrequent)
                 last = max(count - 1, 0) if count else -1
                 unseen = 0 if self._model.refuses_unseen and count else -1
                 codes = [min(0, last), last, unseen, last // 2 if count else -1]

@@ -126,7 +126,9 @@ class _RawModel(ColumnModel):
         """Add the codes of a column of categories."""
         name = f"categories.{i}"
         texts = list(column.texts("to_onnx"))
-        codes = list(range(len(texts)))
+        rest = len(column.categories)
+        codes = [min(place, rest) for place in range(len(texts))]
+        counts_as_rest = bool(column.infrequent) and not self._model.refuses_unseen
         if "" not in texts:
             texts.append("")
             codes.append(_MISSING)
@@ -137,7 +139,7 @@ class _RawModel(ColumnModel):
             domain="ai.onnx.ml",
             keys_strings=texts,
             values_int64s=codes,
-            default_int64=_UNSEEN,
+            default_int64=rest if counts_as_rest else _UNSEEN,
         )
         if self._model.refuses_unseen:
             unseen = self._whole("unseen", _UNSEEN)

@@ -24,16 +24,18 @@ class RawColumn:
     kind: str
     """"number", "category" or "date"."""
     categories: tuple[Any, ...] = ()
-    """The categories, in the order of their codes."""
+    """The categories that have codes of their own, in their order."""
+    infrequent: tuple[Any, ...] = ()
+    """Further categories, which share the next code; one that is not known has it too."""
     centers: tuple[float, ...] = ()
     """What is subtracted from each of its numbers, in float64."""
     scales: tuple[float, ...] = ()
     """By what they are divided then."""
 
     def texts(self, where: str) -> tuple[str, ...]:
-        """Return the categories as texts, which must differ."""
+        """Return all categories as texts, which must differ."""
         found: dict[str, Any] = {}
-        for category in self.categories:
+        for category in (*self.categories, *self.infrequent):
             text = str(category)
             if text in found:
                 raise ValueError(
@@ -72,8 +74,8 @@ RawTarget: TypeAlias = RawClasses | RawNumbers
 class RawModel:
     """Columns, networks whose outputs are averaged, and the target.
 
-    A row has a number for each column: that of the table; the code of a category, or -1 for one
-    that is not known; the seconds since 1970 of a date. NaN is a missing value of each kind.
+    A row has a number for each column: that of the table; the place of a category among all of the
+    column, or -1 for one that is not known; the seconds since 1970 of a date. NaN is a missing value of each kind.
     """
 
     columns: tuple[RawColumn, ...]

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from cnn.tabular._encoder import Encoder, Feature
 
 _MICROSECONDS = 1e6
+# A category that no column has.
+_UNSEEN = object()
 
 
 class EstimatorExports:
@@ -163,7 +165,8 @@ class EstimatorExports:
 def _column(feature: Feature) -> RawColumn:
     kind = "category" if feature.kind == "boolean" else feature.kind
     numbers = tuple(feature.centers), tuple(feature.scales)
-    return RawColumn(feature.name, kind, tuple(feature.categories), *numbers)
+    categories = tuple(feature.categories), tuple(feature.infrequent)
+    return RawColumn(feature.name, kind, *categories, *numbers)
 
 
 def _table_of(features: Sequence[Feature], rows: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
@@ -174,12 +177,15 @@ def _table_of(features: Sequence[Feature], rows: NDArray[np.float64]) -> dict[st
 def _values_of(feature: Feature, values: NDArray[np.float64]) -> NDArray[Any]:
     if feature.kind == "number":
         return values
-    missing = ~(values >= 0) if feature.kind != "date" else np.isnan(values)
+    missing = np.isnan(values)
     if feature.kind == "date":
         found = np.full(len(values), "NaT", dtype="datetime64[us]")
         known = np.round(values[~missing] * _MICROSECONDS).astype(np.int64)
         found[~missing] = known.astype("datetime64[us]")
         return found
     categories = np.empty(len(values), dtype=object)
-    categories[~missing] = [feature.categories[int(code)] for code in values[~missing]]
+    known = [*feature.categories, *feature.infrequent]
+    categories[~missing] = [
+        known[int(place)] if place >= 0 else _UNSEEN for place in values[~missing]
+    ]
     return categories

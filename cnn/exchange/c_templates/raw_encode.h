@@ -15,10 +15,13 @@ static inline int ${own}_encode(const double *row, ${type} *x)
         int count = 1;
         if (column->kind == 1) {
             const int unseen = !(row[i] < -1) && !(row[i] > -1) && row[i] == row[i];
-            if (unseen && !refuses_unseen)
-                numbers[0] = ${own}_nan();
-            else if (row[i] == row[i] && (!(row[i] >= 0 && row[i] < column->count) || row[i] > (int)row[i]))
+            const int known = row[i] >= 0 && row[i] < column->count && !(row[i] > (int)row[i]);
+            if (row[i] == row[i] && !known && (!unseen || refuses_unseen))
                 return (int)i + 1;
+            if (unseen && column->codes == column->count)
+                numbers[0] = ${own}_nan();
+            else if (unseen || row[i] >= column->codes)
+                numbers[0] = column->codes;
         } else if (row[i] == row[i] && !(row[i] - row[i] == 0)) {
             return (int)i + 1;
         }

@@ -6,7 +6,8 @@
  *
  *     int ${name}_category(size_t column, const char *text);
  *
- * finds it. It returns -1 for a category that training did not have, which ${unseen}.
+ * finds it. It returns -1 for a category that training did not have, which
+ * ${unseen}.
  * Columns are counted from 0. Truth values are the categories "False", 0, and "True", 1.
 ${kinds} * A missing value of any column is NaN.
 ${meaning}${mean_of} *
