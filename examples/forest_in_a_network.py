@@ -10,10 +10,10 @@ does so for a table of 442 patients.
 
 import os
 import tempfile
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.base import clone
 from sklearn.datasets import load_diabetes
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.model_selection import train_test_split
@@ -29,7 +29,7 @@ from cnn.tabular import TabularRegressor, distill
 # the following year (B. Efron et al., "Least angle regression", 2004). The sex is a category, coded
 # as 1 and 2; all other columns are numbers.
 
-data = load_diabetes(scaled=False)
+data: Any = load_diabetes(scaled=False)
 x, t = data.data, data.target
 names = list(data.feature_names)
 print(f"{len(x)} rows: {', '.join(names)}")
@@ -46,9 +46,8 @@ assert set(x[:, names.index("sex")]) == {1, 2}
 # forest that was fitted without this row: a forest knows the rows that it was fitted to too well.
 
 forest = RandomForestRegressor(n_estimators=100, random_state=0)
-small = TabularRegressor(
-    hidden_layer_sizes=(64, 64), epochs=128, categorical_features=[1], random_state=0
-)
+settings: dict[str, Any] = {"hidden_layer_sizes": (64, 64), "epochs": 128, "random_state": 0}
+small = TabularRegressor(categorical_features=[1], **settings)
 found = distill(forest, x, t, student=small)
 print(found)
 assert found.agreement > 0.8
@@ -68,10 +67,10 @@ print("R² of    forest  student  without a teacher")
 for seed in range(4):
     each = distill(forest, x, t, student=small, random_state=seed)
     train, test = train_test_split(np.arange(len(t)), test_size=0.2, random_state=seed)
-    alone = clone(small).fit(x[train], t[train]).score(x[test], t[test])
-    scores.append((each.teacher_score, each.student_score, alone))
+    alone = small.fit(x[train], t[train]).score(x[test], t[test])
+    scores.append([each.teacher_score, each.student_score, alone])
     print("split {}  {:6.3f}  {:7.3f}  {:17.3f}".format(seed, *scores[-1]))
-of_forest, of_student, without = np.mean(scores, axis=0)
+of_forest, of_student, without = np.array(scores, dtype=float).mean(axis=0)
 print(f"mean     {of_forest:6.3f}  {of_student:7.3f}  {without:17.3f}")
 assert of_student > of_forest
 assert abs(of_student - without) < 0.05
@@ -111,9 +110,9 @@ left.set(
 )
 left.legend()
 times = {"forest": found.teacher_microseconds, "network": found.student_microseconds}
-for place, (name, each) in enumerate(times.items()):
-    bars = right.bar(np.arange(2) + 0.4 * place, each, 0.38, color=colours[name], label=name)
-    right.bar_label(bars, [f"{value:,.{int(value < 10)}f}" for value in each], padding=2)
+for place, (name, pair) in enumerate(times.items()):
+    bars = right.bar(np.arange(2) + 0.4 * place, pair, 0.38, color=colours[name], label=name)
+    right.bar_label(bars, [f"{value:,.{int(value < 10)}f}" for value in pair], padding=2)
 right.set_yscale("log")
 right.set_ylim(0.3, 4 * max(times["forest"]))
 right.set_xticks([0.2, 1.2], ["one row", f"{found.rows} rows"])
@@ -134,5 +133,6 @@ with tempfile.TemporaryDirectory() as folder:
     found.student.save(path)
     loaded = cnn.load(path)
     print(f"{os.path.getsize(path):,} bytes")
+assert isinstance(loaded, TabularRegressor)
 print(loaded.net_.summary())
 assert (loaded.predict(x) == found.student.predict(x)).all()

@@ -57,13 +57,13 @@ class Team:
 
     def __init__(self, where: str, comm: Communicator) -> None:
         self.where = where
-        self.rank = comm.rank
-        self.size = comm.size
-        self.messages = 0
+        self.rank: int = comm.rank
+        self.size: int = comm.size
+        self.messages: int = 0
         """The number of messages sent to others."""
         self.sent = 0
         """The bytes sent to others."""
-        self.agrees = False
+        self.agrees: bool = False
         """Whether all processes have ended by the same error, and none waits for another."""
         self._comm = comm
         self._fault: BaseException | None = None

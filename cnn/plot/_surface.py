@@ -56,7 +56,7 @@ class WeightPath(Callback):
     """
 
     def __init__(self, *, every: int = 1) -> None:
-        self.every = checks.integer("WeightPath", "every", every, 1)
+        self.every: int = checks.integer("WeightPath", "every", every, 1)
         self.weights: list[list[NDArray[Any]]] = []
         self._epochs = 0
 
