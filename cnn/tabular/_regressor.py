@@ -414,8 +414,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
             scales=tuple(self._scale.tolist()),
             lows=tuple(self._low.tolist()),
             highs=tuple(self._high.tolist()),
-            is_exponential=self.loss == "poisson",
-            quantiles=self._levels() if self.loss == "quantile" else (),
+            is_exponential=self._fitted_loss == "poisson",
+            quantiles=self._levels,
         )
 
     def __sklearn_tags__(self) -> Any:
