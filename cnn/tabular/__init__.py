@@ -49,9 +49,9 @@ def __getattr__(name: str) -> Any:
     return found
 
 
-def estimator_of_file(where: str, net: Any) -> Any:
-    """Return the estimator around a file's network, whose metadata are not trusted."""
+def estimator_of_file(where: str, nets: list[Any], text: str) -> Any:
+    """Return the estimator around a file's networks; neither they nor the text are trusted."""
     kinds = {name: __getattr__(name) for name in _ESTIMATORS}
     from cnn.tabular._estimator_files import restored  # noqa: PLC0415
 
-    return restored(where, net, kinds)
+    return restored(where, nets, text, kinds)

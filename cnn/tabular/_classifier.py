@@ -363,7 +363,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
     def _take_target(self, content: Any) -> None:
         self.classes_ = array_of(content["classes"])
         self.temperature_ = checks.positive("it", "temperature", content["temperature"])
-        net = self.nets_[0]
+        net = self.nets_[0]  # others are like it
         if len(self.classes_) != net.outputs or network_of(net).activation != "softmax":
             raise ValueError(
                 f"it has {len(self.classes_)} classes, but the network has {net.outputs} outputs"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
@@ -15,8 +16,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names, _check_sample_weight, check_is_fitted
 
 from cnn import _core, activations, runtime
-from cnn._base import checks
+from cnn._base import checks, files, formats
+from cnn._base.log import LOGGER
 from cnn._base.metadata import TABULAR
+from cnn._model import several
 from cnn.sequential import network_of, of_network
 from cnn.tabular import _recipe
 from cnn.tabular._encoder import Encoder
@@ -24,7 +27,6 @@ from cnn.tabular._estimator_files import text_of
 from cnn.tabular._recipe import Recipe, Trained
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterator, Sequence
     from typing import Self
 
@@ -303,7 +305,7 @@ class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         return self.nets_[0]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Save the network and the preprocessing to a safetensors file, for `cnn.load`.
+        """Save the networks and the preprocessing to a safetensors file, for `cnn.load`.
 
         If saving fails, a file that existed is unchanged.
 
@@ -315,15 +317,15 @@ class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         Raises
         ------
         ValueError
-            If there are several networks, or a category or class is neither a text, a number nor a
-            truth value.
+            If a category or class is neither a text, a number nor a truth value.
         TypeError, OSError
             As for `cnn.Sequential.save`.
 
         Notes
         -----
         The file has what predictions need, and those parameters that JSON has a value for; a
-        `random_state` that is an object becomes None. It does not have `histories_`.
+        `random_state` that is an object becomes None. It does not have `histories_`. libcnn reads
+        the file of one network, but not that of several.
 
         Examples
         --------
@@ -339,10 +341,15 @@ class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         """
         check_is_fitted(self)
         where = f"{type(self).__name__}.save"
+        text = text_of(where, self)
         if len(self.nets_) > 1:
-            raise ValueError(f"{where}: there are {len(self.nets_)} networks, a file holds one")
+            formats.destination("save", checks.path("save", path), "a safetensors file")
+            networks = [network_of(net) for net in self.nets_]
+            files.replace(path, several.to_bytes(where, networks, {TABULAR: text}))
+            LOGGER.info("save: wrote %r", os.fspath(path))
+            return
         network = _core.Network.from_bytes(network_of(self.net_).to_bytes())
-        network.set_metadata(TABULAR, text_of(where, self))
+        network.set_metadata(TABULAR, text)
         of_network(network).save(path)
 
     def _target_content(self, where: str) -> dict[str, Any]:
