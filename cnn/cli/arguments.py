@@ -135,7 +135,7 @@ def texts_of_missing(text: str) -> frozenset[str]:
 class Missing(argparse.Action):
     """The option --missing of ``train``: a policy, or texts; given twice, both.
 
-    The result is a pair of them.
+    The result is a pair of them; the policy is None if it is not given.
     """
 
     def __call__(

@@ -291,7 +291,10 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         >>> model.fit([[0.0], [1.0]] * 20, [0, 1] * 20).predict_proba([[0.0]]).shape
         (1, 2)
         """
-        means = self._mean_output(self._rows(X, "predict_proba"))
+        return self._outputs(self._rows(X, "predict_proba"))
+
+    def _outputs(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        means = self._mean_output(x)
         found: NDArray[np.float64] = means / row_sums(means)[:, np.newaxis]
         return found
 

@@ -121,6 +121,19 @@ class Encoder:
             found += numbers
         return np.stack(found, axis=1) if rows else np.empty((0, len(found)))
 
+    def of_values(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return rows (n, columns) of numbers and codes of categories as `transform` does.
+
+        A number that is missing is NaN, and a category's code negative. There are no dates.
+        """
+        found = []
+        for feature, column in zip(self.features, values.T, strict=True):
+            if feature.centers:
+                found.append(_scaled(column, feature.centers[0], feature.scales[0]))
+            else:
+                found.append(np.where(column < 0, np.nan, column))
+        return np.stack(found, axis=1)
+
     def _takes_at_once(self, table: Any) -> bool:
         """Whether a table is an array of numbers in all columns, for which there is a short way."""
         return (
@@ -442,15 +455,18 @@ def _encoded(
 
 def _report(where: str, feature: Feature, strange: tuple[int, Any], unseen: str) -> None:
     row, value = strange
-    some = [str(category) for category in feature.categories[:_SHOWN]]
-    more = len(feature.categories) - len(some)
-    known = ", ".join(some) + (f" and {more} more" if more > 0 else "")
-    text = (
-        f"{where}: row {row}, column {feature.name!r} is {value!r}, which fit did not see: {known}"
-    )
+    text = f"{where}: row {row}, {strangeness(feature, value)}"
     if unseen == "error":
         raise ValueError(text)
     warning.warn(f"{text}; it counts as missing, and so do others of its kind")
+
+
+def strangeness(feature: Feature, value: Any) -> str:
+    """Return what is said of a value that is none of a column's categories."""
+    some = [str(category) for category in feature.categories[:_SHOWN]]
+    more = len(feature.categories) - len(some)
+    known = ", ".join(some) + (f" and {more} more" if more > 0 else "")
+    return f"column {feature.name!r} is {value!r}, which fit did not see: {known}"
 
 
 def _dates(where: str, name: str, values: NDArray[Any]) -> list[NDArray[np.float64]]:

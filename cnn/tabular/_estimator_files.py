@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,8 @@ import numpy as np
 from cnn import _core
 from cnn._base import checks
 from cnn._base.metadata import TABULAR
+from cnn._tables import preprocessing
+from cnn._tables.numerals import POINT
 from cnn.layers import Columns
 from cnn.tabular._encoder import Encoder, Feature
 
@@ -23,6 +26,18 @@ if TYPE_CHECKING:
 _FORMAT = 1
 # The types of categories, classes and parameters that JSON keeps apart.
 _PLAIN = (str, bool, int, float)
+
+
+@dataclass(frozen=True)
+class TableFacts:
+    """What the command line needs to know of the tables that an estimator takes."""
+
+    target: str
+    """The name of the column that is predicted."""
+    decimal: str
+    """The decimal mark of the texts that are numbers."""
+    missing: frozenset[str]
+    """The texts that stand for missing values."""
 
 
 def text_of(where: str, estimator: Any) -> str:
@@ -61,6 +76,13 @@ def text_of(where: str, estimator: Any) -> str:
         "epochs": estimator.n_iter_,
         "target": estimator._target_content(where),
     }
+    facts = estimator._table
+    if facts is not None:
+        content["table"] = {
+            "target": facts.target,
+            "decimal": facts.decimal,
+            "missing": sorted(facts.missing),
+        }
     return json.dumps(content, ensure_ascii=False, allow_nan=False)
 
 
@@ -152,6 +174,8 @@ def restored(where: str, nets: list[Sequential], text: str, kinds: dict[str, typ
         if content["has_feature_names"] is True:
             made.feature_names_in_ = np.array([f.name for f in features], dtype=object)
         made._take_target(content["target"])
+        if "table" in content:
+            made._table = _table_facts(content["table"], features)
     except (
         *(ValueError, TypeError, KeyError, AttributeError, IndexError),
         *(OverflowError, RecursionError),
@@ -168,6 +192,18 @@ def _best_epochs(content: dict[str, Any], count: int) -> list[int]:
     if not isinstance(found, list) or len(found) != count:
         raise ValueError(f"it should have {count} best_epochs, those of the networks")
     return [checks.integer("it", f"best_epochs[{i}]", epoch, 0) for i, epoch in enumerate(found)]
+
+
+def _table_facts(value: Any, features: list[Feature]) -> TableFacts:
+    """Return what an untrusted file has about the table that its estimator was trained on."""
+    target, decimal, missing = value["target"], value["decimal"], value["missing"]
+    if not preprocessing.is_text(target) or not target or target in {f.name for f in features}:
+        raise ValueError(f"its table has the target {target!r}, should be a text, and no column")
+    if decimal not in (POINT, ","):
+        raise ValueError(f"its table has the decimal {decimal!r}, should be a point or a comma")
+    if not preprocessing.are_texts(missing):
+        raise ValueError("its table should have missing, a list of texts")
+    return TableFacts(target, decimal, frozenset(missing))
 
 
 def _feature(value: Any) -> Feature:

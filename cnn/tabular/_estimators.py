@@ -23,7 +23,7 @@ from cnn._model import several
 from cnn.sequential import network_of, of_network
 from cnn.tabular import _recipe
 from cnn.tabular._encoder import Encoder
-from cnn.tabular._estimator_files import text_of
+from cnn.tabular._estimator_files import TableFacts, text_of
 from cnn.tabular._recipe import Recipe, Trained
 
 if TYPE_CHECKING:
@@ -93,6 +93,10 @@ class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
     n_iter_: int
     feature_names_in_: NDArray[Any]
     _encoder: Encoder
+    _table: TableFacts | None = None
+    """What is known of the table file that it was trained on, if it was."""
+    _interrupted: bool
+    """Whether Ctrl-C ended the training."""
 
     # ---- Methods of the subclasses --------------------------------------------------------------
 
@@ -120,6 +124,10 @@ class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         """Return the number of outputs and their activation."""
         raise NotImplementedError
 
+    def _outputs(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return probabilities (n, classes), or numbers (n, outputs), for rows as numbers."""
+        raise NotImplementedError
+
     def _error(self, outputs: NDArray[Any], t: NDArray[Any], weight: Any) -> float:
         """Return what is least for the best epoch."""
         raise NotImplementedError
@@ -131,19 +139,36 @@ class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
     # ---- Training -------------------------------------------------------------------------------
 
     def _fit(
-        self, X: Any, y: Any, sample_weight: Any, eval_set: Any, callbacks: Sequence[Any]
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        eval_set: Any,
+        callbacks: Sequence[Any],
+        *,
+        keep_interrupted: bool = False,
     ) -> Self:
-        """Train; if that fails, the estimator is as before."""
+        """Train; if that fails, the estimator is as before.
+
+        With `keep_interrupted`, Ctrl-C ends the training and keeps what it has found, as soon as an
+        epoch was finished.
+        """
         before = dict(self.__dict__)
         try:
-            return self._fitted(X, y, sample_weight, eval_set, callbacks)
+            return self._fitted(X, y, sample_weight, eval_set, callbacks, keep_interrupted)
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
 
     def _fitted(
-        self, X: Any, y: Any, sample_weight: Any, eval_set: Any, callbacks: Sequence[Any]
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        eval_set: Any,
+        callbacks: Sequence[Any],
+        keep_interrupted: bool,
     ) -> Self:
         where = f"{type(self).__name__}.fit"
         recipe = self._settings(where)
@@ -162,16 +187,26 @@ class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         if len(x) < 2:
             raise ValueError(f"{where}: X has 1 sample, should have at least 2")
         weight = None if sample_weight is None else _weights(where, sample_weight, x)
-        self._encoder = encoder
+        self._encoder, self._table = encoder, None
         samples = Rows(x, t, weight)
         held_out = None if eval_set is None else self._eval_set(where, eval_set)
         random = check_random_state(self.random_state)
         calibrating, samples, held_out = self._split(where, samples, held_out, random)
         with _threads(self.n_jobs):
-            found = [
-                self._fit_member(recipe, samples, held_out, random, callbacks)
-                for _ in range(self.n_ens)
-            ]
+            found: list[Trained] = []
+            self._interrupted = False
+            while len(found) < self.n_ens and not self._interrupted:
+                try:
+                    found.append(
+                        self._fit_member(
+                            recipe, samples, held_out, random, callbacks, keep_interrupted
+                        )
+                    )
+                    self._interrupted = found[-1].interrupted
+                except KeyboardInterrupt:
+                    if not keep_interrupted or not found:
+                        raise
+                    self._interrupted = True
             self.nets_ = [trained.net for trained in found]
             self.histories_ = [trained.history for trained in found]
             self.best_epochs_ = [trained.best_epoch for trained in found]
@@ -212,6 +247,7 @@ class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         held_out: Rows | None,
         random: np.random.RandomState,
         callbacks: Sequence[Any],
+        keep_interrupted: bool,
     ) -> Trained:
         """Train one network, on all rows but those that it is validated with."""
         seed = _seed(random)
@@ -244,6 +280,7 @@ class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
             callbacks=callbacks,
             progress=bool(self.verbose),
             class_weight=self._class_weight(),
+            keep_interrupted=keep_interrupted,
         )
 
     def _settings(self, where: str) -> Recipe:

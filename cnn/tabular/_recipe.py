@@ -21,6 +21,7 @@ from cnn.layers import Columns, Dense, Dropout, Layer, ParametricActivation, Sca
 from cnn.optimizers import AdamW, Group
 from cnn.schedules import CosineLog, FlatCosine
 from cnn.sequential import Sequential, network_of
+from cnn.tabular._epochs import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -211,6 +212,7 @@ class Trained:
     best_epoch: int
     error: float
     errors: list[float]
+    interrupted: bool = False
 
 
 def train(
@@ -224,8 +226,13 @@ def train(
     callbacks: Sequence[Any] = (),
     progress: Any = False,
     class_weight: Any = None,
+    keep_interrupted: bool = False,
 ) -> Trained:
-    """Train a network; with `error`, keep the epoch for which it is least."""
+    """Train a network; with `error`, keep the epoch for which it is least.
+
+    With `keep_interrupted`, Ctrl-C ends the training if an epoch was finished. Otherwise it raises
+    KeyboardInterrupt.
+    """
     x, t, sample_weight = samples
     batches = max(1, round(len(x) / recipe.batch_size))
     batch_size = -(-len(x) // batches)
@@ -233,19 +240,28 @@ def train(
     names = {name for _, name, _ in network_of(net).trained}
     optimizer = optimizer_of(recipe, steps, names)
     best = None if error is None else Best(error, patience)
-    history = net.fit(
-        x,
-        t,
-        epochs=recipe.epochs,
-        batch_size=batch_size,
-        optimizer=optimizer,
-        loss=loss,
-        sample_weight=sample_weight,
-        class_weight=class_weight,
-        callbacks=[*callbacks, *([] if best is None else [best])],
-        progress=progress,
-        dropout=FlatCosine(1.0, steps),
-    )
+    recorder = Recorder()
+    interrupted = False
+    try:
+        history = net.fit(
+            x,
+            t,
+            epochs=recipe.epochs,
+            batch_size=batch_size,
+            optimizer=optimizer,
+            loss=loss,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+            callbacks=[*callbacks, *([] if best is None else [best]), recorder],
+            progress=progress,
+            dropout=FlatCosine(1.0, steps),
+        )
+    except KeyboardInterrupt:
+        if not keep_interrupted or not len(recorder.history):
+            raise
+        history, interrupted = recorder.history, True
+        if best is not None:
+            best.on_train_end({})  # restores the weights of the best epoch
     if best is None:
-        return Trained(net, history, recipe.epochs, math.nan, [])
-    return Trained(net, history, best.epoch, best.error, best.errors)
+        return Trained(net, history, len(history), math.nan, [], interrupted)
+    return Trained(net, history, best.epoch, best.error, best.errors, interrupted)

@@ -276,8 +276,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         >>> model.fit([[0.0], [1.0]] * 20, [5.0, 7.0] * 20).predict([[0.0], [1.0]]).round(1)
         array([5., 7.])
         """
-        outputs = self._mean_output(self._rows(X, "predict"))
-        found = self._numbers(outputs)
+        found = self._outputs(self._rows(X, "predict"))
         return found[:, 0] if self._one_column and found.shape[1] == 1 else found
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -371,7 +370,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
                 f"{where}: alpha is {alpha:g}, should be at least {least}, as "
                 f"{count} rows were held out to calibrate with"
             )
-        found = self._numbers(self._mean_output(self._rows(X, "predict_interval")))
+        found = self._outputs(self._rows(X, "predict_interval"))
         far = self._residuals[rank - 1]
         low, high = found[:, 0] - far, found[:, -1] + far
         # Where quantiles were too far apart, the ends may have passed each other.
@@ -379,9 +378,12 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         return np.stack((np.minimum(low, middle), np.maximum(high, middle)), axis=1)
 
     def _calibrate(self, rows: Rows) -> None:
-        found, t = self._numbers(self._mean_output(rows.x)), self._unscaled(rows.t)[:, 0]
+        found, t = self._outputs(rows.x), self._unscaled(rows.t)[:, 0]
         # By how much a number is outside of the ends, which are the same but for quantiles.
         self._residuals = np.sort(np.maximum(found[:, 0] - t, t - found[:, -1]))
+
+    def _outputs(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self._numbers(self._mean_output(x))
 
     def _unscaled(self, t: NDArray[Any]) -> NDArray[np.float64]:
         found: NDArray[np.float64] = t * self._scale + self._mean
