@@ -393,9 +393,9 @@ def _add_sharding(parser: Parser) -> None:
         "--shards",
         metavar="S",
         type=arguments.whole(1, 2**20),
-        help="with dense: train on the files as S shards, each of whole files in the order of their "
-        "names. The model depends on S and not on the number of processes, which share the shards: "
-        "mpiexec -n 4 cnn train ... --shards 8",
+        help="with dense: train on the files as S shards, each of whole files in the order of "
+        "their names. The model depends on S and not on the number of processes, which share the "
+        "shards: mpiexec -n 4 cnn train ... --shards 8",
     )
     add(
         "--comm",

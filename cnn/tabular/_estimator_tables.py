@@ -108,7 +108,8 @@ def fit_estimator(
         On Ctrl-C before an epoch was finished.
     """
     table = Table(content, target, settings, decimal, missing)
-    held, kept = table.split(_split.shuffled(settings.seed, table.rows))
+    # In the order of the table, so that the rows that are left are trained on as by `fit`.
+    held, kept = map(np.sort, table.split(_split.shuffled(settings.seed, table.rows)))
     frame = {each.column.name: _values(each) for each in table.columns}
     goal = _targets(table.goal)
     categories = [c.column.name for c in table.columns if isinstance(c.column, Category)]

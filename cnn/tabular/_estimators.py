@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -322,7 +323,8 @@ class BaseTabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         """Return rows as numbers."""
         check_is_fitted(self)
         where = f"{type(self).__name__}.{method}"
-        _check_feature_names(self, X, reset=False)
+        if not isinstance(X, Mapping):  # whose names the encoder checks, but not scikit-learn
+            _check_feature_names(self, X, reset=False)
         x = self._encoder.transform(where, X, self.unseen)
         _check_rows(where, x)
         return x
