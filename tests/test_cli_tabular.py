@@ -65,9 +65,9 @@ def trained(request, tmp_path_factory):
     options = ["--n-ens", "3"] if request.param == "several" else []
     options += ["--categories", "plot"] if task == "classification" else []
     command = [*TRAIN, data, "--target", target, "-o", model, "--model", "tabular", *options]
-    with contextlib.redirect_stdout(io.StringIO()) as out:
-        with contextlib.redirect_stderr(io.StringIO()) as errors:
-            assert command_line.main(command) == 0, errors.getvalue()
+    out, errors = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
+        assert command_line.main(command) == 0, errors.getvalue()
     return data, model, target, (out.getvalue(), errors.getvalue()), options
 
 
@@ -250,7 +250,7 @@ def test_categories_of_held_out_rows_alone(tmp_path, capsys):
     rows = [["a", "t"], *([f"n{i}", i % 2] for i in range(20))]
     data, model = write(tmp_path / "data.csv", rows), tmp_path / "model"
     out = train(capsys, data, "--target", "t", "-o", model, *FAST, "-q")
-    assert "column a has 4 categories in held-out rows alone, which count as missing there" in out
+    assert "column a: only held-out rows have 4 of its categories, as missing values" in out
     assert len(cnn.load(model)._encoder.features[0].categories) == 16
 
 

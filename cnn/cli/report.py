@@ -65,8 +65,7 @@ def print_estimator_start(
     _print_table(found, start.columns, start.target, start.rows, done, decimal)
     say(
         *(
-            f"column {name} has {count:,} categor{'ies' if count > 1 else 'y'} in held-out rows "
-            f"alone, which count{'s' * (count == 1)} as missing there"
+            f"column {name}: only held-out rows have {count:,} of its categories, as missing values"
             for name, count in start.strange.items()
         )
     )
