@@ -23,7 +23,6 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import cnn
 from cnn import _core
-from cnn.cli import common
 from cnn.columns import Embedding, Ignored, Number, OneHot, Periodic
 from cnn.tabular import TabularClassifier, TabularRegressor, distill
 from cnn.tabular._calibration import temperature_of
@@ -573,8 +572,6 @@ def test_other_readers_of_the_file(tmp_path):
     regressor().fit(TABLE, T).save(path)
     with refused(ValueError, "model is the file of an estimator of cnn.tabular, should be one of"):
         cnn.predictor.Predictor(path)
-    with refused(ValueError, "the file has a TabularRegressor, which the command line does not"):
-        common.loaded(str(path))
 
 
 # ---- Calibration ---------------------------------------------------------------------------------

@@ -139,10 +139,9 @@ class _Numbered(Callback):
 
 def _settings(arguments: Namespace) -> tabular.Settings:
     """Return how to train; what is not given is the default of the dense model."""
-    names = ("activation", "epochs", "batch_size", "lr", "l2", "dropout", "patience")
+    names = ("hidden", "activation", "epochs", "batch_size", "lr", "l2", "dropout", "patience")
     given: dict[str, Any] = {name: getattr(arguments, name) for name in names}
-    policy, _ = arguments.missing
-    given |= {"missing": policy, "hidden": arguments.hidden and tuple(arguments.hidden)}
+    given["missing"], _ = arguments.missing
     return tabular.Settings(
         **{name: value for name, value in given.items() if value is not None},
         class_weight=arguments.class_weight,

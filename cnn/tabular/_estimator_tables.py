@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from cnn._tables.table import Column
     from cnn._training.hooks import Hooks
 
-LARGEST_SEED = 2**32 - 1
-"""The largest `random_state` of scikit-learn."""
 _TRUTH = {"False": False, "True": True}
 
 
