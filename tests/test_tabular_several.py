@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import struct
+import warnings
 
 import numpy as np
 import pytest
@@ -149,6 +150,30 @@ def test_other_damage(content, path):
         path.write_bytes(bad)
         with refused(cnn.ModelFileError, message):
             cnn.load(path)
+
+
+def test_random_damage(content, path):
+    """Each file is refused, or is that of an estimator that predicts."""
+    rng = np.random.default_rng(0)
+    size = int.from_bytes(content[:8], "little")
+    read = 0
+    for i in range(100):
+        damaged = bytearray(content)
+        for _ in range(1 + i % 3):  # in the header, or anywhere
+            damaged[rng.integers(8 + size if i % 2 else len(content))] = rng.integers(256)
+        path.write_bytes(damaged[: rng.integers(len(content))] if i % 10 == 0 else damaged)
+        try:
+            loaded = cnn.load(path)
+        except cnn.ModelFileError:
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                loaded._outputs(loaded._encoder.transform("test", TABLE, "ignore"))
+            except (ValueError, TypeError):  # the name of a column, or its kind, may be another
+                continue
+        read += 1
+    assert 5 < read < 95
 
 
 @pytest.mark.parametrize(
