@@ -10,6 +10,7 @@ from cnn._base import checks, formats
 from cnn._base.hinted import hinted
 from cnn._base.log import LOGGER
 from cnn._base.metadata import COLUMNS, EPOCHS, LR, RUN, TABULAR
+from cnn._model import several
 from cnn._model.names import check_names
 from cnn._training.optimizer_files import optimizer_of
 from cnn.layers import stacked
@@ -95,8 +96,8 @@ def mlp(
     return built(where, found, rng, dtype)
 
 
-def _loaded(where: str, network: _core.Network) -> Sequential | Any:
-    """Return the network, or the model of tables, of a file whose metadata are not trusted."""
+def _checked(where: str, network: _core.Network) -> Sequential:
+    """Return the network of a file whose metadata are not trusted."""
     epochs = network.get_metadata(EPOCHS)
     if epochs is not None and not (epochs.isascii() and epochs.isdigit() and len(epochs) < 19):
         raise _core.ModelFileError(
@@ -105,11 +106,17 @@ def _loaded(where: str, network: _core.Network) -> Sequential | Any:
     network.set_metadata(LR, None)
     network.set_metadata(RUN, None)
     check_names(network)
-    net = of_network(network)
-    if network.get_metadata(TABULAR) is not None:
+    return of_network(network)
+
+
+def _loaded(where: str, network: _core.Network) -> Sequential | Any:
+    """Return the network, or the model of tables, of a file whose metadata are not trusted."""
+    net = _checked(where, network)
+    text = network.get_metadata(TABULAR)
+    if text is not None:
         from cnn.tabular import estimator_of_file  # noqa: PLC0415  # needs scikit-learn
 
-        return estimator_of_file(where, net)
+        return estimator_of_file(where, [net], text)
     if network.get_metadata(COLUMNS) is None:
         return net
     from cnn.tabular import of_file  # noqa: PLC0415  # most files have no columns
@@ -117,19 +124,33 @@ def _loaded(where: str, network: _core.Network) -> Sequential | Any:
     return of_file(where, net)
 
 
+def _of_several(where: str, data: bytes) -> Any:
+    """Return the estimator of a file of several networks, which is not trusted."""
+    networks, metadata = several.of_bytes(where, data)
+    nets = [_checked(where, network) for network in networks]
+    if TABULAR not in metadata:
+        raise _core.ModelFileError(f"{where}: the file has several networks, but no {TABULAR}")
+    from cnn.tabular import estimator_of_file  # noqa: PLC0415  # needs scikit-learn
+
+    return estimator_of_file(where, nets, metadata[TABULAR])
+
+
 def of_bytes(where: str, data: bytes, is_net: bool) -> Sequential | Any:
     """Return the network or TableModel of a file's content; with `is_net` the network alone."""
+    estimators = (
+        f"{where}: model is the file of an estimator of cnn.tabular, should be one of a network or "
+        f"of a TableModel; cnn.load reads it, and its predict takes tables"
+    )
     try:
         network = _core.Network.from_bytes(data)
     except _core.ModelFileError as error:
+        if several.is_several(data):
+            raise ValueError(estimators) from None
         raise _core.ModelFileError(str(error).replace("from_bytes", where, 1)) from None
     if is_net:
         return of_network(network)
     if network.get_metadata(TABULAR) is not None:
-        raise ValueError(
-            f"{where}: model is the file of an estimator of cnn.tabular, should be one of a "
-            f"network or of a TableModel; cnn.load reads it"
-        )
+        raise ValueError(estimators)
     return _loaded(where, network)
 
 
@@ -172,7 +193,15 @@ def load(path: str | os.PathLike[str]) -> Sequential | Any:
     """
     checks.path("load", path)
     with formats.explained("load", path):
-        found = _loaded("load", _core.Network.load(path))
+        try:
+            network = _core.Network.load(path)
+        except _core.ModelFileError:
+            data = several.of_file("load", path)
+            if data is None:
+                raise
+            found = _of_several("load", data)
+        else:
+            found = _loaded("load", network)
     LOGGER.info("load: read %r", os.fspath(path))
     return found
 

@@ -16,9 +16,9 @@ def write(path, rows):
 
 
 def train(tmp_path, rows, *options, target="t"):
-    """Train on rows, and return the exit code and the model's path."""
+    """Train a dense network on rows, and return the exit code and the model's path."""
     data, model = write(tmp_path / "data.csv", rows), tmp_path / "model.safetensors"
-    options = ["--epochs", "2", "-q", *options]
+    options = ["--epochs", "2", "-q", "--model", "dense", *options]
     code = command_line.main(["train", data, "--target", target, "-o", str(model), *options])
     return code, model
 
@@ -33,12 +33,10 @@ def run(capsys, *command):
 
 
 def trained(file, tmp_path, capsys, content, *options, target="t"):
-    """Train on the text of a file, and return the model's path, or the error."""
+    """Train a dense network on the text of a file; return the model's path, or the error."""
     model = tmp_path / "model.safetensors"
-    data = file(content)
-    code, out, err = run(
-        capsys, "train", data, "--target", target, "-o", model, "--epochs", 2, "-q", *options
-    )
+    command = ["--target", target, "-o", model, "--epochs", 2, "-q", "--model", "dense", *options]
+    code, out, err = run(capsys, "train", file(content), *command)
     return (str(model), out) if code == 0 else (None, err)
 
 

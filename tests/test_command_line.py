@@ -132,11 +132,12 @@ def rows_of(kind, n=300):
 
 @pytest.fixture(scope="module", params=["classification", "regression"])
 def trained(request, tmp_path_factory):
-    """Return a file of data, the model that was trained on it, its task and what was printed."""
+    """Return a file of data, a dense model of it, its task and what was printed."""
     folder = tmp_path_factory.mktemp(request.param)
     rows = rows_of(request.param)
     data, model = write(folder / "data.csv", rows), str(folder / "model.safetensors")
-    done = run("train", data, "--target", rows[0][-1], "--epochs", "60", "-o", model)
+    options = ["--target", rows[0][-1], "--epochs", "60", "--model", "dense"]
+    done = run("train", data, *options, "-o", model)
     assert done.returncode == 0, done.stderr
     return data, model, request.param, done
 
@@ -167,7 +168,8 @@ def test_training_again_gives_the_same_bytes(trained, tmp_path, capsys):
     data, model, task, _ = trained
     again = str(tmp_path / "again.safetensors")
     target = "class" if task == "classification" else "price"
-    command = ["train", data, "--target", target, "--epochs", "60", "-o", again, "--quiet"]
+    command = ["train", data, "--target", target, "--epochs", "60", "--model", "dense"]
+    command += ["-o", again, "--quiet"]
     assert command_line.main(command) == 0
     assert capsys.readouterr().err == ""
     assert Path(again).read_bytes() == Path(model).read_bytes()
@@ -177,7 +179,8 @@ def test_training_elsewhere_gives_the_same_bytes(trained, tmp_path):
     data, model, task, _ = trained
     again = str(tmp_path / "again.safetensors")
     target = "class" if task == "classification" else "price"
-    command = ["train", data, "--target", target, "--epochs", "60", "-o", again]
+    command = ["train", data, "--target", target, "--epochs", "60", "--model", "dense"]
+    command += ["-o", again]
     assert run(*command, CNN_ISA="scalar", CNN_NUM_THREADS="3").returncode == 0
     assert Path(again).read_bytes() == Path(model).read_bytes()
 
@@ -333,7 +336,11 @@ BAD_TRAINING = {
     "no target": (QUALITY, ["--target", "x"], "data.csv: column 'x' is missing, the file has a, i"),
     "no column": (QUALITY, ["--drop", "x"], "data.csv: column 'x' is missing, the file has a, id"),
     "nothing": (QUALITY, ["--drop", "a,id"], "there is no column to learn from, only the target"),
-    "missing": ([["a", "t"], [1, 2], ["", 3]], [], "data.csv: row 2 (line 3), column 'a' is empty"),
+    "missing": (
+        [["a", "t"], [1, 2], ["", 3]],
+        ["--model", "dense"],
+        "data.csv: row 2 (line 3), column 'a' is empty",
+    ),
     "one class": ([["a", "t"], [1, "x"], [2, "x"]], [], "column 't' is always 'x', should have at"),
     "texts": (
         [["a", "t"], [1, "x"]],

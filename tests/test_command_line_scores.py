@@ -126,7 +126,7 @@ def test_a_table_from_stdin(file, tmp_path, capsys, monkeypatch):
 
     text = content(QUALITY)
     model, expected = trained(file, tmp_path, capsys, text, "--drop", "id")
-    options = ["--target", "t", "--drop", "id", "--epochs", 2, "-o", model]
+    options = ["--target", "t", "--drop", "id", "--epochs", 2, "--model", "dense", "-o", model]
     # A file of this name is another one.
     monkeypatch.chdir(tmp_path)
     (tmp_path / "-").write_text("x", encoding="utf-8")
@@ -227,7 +227,8 @@ def test_what_would_read_a_large_file_faster(file, tmp_path, capsys, monkeypatch
     monkeypatch.setattr(contents, "_SLOW_SIZE", 10)
     monkeypatch.setattr(contents, "find_spec", lambda _: None)
     path = file("a,t\n1,x\n2,\n")
-    _, out, err = run(capsys, "train", path, "--target", "t", "-o", tmp_path / "m")
+    options = ["--target", "t", "-o", tmp_path / "m", "--model", "dense"]
+    _, out, err = run(capsys, "train", path, *options)
     assert out.splitlines()[1].startswith(f"{path} is large; it is read faster after pip install")
     assert "column 't' is empty, should be a finite number or a category; --missing median" in err
 

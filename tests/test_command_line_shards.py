@@ -100,6 +100,7 @@ def test_columns_are_those_of_one_table(folder, tmp_path, capsys, target, missin
     trained(capsys, tmp_path, paths_of(folder), *options(target, **others))
     one = tmp_path / "one.safetensors"
     words = [word for word in options(target, **others) if "--shards" not in word]
+    words += ["--model", "dense"]
     assert run(capsys, "train", folder / "whole.csv", "-o", one, *words)[0] == 0
     plans = [
         preprocessing.of_network(cnn.load(model).net._network, "model") for model in (sharded, one)

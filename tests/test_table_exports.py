@@ -306,7 +306,8 @@ def test_names_of_headers_can_be_told_apart(tmp_path):
 def test_the_example_of_the_documentation(tmp_path):
     (tmp_path / "fruit.csv").write_text(FRUIT)
     model = str(tmp_path / "fruit.safetensors")
-    data = ["train", str(tmp_path / "fruit.csv"), "--target", "fruit", "-q", "-o", model]
+    data = ["train", str(tmp_path / "fruit.csv"), "--target", "fruit", "--model", "dense", "-q"]
+    data += ["-o", model]
     assert command_line.main(data) == 0
     assert command_line.main(["export", model, "--to", "c"]) == 0
     (source,) = [block for block in blocks("docs/guide/devices.md", "c") if "fruit.h" in block]

@@ -170,7 +170,8 @@ def test_exports_of_the_command_line(tmp_path, capsys, table, task):
     at = names.index(target)
     given = [row[:at] + row[at + 1 :] for row in content]
     path = str(tmp_path / "m.safetensors")
-    options = ["--target", target, "--task", task, "--epochs", "40", "-q", "-o", path]
+    options = ["--target", target, "--task", task, "--epochs", "40", "--model", "dense", "-q"]
+    options += ["-o", path]
     assert command_line.main(["train", str(tmp_path / "data.csv"), *options]) == 0
     capsys.readouterr()
     assert command_line.main(["export", path, "--to", "onnx"]) == 0

@@ -222,19 +222,28 @@ def test_weights_of_classes_and_rows():
     assert classifier(epochs=20).fit(x, wrong, weight).score(x, y) > 0.9
 
 
-def test_the_best_epoch_is_kept():
+@pytest.mark.parametrize("preset", ["default", "realmlp"])
+def test_the_best_epoch_is_kept(preset):
     x, y = load_diabetes(return_X_y=True)
     a, b, c, d = train_test_split(x, y, random_state=0)
-    errors = []
+    errors, weights = [], []
 
     class Watch(cnn.Callback):
         def on_epoch_end(self, epoch, logs):
+            weights.append([w.astype(np.float64) for w in self.model.get_weights()])
+            net = copy.deepcopy(self.model)
+            if preset == "default":
+                shares = 0.2 * 0.8 ** np.arange(epoch)[::-1]
+                shares[0] /= 0.2  # the first epoch has what is left
+                net.set_weights(
+                    [np.tensordot(shares, of, axes=1) for of in zip(*weights, strict=True)]
+                )
             t = (d - c.mean()) / c.std()
-            z = self.model.predict(Encoder("f", a).transform("f", b))[:, 0]
+            z = net.predict(Encoder("f", a).transform("f", b))[:, 0]
             low, high = (c.min() - c.mean()) / c.std(), (c.max() - c.mean()) / c.std()
             errors.append(np.mean((np.clip(z, low, high) - t) ** 2))
 
-    model = regressor(epochs=30).fit(a, c, eval_set=(b, d), callbacks=[Watch()])
+    model = regressor(preset=preset, epochs=30).fit(a, c, eval_set=(b, d), callbacks=[Watch()])
     assert len(errors) == 30
     assert model.best_epochs_ == [1 + int(np.argmin(errors))]
     found = np.mean((model.predict(b) - d) ** 2) / c.var()

@@ -40,6 +40,8 @@ def models():
         "two targets": (regressor(categorical_features=[1]), x, np.column_stack([T, -T])),
         "quantiles": (regressor(loss="quantile", calibrate=True), TABLE, T),
         "poisson": (regressor(loss="poisson", hidden_layer_sizes=8), TABLE, counts),
+        "several of classes": (classifier(n_ens=3, calibrate=True), frame, LABELS),
+        "several of numbers": (regressor(n_ens=2, calibrate=True), frame, T),
     }
 
 
@@ -74,8 +76,10 @@ def test_files_that_cannot_be_written(tmp_path):
     table = {"a": [datetime.time(i % 3) for i in range(N)]}
     with refused(ValueError, "column 'a' has the category datetime.time(0, 0) of type time, which"):
         regressor().fit(table, T).save(path)
-    with refused(ValueError, "TabularClassifier.save: there are 2 networks, a file holds one"):
-        classifier(n_ens=2).fit(TABLE, LABELS).save(path)
+    with refused(ValueError, "column 'a' has the category datetime.time(0, 0) of type time, which"):
+        regressor(n_ens=2).fit(table, T).save(path)
+    with refused(ValueError, "save: path is 'model.onnx', whose ending is that of another format"):
+        classifier(n_ens=2).fit(TABLE, LABELS).save("model.onnx")
     assert not path.exists()
     model = classifier(random_state=np.random.RandomState(0)).fit(TABLE, LABELS)
     model.save(path)

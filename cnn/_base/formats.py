@@ -189,6 +189,8 @@ def _kind(head: bytes) -> str | None:
         (lambda h: h[4:8] == b"TFL3", "a TensorFlow Lite model"),
         (lambda h: not any(h), "zeros alone"),
         (lambda h: _is_safetensors(h) and b'"architecture"' in h, _MODEL_OF_CNN),
+        # Of several networks, whose architectures are further on.
+        (lambda h: _is_safetensors(h) and b'"cnn_networks"' in h, _MODEL_OF_CNN),
         (_is_safetensors, "a safetensors file of another library, without an architecture"),
         (_is_onnx, _ONNX_MODEL),
     )

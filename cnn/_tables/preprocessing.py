@@ -306,7 +306,7 @@ def _of_json(text: str) -> Preprocessing:
     if decimal not in (POINT, ","):
         raise ValueError(f"its decimal is {decimal!r}, should be a point or a comma")
     missing = content.get("missing", [])
-    if ("missing" in content) != filled or not _are_texts(missing):
+    if ("missing" in content) != filled or not are_texts(missing):
         raise ValueError("its missing should be a list of texts, in format 3 alone")
     found = Preprocessing(
         tuple(columns),
@@ -353,19 +353,20 @@ def _column(what: str, value: object, is_old: bool) -> Column:
     if kind == "category":
         category = _object(what, value, {"name", "kind", "categories"})
         texts = category["categories"]
-        if not texts or not _are_texts(texts) or len(set(texts)) < len(texts):
+        if not texts or not are_texts(texts) or len(set(texts)) < len(texts):
             raise ValueError(f"{what} should have categories, different texts")
         return Category(_name(what, category["name"]), tuple(texts), by_number=is_old)
     raise ValueError(f"{what} has kind {kind!r}, should be number or category")
 
 
 def _name(what: str, value: object) -> str:
-    if not _is_text(value) or not value:
+    if not is_text(value) or not value:
         raise ValueError(f"{what} should have a name")
     return value
 
 
-def _is_text(value: object) -> TypeGuard[str]:
+def is_text(value: object) -> TypeGuard[str]:
+    """Whether a value of an untrusted file is a text that any other file can hold."""
     if not isinstance(value, str):
         return False
     try:
@@ -375,8 +376,9 @@ def _is_text(value: object) -> TypeGuard[str]:
     return True
 
 
-def _are_texts(value: object) -> TypeGuard[list[str]]:
-    return isinstance(value, list) and all(map(_is_text, value))
+def are_texts(value: object) -> TypeGuard[list[str]]:
+    """Whether a value of an untrusted file is a list of such texts."""
+    return isinstance(value, list) and all(map(is_text, value))
 
 
 def _is_real(value: object) -> bool:

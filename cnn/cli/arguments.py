@@ -65,16 +65,16 @@ def share(text: str) -> float:
     return value
 
 
-def hidden(text: str) -> list[int]:
+def hidden(text: str) -> tuple[int, ...]:
     """Read the numbers of neurons of hidden layers."""
     if text == "none":
-        return []
+        return ()
     sizes = text.split(",")
     if not all(_is_whole(size) and 0 < int(size) < 2**31 for size in sizes):
         raise argparse.ArgumentTypeError(
             f"{text!r} should be numbers of neurons such as 50,100, or none"
         )
-    return [int(size) for size in sizes]
+    return tuple(int(size) for size in sizes)
 
 
 def activation(text: str) -> activations.Unchecked:
@@ -135,7 +135,7 @@ def texts_of_missing(text: str) -> frozenset[str]:
 class Missing(argparse.Action):
     """The option --missing of ``train``: a policy, or texts; given twice, both.
 
-    The result is a pair of them.
+    The result is a pair of them; the policy is None if it is not given.
     """
 
     def __call__(

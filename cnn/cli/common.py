@@ -4,48 +4,39 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cnn import _core, models
 from cnn._tables.source import STDIN
 from cnn.sequential import Sequential
-from cnn.tabular import TableModel, plan_of
+from cnn.tabular import row_model
 
 if TYPE_CHECKING:
-    from cnn._tables.preprocessing import Preprocessing
+    from cnn.tabular import RowModel, TableModel
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C: as shells have it, 128 and the number of the signal."""
 
 
-def loaded(path: str) -> tuple[Sequential, TableModel | None]:
-    """Return the network of a model file, and its TableModel or None."""
+def loaded(path: str) -> Sequential | TableModel | Any:
+    """Return the network, the TableModel, or the estimator of cnn.tabular of a model file."""
     try:
-        found = models.load(path)
+        return models.load(path)
     except _core.ModelFileError as error:
         raise _core.ModelFileError(
             f"{path}: {error}; should be a file that 'train' or net.save wrote"
         ) from error
-    if isinstance(found, TableModel):
-        return found.net, found
-    if not isinstance(found, Sequential):
-        kind = type(found).__name__
-        raise ValueError(
-            f"{path}: the file has a {kind}, which the command line does not read; in Python, "
-            f"cnn.load reads it"
-        )
-    return found, None
 
 
-def loaded_table(path: str) -> tuple[Sequential, Preprocessing]:
-    """Return the network and the preprocessing of a model file that has columns."""
-    net, model = loaded(path)
-    if model is None:
+def loaded_table(path: str) -> RowModel:
+    """Return what predicts from the columns of a table, of a model file that has columns."""
+    found = loaded(path)
+    if isinstance(found, Sequential):
         raise ValueError(
             f"{path}: the file does not say how inputs are made of columns, since it is not from "
             f"'train'; in Python, cnn.load reads it and takes numbers"
         )
-    return net, plan_of(model)
+    return row_model(found, path)
 
 
 def counted(number: int, noun: str) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from cnn._tables import preprocessing
 from cnn.cli.common import check_output, counted, loaded
 from cnn.cli.terminal import say
-from cnn.tabular import plan_of
+from cnn.sequential import Sequential
+from cnn.tabular import TableModel, described, plan_of
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -17,11 +18,16 @@ if TYPE_CHECKING:
 
 def show(arguments: Namespace) -> int:
     """Print the contents of a model file."""
-    net, model = loaded(arguments.model)
+    found = loaded(arguments.model)
+    if isinstance(found, (Sequential, TableModel)):
+        net = found.net if isinstance(found, TableModel) else found
+        lines, seed = found.summary().splitlines(), net.seed
+    else:
+        net, lines, seed = found.net_, described(found), found.random_state
     sizes = f"{counted(net.inputs, 'input')}, {counted(net.outputs, 'output')}"
     say(f"{arguments.model}: {sizes}, trained for {counted(net.epochs, 'epoch')}", "")
-    say(*(model or net).summary().splitlines())
-    say("", f"Seed: {net.seed}")
+    say(*lines)
+    say("", f"Seed: {'unknown' if seed is None else seed}")
     return 0
 
 
@@ -34,19 +40,25 @@ def export(arguments: Namespace) -> int:
             f"export: --name is {arguments.name!r}, should be left out, since only --to c has names"
         )
     check_output(output, arguments.model)
-    net, model = loaded(arguments.model)
+    found = loaded(arguments.model)
+    if not isinstance(found, (Sequential, TableModel)):
+        raise ValueError(
+            f"{arguments.model}: the file has a {type(found).__name__}, which the command "
+            f"line does not export; in Python, estimator = cnn.load({arguments.model!r}) reads it, "
+            f"and estimator.to_c and estimator.to_onnx write it"
+        )
     # A file may have any name, but the names that it declares are limited.
     name = arguments.name or re.sub(r"\W", "_", Path(output).stem, flags=re.ASCII)
     if arguments.to == "c":
-        (model or net).to_c(output, name=name)
+        found.to_c(output, name=name)
     else:
-        (model or net).to_onnx(output)
+        found.to_onnx(output)
     say(f"saved to {output}")
-    if model is not None:
+    if isinstance(found, TableModel):
         takes = {
             "c": f"{name}_predict takes the raw values of a row",
             "onnx": "It takes the raw values of columns by their names",
         }[arguments.to]
         say(f"{takes}, and does with them what 'predict' does:")
-        say(*preprocessing.described(plan_of(model)))
+        say(*preprocessing.described(plan_of(found)))
     return 0

@@ -13,7 +13,6 @@ from cnn._tables.source import name_of
 from cnn._tables.table import Category
 from cnn.cli import terminal
 from cnn.cli.common import check_output, loaded_table
-from cnn.sequential import network_of
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -21,17 +20,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cnn._tables.preprocessing import Preprocessing
     from cnn._tables.table import Column
+    from cnn.tabular import RowModel
 
 
 def predict(arguments: Namespace) -> int:
     """Predict for the rows of a table, and print or save a CSV file."""
     if arguments.output is not None:
         check_output(arguments.output, arguments.model, arguments.data, device=True)
-    net, plan = loaded_table(arguments.model)
-    network = network_of(net)
-    target = plan.target
+    model = loaded_table(arguments.model)
+    target = model.target
     classes = target.categories if isinstance(target, Category) else ()
     if arguments.proba and not classes:
         raise ValueError(
@@ -41,12 +39,13 @@ def predict(arguments: Namespace) -> int:
     with_proba = bool(classes) and arguments.proba is not False
     names = list(map(csv_file.quoted, classes))
     also = list(dict.fromkeys(arguments.id))
-    found = [target.name, *(f"P({name})" for name in classes if with_proba)]
+    # An estimator that was saved in Python does not know the name of its target.
+    found = [target.name or "prediction", *(f"P({name})" for name in classes if with_proba)]
     lines = [",".join(map(csv_file.quoted, [*also, *_others(also, found)]))]
     source = name_of(arguments.data)
     rows = 0
-    for values, kept in blocks(arguments, plan, also=also):
-        y = plan.predicted(network, values, source, rows)
+    for values, kept in blocks(arguments, model, also=also):
+        y = model.predicted(values, source, rows)
         rows += len(values)
         # str and repr have the fewest digits that are read as the same number.
         columns = [list(map(csv_file.quoted, texts)) for texts in kept]
@@ -63,6 +62,7 @@ def predict(arguments: Namespace) -> int:
         terminal.write_file(text)
     else:
         files.replace(arguments.output, text)
+    terminal.complain(*model.notes)
     return 0
 
 
@@ -79,7 +79,7 @@ def _others(taken: Sequence[str], names: Sequence[str]) -> list[str]:
 
 def blocks(
     arguments: Namespace,
-    plan: Preprocessing,
+    model: RowModel,
     *,
     with_target: bool = False,
     also: Sequence[str] = (),
@@ -88,20 +88,24 @@ def blocks(
 
     With `with_target`, the last column of the values is the target, which must be known.
     """
-    keep = plan.fillings is not None
     missing = arguments.missing
     if missing is None:
-        missing = plan.missing
-    dialect = Dialect(arguments.delimiter, arguments.decimal or plan.decimal, missing)
-    columns = (*plan.columns, plan.target) if with_target else plan.columns
+        missing = model.missing
+    dialect = Dialect(arguments.delimiter, arguments.decimal or model.decimal, missing)
+    columns = (*model.columns, model.target) if with_target else model.columns
     texts: dict[str, list[str]] = {name: [] for name in also}
     first = 0
     with terminal.reading(show=True) as progress:
         for values in table.blocks(
-            arguments.data, columns, dialect, keep_missing=keep, texts=texts, progress=progress
+            arguments.data,
+            columns,
+            dialect,
+            keep_missing=model.keeps_missing,
+            texts=texts,
+            progress=progress,
         ):
             if with_target:
-                _check_known(plan.target, values[:, -1], name_of(arguments.data), first)
+                _check_known(model.target, values[:, -1], name_of(arguments.data), first)
             last = first + len(values)
             yield values, [copied[first:last] for copied in texts.values()]
             first = last

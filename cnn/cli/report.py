@@ -11,55 +11,104 @@ from cnn._tables import content, csv_file, numerals
 from cnn._tables.table import Category
 from cnn.cli.common import counted, percent
 from cnn.cli.terminal import say
+from cnn.tabular import Fitted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cnn._tables.content import Content
-    from cnn._tables.preprocessing import Preprocessing
-    from cnn.tabular import Fitted, Outline, Start
+    from cnn._tables.table import Column
+    from cnn.tabular import EstimatorStart, FittedEstimator, Outline, Start
 
 # A column with more categories is reported if most rows have one of their own.
 _FEW_CATEGORIES = 20
 
 
-def kept(fitted: Fitted) -> str:
+def kept(fitted: Fitted | FittedEstimator) -> str:
     """Return which epoch a model is of, if it was chosen by held-out rows."""
-    if not fitted.early:
+    if isinstance(fitted, Fitted):
+        if not fitted.early:
+            return ""
+        epochs = len(fitted.history)
+        return f" (epoch {fitted.best_epoch} of {epochs}, the one with the least held-out loss)"
+    if fitted.held_out is None:
         return ""
-    epochs = len(fitted.history)
-    return f" (epoch {fitted.best_epoch} of {epochs}, the one with the least held-out loss)"
-
-
-def print_start(found: Content | Outline, start: Start, policy: str, folds: int = 0) -> None:
-    """Print what the table holds, and what the network learns from."""
-    plan, path = start.plan, found.source
-    target = plan.target
-    outputs = f"{target.width} classes" if isinstance(target, Category) else "a number"
-    task = f"{plan.task}; {found.hint}" if found.hint else plan.task
-    say(
-        f"{path}: {counted(found.rows, 'row')}, {counted(len(plan.columns), 'column')} to "
-        f"learn from"
+    best, each = fitted.estimator.best_epochs_, "" if len(fitted.estimator.nets_) == 1 else "each "
+    return (
+        f" (epoch{'s' * (len(best) > 1)} {texts.listed(list(map(str, best)))} of "
+        f"{fitted.estimator.n_iter_}, {each}the best on the held-out rows)"
     )
-    gaps = [f"{n} ({c.missing:,})" for n, c in found.columns.items() if c.missing]
-    if gaps:
-        done = counted(start.left_out, "row") + " left out" if policy == "drop" else policy
-        say(f"missing values, {done}: {texts.listed(gaps)}")
-    categories = [column for column in plan.columns if isinstance(column, Category)]
-    if categories:
-        counts = texts.listed([f"{column.name} ({column.width})" for column in categories])
-        say(f"categories: {counts}")
-    say(*_notes(categories, plan, start.rows))
-    digits = [note for each in found.columns.values() if (note := content.note_on_digits(each))]
-    say(*digits, f"target {target.name}: {outputs} ({task})")
-    widths = "-".join(map(str, (plan.inputs, *start.hidden, target.width)))
+
+
+def print_start(
+    found: Content | Outline, start: Start, policy: str, folds: int = 0, why: str = ""
+) -> None:
+    """Print what the table holds, and what the network learns from; `why` is of the model."""
+    plan = start.plan
+    done = counted(start.left_out, "row") + " left out" if policy == "drop" else policy
+    _print_table(found, plan.columns, plan.target, start.rows, done, plan.decimal)
+    widths = "-".join(map(str, (plan.inputs, *start.hidden, plan.target.width)))
     held = f"{start.held:,} held out"
     if folds:
         held = "none held out, for the median of the folds' best epochs"
+    say(*([f"model dense, {why}"] if why else []))
     say(f"network {widths}: learns from {counted(start.rows - start.held, 'row')}, {held}")
     # Before the lines of progress, which go to stderr.
     sys.stdout.flush()
 
 
-def _notes(categories: list[Category], plan: Preprocessing, rows: int) -> list[str]:
+def print_estimator_start(
+    found: Content, start: EstimatorStart, policy: str, decimal: str, why: str = ""
+) -> None:
+    """Print what the table holds, and what the networks of an estimator learn from."""
+    done = "as features" if policy != "drop" else counted(start.left_out, "row") + " left out"
+    _print_table(found, start.columns, start.target, start.rows, done, decimal)
+    say(
+        *(
+            f"column {name}: only held-out rows have {count:,} of its categories, as missing values"
+            for name, count in start.strange.items()
+        )
+    )
+    say(*([f"model tabular, {why}"] if why else []))
+    hidden = "-".join(map(str, start.hidden)) or "none"
+    networks = "network" if start.networks == 1 else f"{start.networks} networks"
+    say(
+        f"{networks} with hidden layers {hidden}, for {counted(start.epochs, 'epoch')}: learns "
+        f"from {counted(start.rows - start.held, 'row')}, {start.held:,} held out"
+    )
+    sys.stdout.flush()
+
+
+def _print_table(
+    found: Content | Outline,
+    columns: Sequence[Column],
+    target: Column,
+    rows: int,
+    done: str,
+    decimal: str,
+) -> None:
+    """Print what the table holds; `done` says what is done about missing values."""
+    is_class = isinstance(target, Category)
+    outputs = f"{target.width} classes" if is_class else "a number"
+    task = "classification" if is_class else "regression"
+    say(
+        f"{found.source}: {counted(found.rows, 'row')}, {counted(len(columns), 'column')} to "
+        f"learn from"
+    )
+    gaps = [f"{n} ({c.missing:,})" for n, c in found.columns.items() if c.missing]
+    if gaps:
+        say(f"missing values, {done}: {texts.listed(gaps)}")
+    categories = [column for column in columns if isinstance(column, Category)]
+    if categories:
+        counts = texts.listed([f"{column.name} ({column.width})" for column in categories])
+        say(f"categories: {counts}")
+    say(*_notes(categories, target, decimal, rows))
+    digits = [note for each in found.columns.values() if (note := content.note_on_digits(each))]
+    task = f"{task}; {found.hint}" if found.hint else task
+    say(*digits, f"target {target.name}: {outputs} ({task})")
+
+
+def _notes(categories: list[Category], target: Column, decimal: str, rows: int) -> list[str]:
     """Return notes on columns of categories that may be mistakes."""
     # Nothing can be learnt from a category that occurs in one row, such as a name or a row number.
     notes = [
@@ -68,8 +117,8 @@ def _notes(categories: list[Category], plan: Preprocessing, rows: int) -> list[s
         for column in categories
         if column.width > max(_FEW_CATEGORIES, rows / 2)
     ]
-    for each in (*categories, plan.target):
-        if isinstance(each, Category) and (same := _same_number(each, plan.decimal)):
+    for each in (*categories, target):
+        if isinstance(each, Category) and (same := _same_number(each, decimal)):
             notes.append(
                 f"column {each.name} has {same[0]} and {same[1]}, which are different texts, "
                 f"and so different categories, for one number"
@@ -87,7 +136,7 @@ def _same_number(column: Category, decimal: str) -> tuple[str, str] | None:
     return None
 
 
-def score(fitted: Fitted) -> str:
+def score(fitted: Fitted | FittedEstimator) -> str:
     """Return a line on the held-out rows, beside the best guess that needs no network."""
     scores, baseline = fitted.held_out or {}, fitted.baseline
     rows = scores["rows"]

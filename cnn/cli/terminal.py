@@ -51,6 +51,8 @@ def write(text: str) -> None:
 
 def complain(*lines: str) -> None:
     """Print lines on stderr, unless it is closed."""
+    if not lines:
+        return
     print("\n".join(map(texts.shown, lines)), file=sys.stderr, flush=True)
 
 

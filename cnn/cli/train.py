@@ -12,7 +12,8 @@ from cnn._base import formats
 from cnn._tables import content
 from cnn._tables.dialect import Dialect
 from cnn._tables.source import name_of
-from cnn.cli import processes, report, terminal
+from cnn.callbacks import Callback
+from cnn.cli import choice, processes, report, terminal
 from cnn.cli.common import INTERRUPTED, check_output, counted
 from cnn.cli.terminal import say
 
@@ -45,6 +46,11 @@ def train(arguments: Namespace) -> int:
         sys.stdout.flush()
     policy, missing = arguments.missing
     dialect = Dialect(arguments.delimiter, arguments.decimal, missing)
+    model, why = choice.by_options(arguments)
+    if model == choice.TABULAR:
+        choice.check_tabular(arguments)
+    # The tabular model takes missing values as they are.
+    refused = policy == "error" or (policy is None and model == choice.DENSE)
     with terminal.reading(show=not arguments.quiet) as progress:
         found = content.read(
             path,
@@ -53,61 +59,115 @@ def train(arguments: Namespace) -> int:
             drop=arguments.drop,
             categories=arguments.categories,
             dialect=dialect,
-            keep_missing=policy != "error",
+            keep_missing=not refused,
             progress=progress,
         )
-    settings = _settings(arguments)
+    if model is None:
+        model, why = choice.by_table(found, arguments.target)
+        why += f"; --model {choice.other(model)} is the other one"
+    if model == choice.TABULAR:
+        choice.check_tabular(arguments)
+        return _train_estimator(arguments, found, why)
+    return _train_dense(arguments, found, why)
+
+
+def _train_dense(arguments: Namespace, found: content.Content, why: str) -> int:
+    """Train a dense network; `why` it is one is printed."""
+    settings, count = _settings(arguments), arguments.folds or 0
     folds: list[dict[str, Any]] = []
     fitted = tabular.fit(
         found,
         arguments.target,
         settings,
-        decimal=dialect.decimal,
-        missing=missing,
-        folds=arguments.folds,
+        decimal=arguments.decimal,
+        missing=arguments.missing[1],
+        folds=count,
         progress=not arguments.quiet,
-        started=lambda start: report.print_start(found, start, policy, arguments.folds),
-        scored=lambda number, scores: report.print_fold(folds, number, scores, arguments.folds),
+        started=lambda start: report.print_start(found, start, settings.missing, count, why),
+        scored=lambda number, scores: report.print_fold(folds, number, scores, count),
     )
     # Before printing, which fails if stdout is closed or a pipe without a reader.
     tabular.of_fitted(fitted).save(arguments.output)
     return _tell(fitted, arguments.output)
 
 
+def _train_estimator(arguments: Namespace, found: content.Content, why: str) -> int:
+    """Train an estimator of cnn.tabular; `why` it is one is printed."""
+    names = {
+        "preset": "preset",
+        "n_ens": "n_ens",
+        "hidden": "hidden_layer_sizes",
+        "activation": "activation",
+        "epochs": "epochs",
+        "batch_size": "batch_size",
+        "lr": "lr",
+        "dropout": "dropout",
+        "patience": "early_stopping",
+    }
+    parameters = {name: getattr(arguments, option) for option, name in names.items()}
+    settings, show = _settings(arguments), not arguments.quiet
+    is_several = (arguments.n_ens or 1) > 1
+    fitted = tabular.fit_estimator(
+        found,
+        arguments.target,
+        {name: value for name, value in parameters.items() if value is not None},
+        settings,
+        decimal=arguments.decimal,
+        missing=arguments.missing[1],
+        callbacks=[_Numbered(arguments.n_ens)] if is_several and show else [],
+        progress=show,
+        started=lambda start: report.print_estimator_start(
+            found, start, settings.missing, arguments.decimal, why
+        ),
+    )
+    fitted.estimator.save(arguments.output)
+    return _tell(fitted, arguments.output)
+
+
+class _Numbered(Callback):
+    """Tells on stderr which one of several networks is trained."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._number = 0
+
+    def on_train_begin(self) -> None:
+        """Tell the number of the network."""
+        self._number += 1
+        terminal.complain(f"network {self._number} of {self._count}")
+
+
 def _settings(arguments: Namespace) -> tabular.Settings:
-    """Return how to train."""
+    """Return how to train; what is not given is the default of the dense model."""
+    names = ("hidden", "activation", "epochs", "batch_size", "lr", "l2", "dropout", "patience")
+    given: dict[str, Any] = {name: getattr(arguments, name) for name in names}
+    given["missing"], _ = arguments.missing
     return tabular.Settings(
-        hidden=tuple(arguments.hidden),
-        activation=arguments.activation,
-        epochs=arguments.epochs,
-        batch_size=arguments.batch_size,
-        lr=arguments.lr,
-        l2=arguments.l2,
-        dropout=arguments.dropout,
+        **{name: value for name, value in given.items() if value is not None},
         class_weight=arguments.class_weight,
         seed=arguments.seed,
         hold_out=arguments.hold_out,
-        patience=arguments.patience,
-        missing=arguments.missing[0],
     )
 
 
 def _train_shards(arguments: Namespace, comm: Any) -> int:
     """Train a network on files in shards, in each process; the first one prints and saves."""
     is_first = comm is None or comm.rank == 0
+    _, why = choice.by_options(arguments)
     if arguments.folds:
         raise ValueError("train: --folds is given, which --shards N does not have")
     if arguments.every is not None and arguments.checkpoint is None:
         raise ValueError("train: --every is given without --checkpoint")
     show = is_first and not arguments.quiet
-    policy, missing = arguments.missing
+    _, missing = arguments.missing
+    settings = _settings(arguments)
     reading = tabular.Reading(
         arguments.target,
         Dialect(arguments.delimiter, arguments.decimal, missing),
         arguments.task,
         arguments.drop,
         arguments.categories,
-        policy,
+        settings.missing,
     )
     count = 1 if comm is None else comm.size
     if show:
@@ -132,7 +192,7 @@ def _train_shards(arguments: Namespace, comm: Any) -> int:
 
         def started(found: tabular.Outline, start: tabular.Start) -> None:
             stack.close()
-            report.print_start(found, start, policy)
+            report.print_start(found, start, settings.missing, why=why)
 
         run = tabular.Run(
             comm,
@@ -145,7 +205,7 @@ def _train_shards(arguments: Namespace, comm: Any) -> int:
             arguments.data,
             arguments.shards,
             reading,
-            _settings(arguments),
+            settings,
             run,
             check=check,
             started=started,
@@ -154,7 +214,7 @@ def _train_shards(arguments: Namespace, comm: Any) -> int:
     return _tell(fitted, arguments.output) if is_first else 0
 
 
-def _tell(fitted: tabular.Fitted, path: str) -> int:
+def _tell(fitted: tabular.Fitted | tabular.FittedEstimator, path: str) -> int:
     """Print how a training has ended, whose model is saved; return the exit code."""
     if fitted.interrupted:
         terminal.complain("cnn: interrupted; the model is that of the best epoch so far")

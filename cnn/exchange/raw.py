@@ -75,7 +75,8 @@ class RawModel:
     """Columns, networks whose outputs are averaged, and the target.
 
     A row has a number for each column: that of the table; the place of a category among all of the
-    column, or -1 for one that is not known; the seconds since 1970 of a date. NaN is a missing value of each kind.
+    column, or -1 for one that is not known; the seconds since 1970 of a date. NaN is a missing
+    value of each kind.
     """
 
     columns: tuple[RawColumn, ...]

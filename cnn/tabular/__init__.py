@@ -18,6 +18,9 @@ from cnn.tabular._model import TableModel
 from cnn.tabular._model import of_file as of_file
 from cnn.tabular._model import of_fitted as of_fitted
 from cnn.tabular._model import plan_of as plan_of
+from cnn.tabular._row_models import RowModel as RowModel
+from cnn.tabular._row_models import described as described
+from cnn.tabular._row_models import row_model as row_model
 from cnn.tabular._scores import scores as scores
 from cnn.tabular._shards import Outline as Outline
 from cnn.tabular._shards import Reading as Reading
@@ -26,13 +29,20 @@ if TYPE_CHECKING:
     from cnn.tabular._classifier import TabularClassifier as TabularClassifier
     from cnn.tabular._distill import Distillation as Distillation
     from cnn.tabular._distill import distill as distill
+    from cnn.tabular._estimator_tables import EstimatorStart as EstimatorStart
+    from cnn.tabular._estimator_tables import FittedEstimator as FittedEstimator
+    from cnn.tabular._estimator_tables import fit_estimator as fit_estimator
     from cnn.tabular._regressor import TabularRegressor as TabularRegressor
 
 __all__ = ["Distillation", "TableModel", "TabularClassifier", "TabularRegressor", "distill"]
 
 # The modules of what needs scikit-learn.
 _ESTIMATORS = {"TabularClassifier": "_classifier", "TabularRegressor": "_regressor"}
-_LATER = {**_ESTIMATORS, "Distillation": "_distill", "distill": "_distill"}
+_LATER = {
+    **_ESTIMATORS,
+    **dict.fromkeys(("Distillation", "distill"), "_distill"),
+    "fit_estimator": "_estimator_tables",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -49,9 +59,9 @@ def __getattr__(name: str) -> Any:
     return found
 
 
-def estimator_of_file(where: str, net: Any) -> Any:
-    """Return the estimator around a file's network, whose metadata are not trusted."""
+def estimator_of_file(where: str, nets: list[Any], text: str) -> Any:
+    """Return the estimator around a file's networks; neither they nor the text are trusted."""
     kinds = {name: __getattr__(name) for name in _ESTIMATORS}
     from cnn.tabular._estimator_files import restored  # noqa: PLC0415
 
-    return restored(where, net, kinds)
+    return restored(where, nets, text, kinds)

@@ -53,6 +53,16 @@ class Feature:
     """By what its numbers are divided then."""
 
     @property
+    def known(self) -> list[Any]:
+        """All of its categories; the first ones have codes of their own."""
+        return self.categories + self.infrequent
+
+    @property
+    def other(self) -> float:
+        """The code of a category that is not known: that of the infrequent ones, or NaN."""
+        return len(self.categories) if self.infrequent else math.nan
+
+    @property
     def codes(self) -> int:
         """The number of codes of its categories."""
         return len(self.categories) + bool(self.infrequent)
@@ -168,6 +178,22 @@ class Encoder:
                 ]
             found += numbers
         return np.stack(found, axis=1) if rows else np.empty((0, len(found)))
+
+    def of_values(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return rows (n, columns) of numbers and codes of categories as `transform` does.
+
+        A number that is missing is NaN. A category is its place among the known ones, -1 if it is
+        missing, and less if it is not known. There are no dates.
+        """
+        found = []
+        for feature, column in zip(self.features, values.T, strict=True):
+            if feature.centers:
+                found.append(_scaled(column, feature.centers[0], feature.scales[0]))
+            else:
+                codes = np.minimum(column, len(feature.categories))
+                other = np.where(column < -1, feature.other, np.nan)
+                found.append(np.where(column < 0, other, codes))
+        return np.stack(found, axis=1)
 
     def _takes_at_once(self, table: Any) -> bool:
         """Whether a table is an array of numbers in all columns, for which there is a short way."""
@@ -482,7 +508,6 @@ def _encoded(
     codes: dict[Any, float] = {category: code for code, category in enumerate(feature.categories)}
     rest = len(codes)
     codes.update(dict.fromkeys(feature.infrequent, rest))
-    other = rest if feature.infrequent else math.nan
     found = np.empty(len(values))
     strange: tuple[int, Any] | None = None
     for row, value in enumerate(values.tolist()):
@@ -495,7 +520,7 @@ def _encoded(
             ) from None
         if code is None and strange is None:
             strange = row, value
-        found[row] = other if code is None else code
+        found[row] = feature.other if code is None else code
     if strange is not None and unseen != "ignore":
         _report(where, feature, strange, unseen)
     return [found]
@@ -503,16 +528,24 @@ def _encoded(
 
 def _report(where: str, feature: Feature, strange: tuple[int, Any], unseen: str) -> None:
     row, value = strange
-    some = [str(category) for category in (feature.categories + feature.infrequent)[:_SHOWN]]
-    more = len(feature.categories) + len(feature.infrequent) - len(some)
-    known = ", ".join(some) + (f" and {more} more" if more > 0 else "")
-    text = (
-        f"{where}: row {row}, column {feature.name!r} is {value!r}, which fit did not see: {known}"
-    )
+    text = f"{where}: row {row}, {strangeness(feature, value)}"
     if unseen == "error":
         raise ValueError(text)
+    warning.warn(f"{text}; {consequence(feature)}")
+
+
+def strangeness(feature: Feature, value: Any) -> str:
+    """Return what is said of a value that is none of a column's categories."""
+    some = [str(category) for category in feature.known[:_SHOWN]]
+    more = len(feature.known) - len(some)
+    known = ", ".join(some) + (f" and {more} more" if more > 0 else "")
+    return f"column {feature.name!r} is {value!r}, which fit did not see: {known}"
+
+
+def consequence(feature: Feature) -> str:
+    """Return what is said of what becomes of such values."""
     kind = "infrequent" if feature.infrequent else "missing"
-    warning.warn(f"{text}; it counts as {kind}, and so do others of its kind")
+    return f"it counts as {kind}, and so do others of its kind"
 
 
 def _dates(where: str, name: str, values: NDArray[Any]) -> list[NDArray[np.float64]]:

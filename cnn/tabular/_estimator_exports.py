@@ -184,8 +184,7 @@ def _values_of(feature: Feature, values: NDArray[np.float64]) -> NDArray[Any]:
         found[~missing] = known.astype("datetime64[us]")
         return found
     categories = np.empty(len(values), dtype=object)
-    known = [*feature.categories, *feature.infrequent]
     categories[~missing] = [
-        known[int(place)] if place >= 0 else _UNSEEN for place in values[~missing]
+        feature.known[int(place)] if place >= 0 else _UNSEEN for place in values[~missing]
     ]
     return categories

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +13,9 @@ import numpy as np
 from cnn import _core
 from cnn._base import checks
 from cnn._base.metadata import TABULAR
+from cnn._tables import preprocessing
+from cnn._tables.numerals import POINT
 from cnn.layers import Columns
-from cnn.sequential import network_of
 from cnn.tabular._encoder import Encoder, Feature
 
 if TYPE_CHECKING:
@@ -24,6 +26,18 @@ if TYPE_CHECKING:
 _FORMAT = 1
 # The types of categories, classes and parameters that JSON keeps apart.
 _PLAIN = (str, bool, int, float)
+
+
+@dataclass(frozen=True)
+class TableFacts:
+    """What the command line needs to know of the tables that an estimator takes."""
+
+    target: str
+    """The name of the column that is predicted."""
+    decimal: str
+    """The decimal mark of the texts that are numbers."""
+    missing: frozenset[str]
+    """The texts that stand for missing values."""
 
 
 def text_of(where: str, estimator: Any) -> str:
@@ -48,6 +62,9 @@ def text_of(where: str, estimator: Any) -> str:
         }
         for feature in estimator._encoder.features
     ]
+    best: dict[str, Any] = {"best_epoch": estimator.best_epochs_[0]}
+    if len(estimator.nets_) > 1:
+        best = {"best_epochs": estimator.best_epochs_}
     content = {
         "format": _FORMAT,
         "estimator": type(estimator).__name__,
@@ -55,10 +72,17 @@ def text_of(where: str, estimator: Any) -> str:
         "features": features,
         "named": estimator._encoder.named,
         "has_feature_names": hasattr(estimator, "feature_names_in_"),
-        "best_epoch": estimator.best_epochs_[0],
+        **best,
         "epochs": estimator.n_iter_,
         "target": estimator._target_content(where),
     }
+    facts = estimator._table
+    if facts is not None:
+        content["table"] = {
+            "target": facts.target,
+            "decimal": facts.decimal,
+            "missing": sorted(facts.missing),
+        }
     return json.dumps(content, ensure_ascii=False, allow_nan=False)
 
 
@@ -126,16 +150,14 @@ def array_of(content: Any) -> NDArray[Any]:
     return np.array(values, dtype=dtype)
 
 
-def restored(where: str, net: Sequential, kinds: dict[str, type[Any]]) -> Any:
-    """Return the estimator around a file's network, whose metadata are not trusted.
+def restored(where: str, nets: list[Sequential], text: str, kinds: dict[str, type[Any]]) -> Any:
+    """Return the estimator around a file's networks; neither they nor the text are trusted.
 
     Raises
     ------
     ModelFileError
-        If they are not those of an estimator, or do not belong to the network.
+        If the text is not that of an estimator, or does not belong to the networks.
     """
-    text = network_of(net).get_metadata(TABULAR)
-    assert text is not None
     try:
         content = json.loads(text)
         if content["format"] != _FORMAT or type(content["format"]) is not int:
@@ -147,21 +169,46 @@ def restored(where: str, net: Sequential, kinds: dict[str, type[Any]]) -> Any:
         made = kinds[content["estimator"]](**parameters)
         made._validate_params()
         features = [_feature(value) for value in content["features"]]
-        _check_columns(net, features)
+        for net in nets:
+            _check_columns(net, features)
         made._encoder = Encoder.of_features(features, named=content["named"] is True)
-        made.nets_ = [net]
-        made.best_epochs_ = [checks.integer("it", "best_epoch", content["best_epoch"], 0)]
+        made.nets_ = nets
+        made.best_epochs_ = _best_epochs(content, len(nets))
         made.n_iter_ = checks.integer("it", "epochs", content["epochs"], 1)
         made.n_features_in_ = len(features)
         if content["has_feature_names"] is True:
             made.feature_names_in_ = np.array([f.name for f in features], dtype=object)
         made._take_target(content["target"])
+        if "table" in content:
+            made._table = _table_facts(content["table"], features)
     except (
         *(ValueError, TypeError, KeyError, AttributeError, IndexError),
         *(OverflowError, RecursionError),
     ) as error:
         raise _core.ModelFileError(f"{where}: the file's {TABULAR} is not one: {error}") from error
     return made
+
+
+def _best_epochs(content: dict[str, Any], count: int) -> list[int]:
+    """Return the best epoch of each of so many networks."""
+    if count == 1:
+        return [checks.integer("it", "best_epoch", content["best_epoch"], 0)]
+    found = content["best_epochs"]
+    if not isinstance(found, list) or len(found) != count:
+        raise ValueError(f"it should have {count} best_epochs, those of the networks")
+    return [checks.integer("it", f"best_epochs[{i}]", epoch, 0) for i, epoch in enumerate(found)]
+
+
+def _table_facts(value: Any, features: list[Feature]) -> TableFacts:
+    """Return what an untrusted file has about the table that its estimator was trained on."""
+    target, decimal, missing = value["target"], value["decimal"], value["missing"]
+    if not preprocessing.is_text(target) or not target or target in {f.name for f in features}:
+        raise ValueError(f"its table has the target {target!r}, should be a text, and no column")
+    if decimal not in (POINT, ","):
+        raise ValueError(f"its table has the decimal {decimal!r}, should be a point or a comma")
+    if not preprocessing.are_texts(missing):
+        raise ValueError("its table should have missing, a list of texts")
+    return TableFacts(target, decimal, frozenset(missing))
 
 
 def _feature(value: Any) -> Feature:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,17 +17,18 @@ from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import _check_feature_names, _check_sample_weight, check_is_fitted
 
 from cnn import _core, activations, runtime
-from cnn._base import checks
+from cnn._base import checks, files, formats
+from cnn._base.log import LOGGER
 from cnn._base.metadata import TABULAR
+from cnn._model import several
 from cnn.sequential import network_of, of_network
 from cnn.tabular import _recipe
 from cnn.tabular._encoder import Encoder
 from cnn.tabular._estimator_exports import EstimatorExports
-from cnn.tabular._estimator_files import text_of
+from cnn.tabular._estimator_files import TableFacts, text_of
 from cnn.tabular._recipe import Recipe, Trained
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterator, Sequence
     from typing import Self
 
@@ -39,10 +42,12 @@ if TYPE_CHECKING:
 _SET = "cnn_threads_set"
 ACTIVATIONS = tuple(sorted(name for name in _core.ACTIVATIONS if name != "softmax"))
 
-# What a preset changes of the recipe.
+# What a preset changes of the recipe as it was published.
+_AVERAGED = {"epochs": 64, "sigma": 1.0, "momentum": 0.8}
 _PRESETS: dict[str, dict[str, Any]] = {
-    "default": {},
-    "fast": {"hidden": (128, 128), "epochs": 32, "lr": 0.04, "dropout": 0.0},
+    "default": _AVERAGED,
+    "fast": {**_AVERAGED, "hidden": (128, 128), "epochs": 24, "dropout": 0.0},
+    "realmlp": {},
 }
 
 
@@ -97,6 +102,10 @@ class BaseTabular(EstimatorExports, BaseEstimator):  # type: ignore[misc]  # sci
     n_iter_: int
     feature_names_in_: NDArray[Any]
     _encoder: Encoder
+    _table: TableFacts | None = None
+    """What is known of the table file that it was trained on, if it was."""
+    _interrupted: bool
+    """Whether Ctrl-C ended the training."""
 
     # ---- Methods of the subclasses --------------------------------------------------------------
 
@@ -124,6 +133,10 @@ class BaseTabular(EstimatorExports, BaseEstimator):  # type: ignore[misc]  # sci
         """Return the number of outputs and their activation."""
         raise NotImplementedError
 
+    def _outputs(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return probabilities (n, classes), or numbers (n, outputs), for rows as numbers."""
+        return self._results(self._mean_output(x))
+
     def _error(self, outputs: NDArray[Any], t: NDArray[Any], weight: Any) -> float:
         """Return what is least for the best epoch."""
         raise NotImplementedError
@@ -135,19 +148,36 @@ class BaseTabular(EstimatorExports, BaseEstimator):  # type: ignore[misc]  # sci
     # ---- Training -------------------------------------------------------------------------------
 
     def _fit(
-        self, X: Any, y: Any, sample_weight: Any, eval_set: Any, callbacks: Sequence[Any]
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        eval_set: Any,
+        callbacks: Sequence[Any],
+        *,
+        keep_interrupted: bool = False,
     ) -> Self:
-        """Train; if that fails, the estimator is as before."""
+        """Train; if that fails, the estimator is as before.
+
+        With `keep_interrupted`, Ctrl-C ends the training and keeps what it has found, as soon as an
+        epoch was finished.
+        """
         before = dict(self.__dict__)
         try:
-            return self._fitted(X, y, sample_weight, eval_set, callbacks)
+            return self._fitted(X, y, sample_weight, eval_set, callbacks, keep_interrupted)
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
 
     def _fitted(
-        self, X: Any, y: Any, sample_weight: Any, eval_set: Any, callbacks: Sequence[Any]
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        eval_set: Any,
+        callbacks: Sequence[Any],
+        keep_interrupted: bool,
     ) -> Self:
         where = f"{type(self).__name__}.fit"
         recipe = self._settings(where)
@@ -165,16 +195,26 @@ class BaseTabular(EstimatorExports, BaseEstimator):  # type: ignore[misc]  # sci
         if len(x) < 2:
             raise ValueError(f"{where}: X has 1 sample, should have at least 2")
         weight = None if sample_weight is None else _weights(where, sample_weight, x)
-        self._encoder = encoder
+        self._encoder, self._table = encoder, None
         samples = Rows(x, t, weight)
         held_out = None if eval_set is None else self._eval_set(where, eval_set)
         random = check_random_state(self.random_state)
         calibrating, samples, held_out = self._split(where, samples, held_out, random)
         with _threads(self.n_jobs):
-            found = [
-                self._fit_member(recipe, samples, held_out, random, callbacks)
-                for _ in range(self.n_ens)
-            ]
+            found: list[Trained] = []
+            self._interrupted = False
+            while len(found) < self.n_ens and not self._interrupted:
+                try:
+                    found.append(
+                        self._fit_member(
+                            recipe, samples, held_out, random, callbacks, keep_interrupted
+                        )
+                    )
+                    self._interrupted = found[-1].interrupted
+                except KeyboardInterrupt:
+                    if not keep_interrupted or not found:
+                        raise
+                    self._interrupted = True
             self.nets_ = [trained.net for trained in found]
             self.histories_ = [trained.history for trained in found]
             self.best_epochs_ = [trained.best_epoch for trained in found]
@@ -215,6 +255,7 @@ class BaseTabular(EstimatorExports, BaseEstimator):  # type: ignore[misc]  # sci
         held_out: Rows | None,
         random: np.random.RandomState,
         callbacks: Sequence[Any],
+        keep_interrupted: bool,
     ) -> Trained:
         """Train one network, on all rows but those that it is validated with."""
         seed = _seed(random)
@@ -247,6 +288,7 @@ class BaseTabular(EstimatorExports, BaseEstimator):  # type: ignore[misc]  # sci
             callbacks=callbacks,
             progress=bool(self.verbose),
             class_weight=self._class_weight(),
+            keep_interrupted=keep_interrupted,
         )
 
     def _settings(self, where: str) -> Recipe:
@@ -288,7 +330,8 @@ class BaseTabular(EstimatorExports, BaseEstimator):  # type: ignore[misc]  # sci
         """Return rows as numbers."""
         check_is_fitted(self)
         where = f"{type(self).__name__}.{method}"
-        _check_feature_names(self, X, reset=False)
+        if not isinstance(X, Mapping):  # whose names the encoder checks, but not scikit-learn
+            _check_feature_names(self, X, reset=False)
         x = self._encoder.transform(where, X, self.unseen)
         _check_rows(where, x)
         return x
@@ -315,7 +358,7 @@ class BaseTabular(EstimatorExports, BaseEstimator):  # type: ignore[misc]  # sci
         }
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Save the network and the preprocessing to a safetensors file, for `cnn.load`.
+        """Save the networks and the preprocessing to a safetensors file, for `cnn.load`.
 
         If saving fails, a file that existed is unchanged.
 
@@ -327,15 +370,15 @@ class BaseTabular(EstimatorExports, BaseEstimator):  # type: ignore[misc]  # sci
         Raises
         ------
         ValueError
-            If there are several networks, or a category or class is neither a text, a number nor a
-            truth value.
+            If a category or class is neither a text, a number nor a truth value.
         TypeError, OSError
             As for `cnn.Sequential.save`.
 
         Notes
         -----
         The file has what predictions need, and those parameters that JSON has a value for; a
-        `random_state` that is an object becomes None. It does not have `histories_`.
+        `random_state` that is an object becomes None. It does not have `histories_`. libcnn reads
+        the file of one network, but not that of several.
 
         Examples
         --------
@@ -351,10 +394,15 @@ class BaseTabular(EstimatorExports, BaseEstimator):  # type: ignore[misc]  # sci
         """
         check_is_fitted(self)
         where = f"{type(self).__name__}.save"
+        text = text_of(where, self)
         if len(self.nets_) > 1:
-            raise ValueError(f"{where}: there are {len(self.nets_)} networks, a file holds one")
+            formats.destination("save", checks.path("save", path), "a safetensors file")
+            networks = [network_of(net) for net in self.nets_]
+            files.replace(path, several.to_bytes(where, networks, {TABULAR: text}))
+            LOGGER.info("save: wrote %r", os.fspath(path))
+            return
         network = _core.Network.from_bytes(network_of(self.net_).to_bytes())
-        network.set_metadata(TABULAR, text_of(where, self))
+        network.set_metadata(TABULAR, text)
         of_network(network).save(path)
 
     def _target_content(self, where: str) -> dict[str, Any]:

@@ -175,7 +175,7 @@ def fit(
     KeyboardInterrupt
         On Ctrl-C before an epoch of the final training was finished.
     """
-    table = _Table(content, target, settings, decimal, missing)
+    table = Table(content, target, settings, decimal, missing)
     order = _split.shuffled(settings.seed, table.rows)
     if not folds:
         held, kept = table.split(order)
@@ -205,7 +205,7 @@ def net_for(plan: Preprocessing, settings: Settings, l2: float, source: str) -> 
     return built(source, layers, settings.seed, "float32")
 
 
-class _Table:
+class Table:
     """A table without rows that training cannot use."""
 
     def __init__(
@@ -229,7 +229,7 @@ class _Table:
         self.goal = columns.pop(target)
         if isinstance(self.goal.column, Category):
             check_classes(self.source, self.goal.column)
-        self._columns = list(columns.values())
+        self.columns = list(columns.values())
         self.rows = len(self.goal.values)
         if self.goal.missing:
             raise missing_target(content.source, target, self.goal.first_missing)
@@ -242,7 +242,8 @@ class _Table:
         )
 
     @property
-    def _is_class(self) -> bool:
+    def is_class(self) -> bool:
+        """Whether the target has classes."""
         return isinstance(self.goal.column, Category)
 
     def split(self, order: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -251,7 +252,7 @@ class _Table:
             order,
             self.goal.values,
             self._settings.hold_out,
-            stratified=self._is_class,
+            stratified=self.is_class,
             source=self.source,
         )
 
@@ -259,7 +260,7 @@ class _Table:
         self, order: NDArray[np.intp], count: int
     ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         """Yield the test rows and the other rows of each of `count` folds."""
-        return _split.folds(order, self.goal.values, count, stratified=self._is_class)
+        return _split.folds(order, self.goal.values, count, stratified=self.is_class)
 
     def _plan(self, kept: NDArray[np.intp]) -> Preprocessing:
         """Return the preprocessing that the training rows give."""
@@ -269,9 +270,9 @@ class _Table:
                 preprocessing.filling(
                     self._settings.missing, each.column, each.values[kept], self.source
                 )
-                for each in self._columns
+                for each in self.columns
             )
-        columns = tuple(self._standardised(each, kept) for each in self._columns)
+        columns = tuple(self._standardised(each, kept) for each in self.columns)
         goal = self._standardised(self.goal, kept)
         gone = frozenset() if fillings is None else self._missing
         return Preprocessing(columns, goal, self._decimal, fillings, gone)
@@ -295,8 +296,8 @@ class _Table:
     ) -> Fitted:
         """Train on the rows `kept`; `held` are the rows by which the best epoch is chosen."""
         plan = self._plan(kept)
-        batch_size, l2 = settings.of_rows(len(kept), is_class=self._is_class)
-        x = plan.x([each.values for each in self._columns], self.source)
+        batch_size, l2 = settings.of_rows(len(kept), is_class=self.is_class)
+        x = plan.x([each.values for each in self.columns], self.source)
         t = plan.t(self.goal.values, self.source)
         net = net_for(plan, settings, l2, self.source)
         started(Start(plan, settings.hidden, self.rows, len(held), self.left_out))
@@ -337,7 +338,7 @@ class _Table:
         fitted = Fitted(net, plan, recorder.history, best, bool(len(held)), interrupted)
         if len(held):
             fitted.held_out = self.score(fitted, held, x)
-            fitted.baseline = self._baseline(held, kept)
+            fitted.baseline = self.baseline(held, kept)
         return fitted
 
     def _validation(self, x: NDArray[Any], t: NDArray[Any], held: NDArray[np.intp]) -> object:
@@ -353,7 +354,7 @@ class _Table:
     ) -> dict[str, Any]:
         """Return the scores of a network on some rows; `x` has the inputs of all rows."""
         if x is None:
-            x = fitted.plan.x([each.values for each in self._columns], self.source)
+            x = fitted.plan.x([each.values for each in self.columns], self.source)
         with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused
             y = fitted.plan.outputs(fitted.net.predict(x[rows]))
         if not np.isfinite(y).all():
@@ -363,7 +364,7 @@ class _Table:
             )
         return scores(fitted.plan, y, self.goal.values[rows])
 
-    def _baseline(self, held: NDArray[np.intp], kept: NDArray[np.intp]) -> dict[str, Any]:
+    def baseline(self, held: NDArray[np.intp], kept: NDArray[np.intp]) -> dict[str, Any]:
         """Return the best guess without a network, and its score on the held-out rows."""
         goal, target = self.goal.values, self.goal.column
         if isinstance(target, Category):

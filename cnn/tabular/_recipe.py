@@ -1,4 +1,4 @@
-"""The network for tables and its training: RealMLP-TD, with averages of weights.
+"""The network for tables and its training: RealMLP-TD, and averages of weights.
 
 D. Holzmüller, L. Grinsztajn and I. Steinwart, "Better by Default: Strong Pre-Tuned MLPs and Boosted
 Trees on Tabular Data", NeurIPS 2024: scaled and clipped numbers with periodic embeddings (PBLD),
@@ -6,9 +6,10 @@ one-hot or embedded categories, a learned scale of features, NTK parametrization
 activations, initial weights that fit the data, and schedules of learning rate, weight decay and
 dropout. The epoch with the best score on held-out rows is kept.
 
-What is scored and kept is an exponential moving average of the weights over the epochs (B. T. Polyak
-and A. B. Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992). With it, a
-quarter of the published epochs gives smaller errors.
+With a momentum, what is scored and kept is an exponential moving average of the weights over the
+epochs. That averages help is due to B. T. Polyak and A. B. Juditsky, "Acceleration of Stochastic
+Approximation by Averaging", 1992. A quarter of the published epochs then gives smaller errors
+(benchmarks/tabular/results).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from cnn.layers import Columns, Dense, Dropout, Layer, ParametricActivation, Sca
 from cnn.optimizers import AdamW, Group
 from cnn.schedules import CosineLog, FlatCosine
 from cnn.sequential import Sequential, network_of
+from cnn.tabular._epochs import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -46,7 +48,7 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class Recipe:
-    """The settings of a network for tables and of its training."""
+    """The settings of a network for tables and of its training, by default the published ones."""
 
     hidden: tuple[int, ...] = (256, 256, 256)
     activation: str = "mish"
@@ -61,7 +63,7 @@ class Recipe:
     embedding_size: int = 8
     one_hot: int = 8
     clip: float = 3.0
-    momentum: float = 0.8
+    momentum: float = 0.0
     """The share that an epoch's average of weights has of the one before; 0 for no averages."""
     betas: tuple[float, float] = (0.9, 0.95)
 
@@ -239,9 +241,10 @@ class Best(Callback):
             return weights
         if self._means is None:
             self._means = [weight.astype(np.float64) for weight in weights]
-        for mean, weight in zip(self._means, weights, strict=True):
-            mean *= self._momentum
-            mean += weight.astype(np.float64) * (1.0 - self._momentum)
+        self._means = [
+            mean * self._momentum + weight.astype(np.float64) * (1.0 - self._momentum)
+            for mean, weight in zip(self._means, weights, strict=True)
+        ]
         return [mean.astype(self.model.dtype) for mean in self._means]
 
 
@@ -254,6 +257,7 @@ class Trained:
     best_epoch: int
     error: float
     errors: list[float]
+    interrupted: bool = False
 
 
 def train(
@@ -267,8 +271,13 @@ def train(
     callbacks: Sequence[Any] = (),
     progress: Any = False,
     class_weight: Any = None,
+    keep_interrupted: bool = False,
 ) -> Trained:
-    """Train a network; with `error`, keep the epoch for whose averages it is least."""
+    """Train a network; with `error`, keep the epoch for whose averages it is least.
+
+    With `keep_interrupted`, Ctrl-C ends the training if an epoch was finished. Otherwise it raises
+    KeyboardInterrupt.
+    """
     x, t, sample_weight = samples
     batches = max(1, round(len(x) / recipe.batch_size))
     batch_size = -(-len(x) // batches)
@@ -276,17 +285,25 @@ def train(
     names = {name for _, name, _ in network_of(net).trained}
     optimizer = optimizer_of(recipe, steps, names)
     best = Best(recipe.momentum, copy.deepcopy(net), error, patience)
-    history = net.fit(
-        x,
-        t,
-        epochs=recipe.epochs,
-        batch_size=batch_size,
-        optimizer=optimizer,
-        loss=loss,
-        sample_weight=sample_weight,
-        class_weight=class_weight,
-        callbacks=[*callbacks, best],
-        progress=progress,
-        dropout=FlatCosine(1.0, steps),
-    )
-    return Trained(net, history, best.epoch, best.error, best.errors)
+    recorder = Recorder()
+    interrupted = False
+    try:
+        history = net.fit(
+            x,
+            t,
+            epochs=recipe.epochs,
+            batch_size=batch_size,
+            optimizer=optimizer,
+            loss=loss,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+            callbacks=[*callbacks, best, recorder],
+            progress=progress,
+            dropout=FlatCosine(1.0, steps),
+        )
+    except KeyboardInterrupt:
+        if not keep_interrupted or not len(recorder.history):
+            raise
+        history, interrupted = recorder.history, True
+        best.on_train_end({})  # restores the weights of the best epoch
+    return Trained(net, history, best.epoch, best.error, best.errors, interrupted)

@@ -52,6 +52,9 @@
 
 #define CNN_MODEL_FORMAT "cnn"
 #define CNN_MODEL_FORMAT_VERSION "1"
+/* That of files with several networks, which the Python package writes and reads (cnn/_model/
+ * several.py). */
+#define CNN_MODEL_FORMAT_SEVERAL "cnn_networks"
 
 /* The prefix of keys of the user's metadata. */
 #define CNN_MODEL_USER "user."

@@ -406,6 +406,9 @@ static void read_metadata(cnn_model_header *header)
     while (cnn_json_member(json, &key)) {
         if (strcmp(key, "format") == 0) {
             format = cnn_json_string(json);
+            if (format && strcmp(format, CNN_MODEL_FORMAT_SEVERAL) == 0)
+                cnn_json_refuse(json, "the file has several networks, which cnn.load of Python "
+                                      "reads; libcnn reads files of one");
             check_value(json, key, format, CNN_MODEL_FORMAT);
         } else if (strcmp(key, "format_version") == 0) {
             version = cnn_json_string(json);

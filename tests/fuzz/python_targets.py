@@ -60,13 +60,13 @@ def use(net):
 
 
 def model(data):
-    """Read a model file of a network or of a TableModel."""
+    """Read a model file of a network, of a TableModel or of an estimator."""
     with written(data, "net") as path:
         try:
             found = cnn.load(path)
         except REFUSED:
             return
-    use(getattr(found, "net", found))
+    use(getattr(found, "net", getattr(found, "net_", found)))
 
 
 def checkpoint(data):

@@ -167,6 +167,8 @@ static void test_header_refusals(void)
     static const refusal refusals[] = {
         {"'format':'cnn',", "", "\"format\" is missing"},
         {"'format':'cnn'", "'format':'pt'", "\"format\" is \"pt\", not \"cnn\""},
+        {"'format':'cnn'", "'format':'cnn_networks'",
+         "the file has several networks, which cnn.load"},
         {"'format_version':'1',", "", "\"format_version\" is missing"},
         {"'format_version':'1'", "'format_version':'2'", "\"format_version\" is \"2\""},
         {"'architecture'", "'user.architecture'", "\"architecture\" is missing"},
