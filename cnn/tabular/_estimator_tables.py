@@ -154,13 +154,20 @@ def fit_estimator(
     fitted = FittedEstimator(model, model._interrupted)
     if len(held):
         x = model._encoder.transform("train", part(held)[0], "ignore")
-        column = target_of(model, target)
-        codes = table.goal.values[held]
-        if isinstance(column, Category) and isinstance(table.goal.column, Category):
-            codes = np.array([column.codes[text] for text in table.goal.column.categories])[codes]
-        fitted.held_out = scores(Preprocessing((), column), model._outputs(x), codes)
+        fitted.held_out = _scores(model, x, table.goal, held)
         fitted.baseline = table.baseline(held, kept)
     return fitted
+
+
+def _scores(
+    model: Any, x: NDArray[np.float64], goal: ColumnContent, rows: NDArray[np.intp]
+) -> dict[str, Any]:
+    """Return the scores of an estimator on rows, which `x` has as numbers."""
+    column, codes = target_of(model, goal.column.name), goal.values[rows]
+    if isinstance(column, Category) and isinstance(goal.column, Category):
+        # Classes are in the estimator's order.
+        codes = np.array([column.codes[text] for text in goal.column.categories])[codes]
+    return scores(Preprocessing((), column), model._outputs(x), codes)
 
 
 def _strange(
