@@ -623,10 +623,10 @@ def test_help_tells_the_defaults_of_both(capsys):
     assert (
         "(default of dense 64,64; of tabular 256,256,256, and 128,128 with --preset fast)" in text
     )
-    assert "(default of dense 1000; of tabular 256, and 32 with --preset fast)" in text
+    assert "(default of dense 1000; of tabular 64, and 24 with --preset fast)" in text
     recipe = TabularClassifier(preset="fast")._settings("test")
-    assert (recipe.hidden, recipe.epochs, recipe.lr) == ((128, 128), 32, 0.04)
+    assert (recipe.hidden, recipe.epochs, recipe.lr) == ((128, 128), 24, 0.08)
     slow = TabularRegressor()._settings("test"), TabularClassifier()._settings("test")
     assert [(r.hidden, r.epochs, r.lr) for r in slow] == [
-        ((256, 256, 256), 256, lr) for lr in (0.2, 0.04)
+        ((256, 256, 256), 64, lr) for lr in (0.2, 0.08)
     ]

@@ -9,7 +9,6 @@ from tabular_models import LABELS, TABLE, N, T, classifier, regressor
 
 import cnn
 from cnn import _core
-from cnn.cli import common
 from cnn.tabular import TabularClassifier
 
 
@@ -166,5 +165,3 @@ def test_other_readers_of_the_file(tmp_path):
     regressor().fit(TABLE, T).save(path)
     with refused(ValueError, "model is the file of an estimator of cnn.tabular, should be one of"):
         cnn.predictor.Predictor(path)
-    with refused(ValueError, "the file has a TabularRegressor, which the command line does not"):
-        common.loaded(str(path))

@@ -23,7 +23,7 @@ from cnn.cli import (
     terminal,
     train,
 )
-from cnn.tabular import Settings
+from cnn.tabular import PRESETS, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -331,11 +331,13 @@ def _add_training(parser: Parser) -> None:
     add = parser.add_argument
     size, default = arguments.whole(1, 2**31 - 1), "(default %(default)s)"
     standard = Settings()
+    epochs, fast_epochs = (PRESETS[preset]["epochs"] for preset in ("default", "fast"))
     add(
         "--epochs",
         metavar="N",
         type=size,
-        help=f"how often each row is used at most {_defaults(standard.epochs, 256, 32)}",
+        help="how often each row is used at most "
+        f"{_defaults(standard.epochs, epochs, fast_epochs)}",
     )
     add(
         "--patience",
@@ -356,7 +358,7 @@ def _add_training(parser: Parser) -> None:
         metavar="RATE",
         type=arguments.rate,
         help=f"learning rate of Adam (default of dense {standard.lr}; of tabular the largest of a "
-        "schedule, 0.04 for classes, 0.2 for numbers, and 0.04 for both with --preset fast)",
+        "schedule, 0.08 for classes, 0.2 for numbers)",
     )
     add(
         "--class-weight",

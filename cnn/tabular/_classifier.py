@@ -367,9 +367,13 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         if t.ndim == 2:  # the squared distance between probabilities
             return math.fsum(((outputs - t) ** 2).ravel()) / len(t)
         wrong = outputs.argmax(1) != t
+        if self._weights is not None:  # as in training
+            of_class = np.array([self._weights[j] for j in range(len(self.classes_))])[t]
+            weight = of_class if weight is None else weight * of_class
         if weight is None:
             return np.count_nonzero(wrong) / len(t)
-        return math.fsum(weight[wrong]) / math.fsum(weight)
+        # Rows without weight tell nothing: the last epoch is the best then.
+        return math.fsum(weight[wrong]) / math.fsum(weight) if weight.any() else 0.0
 
     def _target_content(self, where: str) -> dict[str, Any]:
         return {

@@ -26,7 +26,7 @@ from cnn.tabular import _recipe
 from cnn.tabular._encoder import Encoder
 from cnn.tabular._estimator_exports import EstimatorExports
 from cnn.tabular._estimator_files import TableFacts, text_of
-from cnn.tabular._recipe import Recipe, Trained
+from cnn.tabular._recipe import PRESETS, Recipe, Trained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -41,14 +41,6 @@ if TYPE_CHECKING:
 # What libcnn says of a number of threads that `set_num_threads` has set.
 _SET = "cnn_threads_set"
 ACTIVATIONS = tuple(sorted(name for name in _core.ACTIVATIONS if name != "softmax"))
-
-# What a preset changes of the recipe as it was published.
-_AVERAGED = {"epochs": 64, "sigma": 1.0, "momentum": 0.8}
-_PRESETS: dict[str, dict[str, Any]] = {
-    "default": _AVERAGED,
-    "fast": {**_AVERAGED, "hidden": (128, 128), "epochs": 24, "dropout": 0.0},
-    "realmlp": {},
-}
 
 
 @dataclass(frozen=True)
@@ -69,7 +61,7 @@ class BaseTabular(EstimatorExports, BaseEstimator):  # type: ignore[misc]  # sci
     """A network for tables with the interface of scikit-learn."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "preset": [StrOptions(set(_PRESETS))],
+        "preset": [StrOptions(set(PRESETS))],
         "n_ens": [Interval(Integral, 1, None, closed="left")],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left"), None],
         "activation": [StrOptions(set(ACTIVATIONS)), *activations.CLASSES, None],
@@ -293,7 +285,7 @@ class BaseTabular(EstimatorExports, BaseEstimator):  # type: ignore[misc]  # sci
 
     def _settings(self, where: str) -> Recipe:
         """Return the recipe with the preset and the parameters that are given."""
-        recipe = replace(self._recipe(), **_PRESETS[self.preset])
+        recipe = replace(self._recipe(), **PRESETS[self.preset])
         given = {
             name: getattr(self, name)
             for name in ("activation", "epochs", "batch_size", "lr", "dropout", "weight_decay")

@@ -68,6 +68,15 @@ class Recipe:
     betas: tuple[float, float] = (0.9, 0.95)
 
 
+# What presets of the estimators change of the published recipe.
+_AVERAGED = {"epochs": 64, "sigma": 1.0, "momentum": 0.8}
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": _AVERAGED,
+    "fast": {**_AVERAGED, "hidden": (128, 128), "epochs": 24, "dropout": 0.0},
+    "realmlp": {},
+}
+
+
 def layers_of(recipe: Recipe, columns: Sequence[Column], outputs: int, output: Any) -> list[Layer]:
     """Return the layers of a network; `columns` are those of its rows."""
     first = Columns(
