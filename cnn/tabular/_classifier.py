@@ -74,7 +74,9 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         of the last layers (Guo et al., "On calibration of modern neural networks", 2017). It is
         found on half of the rows that are held out; the others choose the best epoch.
     validation_fraction : float, default 0.2
-        The share of the rows that are held out, by which the best epoch is found; 0 for none.
+        The share of the rows that are held out; 0 for none. The best epoch is the one with the
+        least Brier score on them, which is the mean squared distance of the probabilities from the
+        classes; with "realmlp" the one with the fewest wrong classes.
     early_stopping : bool or int, default False
         Whether training ends if no epoch of the last 20, or of so many, was the best. The recipe's
         learning rate is smallest at the end, so that this costs accuracy.
@@ -364,16 +366,19 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         return len(self.classes_), "softmax"
 
     def _error(self, outputs: NDArray[Any], t: NDArray[Any], weight: Any) -> float:
-        if t.ndim == 2:  # the squared distance between probabilities
-            return math.fsum(((outputs - t) ** 2).ravel()) / len(t)
-        wrong = outputs.argmax(1) != t
         if self._weights is not None:  # as in training
             of_class = np.array([self._weights[j] for j in range(len(self.classes_))])[t]
             weight = of_class if weight is None else weight * of_class
         if weight is None:
-            return np.count_nonzero(wrong) / len(t)
-        # Rows without weight tell nothing: the last epoch is the best then.
-        return math.fsum(weight[wrong]) / math.fsum(weight) if weight.any() else 0.0
+            weight = np.ones(len(t))
+        if not weight.any():
+            return 0.0  # such rows tell nothing: the last epoch is the best then
+        if self.preset == "realmlp" and t.ndim == 1:
+            return math.fsum(weight[outputs.argmax(1) != t]) / math.fsum(weight)
+        # Brier's score, which few rows tell more surely than how many are wrong.
+        targets = t if t.ndim == 2 else np.eye(len(self.classes_))[t]
+        squares = row_sums((outputs - targets) ** 2)
+        return math.fsum(squares * weight) / math.fsum(weight)
 
     def _target_content(self, where: str) -> dict[str, Any]:
         return {
