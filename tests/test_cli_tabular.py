@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import importlib.util
 import io
 import json
 import os
@@ -434,13 +435,24 @@ def test_show(trained, capsys):
     assert out.endswith("\n\nSeed: 0\n")
 
 
-def test_export_is_refused(trained, capsys, tmp_path):
-    _, path, *_ = trained
-    for to in ("c", "onnx"):
-        command = ["export", path, "--to", to, "-o", tmp_path / "out"]
-        assert_fails(
-            capsys, command, f"estimator = cnn.load({path!r}) reads it, and estimator.to_c"
-        )
+def test_export(trained, capsys, tmp_path):
+    """The files are those of the estimator's own methods."""
+    _, path, target, *_ = trained
+    estimator = cnn.load(path)
+    formats = {"c": "NAME_predict takes the raw values of a row"}
+    if importlib.util.find_spec("onnx"):
+        formats["onnx"] = "It takes the raw values of columns by their names"
+    for to, takes in formats.items():
+        output, expected = tmp_path / f"model.{to}", tmp_path / f"expected.{to}"
+        code, out, err = run(capsys, "export", path, "--to", to, "-o", output)
+        assert (code, err) == (0, "")
+        if to == "c":
+            estimator.to_c(expected, name="model")
+        else:
+            estimator.to_onnx(expected)
+        assert output.read_bytes() == expected.read_bytes()
+        assert out.startswith(f"saved to {output}\n{takes.replace('NAME', 'model')}, and does")
+        assert f"\n  {target} " in out
 
 
 def test_categories_that_are_not_known(tmp_path, capsys):

@@ -10,7 +10,7 @@ from cnn._tables import preprocessing
 from cnn.cli.common import check_output, counted, loaded
 from cnn.cli.terminal import say
 from cnn.sequential import Sequential
-from cnn.tabular import TableModel, described, plan_of
+from cnn.tabular import TableModel, described, described_columns, plan_of
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -41,12 +41,6 @@ def export(arguments: Namespace) -> int:
         )
     check_output(output, arguments.model)
     found = loaded(arguments.model)
-    if not isinstance(found, (Sequential, TableModel)):
-        raise ValueError(
-            f"{arguments.model}: the file has a {type(found).__name__}, which the command "
-            f"line does not export; in Python, estimator = cnn.load({arguments.model!r}) reads it, "
-            f"and estimator.to_c and estimator.to_onnx write it"
-        )
     # A file may have any name, but the names that it declares are limited.
     name = arguments.name or re.sub(r"\W", "_", Path(output).stem, flags=re.ASCII)
     if arguments.to == "c":
@@ -54,11 +48,13 @@ def export(arguments: Namespace) -> int:
     else:
         found.to_onnx(output)
     say(f"saved to {output}")
-    if isinstance(found, TableModel):
-        takes = {
-            "c": f"{name}_predict takes the raw values of a row",
-            "onnx": "It takes the raw values of columns by their names",
-        }[arguments.to]
-        say(f"{takes}, and does with them what 'predict' does:")
-        say(*preprocessing.described(plan_of(found)))
+    if isinstance(found, Sequential):
+        return 0
+    takes = {
+        "c": f"{name}_predict takes the raw values of a row",
+        "onnx": "It takes the raw values of columns by their names",
+    }[arguments.to]
+    say(f"{takes}, and does with them what 'predict' does:")
+    is_plan = isinstance(found, TableModel)
+    say(*(preprocessing.described(plan_of(found)) if is_plan else described_columns(found)))
     return 0

@@ -21,6 +21,7 @@ from cnn.tabular._model import plan_of as plan_of
 from cnn.tabular._recipe import PRESETS as PRESETS
 from cnn.tabular._row_models import RowModel as RowModel
 from cnn.tabular._row_models import described as described
+from cnn.tabular._row_models import described_columns as described_columns
 from cnn.tabular._row_models import row_model as row_model
 from cnn.tabular._scores import scores as scores
 from cnn.tabular._shards import Outline as Outline

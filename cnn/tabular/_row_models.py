@@ -184,10 +184,15 @@ def target_of(model: Any, name: str) -> Column:
 
 def described(model: Any) -> list[str]:
     """Return lines that describe the networks of an estimator, its columns and its outputs."""
-    net = model.nets_[0]
-    lines: list[str] = net.summary().splitlines()
+    lines: list[str] = model.nets_[0].summary().splitlines()
     if len(model.nets_) > 1:
         lines.append(f"{len(model.nets_)} networks like this one, whose outputs are averaged")
+    return [*lines, "", *described_columns(model)]
+
+
+def described_columns(model: Any) -> list[str]:
+    """Return lines that describe the columns of an estimator and its outputs."""
+    outputs = model.nets_[0].outputs
     rows = [(shown(feature.name), _how(feature)) for feature in model._encoder.features]
     facts = model._table
     target = target_of(model, "" if facts is None else facts.target)
@@ -195,11 +200,11 @@ def described(model: Any) -> list[str]:
     meaning = "a number"
     if isinstance(target, Category):
         meaning = f"probabilities of {', '.join(map(shown, target.categories))}"
-    elif net.outputs > 1:
-        meaning = f"{net.outputs} numbers"
+    elif outputs > 1:
+        meaning = f"{outputs} numbers"
     last = shown(target.name) or "prediction", meaning
     width = max(len(name) for name, _ in (*rows, last))
-    lines += ["", "Columns", *(f"  {name:{width}}  {how}" for name, how in rows)]
+    lines = ["Columns", *(f"  {name:{width}}  {how}" for name, how in rows)]
     lines += [f"Outputs ({task})", f"  {last[0]:{width}}  {last[1]}"]
     if facts is not None and facts.decimal != POINT:
         lines.append(f"Numbers of tables have a {facts.decimal} before their decimals")
