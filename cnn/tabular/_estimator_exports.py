@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cnn.sequential import Sequential
     from cnn.tabular._encoder import Encoder, Feature
 
-_MICROSECONDS = 1e6
+_MICROSECONDS = 10**6
 # A category that no column has.
 _UNSEEN = object()
 
@@ -180,8 +180,12 @@ def _values_of(feature: Feature, values: NDArray[np.float64]) -> NDArray[Any]:
     missing = np.isnan(values)
     if feature.kind == "date":
         found = np.full(len(values), "NaT", dtype="datetime64[us]")
-        known = np.round(values[~missing] * _MICROSECONDS).astype(np.int64)
-        found[~missing] = known.astype("datetime64[us]")
+        known = values[~missing]
+        # As exports do it: float64 has not all microseconds of dates that are far from 1970.
+        whole = np.floor(known)
+        part = np.floor((known - whole) * _MICROSECONDS + 0.5)
+        times = whole.astype(np.int64) * _MICROSECONDS + part.astype(np.int64)
+        found[~missing] = times.astype("datetime64[us]")
         return found
     categories = np.empty(len(values), dtype=object)
     categories[~missing] = [
