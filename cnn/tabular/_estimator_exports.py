@@ -72,8 +72,8 @@ class EstimatorExports:
 
         Notes
         -----
-        A category that training did not have, -1, counts as a missing one; with ``unseen="error"``
-        the row is refused.
+        A category that training did not have, -1, counts as an infrequent one, or as a missing one
+        if the column has no infrequent categories; with ``unseen="error"`` the row is refused.
 
         Examples
         --------
@@ -119,10 +119,11 @@ class EstimatorExports:
 
         Notes
         -----
-        A category that training did not have counts as a missing one. With ``unseen="error"``, and
-        if a number is infinite or a date out of range, the outputs of the row are NaN, and the
-        label is empty. Inputs of the network have the bits of Python; the network itself is rounded
-        differently, as `cnn.Sequential.to_onnx` tells.
+        A category that training did not have counts as an infrequent one, or as a missing one if
+        the column has no infrequent categories. With ``unseen="error"``, and if a number is
+        infinite or a date out of range, the outputs of the row are NaN, and the label is empty.
+        Inputs of the network have the bits of Python; the network itself is rounded differently, as
+        `cnn.Sequential.to_onnx` tells.
 
         Examples
         --------
