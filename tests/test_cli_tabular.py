@@ -94,6 +94,7 @@ HOLES = [["a", "b", "t"], *([i, i if i % 5 else "", i % 2] for i in range(30))]
         (HOLES, ["--missing", "median"], "dense, the one that has --missing median"),
         (NUMBERS, ["--n-ens", "2"], "tabular, the one that has --n-ens"),
         (NUMBERS, ["--preset", "fast"], "tabular, the one that has --preset"),
+        (NUMBERS, ["--preset", "realmlp"], "tabular, the one that has --preset"),
         (NUMBERS, ["--model", "tabular"], None),
         (TEXTS, ["--model", "dense"], None),
     ],
@@ -147,6 +148,10 @@ def assert_fails(capsys, command, message):
         (
             ["--target", "b"],
             "row 1 (line 2), column 'b' is missing, should be known, since",
+        ),
+        (
+            ["--model", "tabular", "--hold-out", "0", "--patience", "3"],
+            "TabularClassifier.fit: early_stopping is 3, but no rows are held out; should have a",
         ),
         (["--hold-out", "0.99"], "of 30 rows, 30 would be held out and none be left to learn from"),
         (["--lr", "1e30"], "became NaN or infinite in epoch"),
@@ -245,6 +250,12 @@ def test_it_trains_as_python_does(tmp_path, capsys, bits):
     expected = TabularClassifier(**settings, validation_fraction=0.0)
     expected.fit(table, np.arange(30) % 2)
     assert bits(cnn.load(model).predict_proba(table)) == bits(expected.predict_proba(table))
+
+
+def test_a_row_is_too_few(tmp_path, capsys):
+    data, model = write(tmp_path / "data.csv", [["b", "t"], ["x", 1.5], ["y", 2]]), tmp_path / "m"
+    command = ["train", data, "--target", "t", "-o", model, "--model", "tabular"]
+    assert_fails(capsys, command, f"{data}: 1 row is left to learn from, should be at least 2")
 
 
 def test_categories_of_held_out_rows_alone(tmp_path, capsys):
@@ -413,6 +424,9 @@ def test_evaluate(trained, capsys):
         np.testing.assert_allclose(scores["rmse"], np.sqrt(np.mean((y[:, 0] - goal) ** 2)))
         assert f"RMSE      {scores['rmse']:.6g}\n" in out
     assert_fails(capsys, ["evaluate", path, data, "--target", "no"], "column 'no' is missing")
+    name = next(iter(table))
+    message = f"evaluate: --target is {name!r}, which the model learns from, should be another"
+    assert_fails(capsys, ["evaluate", path, data, "--target", name], message)
 
 
 def test_show(trained, capsys):
@@ -548,6 +562,27 @@ def test_estimators_from_python(tmp_path, capsys):
     assert "  prediction  probabilities of False, True\n" in run(capsys, "show", path)[1]
 
 
+def test_infrequent_categories(tmp_path, capsys):
+    """Those of an estimator from Python, and categories that are not known, are one category."""
+    path, rows = tmp_path / "model", {"c": ["x", "y"] * 14 + ["rare", "seldom"]}
+    settings = {"epochs": 5, "hidden_layer_sizes": (8,), "random_state": 0, "n_ens": 2}
+    model = TabularClassifier(**settings, min_frequency=3).fit(rows, list("uv" * 14 + "uu"))
+    model.save(path)
+    assert (
+        "\n  c           a category: x, y; infrequent: rare, seldom\n"
+        in run(capsys, "show", path)[1]
+    )
+    data = write(tmp_path / "data.csv", [["c"], ["x"], ["rare"], ["seldom"], ["new"], ["y"]])
+    code, out, err = run(capsys, "predict", path, data)
+    note = "row 4, column 'c' is 'new', which fit did not see: x, y, rare and 1 more; it counts as"
+    assert (code, err) == (0, f"{data}: {note} infrequent, and so do others of its kind\n")
+    known = model.predict_proba({"c": ["x", "rare", "seldom", "rare", "y"]})
+    found = [line.split(",")[1:] for line in out.splitlines()[1:]]
+    assert found == [list(map(str, row)) for row in known]
+    TabularClassifier(**settings, min_frequency=99).fit(rows, [0, 1] * 15).save(path)
+    assert "  a category: none; infrequent: rare, seldom, x, y\n" in run(capsys, "show", path)[1]
+
+
 def test_estimators_that_are_refused(tmp_path, capsys):
     path, data = tmp_path / "model", write(tmp_path / "data.csv", NUMBERS)
     settings = {"epochs": 2, "hidden_layer_sizes": (8,), "random_state": 0}
@@ -632,13 +667,16 @@ def test_help_tells_the_defaults_of_both(capsys):
     with pytest.raises(SystemExit):
         command_line.main(["train", "--help"])
     text = " ".join(capsys.readouterr().out.split())
-    assert (
-        "(default of dense 64,64; of tabular 256,256,256, and 128,128 with --preset fast)" in text
-    )
-    assert "(default of dense 1000; of tabular 64, and 24 with --preset fast)" in text
+    assert "(default of dense 64,64; of tabular 256,256,256, 128,128 with --preset fast)" in text
+    epochs = "of tabular 64, 24 with --preset fast, 256 with --preset realmlp)"
+    assert f"(default of dense 1000; {epochs}" in text
+    assert "--preset {default,fast,realmlp}" in text
     recipe = TabularClassifier(preset="fast")._settings("test")
     assert (recipe.hidden, recipe.epochs, recipe.lr) == ((128, 128), 24, 0.08)
     slow = TabularRegressor()._settings("test"), TabularClassifier()._settings("test")
     assert [(r.hidden, r.epochs, r.lr) for r in slow] == [
         ((256, 256, 256), 64, lr) for lr in (0.2, 0.08)
     ]
+    assert "0.2 for numbers, 0.08 for classes, and 0.04 for these with --preset realmlp)" in text
+    published = TabularClassifier(preset="realmlp")._settings("test")
+    assert (published.hidden, published.epochs, published.lr) == ((256, 256, 256), 256, 0.04)

@@ -250,6 +250,45 @@ def test_the_best_epoch_is_kept(preset):
     assert abs(found / min(errors) - 1) < 1e-5
 
 
+@pytest.mark.parametrize("preset", ["default", "realmlp"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_best_epoch_of_classifiers(preset, weighted):
+    """It has the least Brier score, or the fewest wrong classes; of equal ones it is the last."""
+    x, y = load_iris(return_X_y=True)
+    a, b, c, d = train_test_split(x[:, :2], y, random_state=0)
+    random = np.random.default_rng(0)
+    weight = random.random(len(d)) if weighted else np.ones(len(d))
+    of_class = np.array([1.0, 5.0, 0.5]) if weighted else np.ones(3)
+    nets = []
+
+    class Watch(cnn.Callback):
+        def on_epoch_end(self, epoch, logs):
+            nets.append([w.astype(np.float64) for w in self.model.get_weights()])
+
+    model = classifier(
+        preset=preset, epochs=25, class_weight=dict(enumerate(of_class)) if weighted else None
+    ).fit(a, c, eval_set=(b, d, weight) if weighted else (b, d), callbacks=[Watch()])
+    rows, net, means, errors = (
+        Encoder("f", a).transform("f", b),
+        copy.deepcopy(model.net_),
+        None,
+        [],
+    )
+    for weights in nets:
+        if preset == "realmlp" or means is None:
+            means = weights
+        else:
+            means = [0.8 * old + 0.2 * new for old, new in zip(means, weights, strict=True)]
+        net.set_weights(means)
+        p = net.predict(rows).astype(np.float64)
+        each = p.argmax(axis=1) != d if preset == "realmlp" else ((p - np.eye(3)[d]) ** 2).sum(1)
+        errors.append(np.average(each, weights=weight * of_class[d]))
+    # Of wrong classes, several epochs have the same number.
+    best = np.flatnonzero(np.array(errors) <= min(errors) * (1 + 1e-9))
+    assert model.best_epochs_ == [1 + int(best[-1])]
+    assert len(set(errors)) > 3
+
+
 def test_early_stopping():
     x, y = load_diabetes(return_X_y=True)
     model = regressor(epochs=200, early_stopping=3).fit(x, y)
@@ -435,6 +474,18 @@ def test_refused_columns():
         ({}, {"sample_weight": [-1.0] * N}, ValueError, "sample_weight has -1"),
         ({}, {"sample_weight": [0.0] * N}, ValueError, "sample_weight is 0 in all rows"),
         ({"class_weight": "equal"}, {}, ValueError, "The 'class_weight' parameter"),
+        (
+            {"early_stopping": True, "validation_fraction": 0},
+            {},
+            ValueError,
+            "TabularClassifier.fit: early_stopping is True, but no rows are held out; should have",
+        ),
+        (
+            {"calibrate": True},
+            {"eval_set": (TABLE, LABELS, [0.0] * (N - 1) + [1.0])},
+            ValueError,
+            "TabularClassifier.fit: sample_weight is 0 in all rows to ",
+        ),
     ],
 )
 def test_refused_settings(settings, fit, error, message):

@@ -222,6 +222,7 @@ def results(library, rows, width):
         ("numbers", "portable"),
         ("quantiles", "native"),
         ("poisson", "portable"),
+        ("infrequent", "native"),
         pytest.param("poisson", "native", marks=pytest.mark.slow),
         pytest.param("classifier", "unoptimized", marks=pytest.mark.slow),
         pytest.param("quantiles", "unoptimized", marks=pytest.mark.slow),
@@ -245,6 +246,23 @@ def test_headers_have_the_bits_of_python(tmp_path, name, options):
         library.level.restype = ctypes.c_double
         assert [library.level(i) for i in range(3)] == [0.1, 0.5, 0.9]
         assert (np.diff(y) >= 0).all()
+
+
+@needs_compiler
+def test_headers_of_dates_far_from_1970(tmp_path):
+    """Products of their seconds with a million have more digits than float64."""
+    random = np.random.default_rng(4)
+    days = random.integers(-400000, 800000, (ROWS, 2)).astype("M8[D]").astype("M8[us]")
+    days += (random.integers(0, 86400 * 64, days.shape) * 15625).astype("m8[us]")
+    rows = {"born": days[:, 0], "built": days[:, 1]}
+    model = TabularRegressor(**SETTINGS).fit(rows, RENT)
+    library = header(tmp_path, model)
+    assert library.test() == 0
+    whole, part = np.divmod(days.astype(np.int64), 10**6)
+    found = results(library, whole + part / 1e6, 1)[:, 0]
+    assert found.tobytes() == model.predict(rows).tobytes()
+    # In float64, outputs tell microseconds apart.
+    assert header(tmp_path, model, dtype="float64").test() == 0
 
 
 @needs_compiler

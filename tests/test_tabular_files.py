@@ -79,6 +79,14 @@ def test_files_that_cannot_be_written(tmp_path):
         regressor(n_ens=2).fit(table, T).save(path)
     with refused(ValueError, "save: path is 'model.onnx', whose ending is that of another format"):
         classifier(n_ens=2).fit(TABLE, LABELS).save("model.onnx")
+    for networks in (1, 2):
+        model = regressor(n_ens=networks).fit({"a": ["\ud800", "b"] * (N // 2)}, T[: N // 2 * 2])
+        with refused(
+            ValueError, "column 'a' has the category '\\ud800', which UTF-8 cannot encode"
+        ):
+            model.save(path)
+    with refused(ValueError, "a column has the name '\\ud800', which UTF-8 cannot encode"):
+        regressor().fit({"\ud800": range(N)}, T).save(path)
     assert not path.exists()
     model = classifier(random_state=np.random.RandomState(0)).fit(TABLE, LABELS)
     model.save(path)

@@ -33,6 +33,11 @@ def evaluate(arguments: Namespace) -> int:
             f"{arguments.model}: the file does not say which column the target is, since it was "
             f"saved in Python; --target COL names it"
         )
+    if model.target.name in [column.name for column in model.columns]:
+        raise ValueError(
+            f"evaluate: --target is {model.target.name!r}, which the model learns from, should be "
+            f"another column"
+        )
     outputs, goals = [], []
     rows = 0
     for values, _ in blocks(arguments, model, with_target=True):

@@ -19,6 +19,7 @@ from cnn.tabular._model import of_file as of_file
 from cnn.tabular._model import of_fitted as of_fitted
 from cnn.tabular._model import plan_of as plan_of
 from cnn.tabular._recipe import PRESETS as PRESETS
+from cnn.tabular._recipe import Recipe as Recipe
 from cnn.tabular._row_models import RowModel as RowModel
 from cnn.tabular._row_models import described as described
 from cnn.tabular._row_models import described_columns as described_columns

@@ -37,15 +37,13 @@ def temperature_of(
 ) -> float:
     """Return the temperature whose probabilities give the classes the least cross-entropy.
 
-    `logits` has the logits z of each network. The probabilities of a row are the mean of
-    softmax(z / T) over the networks (C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger, "On
-    calibration of modern neural networks", ICML 2017). The derivative of the cross-entropy by 1 / T
-    has one root for one network, and is found by bisection. It needs no logarithm, so that the
-    result has the same bits on every machine.
+    `logits` has the logits z of each network. One of the weights at least is more than 0. The
+    probabilities of a row are the mean of softmax(z / T) over the networks (C. Guo, G. Pleiss, Y.
+    Sun and K. Q. Weinberger, "On calibration of modern neural networks", ICML 2017). The derivative
+    of the cross-entropy by 1 / T has one root for one network, and is found by bisection. It needs
+    no logarithm, so that the result has the same bits on every machine.
     """
     shares = np.ones(len(classes)) if weights is None else weights.astype(np.float64)
-    if not shares.any():
-        raise ValueError("sample_weight is 0 in all rows to calibrate with, should be more in one")
     parts = [z.astype(np.float64) for z in logits]
     low, high = 1 / _MOST, 1 / _LEAST
     for _ in range(_STEPS):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cnn.sequential import Sequential
     from cnn.tabular._encoder import Encoder, Feature
 
-_MICROSECONDS = 1e6
+_MICROSECONDS = 10**6
 # A category that no column has.
 _UNSEEN = object()
 
@@ -72,8 +72,8 @@ class EstimatorExports:
 
         Notes
         -----
-        A category that training did not have, -1, counts as a missing one; with ``unseen="error"``
-        the row is refused.
+        A category that training did not have, -1, counts as an infrequent one, or as a missing one
+        if the column has no infrequent categories; with ``unseen="error"`` the row is refused.
 
         Examples
         --------
@@ -119,10 +119,11 @@ class EstimatorExports:
 
         Notes
         -----
-        A category that training did not have counts as a missing one. With ``unseen="error"``, and
-        if a number is infinite or a date out of range, the outputs of the row are NaN, and the
-        label is empty. Inputs of the network have the bits of Python; the network itself is rounded
-        differently, as `cnn.Sequential.to_onnx` tells.
+        A category that training did not have counts as an infrequent one, or as a missing one if
+        the column has no infrequent categories. With ``unseen="error"``, and if a number is
+        infinite or a date out of range, the outputs of the row are NaN, and the label is empty.
+        Inputs of the network have the bits of Python; the network itself is rounded differently, as
+        `cnn.Sequential.to_onnx` tells.
 
         Examples
         --------
@@ -180,8 +181,12 @@ def _values_of(feature: Feature, values: NDArray[np.float64]) -> NDArray[Any]:
     missing = np.isnan(values)
     if feature.kind == "date":
         found = np.full(len(values), "NaT", dtype="datetime64[us]")
-        known = np.round(values[~missing] * _MICROSECONDS).astype(np.int64)
-        found[~missing] = known.astype("datetime64[us]")
+        known = values[~missing]
+        # As exports do it: float64 has not all microseconds of dates that are far from 1970.
+        whole = np.floor(known)
+        part = np.floor((known - whole) * _MICROSECONDS + 0.5)
+        times = whole.astype(np.int64) * _MICROSECONDS + part.astype(np.int64)
+        found[~missing] = times.astype("datetime64[us]")
         return found
     categories = np.empty(len(values), dtype=object)
     categories[~missing] = [

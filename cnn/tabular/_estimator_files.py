@@ -52,7 +52,7 @@ def text_of(where: str, estimator: Any) -> str:
     estimator._validate_params()
     features = [
         {
-            "name": feature.name,
+            "name": _plain(where, "a column has the name", feature.name),
             "kind": feature.kind,
             "categories": _categories(where, feature, feature.categories),
             "infrequent": _categories(where, feature, feature.infrequent),
@@ -115,6 +115,8 @@ def _plain(where: str, what: str, value: Any) -> Any:
             f"{where}: {what} {value!r} of type {type(value).__name__}, which a file cannot hold; "
             f"should be a text, a finite number or a truth value"
         )
+    if isinstance(found, str) and not preprocessing.is_text(found):
+        raise ValueError(f"{where}: {what} {value!r}, which UTF-8 cannot encode")
     return found
 
 

@@ -108,6 +108,11 @@ def fit_estimator(
     table = Table(content, target, settings, decimal, missing)
     # In the order of the table, so that the rows that are left are trained on as by `fit`.
     held, kept = map(np.sort, table.split(_split.shuffled(settings.seed, table.rows)))
+    if len(kept) < 2:
+        raise ValueError(
+            f"{table.source}: 1 row is left to learn from, should be at least 2 for a "
+            f"TabularClassifier or a TabularRegressor"
+        )
     frame = {each.column.name: _values(each) for each in table.columns}
     goal = _targets(table.goal)
     categories = [c.column.name for c in table.columns if isinstance(c.column, Category)]

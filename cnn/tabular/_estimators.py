@@ -191,7 +191,10 @@ class BaseTabular(EstimatorExports, BaseEstimator):  # type: ignore[misc]  # sci
         samples = Rows(x, t, weight)
         held_out = None if eval_set is None else self._eval_set(where, eval_set)
         random = check_random_state(self.random_state)
+        if self.early_stopping and held_out is None and self.validation_fraction == 0:
+            raise _none_held_out(where, f"early_stopping is {self.early_stopping}")
         calibrating, samples, held_out = self._split(where, samples, held_out, random)
+        _check_weight(where, calibrating, "calibrate")
         with _threads(self.n_jobs):
             found: list[Trained] = []
             self._interrupted = False
@@ -232,10 +235,7 @@ class BaseTabular(EstimatorExports, BaseEstimator):  # type: ignore[misc]  # sci
             half, rest = _two_parts(held_out, self._strata(held_out.t), 0.5, seed)
             return half, samples, rest
         if self.validation_fraction == 0:
-            raise ValueError(
-                f"{where}: calibrate is True, but no rows are held out; should have a "
-                f"validation_fraction of more than 0, or an eval_set"
-            )
+            raise _none_held_out(where, "calibrate is True")
         share = self.validation_fraction / 2
         half, rest = _two_parts(samples, self._strata(samples.t), share, seed)
         return half, rest, None
@@ -255,12 +255,9 @@ class BaseTabular(EstimatorExports, BaseEstimator):  # type: ignore[misc]  # sci
         if held_out is None and share > 0:
             share = share / 2 / (1 - share / 2) if self.calibrate else share
             held_out, samples = _two_parts(samples, self._strata(samples.t), share, seed)
-        for part, what in ((samples, "train"), (held_out, "validate")):
-            if part is not None and part.weight is not None and not part.weight.any():
-                raise ValueError(
-                    f"{type(self).__name__}.fit: sample_weight is 0 in all rows to {what} with, "
-                    f"should be more in some"
-                )
+        where = f"{type(self).__name__}.fit"
+        _check_weight(where, samples, "train")
+        _check_weight(where, held_out, "validate")
         x, t, weight = samples.x, samples.t, samples.weight
         columns = self._encoder.columns(x, recipe.one_hot)
         outputs, activation = self._output(t)
@@ -507,6 +504,22 @@ def _check_lengths(where: str, x: NDArray[Any], t: NDArray[Any]) -> None:
         raise ValueError(
             f"{where}: X has {len(x)} rows, but y has {len(t)}. Found input variables with "
             f"inconsistent numbers of samples"
+        )
+
+
+def _none_held_out(where: str, given: str) -> ValueError:
+    """Return the error for a parameter that needs rows that are held out."""
+    return ValueError(
+        f"{where}: {given}, but no rows are held out; should have a validation_fraction of more "
+        f"than 0, or an eval_set"
+    )
+
+
+def _check_weight(where: str, part: Rows | None, what: str) -> None:
+    """Refuse a part of the rows of which none has a weight."""
+    if part is not None and part.weight is not None and not part.weight.any():
+        raise ValueError(
+            f"{where}: sample_weight is 0 in all rows to {what} with, should be more in some"
         )
 
 

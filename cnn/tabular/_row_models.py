@@ -211,8 +211,14 @@ def described_columns(model: Any) -> list[str]:
     return lines
 
 
+def _listed(categories: list[Any]) -> str:
+    return listed([shown(str(each)) for each in categories]) or "none"
+
+
 def _how(feature: Feature) -> str:
     how = {"number": "a number", "date": "a date"}.get(feature.kind)
     if how is None:
-        how = f"a category: {listed([shown(str(each)) for each in feature.known])}"
+        how = f"a category: {_listed(feature.categories)}"
+        if feature.infrequent:
+            how += f"; infrequent: {_listed(feature.infrequent)}"
     return how + ("; was missing in some rows of training" if feature.missing else "")
