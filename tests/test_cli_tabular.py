@@ -151,7 +151,11 @@ def assert_fails(capsys, command, message):
         ),
         (
             ["--model", "tabular", "--hold-out", "0", "--patience", "3"],
-            "TabularClassifier.fit: early_stopping is 3, but no rows are held out; should have a",
+            "train: --patience is 3, but --hold-out 0 leaves no rows by which an epoch is better",
+        ),
+        (
+            ["--model", "dense", "--hold-out", "0", "--patience", "3", "--missing", "drop"],
+            "train: --patience is 3, but --hold-out 0 leaves no rows by which an epoch is better",
         ),
         (["--hold-out", "0.99"], "of 30 rows, 30 would be held out and none be left to learn from"),
         (["--lr", "1e30"], "became NaN or infinite in epoch"),

@@ -473,6 +473,12 @@ def test_refused_columns():
         ({}, {"sample_weight": [1.0] + [0.0] * (N - 1)}, ValueError, "sample_weight is 0 in all"),
         ({}, {"sample_weight": [-1.0] * N}, ValueError, "sample_weight has -1"),
         ({}, {"sample_weight": [0.0] * N}, ValueError, "sample_weight is 0 in all rows"),
+        (
+            {"class_weight": dict.fromkeys(set(LABELS), 0.0)},
+            {},
+            ValueError,
+            "which leaves no weight to the rows to train with, should be more than 0 for a class",
+        ),
         ({"class_weight": "equal"}, {}, ValueError, "The 'class_weight' parameter"),
         (
             {"early_stopping": True, "validation_fraction": 0},

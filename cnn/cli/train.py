@@ -139,6 +139,11 @@ class _Numbered(Callback):
 
 def _settings(arguments: Namespace) -> tabular.Settings:
     """Return how to train; what is not given is the default of the dense model."""
+    if arguments.patience is not None and arguments.hold_out == 0:
+        raise ValueError(
+            f"train: --patience is {arguments.patience}, but --hold-out 0 leaves no rows by which "
+            f"an epoch is better; should be left out"
+        )
     names = ("hidden", "activation", "epochs", "batch_size", "lr", "l2", "dropout", "patience")
     given: dict[str, Any] = {name: getattr(arguments, name) for name in names}
     given["missing"], _ = arguments.missing

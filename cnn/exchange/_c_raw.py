@@ -70,7 +70,8 @@ class RawTable(TableParts):
     @property
     def stack(self) -> int:
         """The numbers on the stack of the table's predict, besides those of the network."""
-        return self._networks[0].inputs + self._model.outputs + 8
+        doubles = 8  # of a date's parts, and between
+        return self._networks[0].inputs + self._model.outputs + doubles * 8 // self._dtype.itemsize
 
     @property
     def values(self) -> dict[str, object]:

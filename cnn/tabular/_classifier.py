@@ -365,14 +365,22 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
     def _output(self, t: NDArray[Any]) -> tuple[int, str]:
         return len(self.classes_), "softmax"
 
+    def _row_weights(self, t: NDArray[Any], weight: NDArray[Any] | None) -> NDArray[np.float64]:
+        """Return the weights of rows times those of their classes."""
+        found = np.ones(len(t)) if weight is None else weight
+        if self._weights is not None:
+            found = found * np.array([self._weights[j] for j in range(len(self.classes_))])[t]
+        return found
+
+    def _check_class_weight(self, where: str, part: Rows, what: str) -> None:
+        if not self._row_weights(part.t, part.weight).any():
+            raise ValueError(
+                f"{where}: class_weight is {self.class_weight!r}, which leaves no weight to the "
+                f"rows to {what} with, should be more than 0 for a class of theirs"
+            )
+
     def _error(self, outputs: NDArray[Any], t: NDArray[Any], weight: Any) -> float:
-        if self._weights is not None:  # as in training
-            of_class = np.array([self._weights[j] for j in range(len(self.classes_))])[t]
-            weight = of_class if weight is None else weight * of_class
-        if weight is None:
-            weight = np.ones(len(t))
-        if not weight.any():
-            return 0.0  # such rows tell nothing: the last epoch is the best then
+        weight = self._row_weights(t, weight)  # as in training
         if self.preset == "realmlp" and t.ndim == 1:
             return math.fsum(weight[outputs.argmax(1) != t]) / math.fsum(weight)
         # Brier's score, which few rows tell more surely than how many are wrong.

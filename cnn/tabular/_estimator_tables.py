@@ -89,8 +89,8 @@ def fit_estimator(
     parameters : dict of str
         Parameters of the estimator.
     settings : Settings
-        Of these the seed, the share of rows to hold out, the class weights, and whether `missing`
-        is "drop"; the parameters have all others.
+        Of these the seed, the share of rows to hold out, the class weights, "balanced" or None, and
+        whether `missing` is "drop"; the parameters have all others.
     decimal, missing : str, frozenset of str
         The decimal mark, and the texts of missing values, that the model is to keep.
     callbacks, progress

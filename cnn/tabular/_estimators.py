@@ -137,6 +137,9 @@ class BaseTabular(EstimatorExports, BaseEstimator):  # type: ignore[misc]  # sci
         """Return the class weights of training, or None."""
         return None
 
+    def _check_class_weight(self, where: str, part: Rows, what: str) -> None:
+        """Refuse class weights that leave no row of a part with a weight."""
+
     # ---- Training -------------------------------------------------------------------------------
 
     def _fit(
@@ -256,8 +259,10 @@ class BaseTabular(EstimatorExports, BaseEstimator):  # type: ignore[misc]  # sci
             share = share / 2 / (1 - share / 2) if self.calibrate else share
             held_out, samples = _two_parts(samples, self._strata(samples.t), share, seed)
         where = f"{type(self).__name__}.fit"
-        _check_weight(where, samples, "train")
-        _check_weight(where, held_out, "validate")
+        for part, what in ((samples, "train"), (held_out, "validate")):
+            _check_weight(where, part, what)
+            if part is not None:
+                self._check_class_weight(where, part, what)
         x, t, weight = samples.x, samples.t, samples.weight
         columns = self._encoder.columns(x, recipe.one_hot)
         outputs, activation = self._output(t)

@@ -79,8 +79,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         numbers of turns for each unit of a scaled number. Larger ones, to 10, let the network learn
         finer structure, such as that of coordinates. By default 1, and 0.1 with "realmlp".
     calibrate : bool, default False
-        Whether rows are held out for `predict_interval`: half of those that are held out. The
-        others choose the best epoch.
+        Whether rows are held out for `predict_interval`: half of those that are held out, of which
+        each counts the same unless its weight is 0. The others choose the best epoch.
     validation_fraction : float, default 0.2
         The share of the rows that are held out, by which the best epoch is found; 0 for none.
     early_stopping : bool or int, default False
@@ -393,6 +393,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         return np.stack((np.minimum(low, middle), np.maximum(high, middle)), axis=1)
 
     def _calibrate(self, rows: Rows) -> None:
+        if rows.weight is not None:
+            rows = rows.only(np.flatnonzero(rows.weight))
         found, t = self._outputs(rows.x), self._unscaled(rows.t)[:, 0]
         # By how much a number is outside of the ends, which are the same but for quantiles.
         self._residuals = np.sort(np.maximum(found[:, 0] - t, t - found[:, -1]))
