@@ -257,6 +257,8 @@ def test_names():
         net.to_c("2nd.h")
     with refused(ValueError, "to_c: name is 'a b', which is not a name in C"):
         net.to_c("net.h", name="a b")
+    with refused(ValueError, "to_c: name has 1,001 characters, should have at most 1000"):
+        net.to_c("net.h", name="n" * 1001)
     with refused(ValueError, "to_c: name is 'switch', which"):
         net.to_c("net.h", name="switch")
     with refused(TypeError, "to_c: name is of type int, should be a string or None"):

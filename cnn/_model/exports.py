@@ -92,7 +92,8 @@ class Exports:
         path : str or os.PathLike
             The file; one that exists is replaced, whole or not at all.
         name : str, optional
-            The prefix of names in the header; by default the file's name without its ending.
+            The prefix of names in the header, of at most 1000 characters; by default the file's
+            name without its ending.
         dtype : {"float32", "float64"}, optional
             The type of parameters and arithmetic, to which each parameter is rounded. That of the
             network by default.

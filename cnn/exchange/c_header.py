@@ -39,6 +39,9 @@ _RESERVED = frozenset(
     xor_eq""".split()  # noqa: SIM905  # a list would take a line for each
 )
 
+# Names begin with this one, and Microsoft's compiler has the least limit, 2047 characters.
+_LONGEST_NAME = 1000
+
 # Descriptions of the outputs for the comment at the top.
 _STRICT = (
     "The bits of y are those that cnn computes (numerics contract, version {numerics}) on every "
@@ -123,6 +126,11 @@ def _checked_name(path: str | os.PathLike[str], name: str | None) -> str:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or name in _RESERVED:
         raise ValueError(
             f"to_c: {source} is not a name in C; give one by name=, of letters, digits and _"
+        )
+    if len(name) > _LONGEST_NAME:
+        raise ValueError(
+            f"to_c: name has {len(name):,} characters, should have at most {_LONGEST_NAME}, since "
+            f"compilers limit names"
         )
     return name
 
