@@ -20,6 +20,19 @@ _LEAST, _MOST = 1 / 32, 32.0
 _STEPS = 50
 
 
+def mean(values: NDArray[np.float64], weight: NDArray[np.float64] | None = None) -> float:
+    """Return the mean of values, of which each may have a weight.
+
+    It has the same bits on every machine; the order of NumPy's sums depends on the machine.
+    """
+    ones = np.ones((1, len(values)))
+    columns = np.stack((values, np.ones(len(values))), axis=1)
+    if weight is not None:
+        columns *= weight[:, np.newaxis]
+    total, count = _core.dense(ones, columns, None, "identity")[0].tolist()
+    return float(total / count)
+
+
 def row_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the sum of each row, added from left to right.
 

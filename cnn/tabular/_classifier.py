@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,7 +17,7 @@ from cnn._base import checks
 from cnn.exchange.raw import RawClasses
 from cnn.losses import CrossEntropy
 from cnn.sequential import network_of
-from cnn.tabular._calibration import row_sums, temperature_of
+from cnn.tabular._calibration import mean, row_sums, temperature_of
 from cnn.tabular._estimator_files import array_content, array_of
 from cnn.tabular._estimators import BaseTabular, Rows
 from cnn.tabular._recipe import Recipe, cool, logits_of
@@ -51,7 +50,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
     preset : {"default", "fast", "realmlp"}, default "default"
         "realmlp" is the recipe as it was published, with three hidden layers of 256 units and 256
         epochs. "default" averages the weights of epochs, of which it has 64, and begins with higher
-        frequencies. "fast" does so with two layers of 128 units, no dropout and 24 epochs.
+        frequencies. "fast" does so with two layers of 128 units, no dropout and 22 epochs.
     n_ens : int, default 1
         How many networks are trained, each with another seed and other held-out rows; predictions
         are means of theirs.
@@ -382,11 +381,10 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
     def _error(self, outputs: NDArray[Any], t: NDArray[Any], weight: Any) -> float:
         weight = self._row_weights(t, weight)  # as in training
         if self.preset == "realmlp" and t.ndim == 1:
-            return math.fsum(weight[outputs.argmax(1) != t]) / math.fsum(weight)
+            return mean((outputs.argmax(1) != t).astype(np.float64), weight)
         # Brier's score, which few rows tell more surely than how many are wrong.
         targets = t if t.ndim == 2 else np.eye(len(self.classes_))[t]
-        squares = row_sums((outputs - targets) ** 2)
-        return math.fsum(squares * weight) / math.fsum(weight)
+        return mean(row_sums((outputs - targets) ** 2), weight)
 
     def _target_content(self, where: str) -> dict[str, Any]:
         return {

@@ -338,6 +338,14 @@ def is_missing(value: Any, texts: frozenset[str] = frozenset()) -> bool:
         return type(value).__name__ == "NAType"
 
 
+def missing_in(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which values of an array are missing; texts never are."""
+    listed = values.tolist()
+    if set(map(type, listed)) <= {str}:  # quickly, as most columns of objects are such
+        return np.zeros(len(listed), dtype=bool)
+    return np.array([is_missing(value) for value in listed], dtype=bool)
+
+
 def _refusal(
     where: str, row: int, column: Column, value: Any, texts: list[str]
 ) -> ValueError | TypeError:

@@ -17,7 +17,7 @@ from cnn._base import warning
 from cnn._base.texts import did_you_mean, listed
 from cnn.columns import Column, Embedding, Ignored, Number, OneHot, Periodic
 from cnn.layers import center_and_scale
-from cnn.tabular._columns import as_values, is_missing, named_columns
+from cnn.tabular._columns import as_values, is_missing, missing_in, named_columns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,6 +31,8 @@ _SHOWN = 3
 _DATE_PARTS = ("days", "month", "weekday", "hour")
 # A number on this side of float32's largest, beyond every bound of the network.
 _LARGE = 1e30
+# Stands for a category that is not known until its code is.
+_UNKNOWN = -1.0
 # What counts as a number in a column of objects.
 _NUMBERS = (Real, Decimal)
 
@@ -359,7 +361,7 @@ def _array_of(values: Sequence[Any]) -> NDArray[Any]:
 
 def _as_dates(where: str, name: str, values: NDArray[Any]) -> NDArray[Any]:
     """Return objects that are all dates in UTC, or durations, as such; others as they are."""
-    gone = np.array([is_missing(value) for value in values], dtype=bool)
+    gone = missing_in(values)
     known = values[~gone]
     if not known.size:
         return values
@@ -419,7 +421,7 @@ def _fitted(where: str, name: str, values: NDArray[Any], *, force: bool, free: b
     if kind == "b":
         return Feature(name, "boolean", [False, True])
     if kind == "O" and not force:
-        gone = np.array([is_missing(value) for value in values], dtype=bool)
+        gone = missing_in(values)
         known = values[~gone]
         if all(isinstance(value, (bool, np.bool_)) for value in known) and known.size:
             return Feature(name, "boolean", [False, True], missing=bool(gone.any()))
@@ -438,24 +440,35 @@ def _first_text(values: NDArray[Any]) -> Any:
 
 
 def _fitted_category(where: str, name: str, values: NDArray[Any]) -> Feature:
-    seen: set[Any] = set()
-    missing = False
-    for row, value in enumerate(values.tolist()):
-        if is_missing(value):
-            missing = True
-            continue
-        try:
-            seen.add(value)
-        except TypeError:
-            raise TypeError(
-                f"{where}: row {row}, column {name!r} is of type {type(value).__name__}, should be "
-                f"a number or a text: argument must be a string or a number"
-            ) from None
+    gone = missing_in(values)
+    listed = _hashable(where, name, values)
+    seen = {value for value, missing in zip(listed, gone.tolist(), strict=True) if not missing}
     try:
         categories = sorted(seen)
     except TypeError:  # of different types
         categories = sorted(seen, key=lambda value: (type(value).__name__, str(value)))
-    return Feature(name, "category", categories, missing=missing)
+    return Feature(name, "category", categories, missing=bool(gone.any()))
+
+
+def _hashable(where: str, name: str, values: NDArray[Any]) -> list[Any]:
+    """Return values as a list, which may be keys of a dict."""
+    found: list[Any] = values.tolist()
+    try:
+        set(found)
+    except TypeError:
+        for row, value in enumerate(found):
+            _check_hashable(where, row, name, value)
+    return found
+
+
+def _check_hashable(where: str, row: int, name: str, value: Any) -> None:
+    try:
+        hash(value)
+    except TypeError:
+        raise TypeError(
+            f"{where}: row {row}, column {name!r} is of type {type(value).__name__}, should be a "
+            f"number or a text: argument must be a string or a number"
+        ) from None
 
 
 def _group_infrequent(feature: Feature, values: NDArray[Any], min_frequency: float) -> None:
@@ -508,21 +521,14 @@ def _encoded(
     codes: dict[Any, float] = {category: code for code, category in enumerate(feature.categories)}
     rest = len(codes)
     codes.update(dict.fromkeys(feature.infrequent, rest))
-    found = np.empty(len(values))
-    strange: tuple[int, Any] | None = None
-    for row, value in enumerate(values.tolist()):
-        try:
-            code = math.nan if is_missing(value) else codes.get(value)
-        except TypeError:
-            raise TypeError(
-                f"{where}: row {row}, column {feature.name!r} is of type {type(value).__name__}, "
-                f"should be a number or a text"
-            ) from None
-        if code is None and strange is None:
-            strange = row, value
-        found[row] = feature.other if code is None else code
-    if strange is not None and unseen != "ignore":
-        _report(where, feature, strange, unseen)
+    listed = _hashable(where, feature.name, values)
+    found = np.array([codes.get(value, _UNKNOWN) for value in listed], dtype=np.float64)
+    found[missing_in(values)] = math.nan
+    unknown = found == _UNKNOWN
+    found[unknown] = feature.other
+    if unknown.any() and unseen != "ignore":
+        row = int(unknown.argmax())
+        _report(where, feature, (row, listed[row]), unseen)
     return [found]
 
 
@@ -549,7 +555,7 @@ def consequence(feature: Feature) -> str:
 
 
 def _dates(where: str, name: str, values: NDArray[Any]) -> list[NDArray[np.float64]]:
-    if values.dtype.kind == "O" and all(is_missing(value) for value in values):
+    if values.dtype.kind == "O" and missing_in(values).all():
         values = np.full(len(values), "NaT", dtype="datetime64[us]")
     if values.dtype.kind != "M":
         raise ValueError(

@@ -72,7 +72,7 @@ class Recipe:
 _AVERAGED = {"epochs": 64, "sigma": 1.0, "momentum": 0.8}
 PRESETS: dict[str, dict[str, Any]] = {
     "default": _AVERAGED,
-    "fast": {**_AVERAGED, "hidden": (128, 128), "epochs": 24, "dropout": 0.0},
+    "fast": {**_AVERAGED, "hidden": (128, 128), "epochs": 22, "dropout": 0.0},
     "realmlp": {},
 }
 
