@@ -26,6 +26,8 @@ from tabular import methods, report, tables  # noqa: E402  # they are found now
 
 # Set before a library is imported, which reads it then.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+# Methods that take minutes for a fit of some thousand rows: TabM trains 32 networks at once.
+SLOW = ("tabm",)
 # A fit that takes longer is stopped, and told in the report.
 MOST_SECONDS = 1800
 
@@ -50,7 +52,13 @@ def _options() -> argparse.Namespace:
     known = tuple(methods.METHODS)
     parser.add_argument("--output", type=Path, required=True, help="the folder of the results")
     parser.add_argument("--tables", type=chosen(tables.NAMES), default=list(tables.NAMES))
-    parser.add_argument("--methods", type=chosen(known), default=list(known))
+    usual = [name for name in known if name not in SLOW]
+    parser.add_argument(
+        "--methods",
+        type=chosen(known),
+        default=usual,
+        help=f"by default all of {', '.join(known)} but {', '.join(SLOW)}",
+    )
     parser.add_argument("--seeds", type=int, default=5, help="how many splits of each table")
     parser.add_argument("--report", action="store_true", help="write the report of what is there")
     return parser.parse_args()
