@@ -162,7 +162,20 @@ def _summary(fits: Fits) -> str:
 
 A rank is that of a method among these on one table and seed: by the root mean squared error, or by
 the share of wrong classes; in the second column by the log loss of classes. Times are geometric
-means over the tables. *Installed* is the size of the package and of all that it needs."""
+means over the tables. *Installed* is the size of the package and of all that it needs.
+{_seeds(fits)}"""
+
+
+def _seeds(fits: Fits) -> str:
+    """Return how many seeds the methods have, if not all have the same."""
+    counts = {
+        m: min(len(fits.values(t, m, "fit_seconds")) for t in fits.tables) for m in fits.complete()
+    }
+    most = max(counts.values())
+    fewer = [f"{methods.METHODS[m].label} {n}" for m, n in counts.items() if n < most]
+    if not fewer:
+        return f"There are {most} seeds."
+    return f"There are {most} seeds, of {', '.join(fewer)}. Ranks are of the seeds that all have."
 
 
 def _scores(fits: Fits) -> Iterable[str]:

@@ -12,6 +12,8 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.ticker import FuncFormatter
 
+# Ranks so close have labels in one line.
+CLOSE = 0.3
 OWN, OTHER = "#1f6f8b", "#8a8a8a"
 
 
@@ -21,7 +23,11 @@ def draw(points: Mapping[str, tuple[float, float, bool]], path: Path) -> None:
     longest = max(seconds for seconds, _, _ in points.values())
     for label, (seconds, rank, is_own) in points.items():
         axis.plot(seconds, rank, "o", color=OWN if is_own else OTHER, markersize=9)
-        is_right = seconds > longest / 8
+        is_near = any(
+            1 < other / seconds < 8 and abs(rank - height) < CLOSE
+            for other, height, _ in points.values()
+        )
+        is_right = seconds > longest / 8 or is_near
         axis.annotate(
             label,
             (seconds, rank),
@@ -34,7 +40,7 @@ def draw(points: Mapping[str, tuple[float, float, bool]], path: Path) -> None:
         )
     axis.set_xscale("log")
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.margins(x=0.12, y=0.12)
+    axis.margins(x=0.22, y=0.12)
     axis.invert_yaxis()
     axis.set_xlabel("seconds of a fit on one core, geometric mean")
     axis.set_ylabel("mean rank of the error (better is higher up)")
