@@ -262,7 +262,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         --------
         >>> from cnn.tabular import TabularRegressor
         >>> table = {"size": [1.0, 2.0, 3.0, 4.0] * 9}
-        >>> model = TabularRegressor(epochs=64, random_state=0)
+        >>> model = TabularRegressor(epochs=200, random_state=0)
         >>> model = model.fit(table, [1.0, 4.0, 9.0, 16.0] * 9)
         >>> model.score(table, [1.0, 4.0, 9.0, 16.0] * 9) > 0.99
         True
