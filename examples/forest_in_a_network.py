@@ -79,8 +79,8 @@ assert abs(of_student - without) < 0.05
 
 # %%
 # The student is better than its teacher, but no better than a network without one. So if a table
-# suits a network, it needs no teacher. Distilling is for a model that you have and trust, and that is too
-# slow or too large for the place where it has to run.
+# suits a network, it needs no teacher. Distilling is for a model that you have and trust, and that
+# is too slow or too large for the place where it has to run.
 #
 # Why the student can be better
 # -----------------------------
