@@ -53,23 +53,25 @@ def columns(**options):
     return layer
 
 
-def network(dtype="float32", seed=3, **options):
-    """Return a network of all kinds of layers, with a dropout."""
+def new_layers(**options):
+    """Return layers of all kinds, with a dropout."""
     first = columns(**options)
-    net = cnn.Sequential(
-        [
-            first,
-            cnn.Scale(first.outputs),
-            cnn.Dense(first.outputs, 20, parametrization="ntk"),
-            cnn.ParametricActivation(20, "mish"),
-            cnn.Dropout(0.25),
-            cnn.Dense(20, 9),
-            cnn.ParametricActivation(9, "selu"),
-            cnn.Dense(9, 2),
-        ],
-        rng=seed,
-        dtype=dtype,
-    )
+    return [
+        first,
+        cnn.Scale(first.outputs),
+        cnn.Dense(first.outputs, 20, parametrization="ntk"),
+        cnn.ParametricActivation(20, "mish"),
+        cnn.Dropout(0.25),
+        cnn.Dense(20, 9),
+        cnn.ParametricActivation(9, "selu"),
+        cnn.Dense(9, 2),
+    ]
+
+
+def network(dtype="float32", seed=3, **options):
+    """Return a network of them, whose factors and mixes are random."""
+    net = cnn.Sequential(new_layers(**options), rng=seed, dtype=dtype)
+    first = net.layers[0]
     rng = np.random.default_rng(seed)
     net.layers[1].factor = rng.normal(size=first.outputs)
     net.layers[3].mix = rng.normal(size=20)

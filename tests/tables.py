@@ -23,6 +23,10 @@ def train(tmp_path, rows, *options, target="t"):
     return code, model
 
 
+NUMBERS = [["a", "t"], *([i, i % 2] for i in range(30))]
+TEXTS = [["a", "b", "t"], *([i, "xy"[i % 2], i % 2] for i in range(30))]
+# Options of a quick training with --model tabular.
+FAST = ["--preset", "fast", "--epochs", "8", "--hidden", "32"]
 QUALITY = [["a", "id", "t"], *([i * 0.5, f"n{i}", i % 6] for i in range(60))]
 
 
@@ -30,6 +34,15 @@ def run(capsys, *command):
     """Run a command, and return its exit code, stdout and stderr."""
     code = command_line.main(list(map(str, command)))
     return code, *capsys.readouterr()
+
+
+def assert_fails(capsys, command, message):
+    """Expect exit code 1 and one line on stderr."""
+    code, _, err = run(capsys, *command)
+    assert code == 1
+    assert err.startswith("cnn: error: ")
+    assert message in err
+    assert err.count("\n") == 1
 
 
 def trained(file, tmp_path, capsys, content, *options, target="t"):

@@ -14,8 +14,8 @@ from column_networks import (
     SCALE,
     T,
     X,
-    columns,
     network,
+    new_layers,
 )
 
 import cnn
@@ -119,7 +119,7 @@ def test_dropout_of_rate_0_changes_nothing(bits, dtype):
     nets[0].fit(X, T, optimizer=cnn.SGD(0.01), dropout=cnn.Constant(0.0))
     weights = nets[1].get_weights()
     without = cnn.Sequential(
-        [copy.deepcopy(layer) for layer in _new_layers() if not isinstance(layer, cnn.Dropout)],
+        [copy.deepcopy(layer) for layer in new_layers() if not isinstance(layer, cnn.Dropout)],
         rng=3,
         dtype=dtype,
     )
@@ -127,20 +127,6 @@ def test_dropout_of_rate_0_changes_nothing(bits, dtype):
     without.layers[0].mean, without.layers[0].scale = MEAN, SCALE
     without.fit(X, T, optimizer=cnn.SGD(0.01))
     assert bits(*nets[0].get_weights()) == bits(*without.get_weights())
-
-
-def _new_layers():
-    first = columns()
-    return [
-        first,
-        cnn.Scale(first.outputs),
-        cnn.Dense(first.outputs, 20, parametrization="ntk"),
-        cnn.ParametricActivation(20, "mish"),
-        cnn.Dropout(0.25),
-        cnn.Dense(20, 9),
-        cnn.ParametricActivation(9, "selu"),
-        cnn.Dense(9, 2),
-    ]
 
 
 def test_learns_a_function_of_categories():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tables import QUALITY, train, write
+from tables import QUALITY, assert_fails, train, write
 
 import cnn
 from cnn import _core
@@ -271,7 +271,7 @@ def test_show_a_network_from_python(capsys, tmp_path):
     assert "Inputs" not in text
     assert text.endswith("\nauthor: me\n\nSeed: 7\n")
     message = f"{path}: the file does not say how inputs are made of columns"
-    assert_fails(["predict", path, write(tmp_path / "data.csv", [["a"], [1]])], message, capsys)
+    assert_fails(capsys, ["predict", path, write(tmp_path / "data.csv", [["a"], [1]])], message)
 
 
 def test_export_to_c(trained, capsys, tmp_path):
@@ -314,22 +314,13 @@ def test_export_to_onnx(capsys, tmp_path, monkeypatch):
     np.testing.assert_array_equal(again.layers[0].weight, net.layers[0].weight)
     capsys.readouterr()
     message = "export: --name is 'gate', should be left out, since only --to c has names"
-    assert_fails(["export", model, "--to", "onnx", "--name", "gate"], message, capsys)
+    assert_fails(capsys, ["export", model, "--to", "onnx", "--name", "gate"], message)
     monkeypatch.setitem(sys.modules, "onnx", None)
     message = 'to_onnx: onnx is not installed; pip install ".[onnx]"'
-    assert_fails(["export", model, "--to", "onnx"], message, capsys)
+    assert_fails(capsys, ["export", model, "--to", "onnx"], message)
 
 
 # ---- Failures ----------------------------------------------------------------------------------
-
-
-def assert_fails(command, message, capsys):
-    """Expect exit code 1 and one line on stderr."""
-    assert command_line.main(list(map(str, command))) == 1
-    printed = capsys.readouterr()
-    assert printed.err.startswith("cnn: error: ")
-    assert message in printed.err
-    assert printed.err.count("\n") == 1
 
 
 BAD_TRAINING = {
@@ -388,7 +379,7 @@ def test_bad_training(tmp_path, capsys, case):
     rows, options, message = BAD_TRAINING[case]
     data, model = write(tmp_path / "data.csv", rows), tmp_path / "model.safetensors"
     model.write_bytes(b"as before")
-    assert_fails(["train", data, "--target", "t", "-q", *options, "-o", model], message, capsys)
+    assert_fails(capsys, ["train", data, "--target", "t", "-q", *options, "-o", model], message)
     assert model.read_bytes() == b"as before"
     assert {path.name for path in tmp_path.iterdir()} == {"data.csv", "model.safetensors"}
 
@@ -397,8 +388,8 @@ def test_the_output_is_looked_at_before_training(tmp_path, capsys):
     data = write(tmp_path / "data.csv", QUALITY)
     command = ["train", data, "--target", "t", "-o"]
     nowhere = tmp_path / "nowhere" / "m"
-    assert_fails([*command, nowhere], f"the folder of {nowhere} does not exist", capsys)
-    assert_fails([*command, tmp_path], f"{tmp_path} is a folder, should be the file to", capsys)
+    assert_fails(capsys, [*command, nowhere], f"the folder of {nowhere} does not exist")
+    assert_fails(capsys, [*command, tmp_path], f"{tmp_path} is a folder, should be the file to")
 
 
 def test_a_folder_that_cannot_be_written_to(tmp_path, capsys, monkeypatch):
@@ -406,7 +397,7 @@ def test_a_folder_that_cannot_be_written_to(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
     data, out = write(tmp_path / "data.csv", QUALITY), tmp_path / "m"
     command = ["train", data, "--target", "t", "-o", out]
-    assert_fails(command, f"the folder of {out} cannot be written to", capsys)
+    assert_fails(capsys, command, f"the folder of {out} cannot be written to")
 
 
 def test_no_input_is_replaced(trained, tmp_path, capsys):
@@ -422,7 +413,7 @@ def test_no_input_is_replaced(trained, tmp_path, capsys):
         (["export", model, "--to", "c", "-o", model], model),
     ):
         message = f"{command[-1]} would replace {name}, should be another file"
-        assert_fails(command, message, capsys)
+        assert_fails(capsys, command, message)
     assert (Path(data).read_bytes(), Path(model).read_bytes()) == before
 
 
@@ -440,21 +431,21 @@ def test_bad_predictions(trained, tmp_path, capsys):
         ([*rows, ["x", "Rome", 0]], "row 301 (line 302), column 'age' is 'x', should be a finite"),
     ):
         bad = write(tmp_path / "bad.csv", changed)
-        assert_fails(["predict", model, bad, "-o", out], message, capsys)
-        assert_fails(["predict", model, bad], message, capsys)
+        assert_fails(capsys, ["predict", model, bad, "-o", out], message)
+        assert_fails(capsys, ["predict", model, bad], message)
         assert out.read_text(encoding="utf-8") == "as before"
     far = write(tmp_path / "far.csv", [rows[0], *([rows[1]] * 5000), [1e300, "Rome", 0]])
-    assert_fails(["predict", model, far], "far.csv: row 5001, column 'age' is 1e+300", capsys)
+    assert_fails(capsys, ["predict", model, far], "far.csv: row 5001, column 'age' is 1e+300")
     absent = tmp_path / "absent"
-    assert_fails(["predict", absent, data], f"{absent}: No such file or directory", capsys)
-    assert_fails(["predict", model, absent], f"{absent}: No such file or directory", capsys)
+    assert_fails(capsys, ["predict", absent, data], f"{absent}: No such file or directory")
+    assert_fails(capsys, ["predict", model, absent], f"{absent}: No such file or directory")
     for command in (["predict", data, data], ["show", data], ["export", data, "--to", "c"]):
-        assert_fails(command, f"{data}: load: the header should have", capsys)
+        assert_fails(capsys, command, f"{data}: load: the header should have")
     message = "; should be a file that 'train' or net.save wrote"
-    assert_fails(["show", data], message, capsys)
+    assert_fails(capsys, ["show", data], message)
     bad = tmp_path / "no folder" / "out.csv"
     command = ["predict", model, data, "-o", bad]
-    assert_fails(command, f"the folder of {bad} does not exist", capsys)
+    assert_fails(capsys, command, f"the folder of {bad} does not exist")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
@@ -463,8 +454,8 @@ def test_predictions_alone_go_to_pipes(trained, tmp_path, capsys):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     message = f"{pipe} is not a regular file, should be the file to write"
-    assert_fails(["train", data, "--target", "city", "-o", pipe], message, capsys)
-    assert_fails(["export", model, "--to", "c", "-o", pipe], message, capsys)
+    assert_fails(capsys, ["train", data, "--target", "city", "-o", pipe], message)
+    assert_fails(capsys, ["export", model, "--to", "c", "-o", pipe], message)
     read = []
     reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()), daemon=True)
     reader.start()
@@ -478,9 +469,9 @@ def test_predictions_alone_go_to_pipes(trained, tmp_path, capsys):
 def test_bad_exports(trained, tmp_path, capsys):
     _, model, *_ = trained
     command = ["export", model, "--to", "c"]
-    assert_fails([*command, "--name", "if"], "to_c: name is 'if', which is not a name", capsys)
+    assert_fails(capsys, [*command, "--name", "if"], "to_c: name is 'if', which is not a name")
     nowhere = tmp_path / "nowhere" / "m.h"
-    assert_fails([*command, "-o", nowhere], f"the folder of {nowhere} does not exist", capsys)
+    assert_fails(capsys, [*command, "-o", nowhere], f"the folder of {nowhere} does not exist")
 
 
 BAD_USAGE = {

@@ -221,20 +221,18 @@ class Best(Callback):
         self._patience = patience
         self._means: list[NDArray[np.float64]] | None = None
         self._kept: list[NDArray[Any]] = []
-        self.error = math.inf
+        self._least = math.inf
         self.epoch = 0
-        self.errors: list[float] = []
 
     def on_epoch_end(self, epoch: int, logs: Any) -> None:
         """Average the weights and measure their error."""
-        self._averaged.set_weights(self._average())
-        error = math.nan
+        weights = self._average()
+        error = -math.inf
         if self._error is not None:
+            self._averaged.set_weights(weights)
             error = self._error(self._averaged)
-            self.errors.append(error)
-        if self._error is None or error <= self.error:
-            self.error, self.epoch = error, epoch
-            self._kept = self._averaged.get_weights()
+        if error <= self._least:
+            self._least, self.epoch, self._kept = error, epoch, weights
         if self._patience is not None and epoch - self.epoch >= self._patience:
             self.model.stop_training = True
 
@@ -264,8 +262,6 @@ class Trained:
     net: Sequential
     history: History
     best_epoch: int
-    error: float
-    errors: list[float]
     interrupted: bool = False
 
 
@@ -315,4 +311,4 @@ def train(
             raise
         history, interrupted = recorder.history, True
         best.on_train_end({})  # restores the weights of the best epoch
-    return Trained(net, history, best.epoch, best.error, best.errors, interrupted)
+    return Trained(net, history, best.epoch, interrupted)
