@@ -62,9 +62,15 @@
 #define LEAST_COPY_LINES 8
 #define LEAST_COPY_STRIDE 1024
 
-/* Bytes of b that a thread packs at a time, at most; panels of a strip, which reads all of its rows
- * of a, unless threads would have none; and strips for each thread. */
-#define MOST_PACKED_BYTES ((size_t)4 * 1024 * 1024)
+/* Bytes of a block of a, at most: more of a larger L2 cache is no faster, since b and c pass too. */
+#define MOST_BLOCK_OF_A_BYTES ((size_t)512 * 1024)
+
+/* Bytes of b that a thread packs at a time, within half of its share of the L3 cache: at least, and
+ * at most. Each strip of columns reads all of its rows of a anew, and copies them. */
+#define LEAST_PACKED_BYTES ((size_t)4 * 1024 * 1024)
+#define MOST_PACKED_BYTES ((size_t)16 * 1024 * 1024)
+
+/* Panels of a strip, unless threads would have none; and strips for each thread. */
 #define LEAST_STRIP_PANELS 4
 #define STRIPS_PER_THREAD 2
 
@@ -399,11 +405,12 @@ static size_t copy_row(const cnn_kernels *kernels, size_t real_size, const cnn_g
     return cnn_stride_span(columns ? p->block_rows : p->block_k, real_size);
 }
 
-/* Cut k into even pieces of whole chunks, such that a block of a takes half of the L2 cache: the
- * panels of b and the results stream past it. */
+/* Cut k into even pieces of whole chunks, such that a block of a takes at most half of the L2 cache:
+ * the panels of b and the results stream past it. */
 static size_t block_k(const cnn_machine *machine, size_t real_size, const cnn_gemm *g, size_t rows)
 {
-    const size_t most = cnn_max(machine->caches.l2 / 2, CNN_LINE);
+    const size_t most =
+        cnn_max(cnn_min(machine->caches.l2 / 2, MOST_BLOCK_OF_A_BYTES), CNN_LINE);
     const size_t pieces = cnn_max(cnn_pieces(rows * real_size * g->k, most), 1);
     const size_t each = cnn_round_up(cnn_pieces(g->k, pieces), CNN_CHUNK);
     return cnn_max(cnn_min(each, g->k), 1);
@@ -424,13 +431,15 @@ static bool reads_in_place(const cnn_kernels *kernels, size_t real_size, const c
  * a thread that is late; then the rows, if there are too few columns. Strips that share columns
  * pack them twice.
  */
-static void cut_strips(const cnn_kernels *kernels, size_t real_size, const cnn_gemm *g,
-                       cnn_packing_plan *p)
+static void cut_strips(const cnn_machine *machine, const cnn_kernels *kernels, size_t real_size,
+                       const cnn_gemm *g, cnn_packing_plan *p)
 {
+    const size_t bytes =
+        cnn_max(cnn_min(machine->caches.l3_share / 2, MOST_PACKED_BYTES), LEAST_PACKED_BYTES);
     const size_t panels = cnn_pieces(g->n, kernels->panel);
     const size_t row_blocks = cnn_pieces(g->m, p->block_rows);
     const size_t most =
-        p->in_place ? panels : MOST_PACKED_BYTES / (p->block_k * kernels->panel * real_size);
+        p->in_place ? panels : bytes / (p->block_k * kernels->panel * real_size);
     const size_t wanted = p->threads > 1 ? STRIPS_PER_THREAD * p->threads : 1;
     const size_t useful =
         cnn_max(cnn_pieces(panels, LEAST_STRIP_PANELS), cnn_min(panels, p->threads));
@@ -456,7 +465,7 @@ cnn_packing_plan cnn_plan_packing(const cnn_machine *machine, const cnn_kernels 
     p.threads = threads_for(machine, tasks, (double)g->m * (double)g->n * (double)g->k);
     p.block_k = block_k(machine, real_size, g, p.block_rows);
     p.in_place = reads_in_place(kernels, real_size, g, b);
-    cut_strips(kernels, real_size, g, &p);
+    cut_strips(machine, kernels, real_size, g, &p);
     p.copy_row = copy_row(kernels, real_size, g, &p);
     const size_t lines = g->a_row == 1 ? p.block_k : p.block_rows;
     const size_t packed = p.in_place ? kernels->panel : p.strip_cols;
