@@ -525,11 +525,11 @@ def test_help_tells_the_defaults_of_both(capsys):
         command_line.main(["train", "--help"])
     text = " ".join(capsys.readouterr().out.split())
     assert "(default of dense 64,64; of tabular 256,256,256, 128,128 with --preset fast)" in text
-    epochs = "of tabular 64, 22 with --preset fast, 256 with --preset realmlp)"
+    epochs = "of tabular 64, 19 with --preset fast, 256 with --preset realmlp)"
     assert f"(default of dense 1000; {epochs}" in text
     assert "--preset {default,fast,realmlp}" in text
     recipe = TabularClassifier(preset="fast")._settings("test")
-    assert (recipe.hidden, recipe.epochs, recipe.lr) == ((128, 128), 22, 0.08)
+    assert (recipe.hidden, recipe.epochs, recipe.lr) == ((128, 128), 19, 0.08)
     slow = TabularRegressor()._settings("test"), TabularClassifier()._settings("test")
     assert [(r.hidden, r.epochs, r.lr) for r in slow] == [
         ((256, 256, 256), 64, lr) for lr in (0.2, 0.08)

@@ -302,6 +302,39 @@ def test_without_validation():
     assert model.best_epochs_ == [5]
 
 
+@pytest.mark.parametrize(
+    ("parameters", "rows"),
+    [
+        ({}, 180),
+        ({"calibrate": True}, 160),
+        ({"preset": "realmlp"}, 160),
+        ({"validation_fraction": 0.5, "calibrate": True}, 100),
+    ],
+)
+def test_how_many_rows_are_trained_with(monkeypatch, parameters, rows):
+    """All but a tenth, or a fifth if half of them are for something else or as was published."""
+    counts = []
+    fit = cnn.Sequential.fit
+
+    def counted(net, x, *arguments, **keywords):
+        counts.append(len(x))
+        return fit(net, x, *arguments, **keywords)
+
+    monkeypatch.setattr(cnn.Sequential, "fit", counted)
+    x = np.linspace(0.0, 1.0, 200)[:, np.newaxis]
+    regressor(epochs=1, **parameters).fit(x, x[:, 0])
+    assert counts == [rows]
+
+
+def test_rows_of_weight_0_are_not_held_out():
+    """Else the only row to validate with would often be one of them."""
+    x = np.arange(12.0)[:, np.newaxis]
+    weight = np.array([1.0] * 3 + [0.0] * 9)
+    for seed in range(10):
+        model = regressor(epochs=2, random_state=seed).fit(x, x[:, 0], weight)
+        assert np.isfinite(model.predict(x)).all()
+
+
 def test_same_bits(bits, threads, isa):
     x, y = load_breast_cancer(return_X_y=True)
 

@@ -50,14 +50,15 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
     preset : {"default", "fast", "realmlp"}, default "default"
         "realmlp" is the recipe as it was published, with three hidden layers of 256 units and 256
         epochs. "default" averages the weights of epochs, of which it has 64, and begins with higher
-        frequencies. "fast" does so with two layers of 128 units, no dropout and 22 epochs.
+        frequencies. "fast" does so with two layers of 128 units, no dropout and 19 epochs.
     n_ens : int, default 1
         How many networks are trained, each with another seed and other held-out rows; predictions
         are means of theirs.
     hidden_layer_sizes : int or sequence of int, optional
         The units of each hidden layer, instead of the preset's.
     activation : str, optional
-        The activation, of which each unit learns how much it takes; by default "selu".
+        The activation, of which each unit learns how much it takes; by default "gelu", and
+        "selu" with "realmlp".
     epochs, batch_size, lr, dropout, weight_decay : int or float, optional
         Numbers of the training, instead of the preset's. Rates follow the recipe's schedules.
     sigma : float, optional
@@ -72,10 +73,11 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         Whether probabilities are calibrated by a temperature, which divides the weights and biases
         of the last layers (Guo et al., "On calibration of modern neural networks", 2017). It is
         found on half of the rows that are held out; the others choose the best epoch.
-    validation_fraction : float, default 0.2
-        The share of the rows that are held out; 0 for none. The best epoch is the one with the
-        least Brier score on them, which is the mean squared distance of the probabilities from the
-        classes; with "realmlp" the one with the fewest wrong classes.
+    validation_fraction : float, optional
+        The share of the rows that are held out; 0 for none. By default 0.1, and 0.2 with
+        `calibrate` or "realmlp". The best epoch is the one with the least Brier score on them,
+        which is the mean squared distance of the probabilities from the classes; with "realmlp" the
+        one with the fewest wrong classes.
     early_stopping : bool or int, default False
         Whether training ends if no epoch of the last 20, or of so many, was the best. The recipe's
         learning rate is smallest at the end, so that this costs accuracy.
@@ -181,7 +183,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         label_smoothing: float = 0.1,
         class_weight: Any = None,
         calibrate: bool = False,
-        validation_fraction: float = 0.2,
+        validation_fraction: float | None = None,
         early_stopping: bool | int = False,
         categorical_features: Any = "auto",
         min_frequency: float | None = None,

@@ -72,7 +72,7 @@ class BaseTabular(EstimatorExports, BaseEstimator):  # type: ignore[misc]  # sci
         "weight_decay": [Interval(Real, 0, None, closed="left"), None],
         "sigma": [Interval(Real, 0, None, closed="left"), None],
         "calibrate": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left"), None],
         "early_stopping": ["boolean", Interval(Integral, 1, None, closed="left")],
         "categorical_features": [StrOptions({"auto"}), "array-like"],
         "min_frequency": [
@@ -194,9 +194,10 @@ class BaseTabular(EstimatorExports, BaseEstimator):  # type: ignore[misc]  # sci
         samples = Rows(x, t, weight)
         held_out = None if eval_set is None else self._eval_set(where, eval_set)
         random = check_random_state(self.random_state)
-        if self.early_stopping and held_out is None and self.validation_fraction == 0:
+        share = recipe.validation_fraction
+        if self.early_stopping and held_out is None and share == 0:
             raise _none_held_out(where, f"early_stopping is {self.early_stopping}")
-        calibrating, samples, held_out = self._split(where, samples, held_out, random)
+        calibrating, samples, held_out = self._split(where, samples, held_out, share, random)
         _check_weight(where, calibrating, "calibrate")
         with _threads(self.n_jobs):
             found: list[Trained] = []
@@ -226,7 +227,12 @@ class BaseTabular(EstimatorExports, BaseEstimator):  # type: ignore[misc]  # sci
         raise NotImplementedError
 
     def _split(
-        self, where: str, samples: Rows, held_out: Rows | None, random: np.random.RandomState
+        self,
+        where: str,
+        samples: Rows,
+        held_out: Rows | None,
+        share: float,
+        random: np.random.RandomState,
     ) -> tuple[Rows | None, Rows, Rows | None]:
         """Return rows to calibrate with, if asked for, and the other samples and held-out rows."""
         if not self.calibrate:
@@ -237,10 +243,9 @@ class BaseTabular(EstimatorExports, BaseEstimator):  # type: ignore[misc]  # sci
                 raise ValueError(f"{where}: eval_set has 1 row, calibrate needs at least 2")
             half, rest = _two_parts(held_out, self._strata(held_out.t), 0.5, seed)
             return half, samples, rest
-        if self.validation_fraction == 0:
+        if share == 0:
             raise _none_held_out(where, "calibrate is True")
-        share = self.validation_fraction / 2
-        half, rest = _two_parts(samples, self._strata(samples.t), share, seed)
+        half, rest = _two_parts(samples, self._strata(samples.t), share / 2, seed)
         return half, rest, None
 
     def _fit_member(
@@ -254,7 +259,7 @@ class BaseTabular(EstimatorExports, BaseEstimator):  # type: ignore[misc]  # sci
     ) -> Trained:
         """Train one network, on all rows but those that it is validated with."""
         seed = _seed(random)
-        share = self.validation_fraction
+        share = recipe.validation_fraction
         if held_out is None and share > 0:
             share = share / 2 / (1 - share / 2) if self.calibrate else share
             held_out, samples = _two_parts(samples, self._strata(samples.t), share, seed)
@@ -288,13 +293,14 @@ class BaseTabular(EstimatorExports, BaseEstimator):  # type: ignore[misc]  # sci
     def _settings(self, where: str) -> Recipe:
         """Return the recipe with the preset and the parameters that are given."""
         recipe = replace(self._recipe(), **PRESETS[self.preset])
+        names = ("activation", "epochs", "batch_size", "lr", "dropout", "weight_decay", "sigma")
         given = {
             name: getattr(self, name)
-            for name in ("activation", "epochs", "batch_size", "lr", "dropout", "weight_decay")
+            for name in (*names, "validation_fraction")
             if getattr(self, name) is not None
         }
-        if self.sigma is not None:
-            given["sigma"] = self.sigma
+        if self.calibrate:  # half of these rows is for it
+            given.setdefault("validation_fraction", 0.2)
         sizes = self.hidden_layer_sizes
         if sizes is not None:
             listed = [sizes] if isinstance(sizes, Integral) else list(sizes)
@@ -459,14 +465,13 @@ _threads = _Threads()
 
 
 def _held_out(
-    x: NDArray[Any], strata: NDArray[Any] | None, fraction: float, seed: int
+    rows: int, strata: NDArray[Any] | None, fraction: float, seed: int
 ) -> NDArray[np.intp]:
     """Return the rows to validate with, at least one, and not all.
 
     With classes, each has its share of them, but for one with a single row, which is trained with.
     """
     random = np.random.Generator(np.random.Philox(seed))
-    rows = len(x)
     order = random.permutation(rows)
     if strata is None:
         count = min(max(1, round(fraction * rows)), rows - 1)
@@ -487,8 +492,12 @@ def _held_out(
 def _two_parts(
     rows: Rows, strata: NDArray[Any] | None, fraction: float, seed: int
 ) -> tuple[Rows, Rows]:
-    """Return a share of rows that is held out, and the others."""
-    aside = _held_out(rows.x, strata, fraction, seed)
+    """Return a share of rows that is held out, and the others; rows of weight 0 are not held out."""
+    counted = np.arange(len(rows.x)) if rows.weight is None else np.flatnonzero(rows.weight)
+    if counted.size < 2:
+        counted = np.arange(len(rows.x))
+    own = None if strata is None else strata[counted]
+    aside = counted[_held_out(counted.size, own, fraction, seed)]
     return rows.only(aside), rows.only(np.setdiff1d(np.arange(len(rows.x)), aside))
 
 

@@ -8,8 +8,8 @@ dropout. The epoch with the best score on held-out rows is kept.
 
 With a momentum, what is scored and kept is an exponential moving average of the weights over the
 epochs. That averages help is due to B. T. Polyak and A. B. Juditsky, "Acceleration of Stochastic
-Approximation by Averaging", 1992. A quarter of the published epochs then gives smaller errors
-(benchmarks/tabular/results).
+Approximation by Averaging", 1992. A quarter of the published epochs then gives smaller errors,
+with GELU and a tenth of the rows held out (benchmarks/tabular/results).
 """
 
 from __future__ import annotations
@@ -66,13 +66,20 @@ class Recipe:
     momentum: float = 0.0
     """The share that an epoch's average of weights has of the one before; 0 for no averages."""
     betas: tuple[float, float] = (0.9, 0.95)
+    validation_fraction: float = 0.2
 
 
 # What presets of the estimators change of the published recipe.
-_AVERAGED = {"epochs": 64, "sigma": 1.0, "momentum": 0.8}
+_AVERAGED = {
+    "epochs": 64,
+    "sigma": 1.0,
+    "momentum": 0.8,
+    "activation": "gelu",
+    "validation_fraction": 0.1,
+}
 PRESETS: dict[str, dict[str, Any]] = {
     "default": _AVERAGED,
-    "fast": {**_AVERAGED, "hidden": (128, 128), "epochs": 22, "dropout": 0.0},
+    "fast": {**_AVERAGED, "hidden": (128, 128), "epochs": 19, "dropout": 0.0},
     "realmlp": {},
 }
 

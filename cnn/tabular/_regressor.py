@@ -65,14 +65,15 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
     preset : {"default", "fast", "realmlp"}, default "default"
         "realmlp" is the recipe as it was published, with three hidden layers of 256 units and 256
         epochs. "default" averages the weights of epochs, of which it has 64, and begins with higher
-        frequencies. "fast" does so with two layers of 128 units, no dropout and 22 epochs.
+        frequencies. "fast" does so with two layers of 128 units, no dropout and 19 epochs.
     n_ens : int, default 1
         How many networks are trained, each with another seed and other held-out rows; predictions
         are means of theirs.
     hidden_layer_sizes : int or sequence of int, optional
         The units of each hidden layer, instead of the preset's.
     activation : str, optional
-        The activation, of which each unit learns how much it takes; by default "mish".
+        The activation, of which each unit learns how much it takes; by default "gelu", and
+        "mish" with "realmlp".
     epochs, batch_size, lr, dropout, weight_decay : int or float, optional
         Numbers of the training, instead of the preset's. Rates follow the recipe's schedules.
     sigma : float, optional
@@ -82,8 +83,9 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
     calibrate : bool, default False
         Whether rows are held out for `predict_interval`: half of those that are held out, of which
         each counts the same unless its weight is 0. The others choose the best epoch.
-    validation_fraction : float, default 0.2
-        The share of the rows that are held out, by which the best epoch is found; 0 for none.
+    validation_fraction : float, optional
+        The share of the rows that are held out, by which the best epoch is found; 0 for none. By
+        default 0.1, and 0.2 with `calibrate` or "realmlp".
     early_stopping : bool or int, default False
         Whether training ends if no epoch of the last 20, or of so many, was the best. The recipe's
         learning rate is smallest at the end, so that this costs accuracy.
@@ -190,7 +192,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         weight_decay: float | None = None,
         sigma: float | None = None,
         calibrate: bool = False,
-        validation_fraction: float = 0.2,
+        validation_fraction: float | None = None,
         early_stopping: bool | int = False,
         categorical_features: Any = "auto",
         min_frequency: float | None = None,
