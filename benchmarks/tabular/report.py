@@ -13,7 +13,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-import machine
 from tabular import methods, scatter, tables
 
 Fit: TypeAlias = dict[str, Any]
@@ -27,6 +26,8 @@ LABELS = {
     "auc": "area under the ROC curve",
 }
 RANKED = ("rmse", "error")
+# What another machine would have other figures of.
+TIMES = ("fit_seconds", "predict_seconds", "one_row_seconds")
 PEER = "realmlp"
 
 
@@ -40,6 +41,7 @@ class Fits:
 
     def __init__(self, fits: Sequence[Fit]) -> None:
         self.failed = [fit for fit in fits if "failed" in fit]
+        self.machine = next((fit["machine"] for fit in reversed(fits) if "machine" in fit), "")
         self._found: dict[tuple[str, str], dict[int, Fit]] = {}
         for fit in fits:
             if "failed" not in fit:
@@ -48,9 +50,22 @@ class Fits:
         self.methods = [m for m in methods.METHODS if any(m == found for _, found in self._found)]
 
     def values(self, table: str, method: str, key: str) -> dict[int, float]:
-        """Return a figure by seed."""
+        """Return a figure by seed; times are those of the machine of the last fit."""
         fits = self._found.get((table, method), {})
-        return {seed: fit[key] for seed, fit in sorted(fits.items()) if key in fit}
+        return {
+            seed: fit[key]
+            for seed, fit in sorted(fits.items())
+            if key in fit and (key not in TIMES or fit["machine"] == self.machine)
+        }
+
+    def seeds(self, table: str, method: str) -> int:
+        """Return for how many seeds a method has fitted a table."""
+        return len(self._found.get((table, method), {}))
+
+    def other_machines(self) -> list[str]:
+        """Return the machines whose times are left out."""
+        found = {fit["machine"] for fits in self._found.values() for fit in fits.values()}
+        return sorted(found - {self.machine})
 
     def mean(self, table: str, method: str, key: str) -> float:
         """Return the mean of a figure; NaN without one."""
@@ -121,18 +136,24 @@ def write(folder: Path) -> None:
 
 
 def _head(fits: Fits) -> str:
-    found = machine.describe()
     names = sorted({methods.METHODS[m].package for m in fits.methods})
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in names)
     return f"""# Networks and trees on tables
 
-{found.title}, one thread. Python {sys.version.split()[0]}, {versions}.
+{fits.machine}, one thread. Python {sys.version.split()[0]}, {versions}.
 
 Each table is split for each seed into four fifths to fit and a fifth to score, the same for all.
 Each method has its defaults. Where a method needs rows to validate with, it takes them out of those
 to fit. Times are seconds of the processor. `make bench-tabular` makes all of this again.
+{_others(fits)}
 
 ![Mean rank and seconds of a fit](chart.png)"""
+
+
+def _others(fits: Fits) -> str:
+    """Return which machines have made fits of which the scores count, and not the times."""
+    others = "; ".join(fits.other_machines())
+    return f"Of fits that were made on other machines ({others}) the scores count.\n" * bool(others)
 
 
 def _summary(fits: Fits) -> str:
@@ -168,9 +189,7 @@ means over the tables. *Installed* is the size of the package and of all that it
 
 def _seeds(fits: Fits) -> str:
     """Return how many seeds the methods have, if not all have the same."""
-    counts = {
-        m: min(len(fits.values(t, m, "fit_seconds")) for t in fits.tables) for m in fits.complete()
-    }
+    counts = {m: min(fits.seeds(t, m) for t in fits.tables) for m in fits.complete()}
     most = max(counts.values())
     fewer = [f"{methods.METHODS[m].label} {n}" for m, n in counts.items() if n < most]
     if not fewer:
@@ -267,7 +286,7 @@ def _tables(fits: Fits) -> str:
         table = tables.load(name)
         kinds = [str(dtype) for dtype in table.X.dtypes]
         gone = int(table.X.isna().to_numpy().any(axis=1).sum())
-        seeds = max(len(fits.values(name, m, "fit_seconds")) for m in fits.methods)
+        seeds = max(fits.seeds(name, m) for m in fits.methods)
         rows.append(
             [
                 name,

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+import machine
 from tabular import methods, tables
 
 TEST_SHARE = 0.2
@@ -77,4 +78,5 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")
     table, method, seed = sys.argv[1], sys.argv[2], int(sys.argv[3])
     result = measure(tables.load(table), methods.METHODS[method], seed)
-    print(json.dumps({"table": table, "method": method, "seed": seed, **result}))
+    on = machine.describe().title
+    print(json.dumps({"table": table, "method": method, "seed": seed, "machine": on, **result}))

@@ -492,7 +492,7 @@ def _held_out(
 def _two_parts(
     rows: Rows, strata: NDArray[Any] | None, fraction: float, seed: int
 ) -> tuple[Rows, Rows]:
-    """Return a share of rows that is held out, and the others; rows of weight 0 are not held out."""
+    """Return a share of the rows that is held out, none of weight 0, and the others."""
     counted = np.arange(len(rows.x)) if rows.weight is None else np.flatnonzero(rows.weight)
     if counted.size < 2:
         counted = np.arange(len(rows.x))
