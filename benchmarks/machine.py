@@ -22,6 +22,14 @@ ZEN = (
     (25, 0x60, "zen4"),
     (26, 0x00, "zen5"),
 )
+# Intel's generations of servers by model of family 6, as names of virtual CPUs say nothing.
+XEONS = {
+    85: "Skylake",
+    106: "Ice Lake",
+    143: "Sapphire Rapids",
+    173: "Granite Rapids",
+    207: "Emerald Rapids",
+}
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,10 @@ def _model() -> str:
         name, _, value = line.partition(":")
         fields.setdefault(name.strip(), value.strip())
     model = fields.get("model name", platform.machine())
+    if fields.get("vendor_id") == "GenuineIntel" and fields["cpu family"] == "6":
+        name = XEONS.get(int(fields["model"]), "")
+        if name and model == "Intel(R) Xeon(R) Processor":
+            model = f"Intel Xeon {name}"
     if fields.get("vendor_id") == "AuthenticAMD":
         number = (int(fields["cpu family"]), int(fields["model"]))
         names = [name for family, first, name in ZEN if (family, first) <= number]
