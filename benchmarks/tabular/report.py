@@ -138,14 +138,14 @@ def write(folder: Path) -> None:
 def _head(fits: Fits) -> str:
     names = sorted({methods.METHODS[m].package for m in fits.methods})
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in names)
+    others = _others(fits)
     return f"""# Networks and trees on tables
 
 {fits.machine}, one thread. Python {sys.version.split()[0]}, {versions}.
 
 Each table is split for each seed into four fifths to fit and a fifth to score, the same for all.
 Each method has its defaults. Where a method needs rows to validate with, it takes them out of those
-to fit. Times are seconds of the processor. `make bench-tabular` makes all of this again.
-{_others(fits)}
+to fit. Times are seconds of the processor. `make bench-tabular` makes all of this again.{others}
 
 ![Mean rank and seconds of a fit](chart.png)"""
 
@@ -153,7 +153,7 @@ to fit. Times are seconds of the processor. `make bench-tabular` makes all of th
 def _others(fits: Fits) -> str:
     """Return which machines have made fits of which the scores count, and not the times."""
     others = "; ".join(fits.other_machines())
-    return f"Of fits that were made on other machines ({others}) the scores count.\n" * bool(others)
+    return f"\nOf fits that were made on other machines ({others}) the scores count." * bool(others)
 
 
 def _summary(fits: Fits) -> str:
