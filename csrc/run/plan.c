@@ -62,7 +62,7 @@
 #define LEAST_COPY_LINES 8
 #define LEAST_COPY_STRIDE 1024
 
-/* Bytes of a block of a, at most: more of a larger L2 cache is no faster, since b and c pass too. */
+/* Bytes of a block of a, at most: more of a larger L2 cache is no faster, as b and c pass too. */
 #define MOST_BLOCK_OF_A_BYTES ((size_t)512 * 1024)
 
 /* Bytes of b that a thread packs at a time, within half of its share of the L3 cache: at least, and
@@ -405,12 +405,11 @@ static size_t copy_row(const cnn_kernels *kernels, size_t real_size, const cnn_g
     return cnn_stride_span(columns ? p->block_rows : p->block_k, real_size);
 }
 
-/* Cut k into even pieces of whole chunks, such that a block of a takes at most half of the L2 cache:
- * the panels of b and the results stream past it. */
+/* Cut k into even pieces of whole chunks, such that a block of a takes at most half of the L2
+ * cache: the panels of b and the results stream past it. */
 static size_t block_k(const cnn_machine *machine, size_t real_size, const cnn_gemm *g, size_t rows)
 {
-    const size_t most =
-        cnn_max(cnn_min(machine->caches.l2 / 2, MOST_BLOCK_OF_A_BYTES), CNN_LINE);
+    const size_t most = cnn_max(cnn_min(machine->caches.l2 / 2, MOST_BLOCK_OF_A_BYTES), CNN_LINE);
     const size_t pieces = cnn_max(cnn_pieces(rows * real_size * g->k, most), 1);
     const size_t each = cnn_round_up(cnn_pieces(g->k, pieces), CNN_CHUNK);
     return cnn_max(cnn_min(each, g->k), 1);
@@ -438,8 +437,7 @@ static void cut_strips(const cnn_machine *machine, const cnn_kernels *kernels, s
         cnn_max(cnn_min(machine->caches.l3_share / 2, MOST_PACKED_BYTES), LEAST_PACKED_BYTES);
     const size_t panels = cnn_pieces(g->n, kernels->panel);
     const size_t row_blocks = cnn_pieces(g->m, p->block_rows);
-    const size_t most =
-        p->in_place ? panels : bytes / (p->block_k * kernels->panel * real_size);
+    const size_t most = p->in_place ? panels : bytes / (p->block_k * kernels->panel * real_size);
     const size_t wanted = p->threads > 1 ? STRIPS_PER_THREAD * p->threads : 1;
     const size_t useful =
         cnn_max(cnn_pieces(panels, LEAST_STRIP_PANELS), cnn_min(panels, p->threads));
