@@ -73,10 +73,8 @@ def _model() -> str:
         name, _, value = line.partition(":")
         fields.setdefault(name.strip(), value.strip())
     model = fields.get("model name", platform.machine())
-    if fields.get("vendor_id") == "GenuineIntel" and fields["cpu family"] == "6":
-        name = XEONS.get(int(fields["model"]), "")
-        if name and model == "Intel(R) Xeon(R) Processor":
-            model = f"Intel Xeon {name}"
+    if model == "Intel(R) Xeon(R) Processor" and int(fields["model"]) in XEONS:
+        model = f"Intel Xeon {XEONS[int(fields['model'])]}"
     if fields.get("vendor_id") == "AuthenticAMD":
         number = (int(fields["cpu family"]), int(fields["model"]))
         names = [name for family, first, name in ZEN if (family, first) <= number]

@@ -51,11 +51,13 @@ def write(session: Session, sections: Sequence[Section], folder: Path, chart: st
 
 def _head(session: Session) -> str:
     machine, options, load = session.machine, session.options, session.load_before
+    count = len(machine.cores)
+    cores = f"{count} core{'s' * (count != 1)}"
     caches = ", ".join(f"L{level} {size >> 10} KiB" for level, size in machine.caches.items())
     lines = [
         f"# {machine.title}",
         "",
-        f"{machine.model}, {len(machine.cores)} cores, {caches}; {platform.system()}, "
+        f"{machine.model}, {cores}, {caches}; {platform.system()}, "
         f"Python {platform.python_version()}.",
         ", ".join(f"{peer} {version}" for peer, version in session.versions.items()) + ".",
         "",

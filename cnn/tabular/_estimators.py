@@ -300,7 +300,7 @@ class BaseTabular(EstimatorExports, BaseEstimator):  # type: ignore[misc]  # sci
             if getattr(self, name) is not None
         }
         if self.calibrate:  # half of these rows is for it
-            given.setdefault("validation_fraction", 0.2)
+            given.setdefault("validation_fraction", Recipe.validation_fraction)
         sizes = self.hidden_layer_sizes
         if sizes is not None:
             listed = [sizes] if isinstance(sizes, Integral) else list(sizes)
