@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
 import shlex
 import shutil
@@ -43,7 +44,8 @@ class Target:
     isa: str
     triple: str
     lanes: int  # of float32
-    tile: str  # the largest tile: rows_vectors_width
+    tile: str  # the largest tile: rows_vectors_width, and its function
+    function: str
     cpus: dict[str, str]  # by the name for llvm-mca
     configure: tuple[str, ...] = ()
 
@@ -56,12 +58,13 @@ X86 = {
     "znver3": "Zen 3",
 }
 TARGETS = (
-    Target("avx2", "x86_64", 8, "6_2_0", X86),
+    Target("avx2", "x86_64", 8, "6_2_0", "whole_by_k", X86),
     Target(
         "avx512",
         "x86_64",
         16,
         "12_2_0",
+        "tile_12_2_0",
         {"skylake-avx512": "Skylake-X", "icelake-server": "Ice Lake", "znver4": "Zen 4"},
     ),
     Target(
@@ -69,6 +72,7 @@ TARGETS = (
         "aarch64",
         4,
         "12_2_0",
+        "tile_12_2_0",
         {
             "neoverse-n1": "Neoverse N1",
             "neoverse-n2": "Neoverse N2",
@@ -165,15 +169,17 @@ def cycles(mca: str, target: Target, cpu: str, body: list[str]) -> tuple[float, 
 
 
 def tile_rows(mca: str, target: Target, body: list[str]) -> list[str]:
-    """Return the table's rows of the matrix product's tile."""
+    """Return the table's rows of the matrix product's tile, for one step of k."""
     rows = []
     fused = [line for line in body if MULTIPLY_ADD.match(line)]
+    sums = math.prod(int(n) for n in target.tile.split("_")[:2])
+    steps = len(fused) / sums
     for cpu, name in target.cpus.items():
         taken, bound = cycles(mca, target, cpu, body)
         least = cycles(mca, target, cpu, fused)[1]
         rows.append(
-            f"| {target.isa} {target.tile} | {name} | {len(body)} | {len(fused)} | {least:.1f} | "
-            f"{bound:.1f} | {taken:.1f} | {least / taken:.0%} |"
+            f"| {target.isa} {target.tile} | {name} | {len(body) / steps:.1f} | {sums} | "
+            f"{least / steps:.1f} | {bound / steps:.1f} | {taken / steps:.1f} | {least / taken:.0%} |"
         )
     return rows
 
@@ -208,7 +214,7 @@ def main() -> None:
     for target in TARGETS:
         of = commands(target)
         gemm = assembly(of["gemm.c"], KERNELS / "gemm.c")
-        tiles += tile_rows(mca, target, innermost_loop(gemm, f"tile_{target.tile}"))
+        tiles += tile_rows(mca, target, innermost_loop(gemm, target.function))
         loops = assembly(of["activation.c"], HERE / "loops.c")
         bodies = {name: innermost_loop(loops, f"loop_{name}") for name in FUNCTIONS}
         softmax = assembly(of["softmax.c"], KERNELS / "softmax.c")

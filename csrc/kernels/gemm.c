@@ -1,274 +1,5 @@
-/* The matrix product: one tile, and its loop over groups of columns and chunks. */
-#include "kernels/local.h"
-
-/* The panels of the widest group that one tile covers. */
-#define GROUP 4
-
-/* The most rows of any tile. */
-#define MOST_ROWS 12
-
-/* The offset of column vector v in a row of panels. */
-#define COLUMN(v, b_panel) ((v) / PANEL_VECTORS * (b_panel) + (v) % PANEL_VECTORS * V_LANES)
-
-/* Tiles of fewer rows do not prefetch: they only stream b, which the hardware prefetches. */
-#define FETCHING_ROWS 4
-
-/* Bytes of a cache line. */
-#define LINE 64
-
-/* One tile's operands. b is in panels as in cnn_gemm; bias and c hold whole vectors. */
-struct tile {
-    size_t k;                  /* how many k; consecutive if list is NULL, */
-    const unsigned char *list; /* else these */
-    const real *a;
-    size_t a_row, a_k;
-    const real *b;
-    size_t b_k, b_panel;
-    real *c;
-    size_t c_row;
-    const cnn_span *soon,
-        *soon_end;    /* what is read after this tile: prefetched, a line in each k */
-    uintptr_t at;     /* tiles with lists, of any length, hand over to the next: */
-    size_t left;      /* the next address in the span, and the steps that are left */
-    size_t narrow;    /* columns behind the vectors, at most the tile's `width`; 0 for none */
-    int first;        /* whether this is the first chunk, so that c holds no sum yet */
-    const real *bias; /* added after the last chunk, NULL before it */
-};
-
-/* A vector of sums of narrow columns has `width` columns for each of this many rows. */
-#define NARROW_ROWS(width) (V_LANES / (width))
-#define NARROW_SUMS 4
-
-/* Load narrow columns of several rows, such as those of c, into the lanes of their sums. */
-INLINE void narrow_load(const size_t rows, const size_t width, const struct tile *t,
-                        const real *from, size_t from_row, real *lanes)
-{
-    KEEP_LOOP
-    for (size_t r = 0; r < rows; r++) {
-        KEEP_LOOP
-        for (size_t j = 0; j < t->narrow; j++)
-            lanes[r * width + j] = from[r * from_row + j];
-    }
-}
-
-/* Add the sums of earlier chunks and the bias to the sums of narrow columns, and store them. */
-INLINE void narrow_finish(const size_t rows, const size_t vectors, const size_t width,
-                          const struct tile *t, v_real *sum)
-{
-    const size_t count = (rows + NARROW_ROWS(width) - 1) / NARROW_ROWS(width);
-    real *c = t->c + vectors * V_LANES;
-    real lanes[NARROW_SUMS * V_LANES] = {0};
-    if (!t->first) {
-        narrow_load(rows, width, t, c, t->c_row, lanes);
-        UNROLL
-        for (size_t q = 0; q < count; q++)
-            sum[q] = v_add(v_load(lanes + q * V_LANES), sum[q]);
-    }
-    if (t->bias) {
-        narrow_load(NARROW_ROWS(width), width, t, t->bias + vectors * V_LANES, 0, lanes);
-        const v_real bias = v_load(lanes);
-        UNROLL
-        for (size_t q = 0; q < count; q++)
-            sum[q] = v_add(sum[q], bias);
-    }
-    UNROLL
-    for (size_t q = 0; q < count; q++)
-        v_store(lanes + q * V_LANES, sum[q]);
-    KEEP_LOOP
-    for (size_t r = 0; r < rows; r++) {
-        KEEP_LOOP
-        for (size_t j = 0; j < t->narrow; j++)
-            c[r * t->c_row + j] = lanes[r * width + j];
-    }
-}
-
-/* Where a tile is in the spans that it prefetches. */
-struct fetching {
-    const cnn_span *span;
-    uintptr_t at;
-    size_t left; /* steps of k until the next span */
-};
-
-/* Prefetch some lines, at each step of k. */
-INLINE void fetch(const size_t lines, const struct tile *t, struct fetching *f)
-{
-    if (f->left == 0) {
-        f->at = (uintptr_t)f->span->start;
-        f->left = f->span->bytes / (lines * LINE) + 1;
-        f->span += f->span + 1 < t->soon_end;
-    }
-    UNROLL
-    for (size_t line = 0; line < lines; line++)
-        PREFETCH(f->at + line * LINE);
-    f->at += lines * LINE;
-    f->left--;
-}
-
-/*
- * One step of k: add a column of a times a row of b to the sums. Rows of a are addressed from one
- * pointer for four rows, because x86 addresses base + {1, 2, 3} strides without further registers.
- * Narrow columns, at most half a vector, would waste most lanes of a vector: if `width` > 0, a
- * vector has those of several rows, and their factors from a are blended from the broadcasts.
- */
-INLINE void add_step(const size_t rows, const size_t vectors, const size_t width,
-                     const real *const *a, const size_t a_row, const real *b, const size_t b_panel,
-                     v_real (*sum)[GROUP * PANEL_VECTORS], v_real *narrow_sum)
-{
-    v_real column[GROUP * PANEL_VECTORS + 1], blend[NARROW_SUMS];
-    UNROLL
-    for (size_t v = 0; v < vectors; v++)
-        column[v] = v_load(b + COLUMN(v, b_panel));
-    if (width)
-        column[vectors] = v_load_repeated(b + COLUMN(vectors, b_panel), width);
-    UNROLL
-    for (size_t r = 0; r < rows; r++) {
-        const v_real broadcast = v_load_set1(a[r / 4] + r % 4 * a_row);
-        UNROLL
-        for (size_t v = 0; v < vectors; v++)
-            sum[r][v] = v_fma(broadcast, column[v], sum[r][v]);
-        if (width) {
-            const size_t place = r % NARROW_ROWS(width), q = r / NARROW_ROWS(width);
-            blend[q] = place ? v_first(blend[q], place * width, broadcast) : broadcast;
-        }
-    }
-    if (width) {
-        const size_t sums = (rows + NARROW_ROWS(width) - 1) / NARROW_ROWS(width);
-        UNROLL
-        for (size_t q = 0; q < sums; q++)
-            /* Some row set blend[q]: NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage) */
-            narrow_sum[q] = v_fma(blend[q], column[vectors], narrow_sum[q]);
-    }
-}
-
-/* After the last k: add the sums of earlier chunks and the bias, and store the sums. */
-INLINE void store_sums(const size_t rows, const size_t vectors, const struct tile *t,
-                       v_real (*sum)[GROUP * PANEL_VECTORS])
-{
-    real *c = t->c;
-    const size_t c_row = t->c_row;
-    if (!t->first) {
-        UNROLL
-        for (size_t r = 0; r < rows; r++) {
-            UNROLL
-            for (size_t v = 0; v < vectors; v++)
-                sum[r][v] = v_add(v_load(c + r * c_row + v * V_LANES), sum[r][v]);
-        }
-    }
-    if (t->bias) {
-        UNROLL
-        for (size_t v = 0; v < vectors; v++) {
-            const v_real bias = v_load(t->bias + v * V_LANES);
-            UNROLL
-            for (size_t r = 0; r < rows; r++)
-                sum[r][v] = v_add(sum[r][v], bias);
-        }
-    }
-    UNROLL
-    for (size_t r = 0; r < rows; r++) {
-        UNROLL
-        for (size_t v = 0; v < vectors; v++)
-            v_store(c + r * c_row + v * V_LANES, sum[r][v]);
-    }
-}
-
-/*
- * c (rows, vectors * V_LANES + narrow) = or += a . b for one chunk, over all k or over those of the
- * nonzero index if `listed`. All arguments but t are constants after inlining, so that all sums
- * stay in registers.
- */
-INLINE void tile(const size_t rows, const size_t vectors, const size_t width, const int listed,
-                 struct tile *t)
-{
-    v_real sum[MOST_ROWS][GROUP * PANEL_VECTORS], narrow_sum[NARROW_SUMS];
-    UNROLL
-    for (size_t r = 0; r < rows; r++) {
-        UNROLL
-        for (size_t v = 0; v < vectors; v++)
-            sum[r][v] = v_zero();
-    }
-    UNROLL
-    for (size_t q = 0; q < NARROW_SUMS; q++)
-        narrow_sum[q] = v_zero();
-    const size_t a_row = t->a_row, a_k = t->a_k, b_k = t->b_k, b_panel = t->b_panel;
-    const real *a[3] = {t->a, t->a + 4 * a_row, t->a + 8 * a_row};
-    const real *b = t->b;
-    const unsigned char *list = t->list;
-    const size_t lines = listed && rows >= 8 ? 2 : 1; /* lists leave few steps to fetch as much */
-    struct fetching f = {t->soon, listed ? t->at : 0, listed ? t->left : 0};
-    for (size_t k = t->k; k > 0; k--) {
-        if (rows >= FETCHING_ROWS)
-            fetch(lines, t, &f);
-        if (listed) {
-            const size_t at = *list++;
-            b = t->b + at * b_k;
-            UNROLL
-            for (size_t q = 0; q < (rows + 3) / 4; q++)
-                a[q] = t->a + at * a_k + 4 * q * a_row;
-        }
-        add_step(rows, vectors, width, a, a_row, b, b_panel, sum, narrow_sum);
-        if (listed)
-            continue;
-        b += b_k;
-        UNROLL
-        for (size_t q = 0; q < (rows + 3) / 4; q++)
-            a[q] += a_k;
-    }
-    if (listed) {
-        t->soon = f.span;
-        t->at = f.at;
-        t->left = f.left;
-    }
-    store_sums(rows, vectors, t, sum);
-    if (width)
-        narrow_finish(rows, vectors, width, t, narrow_sum);
-}
-
-/* The formatter does not know that these lists expand to whole functions and cases. */
-/* clang-format off */
-/* The tiles: X(rows, vectors, width). Few rows take several panels, for enough independent sums. */
-#define TILES_4(X)                                                                                 \
-    X(1, 1, 0) X(1, 2, 0) X(1, 4, 0) X(1, 8, 0) X(2, 1, 0) X(2, 2, 0) X(2, 4, 0)                   \
-    X(3, 1, 0) X(3, 2, 0) X(3, 4, 0) X(4, 1, 0) X(4, 2, 0)
-#define TILES_6(X) TILES_4(X) X(5, 1, 0) X(5, 2, 0) X(6, 1, 0) X(6, 2, 0)
-#define TILES_8(X) TILES_6(X) X(7, 1, 0) X(7, 2, 0) X(8, 1, 0) X(8, 2, 0)
-#define TILES_12(X)                                                                                \
-    TILES_8(X) X(9, 1, 0) X(9, 2, 0) X(10, 1, 0) X(10, 2, 0) X(11, 1, 0) X(11, 2, 0)               \
-    X(12, 1, 0) X(12, 2, 0)
-#define TILES_OF(rows) TILES_##rows
-#define TILES_FOR(rows) TILES_OF(rows)
-#define TILES(X) TILES_FOR(TILE_ROWS)(X) NARROW_TILES(X)
-
-/* Each tile is a function, so that the compiler allocates registers for it alone. */
-#define TILE_FUNCTION(rows, vectors, width)                                                        \
-    static void tile_##rows##_##vectors##_##width(struct tile *t)                                  \
-    {                                                                                              \
-        tile(rows, vectors, width, 0, t);                                                          \
-    }                                                                                              \
-    static void listed_##rows##_##vectors##_##width(struct tile *t)                                \
-    {                                                                                              \
-        tile(rows, vectors, width, 1, t);                                                          \
-    }
-TILES(TILE_FUNCTION)
-
-/* Tiles of these rows exist with a nonzero index: a group's, or at most four, the last ones. */
-#define BY_LIST(rows, width) ((rows) == LIST_ROWS || ((rows) <= 4 && (width) == 0))
-
-static void run_tile(size_t rows, size_t vectors, size_t width, struct tile *t)
-{
-#define TILE_CASE(r, v, w)                                                                         \
-    case (r * 16 + v) * 16 + w:                                                                    \
-        if (BY_LIST(r, w) && t->list)                                                                 \
-            listed_##r##_##v##_##w(t);                                                             \
-        else                                                                                       \
-            tile_##r##_##v##_##w(t);                                                               \
-        break;
-    switch ((rows * 16 + vectors) * 16 + width) {
-        TILES(TILE_CASE)
-    default:
-        break;
-    }
-}
-/* clang-format on */
+/* The matrix product: a loop of tiles over groups of columns and chunks. */
+#include "kernels/tile.h"
 
 /* A group of columns from column j on: whole vectors, and possibly narrow columns behind them. */
 struct group {
@@ -295,13 +26,20 @@ static size_t rows_at(const cnn_gemm *g, const struct group *group, size_t i)
 /* A chunk of k for a group of columns: a tile's operands without its rows, and its prefetches. */
 struct chunk {
     struct tile tile;
-    size_t each; /* spans of `soon` that a tile prefetches; if 0, it prefetches a part of *next */
+    size_t each; /* spans that a tile prefetches, until these end; if 0, a part of *next */
+    const cnn_span *end;
     cnn_span *next; /* the next chunk of b */
 };
 
-/* Set what the tiles from number `before` on prefetch: a share of `soon`, or the next chunk. */
-static void begin_fetching(const cnn_gemm *g, const struct group *group, size_t before, size_t k,
-                           struct chunk *chunk)
+static const cnn_span *span_behind(const struct chunk *chunk, const cnn_span *soon)
+{
+    return (size_t)(chunk->end - soon) > chunk->each ? soon + chunk->each : chunk->end;
+}
+
+/* Set what the tiles from number `before` on prefetch: a share of `soon`, or the next chunk.
+ * Returns the bytes for each tile. */
+static size_t begin_fetching(const cnn_gemm *g, const struct group *group, size_t before, size_t k,
+                             struct chunk *chunk)
 {
     struct tile *t = &chunk->tile;
     const size_t most = tile_rows(g, group), tiles = (g->m + most - 1) / most;
@@ -317,11 +55,11 @@ static void begin_fetching(const cnn_gemm *g, const struct group *group, size_t 
         const size_t each = (end - begin + tiles - 1) / tiles;
         if (each > 0) {
             begin += before * each;
-            begin = begin < end ? begin : end - 1;
             chunk->each = each;
-            t->soon = g->soon + begin;
-            t->soon_end = g->soon + end;
-            return;
+            chunk->end = g->soon + end;
+            t->soon = g->soon + (begin < end ? begin : end);
+            t->soon_end = g->lists ? chunk->end : span_behind(chunk, t->soon);
+            return begin < end ? each * t->soon->bytes : 0;
         }
     }
     const size_t ahead = k + CNN_CHUNK < g->k ? CNN_CHUNK * g->b_k : g->b_panel - k * g->b_k;
@@ -330,20 +68,21 @@ static void begin_fetching(const cnn_gemm *g, const struct group *group, size_t 
                                         before % shares * chunk->next->bytes);
     t->soon = chunk->next;
     t->soon_end = t->soon + 1;
+    return chunk->next->bytes;
 }
 
-/* Go on to the span that the next tile prefetches; after the last one, it is the last one again. */
+/* Go on to the spans that the next tile prefetches. */
 static void go_on_fetching(struct chunk *chunk)
 {
     struct tile *t = &chunk->tile;
     if (t->list || !t->soon)
         return;
-    if (chunk->each == 0)
+    if (chunk->each > 0) {
+        t->soon = t->soon_end;
+        t->soon_end = span_behind(chunk, t->soon);
+    } else {
         chunk->next->start = (const void *)((uintptr_t)chunk->next->start + chunk->next->bytes);
-    else if ((size_t)(t->soon_end - t->soon) > chunk->each)
-        t->soon += chunk->each;
-    else
-        t->soon = t->soon_end - 1;
+    }
 }
 
 /* The operands of a tile for the chunk at k and the rows from i on; chunk->next is set before. */
@@ -365,8 +104,10 @@ static struct tile *begin_chunk(const cnn_gemm *g, const struct group *group, si
         .bias = left <= CNN_CHUNK ? bias : NULL,
     };
     chunk->each = 0;
-    if (left > 0 && g->m >= FETCHING_ROWS)
-        begin_fetching(g, group, i / tile_rows(g, group), k, chunk);
+    if (left > 0 && g->m >= FETCHING_ROWS) {
+        const size_t bytes = begin_fetching(g, group, i / tile_rows(g, group), k, chunk);
+        chunk->tile.hurry = bytes / LINE * TILE_STEPS > (left < CNN_CHUNK ? left : CNN_CHUNK);
+    }
     return &chunk->tile;
 }
 

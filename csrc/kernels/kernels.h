@@ -79,9 +79,10 @@ typedef struct cnn_pack {
     size_t k, n;
     const void *b;
     size_t b_row, b_col;
-    void *packed;   /* where element (0, 0) goes */
-    size_t b_panel; /* distance between panels in `packed` */
-    size_t ahead;   /* what lies so far behind each element is fetched, where b_row is 1; or 0 */
+    void *packed;      /* where element (0, 0) goes */
+    size_t packed_row; /* distance between rows of a panel there, or 0 if they lie side by side */
+    size_t b_panel;    /* and between panels */
+    size_t ahead;      /* what lies so far behind each element is fetched, where b_row is 1; or 0 */
 } cnn_pack;
 
 /*

@@ -6,14 +6,21 @@
  * a page of its own, reads several cache lines. */
 #define SIDE_BY_SIDE (4 * PANEL)
 
+/* The distance between rows of a panel. */
+static size_t row_of(const cnn_pack *p)
+{
+    return p->packed_row ? p->packed_row : PANEL;
+}
+
 /* Pack row-major b: a row of a panel is several vectors, with zeros behind the last column. */
 static void pack_rows(const cnn_pack *p)
 {
+    const size_t row = row_of(p);
     for (size_t j = 0; j < p->n; j += SIDE_BY_SIDE) {
         const size_t n = p->n - j < SIDE_BY_SIDE ? p->n - j : SIDE_BY_SIDE;
         const real *from = (const real *)p->b + j;
         real *to = (real *)p->packed + j / PANEL * p->b_panel;
-        for (size_t k = 0; k < p->k; k++, from += p->b_row, to += PANEL)
+        for (size_t k = 0; k < p->k; k++, from += p->b_row, to += row)
             for (size_t c = 0; c < n; c += V_LANES)
                 v_store(to + c / PANEL * p->b_panel + c % PANEL,
                         row_load(from + c, n - c < V_LANES ? n - c : V_LANES));
@@ -42,6 +49,7 @@ INLINE void transpose(v_real *rows)
 /* Pack b with contiguous columns, in squares of V_LANES rows and columns. */
 static void pack_columns(const cnn_pack *p)
 {
+    const size_t row = row_of(p);
     for (size_t j = 0; j < p->n; j += V_LANES) {
         const size_t n = p->n - j < V_LANES ? p->n - j : V_LANES;
         const real *from = (const real *)p->b + j * p->b_col;
@@ -55,7 +63,7 @@ static void pack_columns(const cnn_pack *p)
                 square[c] = c < n ? row_load(from + c * p->b_col, left) : v_zero();
             }
             transpose(square);
-            for (size_t r = 0; r < left; r++, to += PANEL)
+            for (size_t r = 0; r < left; r++, to += row)
                 v_store(to, square[r]);
         }
     }
@@ -68,7 +76,7 @@ static void pack_padding(const cnn_pack *p)
     if (used % PANEL == 0)
         return;
     real *to = (real *)p->packed + used / PANEL * p->b_panel;
-    for (size_t k = 0; k < p->k; k++, to += PANEL)
+    for (size_t k = 0; k < p->k; k++, to += row_of(p))
         for (size_t j = used % PANEL; j < PANEL; j += V_LANES)
             v_store(to + j, v_zero());
 }

@@ -62,23 +62,36 @@ struct packing {
     char *memory; /* worker_bytes for each thread */
 };
 
-/* Copy the lines of a block of a, rows or columns, side by side. */
+/* Copy the rows of a block of a side by side. Columns are transposed, as b's for panels are: a tile
+ * that reads only some rows of each column would pull whole cache lines. */
 static void copy_a(const struct packing *p, char *copy, cnn_gemm *g)
 {
     const size_t size = p->real_size, row = p->plan->copy_row;
-    const bool columns = g->a_row == 1;
-    const size_t stride = columns ? g->a_k : g->a_row;
-    const cnn_matrix lines = {
-        .data = g->a,
-        .dtype = size == sizeof(float) ? CNN_FLOAT32 : CNN_FLOAT64,
-        .rows = columns ? g->k : g->m,
-        .cols = columns ? g->m : g->k,
-        .row_stride = (ptrdiff_t)(stride * size),
-        .col_stride = (ptrdiff_t)size,
-    };
-    cnn_convert_rows(&lines, NULL, 0, lines.rows, lines.dtype, copy, row);
+    if (g->a_row == 1) {
+        p->kernels->pack(&(cnn_pack){
+            .k = g->m,
+            .n = g->k,
+            .b = g->a,
+            .b_row = 1,
+            .b_col = g->a_k,
+            .packed = copy,
+            .packed_row = row,
+            .b_panel = p->kernels->panel,
+        });
+    } else {
+        const cnn_matrix rows = {
+            .data = g->a,
+            .dtype = size == sizeof(float) ? CNN_FLOAT32 : CNN_FLOAT64,
+            .rows = g->m,
+            .cols = g->k,
+            .row_stride = (ptrdiff_t)(g->a_row * size),
+            .col_stride = (ptrdiff_t)size,
+        };
+        cnn_convert_rows(&rows, NULL, 0, rows.rows, rows.dtype, copy, row);
+    }
     g->a = copy;
-    *(columns ? &g->a_k : &g->a_row) = row;
+    g->a_row = row;
+    g->a_k = 1;
 }
 
 /* The blocks of rows of a strip, for one block of k whose part of b is packed. */

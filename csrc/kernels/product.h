@@ -27,7 +27,7 @@ typedef struct cnn_packing_plan {
     size_t row_strips, col_strips;
     size_t block_rows, block_k; /* block_k is a multiple of CNN_CHUNK, or all */
     bool in_place;              /* whole panels of row-major b are not packed */
-    size_t copy_row; /* elements between lines of a block of a copied side by side; 0: no copy */
+    size_t copy_row; /* elements between rows of a block of a copied side by side; 0: no copy */
     size_t packed_bytes, worker_bytes; /* of memory for b, and for all, of each thread */
 } cnn_packing_plan;
 

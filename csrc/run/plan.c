@@ -389,7 +389,7 @@ cnn_product_plan cnn_plan_product(const cnn_machine *machine, const cnn_kernels 
 }
 
 /*
- * The distance between lines of a copy of a block of a; 0 for no copy. The block is read again for
+ * The distance between rows of a copy of a block of a; 0 for no copy. The block is read again for
  * each panel of b. Lines with a large stride are each on a page of its own, and those that compete
  * for cache sets push each other out.
  */
@@ -402,7 +402,7 @@ static size_t copy_row(const cnn_kernels *kernels, size_t real_size, const cnn_g
     if (stride < LEAST_COPY_STRIDE || (!columns && g->a_k != 1) || count < LEAST_COPY_LINES ||
         p->strip_cols < LEAST_COPY_PANELS * kernels->panel)
         return 0;
-    return cnn_stride_span(columns ? p->block_rows : p->block_k, real_size);
+    return cnn_stride_span(cnn_round_up(p->block_k, kernels->panel), real_size);
 }
 
 /* Cut k into even pieces of whole chunks, such that a block of a takes at most half of the L2
@@ -465,10 +465,9 @@ cnn_packing_plan cnn_plan_packing(const cnn_machine *machine, const cnn_kernels 
     p.in_place = reads_in_place(kernels, real_size, g, b);
     cut_strips(machine, kernels, real_size, g, &p);
     p.copy_row = copy_row(kernels, real_size, g, &p);
-    const size_t lines = g->a_row == 1 ? p.block_k : p.block_rows;
     const size_t packed = p.in_place ? kernels->panel : p.strip_cols;
     p.packed_bytes = cnn_round_up(p.block_k * packed * real_size, CNN_LINE);
-    p.worker_bytes = p.packed_bytes + cnn_round_up(lines * p.copy_row * real_size, CNN_LINE);
+    p.worker_bytes = p.packed_bytes + cnn_round_up(p.block_rows * p.copy_row * real_size, CNN_LINE);
     return p;
 }
 

@@ -21,6 +21,7 @@ typedef __m256d v_real;
 typedef v_real v_mask;
 typedef __m256i v_int;
 #define TILE_ROWS 6
+#define TILE_STEPS 4
 #define LIST_ROWS 4
 #define PANEL_VECTORS 2
 #define V_STREAMS 4
@@ -107,6 +108,19 @@ INLINE v_real v_fma(v_real a, v_real b, v_real c)
 {
     return P(fmadd)(a, b, c);
 }
+/* GCC takes the other two forms of the instruction as well, and then copies sums or spills them. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define V_HAS_ADD_PRODUCT
+INLINE v_real v_add_product(v_real sum, v_real a, v_real b)
+{
+#if CNN_BITS == 32
+    __asm__("vfmadd231ps\t%2, %1, %0" : "+x"(sum) : "x"(a), "x"(b));
+#else
+    __asm__("vfmadd231pd\t%2, %1, %0" : "+x"(sum) : "x"(a), "x"(b));
+#endif
+    return sum;
+}
+#endif
 INLINE v_real v_fnma(v_real a, v_real b, v_real c)
 {
     return P(fnmadd)(a, b, c);

@@ -18,6 +18,7 @@ typedef __mmask8 v_mask;
 #endif
 typedef __m512i v_int;
 #define TILE_ROWS 12
+#define TILE_STEPS 1
 #define LIST_ROWS 8
 #define PANEL_VECTORS 2
 #define V_STREAMS 4

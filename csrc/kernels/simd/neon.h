@@ -29,6 +29,7 @@ typedef uint64x2_t v_mask;
 #define CAST_TO_WORDS vreinterpretq_u32_u64
 #endif
 #define TILE_ROWS 12
+#define TILE_STEPS 1
 #define LIST_ROWS 8
 #define PANEL_VECTORS 2
 #define V_STREAMS 4

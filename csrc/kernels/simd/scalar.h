@@ -10,6 +10,7 @@ typedef real v_real;
 typedef integer v_int;
 typedef int v_mask;
 #define TILE_ROWS 4
+#define TILE_STEPS 1
 #define LIST_ROWS 4
 #define PANEL_VECTORS 2
 #define V_STREAMS 1

@@ -4,6 +4,7 @@
  * same order:
  *
  *   V_LANES, TILE_ROWS, PANEL_VECTORS      lanes of a vector; shape of the gemm tile
+ *   TILE_STEPS                             steps of k that a whole tile makes at a time
  *   LIST_ROWS                              rows of a tile with a nonzero index
  *   V_STREAMS                              vectors that are computed side by side
  *   NARROW_TILES(X) NARROW_TILE_ROWS(vectors) NARROW_VECTORS(width)
@@ -21,6 +22,7 @@
  *   v_add v_sub v_mul v_div v_sqrt         IEEE operations, rounded once
  *   v_fma(a, b, c)                         a b + c, rounded once
  *   v_fnma(a, b, c)                        c - a b, rounded once
+ *   v_add_product(sum, a, b)               the same as v_fma(a, b, sum), in the register of sum
  *   v_max(a, b) v_min(a, b)                a > b ? a : b and a < b ? a : b, so b if unordered
  *   v_abs(a) v_minus_abs(a) v_copysign(a, sign)
  *   v_lt v_le v_eq (a, b)                  ordered compares: false if one is a NaN
@@ -128,6 +130,13 @@ INLINE v_real v_scale_down(v_real a, v_real t, v_real r)
     const v_int n = vi_shift_left(v_as_int(t), CNN_BITS == 32 ? 23 : 52);
     const v_real larger = v_as_real(vi_add(v_as_int(a), n));
     return v_fma(larger, v_set1(power), v_sub(r, r));
+}
+#endif
+
+#ifndef V_HAS_ADD_PRODUCT
+INLINE v_real v_add_product(v_real sum, v_real a, v_real b)
+{
+    return v_fma(a, b, sum);
 }
 #endif
 

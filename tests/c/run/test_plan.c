@@ -333,12 +333,12 @@ static void check_strips_of(const cnn_machine *now, const cnn_gemm *g, const cnn
     CHECK(packed <= (size_t)4096 * KIB || packed_cols == kernels.panel);
     const bool columns = g->a_row == 1;
     const size_t lines = columns ? p.block_k : p.block_rows;
-    const size_t length = columns ? p.block_rows : p.block_k;
     const size_t stride = sizeof(float) * (columns ? g->a_k : g->a_row);
     const bool copies = stride >= 1024 && lines >= 8 && p.strip_cols >= 4 * kernels.panel;
     CHECK((p.copy_row > 0) == copies);
-    CHECK(!copies || (p.copy_row >= length && p.copy_row * sizeof(float) % 2048 > 0));
-    CHECK(p.worker_bytes >= p.packed_bytes + lines * p.copy_row * sizeof(float));
+    CHECK(!copies || (p.copy_row >= cnn_round_up(p.block_k, kernels.panel) &&
+                      p.copy_row * sizeof(float) % 2048 > 0));
+    CHECK(p.worker_bytes >= p.packed_bytes + p.block_rows * p.copy_row * sizeof(float));
 }
 
 static void check_strips(const cnn_machine *now, const cnn_gemm *g)
