@@ -68,8 +68,13 @@ def _model() -> str:
             command = ["sysctl", "-n", "machdep.cpu.brand_string"]
             return subprocess.check_output(command, text=True).strip()
         return platform.processor() or platform.machine()
+    return model_of(info.read_text())
+
+
+def model_of(cpuinfo: str) -> str:
+    """Return the processor's name by the text of /proc/cpuinfo, with its generation."""
     fields: dict[str, str] = {}
-    for line in info.read_text().splitlines():
+    for line in cpuinfo.splitlines():
         name, _, value = line.partition(":")
         fields.setdefault(name.strip(), value.strip())
     model = fields.get("model name", platform.machine())

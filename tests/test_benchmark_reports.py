@@ -42,6 +42,24 @@ def modules(monkeypatch):
             del sys.modules[name]
 
 
+@pytest.mark.parametrize(
+    ("vendor", "family", "number", "name", "expected"),
+    [
+        ("AuthenticAMD", 25, 1, "AMD EPYC", "AMD EPYC zen3"),
+        ("AuthenticAMD", 25, 17, "AMD EPYC", "AMD EPYC zen4"),
+        ("AuthenticAMD", 26, 2, "AMD EPYC", "AMD EPYC zen5"),
+        ("GenuineIntel", 6, 207, "Intel(R) Xeon(R) Processor", "Intel Xeon Emerald Rapids"),
+        ("GenuineIntel", 6, 1, "Intel(R) Xeon(R) Processor", "Intel(R) Xeon(R) Processor"),
+        ("GenuineIntel", 6, 85, "Intel(R) Xeon(R) Gold 6130", "Intel(R) Xeon(R) Gold 6130"),
+    ],
+)
+def test_names_of_processors(modules, vendor, family, number, name, expected):
+    """What a virtual machine says of its processor, and the generation that follows."""
+    lines = (f"vendor_id\t: {vendor}", f"cpu family\t: {family}", f"model\t\t: {number}")
+    core = "\n".join((*lines, f"model name\t: {name}"))
+    assert modules("machine").model_of(f"{core}\n\n{core}\n") == expected
+
+
 def test_what_is_read_from_a_report(modules, tmp_path):
     path = tmp_path / "report.md"
     path.write_text(REPORT, encoding="utf-8")

@@ -133,22 +133,19 @@ def test_standardize_of_another_type(tmp_path):
     assert "net_mean_0[1] = {\n    0.1f};" in (tmp_path / "net.h").read_text()
 
 
+# Each takes seconds of a compiler's time.
+QUICK = {("portable", False, "float32"), ("native", True, "float64")}
+
+
 @pytest.mark.parametrize(
-    ("options", "fast"),
+    ("options", "fast", "dtype"),
     [
-        ("portable", False),
-        ("native", True),
-        # Each takes seconds of a compiler's time.
-        *(
-            pytest.param(*case, marks=pytest.mark.slow)
-            for case in [
-                ("portable", True),
-                ("native", False),
-                ("unoptimized", False),
-                ("unoptimized", True),
-            ]
-        ),
+        pytest.param(*case, marks=[] if case in QUICK else [pytest.mark.slow])
+        for case in itertools.product(
+            ("portable", "native", "unoptimized"), (False, True), ("float32", "float64")
+        )
     ],
+    indirect=["dtype"],
 )
 def test_activations(tmp_path, options, fast, dtype, bits):
     c_type = "float" if dtype == np.float32 else "double"

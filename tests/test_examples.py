@@ -11,7 +11,8 @@ EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 # Each takes seconds; `make docs` runs all of them, too.
 LONG = {
     *("control_policy", "drop_in_for_sklearn", "forest_in_a_network", "initial_weights"),
-    *("overfitting", "same_bits"),
+    *("every_plot", "gates_and_xor", "overfitting", "same_bits", "text_and_missing_values"),
+    "why_relu",
 }
 
 

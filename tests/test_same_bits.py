@@ -296,7 +296,8 @@ def test_numba(dtype):
 # ---- The exported header -------------------------------------------------------------------------
 
 
-@both_dtypes
+# Each takes seconds of a compiler's time.
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 @pytest.mark.skipif(
     sys.platform == "win32" or shutil.which(COMPILER[0]) is None, reason="there is no C compiler"
 )
