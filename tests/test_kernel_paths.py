@@ -46,7 +46,7 @@ def test_narrow_columns(width, activation, dtype, bits):
 
 
 @pytest.mark.parametrize("inputs", [256, 512])
-@pytest.mark.parametrize("rows", [7, 8, 100])
+@pytest.mark.parametrize("rows", [7, 8, 301])
 def test_operands_on_few_cache_sets(rows, inputs, dtype, isa, bits, threads):
     """Rows whole multiples of 2 KiB apart are copied where there are columns enough; bits stay."""
     rng = np.random.default_rng(0)
