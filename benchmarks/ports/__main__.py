@@ -178,8 +178,9 @@ def tile_rows(mca: str, target: Target, body: list[str]) -> list[str]:
         taken, bound = cycles(mca, target, cpu, body)
         least = cycles(mca, target, cpu, fused)[1]
         rows.append(
-            f"| {target.isa} {target.tile} | {name} | {len(body) / steps:.1f} | {sums} | "
-            f"{least / steps:.1f} | {bound / steps:.1f} | {taken / steps:.1f} | {least / taken:.0%} |"
+            f"| {target.isa} {target.tile} | {name} | {len(body) / steps:.1f} | {sums} "
+            f"| {least / steps:.1f} | {bound / steps:.1f} | {taken / steps:.1f} "
+            f"| {least / taken:.0%} |"
         )
     return rows
 
