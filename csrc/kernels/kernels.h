@@ -46,8 +46,8 @@ typedef struct cnn_lists {
  * multiplied by the derivative of `activation`, taken from these outputs or inputs, and
  * `activation` itself is not applied. softmax is not among the activations here.
  * With `before`, (m, n) with c's stride, the value before the activation is stored there as well.
- * While it computes, the product fetches the soon_count spans of memory in `soon`, which the caller
- * is going to read, as far as it comes.
+ * While it computes, the product prefetches the soon_count spans of memory in `soon`, which the
+ * caller is going to read. A small product may not reach the last of them.
  * k is summed as rule 3 of the numerics contract says: chunks of 256, one FMA chain each. With
  * `lists`, where not NULL, products with zeros may be left out of the chains. Then all of b must be
  * finite; and where a sum is 0, its sign may be another.
