@@ -391,7 +391,8 @@ cnn_product_plan cnn_plan_product(const cnn_machine *machine, const cnn_kernels 
 /*
  * The distance between rows of a copy of a block of a; 0 for no copy. The block is read again for
  * each panel of b. Lines with a large stride are each on a page of its own, and those that compete
- * for cache sets push each other out.
+ * for cache sets push each other out. Columns are transposed by the kernel that packs, which fills
+ * whole panels.
  */
 static size_t copy_row(const cnn_kernels *kernels, size_t real_size, const cnn_gemm *g,
                        const cnn_packing_plan *p)
