@@ -11,6 +11,7 @@ SHELL := /bin/bash
 CNN_WERROR := $(if $(CI),ON,OFF)
 
 VENV := .venv
+BUILD := build/python
 BENCH_VENV := build/bench-venv
 TABULAR_VENV := build/tabular-venv
 # What Sphinx writes beside the sources of the site.
@@ -35,10 +36,11 @@ demo: $(VENV)/installed
 
 test: test-c test-python
 
-test-c: $(VENV)/build-tools
-	$(CMAKE) -S . -B build/c -G Ninja -DCNN_BUILD_TESTS=ON -DCNN_WERROR=$(CNN_WERROR)
-	$(CMAKE) --build build/c
-	$(CTEST) --test-dir build/c
+# In the folder of the package: kernels, which take longest to compile, are the same for both.
+test-c: $(VENV)/installed
+	$(CMAKE) -S . -B $(BUILD) -DCNN_BUILD_TESTS=ON
+	$(CMAKE) --build $(BUILD)
+	$(CTEST) --test-dir $(BUILD)
 
 # The largest error of each activation and function of vmath.h, of the losses and their gradients:
 # every float32, 10^8 float64. `make accuracy ARGS="tanh gelu"` measures only these functions, BITS=32 or
@@ -55,10 +57,10 @@ accuracy: $(VENV)/build-tools
 
 # The hashes of tests/c/reproduce with each instruction set, number of threads, split of the batches and
 # state of the host, each with each; `make test-c` tries ten of these.
-reproduce: $(VENV)/build-tools
-	$(CMAKE) -S . -B build/c -G Ninja -DCNN_BUILD_TESTS=ON -DCNN_WERROR=$(CNN_WERROR)
-	$(CMAKE) --build build/c --target reproduce
-	build/c/tests/c/reproduce --all
+reproduce: $(VENV)/installed
+	$(CMAKE) -S . -B $(BUILD) -DCNN_BUILD_TESTS=ON
+	$(CMAKE) --build $(BUILD) --target reproduce
+	$(BUILD)/tests/c/reproduce --all
 
 # The examples of Dask run in `make test-distributed`.
 test-python: $(VENV)/installed $(VENV)/test-tools $(VENV)/test-polars-tools
@@ -359,8 +361,9 @@ $(VENV)/docs-tools $(VENV)/test-tools $(VENV)/test-polars-tools: | $(VENV)/insta
 
 # With the build tools in .venv rather than in an environment that pip makes for each build, a
 # second build in the same folder compiles only what has changed.
-BUILD_OPTIONS := --no-build-isolation --config-settings=build-dir=build/python \
-    --config-settings=cmake.define.CNN_WERROR=$(CNN_WERROR)
+BUILD_OPTIONS := --no-build-isolation --config-settings=build-dir=$(BUILD) \
+    --config-settings=cmake.define.CNN_WERROR=$(CNN_WERROR) \
+    --config-settings=cmake.define.CNN_BUILD_TESTS=OFF
 $(VENV)/installed: $(VENV)/build-tools $(SOURCES)
 	$(PIP) install $(BUILD_OPTIONS) .
 	touch $@

@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
+from marks import slow
 
 every_size = pytest.mark.parametrize(
     "client",
-    [3, *(pytest.param(size, marks=pytest.mark.slow) for size in (2, 4))],
+    [3, *slow(2, 4)],
     indirect=True,
 )
 

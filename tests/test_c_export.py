@@ -134,7 +134,7 @@ def test_standardize_of_another_type(tmp_path):
 
 
 # Each takes seconds of a compiler's time.
-QUICK = {("portable", False, "float32"), ("native", True, "float64")}
+QUICK = {("native", True, "float64")}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from marks import slow_sets
 from shard_threads import good, run_ranks
 from tables import content, run
 
@@ -141,8 +142,14 @@ def fit(paths, comm=None, *, target="size", missing="median", saved=None, shards
     )
 
 
-@pytest.mark.parametrize("missing", ["drop", "median", "category"])
-@pytest.mark.parametrize("target", ["size", "y"])
+@pytest.mark.parametrize(
+    ("target", "missing"),
+    [
+        ("size", "median"),
+        ("y", "category"),
+        *slow_sets(("size", "drop"), ("size", "category"), ("y", "drop"), ("y", "median")),
+    ],
+)
 def test_processes_do_not_matter(folder, target, missing):
     def go(comm):
         saved = []

@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 import pytest
+from marks import slow
 from refused import refused
 from shard_threads import good, hashed, run_ranks
 
@@ -79,7 +80,7 @@ def ended(monkeypatch):
     return at
 
 
-@pytest.mark.parametrize("kind", ["adam", "momentum", "sgd"])
+@pytest.mark.parametrize("kind", ["adam", *slow("momentum", "sgd")])
 def test_a_run_that_was_ended_goes_on_to_the_same_bits(kind, tmp_path, ended):
     whole = Arguments(tmp_path / "whole", kind).run(None)
     steps = whole[-1]

@@ -33,7 +33,11 @@ COMPILED = {f"docs/guide/{name}.md" for name in ("c", "cpp", "cython", "devices"
     "examples/README.md"
 }
 # Pages that take longer than a few seconds; `make test-distributed` runs those on engines, too.
-LONG = {"docs/start/choices.md", "docs/guide/engines/joblib.md"}
+LONG = {
+    *(f"docs/guide/{name}.md" for name in ("command_line", "exchange", "raw_tables", "tables")),
+    *("docs/start/choices.md", "docs/guide/engines/joblib.md", "docs/ja/index.md"),
+    "docs/migrating/scikit-learn.md",
+}
 
 
 def with_blocks(*languages):

@@ -8,22 +8,18 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
-# Each takes seconds; `make docs` runs all of them, too.
-LONG = {
-    *("control_policy", "drop_in_for_sklearn", "forest_in_a_network", "initial_weights"),
-    *("every_plot", "gates_and_xor", "overfitting", "same_bits", "text_and_missing_values"),
-    "why_relu",
-}
+# The others take seconds each; `make docs` runs all of them, too.
+QUICK = {"backpropagation_by_hand", "maximum_likelihood", "network_in_a_header"}
 
 
 def test_examples_are_there():
-    assert {"physics_loss", *LONG} <= {path.stem for path in EXAMPLES}
+    assert {"physics_loss", *QUICK} <= {path.stem for path in EXAMPLES}
 
 
 @pytest.mark.parametrize(
     "path",
     [
-        pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem in LONG else [])
+        pytest.param(path, id=path.stem, marks=[] if path.stem in QUICK else [pytest.mark.slow])
         for path in EXAMPLES
     ],
 )

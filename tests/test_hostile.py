@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from hostile_objects import OBJECTS, dlpack
 from hostile_world import World
+from marks import slow
 from refused import refused
 
 import cnn
@@ -67,7 +68,9 @@ def run(folder, groups, starts, step):
     return found
 
 
-@pytest.mark.parametrize("groups", [["core"], ["functions", "networks", "settings"], ["extras"]])
+@pytest.mark.parametrize(
+    "groups", [["core"], *slow(["functions", "networks", "settings"], ["extras"])]
+)
 def test_no_argument_ends_the_process(tmp_path, groups):
     """A share of all calls; the step has no factor in common with the number of objects."""
     step = 23

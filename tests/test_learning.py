@@ -75,6 +75,7 @@ def test_regression():
     assert net.layers[0].weight.ravel() == pytest.approx([3, -2], rel=1e-13)
 
 
+@pytest.mark.slow
 def test_mnist_sigmoid(mnist):
     """784-50-100-10, sigmoid, batches of 100, Adam: 97 % of the test images in 20 epochs."""
     net = cnn.mlp([784, 50, 100, 10], "sigmoid", "softmax", rng=0)

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from marks import slow_sets
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="reads RssAnon from /proc"
@@ -90,7 +91,7 @@ def growth(path, dtype, rows, seen):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "rows"), [("float32", 65536), ("float64", 32768), ("uint8", 131072)]
+    ("dtype", "rows"), [("float32", 65536), *slow_sets(("float64", 32768), ("uint8", 131072))]
 )
 @pytest.mark.parametrize("seen", ["fit", "evaluate", "predict"])
 def test_mapped_files(seen, dtype, rows, tmp_path):

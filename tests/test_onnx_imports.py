@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+from marks import slow
 from refused import refused
 
 import cnn
@@ -248,7 +249,7 @@ def test_many_outputs_with_many_inputs(tmp_path):
     assert time.process_time() - start < 2
 
 
-@pytest.mark.parametrize("op", ["Identity", "Gemm"])
+@pytest.mark.parametrize("op", ["Identity", *slow("Gemm")])
 def test_time_grows_as_the_number_of_nodes(tmp_path, op):
     """A list of layers was searched for each of its layers."""
     taken = []

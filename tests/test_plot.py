@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from marks import slow
 from refused import refused
 
 import cnn
@@ -296,7 +297,7 @@ def test_first_layer_weights_in_colour(net):
     assert len(axes[0].figure.axes) == 5
 
 
-@pytest.mark.parametrize("shape", [(2, 6), (3, 4), (12, 1)])
+@pytest.mark.parametrize("shape", [(2, 6), *slow((3, 4), (12, 1))])
 def test_a_figure_of_weights_has_the_shape_of_its_images(shape):
     axes = plot.first_layer_weights(cnn.mlp([12, 40, 2], "tanh", "softmax", rng=0), shape)
     figure = axes[0].figure
@@ -363,7 +364,9 @@ def contrast(colour, paper):
     return (high + 0.05) / (low + 0.05)
 
 
-@pytest.mark.parametrize("style", ["default", "dark_background", "grayscale", "Solarize_Light2"])
+@pytest.mark.parametrize(
+    "style", ["dark_background", *slow("default", "grayscale", "Solarize_Light2")]
+)
 def test_lines_can_be_seen_in_every_style(style, net, history):
     with pyplot.style.context(style):
         curves = plot.learning_curves([history] * 6)

@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+from marks import slow
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("agg")
@@ -126,7 +127,7 @@ def colour_of(ax, row, column):
     return image.to_rgba(image.get_array())[row, column, :3]
 
 
-@pytest.mark.parametrize("classes", [2, 10, 30, 31, 40, 100])
+@pytest.mark.parametrize("classes", [2, 10, *slow(30, 31, 40, 100)])
 @pytest.mark.parametrize("right", [0.0, 0.9])
 def test_a_share_of_one_guess_is_seen(classes, right):
     """Even of 100 classes whose guesses are at random, whose shares are about a hundredth."""
@@ -168,7 +169,7 @@ def test_classes_of_unequal_numbers():
     assert np.abs(colour_of(ax, 2, 0) - blank).max() > 0.3
 
 
-@pytest.mark.parametrize("classes", [2, 20, 40, 100])
+@pytest.mark.parametrize("classes", [2, 20, *slow(40, 100)])
 def test_names_of_many_classes_do_not_overlap(classes):
     t = np.arange(classes)
     ax = plot.confusion_matrix(t, t, class_names=[f"class {i}" for i in t])

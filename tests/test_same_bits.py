@@ -297,7 +297,8 @@ def test_numba(dtype):
 
 
 # Each takes seconds of a compiler's time.
-@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
+@pytest.mark.slow  # test_c_export.py compares headers with Python, too
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.skipif(
     sys.platform == "win32" or shutil.which(COMPILER[0]) is None, reason="there is no C compiler"
 )

@@ -9,6 +9,7 @@ import joblib
 import numpy as np
 import pytest
 from estimators import LABELS, X, same, small
+from marks import slow
 from refused import refused
 from sklearn import config_context, datasets
 from sklearn.base import clone
@@ -78,7 +79,7 @@ def test_cross_validation():
     assert cross_val_score(model, x, y, cv=3).mean() > 0.9
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading"])
+@pytest.mark.parametrize("backend", ["threading", *slow("loky")])
 def test_grid_search_in_parallel(backend):
     model = make_pipeline(StandardScaler(), small())
     grid = {"mlpclassifier__alpha": [1e-4, 1.0], "mlpclassifier__hidden_layer_sizes": [(4,), (8,)]}

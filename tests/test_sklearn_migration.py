@@ -13,6 +13,7 @@ from estimators import (
     peer,
     predictions,
 )
+from marks import quick
 from sklearn import datasets
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
@@ -149,7 +150,7 @@ TRAINED = {
 }
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", quick({"diabetes", "wine"}, TRAINED))
 def test_trained_scores_agree(name):
     """The mean scores of 5 seeds are within 3 standard errors of their difference.
 

@@ -7,6 +7,7 @@ import subprocess
 
 import numpy as np
 import pytest
+from marks import slow
 from refused import refused
 from table_models import (
     COLUMNS,
@@ -218,7 +219,7 @@ ALIKE = [
 
 
 @needs_compiler
-@pytest.mark.parametrize("options", ["portable", "C++"])
+@pytest.mark.parametrize("options", ["portable", *slow("C++")])
 @pytest.mark.parametrize("names", ALIKE, ids=lambda names: names[0])
 def test_one_file_may_include_headers_of_all_names(tmp_path, names, options):
     """`net` and `Net` shared a guard, so that the second of them was left out."""

@@ -49,6 +49,7 @@ def test_a_student_learns_probabilities():
     assert 1.5 * off[0] < off[1]
 
 
+@pytest.mark.slow
 def test_a_student_of_numbers():
     x, t = load_diabetes(return_X_y=True)
     teacher = RandomForestRegressor(n_estimators=50, random_state=0).fit(x, t)

@@ -303,16 +303,23 @@ def test_without_validation():
 
 
 @pytest.mark.parametrize(
-    ("parameters", "rows"),
+    ("parameters", "rows", "trained"),
     [
-        ({}, 180),
-        ({"calibrate": True}, 160),
-        ({"preset": "realmlp"}, 160),
-        ({"validation_fraction": 0.5, "calibrate": True}, 100),
+        ({}, 200, 180),
+        ({"calibrate": True}, 200, 160),
+        ({"preset": "realmlp"}, 200, 160),
+        ({"validation_fraction": 0.5, "calibrate": True}, 200, 100),
+        ({}, 10_000, 9_000),
+        ({}, 10_010, 9_010),
+        ({"preset": "fast"}, 15_000, 14_000),
+        ({"calibrate": True}, 15_000, 13_000),
+        ({"preset": "realmlp"}, 15_000, 12_000),
+        ({"validation_fraction": 0.1}, 15_000, 13_500),
     ],
 )
-def test_how_many_rows_are_trained_with(monkeypatch, parameters, rows):
-    """All but a tenth, or a fifth if half of them are for something else or as was published."""
+def test_how_many_rows_are_trained_with(monkeypatch, parameters, rows, trained):
+    """All but a tenth and at most 1,000, twice as many if half of them are to calibrate with, a
+    fifth as was published, or as many as are asked for."""
     counts = []
     fit = cnn.Sequential.fit
 
@@ -321,9 +328,9 @@ def test_how_many_rows_are_trained_with(monkeypatch, parameters, rows):
         return fit(net, x, *arguments, **keywords)
 
     monkeypatch.setattr(cnn.Sequential, "fit", counted)
-    x = np.linspace(0.0, 1.0, 200)[:, np.newaxis]
-    regressor(epochs=1, **parameters).fit(x, x[:, 0])
-    assert counts == [rows]
+    x = np.linspace(0.0, 1.0, rows)[:, np.newaxis]
+    regressor(**{"epochs": 1, "hidden_layer_sizes": 4, **parameters}).fit(x, x[:, 0])
+    assert counts == [trained]
 
 
 def test_rows_of_weight_0_are_not_held_out():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from marks import slow_sets
 from raw_tables import (
     COLUMNS,
     RENT,
@@ -63,10 +64,9 @@ int test(void) {{ return net_self_test(); }}
     ("options", "activation"),
     [
         ("portable", "mish"),
-        ("native", "selu"),
-        *(
-            pytest.param(*case, marks=pytest.mark.slow)
-            for case in [("native", "silu"), ("unoptimized", "gelu"), ("portable", "identity")]
+        *slow_sets(
+            *(("native", "selu"), ("native", "silu")),
+            *(("unoptimized", "gelu"), ("portable", "identity")),
         ),
     ],
 )

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from marks import quick
 from tables import QUALITY, train, write
 
 import cnn
@@ -66,7 +67,7 @@ def shell(folder, command, redirection):
     return done.returncode, done.stdout, done.stderr
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", quick({"info", "predict"}, COMMANDS))
 def test_a_result_that_cannot_be_printed(files, command):
     code, out, err = shell(files, COMMANDS[command], ">&-")
     assert (code, out) == (1, "")
@@ -78,14 +79,14 @@ def test_a_result_that_cannot_be_printed(files, command):
 
 
 @FULL
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", quick({"help", "show"}, COMMANDS))
 def test_a_result_that_finds_no_space(files, command):
     code, _, err = shell(files, COMMANDS[command], ">/dev/full")
     assert (code, err) == (1, "cnn: error: stdout: No space left on device\n")
     assert shell(files, COMMANDS[command], ">/dev/full 2>&1")[0] == 1
 
 
-@pytest.mark.parametrize("command", WITH_FILES)
+@pytest.mark.parametrize("command", quick({"predict -o"}, WITH_FILES))
 def test_a_result_that_is_a_file(files, command):
     assert shell(files, WITH_FILES[command], "")[0] == 0
     expected = (files / "out").read_bytes()
@@ -99,7 +100,7 @@ def test_a_result_that_is_a_file(files, command):
         assert (files / "out").read_bytes() == expected
 
 
-@pytest.mark.parametrize("case", WRONG)
+@pytest.mark.parametrize("case", quick({"no table", "usage"}, WRONG))
 def test_errors_that_nobody_can_read(files, case):
     command, expected = WRONG[case]
     # Nothing of them goes to stdout.

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from marks import slow_sets
 from refused import refused
 
 import cnn
@@ -266,7 +267,7 @@ net.fit(x, t, progress=False)  # the parent goes on as if nothing had been
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
-@pytest.mark.parametrize(("wide", "l2"), [(8, 0), (300, 0), (300, 0.1)])
+@pytest.mark.parametrize(("wide", "l2"), [(8, 0), *slow_sets((300, 0), (300, 0.1))])
 def test_forks_beside_training(wide, l2):
     """The child refuses all calls on a network that another thread was training, or none."""
     command = [sys.executable, "-P", "-c", FORK_BESIDE_TRAINING, str(wide), str(l2)]

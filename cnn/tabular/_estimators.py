@@ -192,6 +192,7 @@ class BaseTabular(EstimatorExports, BaseEstimator):  # type: ignore[misc]  # sci
         weight = None if sample_weight is None else _weights(where, sample_weight, x)
         self._encoder, self._table = encoder, None
         samples = Rows(x, t, weight)
+        recipe = recipe.for_rows(len(x))
         held_out = None if eval_set is None else self._eval_set(where, eval_set)
         random = check_random_state(self.random_state)
         share = recipe.validation_fraction
@@ -299,8 +300,12 @@ class BaseTabular(EstimatorExports, BaseEstimator):  # type: ignore[misc]  # sci
             for name in (*names, "validation_fraction")
             if getattr(self, name) is not None
         }
-        if self.calibrate:  # half of these rows is for it
-            given.setdefault("validation_fraction", Recipe.validation_fraction)
+        if "validation_fraction" in given:
+            given["most_validation_rows"] = None
+        elif self.calibrate:  # half of these rows is for it
+            given["validation_fraction"] = Recipe.validation_fraction
+            if recipe.most_validation_rows is not None:
+                given["most_validation_rows"] = 2 * recipe.most_validation_rows
         sizes = self.hidden_layer_sizes
         if sizes is not None:
             listed = [sizes] if isinstance(sizes, Integral) else list(sizes)

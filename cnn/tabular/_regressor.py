@@ -85,7 +85,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
         each counts the same unless its weight is 0. The others choose the best epoch.
     validation_fraction : float, optional
         The share of the rows that are held out, by which the best epoch is found; 0 for none. By
-        default 0.1, and 0.2 with `calibrate` or "realmlp".
+        default 0.1, but at most 1,000 rows, twice as many with `calibrate`, and always 0.2 with
+        "realmlp".
     early_stopping : bool or int, default False
         Whether training ends if no epoch of the last 20, or of so many, was the best. The recipe's
         learning rate is smallest at the end, so that this costs accuracy.

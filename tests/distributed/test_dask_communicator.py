@@ -13,6 +13,7 @@ from typing import Any
 import cloudpickle
 import numpy as np
 import pytest
+from marks import slow
 
 pytest.importorskip("dask", reason="these tests run in `make test-distributed`")
 
@@ -140,7 +141,7 @@ def test_nothing_is_left_after_a_run(client: Client) -> None:
 
 
 @pytest.mark.parametrize("rank", [0, 1])
-@pytest.mark.parametrize("at", [7, *(pytest.param(at, marks=pytest.mark.slow) for at in (0, 19))])
+@pytest.mark.parametrize("at", [7, *slow(0, 19)])
 def test_rank_that_raises(client: Client, rank: int, at: int) -> None:
     begun = time.monotonic()
     with pytest.raises(ValueError, match=f"no good in call {at}") as caught:
@@ -188,7 +189,7 @@ def killed(comm: Any, path: str, rank: int, after: float) -> None:
         raise
 
 
-@pytest.mark.parametrize("rank", [2, pytest.param(0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rank", [2, *slow(0)])
 def test_killed_worker(mortal: Client, tmp_path: Any, rank: int) -> None:
     workers = addresses(mortal)
     after = random.uniform(0.1, 1.0)

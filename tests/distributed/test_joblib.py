@@ -6,6 +6,7 @@ import os
 import joblib
 import numpy as np
 import pytest
+from marks import slow
 from sklearn.datasets import load_iris
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import (
@@ -104,7 +105,7 @@ SEARCHES = {
 
 @pytest.mark.parametrize(
     "search",
-    ["grid", *(pytest.param(name, marks=pytest.mark.slow) for name in ("random", "halving"))],
+    ["grid", *slow("random", "halving")],
 )
 def test_a_search_gives_the_scores_of_one_process(search, backend, data):
     alone = SEARCHES[search]().set_params(n_jobs=1).fit(*data)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from marks import slow
 
 from cnn import _core
 from cnn.distributed import _checkpoint
@@ -28,9 +29,7 @@ def expected(tmp_path_factory):
     return {dtype: mpi_runs.train(None, {"dtype": dtype}) for dtype in ("float32", "float64")}
 
 
-@pytest.mark.parametrize(
-    "size", [1, 3, *(pytest.param(size, marks=pytest.mark.slow) for size in (2, 4, 8))]
-)
+@pytest.mark.parametrize("size", [1, 3, *slow(2, 4, 8)])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_bits_do_not_depend_on_processes(size, dtype, expected, tmp_path):
     code, found, text = mpi_runs.run(size, {"dtype": dtype}, tmp_path)
@@ -50,9 +49,7 @@ def test_bits_do_not_depend_on_files(expected, tmp_path):
     assert found == [expected["float32"]] * 3, text
 
 
-@pytest.mark.parametrize(
-    "size", [2, *(pytest.param(size, marks=pytest.mark.slow) for size in (1, 3, 4, 8))]
-)
+@pytest.mark.parametrize("size", [2, *slow(1, 3, 4, 8)])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_bits_do_not_depend_on_processes_that_read_parquet(size, dtype, tmp_path):
     mpi_runs.write_files(tmp_path)
@@ -107,9 +104,7 @@ def test_a_rank_that_is_killed_ends_all(tmp_path):
     print(f"{seconds:.2f} s; {stdout[-600:]}")
 
 
-@pytest.mark.parametrize(
-    "trial", [0, *(pytest.param(trial, marks=pytest.mark.slow) for trial in range(1, 20))]
-)
+@pytest.mark.parametrize("trial", [0, *slow(*range(1, 20))])
 def test_a_killed_run_goes_on_to_the_same_bits(trial, whole, tmp_path):
     """Ranks are killed at a random moment, one or all, and the run goes on with other ranks."""
     result, seconds = whole

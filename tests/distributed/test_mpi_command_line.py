@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from marks import slow
 
 pytestmark = pytest.mark.distributed
 
@@ -83,9 +84,7 @@ def table(request, tmp_path_factory):
     return arguments, files, (folder / "one.st").read_bytes()
 
 
-@pytest.mark.parametrize(
-    "size", [3, *(pytest.param(size, marks=pytest.mark.slow) for size in (1, 2, 4, 8))]
-)
+@pytest.mark.parametrize("size", [3, *slow(1, 2, 4, 8)])
 def test_bytes_do_not_depend_on_processes(table, size, tmp_path):
     arguments, files, expected = table
     code, out, err = run(size, *files, *arguments, tmp_path / "model.st")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from marks import slow
 
 import cnn
 import cnn.tabular._model
@@ -300,7 +301,7 @@ def test_a_checkpoint_beside_fit_is_of_one_time(tmp_path):
     assert (weights(net), state(optimizer)) == by_steps[1 + 4 * STEPS]
 
 
-@pytest.mark.parametrize("seconds", [0.3, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seconds", [0.3, *slow(10)])
 @pytest.mark.parametrize("name", ["predict", "predict many", "get_weights", "copy", "evaluate"])
 def test_set_weights_is_seen_whole(name, seconds, tmp_path):
     case = Case(300, 64)
@@ -355,7 +356,7 @@ def test_mean_and_scale_are_set_together():
     assert failed == []
 
 
-@pytest.mark.parametrize("seconds", [0.5, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seconds", [0.5, *slow(10)])
 def test_changes_beside_fit_are_refused_or_whole(seconds):
     """set_weights, train_step and fit of another thread: an error, or between two slices of fit."""
     case = Case(300, 256)

@@ -14,6 +14,7 @@ from pathlib import Path
 import killed
 import numpy as np
 import pytest
+from marks import slow, slow_sets
 
 import cnn
 
@@ -27,7 +28,7 @@ def sha(path):
 # ---- While a file is saved -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [3, *slow(60)])
 @pytest.mark.parametrize("what", ["network", "optimizer"])
 def test_a_file_is_the_old_or_the_new_one(what, kills, tmp_path):
     made = killed.models(what == "optimizer")
@@ -85,8 +86,7 @@ def killed_run(start, finished, folder, rng, kills):
     ("dtype", "runs", "kills"),
     [
         ("float32", 1, 1),
-        pytest.param("float32", 10, 3, marks=pytest.mark.slow),
-        pytest.param("float64", 10, 3, marks=pytest.mark.slow),
+        *slow_sets(("float32", 10, 3), ("float64", 10, 3)),
     ],
 )
 def test_fit_goes_on_to_the_same_bits(runs, kills, dtype, tmp_path):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import many_calls
 import pytest
+from marks import slow
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="reads RssAnon from /proc"
@@ -26,7 +27,7 @@ def run(*command):
     return done.stdout
 
 
-@pytest.mark.parametrize("seconds", [2, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seconds", [2, *slow(60)])
 def test_sixteen_threads_predict_and_two_train(seconds):
     predictions, fits, grown = map(int, run(many_calls.__file__, "threads", seconds).split())
     assert predictions > 16 * seconds

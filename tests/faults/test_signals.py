@@ -9,13 +9,14 @@ import time
 import interrupted
 import killed
 import pytest
+from marks import slow
 
 import cnn
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends signals as a terminal does")
 
 
-@pytest.mark.parametrize("number", [5, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [5, *slow(100)])
 @pytest.mark.parametrize("how", interrupted.RAISED)
 def test_a_signal_at_a_random_moment(how, number):
     """Ctrl-C, and a handler of SIGTERM that raises SystemExit or an exception."""
@@ -31,7 +32,7 @@ def test_a_signal_at_a_random_moment(how, number):
     assert last > 0
 
 
-@pytest.mark.parametrize("number", [1, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [1, *slow(20)])
 def test_sigterm_without_a_handler(number, tmp_path):
     """The process ends by the signal; its checkpoint is whole."""
     path = tmp_path / killed.FILE
