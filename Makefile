@@ -4,6 +4,8 @@ PYTHON ?= python3
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
+# Ninja would look for make's job server, which recipes do not have, and tell that it is not there.
+unexport MAKEFLAGS
 .DEFAULT_GOAL := test
 .PHONY: demo fuzz test test-c accuracy reproduce test-python test-slow faults load test-freethreaded test-peers test-downstream test-distributed test-gallery lint bench bench-guard bench-ports bench-distributed bench-interfaces bench-streaming bench-tabular docs sanitize sanitize-c sanitize-python sanitize-python-address sanitize-python-thread memcheck analyze platforms trust wheel audit clean
 

@@ -7,7 +7,7 @@ INLINE uint64_t nonzero_bits(v_real value, v_real *smallest)
 {
     const v_mask zero = v_eq(value, v_zero());
     *smallest = v_min(v_select(zero, v_set1((real)INFINITY), v_abs(value)), *smallest);
-    return (uint64_t)(v_bits(zero) ^ ((1u << (V_LANES - 1)) * 2 - 1));
+    return (uint64_t)(v_bits(zero) ^ V_ALL_BITS);
 }
 
 /* One row's bits, unless map is NULL; returns the least magnitude of its nonzero numbers. */

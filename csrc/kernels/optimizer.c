@@ -110,11 +110,27 @@ INLINE void update_vector(const cnn_optimizer_kind kind, const size_t slots,
         store(row->slot1 + j, b, left);
 }
 
+INLINE void update_row(const cnn_optimizer_kind kind, const size_t slots, const struct setting *s,
+                       const struct update_row *row, size_t cols)
+{
+    size_t j = 0;
+    for (; j + V_LANES <= cols; j += V_LANES)
+        update_vector(kind, slots, s, row, j, V_LANES);
+    if (j < cols)
+        update_vector(kind, slots, s, row, j, cols - j);
+}
+
 /* Whether SGD does not change rows of w for which the factor of a plain gradient is 0. */
 static int zeros_change_nothing(const cnn_update *u)
 {
     const real lr = (real)u->lr;
     return KERNEL(finite)(1, 1, &lr, 1) && KERNEL(finite)(1, u->cols, u->g, u->cols);
+}
+
+/* The bits of those of V_LANES rows, of which `left` are there, whose factor is not 0. */
+INLINE unsigned with_factors(const real *factor, size_t left)
+{
+    return v_bits(v_eq(row_load(factor, left), v_zero())) ^ V_ALL_BITS;
 }
 
 /*
@@ -130,25 +146,26 @@ INLINE void update_rows(const cnn_optimizer_kind kind, const size_t slots, const
                      u->g_row != u->cols || with_factor;
     const size_t rows = gaps ? u->rows : 1, cols = gaps ? u->cols : u->rows * u->cols;
     const int skip = with_factor && kind == CNN_SGD && zeros_change_nothing(u);
-    for (size_t i = 0; i < rows; i++) {
-        const real factor = with_factor ? ((const real *)u->factor)[i] : 1;
-        if (skip && factor == 0)
-            continue;
-        const struct update_row row = {
-            .w = (real *)u->w + i * u->w_row,
-            .slot0 = slots > 0 ? (real *)u->slots[0] + i * u->slot_row : NULL,
-            .slot1 = slots > 1 ? (real *)u->slots[1] + i * u->slot_row : NULL,
-            .g = (const real *)u->g + (with_factor ? 0 : i * u->g_row),
-            .factor = v_set1(factor),
-            .with_factor = with_factor,
-            .with_l2 = !plain && u->l2 != 0,
-            .with_clip = !plain && u->clip != 1,
-        };
-        size_t j = 0;
-        for (; j + V_LANES <= cols; j += V_LANES)
-            update_vector(kind, slots, s, &row, j, V_LANES);
-        if (j < cols)
-            update_vector(kind, slots, s, &row, j, cols - j);
+    const real *const factors = u->factor;
+    real *const w = u->w;
+    const size_t w_row = u->w_row;
+    for (size_t first = 0; first < rows; first += V_LANES) {
+        const size_t left = rows - first < V_LANES ? rows - first : V_LANES;
+        unsigned todo = skip ? with_factors(factors + first, left) : V_ALL_BITS >> (V_LANES - left);
+        for (; todo; todo &= todo - 1) {
+            const size_t i = first + (size_t)__builtin_ctz(todo);
+            const struct update_row row = {
+                .w = w + i * w_row,
+                .slot0 = slots > 0 ? (real *)u->slots[0] + i * u->slot_row : NULL,
+                .slot1 = slots > 1 ? (real *)u->slots[1] + i * u->slot_row : NULL,
+                .g = (const real *)u->g + (with_factor ? 0 : i * u->g_row),
+                .factor = v_set1(with_factor ? factors[i] : 1),
+                .with_factor = with_factor,
+                .with_l2 = !plain && u->l2 != 0,
+                .with_clip = !plain && u->clip != 1,
+            };
+            update_row(kind, slots, s, &row, cols);
+        }
     }
 }
 

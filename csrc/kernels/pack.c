@@ -12,38 +12,53 @@ static size_t row_of(const cnn_pack *p)
     return p->packed_row ? p->packed_row : PANEL;
 }
 
-/* Pack row-major b: a row of a panel is several vectors, with zeros behind the last column. */
+/* Pack n columns of row-major b: a row of a panel is several vectors, with zeros behind the last
+ * column. */
+INLINE void pack_strip(const cnn_pack *p, const real *from, real *to, const size_t n)
+{
+    const size_t row = row_of(p), from_row = p->b_row, panel = p->b_panel, rows = p->k;
+    for (size_t k = 0; k < rows; k++, from += from_row, to += row)
+        for (size_t c = 0; c < n; c += V_LANES)
+            v_store(to + c / PANEL * panel + c % PANEL,
+                    row_load(from + c, n - c < V_LANES ? n - c : V_LANES));
+}
+
 static void pack_rows(const cnn_pack *p)
 {
-    const size_t row = row_of(p);
     for (size_t j = 0; j < p->n; j += SIDE_BY_SIDE) {
-        const size_t n = p->n - j < SIDE_BY_SIDE ? p->n - j : SIDE_BY_SIDE;
         const real *from = (const real *)p->b + j;
         real *to = (real *)p->packed + j / PANEL * p->b_panel;
-        for (size_t k = 0; k < p->k; k++, from += p->b_row, to += row)
-            for (size_t c = 0; c < n; c += V_LANES)
-                v_store(to + c / PANEL * p->b_panel + c % PANEL,
-                        row_load(from + c, n - c < V_LANES ? n - c : V_LANES));
+        if (p->n - j >= SIDE_BY_SIDE)
+            pack_strip(p, from, to, SIDE_BY_SIDE);
+        else
+            pack_strip(p, from, to, p->n - j);
     }
 }
 
-/* Transpose a square of V_LANES rows in place; each round of zips halves the distance of
- * neighbours. */
-INLINE void transpose(v_real *rows)
+/*
+ * Pack a square of n columns and `left` rows. The square stays in registers if both are constants,
+ * which is twice as fast.
+ */
+INLINE void pack_square(const cnn_pack *p, const real *from, real *to, const size_t n,
+                        const size_t left)
 {
-    v_real zipped[V_LANES];
+    const size_t row = row_of(p);
+    v_real square[V_LANES];
     UNROLL
-    for (size_t stride = 1; stride < V_LANES; stride *= 2) {
-        UNROLL
-        for (size_t i = 0; i + V_LANES / 2 < V_LANES; i++) {
-            zipped[2 * i] = v_zip_low(rows[i], rows[i + V_LANES / 2]);
-            /* cppcheck-suppress arrayIndexOutOfBounds ; the loop is empty if there is one lane */
-            zipped[2 * i + 1] = v_zip_high(rows[i], rows[i + V_LANES / 2]);
-        }
-        UNROLL
-        for (size_t i = 0; i < V_LANES; i++)
-            rows[i] = zipped[i];
-    }
+    for (size_t c = 0; c < V_LANES; c++)
+        square[c] = c < n ? row_load(from + c * p->b_col, left) : v_zero();
+    v_transpose(square);
+    UNROLL
+    for (size_t r = 0; r < V_LANES; r++)
+        if (r < left)
+            v_store(to + r * row, square[r]);
+}
+
+static void prefetch_square(const cnn_pack *p, const real *from)
+{
+    const uintptr_t soon = (uintptr_t)from + p->ahead * sizeof(real);
+    for (size_t c = 0; c < V_LANES; c++)
+        PREFETCH(soon + c * p->b_col * sizeof(real));
 }
 
 /* Pack b with contiguous columns, in squares of V_LANES rows and columns. */
@@ -54,17 +69,14 @@ static void pack_columns(const cnn_pack *p)
         const size_t n = p->n - j < V_LANES ? p->n - j : V_LANES;
         const real *from = (const real *)p->b + j * p->b_col;
         real *to = (real *)p->packed + j / PANEL * p->b_panel + j % PANEL;
-        for (size_t k = 0; k < p->k; k += V_LANES, from += V_LANES) {
+        for (size_t k = 0; k < p->k; k += V_LANES, from += V_LANES, to += V_LANES * row) {
             const size_t left = p->k - k < V_LANES ? p->k - k : V_LANES;
-            const uintptr_t soon = (uintptr_t)from + p->ahead * sizeof(real);
-            v_real square[V_LANES];
-            for (size_t c = 0; c < V_LANES; c++) {
-                PREFETCH(soon + c * p->b_col * sizeof(real));
-                square[c] = c < n ? row_load(from + c * p->b_col, left) : v_zero();
-            }
-            transpose(square);
-            for (size_t r = 0; r < left; r++, to += row)
-                v_store(to, square[r]);
+            if (p->ahead)
+                prefetch_square(p, from);
+            if (n == V_LANES && left == V_LANES)
+                pack_square(p, from, to, V_LANES, V_LANES);
+            else
+                pack_square(p, from, to, n, left);
         }
     }
 }

@@ -192,14 +192,40 @@ INLINE v_real v_first(v_real a, size_t n, v_real b)
 #endif
     return P(blendv)(b, a, CAST_TO_REAL(first_lanes(n)));
 }
-/* unpack works within 128-bit halves, which are then put in order. */
-INLINE v_real v_zip_low(v_real a, v_real b)
+/* unpack works within 128-bit halves, each of which is transposed; quarters change places before.
+ */
+#define V_HAS_TRANSPOSE
+INLINE void v_transpose(v_real *rows)
 {
-    return P(permute2f128)(P(unpacklo)(a, b), P(unpackhi)(a, b), 0x20);
-}
-INLINE v_real v_zip_high(v_real a, v_real b)
-{
-    return P(permute2f128)(P(unpacklo)(a, b), P(unpackhi)(a, b), 0x31);
+    v_real half[V_LANES];
+    UNROLL
+    for (size_t i = 0; i < V_LANES / 2; i++) {
+        half[i] = P(permute2f128)(rows[i], rows[i + V_LANES / 2], 0x20);
+        half[i + V_LANES / 2] = P(permute2f128)(rows[i], rows[i + V_LANES / 2], 0x31);
+    }
+#if CNN_BITS == 32
+    UNROLL
+    for (size_t i = 0; i < V_LANES; i += 4) {
+        const __m256d low[2] = {
+            _mm256_castps_pd(_mm256_unpacklo_ps(half[i], half[i + 1])),
+            _mm256_castps_pd(_mm256_unpacklo_ps(half[i + 2], half[i + 3])),
+        };
+        const __m256d high[2] = {
+            _mm256_castps_pd(_mm256_unpackhi_ps(half[i], half[i + 1])),
+            _mm256_castps_pd(_mm256_unpackhi_ps(half[i + 2], half[i + 3])),
+        };
+        rows[i] = _mm256_castpd_ps(_mm256_unpacklo_pd(low[0], low[1]));
+        rows[i + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(low[0], low[1]));
+        rows[i + 2] = _mm256_castpd_ps(_mm256_unpacklo_pd(high[0], high[1]));
+        rows[i + 3] = _mm256_castpd_ps(_mm256_unpackhi_pd(high[0], high[1]));
+    }
+#else
+    UNROLL
+    for (size_t i = 0; i < V_LANES; i += 2) {
+        rows[i] = _mm256_unpacklo_pd(half[i], half[i + 1]);
+        rows[i + 1] = _mm256_unpackhi_pd(half[i], half[i + 1]);
+    }
+#endif
 }
 INLINE v_int v_as_int(v_real a)
 {

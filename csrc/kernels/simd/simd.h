@@ -30,7 +30,7 @@
  *   v_bits(mask)                           bit l is lane l
  *   v_select(mask, a, b)                   mask ? a : b
  *   v_first(a, n, b)                       lanes 0 to n - 1 of a, of b behind; 0 < n <= V_LANES
- *   v_zip_low(a, b) v_zip_high(a, b)       a0 b0 a1 b1 ..., from the low or the high halves
+ *   v_transpose(rows)                      a square of V_LANES vectors, in place
  *   v_lookup(a, lanes)                     lane l is lane lanes_l of a, by the low bits. It and the
  *                                          next three exist if V_SUMS <= 2
  *   v_even(a, b, n) v_odd(a, b, n)         the even and the odd blocks of n lanes of a and of b, n
@@ -140,6 +140,25 @@ INLINE v_real v_add_product(v_real sum, v_real a, v_real b)
 }
 #endif
 
+#ifndef V_HAS_TRANSPOSE /* each round of zips halves the distance of neighbours */
+INLINE void v_transpose(v_real *rows)
+{
+    v_real zipped[V_LANES];
+    UNROLL
+    for (size_t stride = 1; stride < V_LANES; stride *= 2) {
+        UNROLL
+        for (size_t i = 0; i + V_LANES / 2 < V_LANES; i++) {
+            zipped[2 * i] = v_zip_low(rows[i], rows[i + V_LANES / 2]);
+            /* cppcheck-suppress arrayIndexOutOfBounds ; the loop is empty if there is one lane */
+            zipped[2 * i + 1] = v_zip_high(rows[i], rows[i + V_LANES / 2]);
+        }
+        UNROLL
+        for (size_t i = 0; i < V_LANES; i++)
+            rows[i] = zipped[i];
+    }
+}
+#endif
+
 #ifndef V_HAS_MINUS_ABS
 INLINE v_real v_minus_abs(v_real a)
 {
@@ -153,6 +172,9 @@ INLINE void v_store_parts(real *p, v_real v, size_t n)
     v_store_partial(p, v, n);
 }
 #endif
+
+/* v_bits of a mask that is true in all lanes. */
+#define V_ALL_BITS ((1u << (V_LANES - 1)) * 2 - 1)
 
 /* The columns of a panel of b. */
 #define PANEL ((size_t)PANEL_VECTORS * V_LANES)
