@@ -133,39 +133,49 @@ INLINE unsigned with_factors(const real *factor, size_t left)
     return v_bits(v_eq(row_load(factor, left), v_zero())) ^ V_ALL_BITS;
 }
 
+/* SGD on the rows whose factor is not 0. Pixels and one-hot columns have many that are. */
+INLINE void update_rows_with_factors(const cnn_update *u, const struct setting *s)
+{
+    const real *const factors = u->factor;
+    struct update_row row = {.g = u->g, .with_factor = 1};
+    for (size_t first = 0; first < u->rows; first += V_LANES) {
+        const size_t left = u->rows - first < V_LANES ? u->rows - first : V_LANES;
+        for (unsigned todo = with_factors(factors + first, left); todo; todo &= todo - 1) {
+            const size_t i = first + (size_t)__builtin_ctz(todo);
+            row.w = (real *)u->w + i * u->w_row;
+            row.factor = v_set1(factors[i]);
+            update_row(CNN_SGD, 0, s, &row, u->cols);
+        }
+    }
+}
+
 /*
- * Update rows of w and slots by rows of g. SGD skips rows whose factor is 0, as that of pixels and
- * one-hot columns often is. All arguments but u and s are constants after inlining; if `plain`, the
- * gradient is used without L2 and clipping.
+ * Update rows of w and slots by rows of g. All arguments but u and s are constants after inlining;
+ * if `plain`, the gradient is used without L2 and clipping.
  */
 INLINE void update_rows(const cnn_optimizer_kind kind, const size_t slots, const int with_factor,
                         const int plain, const cnn_update *u, const struct setting *s)
 {
+    if (kind == CNN_SGD && with_factor && zeros_change_nothing(u)) {
+        update_rows_with_factors(u, s);
+        return;
+    }
     /* Rows without gaps are one long row, which has fewer ends. */
     const int gaps = u->w_row != u->cols || (slots > 0 && u->slot_row != u->cols) ||
                      u->g_row != u->cols || with_factor;
     const size_t rows = gaps ? u->rows : 1, cols = gaps ? u->cols : u->rows * u->cols;
-    const int skip = with_factor && kind == CNN_SGD && zeros_change_nothing(u);
-    const real *const factors = u->factor;
-    real *const w = u->w;
-    const size_t w_row = u->w_row;
-    for (size_t first = 0; first < rows; first += V_LANES) {
-        const size_t left = rows - first < V_LANES ? rows - first : V_LANES;
-        unsigned todo = skip ? with_factors(factors + first, left) : V_ALL_BITS >> (V_LANES - left);
-        for (; todo; todo &= todo - 1) {
-            const size_t i = first + (size_t)__builtin_ctz(todo);
-            const struct update_row row = {
-                .w = w + i * w_row,
-                .slot0 = slots > 0 ? (real *)u->slots[0] + i * u->slot_row : NULL,
-                .slot1 = slots > 1 ? (real *)u->slots[1] + i * u->slot_row : NULL,
-                .g = (const real *)u->g + (with_factor ? 0 : i * u->g_row),
-                .factor = v_set1(with_factor ? factors[i] : 1),
-                .with_factor = with_factor,
-                .with_l2 = !plain && u->l2 != 0,
-                .with_clip = !plain && u->clip != 1,
-            };
-            update_row(kind, slots, s, &row, cols);
-        }
+    for (size_t i = 0; i < rows; i++) {
+        const struct update_row row = {
+            .w = (real *)u->w + i * u->w_row,
+            .slot0 = slots > 0 ? (real *)u->slots[0] + i * u->slot_row : NULL,
+            .slot1 = slots > 1 ? (real *)u->slots[1] + i * u->slot_row : NULL,
+            .g = (const real *)u->g + (with_factor ? 0 : i * u->g_row),
+            .factor = v_set1(with_factor ? ((const real *)u->factor)[i] : 1),
+            .with_factor = with_factor,
+            .with_l2 = !plain && u->l2 != 0,
+            .with_clip = !plain && u->clip != 1,
+        };
+        update_row(kind, slots, s, &row, cols);
     }
 }
 
