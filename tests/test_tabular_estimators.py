@@ -34,7 +34,7 @@ def _expected_failures(estimator):
 @pytest.mark.filterwarnings("ignore")
 @parametrize_with_checks(
     [
-        TabularClassifier(epochs=100, random_state=0, hidden_layer_sizes=(32,)),
+        TabularClassifier(epochs=40, random_state=0, hidden_layer_sizes=(32,)),
         TabularRegressor(epochs=100, random_state=0, hidden_layer_sizes=(32,)),
     ],
     expected_failed_checks=_expected_failures,

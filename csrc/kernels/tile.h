@@ -117,7 +117,8 @@ INLINE void fetch(const size_t lines, const int again, const struct tile *t, str
  * One step of k: add a column of a times a row of b to the sums. Rows of a are addressed from one
  * pointer for four rows, because x86 addresses base + {1, 2, 3} strides without further registers.
  * Narrow columns, at most half a vector, would waste most lanes of a vector: if `width` > 0, a
- * vector has those of several rows, and their factors from a are blended from the broadcasts.
+ * vector has those of several rows, and their factors from a are blended from the broadcasts. A
+ * single row reads each vector of b once, which v_fma can do within its instruction.
  */
 INLINE void add_step(const size_t rows, const size_t vectors, const size_t width,
                      const real *const *a, const size_t a_row, const real *b, const size_t b_panel,
@@ -134,7 +135,8 @@ INLINE void add_step(const size_t rows, const size_t vectors, const size_t width
         const v_real broadcast = v_load_set1(a[r / 4] + r % 4 * a_row);
         UNROLL
         for (size_t v = 0; v < vectors; v++)
-            sum[r][v] = v_add_product(sum[r][v], broadcast, column[v]);
+            sum[r][v] = rows > 1 ? v_add_product(sum[r][v], broadcast, column[v])
+                                 : v_fma(broadcast, column[v], sum[r][v]);
         if (width) {
             const size_t place = r % NARROW_ROWS(width), q = r / NARROW_ROWS(width);
             blend[q] = place ? v_first(blend[q], place * width, broadcast) : broadcast;
