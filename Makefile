@@ -360,6 +360,8 @@ $(VENV)/%-tools: $(VENV)/created pyproject.toml
 
 # Some lists include those of cnn's own extras, so cnn comes first.
 $(VENV)/docs-tools $(VENV)/test-tools $(VENV)/test-polars-tools: | $(VENV)/installed
+# Not at the same time in one environment, with `make -j`.
+$(VENV)/test-polars-tools: | $(VENV)/test-tools
 
 # With the build tools in .venv rather than in an environment that pip makes for each build, a
 # second build in the same folder compiles only what has changed.
