@@ -302,6 +302,20 @@ def test_without_validation():
     assert model.best_epochs_ == [5]
 
 
+@pytest.fixture
+def trained_rows(monkeypatch):
+    """Return a list to which each training adds its number of rows."""
+    counts = []
+    fit = cnn.Sequential.fit
+
+    def counted(net, x, *arguments, **keywords):
+        counts.append(len(x))
+        return fit(net, x, *arguments, **keywords)
+
+    monkeypatch.setattr(cnn.Sequential, "fit", counted)
+    return counts
+
+
 @pytest.mark.parametrize(
     ("parameters", "rows", "trained"),
     [
@@ -317,20 +331,18 @@ def test_without_validation():
         ({"validation_fraction": 0.1}, 15_000, 13_500),
     ],
 )
-def test_how_many_rows_are_trained_with(monkeypatch, parameters, rows, trained):
+def test_how_many_rows_are_trained_with(trained_rows, parameters, rows, trained):
     """All but a tenth and at most 1,000, twice as many if half of them are to calibrate with, a
     fifth as was published, or as many as are asked for."""
-    counts = []
-    fit = cnn.Sequential.fit
-
-    def counted(net, x, *arguments, **keywords):
-        counts.append(len(x))
-        return fit(net, x, *arguments, **keywords)
-
-    monkeypatch.setattr(cnn.Sequential, "fit", counted)
     x = np.linspace(0.0, 1.0, rows)[:, np.newaxis]
     regressor(**{"epochs": 1, "hidden_layer_sizes": 4, **parameters}).fit(x, x[:, 0])
-    assert counts == [trained]
+    assert trained_rows == [trained]
+
+
+def test_a_classifier_holds_out_a_tenth_of_any_table(trained_rows):
+    x = np.linspace(0.0, 1.0, 15_000)[:, np.newaxis]
+    classifier(epochs=1, hidden_layer_sizes=4).fit(x, x[:, 0] > 0.5)
+    assert trained_rows == [13_500]
 
 
 def test_rows_of_weight_0_are_not_held_out():

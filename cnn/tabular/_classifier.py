@@ -74,10 +74,10 @@ class TabularClassifier(ClassifierMixin, BaseTabular):  # type: ignore[misc]
         of the last layers (Guo et al., "On calibration of modern neural networks", 2017). It is
         found on half of the rows that are held out; the others choose the best epoch.
     validation_fraction : float, optional
-        The share of the rows that are held out; 0 for none. By default 0.1, but at most 1,000 rows,
-        twice as many with `calibrate`, and always 0.2 with "realmlp". The best epoch is the one
-        with the least Brier score on them, which is the mean squared distance of the probabilities
-        from the classes; with "realmlp" the one with the fewest wrong classes.
+        The share of the rows that are held out; 0 for none. By default 0.1, and 0.2 with
+        `calibrate` or "realmlp". The best epoch is the one with the least Brier score on them,
+        which is the mean squared distance of the probabilities from the classes; with "realmlp" the
+        one with the fewest wrong classes.
     early_stopping : bool or int, default False
         Whether training ends if no epoch of the last 20, or of so many, was the best. The recipe's
         learning rate is smallest at the end, so that this costs accuracy.

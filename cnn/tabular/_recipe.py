@@ -9,8 +9,7 @@ dropout. The epoch with the best score on held-out rows is kept.
 With a momentum, what is scored and kept is an exponential moving average of the weights over the
 epochs. That averages help is due to B. T. Polyak and A. B. Juditsky, "Acceleration of Stochastic
 Approximation by Averaging", 1992. A quarter of the published epochs then gives smaller errors,
-with GELU and a tenth of the rows held out (benchmarks/tabular/results). How well an epoch is chosen
-depends on how many rows it is chosen by, not on their share, so that of a large table 1,000 do.
+with GELU and a tenth of the rows held out (benchmarks/tabular/results).
 """
 
 from __future__ import annotations
@@ -86,7 +85,6 @@ _AVERAGED = {
     "momentum": 0.8,
     "activation": "gelu",
     "validation_fraction": 0.1,
-    "most_validation_rows": 1000,
 }
 PRESETS: dict[str, dict[str, Any]] = {
     "default": _AVERAGED,
