@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from fault_runs import FILES, MEMORY
+from marks import quick
 
 HERE = Path(__file__).parent
 COMPILER = shlex.split(os.environ.get("CC", "cc"))
@@ -61,9 +62,7 @@ def test_an_allocation_fails(faults, tmp_path, name):
     assert (refused > 0) == (name not in FREE)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow) if n == "to_c" else n for n in FILES]
-)
+@pytest.mark.parametrize("name", quick(FILES.keys() - {"to_c"}, FILES))
 def test_a_call_on_files_fails(faults, tmp_path, name):
     """OSError that names the file, which is as before, and no temporary file is left."""
     trials, refused = run(faults, "files", name, tmp_path)

@@ -223,9 +223,9 @@ def results(library, rows, width):
         ("quantiles", "native"),
         ("poisson", "portable"),
         ("infrequent", "native"),
-        pytest.param("poisson", "native", marks=pytest.mark.slow),
-        pytest.param("classifier", "unoptimized", marks=pytest.mark.slow),
-        pytest.param("quantiles", "unoptimized", marks=pytest.mark.slow),
+        *slow_sets(
+            *(("poisson", "native"), ("classifier", "unoptimized"), ("quantiles", "unoptimized"))
+        ),
     ],
 )
 def test_headers_have_the_bits_of_python(tmp_path, name, options):

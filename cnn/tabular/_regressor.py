@@ -442,7 +442,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):  # type: ignore[misc]
             # The exponential of large steps is too large.
             lr=0.04 if self.loss == "poisson" else Recipe.lr,
             # How well an epoch is chosen depends on how many rows it is chosen by, not on their
-            # share. Classes tell less than numbers: 1,000 of them chose worse than a tenth.
+            # share. For classes this brought nothing (docs/performance/tables.md).
             most_validation_rows=None if self.preset == "realmlp" else 1000,
         )
 
