@@ -14,6 +14,7 @@ CNN_WERROR := $(if $(CI),ON,OFF)
 
 VENV := .venv
 BUILD := build/python
+WHEEL := build/wheel
 BENCH_VENV := build/bench-venv
 TABULAR_VENV := build/tabular-venv
 # What Sphinx writes beside the sources of the site.
@@ -105,7 +106,8 @@ test-peers:
 	    tests/test_interop.py tests/test_peers.py tests/test_arrays.py tests/test_docs.py \
 	    tests/test_streams.py
 
-# Each kind of user against the wheel, in a fresh environment that has nothing else of cnn.
+# Each kind of user against the wheel, in a fresh environment that has nothing else of cnn; QUICK=1
+# leaves out slow tests.
 DOWNSTREAM := build/downstream
 IN_DOWNSTREAM := PATH="$(CURDIR)/$(DOWNSTREAM)/bin:$$PATH"
 test-downstream: wheel
@@ -113,7 +115,8 @@ test-downstream: wheel
 	$(RUN) -c "$$REQUIREMENTS" downstream >$(DOWNSTREAM)/requirements.txt
 	$(DOWNSTREAM)/bin/python -P -m pip --disable-pip-version-check --quiet install \
 	    -r $(DOWNSTREAM)/requirements.txt dist/*.whl
-	$(IN_DOWNSTREAM) python -P -m pytest tests/downstream tests/test_same_bits.py -m downstream
+	$(IN_DOWNSTREAM) python -P -m pytest tests/downstream tests/test_same_bits.py \
+	    -m "downstream$(if $(QUICK), and not slow)"
 
 # What runs on Dask, MPI, Ray and Spark, or on those that `make test-distributed ENGINES="dask mpi"`
 # names, with the blocks of the pages on them; QUICK=1 leaves out these and slow tests. Spark needs a
@@ -307,9 +310,10 @@ analyze: $(VENV)/build-tools $(VENV)/analyze-tools
 trust: $(VENV)/installed $(VENV)/test-tools $(VENV)/build-tools
 	$(RUN) tools/trust.py $(ARGS)
 
-wheel: $(VENV)/build-tools $(VENV)/lint-tools
+wheel: $(WHEEL)/made $(VENV)/lint-tools
 	rm -rf dist
-	$(PIP) wheel --no-deps --wheel-dir dist $(BUILD_OPTIONS) .
+	mkdir dist
+	cp $(WHEEL)/*.whl dist
 	@for wheel in dist/*.whl; do \
 	    size=$$(stat -c %s "$$wheel" 2>/dev/null || stat -f %z "$$wheel"); \
 	    echo "$$wheel: $$size bytes"; \
@@ -372,16 +376,20 @@ $(VENV)/installed: $(VENV)/build-tools $(SOURCES)
 	$(PIP) install $(BUILD_OPTIONS) .
 	touch $@
 
+# Only one build at a time may use the folder.
+$(WHEEL)/made: $(VENV)/installed
+	rm -rf $(@D)
+	$(PIP) wheel --no-deps --wheel-dir $(@D) $(BUILD_OPTIONS) .
+	touch $@
+
 # The engines that ENGINES names, with the wheel of now.
 .PHONY: distributed-environment
-distributed-environment: $(VENV)/installed
+distributed-environment: $(WHEEL)/made
 	$(PYTHON) -m venv $(DISTRIBUTED)
-	rm -rf $(DISTRIBUTED)/wheel
-	$(PIP) wheel --no-deps --wheel-dir $(DISTRIBUTED)/wheel $(BUILD_OPTIONS) .
 	$(DISTRIBUTED)/bin/python -P -m pip --disable-pip-version-check --quiet uninstall --yes cnn
 	extras=$$(echo test-distributed $(ENGINES) | tr ' ' ,); \
 	    $(DISTRIBUTED)/bin/python -P -m pip --disable-pip-version-check --quiet install \
-	        "$$(echo $(DISTRIBUTED)/wheel/*.whl)[$$extras]"
+	        "$$(echo $(WHEEL)/*.whl)[$$extras]"
 
 # The benchmarks' peers are large, so they have environments of their own.
 $(BENCH_VENV)/installed: benchmarks/requirements.txt

@@ -1,5 +1,6 @@
 """What tests share: instruction sets, thread counts, data, and networks made in a line."""
 
+import gc
 import os
 import signal
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import settings
+from marks import quick
 
 from cnn import _core
 
@@ -20,6 +22,11 @@ os.environ.setdefault("MPLBACKEND", "agg")
 # A shell starts its background jobs with SIGINT ignored. Tests of Ctrl-C would then wait for ever.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish():
+    """Leave the tests themselves, thousands of objects, out of each garbage collection."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +45,7 @@ def isa(request):
     return request.param
 
 
-@pytest.fixture(params=[1, 2, 3])
+@pytest.fixture(params=quick({1, 3}, [1, 2, 3]))
 def threads(request):
     """Run the test with each of these numbers of threads."""
     _core.set_num_threads(request.param)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from marks import quick
 from refused import refused
 
 import cnn
@@ -104,7 +105,7 @@ def inputs(dtype):
     return x.astype(dtype)
 
 
-@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("options", quick({"portable"}, OPTIONS))
 def test_standardize(tmp_path, options, dtype, bits):
     """With one dense layer and with several, which take other buffers."""
     c_type, x = "float" if dtype == np.float32 else "double", inputs(dtype)

@@ -205,6 +205,7 @@ def test_the_split_is_of_all_rows():
 # ---- Wide tables -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_time_is_linear_in_the_number_of_columns(file):
     def seconds(columns):
         text = ",".join(f"column {i}" for i in range(columns)) + "\n"

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from marks import slow_sets
+from marks import quick, slow, slow_sets
 
 from cnn import runtime
 
@@ -28,9 +28,10 @@ def run(*arguments, **variables):
 
 BAD_COUNTS = ["abc", "0", "-1", "+2", "1025", "99999", "4.5", "1e1", " 4 ", "4,2", "0x10", "\u0663"]
 BAD_COUNTS += ["9" * 30, "8 cores", "2\n"]
+FEW_COUNTS = {"abc", "1025", "4.5", "\u0663", "9" * 30}
 
 
-@pytest.mark.parametrize("value", BAD_COUNTS)
+@pytest.mark.parametrize("value", quick(FEW_COUNTS, BAD_COUNTS))
 def test_a_number_of_threads_that_is_not_used_is_told_once(value):
     done = run("-c", "import cnn; " + ASK, CNN_NUM_THREADS=value, OMP_NUM_THREADS="3")
     message = (
@@ -113,7 +114,9 @@ def test_show_versions_prints_what_info_does():
     assert run("-c", program).stdout == run("-m", "cnn", "info").stdout
 
 
-@pytest.mark.parametrize("value", [*BAD_COUNTS, "1", "007", "1024", "00001024"])
+@pytest.mark.parametrize(
+    "value", [*quick(FEW_COUNTS, BAD_COUNTS), *slow("1"), "007", *slow("1024"), "00001024"]
+)
 def test_the_library_and_the_message_agree(value):
     """What is told to be unused is what libcnn does not use."""
     done = run("-W", "ignore", "-c", ASK, CNN_NUM_THREADS=value)

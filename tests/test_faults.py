@@ -52,9 +52,11 @@ def run(faults, *arguments):
 
 # Without an allocation in libcnn: they read and write arrays of Python's.
 FREE = {"get_weights", "set_weights"}
+# Each takes a process of its own.
+QUICK = {"Sequential", "fit with all", "train_step", "predict", "vjp", "save, load", *FREE}
 
 
-@pytest.mark.parametrize("name", MEMORY)
+@pytest.mark.parametrize("name", quick(QUICK, MEMORY))
 def test_an_allocation_fails(faults, tmp_path, name):
     """MemoryError, the network as before; called again, the bits of an undisturbed call."""
     trials, refused = run(faults, "memory", name, tmp_path)

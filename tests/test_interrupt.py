@@ -13,6 +13,7 @@ import time
 
 import numpy as np
 import pytest
+from marks import quick
 
 import cnn
 from cnn import _core
@@ -85,7 +86,7 @@ def interrupt(program, path="", tries=TRIES):
     return late, rest
 
 
-@pytest.mark.parametrize("program", [FIT, ONE_LONG_EPOCH, EVALUATE])
+@pytest.mark.parametrize("program", quick({ONE_LONG_EPOCH}, [FIT, ONE_LONG_EPOCH, EVALUATE]))
 def test_in_time(program, tmp_path):
     late, _ = interrupt(program, tmp_path / "model")
     assert min(late) <= PROMISE, late

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from marks import quick, slow
 
 import cnn
 from cnn import _core
@@ -45,8 +46,8 @@ def test_narrow_columns(width, activation, dtype, bits):
     assert found == dict.fromkeys(found, found["scalar"])
 
 
-@pytest.mark.parametrize("inputs", [256, 512])
-@pytest.mark.parametrize("rows", [7, 8, 301])
+@pytest.mark.parametrize("inputs", [*slow(256), 512])
+@pytest.mark.parametrize("rows", quick({7, 301}, [7, 8, 301]))
 def test_operands_on_few_cache_sets(rows, inputs, dtype, isa, bits, threads):
     """Rows whole multiples of 2 KiB apart are copied where there are columns enough; bits stay."""
     rng = np.random.default_rng(0)
@@ -99,7 +100,7 @@ def test_batches_of_one_row(optimizer, l2, dtype, isa, bits):
         assert found[0] == found[1]
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 40, 150])
+@pytest.mark.parametrize("batch_size", quick({3, 150}, [1, 3, 40, 150]))
 def test_batches_gathered_ahead(batch_size, dtype, bits, threads):
     """The next batch is gathered during a step, in an epoch, but not for a step by itself."""
     rng = np.random.default_rng(0)

@@ -10,6 +10,7 @@ import threading
 import numpy as np
 import pytest
 import reference as ref
+from marks import quick
 
 from cnn import _core
 
@@ -127,7 +128,7 @@ def test_slots_are_read_and_set_row_major(rows, make, data, dtype, parameters, b
         other.set_state(trainer.get_state())
 
 
-@pytest.mark.parametrize("rows", [1, 7, 50])
+@pytest.mark.parametrize("rows", quick({7}, [1, 7, 50]))
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_threads_that_share_columns_change_no_bit(
     optimizer, rows, data, network_of, dtype, isa, parameters, bits

@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 from exact_runs import FAST_ISAS, FEW, HIDDEN, LABELS, SIZES, numbers, on_scalar
+from marks import quick
 
 import cnn
 from cnn import _core
@@ -181,7 +182,7 @@ def test_dense_backward_of_many_sizes(size, dtype, isa, bits):
 # ---- G1: threads, batches, places, interfaces --------------------------------------------------
 
 
-@pytest.mark.parametrize("threads", [2, 3, 4])
+@pytest.mark.parametrize("threads", quick({3}, [2, 3, 4]))
 @pytest.mark.parametrize(("m", "n", "k"), [(300, 257, 300), (1, 4000, 900), (5000, 10, 64)])
 def test_dense_with_threads(m, n, k, threads, dtype, isa, bits):
     x, w, b = numbers(1, (m, k), dtype), numbers(2, (k, n), dtype), numbers(3, n, dtype)
@@ -233,7 +234,7 @@ def predictions(network_of):
     return {name: on_scalar(lambda name=name: run(name)) for name in ("float32", "float64")}
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3, 4])
+@pytest.mark.parametrize("threads", quick({1, 3}, [1, 2, 3, 4]))
 def test_predict(threads, dtype, isa, network_of, predictions, bits):
     """Any batch, place in it, layout, instruction set, number of threads, and interface."""
     _core.set_num_threads(threads)

@@ -8,6 +8,7 @@ zeros, and no weight: they add 0 to each sum, and say whether the batch has zero
 import numpy as np
 import pytest
 import reference as ref
+from marks import slow
 
 from cnn import _core
 
@@ -145,7 +146,7 @@ def test_gradients_of_infinite_deltas(network_of, isa, bits):
 
 @pytest.mark.parametrize("clip_norm", [0.0, 0.5])
 @pytest.mark.parametrize("kind", ["sgd", "adam"])
-@pytest.mark.parametrize("width", [50, 160])
+@pytest.mark.parametrize("width", [50, *slow(160)])
 def test_epochs_do_not_depend_on_zeros(
     kind, clip_norm, width, network_of, dtype, isa, threads, parameters, bits
 ):

@@ -7,7 +7,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from marks import slow
+from marks import quick, slow
 from refused import refused
 from table_models import (
     COLUMNS,
@@ -35,7 +35,7 @@ from cnn.cli import main as command_line
 
 
 @needs_compiler
-@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("options", quick({"native"}, OPTIONS))
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("target", [SPECIES, PRICE], ids=["classes", "number"])
 def test_headers_have_the_bits_of_python(tmp_path, target, dtype, options):

@@ -219,12 +219,11 @@ def results(library, rows, width):
         ("classifier", "portable"),
         ("ensemble", "native"),
         ("number", "C++"),
-        ("numbers", "portable"),
         ("quantiles", "native"),
-        ("poisson", "portable"),
         ("infrequent", "native"),
         *slow_sets(
-            *(("poisson", "native"), ("classifier", "unoptimized"), ("quantiles", "unoptimized"))
+            *(("numbers", "portable"), ("poisson", "portable"), ("poisson", "native")),
+            *(("classifier", "unoptimized"), ("quantiles", "unoptimized")),
         ),
     ],
 )

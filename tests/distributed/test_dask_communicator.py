@@ -103,6 +103,7 @@ def large(comm: Any, count: int) -> list[list[float]]:
     return [[float(part.min()), float(part.mean()), float(part.max())] for part in parts]
 
 
+@pytest.mark.slow
 def test_parts_above_the_size_that_dask_serializes_on_a_thread(client: Client) -> None:
     assert run(client, large, 11_000_000) == [[0.0] * 3, [1.0] * 3]
 

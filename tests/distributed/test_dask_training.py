@@ -17,6 +17,7 @@ from typing import Any
 import cloudpickle
 import numpy as np
 import pytest
+from marks import slow
 
 pytest.importorskip("dask", reason="these tests run in `make test-distributed`")
 
@@ -151,15 +152,8 @@ def sources(kind: str, client: Client, folder: Path) -> tuple[Any, dict[str, Any
 @pytest.mark.parametrize(
     "kind",
     [
-        "list",
-        "callable",
-        "dataframe",
-        "series",
-        "columns",
-        "delayed",
-        "futures",
-        "placed",
-        "files",
+        *("dataframe", "delayed", "futures", "placed", "files"),
+        *slow("list", "callable", "series", "columns"),
     ],
 )
 def test_every_kind_of_shards(client: Client, tmp_path: Path, kind: str) -> None:
@@ -403,5 +397,6 @@ def test_partition_that_raises(client: Client) -> None:
     assert caught.value.__notes__ == ["distributed.dask.fit: raised by the partition of shard 3"]
 
 
+@pytest.mark.slow
 def test_example_of_the_docstring() -> None:
     assert doctest.testmod(cnn_dask, raise_on_error=True).attempted > 5

@@ -30,13 +30,13 @@ def expected(tmp_path_factory):
 
 
 @pytest.mark.parametrize("size", [1, 3, *slow(2, 4, 8)])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", *slow("float64")])
 def test_bits_do_not_depend_on_processes(size, dtype, expected, tmp_path):
     code, found, text = mpi_runs.run(size, {"dtype": dtype}, tmp_path)
     assert (code, found) == (0, [expected[dtype]] * size), text
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [*slow(1), 2])
 @pytest.mark.parametrize("isa", [isa for isa in _core.isas() if isa in ("scalar", "avx2")])
 def test_bits_do_not_depend_on_threads_and_isas(threads, isa, expected, tmp_path):
     code, found, text = mpi_runs.run(2, {"threads": threads, "isa": isa}, tmp_path)
@@ -50,7 +50,7 @@ def test_bits_do_not_depend_on_files(expected, tmp_path):
 
 
 @pytest.mark.parametrize("size", [2, *slow(1, 3, 4, 8)])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", [*slow("float32"), "float64"])
 def test_bits_do_not_depend_on_processes_that_read_parquet(size, dtype, tmp_path):
     mpi_runs.write_files(tmp_path)
     settings = {"files": str(tmp_path), "parquet": True, "dtype": dtype}
@@ -168,7 +168,7 @@ def test_a_full_disk_ends_all_and_leaves_the_checkpoint_before(whole, tmp_path):
     assert (code, found) == (0, [whole[0]] * 3), text
 
 
-@pytest.mark.parametrize("who", ["rank 0", "rank 1", "the launcher"])
+@pytest.mark.parametrize("who", [*slow("rank 0"), "rank 1", "the launcher"])
 def test_an_interrupt_ends_all(who, tmp_path):
     """Also if the process waits for others at that moment, which then wait for it in turn."""
     checkpoint = tmp_path / "run.safetensors"

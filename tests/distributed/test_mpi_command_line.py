@@ -59,7 +59,7 @@ def rows_of(name):
         return list(csv.reader(file))
 
 
-@pytest.fixture(scope="module", params=sorted(TARGETS))
+@pytest.fixture(scope="module", params=["adult", *slow("california")])
 def table(request, tmp_path_factory):
     """Return the options of a training, its CSV files, and the model of one process."""
     import pyarrow.csv

@@ -42,7 +42,10 @@ def run():
 
 @pytest.fixture(scope="session")
 def pip_install(run, tmp_path_factory):
-    """Build one of the projects with what is installed here, and put it on the path."""
+    """Build one of the projects with what is installed here, and put it on the path.
+
+    It is not optimized: Cython's code compiles for long.
+    """
 
     def install(project):
         target = tmp_path_factory.mktemp(project)
@@ -51,7 +54,8 @@ def pip_install(run, tmp_path_factory):
         copy = build / project
         # setuptools builds in the source folder.
         run("cp", "-r", HERE / "projects" / project, copy)
-        run(sys.executable, "-P", "-m", "pip", "install", *options, "--target", target, copy)
+        command = [sys.executable, "-P", "-m", "pip", "install", *options, "--target", target, copy]
+        run(*command, CFLAGS="-O0")
         sys.path.insert(0, str(target))
 
     return install

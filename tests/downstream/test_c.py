@@ -137,6 +137,7 @@ int main()
     run(tmp_path / "net")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     sys.platform == "win32", reason="names of libraries are those of ELF and Mach-O"
 )
