@@ -26,9 +26,9 @@ def identity_behind(layer, dtype):
 # ---- Numbers -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("clip", [0.0, 3.0])
-def test_features(dtype, isa, clip):
-    layer = columns(clip=clip)
+@pytest.mark.parametrize(("clip", "frequencies"), [(0.0, 21), (3.0, 21), (3.0, 16)])
+def test_features(dtype, isa, clip, frequencies):
+    layer = columns(clip=clip, frequencies=frequencies)
     net = identity_behind(layer, dtype)
     x = X.copy()
     x[1, 1] = 50.0
@@ -109,10 +109,12 @@ def _loss_and_gradients(net, x, t, step=-1):
     return net._network.gradients(loss, x, t, None, step)
 
 
-@pytest.mark.parametrize("step", [-1, 4])
-def test_gradients_by_differences(step):
+@pytest.mark.parametrize(
+    ("step", "sizes"), [(-1, {}), (4, {}), (-1, {"frequencies": 16, "periodic_size": 6})]
+)
+def test_gradients_by_differences(step, sizes):
     """Central differences of step h are off by h^2 times a third derivative, and by rounding."""
-    net, rng = network("float64"), np.random.default_rng(1)
+    net, rng = network("float64", **sizes), np.random.default_rng(1)
     x = X[:40].copy()
     x[1, 1] = 2.0
     t = T[:40]
@@ -180,6 +182,59 @@ def test_embedding_is_a_product_with_one_hot_columns(bits, dtype):
 
 
 # ---- Bits ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("frequencies", "size"), [(32, 4), (16, 5), (32, 5)])
+def test_zeros_beside_the_default_sizes_change_no_bit(isa, dtype, bits, frequencies, size):
+    """Kernels have code of its own for 16 frequencies and 3 features."""
+
+    def results(frequencies, size):
+        layer = cnn.Columns([Periodic()] * 3, frequencies=frequencies, periodic_size=size)
+        net = cnn.Sequential([layer, cnn.Dense(layer.outputs, 2)], rng=0, dtype=dtype)
+        spread = np.zeros((3, size + 1, frequencies))
+        spread[:, :2, :16] = periodic[:, :2]
+        spread[:, 2:5, :16] = periodic[:, 2:]
+        offset = np.zeros((3, size - 1))
+        offset[:, :3] = offsets
+        layer.periodic = np.hstack([spread.reshape(3, -1), offset])
+        weight = np.zeros((3, size, 2))
+        weight[:, :4] = weights
+        net.layers[1].weight = weight.reshape(-1, 2)
+        y, dx = net.vjp(x, dy)
+        _, found = _loss_and_gradients(net, x, dy)
+        numbers = found[0][:, : (size + 1) * frequencies].reshape(3, size + 1, frequencies)
+        return bits(y, dx, numbers[:, :5, :16], found[0][:, -(size - 1) :][:, :3])
+
+    rng = np.random.default_rng(4)
+    periodic, offsets = rng.normal(size=(3, 5, 16)), rng.normal(size=(3, 3))
+    weights, x, dy = (
+        rng.normal(size=(3, 4, 2)),
+        rng.normal(size=(600, 3)),
+        rng.normal(size=(600, 2)),
+    )
+    assert results(frequencies, size) == results(16, 4)
+
+
+@pytest.mark.parametrize(("width", "place"), [(31, 9), (100, 80), (600, 570), (1030, 800)])
+def test_gradients_of_factors_do_not_depend_on_the_width(isa, dtype, bits, width, place):
+    """Kernels add several rows at a time to few columns, and take many columns in strips."""
+
+    def gradient(width, place):
+        def spread(values, axis):
+            wide = np.zeros([width if i == axis else n for i, n in enumerate(values.shape)])
+            wide[(slice(None),) * axis + (slice(place, place + 3),)] = values
+            return wide
+
+        layers = [cnn.Scale(width), cnn.Dense(width, 2)]
+        net = cnn.Sequential(layers, rng=0, dtype=dtype)
+        layers[0].factor, layers[1].weight = spread(factor, 0), spread(weight, 0)
+        _, found = _loss_and_gradients(net, spread(x, 1), t)
+        return found[0].ravel()[place : place + 3]
+
+    rng = np.random.default_rng(5)
+    factor, weight = rng.normal(size=3), rng.normal(size=(3, 2))
+    x, t = rng.normal(size=(523, 3)), rng.normal(size=(523, 2))
+    assert bits(gradient(width, place)) == bits(gradient(3, 0))
 
 
 def test_predict_bits(isa, threads, dtype, bits):

@@ -264,10 +264,9 @@ class Best(Callback):
             return weights
         if self._means is None:
             self._means = [weight.astype(np.float64) for weight in weights]
-        self._means = [
-            mean * self._momentum + weight.astype(np.float64) * (1.0 - self._momentum)
-            for mean, weight in zip(self._means, weights, strict=True)
-        ]
+        for mean, weight in zip(self._means, weights, strict=True):
+            mean *= self._momentum
+            mean += weight.astype(np.float64) * (1.0 - self._momentum)
         return [mean.astype(self.model.dtype) for mean in self._means]
 
 

@@ -15,6 +15,10 @@
 /* Columns whose numbers are made at a time. */
 #define BUFFER ((size_t)64)
 
+/* What a periodic column has by default. */
+#define USUAL_FREQUENCIES ((size_t)16)
+#define USUAL_FEATURES ((size_t)3)
+
 /* ---- Numbers ----------------------------------------------------------------------------- */
 
 /* v / sqrt(1 + (v / bound)^2), without overflow: with the smaller of the two over the larger. */
@@ -84,11 +88,29 @@ INLINE v_real column_turns(const struct periodic *p, size_t k, size_t left, v_re
     return turns_of(u, row_load(p->frequency + k, left), row_load(p->phase + k, left));
 }
 
+/* The features of 16 frequencies, the default, whose terms are one for each lane of a sum. */
+static void usual_features(const cnn_columns *c, const struct periodic *p, real u, real *y)
+{
+    v_real cosines[V_SUMS], terms[V_SUMS];
+    for (size_t v = 0; v < V_SUMS; v++)
+        cosines[v] = v_cos_turns(column_turns(p, v * V_LANES, V_LANES, v_set1(u)));
+    for (size_t h = 0; h + 1 < c->size; h++) {
+        const real *factor = p->factor + h * USUAL_FREQUENCIES;
+        for (size_t v = 0; v < V_SUMS; v++)
+            terms[v] = v_add(v_zero(), v_mul(cosines[v], v_load(factor + v * V_LANES)));
+        y[h] = v_fold_add(terms) + p->offset[h];
+    }
+}
+
 static void periodic_features(const cnn_columns *c, const cnn_column_place *place, real u, real *y)
 {
     const struct periodic p = periodic_of(c, place);
     const size_t n = c->frequencies;
     real cosines[CNN_MOST_FREQUENCIES + V_LANES];
+    if (n == USUAL_FREQUENCIES) {
+        usual_features(c, &p, u, y);
+        return;
+    }
     for (size_t k = 0; k < n; k += V_LANES) {
         const size_t left = n - k < V_LANES ? n - k : V_LANES;
         v_store(cosines + k, v_cos_turns(column_turns(&p, k, left, v_set1(u))));
@@ -101,12 +123,14 @@ static void periodic_features(const cnn_columns *c, const cnn_column_place *plac
     }
 }
 
-/* What goes back to frequencies k, k + 1, ... from a row's dy: the derivative by their phases. */
-INLINE v_real back_to_phase(const cnn_columns *c, const struct periodic *p, const real *dy,
-                            size_t k, size_t left, v_real sine)
+/* What goes back to frequencies k, k + 1, ... from a row's dy of so many features: the derivative
+ * by their phases. */
+INLINE v_real back_to_phase(const cnn_columns *c, const struct periodic *p, const size_t features,
+                            const real *dy, size_t k, size_t left, v_real sine)
 {
     v_real g = v_zero();
-    for (size_t h = 0; h + 1 < c->size; h++)
+    UNROLL
+    for (size_t h = 0; h < features; h++)
         g = v_fma(row_load(p->factor + h * c->frequencies + k, left), v_set1(dy[h]), g);
     return v_sub(v_zero(), v_mul(sine, g));
 }
@@ -138,9 +162,7 @@ INLINE void column_features(const cnn_columns *c, const cnn_column_place *place,
             break;
         }
         for (size_t j = 0; j < place->categories; j++)
-            y[j] = 0;
-        if (known)
-            y[code] = 1;
+            y[j] = known && j == code;
         break;
     }
     case CNN_COLUMN_EMBEDDING: {
@@ -188,7 +210,7 @@ static real back_to_number(const cnn_columns *c, const cnn_column_place *place, 
     for (size_t k = 0; k < n; k += V_LANES) {
         const size_t left = n - k < V_LANES ? n - k : V_LANES;
         const v_real sine = v_sin_turns(column_turns(&p, k, left, v_set1(u)));
-        const v_real d = back_to_phase(c, &p, dy + place->feature + 1, k, left, sine);
+        const v_real d = back_to_phase(c, &p, c->size - 1, dy + place->feature + 1, k, left, sine);
         v_store(terms + k, v_mul(v_mul(d, v_set1(TURN)), row_load(p.frequency + k, left)));
     }
     ROW_SUM(sum, n, k, left, row_load(terms + k, left));
@@ -249,21 +271,23 @@ INLINE void column_numbers(const cnn_columns *c, size_t column, size_t rows, con
 }
 
 /* Add a chunk of rows to the gradients of frequencies k, k + 1, ...; `first` assigns them. */
-static void add_frequencies(const cnn_columns *c, const struct periodic *p, size_t k, size_t rows,
-                            const real *u, const real *dy, size_t dy_row, int first, real *out)
+INLINE void add_frequencies(const cnn_columns *c, const struct periodic *p, const size_t features,
+                            size_t k, size_t rows, const real *u, const real *dy, size_t dy_row,
+                            int first, real *out)
 {
     const size_t n = c->frequencies, left = n - k < V_LANES ? n - k : V_LANES;
-    const size_t features = c->size - 1;
     v_real sums[CNN_MOST_PERIODIC + 2];
+    UNROLL
     for (size_t s = 0; s < features + 2; s++)
         sums[s] = v_zero();
     for (size_t i = 0; i < rows; i++, dy += dy_row) {
         const v_real number = v_set1(u[i]);
         const v_real turns = column_turns(p, k, left, number);
         const v_real cosine = v_cos_turns(turns);
-        const v_real d = back_to_phase(c, p, dy, k, left, v_sin_turns(turns));
+        const v_real d = back_to_phase(c, p, features, dy, k, left, v_sin_turns(turns));
         sums[0] = v_fma(v_mul(d, v_set1(TURN)), number, sums[0]);
         sums[1] = v_add(sums[1], d);
+        UNROLL
         for (size_t h = 0; h < features; h++)
             sums[2 + h] = v_fma(cosine, v_set1(dy[h]), sums[2 + h]);
     }
@@ -279,13 +303,18 @@ void KERNEL(periodic_gradient)(const cnn_columns *c, size_t column, size_t rows,
     const cnn_column_place *place = &c->places[column];
     const struct periodic p = periodic_of(c, place);
     const real *back = (const real *)dy + place->feature + 1;
-    const size_t n = c->frequencies;
+    const size_t n = c->frequencies, features = c->size - 1;
     real u[CNN_CHUNK + V_LANES];
     for (size_t first = 0; first < rows; first += CNN_CHUNK) {
         const size_t count = rows - first < CNN_CHUNK ? rows - first : CNN_CHUNK;
         column_numbers(c, column, count, (const real *)x + first * x_row, x_row, u);
-        for (size_t k = 0; k < n; k += V_LANES)
-            add_frequencies(c, &p, k, count, u, back + first * dy_row, dy_row, first == 0, out);
+        const real *chunk = back + first * dy_row;
+        for (size_t k = 0; k < n; k += V_LANES) {
+            if (features == USUAL_FEATURES) /* whose sums stay in registers */
+                add_frequencies(c, &p, USUAL_FEATURES, k, count, u, chunk, dy_row, !first, out);
+            else
+                add_frequencies(c, &p, features, k, count, u, chunk, dy_row, !first, out);
+        }
     }
-    KERNEL(column_sum)(rows, c->size - 1, back, dy_row, (real *)out + (c->size + 1) * n);
+    KERNEL(column_sum)(rows, features, back, dy_row, (real *)out + (c->size + 1) * n);
 }

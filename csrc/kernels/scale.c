@@ -37,8 +37,12 @@ INLINE v_real add_chunk(int first, v_real total, v_real sum)
     return first ? sum : v_add(total, sum);
 }
 
-/* How many vectors of columns are summed side by side: in one, additions wait for each other. */
-#define COLUMN_BLOCK ((size_t)4)
+/* Columns whose sums stay in the L1 cache: rows are read along, since few prefetchers follow
+ * columns down a large matrix. */
+#define STRIP ((size_t)512)
+/* Rows that are added at a time to few columns, whose sums would wait for their own stores. */
+#define TOGETHER ((size_t)4)
+#define FEW_VECTORS ((size_t)4)
 
 /* Matrices whose products are summed down the columns: of a and (b - c), or of a alone. */
 struct terms {
@@ -46,51 +50,57 @@ struct terms {
     size_t a_row, b_row, c_row;
 };
 
-/* The sums of columns [j, j + vectors V_LANES), of which the last vector has `left`. */
-INLINE void sum_down(const struct terms *of, size_t rows, size_t j, const size_t vectors,
-                     size_t left, real *out)
+/* sum plus the terms of row r, column j and those behind it in a vector, of which `left` count. */
+INLINE v_real add_terms(const struct terms *of, size_t r, size_t j, size_t left, v_real sum)
 {
-    v_real total[COLUMN_BLOCK], sum[COLUMN_BLOCK];
-    UNROLL
-    for (size_t v = 0; v < vectors; v++)
-        total[v] = v_zero();
+    const v_real a = row_load(of->a + r * of->a_row + j, left);
+    if (!of->b)
+        return v_add(sum, a);
+    v_real with = row_load(of->b + r * of->b_row + j, left);
+    if (of->c)
+        with = v_sub(with, row_load(of->c + r * of->c_row + j, left));
+    return v_fma(a, with, sum);
+}
+
+/* Add rows [r, r + rows) to the sums of columns [j, j + cols), or begin these. */
+INLINE void add_rows(const struct terms *of, size_t r, const size_t rows, size_t j, size_t cols,
+                     int begin, real *sums)
+{
+    for (size_t at = 0; at < cols; at += V_LANES) {
+        const size_t left = cols - at < V_LANES ? cols - at : V_LANES;
+        v_real sum = begin ? v_zero() : v_load(sums + at);
+        UNROLL
+        for (size_t i = 0; i < rows; i++)
+            sum = add_terms(of, r + i, j + at, left, sum);
+        v_store(sums + at, sum);
+    }
+}
+
+/* The sums of columns [j, j + cols), at most a strip. */
+INLINE void sum_strip(const struct terms *of, size_t rows, size_t j, size_t cols, real *out)
+{
+    real sums[STRIP];
     for (size_t i = 0; i < rows; i += CNN_CHUNK) {
         const size_t end = rows - i < CNN_CHUNK ? rows : i + CNN_CHUNK;
-        UNROLL
-        for (size_t v = 0; v < vectors; v++)
-            sum[v] = v_zero();
-        for (size_t r = i; r < end; r++) {
-            UNROLL
-            for (size_t v = 0; v < vectors; v++) {
-                const size_t at = j + v * V_LANES, n = v + 1 < vectors ? V_LANES : left;
-                const v_real a = row_load(of->a + r * of->a_row + at, n);
-                if (!of->b) {
-                    sum[v] = v_add(sum[v], a);
-                    continue;
-                }
-                v_real with = row_load(of->b + r * of->b_row + at, n);
-                if (of->c)
-                    with = v_sub(with, row_load(of->c + r * of->c_row + at, n));
-                sum[v] = v_fma(a, with, sum[v]);
-            }
+        size_t r = i;
+        for (; cols <= FEW_VECTORS * V_LANES && r + TOGETHER <= end; r += TOGETHER)
+            add_rows(of, r, TOGETHER, j, cols, r == i, sums);
+        for (; r < end; r++)
+            add_rows(of, r, 1, j, cols, r == i, sums);
+        for (size_t at = 0; at < cols; at += V_LANES) {
+            const size_t left = cols - at < V_LANES ? cols - at : V_LANES;
+            const v_real sum = v_load(sums + at);
+            row_store(out + at, i == 0 ? sum : v_add(row_load(out + at, left), sum), left);
         }
-        UNROLL
-        for (size_t v = 0; v < vectors; v++)
-            total[v] = add_chunk(i == 0, total[v], sum[v]);
     }
-    UNROLL
-    for (size_t v = 0; v < vectors; v++)
-        row_store(out + j + v * V_LANES, total[v], v + 1 < vectors ? V_LANES : left);
 }
 
 INLINE void sum_all_down(const struct terms *of, size_t rows, size_t cols, real *out)
 {
-    size_t j = 0;
-    for (; j + COLUMN_BLOCK * V_LANES <= cols; j += COLUMN_BLOCK * V_LANES)
-        sum_down(of, rows, j, COLUMN_BLOCK, V_LANES, out);
-    KEEP_LOOP
-    for (; j < cols; j += V_LANES)
-        sum_down(of, rows, j, 1, cols - j < V_LANES ? cols - j : V_LANES, out);
+    for (size_t j = 0; rows == 0 && j < cols; j++)
+        out[j] = 0;
+    for (size_t j = 0; j < cols; j += STRIP)
+        sum_strip(of, rows, j, cols - j < STRIP ? cols - j : STRIP, out + j);
 }
 
 /* A product with ones, in the chunks of gemm: x + 1 * y rounds like x + y. */
