@@ -310,7 +310,7 @@ void KERNEL(periodic_gradient)(const cnn_columns *c, size_t column, size_t rows,
         column_numbers(c, column, count, (const real *)x + first * x_row, x_row, u);
         const real *chunk = back + first * dy_row;
         for (size_t k = 0; k < n; k += V_LANES) {
-            if (features == USUAL_FEATURES) /* whose sums stay in registers */
+            if (V_LANES > 1 && features == USUAL_FEATURES) /* whose sums stay in registers */
                 add_frequencies(c, &p, USUAL_FEATURES, k, count, u, chunk, dy_row, !first, out);
             else
                 add_frequencies(c, &p, features, k, count, u, chunk, dy_row, !first, out);

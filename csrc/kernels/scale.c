@@ -95,7 +95,8 @@ INLINE void sum_strip(const struct terms *of, size_t rows, size_t j, size_t cols
     }
 }
 
-INLINE void sum_all_down(const struct terms *of, size_t rows, size_t cols, real *out)
+/* Not inlined: the copies would be large and no faster. */
+NOINLINE void sum_all_down(const struct terms *of, size_t rows, size_t cols, real *out)
 {
     for (size_t j = 0; rows == 0 && j < cols; j++)
         out[j] = 0;
