@@ -192,8 +192,8 @@ def test_what_is_printed(trained):
     start = "3 networks with hidden layers" if several else "network with hidden layers"
     learns = "120 rows, 30" if target == "species" else "354 rows, 88"
     assert lines[4] == f"{start} 32, for 40 epochs: learns from {learns} held out"
-    end = r" \(epochs \d+, \d+, \d+ of 40, each the" if several else r" \(epoch \d+ of 40, the"
-    assert re.fullmatch(f"saved to {re.escape(model)}{end} best on the held-out rows\\)", lines[6])
+    end = r"epochs \d+, \d+, \d+ of 40, chosen by" if several else r"epoch \d+ of 40, the best on"
+    assert re.fullmatch(f"saved to {re.escape(model)} \\({end} the held-out rows\\)", lines[6])
     errors = err.splitlines()
     assert sum(line.startswith("epoch 40/40: loss ") for line in errors) == (3 if several else 1)
     names = [line for line in errors if line.startswith("network ")]

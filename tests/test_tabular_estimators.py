@@ -1,5 +1,6 @@
 """TabularClassifier and TabularRegressor: learning, bits, calibration, refusals."""
 
+import bisect
 import copy
 import math
 import pickle
@@ -19,7 +20,7 @@ from tabular_models import LABELS, TABLE, N, T, classifier, regressor
 import cnn
 from cnn import _core
 from cnn.columns import Ignored, Number, Periodic
-from cnn.tabular import TabularClassifier, TabularRegressor
+from cnn.tabular import TabularClassifier, TabularRegressor, _recipe
 from cnn.tabular._calibration import temperature_of
 from cnn.tabular._encoder import Encoder
 
@@ -78,6 +79,39 @@ def test_members_are_averaged(bits):
     np.testing.assert_allclose(model.predict_proba(x), mean, rtol=0, atol=1e-6)
     assert (model.predict(x) == model.classes_[mean.argmax(1)]).all()
     assert model.net_ is model.nets_[0]
+
+
+def test_networks_agree_on_the_peaks_between_which_they_are_best():
+    x, y = np.random.default_rng(3).normal(size=(160, 3)), np.arange(160) % 2
+    model = classifier(n_ens=6, epochs=40).fit(x, y)
+    # The first peak of each cycle of the learning rate (CosineLog), in epochs.
+    peaks = [40 * (2 ** (cycle + 0.5) - 1) / 15 for cycle in range(4)]
+    assert len({bisect.bisect_left(peaks, epoch) for epoch in model.best_epochs_}) == 1
+    alone = classifier(n_ens=1, epochs=40).fit(x, y)
+    first = model.histories_[0].history["loss"]
+    assert first == alone.histories_[0].history["loss"]  # training is the same
+
+
+class Kept:
+    def set_weights(self, weights):
+        self.weights = weights
+
+
+def member(**candidates):
+    found = {int(key[1:]): _recipe.Candidate(*values, [key]) for key, values in candidates.items()}
+    return _recipe.Trained(Kept(), cnn.History(), 0, candidates=found)
+
+
+def test_a_network_that_ended_early_keeps_its_own_best_epoch():
+    members = [member(p2=(0.3, 9), p4=(0.4, 30)), member(p2=(0.5, 8), p4=(0.2, 31))]
+    members += [member(p2=(0.1, 7))]
+    _recipe.agree(members)
+    assert [each.best_epoch for each in members] == [30, 31, 7]
+    assert [each.net.weights for each in members] == [["p4"], ["p4"], ["p2"]]
+    # Of equal sums, the later one.
+    members = [member(p0=(0.25, 1), p3=(0.5, 20)), member(p0=(0.5, 2), p3=(0.25, 19))]
+    _recipe.agree(members)
+    assert [each.best_epoch for each in members] == [20, 19]
 
 
 def test_losses():

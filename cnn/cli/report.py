@@ -33,10 +33,11 @@ def kept(fitted: Fitted | FittedEstimator) -> str:
         return f" (epoch {fitted.best_epoch} of {epochs}, the one with the least held-out loss)"
     if fitted.held_out is None:
         return ""
-    best, each = fitted.estimator.best_epochs_, "" if len(fitted.estimator.nets_) == 1 else "each "
+    best = fitted.estimator.best_epochs_
+    how = "the best on" if len(best) == 1 else "chosen by"
     return (
         f" (epoch{'s' * (len(best) > 1)} {texts.listed(list(map(str, best)))} of "
-        f"{fitted.estimator.n_iter_}, {each}the best on the held-out rows)"
+        f"{fitted.estimator.n_iter_}, {how} the held-out rows)"
     )
 
 

@@ -215,6 +215,8 @@ class BaseTabular(EstimatorExports, BaseEstimator):  # type: ignore[misc]  # sci
                     if not keep_interrupted or not found:
                         raise
                     self._interrupted = True
+            if len(found) > 1 and not self._interrupted:
+                _recipe.agree(found)
             self.nets_ = [trained.net for trained in found]
             self.histories_ = [trained.history for trained in found]
             self.best_epochs_ = [trained.best_epoch for trained in found]
@@ -289,6 +291,7 @@ class BaseTabular(EstimatorExports, BaseEstimator):  # type: ignore[misc]  # sci
             progress=bool(self.verbose),
             class_weight=self._class_weight(),
             keep_interrupted=keep_interrupted,
+            is_member=self.n_ens > 1,
         )
 
     def _settings(self, where: str) -> Recipe:

@@ -14,9 +14,10 @@ with GELU and a tenth of the rows held out (benchmarks/tabular/results).
 
 from __future__ import annotations
 
+import bisect
 import copy
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -214,14 +215,33 @@ def optimizer_of(recipe: Recipe, steps: int, names: Collection[str]) -> AdamW:
     ]
     groups = [group for group in groups if group.parameters in names]
     return AdamW(
-        CosineLog(recipe.lr, steps), betas=recipe.betas, weight_decay=decay(1.0), groups=groups
+        CosineLog(recipe.lr, steps, _CYCLES),
+        betas=recipe.betas,
+        weight_decay=decay(1.0),
+        groups=groups,
     )
+
+
+# The epochs, as shares of all, in which a cycle of CosineLog has its largest rate.
+_CYCLES = 4
+_PEAKS = tuple((2.0 ** (cycle + 0.5) - 1.0) / (2.0**_CYCLES - 1.0) for cycle in range(_CYCLES))
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The averages of weights after an epoch, and their error on the held-out rows."""
+
+    error: float
+    epoch: int
+    weights: list[NDArray[Any]]
 
 
 class Best(Callback):
     """Averages the weights over the epochs, and keeps the averages with the least error.
 
     Of equal errors the last one counts. Without `error` the averages of the last epoch are kept.
+    `peaks` are epochs; `candidates` has the best averages that are not behind the first of them,
+    those behind it that are not behind the second, and so on, by the number of peaks before them.
     """
 
     def __init__(
@@ -230,15 +250,15 @@ class Best(Callback):
         averaged: Sequential,
         error: Callable[[Sequential], float] | None,
         patience: int | None,
+        peaks: Sequence[float] = (),
     ) -> None:
         self._momentum = momentum
         self._averaged = averaged
         self._error = error
         self._patience = patience
+        self._peaks = peaks
         self._means: list[NDArray[np.float64]] | None = None
-        self._kept: list[NDArray[Any]] = []
-        self._least = math.inf
-        self.epoch = 0
+        self.candidates: dict[int, Candidate] = {}
 
     def on_epoch_end(self, epoch: int, logs: Any) -> None:
         """Average the weights and measure their error."""
@@ -247,15 +267,22 @@ class Best(Callback):
         if self._error is not None:
             self._averaged.set_weights(weights)
             error = self._error(self._averaged)
-        if error <= self._least:
-            self._least, self.epoch, self._kept = error, epoch, weights
+        passed = bisect.bisect_left(self._peaks, epoch)
+        least = self.candidates[passed].error if passed in self.candidates else math.inf
+        if error <= least:
+            self.candidates[passed] = Candidate(error, epoch, weights)
         if self._patience is not None and epoch - self.epoch >= self._patience:
             self.model.stop_training = True
 
     def on_train_end(self, logs: Any) -> None:
         """Go back to the best weights."""
-        if self._kept:
-            self.model.set_weights(self._kept)
+        if self.candidates:
+            self.model.set_weights(_best(self.candidates).weights)
+
+    @property
+    def epoch(self) -> int:
+        """The best epoch, or 0 if there is none yet."""
+        return _best(self.candidates).epoch if self.candidates else 0
 
     def _average(self) -> list[NDArray[Any]]:
         """Return the averages after one more epoch, as the network's numbers."""
@@ -265,9 +292,13 @@ class Best(Callback):
         if self._means is None:
             self._means = [weight.astype(np.float64) for weight in weights]
         for mean, weight in zip(self._means, weights, strict=True):
-            mean *= self._momentum
-            mean += weight.astype(np.float64) * (1.0 - self._momentum)
+            np.multiply(mean, self._momentum, out=mean)
+            np.add(mean, weight.astype(np.float64) * (1.0 - self._momentum), out=mean)
         return [mean.astype(self.model.dtype) for mean in self._means]
+
+
+def _best(candidates: dict[int, Candidate]) -> Candidate:
+    return min(candidates.values(), key=lambda each: (each.error, -each.epoch))
 
 
 @dataclass
@@ -278,6 +309,30 @@ class Trained:
     history: History
     best_epoch: int
     interrupted: bool = False
+    candidates: dict[int, Candidate] = field(default_factory=dict)
+    """The best epochs between peaks of the learning rate, for `agree`."""
+
+
+def agree(members: Sequence[Trained]) -> None:
+    """Give members the weights that they had between the same two peaks of the learning rate.
+
+    The peaks are those between which the mean of the members' errors is least. All held-out rows
+    together tell that better than those of one member, which are few, and a mean gains from
+    members that fit their rows closely. A member that ended before keeps its own best epoch.
+    """
+    own = [_best(member.candidates) for member in members if member.candidates]
+    if len(own) < len(members):
+        return
+
+    def chosen(passed: int) -> list[Candidate]:
+        return [each.candidates.get(passed, best) for each, best in zip(members, own, strict=True)]
+
+    every = sorted({passed for member in members for passed in member.candidates})
+    errors = {passed: sum(each.error for each in chosen(passed)) for passed in every}
+    agreed = min(every, key=lambda passed: (errors[passed], -passed))
+    for member, candidate in zip(members, chosen(agreed), strict=True):
+        member.net.set_weights(candidate.weights)
+        member.best_epoch = candidate.epoch
 
 
 def train(
@@ -292,11 +347,12 @@ def train(
     progress: Any = False,
     class_weight: Any = None,
     keep_interrupted: bool = False,
+    is_member: bool = False,
 ) -> Trained:
     """Train a network; with `error`, keep the epoch for whose averages it is least.
 
-    With `keep_interrupted`, Ctrl-C ends the training if an epoch was finished. Otherwise it raises
-    KeyboardInterrupt.
+    A member of several networks has candidates for `agree`. With `keep_interrupted`, Ctrl-C ends
+    the training if an epoch was finished. Otherwise it raises KeyboardInterrupt.
     """
     x, t, sample_weight = samples
     batches = max(1, round(len(x) / recipe.batch_size))
@@ -304,7 +360,8 @@ def train(
     steps = recipe.epochs * -(-len(x) // batch_size)
     names = {name for _, name, _ in network_of(net).trained}
     optimizer = optimizer_of(recipe, steps, names)
-    best = Best(recipe.momentum, copy.deepcopy(net), error, patience)
+    peaks = [peak * recipe.epochs for peak in _PEAKS] if is_member and error else []
+    best = Best(recipe.momentum, copy.deepcopy(net), error, patience, peaks)
     recorder = Recorder()
     interrupted = False
     try:
@@ -326,4 +383,4 @@ def train(
             raise
         history, interrupted = recorder.history, True
         best.on_train_end({})  # restores the weights of the best epoch
-    return Trained(net, history, best.epoch, interrupted)
+    return Trained(net, history, best.epoch, interrupted, best.candidates)
