@@ -38,10 +38,11 @@ INLINE v_real add_chunk(int first, v_real total, v_real sum)
 }
 
 /* Columns whose sums stay in the L1 cache: rows are read along, since few prefetchers follow
- * columns down a large matrix. */
+ * columns down a large matrix, */
 #define STRIP ((size_t)512)
-/* Rows that are added at a time to few columns, whose sums would wait for their own stores. */
-#define TOGETHER ((size_t)4)
+/* so many rows at a time of one matrix, or of few columns, whose sums would wait for their own
+ * stores. Of several matrices too many rows would be read side by side. */
+#define TOGETHER ((size_t)8)
 #define FEW_VECTORS ((size_t)4)
 
 /* Matrices whose products are summed down the columns: of a and (b - c), or of a alone. */
@@ -79,11 +80,12 @@ INLINE void add_rows(const struct terms *of, size_t r, const size_t rows, size_t
 /* The sums of columns [j, j + cols), at most a strip. */
 INLINE void sum_strip(const struct terms *of, size_t rows, size_t j, size_t cols, real *out)
 {
+    const int together = !of->b || cols <= FEW_VECTORS * V_LANES;
     real sums[STRIP];
     for (size_t i = 0; i < rows; i += CNN_CHUNK) {
         const size_t end = rows - i < CNN_CHUNK ? rows : i + CNN_CHUNK;
         size_t r = i;
-        for (; cols <= FEW_VECTORS * V_LANES && r + TOGETHER <= end; r += TOGETHER)
+        for (; together && r + TOGETHER <= end; r += TOGETHER)
             add_rows(of, r, TOGETHER, j, cols, r == i, sums);
         for (; r < end; r++)
             add_rows(of, r, 1, j, cols, r == i, sums);
