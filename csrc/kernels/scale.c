@@ -42,7 +42,7 @@ INLINE v_real add_chunk(int first, v_real total, v_real sum)
 #define STRIP ((size_t)512)
 /* so many rows at a time of one matrix, or of few columns, whose sums would wait for their own
  * stores. Of several matrices too many rows would be read side by side. */
-#define TOGETHER ((size_t)8)
+#define TOGETHER ((size_t)4)
 #define FEW_VECTORS ((size_t)4)
 
 /* Matrices whose products are summed down the columns: of a and (b - c), or of a alone. */
