@@ -45,6 +45,9 @@ _INITIAL_ROWS = 8192
 _POINTS = 5
 # Below this share of the largest sum a deviation is one of rounding.
 _ROUNDING = 1e-6
+# The cycles of the learning rate, and the shares of all epochs after which each has its peak.
+_CYCLES = 4
+_PEAKS = tuple((2.0 ** (cycle + 0.5) - 1.0) / (2.0**_CYCLES - 1.0) for cycle in range(_CYCLES))
 
 
 @dataclass(frozen=True)
@@ -220,11 +223,6 @@ def optimizer_of(recipe: Recipe, steps: int, names: Collection[str]) -> AdamW:
         weight_decay=decay(1.0),
         groups=groups,
     )
-
-
-# The epochs, as shares of all, in which a cycle of CosineLog has its largest rate.
-_CYCLES = 4
-_PEAKS = tuple((2.0 ** (cycle + 0.5) - 1.0) / (2.0**_CYCLES - 1.0) for cycle in range(_CYCLES))
 
 
 @dataclass(frozen=True)

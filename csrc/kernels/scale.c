@@ -38,10 +38,10 @@ INLINE v_real add_chunk(int first, v_real total, v_real sum)
 }
 
 /* Columns whose sums stay in the L1 cache: rows are read along, since few prefetchers follow
- * columns down a large matrix, */
+ * columns down a large matrix. */
 #define STRIP ((size_t)512)
-/* so many rows at a time of one matrix, or of few columns, whose sums would wait for their own
- * stores. Of several matrices too many rows would be read side by side. */
+/* Rows that are added at a time, if they are of one matrix or of few columns, whose sums would wait
+ * for their own stores. Of several matrices too many rows would be read side by side. */
 #define TOGETHER ((size_t)4)
 #define FEW_VECTORS ((size_t)4)
 
